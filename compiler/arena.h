@@ -1,0 +1,29 @@
+/* Arena: every object of one compilation lives in one arena and is freed with it. Passes never free.
+   Allocation failure ends the program with exit code 4 (environment), so callers need no checks. */
+#ifndef CAMEO_ARENA_H
+#define CAMEO_ARENA_H
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct arena arena;
+
+arena *arena_create(void);
+void arena_destroy(arena *a);
+/* Zeroed memory, aligned to 64 bytes when size >= 64, else to 16. size 0 gives a valid pointer. */
+void *arena_alloc(arena *a, size_t size);
+/* count * size, checked: a product that overflows ends the program with exit code 4. */
+void *arena_array(arena *a, size_t count, size_t size);
+char *arena_strndup(arena *a, const char *s, size_t n);
+char *arena_strdup(arena *a, const char *s);
+char *arena_printf(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Bytes handed out so far (for budgets and tests). */
+size_t arena_used(const arena *a);
+
+/* The one checked product of sizes: false when it does not fit. */
+static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+
+#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))
+#endif

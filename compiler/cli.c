@@ -1,0 +1,233 @@
+/* Parsing of options, suggestions for misspelt ones, and the options that several verbs share. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void help(const cli_verb *v) {
+    printf("usage: cameo %s\n\n%s\n\noptions:\n", v->usage, v->about);
+    for (const cli_option *o = v->options; o->name; o++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s %s", o->name, o->value ? o->value : "");
+        printf("  %-24s %s\n", left, o->help);
+    }
+    printf("  %-24s %s\n", "--help", "this text");
+}
+
+size_t cli_distance(const char *a, const char *b) {
+    size_t n = strlen(b), row[64];
+    if (n >= 64 || strlen(a) >= 64) return 64;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t best = diagonal + (a[i] != b[j]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j + 1] + 1 < best) best = row[j + 1] + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    return row[n];
+}
+
+int cli_unknown(const char *kind, const char *word, const char *const *candidates, size_t count) {
+    const char *best = NULL;
+    size_t least = strlen(word) / 2 + 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t d = cli_distance(word, candidates[i]);
+        if (d < least) least = d, best = candidates[i];
+    }
+    fprintf(stderr, "cameo: unknown %s \"%s\"", kind, word);
+    if (best) fprintf(stderr, "; did you mean \"%s\"?", best);
+    fprintf(stderr, "\n");
+    return 2;
+}
+
+static const cli_option *find(const cli_verb *v, const char *name, size_t length) {
+    for (const cli_option *o = v->options; o->name; o++)
+        if (strlen(o->name) == length && strncmp(o->name, name, length) == 0) return o;
+    return NULL;
+}
+
+static int unknown_option(const cli_verb *v, const char *word) {
+    const char *names[64];
+    size_t n = 0;
+    for (const cli_option *o = v->options; o->name && n < 64; o++) names[n++] = o->name;
+    return cli_unknown("option", word, names, n);
+}
+
+/* One option at argv[*i]; takes its value from behind '=' or from the next argument. */
+static int take_option(cli *c, int argc, char **argv, int *i) {
+    const char *word = argv[*i], *given = NULL;
+    const cli_option *o = NULL;
+    if (word[1] == '-') {
+        const char *equals = strchr(word, '=');
+        o = find(c->verb, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+        given = equals ? equals + 1 : NULL;
+    } else {
+        for (const cli_option *k = c->verb->options; k->name && !o; k++)
+            if (k->letter && k->letter == word[1]) o = k;
+        if (word[2]) given = word + 2;
+    }
+    if (!o) return unknown_option(c->verb, word + (word[1] == '-' ? 2 : 1));
+    if (!o->value && given) return fprintf(stderr, "cameo: --%s takes no value\n", o->name), 2;
+    if (o->value && !given && *i + 1 < argc) given = argv[++*i];
+    if (o->value && !given) return fprintf(stderr, "cameo: --%s needs a value (%s)\n", o->name, o->value), 2;
+    c->given[c->n_given++] = (cli_given){o, given ? given : ""};
+    return 0;
+}
+
+int cli_parse(cli *c, const cli_verb *verb, int argc, char **argv) {
+    *c = (cli){.verb = verb};
+    c->given = calloc((size_t)argc + 1, sizeof *c->given);
+    c->positional = calloc((size_t)argc + 1, sizeof *c->positional);
+    if (!c->given || !c->positional) return 4;
+    bool literal = false;
+    for (int i = 1; i < argc; i++) {
+        if (!literal && strcmp(argv[i], "--") == 0)
+            literal = true;
+        else if (!literal && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
+            return help(verb), -1;
+        else if (!literal && argv[i][0] == '-' && argv[i][1]) {
+            int code = take_option(c, argc, argv, &i);
+            if (code) return code;
+        } else
+            c->positional[c->n_positional++] = argv[i];
+    }
+    return 0;
+}
+
+void cli_free(cli *c) {
+    free(c->given);
+    free(c->positional);
+}
+
+const char *cli_get(const cli *c, const char *name) {
+    for (size_t i = c->n_given; i-- > 0;)
+        if (strcmp(c->given[i].option->name, name) == 0) return c->given[i].value;
+    return NULL;
+}
+
+bool cli_integer(const char *s, int64_t low, int64_t high, int64_t *out) {
+    char *end;
+    errno = 0;
+    long long v = strtoll(s, &end, 10);
+    if (end == s || *end || errno || v < low || v > high) return false;
+    *out = v;
+    return true;
+}
+
+bool cli_shape(const char *s, shape *out) {
+    *out = (shape){0};
+    if (strcmp(s, "scalar") == 0) return true;
+    for (;; s++) {
+        char *end;
+        errno = 0;
+        long long v = strtoll(s, &end, 10);
+        if (end == s || errno || v < 1 || v > INT32_MAX || out->rank == MAX_RANK) return false;
+        out->dim[out->rank++] = v;
+        if (!*end) return true;
+        if (*end != 'x' && *end != ',') return false;
+        s = end;
+    }
+}
+
+static int bad(const char *option, const char *given) {
+    fprintf(stderr, "cameo: --%s \"%s\" is not valid\n", option, given);
+    return 2;
+}
+
+/* --dim and --shape: NAME=..., where NAME itself may hold '='. */
+static int binding(arena *a, options *o, const char *option, const char *given) {
+    const char *equals = strrchr(given, '=');
+    if (!equals) return bad(option, given);
+    const char *name = arena_strndup(a, given, (size_t)(equals - given));
+    if (strcmp(option, "dim") == 0) {
+        o->dims[o->n_dims].name = name;
+        return cli_integer(equals + 1, 1, INT32_MAX, &o->dims[o->n_dims++].value) ? 0 : bad(option, given);
+    }
+    o->shapes[o->n_shapes].name = name;
+    return cli_shape(equals + 1, &o->shapes[o->n_shapes++].shape) ? 0 : bad(option, given);
+}
+
+static int choice(const char *option, const char *given, const char *const *names, size_t count, int *out) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(given, names[i]) == 0) return *out = (int)i, 0;
+    char kind[40];
+    snprintf(kind, sizeof kind, "value of --%s", option);
+    return cli_unknown(kind, given, names, count);
+}
+
+static int one_option(arena *a, options *o, const char *name, const char *given) {
+    static const char *const kinds[] = {"auto", "xnnpack", "native", "plain"}, *const emits[] = {"exe", "lib", "so", "c"},
+                             *const places[] = {"embed", "sidecar"};
+    const struct {
+        const char *name, **to;
+    } strings[] = {{"output", &o->output},         {"name", &o->name},     {"embedding", &o->embedding},
+                   {"preprocess", &o->preprocess}, {"labels", &o->labels}, {"dump-after", &o->dump_after},
+                   {"keep-c", &o->keep_c},         {"cc", &o->cc}};
+    int64_t number;
+    int which = 0, code = 0;
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        if (strcmp(name, strings[i].name) == 0) *strings[i].to = given;
+    if (strcmp(name, "dim") == 0 || strcmp(name, "shape") == 0) return binding(a, o, name, given);
+    if (strcmp(name, "batch") == 0) return cli_integer(given, 1, 65536, &o->batch) ? 0 : bad(name, given);
+    if (strcmp(name, "static") == 0) o->is_static = true;
+    if (strcmp(name, "jobs") == 0) {
+        if (!cli_integer(given, 1, 1024, &number)) return bad(name, given);
+        o->jobs = (unsigned)number;
+    }
+    if (strcmp(name, "kernels") == 0 && !(code = choice(name, given, kinds, 4, &which))) o->kernels = (kernel_choice)which;
+    if (strcmp(name, "emit") == 0 && !(code = choice(name, given, emits, 4, &which))) o->emit = (emit_kind)which;
+    if (strcmp(name, "weights") == 0 && !(code = choice(name, given, places, 2, &which))) o->sidecar = which == 1;
+    if (strcmp(name, "target") == 0 && !target_resolve(given, &o->target)) return bad(name, given);
+    return code;
+}
+
+int cli_options(arena *a, const cli *c, options *o) {
+    *o = (options){.input = c->n_positional ? c->positional[0] : NULL};
+    o->dims = ARENA_ARRAY(a, dim_binding, c->n_given + 1);
+    o->shapes = ARENA_ARRAY(a, shape_binding, c->n_given + 1);
+    if (!target_resolve("native", &o->target) && !cli_get(c, "target"))
+        return fprintf(stderr, "cameo: this processor is unknown; give --target\n"), 2;
+    for (size_t i = 0; i < c->n_given; i++) {
+        int code = one_option(a, o, c->given[i].option->name, c->given[i].value);
+        if (code) return code;
+    }
+    return 0;
+}
+
+static bool same_problem(const diag_item *a, const diag_item *b) {
+    return a->node && b->node && a->warning == b->warning && strcmp(a->message, b->message) == 0 &&
+           strcmp(a->node->op_type, b->node->op_type) == 0;
+}
+
+static bool told_before(const diag *d, const diag_item *item) {
+    for (const diag_item *i = d->first; i != item; i = i->next)
+        if (same_problem(i, item)) return true;
+    return false;
+}
+
+void cli_print_diag(const diag *d) {
+    diag merged = {.arena = d->arena, .file = d->file};
+    text out = {0};
+    for (const diag_item *item = d->first; item; item = item->next) {
+        if (told_before(d, item)) continue;
+        size_t count = 1;
+        for (const diag_item *i = item->next; i; i = i->next) count += same_problem(item, i);
+        const char *message =
+            count > 1 ? arena_printf(d->arena, "%s (%zu nodes; this is the first)", item->message, count) : item->message;
+        if (item->warning)
+            diag_warn(&merged, item->node, item->hint, "%s", message);
+        else
+            diag_error(&merged, item->node, item->hint, "%s", message);
+    }
+    diag_print(&merged, &out);
+    if (d->errors) text_printf(&out, "%s: %zu problem%s\n", d->file, d->errors, d->errors == 1 ? "" : "s");
+    fputs(text_str(&out), stderr);
+    text_free(&out);
+}

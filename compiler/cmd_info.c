@@ -1,0 +1,126 @@
+/* cameo info: what a model is, as text or JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../runtime/cameo.h"
+#include "cli.h"
+
+static const cli_option table[] = {{"json", NULL, "one object", 0}, CLI_MODEL_OPTIONS, {NULL, NULL, NULL, 0}};
+static const cli_verb verb = {"info MODEL.onnx [--json] [options]", "Prints shapes, parameters and multiply-adds.", table};
+
+/* Elements of all float constants that nodes use: weights, not shapes. Each once. */
+static int64_t count_parameters(const graph *g) {
+    bool *seen = ARENA_ARRAY(g->arena, bool, g->n_values);
+    int64_t sum = 0;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i]->n_in; k++) {
+            const value *v = g->nodes[i]->in[k];
+            if (!v || !v->constant || seen[v->id] || v->type != DT_FLOAT) continue;
+            seen[v->id] = true;
+            sum += value_count(v);
+        }
+    return sum;
+}
+
+static double count_macs(const graph *g) {
+    double sum = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) sum += g->nodes[i]->macs;
+    return sum / (double)g->batch;
+}
+
+static const char *model_metadata(const graph *g, const char *key) {
+    for (size_t i = 0; i < g->n_meta; i++)
+        if (strcmp(g->meta[i].key, key) == 0) return g->meta[i].value;
+    return NULL;
+}
+
+static int64_t main_opset(const graph *g) {
+    for (size_t i = 0; i < g->n_opsets; i++)
+        if (!g->opsets[i].domain[0] || strcmp(g->opsets[i].domain, "ai.onnx") == 0) return g->opsets[i].version;
+    return 0;
+}
+
+static void json_values(text *t, const char *key, value *const *list, size_t count) {
+    text_printf(t, ",\"%s\":[", key);
+    for (size_t i = 0; i < count; i++) {
+        text_append(t, i ? ",{\"name\":" : "{\"name\":");
+        text_json(t, list[i]->name);
+        text_printf(t, ",\"type\":\"%s\",\"shape\":[", dtype_name(list[i]->type));
+        for (int k = 0; k < list[i]->shape.rank; k++) text_printf(t, k ? ",%lld" : "%lld", (long long)list[i]->shape.dim[k]);
+        text_append(t, "]}");
+    }
+    text_append(t, "]");
+}
+
+static void json_string(text *t, const char *key, const char *s) {
+    text_printf(t, ",\"%s\":", key);
+    if (s)
+        text_json(t, s);
+    else
+        text_append(t, "null");
+}
+
+static void print_json(text *t, const graph *g, const options *o) {
+    text_printf(t, "{\"parameters\":%lld,\"macs\":%.0f,\"opset\":%lld,\"batch\":%lld,\"nodes\":%zu",
+                (long long)count_parameters(g), count_macs(g), (long long)main_opset(g), (long long)g->batch, g->n_nodes);
+    json_values(t, "inputs", g->inputs, g->n_inputs);
+    json_values(t, "outputs", g->outputs, g->n_outputs);
+    json_string(t, "preprocess", o->preprocess ? o->preprocess : model_metadata(g, "cameo.preprocess"));
+    json_string(t, "embedding", g->embedding ? g->embedding->name : NULL);
+    json_string(t, "producer", g->producer);
+    json_string(t, "hash", g->hash);
+    json_string(t, "version", CAMEO_VERSION);
+    text_append(t, "}\n");
+}
+
+static void text_values(text *t, const char *what, value *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        text_printf(t, "%-12s", what);
+        text_escape(t, list[i]->name);
+        text_printf(t, "  %s ", dtype_name(list[i]->type));
+        shape_print(t, &list[i]->shape);
+        text_append(t, "\n");
+    }
+}
+
+static void print_text(text *t, const graph *g, const options *o) {
+    const char *preprocess = o->preprocess ? o->preprocess : model_metadata(g, "cameo.preprocess");
+    text_values(t, "input", g->inputs, g->n_inputs);
+    text_values(t, "output", g->outputs, g->n_outputs);
+    if (g->embedding) text_values(t, "embedding", &g->embedding, 1);
+    text_printf(t, "%-12s%lld\n%-12s%.4g million, one image\n", "parameters", (long long)count_parameters(g), "mult-adds",
+                count_macs(g) / 1e6);
+    text_printf(t, "%-12s%zu\n%-12s%lld\n%-12s%lld\n", "nodes", g->n_nodes, "opset", (long long)main_opset(g), "batch",
+                (long long)g->batch);
+    text_printf(t, "%-12s", "preprocess");
+    text_escape(t, preprocess ? preprocess : "unknown (--preprocess)");
+    text_printf(t, "\n%-12s%s\n%-12s%s\n", "hash", g->hash, "cameo", CAMEO_VERSION);
+}
+
+static int info(arena *a, const options *o, bool json) {
+    diag d = {.arena = a, .file = o->input};
+    const graph *g = compile_front(a, &d, o);
+    cli_print_diag(&d);
+    if (!g) return 1;
+    text t = {0};
+    (json ? print_json : print_text)(&t, g, o);
+    fputs(text_str(&t), stdout);
+    text_free(&t);
+    return 0;
+}
+
+int cmd_info(int argc, char **argv) {
+    cli c;
+    int code = cli_parse(&c, &verb, argc, argv);
+    arena *a = arena_create();
+    options o;
+    if (!code) code = cli_options(a, &c, &o);
+    if (!code && c.n_positional != 1) {
+        fprintf(stderr, "usage: cameo %s\n", verb.usage);
+        code = 2;
+    }
+    if (!code) code = info(a, &o, cli_get(&c, "json") != NULL);
+    arena_destroy(a);
+    cli_free(&c);
+    return code < 0 ? 0 : code;
+}

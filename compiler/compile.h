@@ -1,0 +1,68 @@
+/* The pipeline's options and pass signatures. compile.c holds the table of passes: read that first. */
+#ifndef CAMEO_COMPILE_H
+#define CAMEO_COMPILE_H
+#include "ir.h"
+
+typedef struct dim_binding { const char *name; int64_t value; } dim_binding;
+typedef struct shape_binding { const char *name; shape shape; } shape_binding;
+
+typedef enum emit_kind { EMIT_EXE, EMIT_LIB, EMIT_SO, EMIT_C } emit_kind;
+typedef enum kernel_choice { KERNELS_AUTO, KERNELS_XNNPACK, KERNELS_NATIVE, KERNELS_PLAIN } kernel_choice;
+
+typedef struct target { /* what the C compiler is told, and what kernels may assume */
+    const char *name;    /* resolved: "x86-64-v4", "x86-64-v3", ... never "native" */
+    const char *flags;   /* "-march=x86-64-v4" ... */
+    int vector_floats;   /* 16, 8 or 4 */
+    int vector_registers; /* 32 or 16 */
+} target;
+
+typedef struct options {
+    const char *input, *output, *name; /* name: C prefix */
+    emit_kind emit;
+    kernel_choice kernels;
+    target target;
+    int64_t batch; /* 0 = as the model says (1 for symbolic batch) */
+    dim_binding *dims;
+    size_t n_dims;
+    shape_binding *shapes;
+    size_t n_shapes;
+    const char *embedding, *preprocess, *labels; /* NULL = not given; labels: file of class names */
+    const char *dump_after; /* pass name or NULL */
+    const char *keep_c;
+    const char *cc; /* C compiler; NULL = $CC, cc */
+    bool sidecar, is_static, tune;
+    unsigned jobs; /* parallel C compilers; 0 = processors we may use */
+} options;
+
+/* Each pass returns false when it added errors to g->diag. */
+graph *onnx_import(arena *a, diag *d, const char *path); /* NULL after diag_error. File need not exist or be ONNX */
+/* As above from memory; directory = where external data may be, NULL = none allowed. */
+graph *onnx_import_memory(arena *a, diag *d, const void *data, size_t size, const char *directory);
+/* A TensorProto file (test_data_set_*, .pb); NULL with *why set. Shares the importer's hardening. */
+tensor *onnx_read_tensor(arena *a, const char *path, const char **name, const char **why);
+
+bool pass_resolve(graph *g, const options *o);
+bool pass_infer(graph *g, const options *o);
+bool pass_fold(graph *g, const options *o);
+bool pass_simplify(graph *g, const options *o);
+bool pass_batch(graph *g, const options *o); /* proves value.batched, applies --batch */
+bool pass_fuse(graph *g, const options *o);
+bool pass_layout(graph *g, const options *o);
+bool pass_select(graph *g, const options *o);
+bool pass_schedule(graph *g, const options *o);
+bool pass_plan(graph *g, const options *o);
+
+/* import .. gate A (through pass_batch); NULL after errors. For info, check, compare. */
+graph *compile_front(arena *a, diag *d, const options *o);
+/* fuse .. gate B on a graph from compile_front. */
+bool compile_back(graph *g, const options *o);
+/* Everything including the C compiler. Returns the exit code. Messages to stderr. */
+int compile_model(const options *o);
+
+/* Reference interpreter: evaluates every node with op_row.reference. inputs[i] for g->inputs[i]. On return results[v->id] is
+   set for every value computed. false with diag_error when an operator has no reference. */
+bool interpret(graph *g, tensor *const *inputs, tensor **results);
+
+/* "native" and the architecture levels; false for unknown names. Probes the compiler for aarch64 etc. */
+bool target_resolve(const char *name, target *out);
+#endif

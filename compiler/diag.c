@@ -1,0 +1,137 @@
+/* Collects the problems found in a model and prints them, as text or JSON. See diag.h. */
+#include "diag.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ir.h"
+
+enum { MAX_KEPT = 1000 };
+
+static void keep(diag *d, const node *n, bool warning, const char *hint, const char *format, va_list args) {
+    size_t *count = warning ? &d->warnings : &d->errors;
+    if ((*count)++ >= MAX_KEPT) return;
+    text t = {0};
+    text_vprintf(&t, format, args);
+    diag_item *item = ARENA_NEW(d->arena, diag_item);
+    *item = (diag_item){.warning = warning, .node = n, .message = arena_strdup(d->arena, text_str(&t))};
+    if (!hint && n && !warning)
+        hint = "this node contradicts the operator's definition or the support table; re-export the model";
+    item->hint = hint ? arena_strdup(d->arena, hint) : NULL;
+    text_free(&t);
+    if (d->last)
+        d->last->next = item;
+    else
+        d->first = item;
+    d->last = item;
+}
+
+bool diag_error(diag *d, const node *n, const char *hint, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    keep(d, n, false, hint, format, args);
+    va_end(args);
+    return false;
+}
+
+void diag_warn(diag *d, const node *n, const char *hint, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    keep(d, n, true, hint, format, args);
+    va_end(args);
+}
+
+static void print_operand(text *out, size_t i, const value *v) {
+    text_printf(out, "    input %zu  %s[", i, dtype_name(v->type));
+    if (!v->shaped) text_append(out, "?");
+    for (int k = 0; v->shaped && k < v->shape.rank; k++) {
+        if (k) text_append(out, ",");
+        if (v->shape.dim[k] >= 0)
+            text_printf(out, "%lld", (long long)v->shape.dim[k]);
+        else
+            text_escape(out, v->symbol[k] ? v->symbol[k] : "?");
+    }
+    text_append(out, "]  ");
+    const node *from = v->producer;
+    if (from) {
+        text_printf(out, "from node %d \"", from->index);
+        text_escape(out, from->name);
+        text_append(out, "\"\n");
+    } else {
+        text_append(out, v->constant ? "constant \"" : v->is_input ? "graph input \"" : "value \"");
+        text_escape(out, v->name);
+        text_append(out, "\"\n");
+    }
+}
+
+static void print_item(const diag *d, const diag_item *item, text *out) {
+    const node *n = item->node;
+    text_escape(out, d->file ? d->file : "model");
+    text_append(out, ": ");
+    if (item->warning) text_append(out, "warning: ");
+    if (n) {
+        text_printf(out, "node %d \"", n->index);
+        text_escape(out, n->name);
+        text_append(out, "\" (");
+        if (n->domain[0]) {
+            text_escape(out, n->domain);
+            text_append(out, "::");
+        }
+        text_escape(out, n->op_type);
+        text_printf(out, ", opset %d): ", n->opset);
+    }
+    text_append(out, item->message);
+    text_append(out, "\n");
+    for (size_t i = 0; n && i < n->n_in && i < 8; i++)
+        if (n->in[i]) print_operand(out, i, n->in[i]);
+    if (item->hint) text_printf(out, "    hint: %s\n", item->hint);
+}
+
+void diag_print(const diag *d, text *out) {
+    for (const diag_item *item = d->first; item; item = item->next) print_item(d, item, out);
+    if (d->errors > MAX_KEPT) text_printf(out, "... and %zu more problems\n", d->errors - MAX_KEPT);
+}
+
+static void json_items(const diag *d, bool warnings, text *out) {
+    bool first = true;
+    for (const diag_item *item = d->first; item; item = item->next) {
+        if (item->warning != warnings) continue;
+        text_append(out, first ? "{" : ",{");
+        first = false;
+        if (item->node) {
+            text_printf(out, "\"node\":%d,\"name\":", item->node->index);
+            text_json(out, item->node->name);
+            text_append(out, ",\"op\":");
+            text_json(out, item->node->op_type);
+            text_printf(out, ",\"opset\":%d,", item->node->opset);
+        }
+        text_append(out, "\"reason\":");
+        text_json(out, item->message);
+        text_append(out, ",\"hint\":");
+        if (item->hint)
+            text_json(out, item->hint);
+        else
+            text_append(out, "null");
+        text_append(out, "}");
+    }
+}
+
+void diag_print_json(const diag *d, text *out) {
+    text_append(out, "{\"file\":");
+    text_json(out, d->file ? d->file : "");
+    text_printf(out, ",\"ok\":%s,\"errors\":[", d->errors ? "false" : "true");
+    json_items(d, false, out);
+    text_append(out, "],\"warnings\":[");
+    json_items(d, true, out);
+    text_append(out, "]}\n");
+}
+
+_Noreturn void cameo_bug(const char *file, int line, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "cameo: internal error at %s:%d: ", file, line);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nThis is a defect of cameo, not of your model; please report it with the model.\n");
+    va_end(args);
+    exit(3);
+}

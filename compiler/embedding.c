@@ -1,0 +1,45 @@
+/* Which tensor is the embedding (DESIGN section 1): --embedding, else what the model says, else the input of the Gemm before a
+   final Softmax, else the only output. */
+#include <string.h>
+
+#include "op.h"
+#include "passes/front.h"
+
+static const char *metadata_get(const graph *g, const char *key) {
+    for (size_t i = 0; i < g->n_meta; i++)
+        if (strcmp(g->meta[i].key, key) == 0) return g->meta[i].value;
+    return NULL;
+}
+
+static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
+
+/* x of Softmax(Gemm(x)) or Softmax(MatMul(x) + b), when v is that. */
+static value *classifier_input(const value *v) {
+    const node *n = v->producer;
+    if (!is_op(n, "Softmax") && !is_op(n, "LogSoftmax")) return NULL;
+    n = n->in[0]->producer;
+    if (is_op(n, "Add")) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
+    return is_op(n, "Gemm") || is_op(n, "MatMul") ? n->in[0] : NULL;
+}
+
+static bool named(graph *g, const char *name, const char *by) {
+    g->embedding = graph_find_value(g, name);
+    if (g->embedding && !g->embedding->constant) return true;
+    g->embedding = NULL;
+    text t = {0};
+    text_escape(&t, name);
+    diag_error(g->diag, NULL, "cameo info --json lists the outputs; any tensor of the graph will do",
+               "%s: no computed tensor is named \"%s\"", by, text_str(&t));
+    text_free(&t);
+    return false;
+}
+
+bool pass_embedding(graph *g, const options *o) {
+    if (o->embedding) return named(g, o->embedding, "--embedding");
+    const char *meta = metadata_get(g, "cameo.embedding");
+    if (meta && meta[0]) return named(g, meta, "metadata cameo.embedding");
+    if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant) return true;
+    value *before = classifier_input(g->outputs[0]);
+    g->embedding = before ? before : g->outputs[0];
+    return true;
+}

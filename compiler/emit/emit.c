@@ -1,0 +1,405 @@
+/* The emitter: collects one C function per distinct node, shares equal ones, and says where every value lives. */
+#include "../passes/plan.h"
+#include "program.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+text *emit_body(emitter *e) { return &e->body; }
+text *emit_helpers(emitter *e) { return &e->helpers; }
+text *emit_create(emitter *e) { return &e->create; }
+arena *emit_arena(emitter *e) { return e->graph->arena; }
+const options *emit_options(const emitter *e) { return e->options; }
+graph *emit_graph(emitter *e) { return e->graph; }
+size_t emit_state(emitter *e) { return e->n_states++; }
+
+const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label) {
+    return blob_add(e, data, bytes, label);
+}
+
+const char *emit_scratch(emitter *e) { return arena_printf(e->graph->arena, "(c->arena + %zu)", e->scratch_offset); }
+
+void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) {
+    text_printf(&e->parameters, ", %s", declaration);
+    text_append(&e->arguments, ", ");
+    va_list args;
+    va_start(args, argument_format);
+    text_vprintf(&e->arguments, argument_format, args);
+    va_end(args);
+}
+
+void emit_value(emitter *e, const char *parameter, const value *v, bool written) {
+    const char *type = dtype_c(v->type);
+    if (!type) BUG("value \"%s\" of type %s has no C type", v->name, dtype_name(v->type));
+    text_printf(&e->parameters, ", %s%s *%s", written ? "" : "const ", type, parameter);
+    text_printf(&e->arguments, ", %s", place_expression(e, v, written));
+}
+
+bool emit_batched(const node *n) {
+    bool any = false;
+    for (size_t i = 0; i < n->n_in; i++) {
+        if (!n->in[i] || n->in[i]->constant) continue;
+        if (!n->in[i]->batched) return false;
+        any = true;
+    }
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && !n->out[i]->batched) return false;
+    return any;
+}
+
+int64_t image_elements(const value *v) {
+    while (v->base) v = v->base;
+    const int64_t count = shape_count(&v->shape);
+    return v->batched && v->shape.rank > 0 && v->shape.dim[0] > 0 ? count / v->shape.dim[0] : count;
+}
+
+/* ---- names ---- */
+
+static bool name_insert(emitter *e, const char *name) {
+    name_table *t = &e->names;
+    if (2 * (t->used + 1) > t->capacity) {
+        const name_table old = *t;
+        t->capacity = old.capacity ? 2 * old.capacity : 256;
+        t->slot = ARENA_ARRAY(e->graph->arena, const char *, t->capacity);
+        t->used = 0;
+        for (size_t i = 0; i < old.capacity; i++)
+            if (old.slot[i]) name_insert(e, old.slot[i]);
+    }
+    size_t i = hash_bytes(name, strlen(name)) & (t->capacity - 1);
+    for (; t->slot[i]; i = (i + 1) & (t->capacity - 1))
+        if (!strcmp(t->slot[i], name)) return false;
+    t->slot[i] = name;
+    t->used++;
+    return true;
+}
+
+/* Letters, digits and single underscores of `name`, at most 60, so that a hostile name can't make a line of megabytes. */
+static char *mangle_plain(arena *a, const char *prefix, const char *name) {
+    text t = {0};
+    text_append(&t, prefix);
+    const size_t start = t.size;
+    for (const char *s = name; *s && t.size - start < 60; s++) {
+        const unsigned char ch = (unsigned char)*s;
+        if (ch < 128 && isalnum(ch))
+            text_append_n(&t, s, 1);
+        else if (t.size > start && t.data[t.size - 1] != '_')
+            text_append(&t, "_");
+    }
+    while (t.size > start && t.data[t.size - 1] == '_') t.data[--t.size] = 0;
+    if (t.size == start) text_append(&t, "unnamed");
+    if (isdigit((unsigned char)text_str(&t)[0])) {
+        char *s = arena_printf(a, "n%s", text_str(&t));
+        text_free(&t);
+        return s;
+    }
+    char *s = arena_strdup(a, text_str(&t));
+    text_free(&t);
+    return s;
+}
+
+const char *mangle(emitter *e, const char *prefix, const char *name, const char *suffix_to_drop) {
+    arena *a = e->graph->arena;
+    char *s = mangle_plain(a, prefix, name);
+    if (suffix_to_drop) {
+        const size_t n = strlen(s), k = strlen(suffix_to_drop);
+        if (n > k + 1 && s[n - k - 1] == '_' && !strcmp(s + n - k, suffix_to_drop)) s[n - k - 1] = 0;
+    }
+    const char *made = s;
+    for (size_t i = 2; !name_insert(e, made); i++) made = arena_printf(a, "%s_%zu", s, i);
+    return made;
+}
+
+/* ---- places ---- */
+
+static size_t output_index(const graph *g, const value *v) {
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == v) return i;
+    BUG("value \"%s\" has no memory", v->name);
+}
+
+static size_t input_index(const graph *g, const value *v) {
+    for (size_t i = 0; i < g->n_inputs; i++)
+        if (g->inputs[i] == v) return i;
+    BUG("\"%s\" is no graph input", v->name);
+}
+
+place value_place(const graph *g, const value *v) {
+    place p = {.root = v};
+    for (; p.root->base; p.root = p.root->base) p.offset += p.root->view_offset;
+    if (p.root->constant)
+        p.kind = PLACE_WEIGHTS;
+    else if (p.root->arena_offset >= 0)
+        p.kind = PLACE_ARENA;
+    else if (p.root->is_input)
+        p.kind = PLACE_INPUT, p.index = input_index(g, p.root);
+    else
+        p.kind = PLACE_OUTPUT, p.index = output_index(g, p.root);
+    return p;
+}
+
+static const char *arena_name(emitter *e, const value *root) {
+    if (!e->value_name[root->id]) e->value_name[root->id] = mangle(e, "A_", root->name, NULL);
+    return e->value_name[root->id];
+}
+
+const char *place_expression(emitter *e, const value *v, bool written) {
+    arena *a = e->graph->arena;
+    const place p = value_place(e->graph, v);
+    const char *type = dtype_c(v->type), *plus = p.offset ? arena_printf(a, " + %lld", (long long)p.offset) : "";
+    if (written && (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT)) BUG("\"%s\" would overwrite its source", v->name);
+    switch (p.kind) {
+    case PLACE_WEIGHTS:
+        if (p.offset || p.root->type != v->type) BUG("\"%s\" is a shifted view of a constant", v->name);
+        return blob_add(e, p.root->constant->data, tensor_bytes(p.root->constant), p.root->name);
+    case PLACE_INPUT: return arena_printf(a, "IN(%s, %zu)%s", type, p.index, plus);
+    case PLACE_OUTPUT: return arena_printf(a, "OUT(%s, %zu)%s", type, p.index, plus);
+    default: return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
+    }
+}
+
+/* ---- nodes ---- */
+
+static bool is_concat(const node *n) { return !strcmp(n->op_type, "Concat") && !n->domain[0]; }
+
+static bool is_slice_of(const value *v, const value *whole) { return v->base == whole; }
+
+bool concat_has_slices(const node *n) {
+    if (!is_concat(n)) return false;
+    for (size_t i = 0; i < n->n_in; i++)
+        if (is_slice_of(n->in[i], n->out[0])) return true;
+    return false;
+}
+
+static bool shares_memory(const value *a, const value *b) {
+    int64_t oa = 0, ob = 0;
+    for (; a->base; a = a->base) oa += a->view_offset;
+    for (; b->base; b = b->base) ob += b->view_offset;
+    return a == b && oa == ob;
+}
+
+/* A row without code of its own: its output is its input's memory, or a copy of it. */
+static bool is_move(const node *n) {
+    const bool reorder = !strcmp(n->op_type, "Reorder") && !strcmp(n->domain, "cameo");
+    return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n) ||
+           (reorder && shares_memory(n->in[0], n->out[0]));
+}
+
+bool node_is_silent(const node *n) {
+    if (n->out[0] && n->out[0]->constant) return true;
+    if (concat_has_slices(n)) {
+        for (size_t i = 0; i < n->n_in; i++)
+            if (!is_slice_of(n->in[i], n->out[0])) return false;
+        return true;
+    }
+    return is_move(n) && shares_memory(n->in[0], n->out[0]);
+}
+
+/* "i0 * 240 + i2 * 5", with the literal strides of a value; the batch's loop steps over whole images. */
+static void copy_index(text *t, const value *v, const int64_t *stride, int rank, bool batched) {
+    bool any = false;
+    for (int i = 0; i < rank; i++) {
+        const int64_t step = i == 0 && batched ? image_elements(v) : stride[i];
+        if (!step) continue;
+        text_printf(t, "%si%d", any ? " + " : "", i);
+        if (step != 1) text_printf(t, " * %lld", (long long)step);
+        any = true;
+    }
+    if (!any) text_append(t, "0");
+}
+
+/* Loops over `from`, each index with both strides; `to` may have another shape when both are dense. to_offset, when not
+   negative, says that `from` goes to a part of `to`. */
+void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched) {
+    text *t = &e->body;
+    int64_t sf[MAX_RANK], st[MAX_RANK];
+    const int rank = from->shape.rank;
+    value_strides(from, sf);
+    value_strides(shape_equal(&from->shape, &to->shape) || to_offset >= 0 ? to : from, st);
+    for (int i = 0; i < rank; i++) {
+        if (i == 0 && batched)
+            text_append(t, "    for (size_t i0 = 0; i0 < n; i0++)\n");
+        else
+            text_printf(t, "    %*sfor (size_t i%d = 0; i%d < %lld; i%d++)\n", 4 * i, "", i, i, (long long)from->shape.dim[i],
+                        i);
+    }
+    text_printf(t, "    %*sy[", 4 * rank, "");
+    if (to_offset > 0) text_printf(t, "%lld + ", (long long)to_offset);
+    copy_index(t, to, st, rank, batched);
+    text_append(t, "] = x[");
+    copy_index(t, from, sf, rank, batched);
+    text_append(t, "];\n");
+}
+
+static void emit_move(emitter *e, const node *n) {
+    const value *x = n->in[0], *y = n->out[0];
+    emit_value(e, "x", x, false);
+    emit_value(e, "y", y, true);
+    const bool same_order = (x->layout == LAYOUT_ONNX && y->layout == LAYOUT_ONNX) || node_is_relabel(n);
+    if (same_order && !x->pixel_stride && !y->pixel_stride) {
+        text_printf(&e->body, "    memcpy(y, x, n * %lld * sizeof *y);\n",
+                    (long long)(emit_batched(n) ? image_elements(y) : value_count(y)));
+        return;
+    }
+    emit_copy_body(e, x, y, -1, emit_batched(n));
+}
+
+static int64_t concat_step(const value *y, int axis) {
+    int64_t stride[MAX_RANK], step = 1;
+    value_strides(y, stride);
+    if (stride[axis]) return stride[axis];
+    for (int i = axis + 1; i < y->shape.rank; i++) step *= y->shape.dim[i];
+    return y->layout == LAYOUT_NHWC && axis == 1 ? 1 : step;
+}
+
+/* The inputs that are no slices of the output are copied to where they belong. */
+static void emit_concat_rest(emitter *e, const node *n) {
+    const value *y = n->out[0];
+    int64_t axis = node_int(n, "axis", 1), at = 0;
+    if (axis < 0) axis += y->shape.rank;
+    emit_value(e, "whole", y, true);
+    for (size_t i = 0; i < n->n_in; i++) {
+        const value *x = n->in[i];
+        if (!is_slice_of(x, y)) {
+            char name[32];
+            snprintf(name, sizeof name, "x%zu", i);
+            emit_value(e, name, x, false);
+            text_printf(&e->body, "    {\n    const %s *x = x%zu;\n    %s *y = whole;\n", dtype_c(x->type), i,
+                        dtype_c(y->type));
+            emit_copy_body(e, x, y, at * concat_step(y, (int)axis), emit_batched(n));
+            text_append(&e->body, "    }\n");
+        }
+        at += x->shape.dim[axis];
+    }
+}
+
+static void grow(arena *a, void *array, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity) return;
+    *capacity = *capacity ? 2 * *capacity : 64;
+    void *made = arena_array(a, *capacity, size), *old;
+    memcpy(&old, array, sizeof old);
+    if (count) memcpy(made, old, count * size);
+    memcpy(array, &made, sizeof made);
+}
+
+static void function_rehash(emitter *e) {
+    if (2 * (e->n_functions + 1) <= e->function_index_size) return;
+    e->function_index_size = e->function_index_size ? 2 * e->function_index_size : 256;
+    e->function_index = ARENA_ARRAY(e->graph->arena, size_t, e->function_index_size);
+    for (size_t i = 0; i < e->n_functions; i++) {
+        size_t h = hash_bytes(e->functions[i].text, strlen(e->functions[i].text)) & (e->function_index_size - 1);
+        while (e->function_index[h]) h = (h + 1) & (e->function_index_size - 1);
+        e->function_index[h] = i + 1;
+    }
+}
+
+/* The function with this text, made when there is none yet. */
+static size_t function_get(emitter *e, const char *source, const char *stem) {
+    function_rehash(e);
+    size_t h = hash_bytes(source, strlen(source)) & (e->function_index_size - 1);
+    for (; e->function_index[h]; h = (h + 1) & (e->function_index_size - 1)) {
+        const size_t i = e->function_index[h] - 1;
+        if (!strcmp(e->functions[i].text, source)) {
+            e->functions[i].uses++;
+            return i;
+        }
+    }
+    arena *a = e->graph->arena;
+    grow(a, &e->functions, e->n_functions, &e->cap_functions, sizeof *e->functions);
+    const char *prefix = arena_printf(a, "%s_", e->options->name);
+    e->functions[e->n_functions] =
+        (function){.name = mangle(e, prefix, stem, NULL), .text = arena_strdup(a, source), .uses = 1};
+    e->function_index[h] = e->n_functions + 1;
+    return e->n_functions++;
+}
+
+static const char *function_stem(emitter *e, const node *n) {
+    char *s = arena_strdup(e->graph->arena, n->impl ? n->impl->name : n->op_type);
+    for (char *p = s; *p; p++) *p = (char)tolower((unsigned char)*p);
+    return s;
+}
+
+static void emit_dispatch(emitter *e, const node *n) {
+    if (concat_has_slices(n))
+        emit_concat_rest(e, n);
+    else if (n->impl)
+        n->impl->emit(e, n);
+    else if (is_move(n))
+        emit_move(e, n);
+    else if (n->op && n->op->emit)
+        n->op->emit(e, n);
+    else
+        BUG("%s has no code", n->op_type);
+}
+
+void emit_node(emitter *e, const node *n, size_t position) {
+    text_clear(&e->body), text_clear(&e->helpers), text_clear(&e->parameters), text_clear(&e->arguments);
+    emit_dispatch(e, n);
+    if (n->impl && n->impl->xnnpack) e->xnnpack = true;
+    text source = {0};
+    text_append(&source, text_str(&e->helpers));
+    text_printf(&source, "void $F(cameo_context *c, size_t n%s) {\n    (void)c, (void)n;\n%s}\n", text_str(&e->parameters),
+                text_str(&e->body));
+    const size_t f = function_get(e, text_str(&source), function_stem(e, n));
+    text_free(&source);
+    arena *a = e->graph->arena;
+    grow(a, &e->calls, e->n_calls, &e->cap_calls, sizeof *e->calls);
+    const char *label = n->name && n->name[0] ? n->name : n->out[0] ? n->out[0]->name : n->op_type;
+    e->calls[e->n_calls++] = (call){.node = n,
+                                    .function = f,
+                                    .name = mangle(e, "", label, n->op_type),
+                                    .position = position,
+                                    .arguments = arena_strdup(a, text_str(&e->arguments)),
+                                    .batched = emit_batched(n)};
+}
+
+/* ---- the driver ---- */
+
+static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+
+/* The scratch region begins behind the last value. */
+static void measure_arena(emitter *e) {
+    const graph *g = e->graph;
+    size_t end = 0, scratch = 0;
+    for (size_t i = 0; i < g->n_values; i++) {
+        const value *v = g->values[i];
+        if (v->arena_offset < 0 || v->base || v->constant) continue;
+        size_t bytes;
+        if (!size_mul((size_t)value_count(v), dtype_size(v->type), &bytes)) BUG("\"%s\" is too big", v->name);
+        end = max_size(end, ((size_t)v->arena_offset + bytes + 128 + 63) & ~(size_t)63);
+    }
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        if (n->impl && n->impl->scratch) scratch = max_size(scratch, n->impl->scratch(n, e->options));
+    }
+    e->scratch_offset = end;
+    e->arena_bytes = end + (scratch ? (scratch + 128 + 63) & ~(size_t)63 : 0);
+}
+
+const char *emit_prefix(arena *a, const options *o) {
+    const char *name = o->name ? o->name : o->output ? o->output : "model", *slash = strrchr(name, '/');
+    if (slash && !o->name) name = slash + 1;
+    char *s = mangle_plain(a, "", name), *p = s;
+    if (o->name || !o->output) return s;
+    for (const char *const *k = (const char *const[]){"_a", "_so", "_c", NULL}; *k; k++) /* net.so is called net */
+        if (strlen(p) > strlen(*k) && !strcmp(p + strlen(p) - strlen(*k), *k)) p[strlen(p) - strlen(*k)] = 0;
+    return s;
+}
+
+bool emit_model(graph *g, const options *o, emitted *out) {
+    emitter *e = ARENA_NEW(g->arena, emitter);
+    options *named = ARENA_NEW(g->arena, options);
+    *named = *o;
+    named->name = emit_prefix(g->arena, o);
+    e->graph = g;
+    e->options = o = named;
+    e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
+    measure_arena(e);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);
+    model_write(e, out);
+    out->weights = e->blob.data;
+    text_free(&e->body), text_free(&e->helpers), text_free(&e->create), text_free(&e->parameters), text_free(&e->arguments);
+    return g->diag->errors == 0;
+}

@@ -1,0 +1,243 @@
+/* model.c as text: the overview, the layers' functions, the list of calls, and (tables.c) what the runtime wants to know. */
+#include "program.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void preamble(const emitter *e, text *t) {
+    text_append(t, "#include \"cameo.h\"\n#include \"kernels/all.h\"\n");
+    if (e->xnnpack) text_append(t, "#include \"xnn.h\"\n");
+    text_append(t, "\n#include <math.h>\n#include <string.h>\n\n");
+}
+
+size_t embedding_layers(const emitter *e) {
+    const value *v = e->graph->embedding;
+    size_t layers = 0;
+    if (!v || !v->producer) return 0;
+    for (size_t i = 0; i < e->graph->n_nodes; i++) {
+        if (e->graph->nodes[i] != v->producer) continue;
+        while (layers < e->n_calls && e->calls[layers].position <= i) layers++;
+    }
+    return layers;
+}
+
+/* ---- functions ---- */
+
+static void function_print(const emitter *e, text *t, size_t i, const char *linkage) {
+    const function *f = &e->functions[i];
+    text source = {0};
+    const char *last = NULL;
+    for (const char *s = strstr(f->text, "void $F("); s; s = strstr(s + 1, "void $F(")) last = s;
+    if (!last) BUG("function %s has no head", f->name);
+    text_append_n(&source, f->text, (size_t)(last - f->text));
+    text_append(&source, linkage);
+    text_append(&source, last);
+    text_replace(t, text_str(&source), "$F", f->name);
+    text_append(t, "\n");
+    text_free(&source);
+}
+
+static void prototype_print(const emitter *e, text *t, size_t i) {
+    const function *f = &e->functions[i];
+    const char *last = NULL;
+    for (const char *s = strstr(f->text, "void $F("); s; s = strstr(s + 1, "void $F(")) last = s;
+    if (!last) BUG("function %s has no head", f->name);
+    const char *end = strstr(last, " {");
+    text head = {0};
+    text_append_n(&head, last, (size_t)(end - last));
+    text_append(&head, ";\n");
+    text_append(t, "HIDDEN ");
+    text_replace(t, text_str(&head), "$F", f->name);
+    text_free(&head);
+}
+
+/* ---- constants ---- */
+
+static void arena_enum(const emitter *e, text *t) {
+    const graph *g = e->graph;
+    bool any = false;
+    for (size_t i = 0; i < g->n_values; i++) {
+        const value *v = g->values[i];
+        if (!e->value_name[v->id]) continue;
+        if (!any)
+            text_append(t,
+                        "/* Where values lie in the arena, in bytes. Values that are never alive together share memory. */\n");
+        any = true;
+        text_printf(t, "#define %s %lluu /* ", e->value_name[v->id], (unsigned long long)v->arena_offset);
+        shape_print(t, &v->shape);
+        text_append(t, v->layout == LAYOUT_NHWC ? " nhwc */\n" : " */\n");
+    }
+    if (any) text_append(t, "\n");
+}
+
+void emit_weights_declaration(const emitter *e, text *t) {
+    const blob *b = &e->blob;
+    if (b->count) text_append(t, "/* Where weights lie in their block, in bytes. */\n");
+    for (size_t i = 0; i < b->count; i++)
+        text_printf(t, "#define %s %lluu /* %llu bytes */\n", b->entry[i].name, (unsigned long long)b->entry[i].offset,
+                    (unsigned long long)b->entry[i].bytes);
+    if (b->count) text_append(t, "\n");
+    if (e->options->sidecar) return;
+    const char *name = e->options->name;
+    text_append(t, "/* The weights themselves: weights.bin, put into the program by the assembler. */\n");
+    text_printf(t, "extern const unsigned char %s_weights[];\n", name);
+    text_printf(t,
+                "__asm__(\".section .rodata\\n.balign 64\\n.globl %s_weights\\n.hidden %s_weights\\n%s_weights:\\n\"\n"
+                "        \".incbin \\\"weights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
+                name, name, name);
+}
+
+static const char access_macros[] = "#define AT(type, offset) ((type *)(void *)(c->arena + (offset)))\n"
+                                    "#define IN(type, i) ((const type *)c->in[i])\n"
+                                    "#define OUT(type, i) ((type *)out[i])\n"
+                                    "#define WEIGHTS(offset) ((const void *)(c->weights + (offset)))\n"
+                                    "/* Before each layer: stop when enough was computed, and tell the profiler. */\n"
+                                    "#define LAYER(i)                                \\\n"
+                                    "    do {                                        \\\n"
+                                    "        if (last == (i)) return;                \\\n"
+                                    "        if (c->tick) c->tick(c->tick_data, (i)); \\\n"
+                                    "    } while (0)\n\n";
+
+/* ---- run ---- */
+
+static size_t bytes_of(const value *v, bool per_image) {
+    size_t bytes;
+    if (!size_mul((size_t)(per_image ? image_elements(v) : value_count(v)), dtype_size(v->type), &bytes)) BUG("size");
+    return bytes;
+}
+
+static void copy_print(text *t, const char *to, const char *from, const value *v) {
+    text_printf(t, "    memcpy(%s, %s, %s%zuu);\n", to, from, v->batched ? "n * " : "", bytes_of(v, v->batched));
+}
+
+static void inputs_to_arena(emitter *e, text *t) {
+    for (size_t i = 0; i < e->graph->n_inputs; i++) {
+        const value *v = e->graph->inputs[i];
+        if (v->arena_offset < 0) continue;
+        copy_print(t, place_expression(e, v, true), arena_printf(e->graph->arena, "c->in[%zu]", i), v);
+    }
+}
+
+/* Outputs that could not be computed in place: inputs, constants, and what is an output twice. */
+static void outputs_from_elsewhere(emitter *e, text *t) {
+    const graph *g = e->graph;
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        const place p = value_place(g, g->outputs[i]);
+        if (p.kind == PLACE_OUTPUT && p.index == i) continue;
+        copy_print(t, arena_printf(g->arena, "out[%zu]", i), place_expression(e, g->outputs[i], false), g->outputs[i]);
+    }
+}
+
+static bool embedding_in_output(const emitter *e, size_t *index) {
+    if (!e->graph->embedding) return false;
+    const place p = value_place(e->graph, e->graph->embedding);
+    *index = p.index;
+    return p.kind == PLACE_OUTPUT;
+}
+
+static void embedding_function(emitter *e, text *t) {
+    size_t k;
+    const value *v = e->graph->embedding;
+    if (!v || embedding_in_output(e, &k)) return;
+    value dense = *v;
+    dense.base = NULL, dense.layout = LAYOUT_ONNX, dense.pixel_stride = 0;
+    text_clear(&e->body);
+    emit_copy_body(e, v, &dense, 0, v->batched);
+    text_printf(t,
+                "/* The embedding's own copy, dense. */\nstatic void copy_embedding(size_t n, const %s *x, %s *y) {\n    "
+                "(void)n;\n%s}\n\n",
+                dtype_c(v->type), dtype_c(v->type), text_str(&e->body));
+}
+
+static void embedding_copy(emitter *e, text *t) {
+    size_t k;
+    if (!e->graph->embedding || embedding_in_output(e, &k)) return;
+    text_printf(t, "    if (c->embedding) copy_embedding(n, %s, c->embedding);\n",
+                place_expression(e, e->graph->embedding, false));
+}
+
+static void output_shape(text *t, const node *n) {
+    if (n->n_out && n->out[0]) shape_print(t, &n->out[0]->shape);
+}
+
+static void call_print(const emitter *e, text *t, size_t i) {
+    const call *k = &e->calls[i];
+    text line = {0};
+    text_printf(&line, "    LAYER(%zu); %s(c, %s%s);", i, e->functions[k->function].name, k->batched ? "n" : "1", k->arguments);
+    text_append(t, text_str(&line));
+    text_printf(t, "%*s /* %s ", line.size < 100 ? (int)(100 - line.size) : 0, "", k->name);
+    output_shape(t, k->node);
+    text_append(t, " */\n");
+    text_free(&line);
+}
+
+static void run_write(emitter *e, text *t) {
+    const graph *g = e->graph;
+    size_t k;
+    embedding_function(e, t);
+    text_append(t, "static void run(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n");
+    text_printf(t, "    void *out[%zu];\n    for (size_t i = 0; i < %zu; i++) out[i] = c->out ? c->out[i] : NULL;\n",
+                g->n_outputs, g->n_outputs);
+    if (embedding_in_output(e, &k)) text_printf(t, "    if (c->embedding) out[%zu] = c->embedding;\n", k);
+    text_append(t, "    (void)n, (void)out;\n");
+    inputs_to_arena(e, t);
+    const size_t layers = embedding_layers(e);
+    if (!layers) embedding_copy(e, t);
+    for (size_t i = 0; i < e->n_calls; i++) {
+        call_print(e, t, i);
+        if (i + 1 == layers) embedding_copy(e, t);
+    }
+    if (g->embedding) text_append(t, "    if (c->embedding) return; /* the caller gave no room for the outputs */\n");
+    outputs_from_elsewhere(e, t);
+    text_printf(t, "    if (c->tick) c->tick(c->tick_data, %zu);\n    (void)last;\n}\n\n", e->n_calls);
+}
+
+static void create_write(const emitter *e, text *t) {
+    text_append(t,
+                "/* What is made once, when a context is created. */\nstatic bool create(cameo_context *c) {\n    (void)c;\n");
+    text_append(t, text_str(&e->create));
+    text_append(t, "    return true;\n}\n\n");
+}
+
+/* ---- whole files ---- */
+
+static void tail_write(const emitter *e, text *t, const text *constants, const text *run, const text *info) {
+    text_append(t, access_macros);
+    text_append(t, text_str(constants));
+    text_append(t, text_str(run));
+    create_write(e, t);
+    text_append(t, text_str(info));
+}
+
+static void parts_write(const emitter *e, emitted *out, const text *constants, const text *run, const text *info) {
+    const size_t want = (e->n_functions + 3) / 4, more = want > 24 ? 24 : want;
+    out->n_parts = more + 1;
+    out->parts = ARENA_ARRAY(e->graph->arena, text, out->n_parts);
+    static const char hidden[] = "#define HIDDEN __attribute__((visibility(\"hidden\")))\n";
+    for (size_t p = 0; p < out->n_parts; p++) {
+        preamble(e, &out->parts[p]);
+        text_append(&out->parts[p], hidden);
+    }
+    for (size_t i = 0; i < e->n_functions; i++) {
+        prototype_print(e, &out->parts[0], i);
+        prototype_print(e, &out->parts[1 + i % more], i);
+        function_print(e, &out->parts[1 + i % more], i, "HIDDEN ");
+    }
+    tail_write(e, &out->parts[0], constants, run, info);
+}
+
+void model_write(emitter *e, emitted *out) {
+    text run = {0}, constants = {0}, info = {0};
+    run_write(e, &run); /* first: names and weights come into being where they are used */
+    arena_enum(e, &constants);
+    emit_weights_declaration(e, &constants);
+    info_write(e, &info);
+    text *t = &out->model_c;
+    table_write(e, t);
+    preamble(e, t);
+    for (size_t i = 0; i < e->n_functions; i++) function_print(e, t, i, "static ");
+    tail_write(e, t, &constants, &run, &info);
+    parts_write(e, out, &constants, &run, &info);
+    header_write(e, &out->model_h);
+    text_free(&run), text_free(&constants), text_free(&info);
+}

@@ -1,0 +1,89 @@
+/* Shared by emit.c, weights.c and model.c: the program while it is being written. Everything lives in the graph's arena but the
+   texts and the weights blob, which emit_model frees or hands over. */
+#ifndef CAMEO_EMIT_PROGRAM_H
+#define CAMEO_EMIT_PROGRAM_H
+#include "emit.h"
+
+typedef struct name_table { /* C identifiers handed out; open addressing */
+    const char **slot;
+    size_t used, capacity;
+} name_table;
+
+typedef struct blob_entry {
+    size_t offset, bytes;
+    uint64_t hash;
+    const char *name; /* the enum constant */
+} blob_entry;
+
+typedef struct blob { /* the weights: 64-byte aligned, equal bytes once */
+    text data;
+    blob_entry *entry;
+    size_t count, capacity;
+    size_t *index; /* hash table of entry numbers + 1 */
+    size_t index_size;
+} blob;
+
+typedef struct function {    /* one C function, perhaps of several nodes */
+    const char *name, *text; /* text still says "$F" */
+    size_t uses;
+} function;
+
+typedef struct call { /* one layer: a node that emits something */
+    const node *node;
+    size_t function;
+    const char *name, *arguments; /* arguments after "c, n" */
+    bool batched;
+    size_t position; /* of the node in graph->nodes */
+} call;
+
+struct emitter {
+    graph *graph;
+    const options *options;
+    text body, helpers, create, parameters, arguments;
+    blob blob;
+    name_table names;
+    const char **value_name; /* by value id: the enum constant of its arena offset */
+    function *functions;
+    size_t n_functions, cap_functions;
+    size_t *function_index; /* hash table of function numbers + 1 */
+    size_t function_index_size;
+    call *calls;
+    size_t n_calls, cap_calls;
+    size_t n_states;
+    size_t scratch_offset; /* bytes; one region behind all values, since a node's scratch lives during the node only */
+    size_t arena_bytes;
+    bool xnnpack;
+};
+
+/* Where a value lives. */
+typedef enum place_kind { PLACE_WEIGHTS, PLACE_INPUT, PLACE_OUTPUT, PLACE_ARENA } place_kind;
+typedef struct place {
+    place_kind kind;
+    const value *root; /* owner of the memory */
+    size_t index;      /* of the graph input or output */
+    int64_t offset;    /* elements from the root's start */
+} place;
+
+place value_place(const graph *g, const value *v);
+const char *place_expression(emitter *e, const value *v, bool written);
+bool node_is_silent(const node *n);    /* a view, or a Concat all of whose inputs are slices: no code */
+bool concat_has_slices(const node *n); /* then the driver copies the inputs that are none */
+void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched);
+void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it is new */
+
+/* A fresh C identifier made from text of a model; prefix "" or such as "A_". Unique within the emitter. */
+const char *mangle(emitter *e, const char *prefix, const char *name, const char *suffix_to_drop);
+
+const char *blob_add(emitter *e, const void *data, size_t bytes, const char *label);
+uint64_t hash_bytes(const void *data, size_t bytes);
+void emit_weights_declaration(const emitter *e, text *t);
+
+void model_write(emitter *e, emitted *out); /* model.c: all texts from the finished emitter */
+void table_write(emitter *e, text *t);      /* the overview comment */
+void info_write(emitter *e, text *t);       /* layer and tensor tables, model object */
+void header_write(emitter *e, text *t);     /* model.h */
+size_t embedding_layers(const emitter *e);
+const char *model_meta(const graph *g, const char *key);
+/* The prefix of all C names: --name, else from the output's name; always an identifier. */
+const char *emit_prefix(arena *a, const options *o);
+#endif

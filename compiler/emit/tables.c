@@ -1,0 +1,325 @@
+/* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
+   and model.h. Every string of the model is escaped on its way. */
+#include "../sha256.h"
+#include "program.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *model_meta(const graph *g, const char *key) {
+    for (size_t i = 0; i < g->n_meta; i++)
+        if (!strcmp(g->meta[i].key, key)) return g->meta[i].value;
+    return NULL;
+}
+
+static double layer_macs(const node *n) {
+    const value *y = n->n_out ? n->out[0] : NULL;
+    const bool per_image = y && emit_batched(n) && y->shape.rank > 0 && y->shape.dim[0] > 0;
+    return per_image ? n->macs / (double)y->shape.dim[0] : n->macs;
+}
+
+static uint64_t layer_parameters(const node *n) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n->n_in; i++) {
+        const value *v = n->in[i];
+        if (v && v->constant && (v->type == DT_FLOAT || v->type == DT_DOUBLE || v->type == DT_FLOAT16))
+            sum += (uint64_t)value_count(v);
+    }
+    return sum;
+}
+
+static const char *kernel_name(const node *n) { return n->impl ? n->impl->name : "plain"; }
+
+static void padded(text *t, const char *s, bool comment, size_t width) {
+    const size_t start = t->size;
+    if (comment)
+        text_comment(t, s);
+    else
+        text_append(t, s);
+    while (t->size - start < width) text_append(t, " ");
+}
+
+static const char *layer_label(const node *n) {
+    return n->name && n->name[0] ? n->name : n->n_out && n->out[0] ? n->out[0]->name : n->op_type;
+}
+
+static void table_row(text *t, const node *n) {
+    text size = {0};
+    if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
+    text_append(t, "   ");
+    padded(t, layer_label(n), true, 40);
+    text_append(t, " ");
+    padded(t, n->op_type, true, 16);
+    text_append(t, " ");
+    padded(t, text_str(&size), false, 16);
+    text_printf(t, " %11llu %14.0f  %s\n", (unsigned long long)layer_parameters(n), layer_macs(n), kernel_name(n));
+    text_free(&size);
+}
+
+static const char *kernels_word(const options *o) {
+    static const char *const word[] = {"auto", "xnnpack", "native", "plain"};
+    return word[o->kernels];
+}
+
+void table_write(emitter *e, text *t) {
+    const graph *g = e->graph;
+    text_append(t, "/* ");
+    text_comment(t, g->name && g->name[0] ? g->name : e->options->name);
+    text_append(t, ", compiled by cameo. Generated: change the model, not this file.\n\n   target ");
+    text_comment(t, e->options->target.name ? e->options->target.name : "generic");
+    text_printf(t, ", kernels %s, batch %lld\n   model  %s\n", kernels_word(e->options), (long long)g->batch, g->hash);
+    text_printf(t, "   arena  %zu bytes, weights %zu bytes\n\n", e->arena_bytes, e->blob.data.size);
+    text_append(
+        t,
+        "   layer                                    operator         output            parameters           MACs  kernel\n");
+    for (size_t i = 0; i < e->n_calls; i++) table_row(t, e->calls[i].node);
+    text_append(t, "*/\n");
+}
+
+/* ---- tables for the runtime ---- */
+
+static void tensor_row(text *t, const value *v) {
+    text_append(t, "    {");
+    text_c_string(t, v->name);
+    text_printf(t, ", %d, %d, {", (int)v->type, v->shape.rank);
+    for (int i = 0; i < v->shape.rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)v->shape.dim[i]);
+    text_printf(t, "%s}, %s},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false");
+}
+
+static void tensor_table(text *t, const char *name, value *const *v, size_t n) {
+    if (!n) return;
+    text_printf(t, "static const cameo_tensor_info %s[] = {\n", name);
+    for (size_t i = 0; i < n; i++) tensor_row(t, v[i]);
+    text_append(t, "};\n\n");
+}
+
+static void layer_table(const emitter *e, text *t) {
+    if (!e->n_calls) return;
+    text_append(t, "static const cameo_layer_info layers[] = {\n");
+    for (size_t i = 0; i < e->n_calls; i++) {
+        const node *n = e->calls[i].node;
+        text size = {0};
+        if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
+        text_append(t, "    {");
+        text_c_string(t, layer_label(n));
+        text_append(t, ", ");
+        text_c_string(t, n->op_type);
+        text_append(t, ", ");
+        text_c_string(t, kernel_name(n));
+        text_printf(t, ", \"%s\", %.17g, %llu},\n", text_str(&size), layer_macs(n), (unsigned long long)layer_parameters(n));
+        text_free(&size);
+    }
+    text_append(t, "};\n\n");
+}
+
+/* Class names, one a line: the --labels file, or the model's metadata. NULL when there are none. */
+static char *class_text(const emitter *e) {
+    const char *meta = model_meta(e->graph, "cameo.classes");
+    if (!e->options->labels) return meta ? arena_strdup(e->graph->arena, meta) : NULL;
+    FILE *f = fopen(e->options->labels, "rb");
+    if (!f) {
+        diag_error(e->graph->diag, NULL, "--labels takes a text file, one class name a line", "cannot read %s",
+                   e->options->labels);
+        return NULL;
+    }
+    text t = {0};
+    char buffer[4096];
+    for (size_t n; (n = fread(buffer, 1, sizeof buffer, f)) > 0;) text_append_n(&t, buffer, n);
+    fclose(f);
+    char *s = arena_strdup(e->graph->arena, text_str(&t));
+    text_free(&t);
+    return s;
+}
+
+static size_t class_table(const emitter *e, text *t) {
+    char *s = class_text(e);
+    if (!s || !*s) return 0;
+    size_t n = 0;
+    text_append(t, "static const char *const classes[] = {\n");
+    while (s && *s) {
+        char *end = strchr(s, '\n');
+        if (end) *end++ = 0;
+        const size_t length = strlen(s);
+        if (length && s[length - 1] == '\r') s[length - 1] = 0;
+        text_append(t, "    ");
+        text_c_string(t, s);
+        text_append(t, ",\n");
+        s = end;
+        n++;
+    }
+    text_append(t, "};\n\n");
+    return n;
+}
+
+static const char *embedding_rule(const emitter *e) {
+    const graph *g = e->graph;
+    if (e->options->embedding) return "--embedding";
+    const char *meta = model_meta(g, "cameo.embedding");
+    if (meta && g->embedding && !strcmp(meta, g->embedding->name)) return "cameo.embedding";
+    return g->embedding && g->embedding->is_output ? "output" : "input of last Gemm";
+}
+
+static void string_field(text *t, const char *field, const char *s) {
+    text_printf(t, "    .%s = ", field);
+    if (s)
+        text_c_string(t, s);
+    else
+        text_append(t, "NULL");
+    text_append(t, ",\n");
+}
+
+static uint64_t total_parameters(const emitter *e) {
+    const graph *g = e->graph;
+    bool *seen = ARENA_ARRAY(g->arena, bool, g->n_values);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < e->n_calls; i++) {
+        const node *n = e->calls[i].node;
+        for (size_t k = 0; k < n->n_in; k++) {
+            const value *v = n->in[k];
+            if (!v || !v->constant || seen[v->id] || v->type != DT_FLOAT) continue;
+            seen[v->id] = true;
+            sum += (uint64_t)value_count(v);
+        }
+    }
+    return sum;
+}
+
+static void weights_fields(const emitter *e, text *t) {
+    char hash[65];
+    sha256 sum;
+    sha256_init(&sum);
+    sha256_update(&sum, text_str(&e->blob.data), e->blob.data.size);
+    sha256_hex(&sum, hash);
+    text_printf(t, "    .arena_bytes = %zuu, .weights_bytes = %zuu,\n", e->arena_bytes, e->blob.data.size);
+    if (!e->options->sidecar) text_printf(t, "    .weights = %s_weights,\n", e->options->name);
+    if (e->options->sidecar) string_field(t, "weights_file", arena_printf(e->graph->arena, "%s.weights", e->options->name));
+    string_field(t, "weights_hash", hash);
+}
+
+static void model_object(const emitter *e, text *t, size_t n_classes) {
+    const graph *g = e->graph;
+    double macs = 0;
+    for (size_t i = 0; i < e->n_calls; i++) macs += layer_macs(e->calls[i].node);
+    text_printf(t, "extern const cameo_model %s_model;\nconst cameo_model %s_model = {\n    .abi = CAMEO_ABI,\n",
+                e->options->name, e->options->name);
+    string_field(t, "name", e->options->name);
+    text_append(t, "    .version = CAMEO_VERSION,\n");
+    string_field(t, "hash", g->hash);
+    string_field(t, "target", e->options->target.name ? e->options->target.name : "generic");
+    string_field(t, "producer", g->producer ? g->producer : "");
+    text_printf(t, "    .batch = %lld, .parameters = %lluu, .macs = %.17g,\n", (long long)(g->batch > 0 ? g->batch : 1),
+                (unsigned long long)total_parameters(e), macs);
+    text_printf(t, "    .n_inputs = %zu, .n_outputs = %zu, .n_layers = %zu, .n_states = %zu,\n", g->n_inputs, g->n_outputs,
+                e->n_calls, e->n_states);
+    text_printf(t, "    .inputs = %s, .outputs = %s, .layers = %s,\n", g->n_inputs ? "inputs" : "NULL",
+                g->n_outputs ? "outputs" : "NULL", e->n_calls ? "layers" : "NULL");
+    if (g->embedding) {
+        text_printf(t, "    .embedding = embedding, .embedding_layers = %zu,\n", embedding_layers(e));
+        string_field(t, "embedding_rule", embedding_rule(e));
+    }
+    string_field(t, "preprocess", e->options->preprocess ? e->options->preprocess : model_meta(g, "cameo.preprocess"));
+    if (n_classes) text_printf(t, "    .n_classes = %zu, .classes = classes,\n", n_classes);
+    weights_fields(e, t);
+    text_printf(t, "    .xnnpack = %s,\n    .create = create,\n    .run = run,\n};\n", e->xnnpack ? "true" : "false");
+}
+
+void info_write(emitter *e, text *t) {
+    const graph *g = e->graph;
+    tensor_table(t, "inputs", g->inputs, g->n_inputs);
+    tensor_table(t, "outputs", g->outputs, g->n_outputs);
+    if (g->embedding) tensor_table(t, "embedding", &g->embedding, 1);
+    layer_table(e, t);
+    const size_t n_classes = class_table(e, t);
+    model_object(e, t, n_classes);
+}
+
+/* ---- model.h ---- */
+
+static const char *upper(arena *a, const char *s) {
+    char *u = arena_strdup(a, s);
+    for (char *p = u; *p; p++) *p = (char)toupper((unsigned char)*p);
+    return u;
+}
+
+static void shape_macros(const emitter *e, text *t, const char *kind, size_t i, const value *v) {
+    const char *prefix = upper(e->graph->arena, e->options->name);
+    text_append(t, "/* ");
+    text_comment(t, v->name);
+    text_printf(t, ": %s */\n", dtype_name(v->type));
+    text_printf(t, "#define %s_%s_%zu_RANK %d\n", prefix, kind, i, v->shape.rank);
+    for (int d = 0; d < v->shape.rank; d++)
+        text_printf(t, "#define %s_%s_%zu_DIM_%d %lld\n", prefix, kind, i, d, (long long)v->shape.dim[d]);
+    text_printf(t, "#define %s_%s_%zu_ELEMENTS %lld /* %s */\n", prefix, kind, i,
+                (long long)(v->batched && v->shape.dim[0] > 0 ? value_count(v) / v->shape.dim[0] : value_count(v)),
+                v->batched ? "of one image" : "in all");
+}
+
+static void argument(emitter *e, text *t, const char *name, const value *v, bool written) {
+    text_printf(t, ", %s%s *%s /* ", written ? "" : "const ", dtype_c(v->type) ? dtype_c(v->type) : "void", name);
+    (void)e;
+    for (int d = 0; d < v->shape.rank; d++) {
+        if (d == 0 && v->batched)
+            text_append(t, "[count]");
+        else
+            text_printf(t, "[%lld]", (long long)v->shape.dim[d]);
+    }
+    text_append(t, " */");
+}
+
+static void pointer_array(text *t, const char *declaration, const char *const *name, size_t n) {
+    text_printf(t, "    %s = {", declaration);
+    for (size_t i = 0; i < n; i++) text_printf(t, "%s%s", i ? ", " : "", name[i]);
+    text_append(t, n ? "};\n" : "NULL};\n");
+}
+
+static void run_wrapper(emitter *e, text *t) {
+    const graph *g = e->graph;
+    const char *p = e->options->name;
+    const char **in = ARENA_ARRAY(g->arena, const char *, g->n_inputs + 1),
+               **out = ARENA_ARRAY(g->arena, const char *, g->n_outputs + 1);
+    for (size_t i = 0; i < g->n_inputs; i++) in[i] = mangle(e, "in_", g->inputs[i]->name, NULL);
+    for (size_t i = 0; i < g->n_outputs; i++) out[i] = mangle(e, "out_", g->outputs[i]->name, NULL);
+    text_append(t,
+                "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit code of cameo.h, 0 = done. */\n");
+    text_printf(t, "static inline int %s_run(%s *context, size_t count", p, p);
+    for (size_t i = 0; i < g->n_inputs; i++) argument(e, t, in[i], g->inputs[i], false);
+    for (size_t i = 0; i < g->n_outputs; i++) argument(e, t, out[i], g->outputs[i], true);
+    text_append(t, ") {\n");
+    pointer_array(t, "const void *const inputs[]", in, g->n_inputs);
+    pointer_array(t, "void *const outputs[]", out, g->n_outputs);
+    text_append(t, "    return cameo_run(context, count, inputs, outputs);\n}\n\n");
+}
+
+static bool can_embed(const graph *g) {
+    return g->embedding && g->n_inputs == 1 && g->inputs[0]->type == DT_FLOAT && g->embedding->type == DT_FLOAT;
+}
+
+void header_write(emitter *e, text *t) {
+    const graph *g = e->graph;
+    const char *p = e->options->name, *u = upper(g->arena, p);
+    text_append(t, "/* ");
+    text_comment(t, g->name && g->name[0] ? g->name : p);
+    text_printf(t, ", compiled by cameo. A context belongs to one thread at a time; weights are shared.\n   model %s */\n",
+                g->hash);
+    text_printf(t, "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"cameo.h\"\n\n", u, u);
+    text_append(t, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+    text_printf(t, "#define %s_BATCH %lld\n#define %s_INPUTS %zu\n#define %s_OUTPUTS %zu\n", u,
+                (long long)(g->batch > 0 ? g->batch : 1), u, g->n_inputs, u, g->n_outputs);
+    for (size_t i = 0; i < g->n_inputs; i++) shape_macros(e, t, "INPUT", i, g->inputs[i]);
+    for (size_t i = 0; i < g->n_outputs; i++) shape_macros(e, t, "OUTPUT", i, g->outputs[i]);
+    if (g->embedding) shape_macros(e, t, "EMBEDDING", 0, g->embedding);
+    text_printf(t, "\nextern const cameo_model %s_model;\ntypedef cameo_context %s; /* arena and threads */\n\n", p, p);
+    text_append(t, "/* options NULL = defaults; NULL with *error filled (error may be NULL). */\n");
+    text_printf(t, "static inline %s *%s_create(const cameo_options *options, cameo_error *error) {\n", p, p);
+    text_printf(t, "    return cameo_create(&%s_model, options, error);\n}\n\n", p);
+    run_wrapper(e, t);
+    if (can_embed(g)) {
+        text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
+        text_printf(t, "static inline int %s_embed(%s *context, size_t count, const float *input, float *embedding) {\n", p, p);
+        text_append(t, "    return cameo_embed(context, count, input, embedding);\n}\n\n");
+    }
+    text_printf(t, "static inline void %s_destroy(%s *context) { cameo_destroy(context); }\n\n", p, p);
+    text_append(t, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}

@@ -1,0 +1,161 @@
+/* The graph between an ONNX file and C. All objects live in the compilation's arena and are never freed singly.
+
+   A graph owns its nodes, in execution order once imported, and its values. A value is produced by one node, or is a
+   graph input, or is a constant. Shapes are ALWAYS the ONNX logical shapes (N,C,H,W); `layout` says how memory is
+   ordered, so that passes before and after the layout pass read shapes alike. value_strides() gives memory strides. */
+#ifndef CAMEO_IR_H
+#define CAMEO_IR_H
+#include "arena.h"
+#include "diag.h"
+#include "text.h"
+
+enum { MAX_RANK = 8 };
+
+/* ONNX TensorProto.DataType numbers. */
+typedef enum dtype {
+    DT_NONE = 0, DT_FLOAT = 1, DT_UINT8 = 2, DT_INT8 = 3, DT_UINT16 = 4, DT_INT16 = 5, DT_INT32 = 6, DT_INT64 = 7,
+    DT_STRING = 8, DT_BOOL = 9, DT_FLOAT16 = 10, DT_DOUBLE = 11, DT_UINT32 = 12, DT_UINT64 = 13, DT_COMPLEX64 = 14,
+    DT_COMPLEX128 = 15, DT_BFLOAT16 = 16, DT_LAST = 26
+} dtype;
+
+size_t dtype_size(dtype t);         /* bytes of one element; 0 for strings, sub-byte and unknown types */
+const char *dtype_name(dtype t);    /* "float32", "int64", ... */
+const char *dtype_c(dtype t);       /* "float", "int64_t", "unsigned char" (bool), ...; NULL when not representable */
+
+typedef struct shape {
+    int rank;
+    int64_t dim[MAX_RANK]; /* -1: unknown (before the infer pass) */
+} shape;
+
+int64_t shape_count(const shape *s); /* product; callers have checked sizes (tensor_new does) */
+bool shape_equal(const shape *a, const shape *b);
+bool shape_known(const shape *s);
+void shape_print(text *t, const shape *s); /* "1x3x112x112", "scalar" */
+/* numpy broadcasting; false when incompatible */
+bool shape_broadcast(const shape *a, const shape *b, shape *out);
+
+typedef struct tensor { /* constant data, dense, row-major in ONNX layout */
+    dtype type;
+    shape shape;
+    void *data; /* little-endian elements; 64-byte aligned */
+} tensor;
+
+/* NULL when the byte size overflows or exceeds 2^40. Zeroed. */
+tensor *tensor_new(arena *a, dtype type, const shape *s);
+size_t tensor_bytes(const tensor *t);
+double tensor_get(const tensor *t, int64_t i); /* any numeric type */
+void tensor_set(tensor *t, int64_t i, double v);
+int64_t tensor_get_int(const tensor *t, int64_t i); /* integer and bool types exactly; floats truncated */
+
+typedef enum layout { LAYOUT_ONNX, LAYOUT_NHWC } layout; /* NHWC: rank 4 only */
+
+typedef struct value {
+    int id; /* index in graph->values; stable */
+    const char *name; /* from the model, or made up; unique; any bytes but NUL */
+    dtype type;
+    bool shaped; /* shape is valid (rank known) */
+    shape shape;
+    const char *symbol[MAX_RANK]; /* symbolic dimension names of graph inputs/value_info, NULL where literal */
+    struct node *producer; /* NULL for inputs and constants */
+    tensor *constant; /* non-NULL: known at compile time */
+    bool is_input, is_output;
+    bool is_param; /* --train: a float initializer that is learnt; folding never touches it */
+    bool batched; /* batch pass: the first axis is the batch and images do not mix */
+    layout layout;
+    /* Storage, set by the plan pass. A view shares `base`'s memory starting `view_offset` elements in. */
+    struct value *base; /* NULL: owns memory */
+    int64_t view_offset; /* elements, per image when batched */
+    int64_t pixel_stride; /* NHWC: elements from one pixel to the next (channels of base); 0 = own channel count */
+    int64_t arena_offset; /* bytes; -1: none (graph input/output/constant or unplanned) */
+} value;
+
+typedef enum attr_kind { ATTR_FLOAT = 1, ATTR_INT = 2, ATTR_STRING = 3, ATTR_TENSOR = 4, ATTR_GRAPH = 5, ATTR_FLOATS = 6,
+                         ATTR_INTS = 7, ATTR_STRINGS = 8, ATTR_OTHER = 99 } attr_kind;
+
+typedef struct attr {
+    const char *name;
+    attr_kind kind;
+    float f;
+    int64_t i;
+    const char *s; /* NUL-terminated copy; size below counts embedded NULs */
+    size_t count; /* of floats/ints/strings, or bytes of s */
+    const float *floats;
+    const int64_t *ints;
+    const char *const *strings;
+    const tensor *t;
+} attr;
+
+typedef struct node {
+    int index; /* position in the model file (for messages); inserted nodes inherit their origin's */
+    const char *name, *op_type, *domain; /* domain "" = ai.onnx, "cameo" = internal */
+    int opset; /* of its domain, as imported by the model */
+    const struct op_row *op; /* set by resolve */
+    value **in; /* absent optional inputs are NULL */
+    size_t n_in;
+    value **out; /* absent outputs are NULL */
+    size_t n_out;
+    attr *attrs;
+    size_t n_attrs;
+    bool dead;
+    const struct implementation *impl; /* set by select; NULL = the row's plain loops */
+    double macs; /* multiply-adds, set by infer where meaningful (whole batch) */
+} node;
+
+typedef struct opset_import { const char *domain; int64_t version; } opset_import;
+typedef struct metadata { const char *key, *value; } metadata;
+
+typedef struct graph {
+    arena *arena;
+    diag *diag;
+    const char *name;
+    int64_t ir_version;
+    opset_import *opsets;
+    size_t n_opsets;
+    metadata *meta;
+    size_t n_meta;
+    const char *producer;
+    node **nodes;
+    size_t n_nodes, cap_nodes;
+    value **values;
+    size_t n_values, cap_values;
+    value **by_name; /* hash table of values, cap_by_name slots (a power of two), at most half full */
+    size_t cap_by_name;
+    value **inputs;
+    size_t n_inputs;
+    value **outputs;
+    size_t n_outputs;
+    value *embedding; /* chosen by the embedding rule; may be NULL */
+    int64_t batch; /* images of one run at most; 1 when nothing is batched */
+    char hash[65]; /* SHA-256 of the model file (and its external data), hex */
+} graph;
+
+graph *graph_create(arena *a, diag *d);
+value *graph_add_value(graph *g, const char *name); /* name NULL: a fresh one. Names are made unique by suffix */
+value *graph_find_value(const graph *g, const char *name);
+value *graph_add_constant(graph *g, const char *name, tensor *t);
+/* Appends at the end of g->nodes, or before/after a node; inputs/outputs arrays are copied; sets producer. */
+node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in, size_t n_in, value *const *out, size_t n_out);
+node *graph_insert_before(graph *g, node *where, node *made); /* moves `made` (just added) before `where`; returns it */
+void graph_replace_uses(graph *g, value *from, value *to); /* in all nodes; graph outputs are left alone */
+size_t graph_count_uses(const graph *g, const value *v); /* by live nodes, plus one when a graph output */
+void graph_sweep(graph *g); /* drop nodes marked dead and nodes none of whose outputs is used */
+
+const attr *node_attr(const node *n, const char *name); /* NULL when absent */
+int64_t node_int(const node *n, const char *name, int64_t otherwise);
+float node_float(const node *n, const char *name, float otherwise);
+const char *node_string(const node *n, const char *name, const char *otherwise);
+const attr *node_ints(const node *n, const char *name); /* NULL when absent or of another kind */
+void node_set_int(graph *g, node *n, const char *name, int64_t v);
+void node_set_float(graph *g, node *n, const char *name, float v);
+void node_set_string(graph *g, node *n, const char *name, const char *v);
+void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t count);
+void node_set_input(graph *g, node *n, size_t i, value *v); /* grows n->in as needed */
+
+/* Memory stride in elements of each logical axis, given layout and pixel stride; 0 for axes of extent 1. */
+void value_strides(const value *v, int64_t stride[MAX_RANK]);
+int64_t value_count(const value *v);
+
+/* Structural checks (DESIGN section 3, gates). BUG() on violation. typed: every value must be typed and static. */
+void ir_verify(const graph *g, const char *after_pass, bool typed);
+void ir_dump(const graph *g, text *out); /* deterministic text */
+#endif

@@ -1,0 +1,55 @@
+/* Fully connected layers (runtime/kernels/gemm.h). */
+#include "kernels.h"
+
+static bool is_rows(const value *v) {
+    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && value_count(v) > 0;
+}
+
+static bool applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    if (!is_internal(n) || !is_rows(n->in[0]) || n->in[0]->constant || !is_rows(n->out[0]) || !is_constant(n->in[1]))
+        return false;
+    const int64_t *w = n->in[1]->shape.dim;
+    if (n->in[1]->shape.rank != 2 || w[1] != n->in[0]->shape.dim[1] || w[0] != n->out[0]->shape.dim[1]) return false;
+    const value *b = input_at(n, 2), *r = input_at(n, 3);
+    if (b && (!is_constant(b) || (value_count(b) != w[0] && value_count(b) != 1))) return false;
+    return act_known(n) && (!r || (is_rows(r) && !r->constant && shape_equal(&r->shape, &n->out[0]->shape)));
+}
+
+static double cost(const node *n, const options *o) {
+    const double weights = (double)value_count(n->in[1]), rows = (double)n->out[0]->shape.dim[0];
+    const double compute = weights * rows / speed(o, rows > 1 ? 0.7 : 0.3), stream = stream_time(4 * weights);
+    return 1 + (compute > stream ? compute : stream);
+}
+
+/* [n / block][k][block] */
+static void emit_packed(emitter *e, const node *n, int64_t block) {
+    const int64_t outputs = n->in[1]->shape.dim[0], k = n->in[1]->shape.dim[1];
+    const float *from = n->in[1]->constant->data;
+    const size_t count = (size_t)(round_up(outputs, block) * k);
+    float *to = ARENA_ARRAY(emit_arena(e), float, count);
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t i = 0; i < k; i++) to[(o / block * k + i) * block + o % block] = from[o * k + i];
+    emit_param(e, "const float *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
+}
+
+static void emit(emitter *e, const node *n) {
+    const int64_t *w = n->in[1]->shape.dim, block = 4 * emit_options(e)->target.vector_floats;
+    const value *slope = input_at(n, 4), *r = input_at(n, 3);
+    emit_value(e, "x", n->in[0], false);
+    emit_packed(e, n, block);
+    emit_channels(e, "b", input_at(n, 2), 0, 1, w[0], block);
+    if (slope) emit_channels(e, "slope", slope, 0, 1, w[0], block);
+    if (r) emit_value(e, "r", r, false);
+    emit_value(e, "y", n->out[0], true);
+    emit_vector_check(e);
+    text_printf(emit_helpers(e), "static const cameo_gemm $F_shape = {.k = %lld, .n = %lld, .residual = %s, .act = %s};\n",
+                (long long)w[1], (long long)w[0], r ? "true" : "false", act_literal(e, n));
+    text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_gemm_task(&$F_shape, p, i); }\n");
+    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, b, %s, %s, y, (ptrdiff_t)%s};\n", slope ? "slope" : "NULL",
+                r ? "r" : "NULL", images_of(e, n));
+    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* blocks of outputs */\n",
+                (long long)(round_up(w[0], block) / block));
+}
+
+const implementation gemm = {.name = "gemm", .op = "Gemm", .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3};

@@ -1,0 +1,25 @@
+/* The list of implementations the select pass chooses from. */
+#include "kernels.h"
+
+const implementation *const implementations[] = {&direct_conv,
+                                                 &depthwise_conv,
+                                                 &gemm,
+                                                 &max_pool,
+                                                 &average_pool,
+                                                 &global_average_pool,
+                                                 &global_max_pool,
+                                                 &scale_shift,
+                                                 &add_nhwc,
+                                                 &mul_nhwc,
+                                                 &relu_nhwc,
+                                                 &prelu_nhwc,
+                                                 &reorder,
+                                                 &xnn_conv,
+                                                 &xnn_depthwise,
+                                                 &xnn_deconv,
+                                                 &xnn_gemm,
+                                                 &xnn_max_pool,
+                                                 &xnn_average_pool,
+                                                 &xnn_global_average_pool,
+                                                 &xnn_add,
+                                                 NULL};

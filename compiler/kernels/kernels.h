@@ -1,0 +1,39 @@
+/* What the compiler's side of the kernels shares. The templates themselves are in runtime/kernels/. */
+#ifndef CAMEO_COMPILER_KERNELS_H
+#define CAMEO_COMPILER_KERNELS_H
+#include "../emit/emit.h"
+
+typedef struct window { /* a convolution or pool, all attributes with their defaults */
+    int64_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr, group;
+} window;
+
+typedef struct image { /* a rank-4 value, in elements */
+    int64_t n, c, h, w, pixel;
+} image;
+
+bool is_nhwc(const value *v); /* float32, rank 4, NHWC memory, not constant */
+image image_of(const value *v);
+bool window_of(const node *n, const int64_t *kernel,
+               window *out);              /* kernel: when kernel_shape is absent; false: auto_pad or odd ranks */
+bool is_constant(const value *v);         /* float32, known at compile time */
+bool is_internal(const node *n);          /* domain "cameo" */
+value *input_at(const node *n, size_t i); /* NULL when absent */
+bool act_known(const node *n);            /* and its slope, if any, is one number or one a channel */
+bool act_is_clamp(const node *n, float *least, float *most); /* none, relu, clip */
+const char *act_literal(emitter *e, const node *n);          /* "{CAMEO_RELU, 0, 0}" */
+bool residual_fits(const node *n, size_t i);                 /* absent, or NHWC of the output's shape */
+int64_t round_up(int64_t a, int64_t b);
+double speed(const options *o, double fraction);  /* multiply-adds a microsecond of one core */
+double stream_time(double bytes);                 /* microseconds to read cold weights */
+const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
+
+/* Per-channel floats, [group][c rounded up to block], zeros (or `otherwise` everywhere when v is NULL). Adds parameter `name`.
+ */
+void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups, int64_t c, int64_t block);
+/* A static assertion that the C compiler's vectors are those the weights were packed for. */
+void emit_vector_check(emitter *e);
+
+extern const implementation direct_conv, depthwise_conv, gemm, max_pool, average_pool, global_average_pool, global_max_pool,
+    scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc, reorder, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm,
+    xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
+#endif

@@ -1,0 +1,74 @@
+/* Pooling (runtime/kernels/pool.h). */
+#include "kernels.h"
+
+#include <string.h>
+
+static bool is_pool(const node *n) {
+    return !n->domain[0] && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && (n->n_out < 2 || !n->out[1]);
+}
+
+static bool applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    window k;
+    return is_pool(n) && window_of(n, NULL, &k);
+}
+
+static bool applies_global(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    return is_pool(n);
+}
+
+static double cost(const node *n, const options *o) {
+    (void)o;
+    return 1 + (double)value_count(n->in[0]) / 5000;
+}
+
+static void emit_call(emitter *e, const node *n, const window *k, const char *task, int64_t tasks, bool maximum) {
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
+    const bool count_pad = node_int(n, "count_include_pad", 0) != 0 && !maximum;
+    text *t = emit_helpers(e);
+    emit_value(e, "x", n->in[0], false);
+    emit_value(e, "y", n->out[0], true);
+    text_append(t, "static const cameo_pooling $F_shape = {\n");
+    text_printf(
+        t, "    .h = %lld, .w = %lld, .c = %lld, .oh = %lld, .ow = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld,\n",
+        (long long)x.h, (long long)x.w, (long long)x.c, (long long)y.h, (long long)y.w, (long long)k->kh, (long long)k->kw,
+        (long long)k->sh, (long long)k->sw);
+    text_printf(
+        t, "    .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .x_pixel = %lld, .y_pixel = %lld,\n",
+        (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl, (long long)k->pb, (long long)k->pr,
+        (long long)x.pixel, (long long)y.pixel);
+    text_printf(t, "    .maximum = %s, .count_pad = %s};\n", maximum ? "true" : "false", count_pad ? "true" : "false");
+    text_printf(t, "static void $F_task(void *p, size_t i) { %s(&$F_shape, p, i); }\n", task);
+    text_append(emit_body(e), "    cameo_pool_args a = {x, y};\n");
+    text_printf(emit_body(e), "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a);\n", images_of(e, n), (long long)tasks);
+}
+
+static void emit(emitter *e, const node *n) {
+    window k;
+    if (!window_of(n, NULL, &k)) BUG("pool without a window");
+    emit_call(e, n, &k, "cameo_pool_task", n->out[0]->shape.dim[2], !strcmp(n->op_type, "MaxPool"));
+}
+
+static void emit_global(emitter *e, const node *n) {
+    const int64_t *d = n->in[0]->shape.dim;
+    const window k = {d[2], d[3], 1, 1, 1, 1, 0, 0, 0, 0, 1};
+    emit_call(e, n, &k, "cameo_global_pool_task", 1, !strcmp(n->op_type, "GlobalMaxPool"));
+}
+
+const implementation max_pool = {
+    .name = "max-pool", .op = "MaxPool", .applies = applies, .cost = cost, .emit = emit, .slices = true};
+const implementation average_pool = {
+    .name = "average-pool", .op = "AveragePool", .applies = applies, .cost = cost, .emit = emit, .slices = true};
+const implementation global_average_pool = {.name = "global-average-pool",
+                                            .op = "GlobalAveragePool",
+                                            .applies = applies_global,
+                                            .cost = cost,
+                                            .emit = emit_global,
+                                            .slices = true};
+const implementation global_max_pool = {.name = "global-max-pool",
+                                        .op = "GlobalMaxPool",
+                                        .applies = applies_global,
+                                        .cost = cost,
+                                        .emit = emit_global,
+                                        .slices = true};

@@ -1,0 +1,308 @@
+/* XNNPACK layers (runtime/xnn.h). Operators are made in create(), where XNNPACK packs its own copy of the weights; a residual
+   or an activation that is no clamp follows as an elementwise pass over the output. */
+#include "kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+/* XNNPACK reads up to 16 bytes past an input. The arena has a tail there, the caller's arrays need not. */
+static bool has_tail(const value *v) {
+    while (v->base) v = v->base;
+    return !v->is_input && !v->is_output && !v->constant;
+}
+
+static bool images_ready(const node *n) { return is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && has_tail(n->in[0]); }
+
+/* ---- shared printing ---- */
+
+static const char *print_window(emitter *e, const node *n, const window *k, int64_t ci, int64_t co, float least, float most,
+                                const int64_t *adjust) {
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
+    return arena_printf(
+        emit_arena(e),
+        "&(const cameo_xnn_window){.h = %lld, .w = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = "
+        "%lld,\n"
+        "        .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .adjust_h = %lld, .adjust_w = %lld, .groups = %lld,\n"
+        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = %s}",
+        (long long)x.h, (long long)x.w, (long long)k->kh, (long long)k->kw, (long long)k->sh, (long long)k->sw,
+        (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl, (long long)k->pb, (long long)k->pr,
+        (long long)(adjust ? adjust[0] : 0), (long long)(adjust ? adjust[1] : 0), (long long)k->group, (long long)ci,
+        (long long)co, (long long)x.pixel, (long long)y.pixel, emit_float(e, (double)least), emit_float(e, (double)most));
+}
+
+/* The creation statement; returns the operator's slot, passed to the function as `state`. */
+static void print_create(emitter *e, const char *call, const char *literal, const char *w, const char *b) {
+    const size_t slot = emit_state(e);
+    emit_param(e, "void *state", "c->state[%zu]", slot);
+    text_printf(emit_create(e), "    c->state[%zu] = %s(c, %s%s%s%s%s);\n    if (!c->state[%zu]) return false;\n", slot, call,
+                literal, w ? ", " : "", w ? w : "", w ? ", " : "", w ? (b ? b : "NULL") : "", slot);
+}
+
+static const char *print_bias(emitter *e, const value *b, int64_t count) {
+    if (!b) return NULL;
+    const int64_t have = value_count(b);
+    float *p = ARENA_ARRAY(emit_arena(e), float, (size_t)count);
+    for (int64_t i = 0; i < count; i++) p[i] = (float)tensor_get(b->constant, have == 1 ? 0 : i);
+    return emit_weights(e, p, (size_t)count * sizeof *p, b->name);
+}
+
+/* The pass behind the operator: residual and activation, in place. pixels, c, stride: of one image of the output. */
+static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, int64_t stride) {
+    const value *r = input_at(n, 3), *slope = input_at(n, 4);
+    const int64_t r_pixel = !r ? 0 : r->shape.rank == 4 ? image_of(r).pixel : c, step = 16384 / c > 0 ? 16384 / c : 1;
+    if (r) emit_value(e, "r", r, false);
+    if (slope) emit_channels(e, "slope", slope, 0, 1, c, emit_options(e)->target.vector_floats);
+    emit_vector_check(e);
+    text_printf(emit_helpers(e),
+                "static const cameo_elementwise $F_after = {\n    .pixels = %lld, .c = %lld, .x_pixel = %lld, .y_pixel = %lld, "
+                ".r_pixel = %lld, "
+                ".act = %s};\nstatic void $F_task(void *p, size_t i) { cameo_elementwise_task(&$F_after, p, i); }\n",
+                (long long)step, (long long)c, (long long)stride, (long long)stride, (long long)r_pixel, act_literal(e, n));
+    text_printf(emit_body(e),
+                "    const size_t pixels = (size_t)%s * %lld;\n    cameo_elementwise_args a = {y, NULL, NULL, %s, %s, y, "
+                "(ptrdiff_t)pixels};\n"
+                "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
+                images_of(e, n), (long long)pixels, slope ? "slope" : "NULL", r ? "r" : "NULL", (long long)(step - 1),
+                (long long)step);
+}
+
+static void print_run(emitter *e, const node *n) {
+    emit_value(e, "x", n->in[0], false);
+    emit_value(e, "y", n->out[0], true);
+    text_printf(emit_body(e), "    cameo_xnn_run(c, state, (size_t)%s, x, NULL, y);\n", images_of(e, n));
+}
+
+/* ---- convolution ---- */
+
+static bool conv_window(const node *n, window *k) {
+    if (!is_internal(n) || !images_ready(n) || !is_constant(n->in[1]) || n->in[1]->shape.rank != 4) return false;
+    if (input_at(n, 2) && !is_constant(n->in[2])) return false;
+    const int64_t *w = n->in[1]->shape.dim;
+    if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, w + 2, k)) return false;
+    return k->group >= 1 && w[0] % k->group == 0 && w[1] * k->group == n->in[0]->shape.dim[1] &&
+           w[0] == n->out[0]->shape.dim[1];
+}
+
+static bool is_depthwise(const node *n, const window *k) {
+    return k->group > 1 && k->group == n->in[0]->shape.dim[1] && n->in[1]->shape.dim[0] == k->group;
+}
+
+static bool applies_conv(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    window k;
+    return conv_window(n, &k) && !is_depthwise(n, &k);
+}
+
+static bool applies_depthwise(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    window k;
+    return conv_window(n, &k) && is_depthwise(n, &k);
+}
+
+static double after_cost(const node *n) {
+    float least, most;
+    return act_is_clamp(n, &least, &most) && !input_at(n, 3) ? 0 : (double)value_count(n->out[0]) / 6000;
+}
+
+static double conv_macs(const node *n) {
+    const int64_t *w = n->in[1]->shape.dim;
+    return (double)value_count(n->out[0]) * (double)(w[1] * w[2] * w[3]);
+}
+
+static double cost_conv(const node *n, const options *o) {
+    return 3 + conv_macs(n) / speed(o, 0.78) + stream_time(4 * (double)value_count(n->in[1])) + after_cost(n);
+}
+
+static double cost_depthwise(const node *n, const options *o) {
+    const bool large = n->in[1]->shape.dim[2] * n->in[1]->shape.dim[3] > 25;
+    return 3 + conv_macs(n) / speed(o, large ? 0.02 : 0.2) + after_cost(n);
+}
+
+/* ONNX [co][ci][kh][kw] -> [co][kh][kw][ci] */
+static const char *pack_conv(emitter *e, const value *v) {
+    const int64_t *d = v->shape.dim, taps = d[2] * d[3];
+    const float *from = v->constant->data;
+    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
+    for (int64_t co = 0; co < d[0]; co++)
+        for (int64_t ci = 0; ci < d[1]; ci++)
+            for (int64_t t = 0; t < taps; t++) to[(co * taps + t) * d[1] + ci] = from[(co * d[1] + ci) * taps + t];
+    return emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
+}
+
+/* ONNX [c][1][kh][kw] -> [kh][kw][c] */
+static const char *pack_depthwise(emitter *e, const value *v) {
+    const int64_t *d = v->shape.dim, taps = d[2] * d[3];
+    const float *from = v->constant->data;
+    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
+    for (int64_t c = 0; c < d[0]; c++)
+        for (int64_t t = 0; t < taps; t++) to[t * d[0] + c] = from[c * taps + t];
+    return emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
+}
+
+static void emit_conv(emitter *e, const node *n) {
+    window k;
+    if (!conv_window(n, &k)) BUG("XNNPACK convolution without a window");
+    const bool depthwise = is_depthwise(n, &k);
+    float least, most;
+    const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
+    if (after) least = -INFINITY, most = INFINITY;
+    const image y = image_of(n->out[0]);
+    const char *literal = print_window(e, n, &k, n->in[1]->shape.dim[1], y.c / k.group, least, most, NULL);
+    const char *w = depthwise ? pack_depthwise(e, n->in[1]) : pack_conv(e, n->in[1]);
+    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", literal, w, print_bias(e, input_at(n, 2), y.c));
+    print_run(e, n);
+    if (after) print_after(e, n, y.h * y.w, y.c, y.pixel);
+}
+
+/* ---- deconvolution ---- */
+
+static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
+    if (n->domain[0] || !images_ready(n) || !is_constant(n->in[1]) || n->in[1]->shape.rank != 4 || node_ints(n, "output_shape"))
+        return false;
+    const int64_t *w = n->in[1]->shape.dim;
+    if ((input_at(n, 2) && !is_constant(n->in[2])) || !window_of(n, w + 2, k)) return false;
+    const attr *a = node_ints(n, "output_padding");
+    for (int i = 0; i < 2; i++) adjust[i] = a && a->count == 2 ? a->ints[i] : 0;
+    if (adjust[0] >= k->sh || adjust[1] >= k->sw || adjust[0] < 0 || adjust[1] < 0) return false;
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
+    const bool tiny = y.h < k->sh || y.w < k->sw; /* underflows in this version of XNNPACK */
+    if (k->group < 1 || tiny || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c) return false;
+    return y.h == (x.h - 1) * k->sh + (k->kh - 1) * k->dh + 1 + adjust[0] - k->pt - k->pb &&
+           y.w == (x.w - 1) * k->sw + (k->kw - 1) * k->dw + 1 + adjust[1] - k->pl - k->pr;
+}
+
+static bool applies_deconv(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    window k;
+    int64_t adjust[2];
+    return deconv_window(n, &k, adjust);
+}
+
+static double cost_deconv(const node *n, const options *o) {
+    const int64_t *w = n->in[1]->shape.dim;
+    return 3 + (double)value_count(n->in[0]) * (double)(w[1] * w[2] * w[3]) / speed(o, 0.5);
+}
+
+static void emit_deconv(emitter *e, const node *n) {
+    window k;
+    int64_t adjust[2];
+    if (!deconv_window(n, &k, adjust)) BUG("XNNPACK deconvolution without a window");
+    const value *v = n->in[1];
+    const int64_t *d = v->shape.dim, taps = d[2] * d[3], ci = d[0] / k.group, co = d[1];
+    const float *from = v->constant->data;
+    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v)); /* [group][co][kh][kw][ci] */
+    for (int64_t g = 0; g < k.group; g++)
+        for (int64_t i = 0; i < ci; i++)
+            for (int64_t q = 0; q < co * taps; q++)
+                to[((g * co + q / taps) * taps + q % taps) * ci + i] = from[(g * ci + i) * co * taps + q];
+    const char *w = emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
+    const char *literal = print_window(e, n, &k, ci, co, -INFINITY, INFINITY, adjust);
+    print_create(e, "cameo_xnn_deconv", literal, w, print_bias(e, input_at(n, 2), co * k.group));
+    print_run(e, n);
+}
+
+/* ---- fully connected ---- */
+
+static bool is_rows(const value *v) {
+    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && !v->constant;
+}
+
+static bool applies_gemm(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    if (!is_internal(n) || !is_rows(n->in[0]) || !is_rows(n->out[0]) || !has_tail(n->in[0]) || !is_constant(n->in[1]))
+        return false;
+    if (n->in[1]->shape.rank != 2 || (input_at(n, 2) && !is_constant(n->in[2])) || value_count(n->out[0]) < 1) return false;
+    const value *r = input_at(n, 3);
+    return act_known(n) && (!r || (is_rows(r) && shape_equal(&r->shape, &n->out[0]->shape)));
+}
+
+static double cost_gemm(const node *n, const options *o) {
+    const double weights = (double)value_count(n->in[1]), rows = (double)n->out[0]->shape.dim[0];
+    return 3 + weights * rows / speed(o, rows > 1 ? 0.6 : 0.2) + stream_time(4 * weights) + after_cost(n);
+}
+
+static void emit_gemm(emitter *e, const node *n) {
+    const int64_t *d = n->in[1]->shape.dim;
+    float least, most;
+    const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
+    if (after) least = -INFINITY, most = INFINITY;
+    const char *literal =
+        arena_printf(emit_arena(e), "&(const cameo_xnn_matrix){.ci = %lld, .co = %lld, .least = %s, .most = %s}",
+                     (long long)d[1], (long long)d[0], emit_float(e, (double)least), emit_float(e, (double)most));
+    const char *w = emit_weights(e, n->in[1]->constant->data, tensor_bytes(n->in[1]->constant), n->in[1]->name);
+    print_create(e, "cameo_xnn_gemm", literal, w, print_bias(e, input_at(n, 2), d[0]));
+    print_run(e, n);
+    if (after) print_after(e, n, 1, d[0], d[0]);
+}
+
+/* ---- pools ---- */
+
+static bool applies_pool(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    window k;
+    if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) || !window_of(n, NULL, &k)) return false;
+    if (k.kh * k.kw < 2 || node_int(n, "ceil_mode", 0) != 0) return false;
+    const bool average = !strcmp(n->op_type, "AveragePool"), padded = k.pt || k.pl || k.pb || k.pr;
+    return !average || (k.dh == 1 && k.dw == 1 && !(padded && node_int(n, "count_include_pad", 0)));
+}
+
+static bool applies_global(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    return !n->domain[0] && images_ready(n);
+}
+
+static double cost_pool(const node *n, const options *o) {
+    (void)o;
+    return 3 + (double)value_count(n->in[0]) / 4000;
+}
+
+static void emit_pool(emitter *e, const node *n) {
+    window k = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1};
+    const bool global = !strcmp(n->op_type, "GlobalAveragePool");
+    if (!global && !window_of(n, NULL, &k)) BUG("XNNPACK pool without a window");
+    k.group = 1;
+    const int64_t c = n->in[0]->shape.dim[1];
+    const char *call = global                 ? "cameo_xnn_global_average_pool"
+                       : n->op_type[0] == 'M' ? "cameo_xnn_max_pool"
+                                              : "cameo_xnn_average_pool";
+    print_create(e, call, print_window(e, n, &k, c, c, -INFINITY, INFINITY, NULL), NULL, NULL);
+    print_run(e, n);
+}
+
+/* ---- sum ---- */
+
+static bool is_dense(const value *v) { return !v->pixel_stride || v->pixel_stride == v->shape.dim[1]; }
+
+static bool applies_add(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    if (n->domain[0] || n->n_in != 2 || !images_ready(n) || !is_nhwc(n->in[1]) || !has_tail(n->in[1])) return false;
+    return shape_equal(&n->in[0]->shape, &n->out[0]->shape) && shape_equal(&n->in[1]->shape, &n->out[0]->shape);
+}
+
+static double cost_add(const node *n, const options *o) {
+    (void)o;
+    return 3 + (double)value_count(n->out[0]) / 5000;
+}
+
+static void emit_add(emitter *e, const node *n) {
+    const image y = image_of(n->out[0]);
+    if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0])) BUG("XNNPACK sum of slices");
+    print_create(e, "cameo_xnn_add", arena_printf(emit_arena(e), "%lld, -INFINITY, INFINITY", (long long)(y.c * y.h * y.w)),
+                 NULL, NULL);
+    emit_value(e, "x", n->in[0], false);
+    emit_value(e, "x2", n->in[1], false);
+    emit_value(e, "y", n->out[0], true);
+    text_printf(emit_body(e), "    cameo_xnn_run(c, state, (size_t)%s, x, x2, y);\n", images_of(e, n));
+}
+
+#define XNN(variable, NAME, OP, APPLIES, COST, EMIT, SLICES) \
+    const implementation variable = {                        \
+        .name = NAME, .op = OP, .xnnpack = true, .applies = APPLIES, .cost = COST, .emit = EMIT, .slices = SLICES}
+XNN(xnn_conv, "xnn-conv", "Conv", applies_conv, cost_conv, emit_conv, true);
+XNN(xnn_depthwise, "xnn-depthwise", "Conv", applies_depthwise, cost_depthwise, emit_conv, true);
+XNN(xnn_deconv, "xnn-deconv", "ConvTranspose", applies_deconv, cost_deconv, emit_deconv, true);
+XNN(xnn_gemm, "xnn-gemm", "Gemm", applies_gemm, cost_gemm, emit_gemm, false);
+XNN(xnn_max_pool, "xnn-max-pool", "MaxPool", applies_pool, cost_pool, emit_pool, true);
+XNN(xnn_average_pool, "xnn-average-pool", "AveragePool", applies_pool, cost_pool, emit_pool, true);
+XNN(xnn_global_average_pool, "xnn-global-average-pool", "GlobalAveragePool", applies_global, cost_pool, emit_pool, true);
+XNN(xnn_add, "xnn-add", "Add", applies_add, cost_add, emit_add, false);

@@ -1,0 +1,68 @@
+/* One operator, one row. Rows live in compiler/ops/<family>.c with their functions just above them; op.c lists the
+   families and finds the row for (domain, name, opset). Passes ask flags, never names. */
+#ifndef CAMEO_OP_H
+#define CAMEO_OP_H
+#include "ir.h"
+
+struct emitter;
+struct op_row;
+
+typedef enum op_flags {
+    OP_ELEMENTWISE = 1 << 0, /* every output element depends on the elements at the same (broadcast) position */
+    OP_VIEW = 1 << 1,        /* output is input 0's memory in ONNX layout with another shape (Reshape, Flatten, Squeeze ...) */
+    OP_INPLACE = 1 << 2,     /* out 0 may use in 0's memory when shapes and layouts are equal and in 0 dies here */
+    OP_ANY_LAYOUT = 1 << 3,  /* emit works from value_strides(), whatever the layouts of inputs and outputs */
+    OP_NHWC = 1 << 4,        /* wants in 0 / out 0 as NHWC when they are rank-4 float32 (Conv, pools, BatchNorm ...) */
+    OP_NO_GRAD = 1 << 5,     /* has no gradient on purpose (Shape, Floor ...) */
+    OP_BATCH_AXIS0 = 1 << 6, /* image i of every output depends only on image i of the batched inputs, when axis 0 is
+                                an ordinary batch axis for this node's attributes; batch.c handles the rest by `batch` */
+    OP_IDENTITY = 1 << 7     /* at inference out 0 is in 0, bit for bit (Identity, Dropout) */
+} op_flags;
+
+typedef struct op_attr {
+    const char *name; /* NULL ends the list */
+    attr_kind kind;
+    bool required;
+    double number;      /* default for FLOAT and INT when has_default */
+    const char *string; /* default for STRING; NULL = none */
+    bool has_default;
+} op_attr;
+
+/* The reference computes with doubles or exact integers and stores into out[i], already allocated with the inferred type and
+   shape. in[i] is NULL where absent. Returns false with a message in *why for data it can't handle (never for shapes). */
+typedef bool (*op_reference)(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
+
+typedef struct op_row {
+    const char *name, *domain; /* "" = ai.onnx; "cameo" = internal */
+    int since, until;          /* first and last opset the row serves; until 0 = no end */
+    int min_in, max_in, min_out, max_out; /* max -1 = variadic */
+    const op_attr *attrs;      /* known attributes; resolve fills defaults, warns of others */
+    unsigned flags;
+    unsigned shape_inputs;     /* bit i: input i decides a shape or a loop structure, so it must be a constant */
+    bool (*infer)(graph *g, node *n);  /* sets type, shape, shaped of every output (and macs). false after diag_error */
+    op_reference reference;
+    bool (*grad)(graph *g, node *n, value *const *dout, value **din); /* training issue; NULL = none yet */
+    void (*emit)(struct emitter *e, const node *n); /* plain loops; see emit/emit.h. NULL only for OP_VIEW/OP_IDENTITY rows */
+    const char *test; /* what tests it: a conformance test or a unit-test name */
+} op_row;
+
+/* NULL when unknown; *known_name is set true when the name exists at another opset or domain version. */
+const op_row *op_find(const char *domain, const char *name, int opset, bool *known_name);
+/* All rows, for the support table and for tests: i from 0 until NULL. */
+const op_row *op_at(size_t i);
+
+/* Each family's table ends with a row whose name is NULL. */
+extern const op_row ops_elementwise[], ops_activation[], ops_reduce[], ops_normalize[], ops_matrix[], ops_conv[], ops_pool[],
+    ops_shape[], ops_move[], ops_resize[], ops_internal[];
+
+/* ---- helpers for rows (op.c) ---- */
+/* Types and shapes of output i; false + diag_error when a declared (model) shape contradicts. */
+bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s);
+/* Reads a constant integer input as int64s into *v; false when the input is absent or no constant. */
+bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, size_t *count);
+/* Normalises a possibly negative axis; false + diag_error when out of range -rank..rank-1. */
+bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out);
+/* All elements as doubles (arena array). */
+double *ref_doubles(arena *a, const tensor *t);
+void ref_store(tensor *t, const double *v);
+#endif

@@ -1,0 +1,199 @@
+/* Activation functions: a kernel and a row each; PRelu and Clip take their numbers from inputs in the later versions. */
+#include "pointwise.h"
+
+#include "../emit/emit.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define REAL(name, expression)                                    \
+    static double real_##name(const double *x, const double *p) { \
+        (void)p;                                                  \
+        return (expression);                                      \
+    }
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+/* log(1 + exp(x)) without overflow */
+static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+
+REAL(relu, x[0] < 0 ? 0 : x[0])
+REAL(leaky, x[0] < 0 ? p[0] * x[0] : x[0])
+REAL(prelu, x[0] < 0 ? x[0] * x[1] : x[0])
+REAL(sigmoid, sigmoid(x[0]))
+REAL(tanh, tanh(x[0]))
+REAL(hard_sigmoid, clamp(p[0] * x[0] + p[1], 0, 1))
+REAL(hard_swish, x[0] * clamp(x[0] / 6 + 0.5, 0, 1))
+REAL(swish, x[0] * sigmoid(p[0] * x[0]))
+REAL(elu, x[0] < 0 ? p[0] * expm1(x[0]) : x[0])
+REAL(celu, fmax(0, x[0]) + fmin(0, p[0] * expm1(x[0] / p[0])))
+REAL(selu, p[1] * (x[0] > 0 ? x[0] : p[0] * expm1(x[0])))
+REAL(softplus, softplus(x[0]))
+REAL(softsign, x[0] / (1 + fabs(x[0])))
+REAL(gelu, 0.5 * x[0] * (1 + erf(x[0] * M_SQRT1_2)))
+REAL(gelu_tanh, 0.5 * x[0] * (1 + tanh(sqrt(2 / M_PI) * (x[0] + 0.044715 * x[0] * x[0] * x[0]))))
+REAL(mish, x[0] * tanh(softplus(x[0])))
+REAL(thresholded, x[0] > p[0] ? x[0] : isnan(x[0]) ? x[0] : 0)
+static int64_t int_relu(const int64_t *x) { return x[0] < 0 ? 0 : x[0]; }
+static int64_t int_prelu(const int64_t *x) { return x[0] < 0 ? (int64_t)((uint64_t)x[0] * (uint64_t)x[1]) : x[0]; }
+
+static int64_t natural_prelu(const int64_t *x) { return x[0]; }
+
+#define SOFTPLUS "(x0 > 0 ? x0 + log1p@(exp@(-x0)) : log1p@(exp@(x0)))"
+
+const pointwise pointwise_activation[] = {
+    {.name = "Relu", TYPES_FLOAT | TYPES_SIGNED, real_relu, "x0 < 0 ? 0 : x0", int_relu},
+    {.name = "LeakyRelu", TYPES_FLOAT, real_leaky, "x0 < 0 ? $0 * x0 : x0", .parameter = {"alpha"}, .otherwise = {0.01}},
+    {.name = "PRelu",
+     TYPES_NUMBER,
+     real_prelu,
+     "x0 < 0 ? x0 * x1 : x0",
+     int_prelu,
+     "x0 > 0 ? (uint64_t)x0 : (uint64_t)x0 * (uint64_t)x1",
+     .natural = natural_prelu},
+    {.name = "Sigmoid", TYPES_FLOAT, real_sigmoid, "1.0@ / (1.0@ + exp@(-x0))"},
+    {.name = "Tanh", TYPES_FLOAT, real_tanh, "tanh@(x0)"},
+    {.name = "HardSigmoid",
+     TYPES_FLOAT,
+     real_hard_sigmoid,
+     "$0 * x0 + $1 < 0 ? 0 : $0 * x0 + $1 > 1 ? 1 : $0 * x0 + $1",
+     .parameter = {"alpha", "beta"},
+     .otherwise = {0.2, 0.5}},
+    {.name = "HardSwish", TYPES_FLOAT, real_hard_swish, "x0 < -3.0@ ? x0 * 0.0@ : x0 > 3.0@ ? x0 : x0 * (x0 / 6.0@ + 0.5@)"},
+    {.name = "Swish", TYPES_FLOAT, real_swish, "x0 / (1.0@ + exp@(-($0 * x0)))", .parameter = {"alpha"}, .otherwise = {1}},
+    {.name = "Elu", TYPES_FLOAT, real_elu, "x0 < 0 ? $0 * expm1@(x0) : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.name = "Celu",
+     TYPES_FLOAT,
+     real_celu,
+     "fmax@(0, x0) + fmin@(0, $0 * expm1@(x0 / $0))",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
+    {.name = "Selu",
+     TYPES_FLOAT,
+     real_selu,
+     "$1 * (x0 > 0 ? x0 : $0 * expm1@(x0))",
+     .parameter = {"alpha", "gamma"},
+     .otherwise = {1.67326319217681884765625, 1.05070102214813232421875}},
+    {.name = "Softplus", TYPES_FLOAT, real_softplus, SOFTPLUS},
+    {.name = "Softsign", TYPES_FLOAT, real_softsign, "x0 / (1.0@ + fabs@(x0))"},
+    {.name = "Gelu", TYPES_FLOAT, real_gelu, "0.5@ * x0 * (1.0@ + erf@(x0 * 0.70710678118654752@))"},
+    {.name = "Gelu.tanh",
+     TYPES_FLOAT,
+     real_gelu_tanh,
+     "0.5@ * x0 * (1.0@ + tanh@(0.79788456080286536@ * (x0 + 0.044715@ * x0 * x0 * x0)))"},
+    {.name = "Mish", TYPES_FLOAT, real_mish, "x0 * tanh@" SOFTPLUS},
+    {.name = "ThresholdedRelu", TYPES_FLOAT, real_thresholded, "x0 <= $0 ? 0 : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.name = NULL}};
+
+/* ---- Clip: bounds as attributes (1, 6) or as inputs (11) ---- */
+
+static bool clip_infer(graph *g, node *n) {
+    const unsigned types = n->opset < 12 ? TYPES_FLOAT : TYPES_NUMBER;
+    if (!type_check(g, n, 0, types)) return false;
+    for (size_t i = 1; i < n->n_in; i++) {
+        const value *bound = n->in[i];
+        if (!bound) continue;
+        if (bound->type != n->in[0]->type) return diag_error(g->diag, n, NULL, "input %zu has another type than input 0", i);
+        if (value_count(bound) != 1) return diag_error(g->diag, n, NULL, "bound %zu must be one number", i);
+    }
+    return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
+}
+
+/* Opset 1 has no default bounds; with 6 they are the largest floats, which infinities exceed. */
+static double bound_attr(const node *n, const char *name, int sign) {
+    if (node_attr(n, name)) return (double)node_float(n, name, 0);
+    return n->opset < 6 ? sign * (double)INFINITY : sign * (double)FLT_MAX;
+}
+
+static bool has_bound(const node *n, size_t i) { return i < n->n_in && n->in[i]; }
+
+static void clip_integers(const node *n, const tensor *const *in, tensor *out) {
+    const int64_t count = shape_count(&out->shape);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t v = tensor_get_int(in[0], i);
+        if (has_bound(n, 1) && v < tensor_get_int(in[1], 0)) v = tensor_get_int(in[1], 0);
+        if (has_bound(n, 2) && v > tensor_get_int(in[2], 0)) v = tensor_get_int(in[2], 0);
+        store_int(out, i, v);
+    }
+}
+
+static bool clip_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)why;
+    if (!type_is(out[0]->type, TYPES_FLOAT)) {
+        clip_integers(n, in, out[0]);
+        return true;
+    }
+    double low = -(double)INFINITY, high = (double)INFINITY;
+    if (n->opset < 11) low = bound_attr(n, "min", -1), high = bound_attr(n, "max", 1);
+    if (has_bound(n, 1)) low = tensor_get(in[1], 0);
+    if (has_bound(n, 2)) high = tensor_get(in[2], 0);
+    const int64_t count = shape_count(&out[0]->shape);
+    for (int64_t i = 0; i < count; i++) {
+        double v = tensor_get(in[0], i);
+        if (v < low) v = low;
+        if (v > high) v = high;
+        tensor_set(out[0], i, v);
+    }
+    return true;
+}
+
+static void clip_emit(struct emitter *e, const node *n) {
+    arena *a = emit_arena(e);
+    const char *low = has_bound(n, 1) ? "x1" : NULL, *high = has_bound(n, 2) ? "x2" : NULL, *v = "x0";
+    if (n->opset < 11) {
+        low = emit_float(e, bound_attr(n, "min", -1));
+        high = emit_float(e, bound_attr(n, "max", 1));
+    }
+    if (low) v = arena_printf(a, "(x0 < %s ? %s : x0)", low, low);
+    if (high) v = arena_printf(a, "%s > %s ? %s : %s", v, high, high, v);
+    emit_elementwise(e, n, v);
+}
+
+/* ---- rows ---- */
+
+#define PLAIN (OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
+#define FUNCTIONS pointwise_infer, pointwise_reference, NULL, pointwise_emit
+#define UNARY(name, since, attrs, test) \
+    { name, "", since, 0, 1, 1, 1, 1, attrs, PLAIN, 0, FUNCTIONS, test }
+#define NUMBER(attribute, value) \
+    { .name = attribute, .kind = ATTR_FLOAT, .number = (value), .has_default = true }
+#define LEGACY \
+    { .name = "consumed_inputs", .kind = ATTR_INTS }
+
+static const op_attr none[] = {LEGACY, {.name = NULL}};
+static const op_attr leaky_attrs[] = {NUMBER("alpha", 0.01), LEGACY, {.name = NULL}};
+static const op_attr hard_sigmoid_attrs[] = {NUMBER("alpha", 0.2), NUMBER("beta", 0.5), LEGACY, {.name = NULL}};
+static const op_attr alpha_attrs[] = {NUMBER("alpha", 1), LEGACY, {.name = NULL}};
+static const op_attr selu_old_attrs[] = {NUMBER("alpha", 1.6732), NUMBER("gamma", 1.0507), LEGACY, {.name = NULL}};
+static const op_attr selu_attrs[] = {
+    NUMBER("alpha", 1.67326319217681884765625), NUMBER("gamma", 1.05070102214813232421875), {.name = NULL}};
+static const op_attr gelu_attrs[] = {{.name = "approximate", .kind = ATTR_STRING, .string = "none", .has_default = true},
+                                     {.name = NULL}};
+static const op_attr clip_1_attrs[] = {
+    {.name = "min", .kind = ATTR_FLOAT}, {.name = "max", .kind = ATTR_FLOAT}, LEGACY, {.name = NULL}};
+static const op_attr clip_6_attrs[] = {NUMBER("min", -(double)FLT_MAX), NUMBER("max", (double)FLT_MAX), {.name = NULL}};
+
+const op_row ops_activation[] = {
+    UNARY("Relu", 1, none, "test_relu"),
+    UNARY("LeakyRelu", 1, leaky_attrs, "test_leakyrelu"),
+    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, "test_PReLU_2d"},
+    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, "test_prelu_broadcast"},
+    UNARY("Sigmoid", 1, none, "test_sigmoid"),
+    UNARY("Tanh", 1, none, "test_tanh"),
+    {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, "test_ops_math clip"},
+    {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, "test_operator_clip"},
+    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, "test_clip"},
+    UNARY("HardSigmoid", 1, hard_sigmoid_attrs, "test_hardsigmoid"),
+    UNARY("HardSwish", 14, none, "test_hardswish"),
+    UNARY("Swish", 24, alpha_attrs, "test_swish"),
+    UNARY("Elu", 1, alpha_attrs, "test_elu"),
+    UNARY("Celu", 12, alpha_attrs, "test_celu"),
+    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS, "test_ops_math selu"},
+    UNARY("Selu", 6, selu_attrs, "test_selu"),
+    UNARY("Softplus", 1, none, "test_softplus"),
+    UNARY("Softsign", 1, none, "test_softsign"),
+    UNARY("Gelu", 20, gelu_attrs, "test_gelu_default_1"),
+    UNARY("Mish", 18, none, "test_mish"),
+    UNARY("ThresholdedRelu", 10, alpha_attrs, "test_thresholdedrelu"),
+    {.name = NULL}};

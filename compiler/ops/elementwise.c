@@ -1,0 +1,306 @@
+/* Arithmetic, comparison and logic, element by element: one kernel and one or a few rows an operator. The rows before opset 7
+   broadcast by attributes (broadcast, axis); pointwise.c tells them apart by the node's opset. */
+#include "pointwise.h"
+
+#include "../emit/emit.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- kernels ---- */
+
+#define REAL(name, expression)                                    \
+    static double real_##name(const double *x, const double *p) { \
+        (void)p;                                                  \
+        return (expression);                                      \
+    }
+#define INTEGER(name, expression) \
+    static int64_t int_##name(const int64_t *x) { return (expression); }
+/* The same for uint64, where u0 and u1 are the operands. */
+#define NATURAL(name, expression)                                \
+    static int64_t natural_##name(const int64_t *x) {            \
+        const uint64_t u0 = (uint64_t)x[0], u1 = (uint64_t)x[1]; \
+        return (int64_t)(expression);                            \
+    }
+#define BOTH(name, expression) REAL(name, expression) INTEGER(name, expression)
+
+/* Sums and products wrap: in unsigned arithmetic, since signed overflow is undefined. */
+#define WRAP(operator) ((int64_t)((uint64_t)x[0] operator(uint64_t) x[1]))
+
+REAL(add, x[0] + x[1])
+INTEGER(add, WRAP(+))
+REAL(sub, x[0] - x[1])
+INTEGER(sub, WRAP(-))
+REAL(mul, x[0] * x[1])
+INTEGER(mul, WRAP(*))
+REAL(div, x[0] / x[1])
+INTEGER(div, x[1] == 0 ? 0 : x[1] == -1 ? (int64_t)(0 - (uint64_t)x[0]) : x[0] / x[1])
+NATURAL(div, u1 == 0 ? 0 : u0 / u1)
+REAL(pow, pow(x[0], x[1]))
+REAL(max, x[1] > x[0] || isnan(x[1]) ? x[1] : x[0])
+NATURAL(max, u1 > u0 ? u1 : u0)
+INTEGER(max, x[1] > x[0] ? x[1] : x[0])
+REAL(min, x[1] < x[0] || isnan(x[1]) ? x[1] : x[0])
+NATURAL(min, u1 < u0 ? u1 : u0)
+INTEGER(min, x[1] < x[0] ? x[1] : x[0])
+REAL(abs, fabs(x[0]))
+INTEGER(abs, x[0] < 0 ? (int64_t)(0 - (uint64_t)x[0]) : x[0])
+REAL(neg, -x[0])
+INTEGER(neg, (int64_t)(0 - (uint64_t)x[0]))
+REAL(exp, exp(x[0]))
+REAL(log, log(x[0]))
+REAL(sqrt, sqrt(x[0]))
+REAL(reciprocal, 1 / x[0])
+REAL(floor, floor(x[0]))
+REAL(ceil, ceil(x[0]))
+REAL(round, nearbyint(x[0]))
+REAL(erf, erf(x[0]))
+REAL(sin, sin(x[0]))
+REAL(cos, cos(x[0]))
+REAL(sign, isnan(x[0]) ? x[0] : (x[0] > 0) - (x[0] < 0))
+INTEGER(sign, (x[0] > 0) - (x[0] < 0))
+INTEGER(not, !x[0])
+INTEGER(and, x[0] && x[1])
+INTEGER(or, x[0] || x[1])
+INTEGER(xor, !x[0] != !x[1])
+BOTH(equal, x[0] == x[1])
+BOTH(less, x[0] < x[1])
+BOTH(greater, x[0] > x[1])
+BOTH(less_equal, x[0] <= x[1])
+BOTH(greater_equal, x[0] >= x[1])
+NATURAL(less, u0 < u1)
+NATURAL(greater, u0 > u1)
+NATURAL(less_equal, u0 <= u1)
+NATURAL(greater_equal, u0 >= u1)
+NATURAL(mod, u1 == 0 ? 0 : u0 % u1)
+static int64_t natural_same(const int64_t *x) { return x[0]; }
+static int64_t natural_sign(const int64_t *x) { return x[0] != 0; }
+REAL(isnan, isnan(x[0]))
+REAL(fmod, fmod(x[0], x[1]))
+INTEGER(fmod, x[1] == 0 || x[1] == -1 ? 0 : x[0] % x[1])
+
+/* The remainder with the divisor's sign. */
+static int64_t int_mod(const int64_t *x) {
+    const int64_t r = x[1] == 0 || x[1] == -1 ? 0 : x[0] % x[1];
+    return r && (r < 0) != (x[1] < 0) ? r + x[1] : r;
+}
+
+#define REM "(x1 == 0 || ((~)-1 < (~)1 && x1 == (~)-1) ? (~)0 : (~)(x0 % x1))"
+
+const pointwise pointwise_elementwise[] = {
+    {.name = "Add", TYPES_NUMBER, real_add, "x0 + x1", int_add, "(uint64_t)x0 + (uint64_t)x1"},
+    {.name = "Sub", TYPES_NUMBER, real_sub, "x0 - x1", int_sub, "(uint64_t)x0 - (uint64_t)x1"},
+    {.name = "Mul", TYPES_NUMBER, real_mul, "x0 * x1", int_mul, "(uint64_t)x0 * (uint64_t)x1"},
+    {.name = "Div",
+     TYPES_NUMBER,
+     real_div,
+     "x0 / x1",
+     int_div,
+     "x1 == 0 ? (~)0 : (~)-1 < (~)1 && x1 == (~)-1 ? (~)(0 - (uint64_t)x0) : (~)(x0 / x1)",
+     .natural = natural_div},
+    {.name = "Pow", TYPES_NUMBER, real_pow, "pow@((~)x0, (~)x1)", NULL, "pow((double)x0, (double)x1)"},
+    {.name = "Sum", TYPES_FLOAT, real_add, "x0 + x1"},
+    {.name = "Mean", TYPES_FLOAT, real_add, "x0 + x1"},
+    {.name = "Max",
+     TYPES_NUMBER,
+     real_max,
+     "x1 > x0 || x1 != x1 ? x1 : x0",
+     int_max,
+     "x1 > x0 ? x1 : x0",
+     .natural = natural_max},
+    {.name = "Min",
+     TYPES_NUMBER,
+     real_min,
+     "x1 < x0 || x1 != x1 ? x1 : x0",
+     int_min,
+     "x1 < x0 ? x1 : x0",
+     .natural = natural_min},
+    {.name = "Abs",
+     TYPES_NUMBER,
+     real_abs,
+     "fabs@(x0)",
+     int_abs,
+     "x0 > 0 ? (uint64_t)x0 : 0 - (uint64_t)x0",
+     .natural = natural_same},
+    {.name = "Neg", TYPES_FLOAT | TYPES_SIGNED, real_neg, "-x0", int_neg, "0 - (uint64_t)x0"},
+    {.name = "Exp", TYPES_FLOAT, real_exp, "exp@(x0)"},
+    {.name = "Log", TYPES_FLOAT, real_log, "log@(x0)"},
+    {.name = "Sqrt", TYPES_FLOAT, real_sqrt, "sqrt@(x0)"},
+    {.name = "Reciprocal", TYPES_FLOAT, real_reciprocal, "1.0@ / x0"},
+    {.name = "Floor", TYPES_FLOAT, real_floor, "floor@(x0)"},
+    {.name = "Ceil", TYPES_FLOAT, real_ceil, "ceil@(x0)"},
+    {.name = "Round", TYPES_FLOAT, real_round, "nearbyint@(x0)"},
+    {.name = "Erf", TYPES_FLOAT, real_erf, "erf@(x0)"},
+    {.name = "Sin", TYPES_FLOAT, real_sin, "sin@(x0)"},
+    {.name = "Cos", TYPES_FLOAT, real_cos, "cos@(x0)"},
+    {.name = "Sign",
+     TYPES_NUMBER,
+     real_sign,
+     "x0 > 0 ? (~)1 : x0 < 0 ? (~)-1 : x0",
+     int_sign,
+     "x0 == 0 ? (~)0 : x0 > 0 ? (~)1 : (~)-1",
+     .natural = natural_sign},
+    {.name = "Not", TYPES_BOOL, NULL, "!x0", int_not, .to_bool = true},
+    {.name = "And", TYPES_BOOL, NULL, "x0 && x1", int_and, .to_bool = true},
+    {.name = "Or", TYPES_BOOL, NULL, "x0 || x1", int_or, .to_bool = true},
+    {.name = "Xor", TYPES_BOOL, NULL, "!x0 != !x1", int_xor, .to_bool = true},
+    {.name = "Equal", TYPES_ANY, real_equal, "x0 == x1", int_equal, .to_bool = true},
+    {.name = "Less", TYPES_NUMBER, real_less, "x0 < x1", int_less, .to_bool = true, .natural = natural_less},
+    {.name = "Greater", TYPES_NUMBER, real_greater, "x0 > x1", int_greater, .to_bool = true, .natural = natural_greater},
+    {.name = "LessOrEqual",
+     TYPES_NUMBER,
+     real_less_equal,
+     "x0 <= x1",
+     int_less_equal,
+     .to_bool = true,
+     .natural = natural_less_equal},
+    {.name = "GreaterOrEqual",
+     TYPES_NUMBER,
+     real_greater_equal,
+     "x0 >= x1",
+     int_greater_equal,
+     .to_bool = true,
+     .natural = natural_greater_equal},
+    {.name = "IsNaN", TYPES_FLOAT, real_isnan, "x0 != x0", .to_bool = true},
+    {.name = "Mod",
+     TYPES_SIGNED | TYPES_UNSIGNED,
+     NULL,
+     "",
+     int_mod,
+     REM " != 0 && (" REM " < 1) != (x1 < 1) ? (~)(" REM " + x1) : " REM,
+     .natural = natural_mod},
+    {.name = "Mod.fmod", TYPES_NUMBER, real_fmod, "fmod@(x0, x1)", int_fmod, REM, .natural = natural_mod},
+    {.name = NULL}};
+
+/* ---- Where ---- */
+
+static bool where_infer(graph *g, node *n) {
+    if (!type_check(g, n, 0, TYPES_BOOL) || !type_check(g, n, 1, TYPES_ANY) || !type_check(g, n, 2, TYPES_ANY)) return false;
+    if (n->in[1]->type != n->in[2]->type) return diag_error(g->diag, n, NULL, "inputs 1 and 2 have different types");
+    shape s;
+    return broadcast_shape(g, n, &s) && op_set_output(g, n, 0, n->in[1]->type, &s);
+}
+
+static bool where_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)why;
+    const size_t size = dtype_size(out[0]->type);
+    const int64_t count = shape_count(&out[0]->shape);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at[3];
+        broadcast_at(n, &out[0]->shape, in, i, at);
+        const int chosen = tensor_get_int(in[0], at[0]) ? 1 : 2;
+        memcpy((char *)out[0]->data + (size_t)i * size, (const char *)in[chosen]->data + (size_t)at[chosen] * size, size);
+    }
+    return true;
+}
+
+static void where_emit(struct emitter *e, const node *n) { emit_elementwise(e, n, "x0 ? x1 : x2"); }
+
+/* ---- Cast ---- */
+
+static dtype type_named(const char *name) { /* Cast-1 writes the type as text */
+    static const char *const names[] = {
+        [DT_FLOAT] = "FLOAT",   [DT_UINT8] = "UINT8",   [DT_INT8] = "INT8",    [DT_UINT16] = "UINT16",
+        [DT_INT16] = "INT16",   [DT_INT32] = "INT32",   [DT_INT64] = "INT64",  [DT_BOOL] = "BOOL",
+        [DT_DOUBLE] = "DOUBLE", [DT_UINT32] = "UINT32", [DT_UINT64] = "UINT64"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i] && !strcmp(names[i], name)) return (dtype)i;
+    return DT_NONE;
+}
+
+static bool cast_infer(graph *g, node *n) {
+    const attr *to = node_attr(n, "to");
+    if (!to || (to->kind != ATTR_INT && to->kind != ATTR_STRING))
+        return diag_error(g->diag, n, NULL, "attribute to is missing");
+    const dtype type = to->kind == ATTR_STRING ? type_named(to->s) : to->i > 0 && to->i <= DT_LAST ? (dtype)to->i : DT_NONE;
+    if (!type_is(type, TYPES_ANY)) return diag_error(g->diag, n, NULL, "a cast to %s is not supported", dtype_name(type));
+    return type_check(g, n, 0, TYPES_ANY) && op_set_output(g, n, 0, type, &n->in[0]->shape);
+}
+
+static bool cast_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    const bool real = type_is(in[0]->type, TYPES_FLOAT);
+    const int64_t count = shape_count(&out[0]->shape);
+    for (int64_t i = 0; i < count; i++) {
+        if (!real && in[0]->type != DT_UINT64)
+            store_int(out[0], i, tensor_get_int(in[0], i));
+        else
+            tensor_set(out[0], i, tensor_get(in[0], i));
+    }
+    return true;
+}
+
+static void cast_emit(struct emitter *e, const node *n) {
+    emit_elementwise(e, n, n->out[0]->type == DT_BOOL ? "x0 != 0" : "x0");
+}
+
+/* ---- rows ---- */
+
+#define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place only where no type changes */
+#define FUNCTIONS pointwise_infer, pointwise_reference, NULL, pointwise_emit
+#define UNARY(name, since, flags, test) \
+    { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS, test }
+#define BINARY(name, flags, test)                                                                           \
+    {name, "", 1, 6, 2, 2, 1, 1, broadcast_attrs, PLAIN | (flags), 0, FUNCTIONS, "test_ops_math legacy"}, { \
+        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS, test                           \
+    }
+#define BINARY_SINCE(name, since, test) \
+    { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, test }
+#define VARIADIC(name, test)                                                                                   \
+    {name, "", 1, 7, 1, -1, 1, 1, legacy_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, "test_ops_math variadic"}, { \
+        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, test                          \
+    }
+
+static const op_attr no_attrs[] = {{.name = NULL}};
+static const op_attr legacy_attrs[] = {{.name = "consumed_inputs", .kind = ATTR_INTS}, {.name = NULL}};
+static const op_attr broadcast_attrs[] = {{.name = "broadcast", .kind = ATTR_INT, .has_default = true},
+                                          {.name = "axis", .kind = ATTR_INT},
+                                          {.name = "consumed_inputs", .kind = ATTR_INTS},
+                                          {.name = NULL}};
+static const op_attr mod_attrs[] = {{.name = "fmod", .kind = ATTR_INT, .has_default = true}, {.name = NULL}};
+static const op_attr cast_text_attrs[] = {{.name = "to", .kind = ATTR_STRING, .required = true}, {.name = NULL}};
+static const op_attr cast_attrs[] = {{.name = "to", .kind = ATTR_INT, .required = true},
+                                     {.name = "saturate", .kind = ATTR_INT, .number = 1, .has_default = true},
+                                     {.name = "round_mode", .kind = ATTR_STRING},
+                                     {.name = NULL}};
+
+const op_row ops_elementwise[] = {
+    BINARY("Add", OP_INPLACE, "test_add"),
+    BINARY("Sub", OP_INPLACE, "test_sub"),
+    BINARY("Mul", OP_INPLACE, "test_mul"),
+    BINARY("Div", OP_INPLACE, "test_div"),
+    BINARY("Pow", OP_INPLACE, "test_pow"),
+    VARIADIC("Sum", "test_sum_example"),
+    VARIADIC("Mean", "test_mean_example"),
+    VARIADIC("Max", "test_max_example"),
+    VARIADIC("Min", "test_min_example"),
+    UNARY("Abs", 1, OP_INPLACE, "test_abs"),
+    UNARY("Neg", 1, OP_INPLACE, "test_neg"),
+    UNARY("Exp", 1, OP_INPLACE, "test_exp"),
+    UNARY("Log", 1, OP_INPLACE, "test_log"),
+    UNARY("Sqrt", 1, OP_INPLACE, "test_sqrt"),
+    UNARY("Reciprocal", 1, OP_INPLACE, "test_reciprocal"),
+    UNARY("Floor", 1, OP_INPLACE | OP_NO_GRAD, "test_floor"),
+    UNARY("Ceil", 1, OP_INPLACE | OP_NO_GRAD, "test_ceil"),
+    UNARY("Round", 11, OP_INPLACE | OP_NO_GRAD, "test_round"),
+    UNARY("Erf", 9, OP_INPLACE, "test_erf"),
+    UNARY("Sin", 7, OP_INPLACE, "test_sin"),
+    UNARY("Cos", 7, OP_INPLACE, "test_cos"),
+    UNARY("Sign", 9, OP_INPLACE | OP_NO_GRAD, "test_sign"),
+    UNARY("Not", 1, OP_INPLACE | OP_NO_GRAD, "test_not_2d"),
+    UNARY("IsNaN", 9, OP_NO_GRAD, "test_isnan"),
+    BINARY("And", OP_NO_GRAD, "test_and2d"),
+    BINARY("Or", OP_NO_GRAD, "test_or2d"),
+    BINARY("Xor", OP_NO_GRAD, "test_xor2d"),
+    BINARY("Equal", OP_NO_GRAD, "test_equal"),
+    BINARY("Less", OP_NO_GRAD, "test_less"),
+    BINARY("Greater", OP_NO_GRAD, "test_greater"),
+    BINARY_SINCE("LessOrEqual", 12, "test_less_equal"),
+    BINARY_SINCE("GreaterOrEqual", 12, "test_greater_equal"),
+    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, "test_mod_mixed_sign_int32"},
+    {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, NULL, where_emit, "test_where_example"},
+    {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, NULL, cast_emit,
+     "test_ops_math cast"},
+    {"Cast", "", 6, 0, 1, 1, 1, 1, cast_attrs, PLAIN, 0, cast_infer, cast_reference, NULL, cast_emit,
+     "test_cast_FLOAT_to_DOUBLE"},
+    {.name = NULL}};

@@ -1,0 +1,235 @@
+/* Rows of the internal domain "cameo", made by the fuse and layout passes: Conv and Gemm with bias, residual and activation in
+   one node, ScaleShift (a BatchNormalization that stays), Reorder (NCHW <-> NHWC). And the activations they share. */
+#include "internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../emit/emit.h"
+#include "conv.h"
+
+/* ---- fused activations ---- */
+
+static const char *literal(arena *a, double v) {
+    if (isinf(v)) return v > 0 ? "INFINITY" : "-INFINITY";
+    if (isnan(v)) return "NAN";
+    const char *s = arena_printf(a, "%.9g", v);
+    return arena_printf(a, strpbrk(s, ".e") ? "%sf" : "%s.0f", s);
+}
+
+/* Infinities must not appear as bounds: a one-sided Clip has only one comparison. */
+static const char *clip_expression(arena *a, const node *n, const char *x) {
+    double low = (double)node_float(n, "act_min", -INFINITY), high = (double)node_float(n, "act_max", INFINITY);
+    const char *s = x;
+    if (low > -INFINITY) s = arena_printf(a, "(%s < %s ? %s : %s)", x, literal(a, low), literal(a, low), x);
+    if (high < INFINITY) s = arena_printf(a, "(%s > %s ? %s : %s)", s, literal(a, high), literal(a, high), s);
+    return s;
+}
+
+const char *act_expression(arena *a, const node *n, const char *x, const char *slope) {
+    const char *act = node_string(n, "act", "none");
+    const char *alpha = literal(a, (double)node_float(n, "act_alpha", 0)),
+               *beta = literal(a, (double)node_float(n, "act_beta", 0));
+    if (!strcmp(act, "none")) return x;
+    if (!strcmp(act, "relu")) return arena_printf(a, "(%s < 0.0f ? 0.0f : %s)", x, x);
+    if (!strcmp(act, "clip")) return clip_expression(a, n, x);
+    if (!strcmp(act, "leaky")) return arena_printf(a, "(%s < 0.0f ? %s * %s : %s)", x, x, alpha, x);
+    if (!strcmp(act, "prelu")) return arena_printf(a, "(%s < 0.0f ? %s * %s : %s)", x, x, slope, x);
+    if (!strcmp(act, "sigmoid")) return arena_printf(a, "(1.0f / (1.0f + expf(-%s)))", x);
+    if (!strcmp(act, "silu")) return arena_printf(a, "(%s / (1.0f + expf(-%s)))", x, x);
+    if (!strcmp(act, "tanh")) return arena_printf(a, "tanhf(%s)", x);
+    if (!strcmp(act, "hardsigmoid")) return arena_printf(a, "fminf(fmaxf(%s * %s + %s, 0.0f), 1.0f)", x, alpha, beta);
+    if (!strcmp(act, "hardswish")) return arena_printf(a, "(%s * fminf(fmaxf(%s * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))", x, x);
+    BUG("unknown fused activation");
+}
+
+static double clamp(double x, double low, double high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+double act_apply(const node *n, double x, double slope) {
+    const char *act = node_string(n, "act", "none");
+    const double alpha = (double)node_float(n, "act_alpha", 0), beta = (double)node_float(n, "act_beta", 0);
+    if (!strcmp(act, "none")) return x;
+    if (!strcmp(act, "relu")) return x < 0 ? 0 : x;
+    if (!strcmp(act, "clip"))
+        return clamp(x, (double)node_float(n, "act_min", -INFINITY), (double)node_float(n, "act_max", INFINITY));
+    if (!strcmp(act, "leaky")) return x < 0 ? x * alpha : x;
+    if (!strcmp(act, "prelu")) return x < 0 ? x * slope : x;
+    if (!strcmp(act, "sigmoid")) return 1 / (1 + exp(-x));
+    if (!strcmp(act, "silu")) return x / (1 + exp(-x));
+    if (!strcmp(act, "tanh")) return tanh(x);
+    if (!strcmp(act, "hardsigmoid")) return clamp(alpha * x + beta, 0, 1);
+    if (!strcmp(act, "hardswish")) return x * clamp(x / 6 + 0.5, 0, 1);
+    BUG("unknown fused activation");
+}
+
+static const value *input(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL; }
+
+/* ---- Gemm ---- */
+
+static bool gemm_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape, *w = &n->in[1]->shape;
+    if (x->rank != 2 || w->rank != 2 || x->dim[1] != w->dim[1])
+        return diag_error(g->diag, n, NULL, "operands X[M,K] and W[N,K] do not fit");
+    shape y = {.rank = 2, .dim = {x->dim[0], w->dim[0]}};
+    n->macs = (double)x->dim[0] * (double)w->dim[0] * (double)w->dim[1];
+    return op_set_output(g, n, 0, DT_FLOAT, &y);
+}
+
+static bool gemm_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why;
+    const double *x = ref_doubles(a, in[0]), *w = ref_doubles(a, in[1]);
+    const int64_t rows = in[0]->shape.dim[0], depth = in[0]->shape.dim[1], columns = in[1]->shape.dim[0];
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < depth; k++) sum += x[i * depth + k] * w[j * depth + k];
+            tensor_set(out[0], i * columns + j, conv_finish(n, in, sum, j, i * columns + j));
+        }
+    return true;
+}
+
+/* Slope and residual of the tail `y = act(v + r)`; v is the variable. */
+static const char *slope_text(const node *n, size_t i, const char *channel, arena *a) {
+    if (!input(n, i)) return "0.0f";
+    return value_count(n->in[i]) == 1 ? "s[0]" : arena_printf(a, "s[%s]", channel);
+}
+
+static void gemm_emit(emitter *e, const node *n) {
+    static const char *const names[] = {"x", "w", "b", "r", "s"};
+    const long long columns = (long long)n->in[1]->shape.dim[0], depth = (long long)n->in[1]->shape.dim[1];
+    for (size_t i = 0; i < 5; i++)
+        if (input(n, i)) emit_value(e, names[i], n->in[i], false);
+    emit_value(e, "y", n->out[0], true);
+    text *b = emit_body(e);
+    if (emit_batched(n))
+        text_append(b, "    (void)c;\n    for (size_t i = 0; i < n; i++)\n");
+    else
+        text_printf(b, "    (void)c, (void)n;\n    for (size_t i = 0; i < %lld; i++)\n", (long long)n->in[0]->shape.dim[0]);
+    text_printf(b, "        for (size_t j = 0; j < %lld; j++) {\n            double sum = %s;\n", columns,
+                input(n, 2) ? "(double)b[j]" : "0");
+    text_printf(b, "            for (size_t k = 0; k < %lld; k++) sum += (double)x[i * %lld + k] * (double)w[j * %lld + k];\n",
+                depth, depth, depth);
+    if (input(n, 3)) text_printf(b, "            sum += (double)r[i * %lld + j];\n", columns);
+    text_printf(b, "            const float v = (float)sum;\n            y[i * %lld + j] = %s;\n        }\n", columns,
+                act_expression(emit_arena(e), n, "v", slope_text(n, 4, "j", emit_arena(e))));
+}
+
+/* ---- ScaleShift: X, scale, shift, R?, S? ---- */
+
+static bool scale_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape;
+    if (x->rank < 2) return diag_error(g->diag, n, NULL, "the input has no channels");
+    for (size_t i = 1; i < 3; i++)
+        if (value_count(n->in[i]) != x->dim[1]) return diag_error(g->diag, n, NULL, "scale and shift need one value a channel");
+    return op_set_output(g, n, 0, n->in[0]->type, x);
+}
+
+static bool scale_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why, (void)a;
+    int64_t channels = in[0]->shape.dim[1], inner = 1, count = shape_count(&in[0]->shape);
+    for (int i = 2; i < in[0]->shape.rank; i++) inner *= in[0]->shape.dim[i];
+    for (int64_t i = 0; i < count; i++) {
+        int64_t c = i / inner % channels;
+        double v = tensor_get(in[0], i) * tensor_get(in[1], c) + tensor_get(in[2], c), slope = 0;
+        if (n->n_in > 3 && in[3]) v += tensor_get(in[3], i);
+        if (n->n_in > 4 && in[4]) slope = tensor_get(in[4], shape_count(&in[4]->shape) == 1 ? 0 : c);
+        tensor_set(out[0], i, act_apply(n, v, slope));
+    }
+    return true;
+}
+
+static const char *index_of(emitter *e, const value *v) {
+    int64_t stride[MAX_RANK];
+    value_strides(v, stride);
+    return emit_index(e, stride, v->shape.rank, NULL);
+}
+
+static void scale_emit(emitter *e, const node *n) {
+    static const char *const names[] = {"x", "scale", "shift", "r", "s"};
+    const shape *y = &n->out[0]->shape;
+    for (size_t i = 0; i < 5; i++)
+        if (input(n, i)) emit_value(e, names[i], n->in[i], false);
+    emit_value(e, "y", n->out[0], true);
+    text *b = emit_body(e);
+    text_append(b, "    (void)c, (void)n;\n");
+    emit_loops_open(e, y->dim, y->rank, emit_batched(n));
+    text_printf(b, "        double sum = (double)x[%s] * (double)scale[i1] + (double)shift[i1];\n", index_of(e, n->in[0]));
+    if (input(n, 3)) text_printf(b, "        sum += (double)r[%s];\n", index_of(e, n->in[3]));
+    text_printf(b, "        const float v = (float)sum;\n        y[%s] = %s;\n", index_of(e, n->out[0]),
+                act_expression(emit_arena(e), n, "v", slope_text(n, 4, "i1", emit_arena(e))));
+    emit_loops_close(e, y->rank);
+}
+
+/* ---- Reorder ---- */
+
+static bool copy_infer(graph *g, node *n) { return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape); }
+
+static bool copy_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
+    return true;
+}
+
+static void reorder_emit(emitter *e, const node *n) {
+    const shape *y = &n->out[0]->shape;
+    emit_value(e, "x", n->in[0], false);
+    emit_value(e, "y", n->out[0], true);
+    text *b = emit_body(e);
+    text_append(b, "    (void)c, (void)n;\n");
+    emit_loops_open(e, y->dim, y->rank, emit_batched(n));
+    text_printf(b, "        y[%s] = x[%s];\n", index_of(e, n->out[0]), index_of(e, n->in[0]));
+    emit_loops_close(e, y->rank);
+}
+
+const op_row ops_internal[] = {{.name = "Conv",
+                                .domain = "cameo",
+                                .since = 1,
+                                .min_in = 2,
+                                .max_in = 5,
+                                .min_out = 1,
+                                .max_out = 1,
+                                .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+                                .infer = conv_infer,
+                                .reference = conv_reference,
+                                .emit = conv_emit,
+                                .test = "test_ops_shape internal_conv"},
+                               {.name = "Gemm",
+                                .domain = "cameo",
+                                .since = 1,
+                                .min_in = 2,
+                                .max_in = 5,
+                                .min_out = 1,
+                                .max_out = 1,
+                                .flags = OP_BATCH_AXIS0,
+                                .infer = gemm_infer,
+                                .reference = gemm_reference,
+                                .emit = gemm_emit,
+                                .test = "test_ops_shape internal_gemm"},
+                               {.name = "ScaleShift",
+                                .domain = "cameo",
+                                .since = 1,
+                                .min_in = 3,
+                                .max_in = 5,
+                                .min_out = 1,
+                                .max_out = 1,
+                                .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_INPLACE,
+                                .infer = scale_infer,
+                                .reference = scale_reference,
+                                .emit = scale_emit,
+                                .test = "test_ops_shape internal_scale_shift"},
+                               {.name = "Reorder",
+                                .domain = "cameo",
+                                .since = 1,
+                                .min_in = 1,
+                                .max_in = 1,
+                                .min_out = 1,
+                                .max_out = 1,
+                                .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+                                .infer = copy_infer,
+                                .reference = copy_reference,
+                                .emit = reorder_emit,
+                                .test = "test_ops_shape internal_reorder"},
+                               {.name = NULL}};

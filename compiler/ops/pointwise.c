@@ -1,0 +1,241 @@
+/* Infer, reference and emission of every elementwise row. See pointwise.h. */
+#include "pointwise.h"
+
+#include "../emit/emit.h"
+
+#include <string.h>
+
+bool type_is(dtype t, unsigned mask) { return (int)t > 0 && (int)t < 32 && mask >> (int)t & 1; }
+
+bool type_check(graph *g, const node *n, size_t input, unsigned mask) {
+    if (input >= n->n_in || !n->in[input]) return diag_error(g->diag, n, NULL, "input %zu is missing", input);
+    const dtype t = n->in[input]->type;
+    if (type_is(t, mask)) return true;
+    return diag_error(g->diag, n, type_is(t, 1u << DT_FLOAT16 | 1u << DT_BFLOAT16) ? "convert the model to float32" : NULL,
+                      "type %s of input %zu is not supported", dtype_name(t), input);
+}
+
+void store_int(tensor *t, int64_t i, int64_t v) {
+    const size_t size = dtype_size(t->type);
+    if (type_is(t->type, TYPES_FLOAT))
+        tensor_set(t, i, (double)v);
+    else if (t->type == DT_BOOL)
+        ((uint8_t *)t->data)[i] = v != 0;
+    else
+        memcpy((char *)t->data + (size_t)i * size, &v, size); /* little-endian */
+}
+
+static const pointwise *find_in(const pointwise *table, const char *name) {
+    for (; table->name; table++)
+        if (!strcmp(table->name, name)) return table;
+    return NULL;
+}
+
+static const pointwise *kernel_of(const node *n) {
+    const char *name = n->op_type;
+    if (!strcmp(name, "Mod") && node_int(n, "fmod", 0)) name = "Mod.fmod";
+    if (!strcmp(name, "Gelu") && !strcmp(node_string(n, "approximate", "none"), "tanh")) name = "Gelu.tanh";
+    const pointwise *k = find_in(pointwise_elementwise, name);
+    if (!k) k = find_in(pointwise_activation, name);
+    if (!k) BUG("%s has no elementwise kernel", name);
+    return k;
+}
+
+/* ---- broadcasting ---- */
+
+static bool is_variadic(const node *n) { return n->op && n->op->max_in == -1; }
+static bool is_old_prelu(const node *n) { return n->opset <= 6 && !strcmp(n->op_type, "PRelu"); }
+
+/* Operators with two operands that had broadcast and axis attributes before opset 7. */
+static bool is_legacy(const node *n) { return n->opset <= 6 && n->n_in == 2 && !is_variadic(n) && !is_old_prelu(n); }
+
+static int legacy_axis(const node *n) {
+    const int rank = n->in[0]->shape.rank, other = n->in[1]->shape.rank;
+    if (!node_attr(n, "axis")) return rank - other;
+    int64_t axis = node_int(n, "axis", rank - other);
+    if (axis == -1 && other != 1) return rank - other; /* the default that some writers store */
+    if (axis < 0) axis += rank;
+    return axis < 0 || axis > rank ? rank - other : (int)axis;
+}
+
+int broadcast_offset(const node *n, size_t i) {
+    const shape *s = &n->in[i]->shape;
+    if (i == 1 && is_old_prelu(n) && s->rank == 1 && s->dim[0] != 1) return n->in[0]->shape.rank < 2 ? 0 : 1;
+    if (i == 1 && is_legacy(n)) return legacy_axis(n);
+    return n->out[0]->shape.rank - s->rank;
+}
+
+static bool shapes_error(graph *g, const node *n, size_t i) {
+    text t = {0};
+    shape_print(&t, &n->in[0]->shape);
+    text_append(&t, " and ");
+    shape_print(&t, &n->in[i]->shape);
+    diag_error(g->diag, n, NULL, "inputs 0 and %zu can't be broadcast: %s", i, text_str(&t));
+    text_free(&t);
+    return false;
+}
+
+/* One way: input 1 is spread over input 0, its first axis at `offset`. */
+static bool spread(graph *g, const node *n, int offset) {
+    const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
+    if (offset < 0 || offset + b->rank > a->rank) return shapes_error(g, n, 1);
+    for (int k = 0; k < b->rank; k++)
+        if (b->dim[k] != 1 && b->dim[k] != a->dim[k + offset]) return shapes_error(g, n, 1);
+    return true;
+}
+
+static bool legacy_shape(graph *g, node *n, shape *out) {
+    *out = n->in[0]->shape;
+    if (is_old_prelu(n)) {
+        const shape *b = &n->in[1]->shape;
+        if (b->rank != 1 || b->dim[0] == 1) return shape_count(b) == 1 ? true : spread(g, n, out->rank - b->rank);
+        return spread(g, n, out->rank < 2 ? 0 : 1);
+    }
+    if (shape_equal(&n->in[0]->shape, &n->in[1]->shape)) return true;
+    if (!node_int(n, "broadcast", 0))
+        return diag_error(g->diag, n, "before opset 7 the attribute broadcast=1 allows it", "input shapes differ");
+    return spread(g, n, legacy_axis(n));
+}
+
+bool broadcast_shape(graph *g, node *n, shape *out) {
+    if (is_legacy(n) || is_old_prelu(n)) return legacy_shape(g, n, out);
+    *out = n->in[0]->shape;
+    for (size_t i = 1; i < n->n_in; i++) {
+        if (!n->in[i]) continue;
+        if (n->opset < 8 && is_variadic(n) && !shape_equal(out, &n->in[i]->shape))
+            return diag_error(g->diag, n, "broadcasting came with opset 8", "input %zu has another shape than input 0", i);
+        if (!shape_broadcast(out, &n->in[i]->shape, out)) return shapes_error(g, n, i);
+    }
+    return true;
+}
+
+void broadcast_at(const node *n, const shape *out, const tensor *const *in, int64_t linear, int64_t *at) {
+    int64_t index[MAX_RANK];
+    for (int k = out->rank - 1; k >= 0; k--) {
+        index[k] = linear % out->dim[k];
+        linear /= out->dim[k];
+    }
+    for (size_t i = 0; i < n->n_in; i++) {
+        at[i] = 0;
+        if (!in[i]) continue;
+        const shape *s = &in[i]->shape;
+        const int offset = broadcast_offset(n, i);
+        for (int k = 0; k < s->rank; k++) at[i] = at[i] * s->dim[k] + (s->dim[k] == 1 ? 0 : index[k + offset]);
+    }
+}
+
+/* ---- infer ---- */
+
+bool pointwise_infer(graph *g, node *n) {
+    const pointwise *k = kernel_of(n);
+    shape s;
+    for (size_t i = 0; i < n->n_in; i++)
+        if (!type_check(g, n, i, k->types)) return false;
+    const bool mixed = !strcmp(n->op_type, "Pow");
+    for (size_t i = 1; i < n->n_in && !mixed; i++)
+        if (n->in[i]->type != n->in[0]->type)
+            return diag_error(g->diag, n, NULL, "inputs have different types: %s and %s", dtype_name(n->in[0]->type),
+                              dtype_name(n->in[i]->type));
+    if (!strcmp(n->op_type, "PRelu") && n->opset >= 7 && !spread(g, n, n->in[0]->shape.rank - n->in[1]->shape.rank))
+        return false;
+    return broadcast_shape(g, n, &s) && op_set_output(g, n, 0, k->to_bool ? DT_BOOL : n->in[0]->type, &s);
+}
+
+/* ---- reference ---- */
+
+static void parameters(const pointwise *k, const node *n, double p[3]) {
+    for (int i = 0; i < 3; i++) {
+        p[i] = k->parameter[i] ? (double)(float)k->otherwise[i] : 0;
+        if (k->parameter[i] && node_attr(n, k->parameter[i])) p[i] = (double)node_float(n, k->parameter[i], 0);
+    }
+}
+
+static void reference_real(const pointwise *k, const node *n, const tensor *const *in, tensor *out, int64_t *at) {
+    double p[3], x[2];
+    parameters(k, n, p);
+    const int64_t count = shape_count(&out->shape);
+    for (int64_t j = 0; j < count; j++) {
+        broadcast_at(n, &out->shape, in, j, at);
+        x[0] = tensor_get(in[0], at[0]);
+        if (n->n_in == 1 && !is_variadic(n)) x[0] = k->real(x, p);
+        for (size_t i = 1; i < n->n_in; i++) {
+            x[1] = tensor_get(in[i], at[i]);
+            x[0] = k->real(x, p);
+        }
+        tensor_set(out, j, strcmp(k->name, "Mean") ? x[0] : x[0] / (double)n->n_in);
+    }
+}
+
+static void reference_integer(const pointwise *k, const node *n, const tensor *const *in, tensor *out, int64_t *at) {
+    const int64_t count = shape_count(&out->shape);
+    int64_t (*const compute)(const int64_t *) = in[0]->type == DT_UINT64 && k->natural ? k->natural : k->integer;
+    for (int64_t j = 0; j < count; j++) {
+        int64_t x[2];
+        broadcast_at(n, &out->shape, in, j, at);
+        x[0] = tensor_get_int(in[0], at[0]);
+        if (n->n_in == 1 && !is_variadic(n)) x[0] = compute(x);
+        for (size_t i = 1; i < n->n_in; i++) {
+            x[1] = tensor_get_int(in[i], at[i]);
+            x[0] = compute(x);
+        }
+        store_int(out, j, x[0]);
+    }
+}
+
+bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why;
+    const pointwise *k = kernel_of(n);
+    int64_t *at = ARENA_ARRAY(a, int64_t, n->n_in);
+    bool integers = k->integer != NULL;
+    for (size_t i = 0; i < n->n_in; i++)
+        if (type_is(in[i]->type, TYPES_FLOAT)) integers = false;
+    (integers ? reference_integer : reference_real)(k, n, in, out[0], at);
+    return true;
+}
+
+/* ---- emission ---- */
+
+/* The kernel's text for one type: "x0", "x1" may be replaced by what they stand for. */
+static const char *kernel_text(emitter *e, const pointwise *k, const node *n, const char *x0, const char *x1) {
+    const dtype type = n->in[0]->type;
+    const bool real = type_is(type, TYPES_FLOAT);
+    double p[3];
+    parameters(k, n, p);
+    text t = {0};
+    for (const char *s = real || !k->integer_text ? k->text : k->integer_text; *s; s++) {
+        if (*s == '@')
+            text_append(&t, type == DT_FLOAT ? "f" : "");
+        else if (*s == '~')
+            text_append(&t, dtype_c(type));
+        else if (*s == '$')
+            text_append(&t, emit_float(e, p[*++s - '0']));
+        else if (*s == 'x' && (s[1] == '0' || s[1] == '1') && (s == k->text || s[-1] != '0'))
+            text_append(&t, *++s == '0' ? x0 : x1);
+        else
+            text_append_n(&t, s, 1);
+    }
+    const char *made = arena_strdup(emit_arena(e), text_str(&t));
+    text_free(&t);
+    return made;
+}
+
+/* $F_two(...$F_two(x0, x1)..., xN) */
+static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
+    const char *type = dtype_c(n->in[0]->type);
+    if (n->n_in > 1)
+        text_printf(emit_helpers(e), "static inline %s $F_two(%s a, %s b) { return (%s)(%s); }\n\n", type, type, type, type,
+                    kernel_text(e, k, n, "a", "b"));
+    text t = {0};
+    for (size_t i = 1; i < n->n_in; i++) text_append(&t, "$F_two(");
+    text_append(&t, "x0");
+    for (size_t i = 1; i < n->n_in; i++) text_printf(&t, ", x%zu)", i);
+    if (!strcmp(k->name, "Mean")) text_printf(&t, " / %zu", n->n_in);
+    const char *made = arena_strdup(emit_arena(e), text_str(&t));
+    text_free(&t);
+    return made;
+}
+
+void pointwise_emit(struct emitter *e, const node *n) {
+    const pointwise *k = kernel_of(n);
+    emit_elementwise(e, n, is_variadic(n) ? fold_text(e, k, n) : kernel_text(e, k, n, "x0", "x1"));
+}

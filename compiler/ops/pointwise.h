@@ -1,0 +1,48 @@
+/* What elementwise rows share: a kernel says what an operator computes, once for the reference and once as C text; infer,
+   reference and emit follow from it. Kernels are found by the node's operator name. */
+#ifndef CAMEO_OPS_POINTWISE_H
+#define CAMEO_OPS_POINTWISE_H
+#include "../op.h"
+
+enum { /* sets of element types, as masks */
+       TYPES_FLOAT = 1u << DT_FLOAT | 1u << DT_DOUBLE,
+       TYPES_SIGNED = 1u << DT_INT8 | 1u << DT_INT16 | 1u << DT_INT32 | 1u << DT_INT64,
+       TYPES_UNSIGNED = 1u << DT_UINT8 | 1u << DT_UINT16 | 1u << DT_UINT32 | 1u << DT_UINT64,
+       TYPES_NUMBER = TYPES_FLOAT | TYPES_SIGNED | TYPES_UNSIGNED,
+       TYPES_BOOL = 1u << DT_BOOL,
+       TYPES_ANY = TYPES_NUMBER | TYPES_BOOL
+};
+
+/* C texts: x0, x1 ... are operands; "@" is the suffix of float functions and literals; "$0", "$1" parameters; "~" the C type of
+   operand 0. Variadic kernels describe two operands and are folded from the left. */
+typedef struct pointwise {
+    const char *name;
+    unsigned types;
+    double (*real)(const double *x, const double *p);
+    const char *text;
+    int64_t (*integer)(const int64_t *x); /* NULL: no integer types */
+    const char *integer_text;             /* NULL: as text */
+    const char *parameter[3];             /* float attributes */
+    double otherwise[3];
+    bool to_bool;
+    int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for negative; NULL: as integer */
+} pointwise;
+
+extern const pointwise pointwise_elementwise[], pointwise_activation[]; /* end with a NULL name */
+
+bool pointwise_infer(graph *g, node *n);
+bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
+void pointwise_emit(struct emitter *e, const node *n);
+
+/* Shape of out 0 of elementwise nodes by the node's opset: numpy broadcasting, or the broadcast/axis attributes of opset <= 6.
+ */
+bool broadcast_shape(graph *g, node *n, shape *out);
+/* Axis of out 0 that operand i's first axis lies on. */
+int broadcast_offset(const node *n, size_t i);
+/* Element of each operand at each element of out: at[i] for operand i. One call a position, in row-major order. */
+void broadcast_at(const node *n, const shape *out, const tensor *const *in, int64_t linear, int64_t *at);
+
+bool type_check(graph *g, const node *n, size_t input, unsigned mask); /* also that the input is there */
+bool type_is(dtype t, unsigned mask);
+void store_int(tensor *t, int64_t i, int64_t v); /* exact, modulo the type's range */
+#endif

@@ -1,0 +1,489 @@
+/* Operators about shapes: views (Reshape, Flatten, Squeeze, Unsqueeze), copies (Identity, Dropout) and makers of constants
+   (Shape, Size, Constant, ConstantOfShape, Range). Everything that decides a shape is a constant when infer runs. */
+#include <math.h>
+#include <string.h>
+
+#include "../emit/emit.h"
+#include "../op.h"
+
+static bool not_constant(graph *g, const node *n, const char *what) {
+    return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape, or re-export with static shapes",
+                      "%s is not known at compile time", what);
+}
+
+static bool present(const node *n, size_t i) { return i < n->n_in && n->in[i]; }
+
+/* Ints from input i (opset >= since) or from the attribute; *count 0 when absent. */
+static bool ints_of(graph *g, const node *n, size_t i, int since, const char *name, const int64_t **v, size_t *count) {
+    *count = 0;
+    if (n->opset < since) {
+        const attr *a = node_ints(n, name);
+        if (a) *v = a->ints, *count = a->count;
+        return true;
+    }
+    return !present(n, i) || op_const_ints(g, n, i, v, count) || not_constant(g, n, name);
+}
+
+/* ---- views ---- */
+
+static bool view_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    memcpy(out[0]->data, in[0]->data, tensor_bytes(out[0]));
+    return true;
+}
+
+static void copy_bytes(emitter *e, const node *n, const char *to, const char *from, const value *v) {
+    const long long size = (long long)dtype_size(v->type);
+    if (emit_batched(n))
+        text_printf(emit_body(e), "    memcpy(%s, %s, n * %lld);\n", to, from, (long long)image_elements(v) * size);
+    else
+        text_printf(emit_body(e), "    memcpy(%s, %s, %lld);\n", to, from, (long long)value_count(v) * size);
+}
+
+static bool is_dense(const value *v) {
+    int64_t stride[MAX_RANK], expected = 1;
+    value_strides(v, stride);
+    for (int i = v->shape.rank - 1; i >= 0; i--) {
+        if (v->shape.dim[i] != 1 && stride[i] != expected) return false;
+        expected *= v->shape.dim[i];
+    }
+    return true;
+}
+
+static const char *index_of(emitter *e, const value *v) {
+    int64_t stride[MAX_RANK];
+    value_strides(v, stride);
+    return emit_index(e, stride, v->shape.rank, NULL);
+}
+
+static void view_emit(emitter *e, const node *n) {
+    const value *x = n->in[0], *y = n->out[0];
+    emit_value(e, "x", x, false);
+    emit_value(e, "y", y, true);
+    text_append(emit_body(e), "    (void)c, (void)n;\n");
+    if (is_dense(x) && is_dense(y)) {
+        copy_bytes(e, n, "y", "x", y);
+    } else if (shape_equal(&x->shape, &y->shape)) {
+        emit_loops_open(e, y->shape.dim, y->shape.rank, emit_batched(n));
+        text_printf(emit_body(e), "        y[%s] = x[%s];\n", index_of(e, y), index_of(e, x));
+        emit_loops_close(e, y->shape.rank);
+    } else {
+        /* Walk x in logical order; y takes elements densely (views are written in ONNX layout). */
+        text_append(emit_body(e), "    size_t at = 0;\n");
+        emit_loops_open(e, x->shape.dim, x->shape.rank, emit_batched(n));
+        text_printf(emit_body(e), "        y[at++] = x[%s];\n", index_of(e, x));
+        emit_loops_close(e, x->shape.rank);
+    }
+}
+
+/* The dimensions of Reshape: 0 copies (unless allowzero), one -1 takes what is left. */
+static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t count, shape *y) {
+    const shape *x = &n->in[0]->shape;
+    const bool zero = n->opset >= 14 && node_int(n, "allowzero", 0) != 0;
+    int64_t known = 1, total = shape_count(x);
+    int unknown = -1;
+    if (count > MAX_RANK) return diag_error(g->diag, n, NULL, "rank %zu is too high (8 at most)", count);
+    y->rank = (int)count;
+    for (int i = 0; i < y->rank; i++) {
+        y->dim[i] = v[i];
+        if (v[i] == 0 && !zero) {
+            if (i >= x->rank)
+                return diag_error(g->diag, n, NULL, "shape[%d] = 0 copies an axis that the input does not have", i);
+            y->dim[i] = x->dim[i];
+        }
+        if (v[i] < -1 || (v[i] == -1 && unknown >= 0))
+            return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
+        if (v[i] == -1)
+            unknown = i;
+        else if (__builtin_mul_overflow(known, y->dim[i], &known))
+            return diag_error(g->diag, n, NULL, "the shape is too large");
+    }
+    if (unknown >= 0) {
+        if (known == 0 || total % known)
+            return diag_error(g->diag, n, NULL, "%lld elements do not divide by %lld", (long long)total, (long long)known);
+        y->dim[unknown] = total / known;
+        known = total;
+    }
+    return known == total ||
+           diag_error(g->diag, n, NULL, "%lld elements cannot take a shape of %lld", (long long)total, (long long)known);
+}
+
+static bool reshape_infer(graph *g, node *n) {
+    const int64_t *v = NULL;
+    size_t count;
+    shape y = {0};
+    if (n->opset >= 5 && !present(n, 1)) return diag_error(g->diag, n, NULL, "the shape input is missing");
+    if (!ints_of(g, n, 1, 5, "shape", &v, &count) || !resolve_reshape(g, n, v, count, &y)) return false;
+    return op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+static bool flatten_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape;
+    int64_t axis = node_int(n, "axis", 1);
+    if (axis < -x->rank || axis > x->rank) return diag_error(g->diag, n, NULL, "axis %lld is out of range", (long long)axis);
+    if (axis < 0) axis += x->rank;
+    shape y = {.rank = 2, .dim = {1, 1}};
+    for (int i = 0; i < x->rank; i++) y.dim[i >= axis] *= x->dim[i];
+    return op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+static bool mark_axes(graph *g, const node *n, const int64_t *v, size_t count, int rank, bool *marked) {
+    for (size_t i = 0; i < count; i++) {
+        int axis;
+        if (!op_axis(g, n, v[i], rank, &axis)) return false;
+        if (marked[axis]) return diag_error(g->diag, n, NULL, "axis %d occurs twice", axis);
+        marked[axis] = true;
+    }
+    return true;
+}
+
+static bool squeeze_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape;
+    const int64_t *v = NULL;
+    size_t count;
+    bool drop[MAX_RANK] = {false};
+    shape y = {0};
+    if (!ints_of(g, n, 1, 13, "axes", &v, &count) || !mark_axes(g, n, v, count, x->rank, drop)) return false;
+    const bool all = n->opset < 13 ? !node_ints(n, "axes") : !present(n, 1);
+    for (int i = 0; i < x->rank; i++) {
+        if (drop[i] && x->dim[i] != 1)
+            return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i, (long long)x->dim[i]);
+        if (!(all ? x->dim[i] == 1 : drop[i])) y.dim[y.rank++] = x->dim[i];
+    }
+    return op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+static bool unsqueeze_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape;
+    const int64_t *v = NULL;
+    size_t count;
+    bool made[MAX_RANK] = {false};
+    if (!ints_of(g, n, 1, 13, "axes", &v, &count)) return false;
+    if (count + (size_t)x->rank > MAX_RANK) return diag_error(g->diag, n, NULL, "the result's rank is too high (8 at most)");
+    shape y = {.rank = x->rank + (int)count};
+    if (!mark_axes(g, n, v, count, y.rank, made)) return false;
+    for (int i = 0, k = 0; i < y.rank; i++) y.dim[i] = made[i] ? 1 : x->dim[k++];
+    return op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+/* ---- Identity, Dropout ---- */
+
+static bool identity_infer(graph *g, node *n) { return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape); }
+
+/* At inference nothing is dropped: the mask is known here and now, and what remains of the node is an identity. */
+static bool dropout_mask(graph *g, node *n, dtype type) {
+    value *mask = n->out[1];
+    if (!op_set_output(g, n, 1, type, &n->in[0]->shape)) return false;
+    mask->constant = tensor_new(g->arena, type, &mask->shape);
+    if (!mask->constant) return diag_error(g->diag, n, NULL, "the mask is too large");
+    for (int64_t i = 0; i < shape_count(&mask->shape); i++) tensor_set(mask->constant, i, 1);
+    mask->producer = NULL;
+    n->out[1] = NULL;
+    return true;
+}
+
+static bool dropout_infer(graph *g, node *n) {
+    const value *x = n->in[0];
+    if (n->opset >= 12 && present(n, 2)) {
+        const tensor *t = n->in[2]->constant;
+        if (!t) return not_constant(g, n, "training_mode");
+        if (shape_count(&t->shape) == 1 && tensor_get_int(t, 0))
+            return diag_error(g->diag, n, "export for inference", "training mode is not supported");
+    }
+    if (!op_set_output(g, n, 0, x->type, &x->shape)) return false;
+    return n->n_out < 2 || !n->out[1] || dropout_mask(g, n, n->opset >= 10 ? DT_BOOL : x->type);
+}
+
+static bool dropout_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    if (out[0]) memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
+    return true;
+}
+
+/* ---- constants ---- */
+
+/* Values known at compile time go into the weights and are copied out (only when the fold pass left them, as for graph
+ * outputs). */
+static void constant_emit(emitter *e, const node *n) {
+    const value *y = n->out[0];
+    const tensor *const none[1] = {NULL};
+    const tensor **in = ARENA_ARRAY(emit_arena(e), const tensor *, n->n_in + 1);
+    tensor *t = y->constant ? y->constant : tensor_new(emit_arena(e), y->type, &y->shape);
+    const char *why;
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i])
+            in[i] = n->in[i]->constant ? n->in[i]->constant : tensor_new(emit_arena(e), n->in[i]->type, &n->in[i]->shape);
+    if (!t || (!y->constant && !n->op->reference(emit_arena(e), n, n->n_in ? in : none, &t, &why)))
+        BUG("a constant cannot be computed");
+    emit_value(e, "y", y, true);
+    text_append(emit_body(e), "    (void)c, (void)n;\n");
+    if (tensor_bytes(t) == 0) {
+        text_append(emit_body(e), "    (void)y;\n");
+        return;
+    }
+    emit_param(e, "const void *x", "%s", emit_weights(e, t->data, tensor_bytes(t), "constant"));
+    text_printf(emit_body(e), "    memcpy(y, x, %zu);\n", tensor_bytes(t));
+}
+
+static void shape_range(const node *n, int rank, int64_t *start, int64_t *end) {
+    *start = n->opset >= 15 ? node_int(n, "start", 0) : 0;
+    *end = n->opset >= 15 ? node_int(n, "end", rank) : rank;
+    if (*start < 0) *start += rank;
+    if (*end < 0) *end += rank;
+    *start = *start < 0 ? 0 : *start > rank ? rank : *start;
+    *end = *end < 0 ? 0 : *end > rank ? rank : *end;
+    if (*end < *start) *end = *start;
+}
+
+static bool shape_infer(graph *g, node *n) {
+    int64_t start, end;
+    shape_range(n, n->in[0]->shape.rank, &start, &end);
+    return op_set_output(g, n, 0, DT_INT64, &(shape){.rank = 1, .dim = {end - start}});
+}
+
+static bool shape_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)why;
+    int64_t start, end;
+    shape_range(n, in[0]->shape.rank, &start, &end);
+    for (int64_t i = start; i < end; i++) ((int64_t *)out[0]->data)[i - start] = in[0]->shape.dim[i];
+    return true;
+}
+
+static bool size_infer(graph *g, node *n) { return op_set_output(g, n, 0, DT_INT64, &(shape){0}); }
+
+static bool size_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    *(int64_t *)out[0]->data = shape_count(&in[0]->shape);
+    return true;
+}
+
+/* The tensor that a Constant's attributes describe; NULL when they describe none we support. */
+static tensor *constant_value(arena *a, const node *n) {
+    const attr *v;
+    tensor *t = NULL;
+    if ((v = node_attr(n, "value")) && v->kind == ATTR_TENSOR) return (tensor *)(uintptr_t)v->t;
+    if ((v = node_attr(n, "value_float")) || (v = node_attr(n, "value_int"))) {
+        t = tensor_new(a, v->kind == ATTR_FLOAT ? DT_FLOAT : DT_INT64, &(shape){0});
+        if (v->kind == ATTR_FLOAT)
+            *(float *)t->data = v->f;
+        else
+            *(int64_t *)t->data = v->i;
+    } else if ((v = node_attr(n, "value_floats")) || (v = node_attr(n, "value_ints"))) {
+        t = tensor_new(a, v->kind == ATTR_FLOATS ? DT_FLOAT : DT_INT64, &(shape){.rank = 1, .dim = {(int64_t)v->count}});
+        if (t && v->count) memcpy(t->data, v->kind == ATTR_FLOATS ? (const void *)v->floats : v->ints, tensor_bytes(t));
+    }
+    return t;
+}
+
+static bool constant_infer(graph *g, node *n) {
+    const tensor *t = constant_value(g->arena, n);
+    if (!t)
+        return diag_error(g->diag, n, "re-export with a dense numeric value", "sparse and string constants are not supported");
+    return op_set_output(g, n, 0, t->type, &t->shape);
+}
+
+static bool constant_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)in;
+    const tensor *t = constant_value(a, n);
+    if (!t || tensor_bytes(t) != tensor_bytes(out[0])) {
+        *why = "the value is missing";
+        return false;
+    }
+    memcpy(out[0]->data, t->data, tensor_bytes(t));
+    return true;
+}
+
+static bool filled_infer(graph *g, node *n) {
+    const int64_t *v;
+    size_t count;
+    const attr *fill = node_attr(n, "value");
+    shape y = {0};
+    if (!op_const_ints(g, n, 0, &v, &count)) return not_constant(g, n, "the shape");
+    if (count > MAX_RANK) return diag_error(g->diag, n, NULL, "rank %zu is too high (8 at most)", count);
+    if (fill && (!fill->t || shape_count(&fill->t->shape) != 1))
+        return diag_error(g->diag, n, NULL, "value must hold one element");
+    y.rank = (int)count;
+    int64_t total = 1;
+    for (int i = 0; i < y.rank; i++) {
+        y.dim[i] = v[i];
+        if (v[i] < 0 || __builtin_mul_overflow(total, v[i], &total))
+            return diag_error(g->diag, n, NULL, "the shape is invalid");
+    }
+    return op_set_output(g, n, 0, fill ? fill->t->type : DT_FLOAT, &y);
+}
+
+static bool filled_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)in, (void)why;
+    const attr *fill = node_attr(n, "value");
+    const size_t size = dtype_size(out[0]->type);
+    for (int64_t i = 0; fill && i < shape_count(&out[0]->shape); i++)
+        memcpy((char *)out[0]->data + (size_t)i * size, fill->t->data, size);
+    return true;
+}
+
+/* ---- Range ---- */
+
+static bool range_count(const tensor *first, const tensor *limit, const tensor *delta, int64_t *count) {
+    double step = tensor_get(delta, 0), n = ceil((tensor_get(limit, 0) - tensor_get(first, 0)) / step);
+    if (step == 0 || !(n < 1e12)) return false;
+    *count = n > 0 ? (int64_t)n : 0;
+    return true;
+}
+
+static bool range_infer(graph *g, node *n) {
+    int64_t count;
+    for (size_t i = 0; i < 3; i++)
+        if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1) return not_constant(g, n, "an operand");
+    if (!range_count(n->in[0]->constant, n->in[1]->constant, n->in[2]->constant, &count))
+        return diag_error(g->diag, n, NULL, "the range is not finite");
+    return op_set_output(g, n, 0, n->in[0]->type, &(shape){.rank = 1, .dim = {count}});
+}
+
+static bool range_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    const bool whole = out[0]->type != DT_FLOAT && out[0]->type != DT_DOUBLE;
+    for (int64_t i = 0; i < out[0]->shape.dim[0]; i++) {
+        if (out[0]->type == DT_INT64)
+            ((int64_t *)out[0]->data)[i] = tensor_get_int(in[0], 0) + i * tensor_get_int(in[2], 0);
+        else
+            tensor_set(out[0], i,
+                       whole ? (double)(tensor_get_int(in[0], 0) + i * tensor_get_int(in[2], 0))
+                             : tensor_get(in[0], 0) + (double)i * tensor_get(in[2], 0));
+    }
+    return true;
+}
+
+static const op_attr reshape_attrs[] = {
+    {"allowzero", ATTR_INT, false, 0, NULL, true}, {"shape", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
+static const op_attr flatten_attrs[] = {{"axis", ATTR_INT, false, 1, NULL, true}, {.name = NULL}};
+static const op_attr axes_attrs[] = {{"axes", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
+static const op_attr dropout_attrs[] = {{"ratio", ATTR_FLOAT, false, 0.5, NULL, true},
+                                        {"is_test", ATTR_INT, false, 0, NULL, false},
+                                        {"seed", ATTR_INT, false, 0, NULL, false},
+                                        {.name = NULL}};
+static const op_attr shape_attrs[] = {
+    {"start", ATTR_INT, false, 0, NULL, false}, {"end", ATTR_INT, false, 0, NULL, false}, {.name = NULL}};
+static const op_attr constant_attrs[] = {
+    {"value", ATTR_TENSOR, false, 0, NULL, false},    {"value_float", ATTR_FLOAT, false, 0, NULL, false},
+    {"value_int", ATTR_INT, false, 0, NULL, false},   {"value_floats", ATTR_FLOATS, false, 0, NULL, false},
+    {"value_ints", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
+
+#define VIEW .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .emit = view_emit
+#define MADE .min_out = 1, .max_out = 1, .flags = OP_NO_GRAD, .emit = constant_emit
+
+const op_row ops_shape[] = {{.name = "Reshape",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 2,
+                             .attrs = reshape_attrs,
+                             .shape_inputs = 2,
+                             .infer = reshape_infer,
+                             VIEW,
+                             .test = "test_reshape_negative_dim"},
+                            {.name = "Flatten",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 1,
+                             .attrs = flatten_attrs,
+                             .infer = flatten_infer,
+                             VIEW,
+                             .test = "test_flatten_axis1"},
+                            {.name = "Squeeze",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 2,
+                             .attrs = axes_attrs,
+                             .shape_inputs = 2,
+                             .infer = squeeze_infer,
+                             VIEW,
+                             .test = "test_squeeze"},
+                            {.name = "Unsqueeze",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 2,
+                             .attrs = axes_attrs,
+                             .shape_inputs = 2,
+                             .infer = unsqueeze_infer,
+                             VIEW,
+                             .test = "test_unsqueeze_axis_0"},
+                            {.name = "Identity",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 1,
+                             .min_out = 1,
+                             .max_out = 1,
+                             .flags = OP_IDENTITY | OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+                             .infer = identity_infer,
+                             .reference = view_reference,
+                             .emit = view_emit,
+                             .test = "test_identity"},
+                            {.name = "Dropout",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 3,
+                             .min_out = 1,
+                             .max_out = 2,
+                             .attrs = dropout_attrs,
+                             .shape_inputs = 4,
+                             .flags = OP_IDENTITY | OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+                             .infer = dropout_infer,
+                             .reference = dropout_reference,
+                             .emit = view_emit,
+                             .test = "test_dropout_default"},
+                            {.name = "Shape",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 1,
+                             .attrs = shape_attrs,
+                             .infer = shape_infer,
+                             .reference = shape_reference,
+                             MADE,
+                             .test = "test_shape"},
+                            {.name = "Size",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 1,
+                             .max_in = 1,
+                             .infer = size_infer,
+                             .reference = size_reference,
+                             MADE,
+                             .test = "test_size"},
+                            {.name = "Constant",
+                             .domain = "",
+                             .since = 1,
+                             .min_in = 0,
+                             .max_in = 0,
+                             .attrs = constant_attrs,
+                             .infer = constant_infer,
+                             .reference = constant_reference,
+                             MADE,
+                             .test = "test_constant"},
+                            {.name = "ConstantOfShape",
+                             .domain = "",
+                             .since = 9,
+                             .min_in = 1,
+                             .max_in = 1,
+                             .attrs = constant_attrs,
+                             .shape_inputs = 1,
+                             .infer = filled_infer,
+                             .reference = filled_reference,
+                             MADE,
+                             .test = "test_constantofshape_float_ones"},
+                            {.name = "Range",
+                             .domain = "",
+                             .since = 11,
+                             .min_in = 3,
+                             .max_in = 3,
+                             .shape_inputs = 7,
+                             .infer = range_infer,
+                             .reference = range_reference,
+                             MADE,
+                             .test = "test_range_float_type_positive_delta"},
+                            {.name = NULL}};

@@ -1,0 +1,159 @@
+/* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the forms in which older exporters
+   wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
+#include "fuse.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static void set_act(graph *g, node *n, const char *act) { node_set_string(g, n, "act", act); }
+
+static bool clip_bound(const node *c, size_t input, const char *name, double otherwise, double *out) {
+    *out = otherwise;
+    if (input < c->n_in && c->in[input]) return fuse_scalar(c->in[input], out);
+    const attr *a = node_attr(c, name);
+    if (a && a->kind == ATTR_FLOAT) *out = (double)a->f;
+    return true;
+}
+
+static bool clip_bounds(const node *c, double *low, double *high) {
+    return fuse_is(c, "", "Clip") && clip_bound(c, 1, "min", (double)-FLT_MAX, low) &&
+           clip_bound(c, 2, "max", (double)FLT_MAX, high);
+}
+
+/* PRelu: one slope for all, or one a channel. */
+static bool take_prelu(graph *g, node *n, const node *next) {
+    const value *slope = next->in[1], *x = n->out[0];
+    if (!slope->constant || slope->type != DT_FLOAT || x->shape.rank < 2 || slope->shape.rank > x->shape.rank) return false;
+    const int64_t channels = x->shape.dim[1], count = value_count(slope);
+    const int lead = x->shape.rank - slope->shape.rank;
+    for (int i = 0; count != 1 && i < slope->shape.rank; i++)
+        if (slope->shape.dim[i] != 1 && (i + lead != 1 || slope->shape.dim[i] != channels)) return false;
+    double *d = ARENA_ARRAY(g->arena, double, (size_t)count);
+    for (int64_t i = 0; i < count; i++) d[i] = tensor_get(slope->constant, i);
+    while (n->n_in < 4) node_set_input(g, n, n->n_in, NULL);
+    node_set_input(g, n, 4, fuse_constant(g, slope->name, &count, 1, d));
+    set_act(g, n, "prelu");
+    return true;
+}
+
+static bool take_clip(graph *g, node *n, const node *next) {
+    double low, high;
+    if (!clip_bounds(next, &low, &high)) return false;
+    node_set_float(g, n, "act_min", (float)low);
+    node_set_float(g, n, "act_max", (float)high);
+    set_act(g, n, "clip");
+    return true;
+}
+
+static bool take_simple(graph *g, node *n, const node *next) {
+    static const struct {
+        const char *op, *act;
+    } simple[] = {{"Relu", "relu"}, {"Sigmoid", "sigmoid"}, {"Tanh", "tanh"}, {"HardSwish", "hardswish"}};
+    for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
+        if (!fuse_is(next, "", simple[i].op)) continue;
+        set_act(g, n, simple[i].act);
+        return true;
+    }
+    return false;
+}
+
+static bool take_with_numbers(graph *g, node *n, const node *next) {
+    if (fuse_is(next, "", "LeakyRelu")) {
+        node_set_float(g, n, "act_alpha", node_float(next, "alpha", 0.01f));
+        set_act(g, n, "leaky");
+        return true;
+    }
+    if (fuse_is(next, "", "HardSigmoid")) {
+        node_set_float(g, n, "act_alpha", node_float(next, "alpha", 0.2f));
+        node_set_float(g, n, "act_beta", node_float(next, "beta", 0.5f));
+        set_act(g, n, "hardsigmoid");
+        return true;
+    }
+    return false;
+}
+
+/* ---- activations in which x occurs twice ---- */
+
+/* The two consumers of x; false when there are more or fewer. */
+static bool two_consumers(const graph *g, const value *x, node *found[2]) {
+    size_t count = 0;
+    if (fuse_kept(g, x)) return false;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) {
+            if (g->nodes[i]->in[k] != x) continue;
+            if (count < 2) found[count] = g->nodes[i];
+            count++;
+        }
+    return count == 2 && found[0] != found[1];
+}
+
+static bool binary_with(const node *n, const char *op, const value *a, const value *b) {
+    return fuse_is(n, "", op) && n->n_in == 2 && ((n->in[0] == a && n->in[1] == b) || (n->in[0] == b && n->in[1] == a));
+}
+
+static bool near(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
+
+static bool by_scalar(const node *n, const char *op, const value *x, double want) {
+    double v;
+    if (!fuse_is(n, "", op) || n->n_in != 2) return false;
+    const value *other = n->in[0] == x ? n->in[1] : n->in[0];
+    return (n->in[0] == x || strcmp(op, "Div")) && fuse_scalar(other, &v) && near(v, want);
+}
+
+static bool sixth(const node *n, const value *x) { return by_scalar(n, "Div", x, 6) || by_scalar(n, "Mul", x, 1.0 / 6); }
+
+/* x -> Sigmoid -> Mul(x), x -> HardSigmoid(1/6, 1/2) -> Mul(x) */
+static bool take_gate(graph *g, node *n, node *gate, node *mul) {
+    const char *act = NULL;
+    if (fuse_is(gate, "", "Sigmoid")) act = "silu";
+    if (fuse_is(gate, "", "HardSigmoid") && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
+        near((double)node_float(gate, "beta", 0.5f), 0.5))
+        act = "hardswish";
+    if (!act || !binary_with(mul, "Mul", n->out[0], gate->out[0]) || fuse_consumer(g, gate->out[0]) != mul) return false;
+    gate->dead = true;
+    set_act(g, n, act);
+    fuse_absorb(g, n, mul);
+    return true;
+}
+
+/* x -> Add 3 -> Clip 0 6 -> (Mul x -> /6 | /6 -> Mul x) */
+static bool take_hardswish(graph *g, node *n, node *add, node *mul) {
+    double low, high;
+    if (!by_scalar(add, "Add", n->out[0], 3)) return false;
+    node *clip = fuse_consumer(g, add->out[0]);
+    if (!clip || !clip_bounds(clip, &low, &high) || low != 0 || high != 6) return false;
+    node *behind = fuse_consumer(g, clip->out[0]), *last = mul, *middle = behind;
+    if (!behind) return false;
+    if (behind == mul) {
+        last = fuse_consumer(g, mul->out[0]), middle = mul;
+        if (!binary_with(mul, "Mul", n->out[0], clip->out[0]) || !last || !sixth(last, mul->out[0])) return false;
+    } else if (!sixth(behind, clip->out[0]) || fuse_consumer(g, behind->out[0]) != mul ||
+               !binary_with(mul, "Mul", n->out[0], behind->out[0])) {
+        return false;
+    }
+    add->dead = clip->dead = middle->dead = true;
+    set_act(g, n, "hardswish");
+    fuse_absorb(g, n, last);
+    return true;
+}
+
+static bool take_double(graph *g, node *n) {
+    node *use[2];
+    if (!two_consumers(g, n->out[0], use)) return false;
+    for (int i = 0; i < 2; i++)
+        if (use[1 - i]->n_out == 1 && (take_gate(g, n, use[i], use[1 - i]) || take_hardswish(g, n, use[i], use[1 - i])))
+            return true;
+    return false;
+}
+
+bool fuse_activation(graph *g, node *n) {
+    node *next = fuse_consumer(g, n->out[0]);
+    if (!next) return take_double(g, n);
+    if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
+    const bool prelu = fuse_is(next, "", "PRelu");
+    if (prelu ? !take_prelu(g, n, next) : !(take_simple(g, n, next) || take_clip(g, n, next) || take_with_numbers(g, n, next)))
+        return false;
+    fuse_absorb(g, n, next);
+    return true;
+}

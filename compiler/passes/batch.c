@@ -1,0 +1,167 @@
+/* Proves for each value that its first axis is the batch and that images do not mix. All or nothing: either every run-time
+   input and output carries the batch and no node mixes images, or the whole graph counts as one image (batch 1). */
+#include <string.h>
+
+#include "../op.h"
+#include "front.h"
+
+int64_t batch_extent(const graph *g) {
+    for (size_t i = 0; i < g->n_inputs; i++)
+        if (g->inputs[i]->shaped && g->inputs[i]->shape.rank > 0) return g->inputs[i]->shape.dim[0];
+    return 0;
+}
+
+void batch_mark_inputs(graph *g, int64_t batch) {
+    for (size_t i = 0; i < g->n_values; i++) g->values[i]->batched = false;
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        value *v = g->inputs[i];
+        v->batched = batch > 0 && v->shaped && v->shape.rank > 0 && v->shape.dim[0] == batch;
+    }
+}
+
+static bool any_batched(const node *n) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && n->in[i]->batched) return true;
+    return false;
+}
+
+static bool list_has_zero(const int64_t *v, size_t count, int rank) {
+    for (size_t i = 0; i < count; i++)
+        if (v[i] == 0 || v[i] == -rank) return true;
+    return false;
+}
+
+static bool constant_has_zero(const node *n, size_t input, int rank) {
+    if (input >= n->n_in || !n->in[input]) return false;
+    const tensor *t = n->in[input]->constant;
+    if (!t) return true; /* unknown at compile time */
+    for (int64_t i = 0; i < shape_count(&t->shape); i++) {
+        int64_t axis = tensor_get_int(t, i);
+        if (axis == 0 || axis == -rank) return true;
+    }
+    return false;
+}
+
+static bool constant_is(const node *n, size_t input, int64_t i, int64_t expected) {
+    const tensor *t = input < n->n_in && n->in[input] ? n->in[input]->constant : NULL;
+    return t && i < shape_count(&t->shape) && tensor_get_int(t, i) == expected;
+}
+
+static bool is_reduction(const char *op) { return strncmp(op, "Reduce", 6) == 0; }
+
+static bool reduces_axis0(const node *n, int rank) {
+    if (node_ints(n, "axes")) return false; /* the attribute is looked at for every node */
+    if (n->n_in < 2 || !n->in[1]) return node_int(n, "noop_with_empty_axes", 0) == 0;
+    return constant_has_zero(n, 1, rank);
+}
+
+static bool pads_axis0(const node *n, int rank) {
+    const attr *pads = node_ints(n, "pads");
+    if (pads) return pads->count != 2 * (size_t)rank || pads->ints[0] != 0 || pads->ints[rank] != 0;
+    if (n->n_in > 3 && n->in[3]) return constant_has_zero(n, 3, rank);
+    return !constant_is(n, 1, 0, 0) || !constant_is(n, 1, rank, 0);
+}
+
+static bool slices_axis0(const node *n, int rank) {
+    if (node_ints(n, "axes")) return false;
+    if (n->n_in > 3 && n->in[3]) return constant_has_zero(n, 3, rank);
+    return true; /* no axes: all of them, from the first on */
+}
+
+/* Whether the attributes or constants of n make axis 0 something else than an ordinary batch axis. */
+static bool touches_axis0(const node *n) {
+    int rank = n->in[0] ? n->in[0]->shape.rank : 0;
+    const attr *axis = node_attr(n, "axis"), *axes = node_ints(n, "axes"), *perm = node_ints(n, "perm");
+    if (axis && axis->kind == ATTR_INT && (axis->i == 0 || axis->i == -rank)) return true;
+    if (axes && list_has_zero(axes->ints, axes->count, rank)) return true;
+    if (perm && (perm->count == 0 || perm->ints[0] != 0)) return true;
+    if (strcmp(n->op_type, "Transpose") == 0 && !perm && rank > 1) return true;
+    if (node_int(n, "transA", 0)) return true;
+    if (is_reduction(n->op_type)) return reduces_axis0(n, rank);
+    if (strcmp(n->op_type, "Pad") == 0) return pads_axis0(n, rank);
+    if (strcmp(n->op_type, "Slice") == 0) return slices_axis0(n, rank);
+    if (strcmp(n->op_type, "Tile") == 0) return !constant_is(n, 1, 0, 1);
+    return false;
+}
+
+/* Operands of an elementwise node: batched ones must not be shifted by broadcasting, others must be equal for all images. */
+static bool elementwise_safe(const node *n, int64_t batch) {
+    const shape *out = &n->out[0]->shape;
+    for (size_t i = 0; i < n->n_in; i++) {
+        const value *v = n->in[i];
+        if (!v) continue;
+        if (v->batched ? v->shape.rank != out->rank : v->shape.rank == out->rank && v->shape.dim[0] == batch && batch > 1)
+            return false;
+    }
+    return true;
+}
+
+/* Weights, indices and the like must not depend on the image; Concat's and MatMul's other operands may. */
+static bool operands_safe(const node *n, int64_t batch) {
+    bool variadic = n->op->max_in < 0, matmul = strcmp(n->op_type, "MatMul") == 0;
+    if (!n->in[0] || (!n->in[0]->batched && !variadic && !matmul)) return false;
+    for (size_t i = 0; i < n->n_in; i++) {
+        const value *v = n->in[i];
+        if (!v) continue;
+        if (v->batched ? i > 0 && !variadic && !(matmul && v->shape.rank > 2 && v->shape.rank == n->out[0]->shape.rank)
+                       : variadic && batch > 1)
+            return false;
+        if (matmul && v->batched && v->shape.rank != n->out[0]->shape.rank) return false;
+        if (matmul && !v->batched && batch > 1 && v->shape.rank == n->out[0]->shape.rank && v->shape.rank > 2 &&
+            v->shape.dim[0] != 1)
+            return false;
+    }
+    return true;
+}
+
+static bool keeps_images_apart(const node *n, int64_t batch) {
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && (n->out[i]->shape.rank < 1 || n->out[i]->shape.dim[0] != batch)) return false;
+    if (n->op->flags & OP_VIEW) return n->in[0] && n->in[0]->batched; /* images are contiguous in a row-major view */
+    if (n->op->flags & (OP_ELEMENTWISE | OP_IDENTITY)) return elementwise_safe(n, batch);
+    return (n->op->flags & OP_BATCH_AXIS0) && operands_safe(n, batch) && !touches_axis0(n);
+}
+
+bool batch_mark(node *n, int64_t batch) {
+    if (!any_batched(n) || !n->out[0]) return true;
+    bool ok = keeps_images_apart(n, batch);
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i]) n->out[i]->batched = ok;
+    return ok;
+}
+
+void batch_rewrite(graph *g, node *n, int64_t batch) {
+    if (!(n->op->flags & OP_VIEW) || strcmp(n->op_type, "Reshape") != 0 || n->n_in < 2 || !n->in[0] || !n->in[0]->batched)
+        return;
+    const value *wanted = n->in[1];
+    if (!wanted || !wanted->constant || shape_count(&wanted->constant->shape) < 1 || tensor_get_int(wanted->constant, 0) != 1)
+        return;
+    tensor *t = tensor_new(g->arena, wanted->constant->type, &wanted->constant->shape);
+    memcpy(t->data, wanted->constant->data, tensor_bytes(t));
+    tensor_set(t, 0, (double)batch);
+    node_set_input(g, n, 1, graph_add_constant(g, NULL, t));
+}
+
+/* The first node that mixes images, or NULL. */
+static const node *mark_all(graph *g, int64_t batch) {
+    const node *mixing = NULL;
+    batch_mark_inputs(g, batch);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!batch_mark(g->nodes[i], batch) && !mixing) mixing = g->nodes[i];
+    return mixing;
+}
+
+bool pass_batch(graph *g, const options *o) {
+    int64_t batch = batch_extent(g);
+    const node *mixing = mark_all(g, batch);
+    bool whole = !mixing && batch > 0;
+    for (size_t i = 0; i < g->n_outputs; i++) whole &= g->outputs[i]->batched;
+    g->batch = whole ? batch : 1;
+    if (whole) return true;
+    batch_mark_inputs(g, 0);
+    if (o->batch <= 1) return true;
+    if (mixing)
+        return diag_error(g->diag, mixing, "compile with --batch 1",
+                          "mixes the images of a batch, so --batch can not be applied");
+    return diag_error(g->diag, NULL, "compile with --batch 1", "not every output has the batch as its first axis");
+}

@@ -1,0 +1,64 @@
+/* Constant folding: nodes whose inputs are all known are evaluated by their rows' references. Results much larger than what
+   they are made from (a ConstantOfShape, an Expand) stay nodes, so that a small file can't demand a large program. */
+#include <string.h>
+
+#include "../op.h"
+#include "front.h"
+
+enum { FOLD_LIMIT = 64 << 20 };
+
+/* Rows that read the shape of input 0 and never its elements. */
+static bool asks_only_shape(const node *n) {
+    return n->domain[0] == 0 && (strcmp(n->op_type, "Shape") == 0 || strcmp(n->op_type, "Size") == 0);
+}
+
+static bool inputs_constant(const node *n) {
+    if (asks_only_shape(n)) return n->n_in > 0 && n->in[0] && n->in[0]->shaped && shape_known(&n->in[0]->shape);
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && (!n->in[i]->constant || n->in[i]->is_param)) return false;
+    return true;
+}
+
+static size_t value_bytes(const value *v) { return v ? (size_t)value_count(v) * dtype_size(v->type) : 0; }
+
+static bool within_limit(const node *n, size_t limit) {
+    size_t in = 0, out = 0;
+    for (size_t i = 0; i < n->n_in; i++) in += value_bytes(n->in[i]);
+    for (size_t i = 0; i < n->n_out; i++) out += value_bytes(n->out[i]);
+    return out <= limit || out - limit <= in;
+}
+
+static const tensor *operand(graph *g, const node *n, size_t i) {
+    if (!n->in[i]) return NULL;
+    if (n->in[i]->constant) return n->in[i]->constant;
+    tensor *t = ARENA_NEW(g->arena, tensor); /* a shape without data: only for asks_only_shape */
+    t->type = n->in[i]->type;
+    t->shape = n->in[i]->shape;
+    return t;
+}
+
+bool fold_node(graph *g, node *n, size_t limit) {
+    if (n->dead || !n->op->reference || !inputs_constant(n) || !within_limit(n, limit)) return false;
+    const tensor **in = ARENA_ARRAY(g->arena, const tensor *, n->n_in + 1);
+    tensor **out = ARENA_ARRAY(g->arena, tensor *, n->n_out + 8); /* rows may look at every output they know of */
+    for (size_t i = 0; i < n->n_in; i++) in[i] = operand(g, n, i);
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && !(out[i] = tensor_new(g->arena, n->out[i]->type, &n->out[i]->shape))) return false;
+    const char *why = "its inputs are out of range";
+    if (!n->op->reference(g->arena, n, in, out, &why)) return diag_error(g->diag, n, NULL, "can not be evaluated: %s", why);
+    for (size_t i = 0; i < n->n_out; i++) {
+        if (!n->out[i]) continue;
+        n->out[i]->constant = out[i];
+        n->out[i]->producer = NULL;
+        n->out[i]->batched = false;
+    }
+    n->dead = true;
+    return true;
+}
+
+bool pass_fold(graph *g, const options *o) {
+    (void)o;
+    for (size_t i = 0; i < g->n_nodes; i++) fold_node(g, g->nodes[i], FOLD_LIMIT);
+    graph_sweep(g);
+    return g->diag->errors == 0;
+}

@@ -1,0 +1,25 @@
+/* Shared by the passes before gate A: evaluating single nodes, and the rules of the batch axis. */
+#ifndef CAMEO_PASSES_FRONT_H
+#define CAMEO_PASSES_FRONT_H
+#include "../compile.h"
+
+/* fold.c: evaluates a node whose inputs are all constants (or that asks only for a shape) and makes its outputs constants; the
+   node is then dead. limit: bytes its outputs may have beyond its inputs. True when it was folded. */
+bool fold_node(graph *g, node *n, size_t limit);
+
+/* batch.c. Marks the outputs of n as batched where images do not mix, given batch extent `batch`. False when images mix. */
+bool batch_mark(node *n, int64_t batch);
+/* Rewrites a literal 1 in front of a Reshape's constant shape to the batch, where its data is batched. */
+void batch_rewrite(graph *g, node *n, int64_t batch);
+/* The extent of the batch axis: that of the first run-time input; 0 when it has none. */
+int64_t batch_extent(const graph *g);
+/* Marks run-time inputs whose first axis is the batch, and unmarks everything else. */
+void batch_mark_inputs(graph *g, int64_t batch);
+
+/* embedding.c: chooses graph.embedding (DESIGN section 1). */
+bool pass_embedding(graph *g, const options *o);
+/* compile.c: the passes up to gate A on a graph just imported, and everything behind gate A including the C compiler (returns
+   an exit code). For `conform` and `compare`, which look at the graph in between. */
+bool compile_check(graph *g, const options *o);
+int compile_rest(graph *g, const options *o);
+#endif

@@ -1,0 +1,177 @@
+/* Static shapes and types. Symbolic dimensions of the inputs are bound first (--shape, --dim, --batch), then each row infers
+   its node. Small constant results are computed at once, because shape arithmetic (Shape, Gather, Concat, Reshape) decides
+   later shapes. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../op.h"
+#include "front.h"
+
+enum { FOLD_DURING_INFER = 1 << 20 };
+
+static bool names_batch(const char *symbol) {
+    return strcasecmp(symbol, "n") == 0 || strcasecmp(symbol, "bs") == 0 || strcasecmp(symbol, "b") == 0 ||
+           strncasecmp(symbol, "batch", 5) == 0;
+}
+
+static const dim_binding *find_dim(const options *o, const char *symbol) {
+    for (size_t i = 0; i < o->n_dims; i++)
+        if (strcmp(o->dims[i].name, symbol) == 0) return &o->dims[i];
+    return NULL;
+}
+
+static bool unknown_dim(graph *g, const value *v, int axis) {
+    text name = {0}, hint = {0};
+    text_escape(&name, v->name);
+    const char *symbol = v->symbol[axis];
+    if (symbol) {
+        text_append(&hint, "--dim ");
+        text_escape(&hint, symbol);
+        text_append(&hint, "=N");
+        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d (%s) is not known", text_str(&name), axis,
+                   text_str(&hint) + 6);
+    } else {
+        text_printf(&hint, "--shape %s=AxBxC", text_str(&name));
+        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d is not known", text_str(&name), axis);
+    }
+    text_free(&name);
+    text_free(&hint);
+    return false;
+}
+
+static bool bind_dim(graph *g, const options *o, value *v, int axis) {
+    int64_t *dim = &v->shape.dim[axis];
+    const char *symbol = v->symbol[axis];
+    if (*dim >= 0) return true;
+    const dim_binding *bound = symbol ? find_dim(o, symbol) : NULL;
+    if (bound)
+        *dim = bound->value;
+    else if (axis == 0 || (symbol && names_batch(symbol)))
+        *dim = o->batch > 0 ? o->batch : 1;
+    else
+        return unknown_dim(g, v, axis);
+    return true;
+}
+
+/* A literal first axis under --batch: 1 may grow (the batch pass proves it later), anything else must agree. */
+static bool bind_batch(graph *g, const options *o, value *v) {
+    if (o->batch <= 0 || v->shape.rank < 2 || v->shape.dim[0] == o->batch) return true;
+    if (v->shape.dim[0] == 1) {
+        v->shape.dim[0] = o->batch;
+        return true;
+    }
+    return diag_error(g->diag, NULL, "leave --batch away or pass the model's own",
+                      "input \"%s\" fixes the batch at %lld, not %lld", v->name, (long long)v->shape.dim[0],
+                      (long long)o->batch);
+}
+
+static bool bind_shape(graph *g, const options *o, value *v, bool *explicit_shape) {
+    for (size_t i = 0; i < o->n_shapes; i++) {
+        if (strcmp(o->shapes[i].name, v->name) != 0) continue;
+        const shape *s = &o->shapes[i].shape;
+        if (v->shaped && v->shape.rank != s->rank)
+            return diag_error(g->diag, NULL, NULL, "input \"%s\" has rank %d, --shape gives %d", v->name, v->shape.rank,
+                              s->rank);
+        for (int k = 0; v->shaped && k < s->rank; k++)
+            if (v->shape.dim[k] >= 0 && v->shape.dim[k] != s->dim[k] && k > 0)
+                diag_warn(g->diag, NULL, NULL, "input \"%s\": --shape changes literal dimension %d", v->name, k);
+        v->shape = *s;
+        v->shaped = *explicit_shape = true;
+    }
+    return true;
+}
+
+static bool bind_input(graph *g, const options *o, value *v) {
+    bool explicit_shape = false;
+    if (!bind_shape(g, o, v, &explicit_shape)) return false;
+    if (!v->shaped) return diag_error(g->diag, NULL, "--shape NAME=AxBxC", "input \"%s\" has no shape", v->name);
+    bool ok = true;
+    for (int k = 0; k < v->shape.rank; k++) ok &= bind_dim(g, o, v, k);
+    if (ok && !explicit_shape) ok = bind_batch(g, o, v);
+    size_t bytes = dtype_size(v->type);
+    if (bytes == 0)
+        return diag_error(g->diag, NULL, NULL, "input \"%s\": element type %s is not supported", v->name, dtype_name(v->type));
+    for (int k = 0; ok && k < v->shape.rank; k++)
+        if (!size_mul(bytes, (size_t)v->shape.dim[k], &bytes) || bytes > (size_t)1 << 40)
+            return diag_error(g->diag, NULL, NULL, "input \"%s\" is too large", v->name);
+    return ok;
+}
+
+static bool check_bindings(graph *g, const options *o) {
+    bool ok = true;
+    for (size_t i = 0; i < o->n_shapes; i++) {
+        const value *v = graph_find_value(g, o->shapes[i].name);
+        if (!v || !v->is_input) ok = diag_error(g->diag, NULL, NULL, "--shape: no input is named \"%s\"", o->shapes[i].name);
+    }
+    for (size_t i = 0; i < o->n_dims; i++) {
+        bool used = false;
+        for (size_t k = 0; k < g->n_inputs; k++)
+            for (int axis = 0; axis < MAX_RANK; axis++)
+                used |= g->inputs[k]->symbol[axis] && strcmp(g->inputs[k]->symbol[axis], o->dims[i].name) == 0;
+        if (!used) ok = diag_error(g->diag, NULL, NULL, "--dim: no input has a dimension named \"%s\"", o->dims[i].name);
+    }
+    return ok;
+}
+
+/* Shapes that the file states for inner values hold for the file's own input shapes only. */
+static void forget_declared_shapes(graph *g) {
+    for (size_t i = 0; i < g->n_values; i++) {
+        value *v = g->values[i];
+        if (v->producer) v->shaped = false;
+    }
+}
+
+static bool check_constant_inputs(graph *g, const node *n) {
+    for (size_t i = 0; i < n->n_in && i < 32; i++)
+        if (n->in[i] && (n->op->shape_inputs >> i & 1) && !n->in[i]->constant) {
+            const char *hint = n->in[i]->is_input ? "give this input a value in the model (an initializer)" : NULL;
+            return diag_error(g->diag, n, hint, "input %zu (\"%s\") decides a shape, so it must be a constant", i,
+                              n->in[i]->name);
+        }
+    return true;
+}
+
+static bool outputs_typed(graph *g, const node *n) {
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && (!n->out[i]->shaped || !shape_known(&n->out[i]->shape) || n->out[i]->type == DT_NONE))
+            return diag_error(g->diag, n, NULL, "the shape of output \"%s\" can not be told at compile time", n->out[i]->name);
+    return true;
+}
+
+/* Inputs without a shape come from a node that failed; one message is enough. */
+static bool inputs_known(const node *n) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && (!n->in[i]->shaped || !shape_known(&n->in[i]->shape))) return false;
+    return true;
+}
+
+static void forget_outputs(const node *n) {
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i]) n->out[i]->shaped = false;
+}
+
+static bool infer_node(graph *g, const options *o, node *n, int64_t batch) {
+    bool ok = n->op && inputs_known(n); /* without a row: resolve said so */
+    if (ok && o->batch > 1) batch_rewrite(g, n, batch);
+    ok = ok && check_constant_inputs(g, n) && n->op->infer(g, n) && outputs_typed(g, n);
+    if (!ok) {
+        forget_outputs(n);
+        return false;
+    }
+    batch_mark(n, batch);
+    fold_node(g, n, FOLD_DURING_INFER);
+    return true;
+}
+
+bool pass_infer(graph *g, const options *o) {
+    bool ok = check_bindings(g, o);
+    for (size_t i = 0; i < g->n_inputs; i++) ok &= bind_input(g, o, g->inputs[i]);
+    if (!ok) return false;
+    if (o->batch > 0 || o->n_shapes) forget_declared_shapes(g);
+    int64_t batch = batch_extent(g);
+    batch_mark_inputs(g, batch);
+    for (size_t i = 0; i < g->n_nodes; i++) ok &= infer_node(g, o, g->nodes[i], batch);
+    if (ok) graph_sweep(g);
+    return ok && g->diag->errors == 0;
+}

@@ -1,0 +1,178 @@
+/* Pass 8: memory order. Rows that want NHWC (convolutions, pools ...) get it for rank-4 float values; elementwise rows and
+   others that work from strides follow their inputs; everything else, and whatever leaves the graph, is in ONNX order. Where
+   the two meet stands a cameo.Reorder, one for each value. Three cases need none: one channel or one pixel (both orders are the
+   same memory: the plan makes it a view), a Flatten that feeds only Gemms (their weights' columns are permuted instead), and a
+   Transpose that only restates the order. The last two are marked `relabel`: input and output are the same memory. */
+#include "plan.h"
+
+#include "../op.h"
+
+#include <string.h>
+
+typedef struct twins { /* by value id: the same value in the other layout, or NULL */
+    value **nhwc, **onnx;
+} twins;
+
+bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
+
+static bool is_image(const value *v) { return v && v->shape.rank == 4 && v->type == DT_FLOAT; }
+
+static value *derived(graph *g, const value *v, layout l) {
+    value *d = graph_add_value(g, arena_printf(g->arena, "%s.%s", v->name, l == LAYOUT_NHWC ? "nhwc" : "onnx"));
+    d->type = v->type;
+    d->shaped = true;
+    d->shape = v->shape;
+    d->batched = v->batched;
+    d->layout = l;
+    d->arena_offset = -1;
+    return d;
+}
+
+static node *add_reorder(graph *g, value *from, value *to, const node *origin) {
+    node *r = graph_add_node(g, "Reorder", "cameo", &from, 1, &to, 1);
+    r->op = op_find("cameo", "Reorder", 1, NULL);
+    if (!r->op) BUG("no row for cameo.Reorder");
+    r->opset = 1;
+    r->index = origin->index;
+    r->name = arena_printf(g->arena, "%s.reorder", from->name);
+    return r;
+}
+
+/* v in layout l, through a Reorder before `where` when it is in the other one. */
+static value *converted(graph *g, twins *t, size_t known, value *v, layout l, node *where) {
+    if (!v || v->constant || !is_image(v) || v->layout == l) return v;
+    value **cache = l == LAYOUT_NHWC ? t->nhwc : t->onnx;
+    if ((size_t)v->id < known && cache[v->id]) return cache[v->id];
+    value *d = derived(g, v, l);
+    graph_insert_before(g, where, add_reorder(g, v, d, where));
+    if ((size_t)v->id < known) cache[v->id] = d;
+    return d;
+}
+
+/* ---- cases that need no Reorder ---- */
+
+static bool permutes(const node *n, int64_t a, int64_t b, int64_t c) {
+    const attr *p = node_ints(n, "perm");
+    return p && p->count == 4 && p->ints[0] == 0 && p->ints[1] == a && p->ints[2] == b && p->ints[3] == c;
+}
+
+static bool relabel_transpose(graph *g, node *n) {
+    if (strcmp(n->op_type, "Transpose") || n->domain[0] || !is_image(n->in[0]) || n->in[0]->constant) return false;
+    if (permutes(n, 3, 1, 2) && n->in[0]->layout == LAYOUT_ONNX)
+        n->out[0]->layout = LAYOUT_NHWC;
+    else if (!(permutes(n, 2, 3, 1) && n->in[0]->layout == LAYOUT_NHWC))
+        return false;
+    node_set_int(g, n, "relabel", 1);
+    return true;
+}
+
+static bool only_gemms_read(const graph *g, const value *v) {
+    bool any = false;
+    if (v->is_output || v == g->embedding) return false;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_in; k++) {
+            if (n->in[k] != v) continue;
+            const bool gemm = !strcmp(n->op_type, "Gemm") && !strcmp(n->domain, "cameo") && k == 0 && n->in[1]->constant;
+            if (!gemm || n->in[1]->type != DT_FLOAT) return false;
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* W[n][c,h,w] -> W[n][h,w,c]; a new constant, because others may share the old one. */
+static value *permute_columns(graph *g, const value *w, const shape *s) {
+    const int64_t rows = w->shape.dim[0], channels = s->dim[1], pixels = s->dim[2] * s->dim[3];
+    tensor *t = tensor_new(g->arena, DT_FLOAT, &w->shape);
+    if (!t) BUG("weights are too big");
+    const float *from = w->constant->data;
+    float *to = t->data;
+    for (int64_t r = 0; r < rows; r++, from += channels * pixels)
+        for (int64_t p = 0; p < pixels; p++)
+            for (int64_t c = 0; c < channels; c++) *to++ = from[c * pixels + p];
+    return graph_add_constant(g, w->name, t);
+}
+
+static bool relabel_flatten(graph *g, node *n) {
+    const value *x = n->in[0], *y = n->out[0];
+    if (!n->op || !(n->op->flags & OP_VIEW) || !is_image(x) || x->layout != LAYOUT_NHWC || y->shape.rank != 2) return false;
+    if (y->shape.dim[0] != x->shape.dim[0] || !only_gemms_read(g, y)) return false;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        node *user = g->nodes[i];
+        if (user->n_in > 1 && user->in[0] == y) user->in[1] = permute_columns(g, user->in[1], &x->shape);
+    }
+    node_set_int(g, n, "relabel", 1);
+    return true;
+}
+
+static bool same_either_way(const value *v) {
+    return v->shape.rank == 4 && (v->shape.dim[1] == 1 || (v->shape.dim[2] == 1 && v->shape.dim[3] == 1));
+}
+
+/* ---- nodes ---- */
+
+static bool any_image_is_nhwc(const node *n) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (is_image(n->in[i]) && !n->in[i]->constant && n->in[i]->layout == LAYOUT_NHWC) return true;
+    return false;
+}
+
+static void set_outputs(node *n, layout l) {
+    for (size_t i = 0; i < n->n_out; i++)
+        if (is_image(n->out[i])) n->out[i]->layout = l;
+}
+
+/* Inputs of the output's shape are brought into its order, so that fast kernels see one order only. */
+static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reorder) {
+    for (size_t i = 0; reorder && i < n->n_in; i++)
+        if (n->in[i] && (i == 0 || shape_equal(&n->in[i]->shape, &n->out[0]->shape)))
+            n->in[i] = converted(g, t, known, n->in[i], l, n);
+    set_outputs(n, l);
+}
+
+static void visit(graph *g, twins *t, size_t known, node *n) {
+    const unsigned flags = n->op ? n->op->flags : 0;
+    if (!n->n_out || !n->out[0]) return;
+    if ((flags & OP_NHWC) && is_image(n->out[0]) && n->n_in && is_image(n->in[0]) && !n->in[0]->constant) {
+        follow(g, t, known, n, LAYOUT_NHWC, true);
+    } else if (relabel_transpose(g, n) || relabel_flatten(g, n)) {
+        return;
+    } else if ((flags & OP_ANY_LAYOUT) && !(flags & OP_VIEW)) {
+        if (is_image(n->out[0]) && any_image_is_nhwc(n)) follow(g, t, known, n, LAYOUT_NHWC, flags & OP_ELEMENTWISE);
+    } else if (flags & OP_VIEW) {
+        if (n->in[0] && !same_either_way(n->in[0])) n->in[0] = converted(g, t, known, n->in[0], LAYOUT_ONNX, n);
+    } else {
+        for (size_t i = 0; i < n->n_in; i++) n->in[i] = converted(g, t, known, n->in[i], LAYOUT_ONNX, n);
+    }
+}
+
+/* Graph outputs are in ONNX order: their producer writes a twin, a Reorder makes the output. */
+static void restore_output(graph *g, value *y) {
+    node *n = y->producer;
+    if (!n || y->layout == LAYOUT_ONNX || same_either_way(y)) return;
+    value *inner = derived(g, y, LAYOUT_NHWC);
+    graph_replace_uses(g, y, inner);
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] == y) n->out[i] = inner;
+    inner->producer = n;
+    y->layout = LAYOUT_ONNX;
+    node *r = add_reorder(g, inner, y, n);
+    for (size_t i = 0; i + 1 < g->n_nodes; i++)
+        if (g->nodes[i] == n) {
+            graph_insert_before(g, g->nodes[i + 1], r);
+            break;
+        }
+}
+
+bool pass_layout(graph *g, const options *o) {
+    (void)o;
+    const size_t known = g->n_values, n_nodes = g->n_nodes;
+    twins t = {ARENA_ARRAY(g->arena, value *, known), ARENA_ARRAY(g->arena, value *, known)};
+    node **nodes = ARENA_ARRAY(g->arena, node *, n_nodes);
+    if (n_nodes) memcpy(nodes, g->nodes, n_nodes * sizeof *nodes);
+    for (size_t i = 0; i < n_nodes; i++) visit(g, &t, known, nodes[i]);
+    for (size_t i = 0; i < g->n_outputs; i++) restore_output(g, g->outputs[i]);
+    graph_sweep(g);
+    return true;
+}

@@ -1,0 +1,318 @@
+/* Pass 11: where every value lives.
+
+   First values that share memory are joined (`base`): views with what they view, in-place results with their operand, inputs of
+   a Concat with the Concat's output. Each remaining owner of memory is alive from the first write to any of its group until the
+   last read. Owners are placed largest first, each at the lowest offset free during its life. Graph inputs and outputs are used
+   where the caller put them, unless an XNNPACK kernel, which reads a little past the end, touches them. Every slot is 64-byte
+   aligned and followed by TAIL readable bytes.
+
+   Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
+#include "plan.h"
+
+#include "../emit/emit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TAIL = 128, ALIGN = 64 };
+
+typedef struct life {
+    int64_t first, last; /* positions in graph->nodes; -1 = before the first */
+} life;
+
+static value *owner(value *v) {
+    while (v->base) v = v->base;
+    return v;
+}
+
+static bool owns_caller_memory(const value *v) { return v->is_input || v->constant; }
+
+static bool is_view_node(const node *n) { return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n); }
+
+static bool is_reorder(const node *n) { return !strcmp(n->op_type, "Reorder") && !strcmp(n->domain, "cameo"); }
+
+static bool is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding; }
+
+/* ---- sharing ---- */
+
+bool layout_is_same_memory(const value *x, const value *y) {
+    if (x->layout == y->layout) return true;
+    if (x->shape.rank != 4) return false;
+    return x->shape.dim[1] == 1 || (x->shape.dim[2] == 1 && x->shape.dim[3] == 1);
+}
+
+static bool is_dense_onnx(const value *v) {
+    if (v->pixel_stride) return false;
+    return v->layout == LAYOUT_ONNX || v->shape.dim[1] == 1 || (v->shape.dim[2] == 1 && v->shape.dim[3] == 1);
+}
+
+/* An Identity passes on whatever order its input has. */
+static bool same_identity(const node *n) { return (n->op->flags & OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout; }
+
+static void join_view(graph *g, node *n) {
+    value *x = n->in[0], *y = n->out[0];
+    if (!x || !y || y->base || y->constant || x->type != y->type || x->pixel_stride || y->pixel_stride) return;
+    if (is_reorder(n) ? !layout_is_same_memory(x, y)
+                      : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
+        return;
+    if (x->constant) return; /* a constant read through a view: copied, as are outputs of the graph */
+    if (!is_kept(g, y)) {
+        y->base = x;
+        return;
+    }
+    value *root = owner(x);
+    if (root != x || owns_caller_memory(root) || is_kept(g, root)) return;
+    x->base = y;
+}
+
+static bool reads_slices(const node *n) {
+    if (n->impl) return n->impl->slices;
+    if (is_view_node(n)) return false;
+    return n->op && (n->op->flags & OP_ANY_LAYOUT);
+}
+
+static bool neighbours_take_slices(const graph *g, const value *v) {
+    if (!v->producer || !reads_slices(v->producer)) return false;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_in; k++)
+            if (n->in[k] == v && !reads_slices(n)) return false;
+    }
+    return true;
+}
+
+/* Elements from one index of the axis to the next when each part is one block (or, NHWC channels, one run a pixel); 0 =
+ * neither. */
+static int64_t slice_step(const value *y, int axis) {
+    if (y->layout == LAYOUT_NHWC) return axis == 1 ? 1 : 0;
+    int64_t step = 1;
+    for (int i = 0; i < axis; i++)
+        if (y->shape.dim[i] != 1) return 0;
+    for (int i = axis + 1; i < y->shape.rank; i++) step *= y->shape.dim[i];
+    return step;
+}
+
+static size_t times_in(const node *n, const value *v) {
+    size_t count = 0;
+    for (size_t i = 0; i < n->n_in; i++) count += n->in[i] == v;
+    return count;
+}
+
+static int64_t pixel_stride_of(const value *v) { return v->pixel_stride ? v->pixel_stride : v->shape.dim[1]; }
+
+static void join_concat(graph *g, node *n) {
+    value *y = n->out[0];
+    int64_t axis = node_int(n, "axis", 1), at = 0;
+    if (axis < 0) axis += y->shape.rank;
+    if (axis < 0 || axis >= y->shape.rank || y->constant) return;
+    const int64_t step = slice_step(y, (int)axis);
+    if (!step || !reads_slices(n)) return;
+    for (size_t i = 0; i < n->n_in; i++) {
+        value *x = n->in[i];
+        const int64_t here = at;
+        at += x->shape.dim[axis];
+        if (x->base || owns_caller_memory(x) || is_kept(g, x) || x->layout != y->layout || times_in(n, x) > 1) continue;
+        if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(g, x)) continue;
+        x->base = y;
+        x->view_offset = here * step;
+        if (y->layout == LAYOUT_NHWC) x->pixel_stride = pixel_stride_of(y);
+    }
+}
+
+/* Later Concats first: their pixel stride is then known to the Concats inside them. */
+static void join_concats(graph *g) {
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        node *n = g->nodes[i];
+        if (!n->dead && !strcmp(n->op_type, "Concat") && !n->domain[0] && n->n_in > 1) join_concat(g, n);
+    }
+}
+
+/* ---- lives ---- */
+
+static void extend(life *l, const value *v, int64_t at) {
+    while (v->base) v = v->base;
+    life *k = &l[v->id];
+    if (at < k->first) k->first = at;
+    if (at > k->last) k->last = at;
+}
+
+static life *find_lives(const graph *g) {
+    life *l = ARENA_ARRAY(g->arena, life, g->n_values);
+    for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1};
+    for (size_t i = 0; i < g->n_inputs; i++) extend(l, g->inputs[i], -1);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_in; k++)
+            if (n->in[k]) extend(l, n->in[k], (int64_t)i);
+        for (size_t k = 0; k < n->n_out; k++)
+            if (n->out[k]) extend(l, n->out[k], (int64_t)i);
+    }
+    for (size_t i = 0; i < g->n_outputs; i++) extend(l, g->outputs[i], (int64_t)g->n_nodes);
+    return l;
+}
+
+/* ---- in place ---- */
+
+static bool kept_group(const graph *g, value *root) {
+    for (size_t i = 0; i < g->n_values; i++)
+        if (is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
+    return false;
+}
+
+static bool may_overwrite(const graph *g, const node *n, size_t i) {
+    if (n->impl) return n->impl->inplace >> i & 1;
+    (void)g;
+    return i == 0 && n->op && (n->op->flags & OP_INPLACE);
+}
+
+static bool in_once(const node *n, value *root) {
+    size_t count = 0;
+    for (size_t i = 0; i < n->n_in; i++) count += n->in[i] && owner(n->in[i]) == root;
+    return count == 1;
+}
+
+static void join_inplace(graph *g, node *n, int64_t at, life *l) {
+    value *y = n->out[0];
+    if (!y || y->base || y->constant || is_kept(g, y) || y->pixel_stride || n->n_out != 1 || is_view_node(n)) return;
+    for (size_t i = 0; i < n->n_in && i < 32; i++) {
+        value *x = n->in[i];
+        if (!x || !may_overwrite(g, n, i) || x->pixel_stride || x->type != y->type || x->layout != y->layout) continue;
+        value *root = owner(x);
+        if (!shape_equal(&x->shape, &y->shape) || owns_caller_memory(root) || root->pixel_stride || l[root->id].last != at)
+            continue;
+        if (value_count(root) != value_count(x) || !in_once(n, root) || kept_group(g, root)) continue;
+        y->base = x;
+        l[root->id].last = l[y->id].last > at ? l[y->id].last : at;
+        l[y->id] = (life){INT64_MAX, -1};
+        return;
+    }
+}
+
+/* ---- placement ---- */
+
+static bool touched_by_xnnpack(const graph *g, const value *root) {
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        if (!n->impl || !n->impl->xnnpack) continue;
+        for (size_t k = 0; k < n->n_in; k++)
+            if (n->in[k] && owner(n->in[k]) == root) return true;
+    }
+    return false;
+}
+
+static int64_t position_of(const graph *g, const node *n) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i] == n) return (int64_t)i;
+    return -1;
+}
+
+/* Outputs computed on the way to the embedding have no caller's memory when only the embedding is asked for. */
+static bool output_needs_arena(const graph *g, const value *v, const life *l) {
+    if (touched_by_xnnpack(g, v)) return true;
+    if (!g->embedding || v == g->embedding) return false;
+    const node *p = g->embedding->producer;
+    return !p || l[v->id].first <= position_of(g, p);
+}
+
+static bool in_arena(const graph *g, const value *v, const life *l) {
+    if (v->base || v->constant || l[v->id].first == INT64_MAX) return false;
+    if (v->is_input) return touched_by_xnnpack(g, v);
+    return !v->is_output || output_needs_arena(g, v, l);
+}
+
+typedef struct slot {
+    value *v;
+    int64_t bytes;
+    life life;
+} slot;
+
+static int by_size(const void *a, const void *b) {
+    const slot *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    return x->v->id < y->v->id ? -1 : x->v->id > y->v->id;
+}
+
+static int by_offset(const void *a, const void *b) {
+    const slot *const *x = a, *const *y = b;
+    if ((*x)->v->arena_offset != (*y)->v->arena_offset) return (*x)->v->arena_offset < (*y)->v->arena_offset ? -1 : 1;
+    return (*x)->v->id < (*y)->v->id ? -1 : (*x)->v->id > (*y)->v->id;
+}
+
+static bool meet(life a, life b) { return a.first <= b.last && b.first <= a.last; }
+
+static bool slot_bytes(const value *v, int64_t *out) {
+    int64_t b;
+    if (__builtin_mul_overflow(value_count(v), (int64_t)dtype_size(v->type), &b)) return false;
+    if (b > ((int64_t)1 << 46)) return false;
+    *out = (b + TAIL + ALIGN - 1) / ALIGN * ALIGN;
+    return true;
+}
+
+/* The lowest gap that is free during the life of s, among those placed before it. */
+static int64_t lowest_gap(const slot *placed, size_t n, const slot *s, const slot **sorted) {
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        if (meet(placed[i].life, s->life)) sorted[k++] = &placed[i];
+    qsort(sorted, k, sizeof *sorted, by_offset);
+    int64_t at = 0;
+    for (size_t i = 0; i < k; i++) {
+        if (sorted[i]->v->arena_offset >= at + s->bytes) break;
+        const int64_t end = sorted[i]->v->arena_offset + sorted[i]->bytes;
+        if (end > at) at = end;
+    }
+    return at;
+}
+
+static bool place_all(graph *g, const life *l) {
+    slot *s = ARENA_ARRAY(g->arena, slot, g->n_values);
+    const slot **sorted = ARENA_ARRAY(g->arena, const slot *, g->n_values);
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_values; i++) {
+        value *v = g->values[i];
+        if (!in_arena(g, v, l)) continue;
+        s[n] = (slot){v, 0, l[v->id]};
+        if (!slot_bytes(v, &s[n++].bytes))
+            return diag_error(g->diag, v->producer, "a smaller --batch or --shape", "value \"%s\" does not fit in memory",
+                              v->name);
+    }
+    qsort(s, n, sizeof *s, by_size);
+    for (size_t i = 0; i < n; i++) s[i].v->arena_offset = lowest_gap(s, i, &s[i], sorted);
+    return true;
+}
+
+/* ---- gate B ---- */
+
+/* An in-place result must be the last use of what it overwrites; owners alive together must not overlap. */
+void plan_check(const graph *g) {
+    const life *l = find_lives(g);
+    for (size_t i = 0; i < g->n_values; i++) {
+        const value *a = g->values[i];
+        int64_t ab, bb;
+        if (a->base || a->arena_offset < 0 || a->constant || l[a->id].first == INT64_MAX) continue;
+        if (a->arena_offset % ALIGN || !slot_bytes(a, &ab)) BUG("slot of \"%s\"", a->name);
+        for (size_t k = i + 1; k < g->n_values; k++) {
+            const value *b = g->values[k];
+            if (b->base || b->arena_offset < 0 || b->constant || !meet(l[a->id], l[b->id])) continue;
+            if (!slot_bytes(b, &bb)) BUG("slot of \"%s\"", b->name);
+            if (a->arena_offset < b->arena_offset + bb && b->arena_offset < a->arena_offset + ab)
+                BUG("gate B: \"%s\" and \"%s\" are alive together and overlap", a->name, b->name);
+        }
+    }
+}
+
+bool pass_plan(graph *g, const options *o) {
+    (void)o;
+    for (size_t i = 0; i < g->n_values; i++) {
+        value *v = g->values[i];
+        v->base = NULL, v->view_offset = 0, v->pixel_stride = 0, v->arena_offset = -1;
+    }
+    join_concats(g);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (is_view_node(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
+    life *l = find_lives(g);
+    for (size_t i = 0; i < g->n_nodes; i++) join_inplace(g, g->nodes[i], (int64_t)i, l);
+    l = find_lives(g);
+    if (!place_all(g, l)) return false;
+    plan_check(g);
+    return true;
+}

@@ -1,0 +1,129 @@
+/* Pass 10: an order of the nodes that lowers peak memory. List scheduling: of the nodes that are ready, the one that frees most
+   and makes least; between equals the earlier one of the model, so that the order is a function of the graph. It replaces the
+   model's order only when its estimated peak is lower, because a reader expects the model's order. */
+#include "../compile.h"
+#include "../op.h"
+
+#include <string.h>
+
+typedef struct state {
+    graph *g;
+    size_t *pending;                /* by node: inputs not made yet */
+    size_t *uses;                   /* by value: uses still to come */
+    size_t **consumer, *n_consumer; /* by value: node numbers */
+    bool *done;
+} state;
+
+static int64_t bytes(const value *v) { return v->constant || v->is_input ? 0 : value_count(v) * (int64_t)dtype_size(v->type); }
+
+static bool is_view(const node *n) { return n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY)); }
+
+static bool seen_before(const node *n, size_t i) {
+    for (size_t k = 0; k < i; k++)
+        if (n->in[k] == n->in[i]) return true;
+    return false;
+}
+
+static void count_uses(state *s) {
+    graph *g = s->g;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_in; k++) {
+            if (!n->in[k] || seen_before(n, k)) continue;
+            s->n_consumer[n->in[k]->id]++;
+            if (n->in[k]->producer && !n->in[k]->constant) s->pending[i]++;
+        }
+    }
+    for (size_t i = 0; i < g->n_values; i++) {
+        const value *v = g->values[i];
+        s->consumer[v->id] = ARENA_ARRAY(g->arena, size_t, s->n_consumer[v->id]);
+        s->uses[v->id] = s->n_consumer[v->id] + (v->is_output || v == g->embedding ? 1 : 0);
+        s->n_consumer[v->id] = 0;
+    }
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_in; k++)
+            if (n->in[k] && !seen_before(n, k)) s->consumer[n->in[k]->id][s->n_consumer[n->in[k]->id]++] = i;
+    }
+}
+
+static state start(graph *g) {
+    arena *a = g->arena;
+    state s = {g,
+               ARENA_ARRAY(a, size_t, g->n_nodes),
+               ARENA_ARRAY(a, size_t, g->n_values),
+               ARENA_ARRAY(a, size_t *, g->n_values),
+               ARENA_ARRAY(a, size_t, g->n_values),
+               ARENA_ARRAY(a, bool, g->n_nodes)};
+    count_uses(&s);
+    return s;
+}
+
+static int64_t made(const node *n) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && !is_view(n)) sum += bytes(n->out[i]);
+    return sum;
+}
+
+static int64_t freed(const state *s, const node *n) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && !seen_before(n, i) && s->uses[n->in[i]->id] == 1) sum += bytes(n->in[i]);
+    return is_view(n) ? 0 : sum;
+}
+
+/* Runs node i: its inputs lose a use, its consumers may become ready. Returns what stays alive more. */
+static int64_t execute(state *s, size_t i) {
+    const node *n = s->g->nodes[i];
+    const int64_t more = made(n) - freed(s, n);
+    s->done[i] = true;
+    for (size_t k = 0; k < n->n_in; k++)
+        if (n->in[k] && !seen_before(n, k)) s->uses[n->in[k]->id]--;
+    for (size_t k = 0; k < n->n_out; k++) {
+        if (!n->out[k]) continue;
+        for (size_t c = 0; c < s->n_consumer[n->out[k]->id]; c++) s->pending[s->consumer[n->out[k]->id][c]]--;
+    }
+    return more;
+}
+
+/* Peak of an order; made values and dying inputs are alive together while a node runs. */
+static int64_t peak_of(graph *g, const size_t *order) {
+    state s = start(g);
+    int64_t alive = 0, peak = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const int64_t now = alive + made(g->nodes[order[i]]);
+        if (now > peak) peak = now;
+        alive += execute(&s, order[i]);
+    }
+    return peak;
+}
+
+static bool greedy(graph *g, size_t *order) {
+    state s = start(g);
+    for (size_t at = 0; at < g->n_nodes; at++) {
+        size_t best = g->n_nodes;
+        int64_t best_more = 0;
+        for (size_t i = 0; i < g->n_nodes; i++) {
+            if (s.done[i] || s.pending[i]) continue;
+            const int64_t more = made(g->nodes[i]) - freed(&s, g->nodes[i]);
+            if (best == g->n_nodes || more < best_more) best = i, best_more = more;
+        }
+        if (best == g->n_nodes) return false;
+        order[at] = best;
+        execute(&s, best);
+    }
+    return true;
+}
+
+bool pass_schedule(graph *g, const options *o) {
+    (void)o;
+    if (g->n_nodes > 20000) return true; /* quadratic: such a graph keeps its order */
+    size_t *order = ARENA_ARRAY(g->arena, size_t, g->n_nodes), *same = ARENA_ARRAY(g->arena, size_t, g->n_nodes);
+    for (size_t i = 0; i < g->n_nodes; i++) same[i] = i;
+    if (!greedy(g, order) || peak_of(g, order) >= peak_of(g, same)) return true;
+    node **nodes = ARENA_ARRAY(g->arena, node *, g->n_nodes);
+    for (size_t i = 0; i < g->n_nodes; i++) nodes[i] = g->nodes[order[i]];
+    memcpy(g->nodes, nodes, g->n_nodes * sizeof *nodes);
+    return true;
+}

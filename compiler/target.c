@@ -1,0 +1,36 @@
+/* Processor levels: what the C compiler is told and how wide kernels may be. "native" becomes one of the levels here, since a
+   program's bytes depend on the resolved target only. */
+#include <string.h>
+
+#include "compile.h"
+
+static const target levels[] = {
+    {"x86-64-v4", "-march=x86-64-v4", 16, 32}, {"x86-64-v3", "-march=x86-64-v3", 8, 16},
+    {"x86-64-v2", "-march=x86-64-v2", 4, 16},  {"x86-64", "-march=x86-64", 4, 16},
+    {"aarch64", "-march=armv8-a", 4, 32},
+};
+
+static const char *native_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return "x86-64-v4";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
+    return __builtin_cpu_supports("sse4.2") ? "x86-64-v2" : "x86-64";
+#elif defined(__aarch64__)
+    return "aarch64";
+#else
+    return "";
+#endif
+}
+
+bool target_resolve(const char *name, target *out) {
+    if (strcmp(name, "native") == 0) name = native_level();
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(levels[i].name, name) == 0) {
+            *out = levels[i];
+            return true;
+        }
+    return false;
+}

@@ -1,0 +1,153 @@
+/* Runs a compiled program as a child with a time limit and reads back what it wrote. See trial.h. */
+#define _GNU_SOURCE
+#include "trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool is_float(dtype t) { return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16; }
+
+static void compare_float(double x, double y, double rtol, double atol, difference *d) {
+    if (isnan(x) && isnan(y)) return;
+    if (x == y) return; /* infinities */
+    double error = fabs(x - y);
+    if (!(error <= rtol * fabs(y) + atol)) d->ok = false;
+    if (!(error <= d->max_abs)) d->max_abs = error;
+    if (y != 0 && !(error / fabs(y) <= d->max_rel)) d->max_rel = error / fabs(y);
+}
+
+void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol, difference *d) {
+    if (!got || got->type != expected->type || !shape_equal(&got->shape, &expected->shape)) {
+        d->ok = false;
+        return;
+    }
+    for (int64_t i = 0, n = shape_count(&got->shape); i < n; i++) {
+        if (is_float(got->type)) {
+            compare_float(tensor_get(got, i), tensor_get(expected, i), rtol, atol, d);
+        } else if (tensor_get_int(got, i) != tensor_get_int(expected, i)) {
+            d->ok = false;
+            d->max_abs = fmax(d->max_abs, fabs(tensor_get(got, i) - tensor_get(expected, i)));
+        }
+    }
+}
+
+char *trial_directory(arena *a) {
+    const char *base = getenv("TMPDIR");
+    char *path = arena_printf(a, "%s/cameo-XXXXXX", base && base[0] ? base : "/tmp");
+    if (mkdtemp(path)) return path;
+    fprintf(stderr, "cameo: can not make a temporary directory %s: %s\n", path, strerror(errno));
+    return NULL;
+}
+
+static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *f) {
+    (void)s, (void)type, (void)f;
+    return remove(path);
+}
+
+void trial_remove(const char *directory) { nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS); }
+
+static _Noreturn void child(char *const *argv, const char *log) {
+    setpgid(0, 0);
+    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0644), null = open("/dev/null", O_RDONLY);
+    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(4);
+    execvp(argv[0], argv);
+    _exit(4);
+}
+
+int trial_spawn(char *const *argv, const char *log, unsigned seconds) {
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) child(argv, log);
+    if (pid < 0) return 4;
+    int status = 0;
+    struct timespec pause = {.tv_nsec = 2000000};
+    for (double waited = 0; waitpid(pid, &status, WNOHANG) == 0; waited += 0.002) {
+        if (waited > seconds) {
+            kill(-pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            return 124;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static const char *npy_type(dtype t) {
+    switch (t) {
+    case DT_FLOAT: return "<f4";
+    case DT_DOUBLE: return "<f8";
+    case DT_FLOAT16: return "<f2";
+    case DT_INT8: return "|i1";
+    case DT_UINT8: return "|u1";
+    case DT_BOOL: return "|b1";
+    case DT_INT16: return "<i2";
+    case DT_UINT16: return "<u2";
+    case DT_INT32: return "<i4";
+    case DT_UINT32: return "<u4";
+    case DT_INT64: return "<i8";
+    case DT_UINT64: return "<u8";
+    default: return NULL;
+    }
+}
+
+bool trial_write_npy(const char *path, const tensor *t) {
+    const char *type = npy_type(t->type);
+    if (!type) return false;
+    text head = {0}, out = {0};
+    text_printf(&head, "{'descr': '%s', 'fortran_order': False, 'shape': (", type);
+    for (int i = 0; i < t->shape.rank; i++) text_printf(&head, "%lld,", (long long)t->shape.dim[i]);
+    text_append(&head, "), }");
+    while ((10 + head.size + 1) % 64) text_append(&head, " ");
+    text_append(&head, "\n");
+    unsigned char start[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(head.size & 255), (unsigned char)(head.size >> 8)};
+    text_append_n(&out, start, sizeof start);
+    text_append_n(&out, head.data, head.size);
+    text_append_n(&out, t->data, tensor_bytes(t));
+    bool ok = write_file_atomically(path, out.data, out.size, 0644) == 0;
+    text_free(&head);
+    text_free(&out);
+    return ok;
+}
+
+const char *trial_first_line(arena *a, const char *path) {
+    char line[400] = "";
+    FILE *f = fopen(path, "r");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    line[strcspn(line, "\n")] = 0;
+    return arena_strdup(a, line);
+}
+
+const char *trial_run(arena *a, const char *program, const char *const *inputs, size_t n_inputs, const char *directory,
+                      tensor **results, size_t n_results, unsigned seconds) {
+    char **argv = ARENA_ARRAY(a, char *, 2 * n_inputs + 8), *log = arena_printf(a, "%s/run.log", directory);
+    size_t n = 0;
+    argv[n++] = arena_strdup(a, program);
+    argv[n++] = arena_strdup(a, "run");
+    for (size_t i = 0; i < n_inputs; i++) {
+        argv[n++] = arena_strdup(a, "--input");
+        argv[n++] = arena_strdup(a, inputs[i]);
+    }
+    argv[n++] = arena_strdup(a, "--output");
+    argv[n++] = arena_strdup(a, directory);
+    argv[n++] = arena_strdup(a, "--format");
+    argv[n++] = arena_strdup(a, "pb");
+    int code = trial_spawn(argv, log, seconds);
+    if (code) return arena_printf(a, "the program ended with %d: %s", code, trial_first_line(a, log));
+    for (size_t i = 0; i < n_results; i++) {
+        const char *why = NULL, *name = NULL;
+        results[i] = onnx_read_tensor(a, arena_printf(a, "%s/output_%zu.pb", directory, i), &name, &why);
+        if (!results[i]) return arena_printf(a, "output %zu: %s", i, why ? why : "not written");
+    }
+    return NULL;
+}
