@@ -1,0 +1,106 @@
+/* libcameo: the one public header. Linked into every compiled program.
+
+   Ownership: a cameo_model is constant data emitted by the compiler. A cameo_context belongs to one thread at a time; it holds the
+   arena, the thread pool and XNNPACK operators; weights are shared and immutable. Everything fallible happens in cameo_create;
+   running neither allocates nor fails but for a count out of range. */
+#ifndef CAMEO_H
+#define CAMEO_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CAMEO_ABI 1
+#define CAMEO_VERSION "0.1.0"
+
+/* Exit codes, everywhere. */
+enum { CAMEO_OK = 0, CAMEO_BAD_INPUT = 1, CAMEO_USAGE = 2, CAMEO_DEFECT = 3, CAMEO_ENVIRONMENT = 4 };
+
+typedef struct cameo_error {
+    int code; /* an exit code above */
+    char message[512];
+} cameo_error;
+
+typedef struct cameo_options {
+    int threads; /* 0 = the processors this process may really use (affinity, cgroup quota) */
+} cameo_options;
+
+typedef struct cameo_context cameo_context;
+typedef struct cameo_pool cameo_pool;
+
+typedef struct cameo_tensor_info {
+    const char *name; /* as in the model */
+    int dtype;        /* ONNX number: 1 = float32, 7 = int64, 9 = bool ... */
+    int rank;
+    int64_t dim[8];   /* dim[0] = the largest count when batched */
+    bool batched;     /* the first axis is the batch: any count up to dim[0] */
+} cameo_tensor_info;
+
+typedef struct cameo_layer_info {
+    const char *name, *op, *kernel, *shape; /* shape: the output's, as text */
+    double macs; /* of one image when batched, else of the run */
+    uint64_t parameters;
+} cameo_layer_info;
+
+typedef struct cameo_model {
+    uint32_t abi;
+    const char *name, *version, *hash, *target, *producer; /* hash: SHA-256 of the model */
+    int64_t batch;
+    uint64_t parameters;
+    double macs; /* one image */
+    size_t n_inputs, n_outputs, n_layers, n_states;
+    const cameo_tensor_info *inputs, *outputs;
+    const cameo_layer_info *layers;
+    const cameo_tensor_info *embedding; /* NULL when there is none */
+    const char *embedding_rule; /* how it was chosen: "cameo.embedding", "--embedding", "input of last Gemm", "output" */
+    size_t embedding_layers; /* layers that must run for it */
+    const char *preprocess;  /* --preprocess text; NULL = unknown */
+    size_t n_classes;
+    const char *const *classes; /* names or NULL */
+    size_t arena_bytes, weights_bytes;
+    const unsigned char *weights; /* NULL: sidecar, found beside the program and checked by weights_hash */
+    const char *weights_file, *weights_hash;
+    bool xnnpack;
+    bool (*create)(cameo_context *); /* XNNPACK operators; false with c->error set */
+    /* Runs layers [0, last). The driver below calls it with c->count, c->in, c->out set. */
+    void (*run)(cameo_context *, size_t last);
+} cameo_model;
+
+struct cameo_context {
+    const cameo_model *model;
+    unsigned char *arena;
+    const unsigned char *weights;
+    cameo_pool *pool;
+    void **state; /* XNNPACK operators */
+    size_t count; /* images of this run */
+    const void **in; /* one pointer a graph input */
+    void **out;      /* one pointer a graph output */
+    void *embedding; /* where the embedding goes when only it is asked for, else NULL */
+    void (*tick)(void *data, size_t layer); /* called before each layer when set (profile); with n_layers at the end */
+    void *tick_data;
+    cameo_error *error;
+};
+
+/* options NULL = defaults. NULL with *error filled (may be NULL). */
+cameo_context *cameo_create(const cameo_model *, const cameo_options *, cameo_error *error);
+void cameo_destroy(cameo_context *);
+/* Arrays of n_inputs / n_outputs pointers to dense tensors in ONNX layout. Any count 1..batch; CAMEO_USAGE otherwise. */
+int cameo_run(cameo_context *, size_t count, const void *const *inputs, void *const *outputs);
+/* First input only (models with one input): count embeddings. */
+int cameo_embed(cameo_context *, size_t count, const float *input, float *embedding);
+
+/* Calls fn(argument, i) for i in 0..n-1, on all threads of the pool; returns when all are done. Tasks must not depend on order. */
+void cameo_parallel(cameo_context *, size_t n, void (*fn)(void *argument, size_t i), void *argument);
+/* Processors this process may use: affinity mask and cgroup CPU quota (rounded up). */
+int cameo_processors(void);
+
+/* The standalone program: verbs (info, run, bench, profile, embed, verify, score, classify). */
+int cameo_main(const cameo_model *, int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,185 @@
+/* Contexts: creation, destruction and runs of a compiled model. Everything that can fail happens in cameo_create. */
+#include "sha256.h"
+#include "threads.h"
+#include "xnn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Present only when the program has an XNNPACK layer: a weak reference does not pull xnn.c out of the archive. */
+#pragma weak cameo_xnn_pool_create
+#pragma weak cameo_xnn_delete
+
+enum { TAIL = 128, PAGE = 4096 };
+
+typedef struct context { /* what the public structure does not show */
+    cameo_context base;
+    size_t arena_size, mapped;
+    cameo_error error;
+} context;
+
+static bool fail(cameo_context *c, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(cameo_context *c, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(c->error->message, sizeof c->error->message, format, args);
+    va_end(args);
+    c->error->code = code;
+    return false;
+}
+
+static bool create_arena(context *k) {
+    cameo_context *c = &k->base;
+    if (c->model->arena_bytes > SIZE_MAX - TAIL - PAGE) return fail(c, CAMEO_ENVIRONMENT, "arena too big");
+    k->arena_size = (c->model->arena_bytes + TAIL + PAGE - 1) / PAGE * PAGE;
+    void *p = mmap(NULL, k->arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return fail(c, CAMEO_ENVIRONMENT, "out of memory: %zu bytes for activations", k->arena_size);
+#ifdef MADV_HUGEPAGE
+    (void)madvise(p, k->arena_size, MADV_HUGEPAGE);
+#endif
+    c->arena = p;
+    return true;
+}
+
+/* Maps the file; the tail behind it is readable because the mapping is followed by an anonymous page. */
+static void *map_weights(int fd, size_t bytes, size_t mapped) {
+    unsigned char *p = mmap(NULL, mapped, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    if (bytes && mmap(p, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        munmap(p, mapped);
+        return NULL;
+    }
+    return p;
+}
+
+static bool load_weights(context *k, const char *path) {
+    cameo_context *c = &k->base;
+    const cameo_model *m = c->model;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info)) {
+        fail(c, CAMEO_ENVIRONMENT, "failed to open weights \"%s\": %s", path, strerror(errno));
+        if (fd >= 0) close(fd);
+        return false;
+    }
+    if ((uint64_t)info.st_size != m->weights_bytes) {
+        close(fd);
+        return fail(c, CAMEO_BAD_INPUT, "weights \"%s\": %lld bytes, %zu expected", path, (long long)info.st_size,
+                    m->weights_bytes);
+    }
+    k->mapped = (m->weights_bytes + PAGE - 1) / PAGE * PAGE + PAGE;
+    void *p = map_weights(fd, m->weights_bytes, k->mapped);
+    close(fd);
+    if (!p) return k->mapped = 0, fail(c, CAMEO_ENVIRONMENT, "failed to map weights \"%s\"", path);
+    c->weights = p;
+    char hash[65];
+    cameo_sha256(p, m->weights_bytes, hash);
+    if (!m->weights_hash || !strcmp(hash, m->weights_hash)) return true;
+    return fail(c, CAMEO_BAD_INPUT, "weights \"%s\" do not belong to this program (SHA-256 differs)", path);
+}
+
+static bool find_weights(context *k) {
+    const cameo_model *m = k->base.model;
+    if (m->weights) return k->base.weights = m->weights, true;
+    if (!m->weights_file) return true; /* a model without any */
+    char path[4096];
+    const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n > 0) {
+        path[n] = 0;
+        char *slash = strrchr(path, '/');
+        const size_t at = slash ? (size_t)(slash - path) + 1 : 0;
+        if (at + strlen(m->weights_file) < sizeof path) {
+            strcpy(path + at, m->weights_file);
+            if (!access(path, R_OK)) return load_weights(k, path);
+        }
+    }
+    return load_weights(k, m->weights_file);
+}
+
+static bool create_pool(cameo_context *c, const cameo_options *options) {
+    const int asked = options ? options->threads : 0;
+    if (asked < 0 || asked > 1024) return fail(c, CAMEO_USAGE, "failed to start %d threads: 0 to 1024 are possible", asked);
+    const int threads = asked ? asked : cameo_processors();
+    if (threads == 1) return true;
+    if (c->model->xnnpack && !cameo_xnn_pool_create) return fail(c, CAMEO_DEFECT, "the program lacks its XNNPACK part");
+    c->pool = c->model->xnnpack ? cameo_xnn_pool_create(threads) : cameo_pool_create(threads);
+    return c->pool ? true : fail(c, CAMEO_ENVIRONMENT, "failed to start %d threads", threads);
+}
+
+static bool build(context *k, const cameo_options *options) {
+    cameo_context *c = &k->base;
+    const cameo_model *m = c->model;
+    if (m->abi != CAMEO_ABI)
+        return fail(c, CAMEO_DEFECT, "the model was compiled for another libcameo (ABI %u, not %d)", m->abi, CAMEO_ABI);
+    if (!create_arena(k) || !find_weights(k) || !create_pool(c, options)) return false;
+    c->state = calloc(m->n_states + 1, sizeof *c->state);
+    if (!c->state) return fail(c, CAMEO_ENVIRONMENT, "out of memory");
+    if (!m->create || m->create(c)) return true;
+    return c->error->code ? false : fail(c, CAMEO_ENVIRONMENT, "failed to prepare the model");
+}
+
+cameo_context *cameo_create(const cameo_model *model, const cameo_options *options, cameo_error *error) {
+    context *k = calloc(1, sizeof *k);
+    if (!k) {
+        if (error) *error = (cameo_error){CAMEO_ENVIRONMENT, "out of memory"};
+        return NULL;
+    }
+    k->base.model = model;
+    k->base.error = &k->error;
+    if (build(k, options)) return &k->base;
+    if (error) *error = k->error;
+    cameo_destroy(&k->base);
+    return NULL;
+}
+
+void cameo_destroy(cameo_context *c) {
+    context *k = (context *)c;
+    if (!c) return;
+    for (size_t i = 0; c->state && i < c->model->n_states; i++)
+        if (c->state[i] && cameo_xnn_delete) cameo_xnn_delete(c->state[i]);
+    free(c->state);
+    if (c->pool) c->pool->destroy(c->pool);
+    if (k->mapped) munmap((void *)(uintptr_t)c->weights, k->mapped);
+    if (c->arena) munmap(c->arena, k->arena_size);
+    free(k);
+}
+
+static bool count_fits(const cameo_context *c, size_t count) {
+    const int64_t most = c->model->batch > 0 ? c->model->batch : 1;
+    if (count >= 1 && count <= (uint64_t)most) return true;
+    c->error->code = CAMEO_USAGE;
+    snprintf(c->error->message, sizeof c->error->message, "failed to run %zu images: 1 to %lld are possible", count,
+             (long long)most);
+    return false;
+}
+
+static int run(cameo_context *c, size_t count, const void *const *inputs, void *const *outputs, void *embedding, size_t last) {
+    c->error->code = CAMEO_OK;
+    c->count = count;
+    c->in = (const void **)(uintptr_t)inputs; /* never written */
+    c->out = (void **)(uintptr_t)outputs;
+    c->embedding = embedding;
+    c->model->run(c, last);
+    c->in = NULL, c->out = NULL, c->embedding = NULL;
+    return c->error->code;
+}
+
+int cameo_run(cameo_context *c, size_t count, const void *const *inputs, void *const *outputs) {
+    if (!count_fits(c, count)) return CAMEO_USAGE;
+    return run(c, count, inputs, outputs, NULL, c->model->n_layers);
+}
+
+int cameo_embed(cameo_context *c, size_t count, const float *input, float *embedding) {
+    if (!count_fits(c, count)) return CAMEO_USAGE;
+    if (!c->model->embedding || c->model->n_inputs != 1)
+        return fail(c, CAMEO_USAGE, "the model has no embedding of one input"), CAMEO_USAGE;
+    const void *inputs[1] = {input};
+    return run(c, count, inputs, NULL, embedding, c->model->embedding_layers);
+}

@@ -1,0 +1,178 @@
+/* Reading with a limit, writing beside and renaming, directories, error messages. */
+#include "files.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool cameo_fail(cameo_error *error, int code, const char *format, ...) {
+    if (!error) return false;
+    error->code = code;
+    va_list list;
+    va_start(list, format);
+    vsnprintf(error->message, sizeof error->message, format, list);
+    va_end(list);
+    return false;
+}
+
+void *cameo_allocate(size_t count, size_t size) {
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+    if (memory) return memory;
+    fprintf(stderr, "out of memory (%zu x %zu bytes)\n", count, size);
+    exit(CAMEO_ENVIRONMENT);
+}
+
+static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t *size, cameo_error *error) {
+    struct stat status;
+    if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
+        cameo_fail(error, CAMEO_BAD_INPUT, "%s: is a directory, a file was expected", path);
+        return NULL;
+    }
+    if (S_ISREG(status.st_mode) && (uint64_t)status.st_size > limit) {
+        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %lld bytes, more than the limit of %zu", path, (long long)status.st_size,
+                   limit);
+        return NULL;
+    }
+    size_t capacity = (S_ISREG(status.st_mode) ? (size_t)status.st_size : 65536) + 2, used = 0;
+    unsigned char *data = cameo_allocate(capacity, 1);
+    for (;;) {
+        ssize_t got = read(fd, data + used, capacity - used - 1);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            if (got == 0) break;
+            cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+            free(data);
+            return NULL;
+        }
+        used += (size_t)got;
+        if (used > limit) {
+            cameo_fail(error, CAMEO_BAD_INPUT, "%s: more than the limit of %zu bytes", path, limit);
+            free(data);
+            return NULL;
+        }
+        if (capacity - used > 1) continue;
+        unsigned char *larger = realloc(data, capacity * 2);
+        if (!larger) {
+            cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", path);
+            free(data);
+            return NULL;
+        }
+        data = larger;
+        capacity *= 2;
+    }
+    data[used] = 0;
+    *size = used;
+    return data;
+}
+
+unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    unsigned char *data = read_stream(fd, path, limit, size, error);
+    close(fd);
+    return data;
+}
+
+static bool write_all(int fd, const unsigned char *data, size_t size) {
+    while (size) {
+        ssize_t done = write(fd, data, size);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return false;
+        data += done;
+        size -= (size_t)done;
+    }
+    return true;
+}
+
+static bool is_special(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+/* Devices and pipes (/dev/stdout) can't be renamed over: written straight. */
+static bool write_special(const char *path, const void *data, size_t size, cameo_error *error) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write_all(fd, data, size);
+    if (!good) cameo_fail(error, CAMEO_ENVIRONMENT, "%s: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    return good;
+}
+
+bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error) {
+    if (is_special(path)) return write_special(path, data, size, error);
+    size_t length = strlen(path) + 32;
+    char *beside = cameo_allocate(length, 1);
+    snprintf(beside, length, "%s.%ld.tmp", path, (long)getpid());
+    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool good = fd >= 0 && write_all(fd, data, size);
+    if (fd >= 0 && close(fd) != 0) good = false;
+    if (good) good = rename(beside, path) == 0;
+    if (!good) {
+        cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno));
+        if (fd >= 0) unlink(beside);
+    }
+    free(beside);
+    return good;
+}
+
+bool cameo_make_directories(const char *path, cameo_error *error) {
+    char *copy = cameo_join(NULL, path);
+    bool good = true;
+    for (char *p = copy + 1; *copy && good; p++) {
+        if (*p != '/' && *p) continue;
+        char saved = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            good = cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot make the directory: %s", copy, strerror(errno));
+        *p = saved;
+        if (!saved) break;
+    }
+    struct stat status;
+    if (good && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)))
+        good = cameo_fail(error, CAMEO_ENVIRONMENT, "%s: is not a directory", path);
+    free(copy);
+    return good;
+}
+
+bool cameo_file_exists(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
+char *cameo_join(const char *directory, const char *name) {
+    size_t length = (directory ? strlen(directory) : 0) + strlen(name) + 2;
+    char *path = cameo_allocate(length, 1);
+    if (!directory || !*directory || *name == '/')
+        snprintf(path, length, "%s", name);
+    else
+        snprintf(path, length, "%s%s%s", directory, cameo_ends_with(directory, "/") ? "" : "/", name);
+    return path;
+}
+
+bool cameo_ends_with(const char *s, const char *suffix) {
+    size_t a = strlen(s), b = strlen(suffix);
+    return a >= b && strcmp(s + a - b, suffix) == 0;
+}
+
+bool cameo_output_open(cameo_output *o, cameo_error *error) {
+    o->data = NULL;
+    o->size = 0;
+    o->stream = open_memstream(&o->data, &o->size);
+    return o->stream || cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
+}
+
+bool cameo_output_save(cameo_output *o, const char *directory, const char *name, cameo_error *error) {
+    bool good = !ferror(o->stream);
+    if (fclose(o->stream) != 0) good = false;
+    if (!good) cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
+    char *path = cameo_join(directory, name);
+    if (good) good = cameo_write_file(path, o->data, o->size, error);
+    free(path);
+    free(o->data);
+    return good;
+}

@@ -1,0 +1,12 @@
+/* Every kernel template, for generated code. */
+#ifndef CAMEO_KERNELS_ALL_H
+#define CAMEO_KERNELS_ALL_H
+#include "depthwise_conv.h"
+#include "direct_conv.h"
+#include "elementwise.h"
+#include "gemm.h"
+#include "pool.h"
+#include "reorder.h"
+
+#include "../xnn.h" /* declarations only: a program without XNNPACK layers refers to none of it */
+#endif

@@ -1,0 +1,78 @@
+/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. */
+#ifndef CAMEO_KERNELS_POOL_H
+#define CAMEO_KERNELS_POOL_H
+#include "depthwise_conv.h"
+
+typedef struct cameo_pooling {
+    ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
+    ptrdiff_t x_pixel, y_pixel;
+    bool maximum, count_pad; /* count_pad: an average's divisor counts padding */
+} cameo_pooling;
+
+typedef struct cameo_pool_args {
+    const float *x;
+    float *y;
+} cameo_pool_args;
+
+CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v b) {
+    if (s->maximum) return cameo_max(a, b);
+    return a + b;
+}
+
+CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0,
+                                     ptrdiff_t w1, float scale, ptrdiff_t vectors, ptrdiff_t lanes) {
+    cameo_v acc[4];
+    CAMEO_UNROLL
+    for (ptrdiff_t v = 0; v < vectors; v++) acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f);
+    for (ptrdiff_t i = h0; i < h1; i++)
+        for (ptrdiff_t j = w0; j < w1; j++) {
+            const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
+            CAMEO_UNROLL
+            for (ptrdiff_t v = 0; v < vectors; v++)
+                acc[v] = cameo_pool_join(s, acc[v], cameo_load_part(p + v * CAMEO_VF, lanes));
+        }
+    CAMEO_UNROLL
+    for (ptrdiff_t v = 0; v < vectors; v++)
+        cameo_store_part(y + v * CAMEO_VF, s->maximum ? acc[v] : (cameo_v)(acc[v] * scale), lanes);
+}
+
+CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h, ptrdiff_t w) {
+    const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
+    const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
+    ptrdiff_t count = cameo_most(1, (h1 - h0) * (w1 - w0)), c = 0;
+    if (s->count_pad) count = cameo_tap_end(h, s->dh, s->kh, s->h + s->pb) * cameo_tap_end(w, s->dw, s->kw, s->w + s->pr);
+    const float scale = 1.0f / (float)count, *p = x + (h * s->w + w) * s->x_pixel;
+    for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 4, CAMEO_VF);
+    for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, CAMEO_VF);
+    if (c < s->c) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF);
+}
+
+/* Task i: one output row of one image. */
+CAMEO_INLINE void cameo_pool_task(const cameo_pooling *s, const cameo_pool_args *a, size_t i) {
+    const ptrdiff_t image = (ptrdiff_t)i / s->oh, o = (ptrdiff_t)i % s->oh;
+    const float *x = a->x + image * s->h * s->w * s->x_pixel;
+    float *y = a->y + (image * s->oh + o) * s->ow * s->y_pixel;
+    for (ptrdiff_t j = 0; j < s->ow; j++) cameo_pool_pixel(s, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl);
+}
+
+/* One vector of a whole image: rows are summed first, then their sums, which keeps the rounding error small. */
+CAMEO_INLINE void cameo_pool_whole(const cameo_pooling *s, const float *x, float *y, ptrdiff_t lanes) {
+    cameo_v total = cameo_splat(s->maximum ? -INFINITY : 0.0f);
+    for (ptrdiff_t i = 0; i < s->h; i++) {
+        cameo_v row = cameo_load_part(x + i * s->w * s->x_pixel, lanes);
+        for (ptrdiff_t j = 1; j < s->w; j++)
+            row = cameo_pool_join(s, row, cameo_load_part(x + (i * s->w + j) * s->x_pixel, lanes));
+        total = cameo_pool_join(s, total, row);
+    }
+    cameo_store_part(y, s->maximum ? total : (cameo_v)(total / (float)(s->h * s->w)), lanes);
+}
+
+/* Task i: one image, pooled to one pixel. */
+CAMEO_INLINE void cameo_global_pool_task(const cameo_pooling *s, const cameo_pool_args *a, size_t i) {
+    const float *x = a->x + (ptrdiff_t)i * s->h * s->w * s->x_pixel;
+    float *y = a->y + (ptrdiff_t)i * s->y_pixel;
+    ptrdiff_t c = 0;
+    for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_pool_whole(s, x + c, y + c, CAMEO_VF);
+    if (c < s->c) cameo_pool_whole(s, x + c, y + c, s->c % CAMEO_VF);
+}
+#endif

@@ -1,0 +1,111 @@
+/* Vectors and activations: what every kernel template is written with. GCC/Clang vector extensions only, so one source serves
+   AVX-512 (16 floats), AVX (8) and NEON or SSE (4). */
+#ifndef CAMEO_KERNELS_VECTOR_H
+#define CAMEO_KERNELS_VECTOR_H
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef CAMEO_VF /* floats in a vector; the generated file defines it when the target is known */
+#if defined(__AVX512F__)
+#define CAMEO_VF 16
+#elif defined(__AVX__)
+#define CAMEO_VF 8
+#else
+#define CAMEO_VF 4
+#endif
+#endif
+
+#define CAMEO_INLINE static inline __attribute__((always_inline, unused))
+#ifdef __clang__
+#define CAMEO_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CAMEO_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+/* Aligned to one float: tensors with odd channel counts are read at any element. */
+typedef float cameo_v __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
+typedef int32_t cameo_vi __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
+
+CAMEO_INLINE cameo_v cameo_splat(float a) { return a - (cameo_v){0}; }
+CAMEO_INLINE cameo_v cameo_load(const float *p) { return *(const cameo_v *)p; }
+CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
+
+/* The first `lanes` floats (a literal, so that whole vectors cost nothing extra); the rest are zero. */
+CAMEO_INLINE cameo_v cameo_load_part(const float *p, ptrdiff_t lanes) {
+    if (lanes >= CAMEO_VF) return cameo_load(p);
+    cameo_v v = {0};
+    memcpy(&v, p, (size_t)lanes * sizeof(float));
+    return v;
+}
+
+CAMEO_INLINE void cameo_store_part(float *p, cameo_v v, ptrdiff_t lanes) {
+    if (lanes >= CAMEO_VF)
+        cameo_store(p, v);
+    else
+        memcpy(p, &v, (size_t)lanes * sizeof(float));
+}
+
+/* mask ? a : b, lane by lane. */
+CAMEO_INLINE cameo_v cameo_select(cameo_vi mask, cameo_v a, cameo_v b) {
+    return (cameo_v)(((cameo_vi)a & mask) | ((cameo_vi)b & ~mask));
+}
+CAMEO_INLINE cameo_v cameo_max(cameo_v a, cameo_v b) { return cameo_select((cameo_vi)(a < b), b, a); }
+CAMEO_INLINE cameo_v cameo_min(cameo_v a, cameo_v b) { return cameo_select((cameo_vi)(a > b), b, a); }
+
+/* exp to 2 ulp: 2^n times a polynomial on [-ln2/2, ln2/2] (coefficients of Cephes' expf). */
+CAMEO_INLINE cameo_v cameo_exp(cameo_v x) {
+    x = cameo_min(cameo_max(x, cameo_splat(-87.3f)), cameo_splat(88.3f));
+    const cameo_v shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f; /* rounds to nearest */
+    const cameo_v r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    cameo_v p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    const cameo_vi bits = ((cameo_vi)shifted - 0x4b400000 + 127) << 23;
+    return p * (cameo_v)bits;
+}
+CAMEO_INLINE cameo_v cameo_sigmoid(cameo_v x) { return 1.0f / (1.0f + cameo_exp(-x)); }
+
+typedef enum cameo_act_kind {
+    CAMEO_NONE,
+    CAMEO_RELU,
+    CAMEO_CLIP,
+    CAMEO_LEAKY,
+    CAMEO_PRELU,
+    CAMEO_SIGMOID,
+    CAMEO_HARDSIGMOID,
+    CAMEO_HARDSWISH,
+    CAMEO_SILU,
+    CAMEO_TANH
+} cameo_act_kind;
+
+typedef struct cameo_act {
+    cameo_act_kind kind;
+    float a, b; /* clip: bounds; leaky: slope; hardsigmoid: alpha, beta */
+} cameo_act;
+
+/* slope is used by CAMEO_PRELU only. */
+CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slope) {
+    const cameo_v zero = {0}, one = cameo_splat(1.0f);
+    switch (act->kind) {
+    case CAMEO_RELU: return cameo_max(v, zero);
+    case CAMEO_CLIP: return cameo_min(cameo_max(v, cameo_splat(act->a)), cameo_splat(act->b));
+    case CAMEO_LEAKY: return cameo_select((cameo_vi)(v < zero), v * act->a, v);
+    case CAMEO_PRELU: return cameo_select((cameo_vi)(v < zero), v * slope, v);
+    case CAMEO_SIGMOID: return cameo_sigmoid(v);
+    case CAMEO_HARDSIGMOID: return cameo_min(cameo_max(v * act->a + act->b, zero), one);
+    case CAMEO_HARDSWISH: return v * cameo_min(cameo_max(v * (1.0f / 6.0f) + 0.5f, zero), one);
+    case CAMEO_SILU: return v * cameo_sigmoid(v);
+    case CAMEO_TANH: return 1.0f - 2.0f / (cameo_exp(2.0f * v) + 1.0f);
+    default: return v;
+    }
+}
+
+CAMEO_INLINE ptrdiff_t cameo_least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+CAMEO_INLINE ptrdiff_t cameo_most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+#endif

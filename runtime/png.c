@@ -1,0 +1,72 @@
+/* PNG through libpng's plain interface: its simplified one would apply gamma, which Pillow and training pipelines do not. */
+#include "files.h"
+#include "image.h"
+#include <png.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct source {
+    const unsigned char *data;
+    size_t size, at;
+    const char *name;
+    cameo_error *error;
+} source;
+
+static void take(png_structp png, png_bytep to, size_t count) {
+    source *s = png_get_io_ptr(png);
+    if (count > s->size - s->at) png_error(png, "the file ends too early");
+    memcpy(to, s->data + s->at, count);
+    s->at += count;
+}
+
+static void complain(png_structp png, png_const_charp message) {
+    const source *s = png_get_error_ptr(png);
+    cameo_fail(s->error, CAMEO_BAD_INPUT, "%s: cannot decode PNG: %s", s->name, message);
+    png_longjmp(png, 1);
+}
+
+static void ignore(png_structp png, png_const_charp message) { (void)png, (void)message; }
+
+/* Every kind of PNG becomes 8-bit RGB: palettes and 1-, 2-, 4-bit grey expanded, 16 bits cut to the high byte, alpha dropped.
+ */
+static void set_rgb(png_structp png) {
+    png_set_expand(png);
+    png_set_strip_16(png);
+    png_set_gray_to_rgb(png);
+    png_set_strip_alpha(png);
+    png_set_interlace_handling(png);
+}
+
+static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_bytep **rows, const source *s) {
+    if (setjmp(png_jmpbuf(png))) return false;
+    png_read_info(png, info);
+    if (!cameo_image_allocate(image, png_get_image_width(png, info), png_get_image_height(png, info), s->name, s->error))
+        return false;
+    set_rgb(png);
+    png_read_update_info(png, info);
+    if (png_get_rowbytes(png, info) != (size_t)image->width * 3) png_error(png, "unexpected row size");
+    *rows = cameo_allocate((size_t)image->height, sizeof **rows);
+    for (int y = 0; y < image->height; y++) (*rows)[y] = image->pixels + (size_t)y * (size_t)image->width * 3;
+    png_read_image(png, *rows);
+    png_read_end(png, NULL);
+    return true;
+}
+
+bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+    source s = {data, size, 0, name, error};
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, complain, ignore);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    if (!info) {
+        png_destroy_read_struct(&png, NULL, NULL);
+        return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
+    }
+    png_set_read_fn(png, &s, take);
+    png_set_user_limits(png, CAMEO_IMAGE_SIDE, CAMEO_IMAGE_SIDE);
+    png_set_chunk_malloc_max(png, 16 << 20);
+    png_bytep *rows = NULL;
+    bool good = read_rows(png, info, image, &rows, &s);
+    free(rows);
+    png_destroy_read_struct(&png, &info, NULL);
+    return good;
+}

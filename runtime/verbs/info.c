@@ -1,0 +1,75 @@
+/* info: what the program holds. */
+#include "verbs.h"
+
+static void json_tensors(cameo_json *j, const char *key, const cameo_tensor_info *t, size_t n) {
+    cameo_json_open(j, key, '[');
+    for (size_t i = 0; i < n; i++) {
+        cameo_json_open(j, NULL, '{');
+        cameo_json_text(j, "name", t[i].name);
+        cameo_json_text(j, "type", cameo_dtype_name(t[i].dtype));
+        cameo_json_open(j, "shape", '[');
+        for (int d = 0; d < t[i].rank; d++) cameo_json_integer(j, NULL, t[i].dim[d]);
+        cameo_json_close(j, ']');
+        cameo_json_close(j, '}');
+    }
+    cameo_json_close(j, ']');
+}
+
+static void print_json(const cameo_model *m) {
+    cameo_json j = {stdout, false};
+    cameo_json_open(&j, NULL, '{');
+    cameo_json_text(&j, "name", m->name);
+    cameo_json_text(&j, "hash", m->hash);
+    cameo_json_text(&j, "version", m->version);
+    cameo_json_text(&j, "target", m->target);
+    cameo_json_text(&j, "producer", m->producer);
+    cameo_json_integer(&j, "parameters", (int64_t)m->parameters);
+    cameo_json_number(&j, "macs", m->macs);
+    cameo_json_integer(&j, "batch", m->batch);
+    cameo_json_integer(&j, "layers", (int64_t)m->n_layers);
+    cameo_json_integer(&j, "arena_bytes", (int64_t)m->arena_bytes);
+    cameo_json_integer(&j, "weights_bytes", (int64_t)m->weights_bytes);
+    json_tensors(&j, "inputs", m->inputs, m->n_inputs);
+    json_tensors(&j, "outputs", m->outputs, m->n_outputs);
+    cameo_json_text(&j, "preprocess", m->preprocess);
+    cameo_json_text(&j, "embedding", m->embedding ? m->embedding->name : NULL);
+    cameo_json_text(&j, "embedding_rule", m->embedding ? m->embedding_rule : NULL);
+    cameo_json_integer(&j, "classes", (int64_t)m->n_classes);
+    cameo_json_close(&j, '}');
+    putchar('\n');
+}
+
+static void print_tensors(const char *what, const cameo_tensor_info *t, size_t n) {
+    char shape[200];
+    for (size_t i = 0; i < n; i++)
+        printf("%-14s %s %s%s%s\n", what, t[i].name, cameo_dtype_name(t[i].dtype), cameo_tensor_shape(&t[i], shape),
+               t[i].batched ? " (any count up to the first)" : "");
+}
+
+static void print_text(const cameo_model *m) {
+    printf("%-14s %s\n%-14s %s\n", "model", m->name, "SHA-256", m->hash);
+    printf("%-14s cameo %s for %s%s\n", "compiled by", m->version, m->target, m->xnnpack ? ", with XNNPACK" : "");
+    if (m->producer && *m->producer) printf("%-14s %s\n", "producer", m->producer);
+    printf("%-14s %llu\n%-14s %.4g million an image\n", "parameters", (unsigned long long)m->parameters, "multiply-adds",
+           m->macs / 1e6);
+    printf("%-14s %zu layers, %.1f MB of weights, %.1f MB of activations, batch %lld\n", "size", m->n_layers,
+           (double)m->weights_bytes / 1e6, (double)m->arena_bytes / 1e6, (long long)m->batch);
+    print_tensors("input", m->inputs, m->n_inputs);
+    print_tensors("output", m->outputs, m->n_outputs);
+    if (m->embedding) {
+        print_tensors("embedding", m->embedding, 1);
+        printf("%-14s chosen by: %s\n", "", m->embedding_rule ? m->embedding_rule : "unknown");
+    }
+    printf("%-14s %s\n", "preprocessing", m->preprocess ? m->preprocess : "unknown (give --preprocess)");
+    if (m->n_classes) printf("%-14s %zu\n", "classes", m->n_classes);
+}
+
+int cameo_verb_info(const cameo_model *model, const char *program, int argc, char **argv) {
+    static const cameo_option options[] = {OPTION_JSON, OPTION_THREADS, {0}};
+    cameo_args a = {.options = options, .usage = "info [--json]", .program = program};
+    int code = cameo_args_parse(&a, argc, argv);
+    if (code == 0 && a.positionals) code = cameo_usage_error(&a, "info takes no arguments");
+    if (code == 0) (cameo_args_get(&a, "json") ? print_json : print_text)(model);
+    cameo_args_free(&a);
+    return code < 0 ? CAMEO_OK : code;
+}

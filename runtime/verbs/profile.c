@@ -1,0 +1,96 @@
+/* profile: where the time goes. The run calls back before every layer; a layer's figure is its least time over the runs. */
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct stopwatch {
+    const cameo_model *model;
+    double *least; /* seconds, of each layer */
+    double started;
+    size_t current;
+} stopwatch;
+
+static void tick(void *data, size_t layer) {
+    stopwatch *w = data;
+    double now = cameo_now();
+    if (layer > 0 && w->current < w->model->n_layers) w->least[w->current] = fmin(w->least[w->current], now - w->started);
+    w->current = layer;
+    w->started = cameo_now();
+}
+
+/* Multiply-adds of the whole run of `batch` images. */
+static double layer_macs(const cameo_model *m, size_t i) { return m->layers[i].macs * (double)m->batch; }
+
+static double gflops(double macs, double seconds) { return seconds > 0 ? 2 * macs / seconds / 1e9 : 0; }
+
+static void print_json(const stopwatch *w) {
+    cameo_json j = {stdout, false};
+    cameo_json_open(&j, NULL, '{');
+    cameo_json_open(&j, "layers", '[');
+    for (size_t i = 0; i < w->model->n_layers; i++) {
+        const cameo_layer_info *l = &w->model->layers[i];
+        cameo_json_open(&j, NULL, '{');
+        cameo_json_text(&j, "name", l->name);
+        cameo_json_text(&j, "op", l->op);
+        cameo_json_text(&j, "kernel", l->kernel);
+        cameo_json_text(&j, "shape", l->shape);
+        cameo_json_number(&j, "macs", layer_macs(w->model, i));
+        cameo_json_number(&j, "ms", 1e3 * w->least[i]);
+        cameo_json_number(&j, "gflops", gflops(layer_macs(w->model, i), w->least[i]));
+        cameo_json_close(&j, '}');
+    }
+    cameo_json_close(&j, ']');
+    cameo_json_close(&j, '}');
+    putchar('\n');
+}
+
+static void print_text(const stopwatch *w) {
+    const cameo_model *m = w->model;
+    double total = 0, macs = 0;
+    for (size_t i = 0; i < m->n_layers; i++) total += w->least[i];
+    printf("%9s %6s %10s %9s  %-14s %-16s %-20s %s\n", "ms", "%", "MMACs", "GFLOP/s", "op", "kernel", "output", "layer");
+    for (size_t i = 0; i < m->n_layers; i++) {
+        const cameo_layer_info *l = &m->layers[i];
+        double n = layer_macs(m, i), t = w->least[i];
+        macs += n;
+        printf("%9.4f %6.2f %10.3f %9.2f  %-14s %-16s %-20s %s\n", 1e3 * t, total > 0 ? 100 * t / total : 0, n / 1e6,
+               gflops(n, t), l->op, l->kernel ? l->kernel : "", l->shape ? l->shape : "", l->name);
+    }
+    printf("%9.4f %6s %10.3f %9.2f  sum of %zu layers, batch %lld\n", 1e3 * total, "", macs / 1e6, gflops(macs, total),
+           m->n_layers, (long long)m->batch);
+}
+
+static int profile(const cameo_model *m, const cameo_args *a) {
+    long runs = 10;
+    int threads, code;
+    if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
+    cameo_context *c = cameo_verb_context(m, a, &threads, &code);
+    if (!c) return code;
+    stopwatch w = {m, cameo_allocate(m->n_layers, sizeof *w.least), 0, m->n_layers};
+    for (size_t i = 0; i < m->n_layers; i++) w.least[i] = INFINITY;
+    void **inputs = cameo_allocate_buffers(m->inputs, m->n_inputs),
+         **outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
+    code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs); /* warm */
+    c->tick = tick;
+    c->tick_data = &w;
+    for (long r = 0; r < runs && code == CAMEO_OK; r++)
+        code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs);
+    for (size_t i = 0; i < m->n_layers; i++)
+        if (!isfinite(w.least[i])) w.least[i] = 0; /* a layer that never ran took no time */
+    if (code == CAMEO_OK) (cameo_args_get(a, "json") ? print_json : print_text)(&w);
+    cameo_free_buffers(inputs, m->n_inputs);
+    cameo_free_buffers(outputs, m->n_outputs);
+    free(w.least);
+    cameo_destroy(c);
+    return code;
+}
+
+int cameo_verb_profile(const cameo_model *model, const char *program, int argc, char **argv) {
+    static const cameo_option options[] = {
+        {"runs", "R", "runs; the least time of each layer counts (default 10)"}, OPTION_THREADS, OPTION_JSON, {0}};
+    cameo_args a = {.options = options, .usage = "profile [--runs R] [--threads T] [--json]", .program = program};
+    int code = cameo_args_parse(&a, argc, argv);
+    if (code == 0) code = profile(model, &a);
+    cameo_args_free(&a);
+    return code < 0 ? CAMEO_OK : code;
+}
