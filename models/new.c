@@ -1,0 +1,243 @@
+/* `cameo new`: the table of architectures and the command. */
+#include "models.h"
+
+#include "../runtime/cameo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int vgg11[] = {1, 1, 2, 2, 2}, vgg13[] = {2, 2, 2, 2, 2}, vgg16[] = {2, 2, 3, 3, 3}, vgg19[] = {2, 2, 4, 4, 4};
+static const int two[] = {2, 2, 2, 2}, resnet34[] = {3, 4, 6, 3}, resnet101[] = {3, 4, 23, 3}, resnet152[] = {3, 8, 36, 3};
+static const int densenet121[] = {6, 12, 24, 16}, densenet169[] = {6, 12, 32, 32}, densenet201[] = {6, 12, 48, 32};
+static const int iresnet50[] = {3, 4, 14, 3}, iresnet100[] = {3, 13, 30, 3}, sphereface20[] = {1, 2, 4, 1};
+
+#define CLASSIFIER(name_, build_, plan_, option_, width_, about_) \
+    { .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, .size = 224, .about = about_ }
+#define FACE(name_, build_, plan_, embedding_, about_) \
+    { .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, .size = 112, .about = about_ }
+
+const architecture architectures[] = {
+    CLASSIFIER("alexnet", build_alexnet, NULL, 0, false, "Krizhevsky 2014, one tower"),
+    CLASSIFIER("vgg11", build_vgg, vgg11, 0, false, "Simonyan and Zisserman 2014"),
+    CLASSIFIER("vgg13", build_vgg, vgg13, 0, false, "Simonyan and Zisserman 2014"),
+    CLASSIFIER("vgg16", build_vgg, vgg16, 0, false, "Simonyan and Zisserman 2014"),
+    CLASSIFIER("vgg19", build_vgg, vgg19, 0, false, "Simonyan and Zisserman 2014"),
+    CLASSIFIER("vgg11-bn", build_vgg, vgg11, 1, false, "VGG with BatchNormalization"),
+    CLASSIFIER("vgg13-bn", build_vgg, vgg13, 1, false, "VGG with BatchNormalization"),
+    CLASSIFIER("vgg16-bn", build_vgg, vgg16, 1, false, "VGG with BatchNormalization"),
+    CLASSIFIER("vgg19-bn", build_vgg, vgg19, 1, false, "VGG with BatchNormalization"),
+    CLASSIFIER("resnet18", build_resnet, two, 0, false, "He et al. 2015"),
+    CLASSIFIER("resnet34", build_resnet, resnet34, 0, false, "He et al. 2015"),
+    CLASSIFIER("resnet50", build_resnet, resnet34, 1, false, "He et al. 2015, bottleneck blocks"),
+    CLASSIFIER("resnet101", build_resnet, resnet101, 1, false, "He et al. 2015, bottleneck blocks"),
+    CLASSIFIER("resnet152", build_resnet, resnet152, 1, false, "He et al. 2015, bottleneck blocks"),
+    CLASSIFIER("densenet121", build_densenet, densenet121, 0, false, "Huang et al. 2016"),
+    CLASSIFIER("densenet169", build_densenet, densenet169, 0, false, "Huang et al. 2016"),
+    CLASSIFIER("densenet201", build_densenet, densenet201, 0, false, "Huang et al. 2016"),
+    CLASSIFIER("mobilenet-v1", build_mobilenet_v1, NULL, 0, true, "Howard et al. 2017"),
+    CLASSIFIER("mobilenet-v2", build_mobilenet_v2, NULL, 0, true, "Sandler et al. 2018"),
+    FACE("mobilefacenet", build_mobilefacenet, NULL, 128, "Chen et al. 2018"),
+    FACE("iresnet18", build_iresnet, two, 512, "Deng et al. 2018 (ArcFace)"),
+    FACE("iresnet34", build_iresnet, resnet34, 512, "Deng et al. 2018 (ArcFace)"),
+    FACE("iresnet50", build_iresnet, iresnet50, 512, "Deng et al. 2018 (ArcFace)"),
+    FACE("iresnet100", build_iresnet, iresnet100, 512, "Deng et al. 2018 (ArcFace)"),
+    FACE("sphereface20", build_sphereface, sphereface20, 512, "Liu et al. 2017"),
+};
+const size_t n_architectures = sizeof architectures / sizeof *architectures;
+
+const architecture *architecture_find(const char *name) {
+    for (size_t i = 0; i < n_architectures; i++)
+        if (strcmp(architectures[i].name, name) == 0) return &architectures[i];
+    return NULL;
+}
+
+builder *architecture_build(const architecture *arch, const model_request *request) {
+    model_request r = *request;
+    if (!r.classes) r.classes = 1000;
+    if (!r.channels) r.channels = 3;
+    if (!r.height) r.height = arch->size;
+    if (!r.width) r.width = arch->size;
+    if (!r.embedding_size) r.embedding_size = arch->embedding_size;
+    if (!(r.width_factor > 0)) r.width_factor = 1;
+    builder *b = builder_create(&r);
+    arch->build(b, arch);
+    return b;
+}
+
+/* ---- the command ---- */
+
+typedef struct command {
+    model_request request;
+    const architecture *arch;
+    const char *output;
+    bool list, json, help;
+} command;
+
+static const char usage[] =
+    "usage: cameo new ARCHITECTURE -o FILE.onnx [options]\n"
+    "       cameo new --list [--json]\n"
+    "  --classes K          classes of a classifier (default 1000)\n"
+    "  --embedding-size E   length of a face net's embedding (default: as published)\n"
+    "  --input CxHxW        input shape (default: as published)\n"
+    "  --width F            width factor of the MobileNets (default 1)\n"
+    "  --statistics fresh|random   what BatchNormalization and PReLU hold: untrained, or as if trained (default fresh)\n"
+    "  --seed S             seed of the weights (default 0); the same seed gives the same file\n";
+
+static int usage_error(const char *what, const char *argument) {
+    fprintf(stderr, "cameo new: %s%s%s\n%s", what, argument ? ": " : "", argument ? argument : "", usage);
+    return CAMEO_USAGE;
+}
+
+/* A decimal number in 1..limit that ends at one of the characters of `ends` (or at the end of the text). */
+static bool read_count(const char **s, int64_t limit, char end, int64_t *out) {
+    char *rest;
+    if (**s < '0' || **s > '9') return false;
+    errno = 0;
+    long long v = strtoll(*s, &rest, 10);
+    if (errno || v < 1 || v > limit || *rest != end) return false;
+    *out = v;
+    *s = end ? rest + 1 : rest;
+    return true;
+}
+
+static bool read_input(const char *s, model_request *r) {
+    enum { LIMIT = 8192 };
+    return read_count(&s, LIMIT, 'x', &r->channels) && read_count(&s, LIMIT, 'x', &r->height) &&
+           read_count(&s, LIMIT, 0, &r->width);
+}
+
+static bool read_width(const char *s, double *out) {
+    char *rest;
+    double v = strtod(s, &rest);
+    if (rest == s || *rest || !(v >= 0.05 && v <= 8)) return false;
+    *out = v;
+    return true;
+}
+
+static bool read_seed(const char *s, uint64_t *out) {
+    char *rest;
+    if (*s < '0' || *s > '9') return false;
+    errno = 0;
+    *out = strtoull(s, &rest, 10);
+    return !errno && !*rest;
+}
+
+/* An option with a value: 1 = taken, 0 = no such option, -1 = bad value. */
+static int read_option(command *c, const char *option, const char *v) {
+    model_request *r = &c->request;
+    bool good;
+    if (strcmp(option, "-o") == 0)
+        good = (c->output = v) && *v;
+    else if (strcmp(option, "--classes") == 0)
+        good = read_count(&v, 10000000, 0, &r->classes);
+    else if (strcmp(option, "--embedding-size") == 0)
+        good = read_count(&v, 65536, 0, &r->embedding_size);
+    else if (strcmp(option, "--input") == 0)
+        good = read_input(v, r);
+    else if (strcmp(option, "--width") == 0)
+        good = read_width(v, &r->width_factor);
+    else if (strcmp(option, "--statistics") == 0)
+        good = (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
+    else if (strcmp(option, "--seed") == 0)
+        good = read_seed(v, &r->seed);
+    else
+        return 0;
+    return good ? 1 : -1;
+}
+
+static int read_name(command *c, const char *name) {
+    if (name[0] == '-' && name[1]) return usage_error("no such option", name);
+    if (c->arch) return usage_error("more than one architecture", name);
+    c->arch = architecture_find(name);
+    if (c->arch) return CAMEO_OK;
+    fprintf(stderr, "cameo new: no architecture \"%s\"\n    hint: cameo new --list names them\n", name);
+    return CAMEO_USAGE;
+}
+
+static int check(const command *c) {
+    const model_request *r = &c->request;
+    if (!c->arch) return usage_error("which architecture?", NULL);
+    if (!c->output) return usage_error("-o FILE.onnx is missing", NULL);
+    if (r->width_factor > 0 && !c->arch->has_width) return usage_error("--width does not apply to", c->arch->name);
+    if (r->embedding_size && !c->arch->face) return usage_error("--embedding-size is for face nets, not for", c->arch->name);
+    if (r->classes && c->arch->face) {
+        fprintf(stderr,
+                "cameo new: %s ends in an embedding and has no classes\n    hint: the classes belong to the training loss: "
+                "cameo compile --train --classes K\n",
+                c->arch->name);
+        return CAMEO_USAGE;
+    }
+    return CAMEO_OK;
+}
+
+static int parse(command *c, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--list") == 0)
+            c->list = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            c->json = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            c->help = true;
+        else {
+            int taken = read_option(c, argv[i], i + 1 < argc ? argv[i + 1] : "");
+            if (taken < 0) return usage_error("missing or bad value of", argv[i]);
+            int code = taken ? CAMEO_OK : read_name(c, argv[i]);
+            if (code) return code;
+            i += taken;
+        }
+    }
+    return c->list || c->help ? CAMEO_OK : check(c);
+}
+
+static int list(bool json) {
+    for (size_t i = 0; i < n_architectures; i++) {
+        const architecture *a = &architectures[i];
+        builder *b = architecture_build(a, &(model_request){0});
+        unsigned long long parameters = builder_parameters(b);
+        const char *kind = a->face ? "embedding" : "logits";
+        if (json)
+            printf("{\"name\":\"%s\",\"input\":[3,%d,%d],\"parameters\":%llu,\"output\":\"%s\",\"size\":%d,\"about\":\"%s\"}\n",
+                   a->name, a->size, a->size, parameters, kind, a->face ? a->embedding_size : 1000, a->about);
+        else
+            printf("%-14s 3x%dx%-4d %12llu parameters  %4d %-9s  %s\n", a->name, a->size, a->size, parameters,
+                   a->face ? a->embedding_size : 1000, kind, a->about);
+        builder_destroy(b);
+    }
+    return CAMEO_OK;
+}
+
+static int write_model(const command *c, builder *b) {
+    if (builder_problem(b)) {
+        fprintf(stderr, "cameo new: %s: %s\n", c->arch->name, builder_problem(b));
+        return CAMEO_BAD_INPUT;
+    }
+    int error = onnx_export_file(builder_model(b, c->arch->name), c->output);
+    if (error == EFBIG) {
+        fprintf(stderr, "cameo new: %s: %llu parameters do not fit an ONNX file (2 GB)\n", c->arch->name,
+                (unsigned long long)builder_parameters(b));
+        return CAMEO_BAD_INPUT;
+    }
+    if (error) {
+        fprintf(stderr, "cameo new: cannot write \"%s\": %s\n", c->output, strerror(error));
+        return CAMEO_ENVIRONMENT;
+    }
+    fprintf(stderr, "%s: %s, %llu parameters\n", c->output, c->arch->name, (unsigned long long)builder_parameters(b));
+    return CAMEO_OK;
+}
+
+int cmd_new(int argc, char **argv) {
+    command c = {0};
+    int code = parse(&c, argc, argv);
+    if (code) return code;
+    if (c.help) {
+        fputs(usage, stdout);
+        return CAMEO_OK;
+    }
+    if (c.list) return list(c.json);
+    builder *b = architecture_build(c.arch, &c.request);
+    code = write_model(&c, b);
+    builder_destroy(b);
+    return code;
+}
