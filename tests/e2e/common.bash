@@ -1,0 +1,8 @@
+# Shared by the end-to-end scripts: where things are, a scratch folder, skipping.
+set -euo pipefail
+: "${CAMEO:?path of the cameo program}" "${SOURCE:?source folder}" "${TOOLS:?folder of the test tools}"
+DATA=${CAMEO_DATA:-$SOURCE/../shared/data}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+skip() { echo "SKIPPED: $*"; exit 77; }
+need_data() { [ -d "$DATA/$1" ] || skip "no $1 under ../shared/data or \$CAMEO_DATA"; }

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# An image's embedding is the same, bit for bit, alone and in any slot of a batch, for 1, 2 and 5 threads and whatever the batch the
+# program was compiled for.
+. "$(dirname "$0")/common.bash"
+cd "$scratch"
+for k in 1 2 3 4 5 6 7; do
+  awk -v k=$k 'BEGIN { print "P3\n112 112\n255"; for (i = 0; i < 112 * 112; i++) print (i * k) % 251, (i * 7 + k) % 256, int(i / 49) % 256 }' >$k.ppm
+done
+rows() { tail -c $((4 * $2 * $3)) "$1"; } # the data of an .npy of $2 rows of $3 floats
+status=0
+for arch in mobilefacenet iresnet18; do
+  "$CAMEO" new $arch --statistics random -o net.onnx 2>log
+  for kernels in auto xnnpack; do
+    rm -f reference.*
+    for batch in 1 4; do
+      "$CAMEO" compile net.onnx --batch $batch --kernels $kernels -o net
+      for threads in 1 2 5; do
+        ./net embed 1.ppm 2.ppm 3.ppm 4.ppm 5.ppm 6.ppm 7.ppm --threads $threads -o all.npy >log
+        ./net embed 7.ppm 1.ppm 3.ppm --threads $threads -o some.npy >log
+        size=$(($(stat -c %s all.npy) - 128)) dim=$((($(stat -c %s all.npy) - 128) / 28))
+        rows all.npy 7 $dim >all
+        rows some.npy 3 $dim >some
+        { tail -c $((4 * dim)) all; head -c $((4 * dim)) all; tail -c +$((8 * dim + 1)) all | head -c $((4 * dim)); } >want
+        [ -s reference.all ] || cp all reference.all
+        if [ "$size" -eq $((28 * dim)) ] && cmp -s all reference.all && cmp -s some want; then continue; fi
+        echo "FAIL $arch, kernels $kernels, batch $batch, threads $threads"
+        status=1
+      done
+    done
+    echo "$arch, kernels $kernels: the same bits"
+  done
+done
+exit $status

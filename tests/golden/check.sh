@@ -1,0 +1,43 @@
+#!/bin/bash
+# Every golden file of this folder: the model `cameo new` makes has the same bytes, and the program compiled from it gives ONNX
+# Runtime's outputs. Goldens are made by tests/oracle/make_golden.py.
+#
+# usage: check.sh CAMEO [-m] [-c "COMPILE OPTIONS"] [ARCHITECTURE...]
+#   -m   only compare the models' bytes, do not compile
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 1 ] || { sed -n '5,6p' "$0" >&2; exit 2; }
+cameo=$(realpath "$1") models_only= options=
+shift
+while getopts mc: o; do
+    case $o in m) models_only=1 ;; c) options=$OPTARG ;; *) exit 2 ;; esac
+done
+shift $((OPTIND - 1))
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"${CC:-cc}" -std=gnu11 -O1 -o "$work/golden" "$here/golden.c" -lm
+
+check() {
+    local golden=$here/$1.json words
+    [ -f "$golden" ] || { echo "no golden file of $1" >&2; return 1; }
+    mapfile -t words < <("$work/golden" value "$golden" command)
+    "$cameo" "${words[@]}" -o "$work/$1.onnx" 2>"$work/log" || { cat "$work/log" >&2; return 1; }
+    if [ "$(sha256sum <"$work/$1.onnx" | cut -d' ' -f1)" != "$("$work/golden" value "$golden" sha256)" ]; then
+        echo "$1: the model's bytes differ from those the golden file was made with" >&2
+        return 1
+    fi
+    [ -z "$models_only" ] || return 0
+    # shellcheck disable=SC2086 # options are words
+    "$cameo" compile "$work/$1.onnx" --batch 2 $options -o "$work/program" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+    "$work/golden" input "$golden" "$work/input.npy" || return 1
+    "$work/program" run --input "$work/input.npy" --output "$work/out" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+    "$work/golden" check "$golden" "$work/out/output_0.npy"
+}
+
+[ $# -gt 0 ] || set -- $(cd "$here" && ls ./*.json | sed 's,^\./,,; s,\.json$,,')
+failed=0
+for name in "$@"; do
+    if check "$name"; then echo "ok    $name"; else echo "FAIL  $name"; failed=1; fi
+    rm -rf "$work/$name.onnx" "$work/program" "$work/out"
+done
+exit $failed

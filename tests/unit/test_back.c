@@ -1,0 +1,304 @@
+/* The back half of the pipeline: fusing, layouts, the memory plan, emission. Graphs are built by hand; what a rewrite must keep
+   is checked by evaluating the graph before and after with the rows' reference functions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "../../compiler/compile.h"
+#include "../../compiler/emit/emit.h"
+#include "../../compiler/op.h"
+#include "../../compiler/passes/plan.h"
+
+typedef struct fixture {
+    arena *arena;
+    diag diag;
+    graph *g;
+    options options;
+    uint64_t seed;
+} fixture;
+
+static fixture setup(void) {
+    fixture f = {.arena = arena_create(), .seed = 1};
+    f.diag.arena = f.arena;
+    f.diag.file = "test";
+    return f;
+}
+
+static void begin(fixture *f) {
+    f->g = graph_create(f->arena, &f->diag);
+    f->g->name = "test";
+    f->g->batch = 1;
+    f->options = (options){.name = "net", .output = "net", .kernels = KERNELS_PLAIN};
+    f->options.target = (target){"x86-64-v3", "-march=x86-64-v3", 8, 16};
+}
+
+static uint64_t next(fixture *f) {
+    f->seed = f->seed * 6364136223846793005u + 1442695040888963407u;
+    return f->seed >> 33;
+}
+
+static double number(fixture *f) { return (double)next(f) / 1073741824.0 - 1; }
+
+static value *constant(fixture *f, int rank, const int64_t *dim, double low) {
+    shape s = {.rank = rank};
+    memcpy(s.dim, dim, (size_t)rank * sizeof *dim);
+    tensor *t = tensor_new(f->arena, DT_FLOAT, &s);
+    for (int64_t i = 0; i < shape_count(&s); i++) tensor_set(t, i, low + fabs(number(f)));
+    return graph_add_constant(f->g, NULL, t);
+}
+
+static value *input(fixture *f, int64_t c, int64_t h, int64_t w) {
+    value *v = graph_add_value(f->g, "input");
+    v->type = DT_FLOAT, v->shaped = true, v->is_input = true;
+    v->shape = (shape){4, {1, c, h, w}};
+    f->g->inputs = ARENA_ARRAY(f->arena, value *, 1);
+    f->g->inputs[0] = v;
+    f->g->n_inputs = 1;
+    return v;
+}
+
+static value *apply(fixture *f, const char *op, value *const *in, size_t n_in) {
+    value *y = graph_add_value(f->g, NULL);
+    node *n = graph_add_node(f->g, op, "", in, n_in, &y, 1);
+    n->opset = 13;
+    n->name = y->name;
+    return y;
+}
+
+static value *conv(fixture *f, value *x, int64_t c_in, int64_t c_out, int64_t k) {
+    value *w = constant(f, 4, (int64_t[]){c_out, c_in, k, k}, -0.5), *b = constant(f, 1, &c_out, -0.5);
+    value *y = apply(f, "Conv", (value *[]){x, w, b}, 3);
+    node_set_ints(f->g, y->producer, "pads", (int64_t[]){k / 2, k / 2, k / 2, k / 2}, 4);
+    return y;
+}
+
+static value *batchnorm(fixture *f, value *x, int64_t c) {
+    value *p[4];
+    for (int i = 0; i < 4; i++) p[i] = constant(f, 1, &c, 0.5);
+    return apply(f, "BatchNormalization", (value *[]){x, p[0], p[1], p[2], p[3]}, 5);
+}
+
+static value *relu(fixture *f, value *x) { return apply(f, "Relu", &x, 1); }
+
+static value *add(fixture *f, value *a, value *b) { return apply(f, "Add", (value *[]){a, b}, 2); }
+
+static void finish(fixture *f, value *y) {
+    y->is_output = true;
+    f->g->outputs = ARENA_ARRAY(f->arena, value *, 1);
+    f->g->outputs[0] = y;
+    f->g->n_outputs = 1;
+    assert_true(pass_resolve(f->g, &f->options));
+    assert_true(pass_infer(f->g, &f->options));
+}
+
+static tensor *evaluate(fixture *f) {
+    tensor *x = tensor_new(f->arena, DT_FLOAT, &f->g->inputs[0]->shape);
+    uint64_t seed = 77;
+    for (int64_t i = 0; i < shape_count(&x->shape); i++) {
+        seed = seed * 6364136223846793005u + 1;
+        tensor_set(x, i, (double)(seed >> 40) / 16777216.0 - 0.5);
+    }
+    tensor **results = ARENA_ARRAY(f->arena, tensor *, f->g->n_values + 1);
+    assert_true(interpret(f->g, &x, results));
+    return results[f->g->outputs[0]->id];
+}
+
+static void assert_close(const tensor *a, const tensor *b) {
+    assert_true(shape_equal(&a->shape, &b->shape));
+    bool moves = false;
+    for (int64_t i = 0; i < shape_count(&a->shape); i++) {
+        const double x = tensor_get(a, i), y = tensor_get(b, i);
+        assert_true(fabs(x - y) <= 1e-4 * fabs(x) + 1e-5);
+        moves |= i && x != tensor_get(a, 0);
+    }
+    assert_true(moves);
+}
+
+static size_t count_nodes(const fixture *f, const char *op) {
+    size_t n = 0;
+    for (size_t i = 0; i < f->g->n_nodes; i++) n += !strcmp(f->g->nodes[i]->op_type, op);
+    return n;
+}
+
+/* ---- fuse ---- */
+
+/* conv - bn - relu - conv - bn + shortcut(conv) - relu */
+static void residual_net(fixture *f) {
+    begin(f);
+    value *x = input(f, 3, 6, 5);
+    value *a = relu(f, batchnorm(f, conv(f, x, 3, 8, 3), 8));
+    value *b = batchnorm(f, conv(f, a, 8, 8, 3), 8);
+    value *s = batchnorm(f, conv(f, a, 8, 8, 1), 8);
+    finish(f, relu(f, add(f, b, s)));
+}
+
+static void fuse_residual(void **state) {
+    (void)state;
+    fixture f = setup();
+    residual_net(&f);
+    const tensor *want = evaluate(&f);
+    assert_true(pass_fuse(f.g, &f.options));
+    ir_verify(f.g, "fuse", true);
+    assert_int_equal(f.g->n_nodes, 3);
+    assert_int_equal(count_nodes(&f, "Conv"), 3);
+    assert_close(want, evaluate(&f));
+    arena_destroy(f.arena);
+}
+
+static void fuse_keeps_outputs(void **state) {
+    (void)state;
+    fixture f = setup();
+    begin(&f);
+    value *c = conv(&f, input(&f, 3, 4, 4), 3, 4, 3);
+    value *r = relu(&f, c);
+    finish(&f, c);
+    (void)r;
+    assert_true(pass_fuse(f.g, &f.options));
+    assert_int_equal(f.g->n_nodes, 1);
+    assert_string_equal(node_string(f.g->nodes[0], "act", ""), "none");
+    arena_destroy(f.arena);
+}
+
+static void fuse_hardswish(void **state) {
+    (void)state;
+    fixture f = setup();
+    begin(&f);
+    value *c = conv(&f, input(&f, 3, 4, 4), 3, 4, 3);
+    shape scalar = {0};
+    double numbers[4] = {3, 0, 6, 6};
+    value *k[4];
+    for (int i = 0; i < 4; i++) {
+        tensor *t = tensor_new(f.arena, DT_FLOAT, &scalar);
+        tensor_set(t, 0, numbers[i]);
+        k[i] = graph_add_constant(f.g, NULL, t);
+    }
+    value *clip = apply(&f, "Clip", (value *[]){add(&f, c, k[0]), k[1], k[2]}, 3);
+    value *mul = apply(&f, "Mul", (value *[]){c, clip}, 2);
+    finish(&f, apply(&f, "Div", (value *[]){mul, k[3]}, 2));
+    const tensor *want = evaluate(&f);
+    assert_true(pass_fuse(f.g, &f.options));
+    assert_int_equal(f.g->n_nodes, 1);
+    assert_string_equal(node_string(f.g->nodes[0], "act", ""), "hardswish");
+    assert_close(want, evaluate(&f));
+    arena_destroy(f.arena);
+}
+
+/* ---- layout ---- */
+
+static void layout_permutes_gemm(void **state) {
+    (void)state;
+    fixture f = setup();
+    begin(&f);
+    value *c = relu(&f, conv(&f, input(&f, 3, 4, 3), 3, 5, 3));
+    value *flat = apply(&f, "Flatten", &c, 1);
+    finish(&f, apply(&f, "Gemm",
+                     (value *[]){flat, constant(&f, 2, (int64_t[]){60, 7}, -0.5), constant(&f, 1, (int64_t[]){7}, 0)}, 3));
+    assert_true(pass_fuse(f.g, &f.options));
+    value *w = f.g->nodes[f.g->n_nodes - 1]->in[1];
+    assert_true(pass_layout(f.g, &f.options));
+    ir_verify(f.g, "layout", true);
+    const value *permuted = f.g->nodes[f.g->n_nodes - 1]->in[1];
+    assert_int_equal(count_nodes(&f, "Reorder"), 1); /* of the input */
+    for (int64_t c_ = 0; c_ < 5; c_++)
+        for (int64_t p = 0; p < 12; p++)
+            assert_true(tensor_get(permuted->constant, 60 + p * 5 + c_) == tensor_get(w->constant, 60 + c_ * 12 + p));
+    arena_destroy(f.arena);
+}
+
+static void layout_output_is_onnx(void **state) {
+    (void)state;
+    fixture f = setup();
+    residual_net(&f);
+    const tensor *want = evaluate(&f);
+    assert_true(pass_fuse(f.g, &f.options) && pass_layout(f.g, &f.options));
+    ir_verify(f.g, "layout", true);
+    assert_int_equal(f.g->outputs[0]->layout, LAYOUT_ONNX);
+    assert_int_equal(count_nodes(&f, "Reorder"), 2);
+    assert_close(want, evaluate(&f));
+    arena_destroy(f.arena);
+}
+
+/* ---- plan ---- */
+
+static void random_net(fixture *f) {
+    begin(f);
+    value *pool[24];
+    size_t n = 0;
+    pool[n++] = conv(f, input(f, 3, 5, 4), 3, 4, 3);
+    while (n < 20) {
+        value *a = pool[next(f) % n], *b = pool[next(f) % n];
+        switch (next(f) % 4) {
+        case 0: pool[n++] = relu(f, a); break;
+        case 1: pool[n++] = add(f, a, b); break;
+        case 2: pool[n++] = conv(f, a, 4, 4, 3); break;
+        default: {
+            value *y = apply(f, "Concat", (value *[]){a, b}, 2);
+            node_set_int(f->g, y->producer, "axis", 1);
+            pool[n++] = conv(f, y, 8, 4, 1);
+        }
+        }
+    }
+    value *sum = pool[0];
+    for (size_t i = 1; i < n; i++) sum = add(f, sum, pool[i]);
+    finish(f, sum);
+}
+
+static void check_topological(const graph *g) { ir_verify(g, "schedule", true); }
+
+/* plan_check is gate B; in addition every slot lies inside what its owner's slice reaches. */
+static void plan_random(void **state) {
+    (void)state;
+    fixture f = setup();
+    for (int i = 0; i < 30; i++) {
+        random_net(&f);
+        assert_true(compile_back(f.g, &f.options));
+        check_topological(f.g);
+        plan_check(f.g);
+        for (size_t k = 0; k < f.g->n_values; k++) {
+            const value *v = f.g->values[k], *root = v;
+            int64_t offset = 0;
+            for (; root->base; root = root->base) offset += root->view_offset;
+            assert_true(offset >= 0);
+            if (root != v) assert_true(offset + 1 <= value_count(root));
+        }
+    }
+    arena_destroy(f.arena);
+}
+
+/* ---- emission ---- */
+
+static void emit_is_repeatable(void **state) {
+    (void)state;
+    emitted out[2] = {{{0}, {0}, {0}, NULL, 0}, {{0}, {0}, {0}, NULL, 0}};
+    fixture f[2];
+    for (int i = 0; i < 2; i++) {
+        f[i] = setup();
+        residual_net(&f[i]);
+        assert_true(compile_back(f[i].g, &f[i].options));
+        assert_true(emit_model(f[i].g, &f[i].options, &out[i]));
+    }
+    assert_string_equal(text_str(&out[0].model_c), text_str(&out[1].model_c));
+    assert_string_equal(text_str(&out[0].model_h), text_str(&out[1].model_h));
+    assert_int_equal(out[0].weights.size, out[1].weights.size);
+    assert_memory_equal(text_str(&out[0].weights), text_str(&out[1].weights), out[0].weights.size);
+    for (int i = 0; i < 2; i++) {
+        for (size_t k = 0; k < out[i].n_parts; k++) text_free(&out[i].parts[k]);
+        text_free(&out[i].model_c), text_free(&out[i].model_h), text_free(&out[i].weights);
+        arena_destroy(f[i].arena);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fuse_residual),        cmocka_unit_test(fuse_keeps_outputs),    cmocka_unit_test(fuse_hardswish),
+        cmocka_unit_test(layout_permutes_gemm), cmocka_unit_test(layout_output_is_onnx), cmocka_unit_test(plan_random),
+        cmocka_unit_test(emit_is_repeatable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

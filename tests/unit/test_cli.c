@@ -1,0 +1,198 @@
+/* The command line: options, suggestions, splitting at the model, conform's JSON, the cache's limit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "conform.h"
+#include "trial.h"
+
+static const cli_option table[] = {
+    {"output", "FILE", "", 'o'}, {"json", NULL, "", 0}, CLI_MODEL_OPTIONS, CLI_BUILD_OPTIONS, {NULL, NULL, NULL, 0}};
+static const cli_verb verb = {"test", "", table};
+
+enum { MAX_WORDS = 12 };
+
+static int split(char *line, char **argv) {
+    int n = 0;
+    for (char *save = NULL, *w = strtok_r(line, " ", &save); w && n < MAX_WORDS; w = strtok_r(NULL, " ", &save)) argv[n++] = w;
+    return n;
+}
+
+static int parse(cli *c, char *line) {
+    char *argv[MAX_WORDS];
+    return cli_parse(c, &verb, split(line, argv), argv);
+}
+
+static int parse_options(const char *words, options *o, arena *a) {
+    cli c;
+    char *line = arena_strdup(a, words);
+    int code = parse(&c, line);
+    if (!code) code = cli_options(a, &c, o);
+    cli_free(&c);
+    return code;
+}
+
+static void options_of_all_forms(void **state) {
+    (void)state;
+    cli c;
+    char line[] = "test -oa.out --json a.onnx --batch=4 b.onnx -j 3 --output last -- --json";
+    assert_int_equal(parse(&c, line), 0);
+    assert_string_equal(cli_get(&c, "output"), "last");
+    assert_string_equal(cli_get(&c, "json"), "");
+    assert_string_equal(cli_get(&c, "batch"), "4");
+    assert_string_equal(cli_get(&c, "jobs"), "3");
+    assert_null(cli_get(&c, "cc"));
+    assert_int_equal(c.n_positional, 3);
+    assert_string_equal(c.positional[2], "--json");
+    cli_free(&c);
+}
+
+static void wrong_options(void **state) {
+    (void)state;
+    static const char *const lines[] = {"test --nope",          "test --json=1",     "test a --output",  "test -x",
+                                        "test --batch 0",       "test --batch 4x",   "test --shape x",   "test --shape x=1x",
+                                        "test --shape x=1x0x2", "test --dim n=many", "test --emit boat", "test --target pdp11"};
+    arena *a = arena_create();
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        options o;
+        if (parse_options(lines[i], &o, a) != 2) fail_msg("%s was taken", lines[i]);
+    }
+    arena_destroy(a);
+}
+
+static void compile_options(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    options o;
+    assert_int_equal(
+        parse_options("t net.onnx --shape in=a=1x3x8x9 --dim N=5 --kernels plain --weights sidecar --static", &o, a), 0);
+    assert_string_equal(o.input, "net.onnx");
+    assert_int_equal(o.n_shapes, 1);
+    assert_string_equal(o.shapes[0].name, "in=a"); /* names may hold '=' */
+    assert_int_equal(o.shapes[0].shape.rank, 4);
+    assert_int_equal(o.shapes[0].shape.dim[3], 9);
+    assert_int_equal(o.dims[0].value, 5);
+    assert_int_equal(o.kernels, KERNELS_PLAIN);
+    assert_true(o.sidecar && o.is_static);
+    assert_non_null(o.target.name);
+    arena_destroy(a);
+}
+
+static void shapes_and_numbers(void **state) {
+    (void)state;
+    shape s;
+    int64_t v;
+    assert_true(cli_shape("scalar", &s) && s.rank == 0);
+    assert_true(cli_shape("3,4", &s) && s.rank == 2 && s.dim[1] == 4);
+    assert_false(cli_shape("", &s) || cli_shape("x", &s) || cli_shape("3x-1", &s) || cli_shape("3x99999999999", &s));
+    assert_true(cli_integer("-3", -3, 3, &v) && v == -3);
+    assert_false(cli_integer("4", -3, 3, &v) || cli_integer("", 0, 9, &v) || cli_integer("99999999999999999999", 0, 9, &v));
+}
+
+static void distances(void **state) {
+    (void)state;
+    assert_int_equal(cli_distance("batch", "batch"), 0);
+    assert_int_equal(cli_distance("batch", "bacth"), 2);
+    assert_int_equal(cli_distance("", "abc"), 3);
+    assert_int_equal(cli_distance("abc", ""), 3);
+}
+
+/* `cameo run` passes everything behind the model on. */
+static void first_positional(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        int at;
+    } cases[] = {{"run net.onnx info --json", 1},
+                 {"run --batch 4 net.onnx", 3},
+                 {"run --batch=4 net.onnx", 2},
+                 {"run -j 2 --static net.onnx", 4},
+                 {"run -j2 net.onnx bench", 2},
+                 {"run -- --odd.onnx info", 2},
+                 {"run", 1},
+                 {"run --batch", 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[64], *argv[MAX_WORDS];
+        snprintf(line, sizeof line, "%s", cases[i].line);
+        const int argc = split(line, argv), at = cli_first_positional(&verb, argc, argv);
+        assert_int_equal(at < argc ? at : argc, cases[i].at < argc ? cases[i].at : argc);
+    }
+}
+
+static void json_of_a_test(void **state) {
+    (void)state;
+    text t = {0};
+    outcome o = {.verdict = VERDICT_FAIL,
+                 .reference = VERDICT_PASS,
+                 .compared = true,
+                 .max_abs = 0.5,
+                 .max_rel = 1e-7,
+                 .frozen = 1,
+                 .reason = "a \"reason\"\n"};
+    conform_json(&t, "test_x", &o);
+    assert_string_equal(text_str(&t), "{\"test\":\"test_x\",\"result\":\"fail\",\"max_abs\":0.5,\"max_rel\":1e-07,\"frozen\":1,"
+                                      "\"folded\":false,\"reference\":\"pass\",\"reason\":\"a \\\"reason\\\"\\u000a\"}\n");
+    text_clear(&t);
+    conform_json(&t, "y", &(outcome){.folded = true});
+    assert_string_equal(text_str(&t), "{\"test\":\"y\",\"result\":\"unsupported\",\"max_abs\":null,\"max_rel\":null,"
+                                      "\"frozen\":0,\"folded\":true,\"reference\":null,\"reason\":\"\"}\n");
+    text_free(&t);
+}
+
+static void put(const char *directory, const char *name, time_t used) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    assert_int_equal(write_file_atomically(path, "0123456789", 10, 0755), 0);
+    const struct timespec times[2] = {{.tv_sec = used}, {.tv_sec = used}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static bool there(const char *directory, const char *name) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return access(path, F_OK) == 0;
+}
+
+static void cache_keeps_what_was_used_last(void **state) {
+    (void)state;
+    static const char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                      b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+                      c[] = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+                      rest[] = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd.tmp77";
+    arena *memory = arena_create();
+    char *d = trial_directory(memory);
+    assert_non_null(d);
+    put(d, a, 100), put(d, b, 300), put(d, c, 200), put(d, rest, 50), put(d, "other", 1);
+    cli_trim_cache(d, a, 40);
+    assert_true(there(d, a) && there(d, b) && there(d, c) && there(d, rest));
+    cli_trim_cache(d, a, 20);
+    assert_true(there(d, a) && there(d, b) && !there(d, c) && !there(d, rest));
+    cli_trim_cache(d, a, 0); /* what was just built stays, and what is not ours */
+    assert_true(there(d, a) && !there(d, b) && there(d, "other"));
+    trial_remove(d);
+    arena_destroy(memory);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_of_all_forms),
+        cmocka_unit_test(wrong_options),
+        cmocka_unit_test(compile_options),
+        cmocka_unit_test(shapes_and_numbers),
+        cmocka_unit_test(distances),
+        cmocka_unit_test(first_positional),
+        cmocka_unit_test(json_of_a_test),
+        cmocka_unit_test(cache_keeps_what_was_used_last),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

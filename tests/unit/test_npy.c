@@ -1,0 +1,88 @@
+/* Tensor files: written and read again, and hostile headers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "npy.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void there_and_back(void **state) {
+    (void)state;
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/test_npy_%ld", (long)getpid());
+    float values[6] = {1, -2, 3.5f, 0, 1e-30f, 6};
+    cameo_array a = {1, 2, {2, 3}, 6, values}, b;
+    for (int pb = 0; pb < 2; pb++) {
+        assert_true(pb ? cameo_pb_write(path, "x", &a, NULL) : cameo_npy_write(path, &a, NULL));
+        assert_true(cameo_array_read(path, &b, NULL));
+        assert_true(b.dtype == 1 && b.rank == 2 && b.dim[0] == 2 && b.dim[1] == 3);
+        assert_memory_equal(b.data, values, sizeof values);
+        cameo_array_free(&b);
+    }
+    unlink(path);
+}
+
+static bool decode_npy(const char *header, size_t data, cameo_error *error) {
+    unsigned char file[512] = "\x93NUMPY\x01";
+    size_t length = strlen(header);
+    file[8] = (unsigned char)length;
+    memcpy(file + 10, header, length);
+    cameo_array a;
+    bool good = cameo_npy_decode(file, 10 + length + data, "x.npy", &a, error);
+    if (good) cameo_array_free(&a);
+    return good;
+}
+
+static void npy_headers(void **state) {
+    (void)state;
+    cameo_error error = {0};
+    assert_true(decode_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24, &error));
+    assert_true(decode_npy("{'shape': (), 'descr': '|b1', 'fortran_order': False}", 1, &error));
+    const char *const bad[] = {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }",
+                               "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 9999999999, 9), }",
+                               "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
+                               "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }",
+                               "{'descr': '|O', 'fortran_order': False, 'shape': (6,), }",
+                               "{'descr': '<f4', 'shape': (6,)}",
+                               "{'descr': '<f4",
+                               "{'descr",
+                               "{",
+                               "{'descr': '<f4', 'fortran_order': False, 'shape': (",
+                               ""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(decode_npy(bad[i], 24, &error));
+}
+
+static void pb_encodings(void **state) {
+    (void)state;
+    const struct {
+        const char *bytes;
+        size_t size;
+        bool good;
+    } cases[] = {{"\x08\x02\x10\x07\x3a\x02\x05\x06", 8, true},          /* int64_data packed */
+                 {"\x08\x02\x10\x07\x38\x05\x38\x06", 8, true},          /* not packed */
+                 {"\x0a\x01\x02\x10\x09\x2a\x02\x00\x01", 9, true},      /* packed dims, bool in int32_data */
+                 {"\x08\x01\x10\x01\x22\x04\x00\x00\x80\x3f", 10, true}, /* float_data */
+                 {"\x08\x03\x10\x07\x3a\x02\x05\x06", 8, false},         /* too few */
+                 {"\x08\xff\xff\xff\xff\x0f\x10\x01", 8, false},         /* four billion elements in 8 bytes */
+                 {"\x08\x01\x10\x01\x4a\x08\x00\x00", 8, false},         /* length past the end */
+                 {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11, false},
+                 {"\x0b", 1, false},
+                 {"", 0, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cameo_array a;
+        bool good = cameo_pb_decode((const unsigned char *)cases[i].bytes, cases[i].size, "x.pb", &a, NULL);
+        assert_int_equal(good, cases[i].good);
+        if (good) cameo_array_free(&a);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back), cmocka_unit_test(npy_headers),
+                                       cmocka_unit_test(pb_encodings)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

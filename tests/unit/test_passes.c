@@ -1,0 +1,219 @@
+/* The front half of the pipeline on graphs built by hand: resolve, infer, fold, simplify, batch; and which inputs `conform`
+   freezes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conform.h"
+#include "op.h"
+#include "passes/front.h"
+
+static arena *memory;
+static diag problems;
+static graph *g;
+
+static int setup(void **state) {
+    (void)state;
+    memory = arena_create();
+    problems = (diag){.arena = memory, .file = "test"};
+    g = graph_create(memory, &problems);
+    g->name = "test";
+    g->inputs = ARENA_ARRAY(memory, value *, 4);
+    g->outputs = ARENA_ARRAY(memory, value *, 4);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    arena_destroy(memory);
+    return 0;
+}
+
+static value *input(const char *name, dtype type, int rank, const int64_t *dim) {
+    value *v = graph_add_value(g, name);
+    v->type = type;
+    v->shaped = v->is_input = true;
+    v->shape.rank = rank;
+    memcpy(v->shape.dim, dim, (size_t)rank * sizeof *dim);
+    return g->inputs[g->n_inputs++] = v;
+}
+
+static value *constant(dtype type, int rank, const int64_t *dim, const double *numbers) {
+    shape s = {.rank = rank};
+    if (rank) memcpy(s.dim, dim, (size_t)rank * sizeof *dim);
+    tensor *t = tensor_new(memory, type, &s);
+    for (int64_t i = 0; i < shape_count(&s); i++) tensor_set(t, i, numbers[i]);
+    return graph_add_constant(g, NULL, t);
+}
+
+static value *op(const char *type, value *a, value *b) {
+    value *y = graph_add_value(g, NULL);
+    node *n = graph_add_node(g, type, "", (value *[]){a, b}, b ? 2 : 1, &y, 1);
+    n->name = type;
+    n->index = (int)g->n_nodes - 1;
+    n->opset = 13;
+    return y;
+}
+
+static void output(value *v) {
+    v->is_output = true;
+    g->outputs[g->n_outputs++] = v;
+}
+
+static bool check(const options *o) {
+    g->opsets = ARENA_ARRAY(memory, opset_import, 1);
+    g->opsets[0] = (opset_import){"", 13};
+    g->n_opsets = 1;
+    return compile_check(g, o);
+}
+
+static bool told(const char *part) {
+    text t = {0};
+    diag_print(&problems, &t);
+    const bool found = strstr(text_str(&t), part) != NULL;
+    if (!found) print_message("%s", text_str(&t));
+    text_free(&t);
+    return found;
+}
+
+/* ---- resolve, infer ---- */
+
+static void all_unknown_operators_are_told(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){1, 2});
+    output(op("Wibble", op("Relu", op("Wobble", x, NULL), NULL), NULL));
+    assert_false(check(&(options){0}));
+    assert_int_equal(problems.errors, 2);
+    assert_true(told("Wibble") && told("Wobble"));
+}
+
+static void symbolic_extents_are_bound(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 3, (int64_t[]){-1, 2, -1});
+    x->symbol[0] = "batch", x->symbol[2] = "len";
+    value *y = op("Relu", x, NULL);
+    output(y);
+    dim_binding bound = {"len", 7};
+    assert_true(check(&(options){.batch = 3, .dims = &bound, .n_dims = 1}));
+    assert_int_equal(y->shape.dim[0], 3);
+    assert_int_equal(y->shape.dim[2], 7);
+    assert_true(y->batched);
+    assert_int_equal(g->batch, 3);
+}
+
+static void unbound_extents_are_told(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 3, (int64_t[]){-1, 2, -1});
+    x->symbol[0] = "batch", x->symbol[2] = "len";
+    output(op("Relu", x, NULL));
+    assert_false(check(&(options){0}));
+    assert_true(told("--dim len=N"));
+}
+
+static void shapes_may_not_depend_on_inputs(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}), *to = input("to", DT_INT64, 1, (int64_t[]){1});
+    output(op("Reshape", x, to));
+    assert_false(check(&(options){0}));
+    assert_true(told("decides a shape"));
+}
+
+/* ---- fold, simplify ---- */
+
+static void constants_fold(void **state) {
+    (void)state;
+    const double two[] = {1, 2}, ten[] = {10};
+    value *c = op("Mul", constant(DT_FLOAT, 1, (int64_t[]){2}, two), constant(DT_FLOAT, 0, NULL, ten));
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){1, 2});
+    output(op("Add", x, op("Neg", c, NULL)));
+    assert_true(check(&(options){0}));
+    assert_int_equal(g->n_nodes, 1);
+    const tensor *folded = g->nodes[0]->in[1]->constant;
+    assert_non_null(folded);
+    assert_true(tensor_get(folded, 0) == -10 && tensor_get(folded, 1) == -20);
+}
+
+static void shape_arithmetic_folds(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 4, (int64_t[]){1, 2, 3, 4});
+    value *y = op("Reshape", op("Relu", x, NULL), op("Shape", x, NULL));
+    output(op("Abs", y, NULL));
+    assert_true(check(&(options){0}));
+    assert_int_equal(g->n_nodes, 2); /* the Reshape changes nothing */
+    assert_string_equal(g->nodes[0]->op_type, "Relu");
+    assert_string_equal(g->nodes[1]->op_type, "Abs");
+}
+
+static void identities_and_transpose_pairs_go(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 3, (int64_t[]){1, 2, 3});
+    value *once = op("Transpose", op("Identity", x, NULL), NULL);
+    node_set_ints(g, once->producer, "perm", (int64_t[]){0, 2, 1}, 3);
+    value *twice = op("Transpose", once, NULL);
+    node_set_ints(g, twice->producer, "perm", (int64_t[]){0, 2, 1}, 3);
+    value *y = op("Relu", twice, NULL);
+    output(y);
+    assert_true(check(&(options){0}));
+    assert_int_equal(g->n_nodes, 1);
+    assert_ptr_equal(y->producer->in[0], x);
+}
+
+/* ---- batch ---- */
+
+static void a_literal_batch_grows_in_reshapes(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 3, (int64_t[]){1, 2, 3});
+    value *y = op("Reshape", op("Relu", x, NULL), constant(DT_INT64, 1, (int64_t[]){2}, (const double[]){1, 6}));
+    output(y);
+    assert_true(check(&(options){.batch = 5}));
+    assert_int_equal(y->shape.dim[0], 5);
+    assert_int_equal(y->shape.dim[1], 6);
+}
+
+static void images_that_mix_have_no_batch(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 3, (int64_t[]){1, 2, 3});
+    value *y = op("Transpose", x, NULL);
+    node_set_ints(g, y->producer, "perm", (int64_t[]){1, 0, 2}, 3);
+    output(y);
+    assert_false(check(&(options){.batch = 4}));
+    assert_true(problems.errors > 0);
+}
+
+/* ---- conform ---- */
+
+static void only_shape_inputs_are_frozen(void **state) {
+    (void)state;
+    bool decides[4] = {0};
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}), *to = input("to", DT_INT32, 1, (int64_t[]){2}),
+          *like = input("like", DT_FLOAT, 2, (int64_t[]){3, 2}), *unused = input("unused", DT_INT64, 1, (int64_t[]){1});
+    value *cast = op("Cast", to, NULL);
+    node_set_int(g, cast->producer, "to", DT_INT64);
+    output(op("Reshape", op("Reshape", x, cast), op("Shape", like, NULL)));
+    (void)unused;
+    conform_shape_inputs(g, decides);
+    assert_true(decides[1]);
+    assert_false(decides[0] || decides[2] || decides[3]);
+}
+
+#define UNIT(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        UNIT(all_unknown_operators_are_told),
+        UNIT(symbolic_extents_are_bound),
+        UNIT(unbound_extents_are_told),
+        UNIT(shapes_may_not_depend_on_inputs),
+        UNIT(constants_fold),
+        UNIT(shape_arithmetic_folds),
+        UNIT(identities_and_transpose_pairs_go),
+        UNIT(a_literal_batch_grows_in_reshapes),
+        UNIT(images_that_mix_have_no_batch),
+        UNIT(only_shape_inputs_are_frozen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* The verbs on a tiny model whose embedding is the mean of each channel: exit codes and the files of a scoring run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cameo.h"
+#include "npy.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void run(cameo_context *c, size_t last) {
+    (void)last;
+    const float *x = c->in[0];
+    float *y = c->embedding ? c->embedding : c->out[0];
+    for (size_t i = 0; i < c->count * 3; i++) {
+        y[i] = 0;
+        for (size_t k = 0; k < 4; k++) y[i] += x[i * 4 + k] / 4;
+    }
+    if (c->tick) c->tick(c->tick_data, 0), c->tick(c->tick_data, 1);
+}
+
+static bool create(cameo_context *c) {
+    (void)c;
+    return true;
+}
+
+static const cameo_tensor_info input = {"x", 1, 4, {2, 3, 2, 2}, true}, output = {"y", 1, 2, {2, 3}, true};
+static const cameo_layer_info layer = {"mean", "GlobalAveragePool", "plain", "2x3", 12, 0};
+static const unsigned char weights[64];
+static const cameo_model model = {.abi = CAMEO_ABI,
+                                  .name = "tiny",
+                                  .version = "1",
+                                  .hash = "0",
+                                  .target = "any",
+                                  .producer = "test",
+                                  .batch = 2,
+                                  .macs = 12,
+                                  .n_inputs = 1,
+                                  .n_outputs = 1,
+                                  .n_layers = 1,
+                                  .inputs = &input,
+                                  .outputs = &output,
+                                  .layers = &layer,
+                                  .embedding = &output,
+                                  .embedding_rule = "output",
+                                  .embedding_layers = 1,
+                                  .preprocess = "size=2x2 color=rgb mean=0 scale=1/255",
+                                  .arena_bytes = 64,
+                                  .weights_bytes = 64,
+                                  .weights = weights,
+                                  .create = create,
+                                  .run = run};
+
+static char directory[] = "/tmp/test_verbs_XXXXXX";
+
+static void put(const char *name, const char *text) {
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* The words of a command line, cut at spaces. */
+static int verb(const cameo_model *m, const char *line) {
+    char copy[512], *argv[16] = {(char *)"tiny"}, *rest = NULL;
+    int argc = 1;
+    snprintf(copy, sizeof copy, "%s", line);
+    for (char *w = strtok_r(copy, " ", &rest); w && argc < 16; w = strtok_r(NULL, " ", &rest)) argv[argc++] = w;
+    return cameo_main(m, argc, argv);
+}
+
+static int setup(void **state) {
+    (void)state;
+    if (!mkdtemp(directory) || chdir(directory) != 0) return -1;
+    put("red.ppm", "P3 1 1 255 255 0 0");
+    put("pink.ppm", "P3 1 1 255 255 99 99");
+    put("blue.ppm", "P3 1 1 255 0 0 255");
+    put("black.ppm", "P3 1 1 255 0 0 0");
+    put("pairs.txt", "red.ppm pink.ppm 1\nred.ppm blue.ppm 0\npink.ppm blue.ppm 0\n");
+    put("unlabelled.txt", "red.ppm pink.ppm\n");
+    put("zero.txt", "red.ppm black.ppm 1\nred.ppm blue.ppm 0\n");
+    put("missing.txt", "red.ppm nobody.ppm 1\n");
+    return 0;
+}
+
+static void exit_codes(void **state) {
+    (void)state;
+    const struct {
+        const char *line;
+        int code;
+    } cases[] = {{"info --json", 0},
+                 {"info --help", 0},
+                 {"bench --runs 2 --json --threads 1", 0},
+                 {"profile --runs 2 --json", 0},
+                 {"verify red.ppm pink.ppm", 0},
+                 {"classify red.ppm --top 2 --json", 0},
+                 {"embed red.ppm blue.ppm pink.ppm -o e.npy", 0},
+                 {"score unlabelled.txt -o plain", 0},
+                 {"score zero.txt", 1},
+                 {"score missing.txt", 1},
+                 {"verify red.ppm pairs.txt", 1},
+                 {"verify red.ppm", 2},
+                 {"verfy", 2},
+                 {"score pairs.txt --rot .", 2},
+                 {"bench --runs x", 2},
+                 {"run --output o", 2},
+                 {"run --input e.npy --output o", 1},
+                 {"embed red.ppm -o e.npy --preprocess colour=rgb", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        print_message("%s\n", cases[i].line);
+        assert_int_equal(verb(&model, cases[i].line), cases[i].code);
+    }
+    cameo_model unknown = model;
+    unknown.preprocess = NULL;
+    assert_int_equal(verb(&unknown, "verify red.ppm pink.ppm"), 2);
+}
+
+static void score_writes_all(void **state) {
+    (void)state;
+    assert_int_equal(verb(&model, "score pairs.txt -o out/deep"), 0);
+    const char *const names[] = {"out/deep/scores.csv", "out/deep/metrics.json", "out/deep/roc.csv", "out/deep/report.html"};
+    for (int i = 0; i < 4; i++) assert_int_equal(access(names[i], R_OK), 0);
+    FILE *f = fopen(names[0], "r");
+    char line[200];
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof line, f));
+    assert_string_equal(line, "img1,img2,label,cosine,l2\n");
+    assert_non_null(fgets(line, sizeof line, f));
+    assert_memory_equal(line, "red.ppm,pink.ppm,1,0.87", 23); /* 255 / sqrt(255^2 + 2 * 99^2) */
+    fclose(f);
+}
+
+static void run_writes_outputs(void **state) {
+    (void)state;
+    float x[12];
+    for (int i = 0; i < 12; i++) x[i] = (float)i;
+    cameo_array a = {1, 4, {1, 3, 2, 2}, 12, x}, y;
+    assert_true(cameo_pb_write("x.pb", "x", &a, NULL));
+    assert_int_equal(verb(&model, "run --input x.pb --output res"), 0);
+    assert_true(cameo_array_read("res/output_0.npy", &y, NULL));
+    assert_true(y.rank == 2 && y.dim[0] == 1 && y.dim[1] == 3);
+    assert_true(((float *)y.data)[0] == 1.5f && ((float *)y.data)[2] == 9.5f);
+    cameo_array_free(&y);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    return chdir("/") == 0 ? system(command) : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes), cmocka_unit_test(score_writes_all),
+                                       cmocka_unit_test(run_writes_outputs)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
