@@ -115,8 +115,12 @@ void graph_replace_uses(graph *g, value *from, value *to) {
             if (g->nodes[i]->in[k] == from) g->nodes[i]->in[k] = to;
 }
 
+bool value_is_external(const value *v) { return v->constant || v->role == ROLE_PARAMETER; }
+
+bool value_is_stored(const value *v) { return v->role == ROLE_UPDATE || v->role == ROLE_GRADIENT; }
+
 size_t graph_count_uses(const graph *g, const value *v) {
-    size_t uses = v->is_output;
+    size_t uses = v->is_output || value_is_stored(v);
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) uses += g->nodes[i]->in[k] == v;
     return uses;
@@ -126,6 +130,7 @@ void graph_sweep(graph *g) {
     bool *used = ARENA_ARRAY(g->arena, bool, g->n_values);
     for (size_t i = 0; i < g->n_outputs; i++) used[g->outputs[i]->id] = true;
     if (g->embedding) used[g->embedding->id] = true;
+    for (size_t i = 0; i < g->n_values; i++) used[i] |= value_is_stored(g->values[i]);
     for (size_t i = g->n_nodes; i-- > 0;) { /* consumers come after producers */
         node *n = g->nodes[i];
         bool needed = false;
@@ -230,3 +235,43 @@ void value_strides(const value *v, int64_t stride[MAX_RANK]) {
 }
 
 int64_t value_count(const value *v) { return shape_count(&v->shape); }
+
+static value **map_values(arena *a, value *const *from, size_t n, value *const *map) {
+    value **to = ARENA_ARRAY(a, value *, n);
+    for (size_t i = 0; i < n; i++) to[i] = from[i] ? map[from[i]->id] : NULL;
+    return to;
+}
+
+static node *clone_node(arena *a, const node *n, value *const *map) {
+    node *m = ARENA_NEW(a, node);
+    *m = *n;
+    m->in = map_values(a, n->in, n->n_in, map);
+    m->out = map_values(a, n->out, n->n_out, map);
+    m->attrs = ARENA_ARRAY(a, attr, n->n_attrs);
+    if (n->n_attrs) memcpy(m->attrs, n->attrs, n->n_attrs * sizeof *m->attrs);
+    for (size_t i = 0; i < m->n_out; i++)
+        if (m->out[i]) m->out[i]->producer = m;
+    return m;
+}
+
+graph *graph_clone(const graph *g) {
+    arena *a = g->arena;
+    graph *c = ARENA_NEW(a, graph);
+    *c = *g;
+    c->cap_values = g->n_values, c->cap_nodes = g->n_nodes;
+    c->values = ARENA_ARRAY(a, value *, g->n_values);
+    c->nodes = ARENA_ARRAY(a, node *, g->n_nodes);
+    for (size_t i = 0; i < g->n_values; i++) {
+        c->values[i] = ARENA_NEW(a, value);
+        *c->values[i] = *g->values[i];
+    }
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->values[i]->base) c->values[i]->base = c->values[g->values[i]->base->id];
+    for (size_t i = 0; i < g->n_nodes; i++) c->nodes[i] = clone_node(a, g->nodes[i], c->values);
+    c->by_name = ARENA_ARRAY(a, value *, g->cap_by_name);
+    for (size_t i = 0; i < g->cap_by_name; i++) c->by_name[i] = g->by_name[i] ? c->values[g->by_name[i]->id] : NULL;
+    c->inputs = map_values(a, g->inputs, g->n_inputs, c->values);
+    c->outputs = map_values(a, g->outputs, g->n_outputs, c->values);
+    if (g->embedding) c->embedding = c->values[g->embedding->id];
+    return c;
+}

@@ -13,14 +13,29 @@ enum { MAX_RANK = 8 };
 
 /* ONNX TensorProto.DataType numbers. */
 typedef enum dtype {
-    DT_NONE = 0, DT_FLOAT = 1, DT_UINT8 = 2, DT_INT8 = 3, DT_UINT16 = 4, DT_INT16 = 5, DT_INT32 = 6, DT_INT64 = 7,
-    DT_STRING = 8, DT_BOOL = 9, DT_FLOAT16 = 10, DT_DOUBLE = 11, DT_UINT32 = 12, DT_UINT64 = 13, DT_COMPLEX64 = 14,
-    DT_COMPLEX128 = 15, DT_BFLOAT16 = 16, DT_LAST = 26
+    DT_NONE = 0,
+    DT_FLOAT = 1,
+    DT_UINT8 = 2,
+    DT_INT8 = 3,
+    DT_UINT16 = 4,
+    DT_INT16 = 5,
+    DT_INT32 = 6,
+    DT_INT64 = 7,
+    DT_STRING = 8,
+    DT_BOOL = 9,
+    DT_FLOAT16 = 10,
+    DT_DOUBLE = 11,
+    DT_UINT32 = 12,
+    DT_UINT64 = 13,
+    DT_COMPLEX64 = 14,
+    DT_COMPLEX128 = 15,
+    DT_BFLOAT16 = 16,
+    DT_LAST = 26
 } dtype;
 
-size_t dtype_size(dtype t);         /* bytes of one element; 0 for strings, sub-byte and unknown types */
-const char *dtype_name(dtype t);    /* "float32", "int64", ... */
-const char *dtype_c(dtype t);       /* "float", "int64_t", "unsigned char" (bool), ...; NULL when not representable */
+size_t dtype_size(dtype t);      /* bytes of one element; 0 for strings, sub-byte and unknown types */
+const char *dtype_name(dtype t); /* "float32", "int64", ... */
+const char *dtype_c(dtype t);    /* "float", "int64_t", "unsigned char" (bool), ...; NULL when not representable */
 
 typedef struct shape {
     int rank;
@@ -49,28 +64,64 @@ int64_t tensor_get_int(const tensor *t, int64_t i); /* integer and bool types ex
 
 typedef enum layout { LAYOUT_ONNX, LAYOUT_NHWC } layout; /* NHWC: rank 4 only */
 
+/* Training. A parameter is a float tensor that lives outside the program, in one block that `step` and `infer` share: what is
+   learnt, and the running statistics. `layout` is how its block is ordered; it is decided once, for both graphs. */
+typedef enum parameter_layout {
+    PARAMETER_ONNX,     /* as in the model */
+    PARAMETER_CONV,     /* [co / block][kh][kw][ci][block] of [co][ci][kh][kw], zeros behind the last channel */
+    PARAMETER_DEPTHWISE /* [kh][kw][c] of [c][1][kh][kw], each tap padded to whole blocks of channels with zeros */
+} parameter_layout;
+
+typedef struct parameter {
+    const char *name; /* of the initializer */
+    tensor *initial;  /* float32, ONNX layout */
+    bool learnt;      /* has a gradient; others are running statistics and what --freeze names */
+    bool decay;       /* weight decay applies: not to biases and normalisation */
+    parameter_layout layout;
+    int64_t block;         /* of layout */
+    size_t offset, floats; /* in the block of all parameters; multiples of 64; learnt ones come first */
+} parameter;
+
+typedef enum value_role {
+    ROLE_NONE,
+    ROLE_PARAMETER, /* is read from the parameter's block: no producer, no constant */
+    ROLE_UPDATE,    /* is written to the parameter's block: a new running statistic */
+    ROLE_GRADIENT   /* is written to the parameter's place in the block of gradients */
+} value_role;
+
 typedef struct value {
-    int id; /* index in graph->values; stable */
+    int id;           /* index in graph->values; stable */
     const char *name; /* from the model, or made up; unique; any bytes but NUL */
     dtype type;
     bool shaped; /* shape is valid (rank known) */
     shape shape;
     const char *symbol[MAX_RANK]; /* symbolic dimension names of graph inputs/value_info, NULL where literal */
-    struct node *producer; /* NULL for inputs and constants */
-    tensor *constant; /* non-NULL: known at compile time */
+    struct node *producer;        /* NULL for inputs and constants */
+    tensor *constant;             /* non-NULL: known at compile time */
     bool is_input, is_output;
-    bool is_param; /* --train: a float initializer that is learnt; folding never touches it */
-    bool batched; /* batch pass: the first axis is the batch and images do not mix */
+    value_role role;  /* --train only */
+    parameter *param; /* of the role */
+    bool wants_grad;  /* backward pass: a learnt parameter influences it */
+    bool batched;     /* batch pass: the first axis is the batch and images do not mix */
     layout layout;
     /* Storage, set by the plan pass. A view shares `base`'s memory starting `view_offset` elements in. */
-    struct value *base; /* NULL: owns memory */
-    int64_t view_offset; /* elements, per image when batched */
+    struct value *base;   /* NULL: owns memory */
+    int64_t view_offset;  /* elements, per image when batched */
     int64_t pixel_stride; /* NHWC: elements from one pixel to the next (channels of base); 0 = own channel count */
     int64_t arena_offset; /* bytes; -1: none (graph input/output/constant or unplanned) */
 } value;
 
-typedef enum attr_kind { ATTR_FLOAT = 1, ATTR_INT = 2, ATTR_STRING = 3, ATTR_TENSOR = 4, ATTR_GRAPH = 5, ATTR_FLOATS = 6,
-                         ATTR_INTS = 7, ATTR_STRINGS = 8, ATTR_OTHER = 99 } attr_kind;
+typedef enum attr_kind {
+    ATTR_FLOAT = 1,
+    ATTR_INT = 2,
+    ATTR_STRING = 3,
+    ATTR_TENSOR = 4,
+    ATTR_GRAPH = 5,
+    ATTR_FLOATS = 6,
+    ATTR_INTS = 7,
+    ATTR_STRINGS = 8,
+    ATTR_OTHER = 99
+} attr_kind;
 
 typedef struct attr {
     const char *name;
@@ -78,7 +129,7 @@ typedef struct attr {
     float f;
     int64_t i;
     const char *s; /* NUL-terminated copy; size below counts embedded NULs */
-    size_t count; /* of floats/ints/strings, or bytes of s */
+    size_t count;  /* of floats/ints/strings, or bytes of s */
     const float *floats;
     const int64_t *ints;
     const char *const *strings;
@@ -86,11 +137,11 @@ typedef struct attr {
 } attr;
 
 typedef struct node {
-    int index; /* position in the model file (for messages); inserted nodes inherit their origin's */
+    int index;                           /* position in the model file (for messages); inserted nodes inherit their origin's */
     const char *name, *op_type, *domain; /* domain "" = ai.onnx, "cameo" = internal */
-    int opset; /* of its domain, as imported by the model */
-    const struct op_row *op; /* set by resolve */
-    value **in; /* absent optional inputs are NULL */
+    int opset;                           /* of its domain, as imported by the model */
+    const struct op_row *op;             /* set by resolve */
+    value **in;                          /* absent optional inputs are NULL */
     size_t n_in;
     value **out; /* absent outputs are NULL */
     size_t n_out;
@@ -98,11 +149,16 @@ typedef struct node {
     size_t n_attrs;
     bool dead;
     const struct implementation *impl; /* set by select; NULL = the row's plain loops */
-    double macs; /* multiply-adds, set by infer where meaningful (whole batch) */
+    double macs;                       /* multiply-adds, set by infer where meaningful (whole batch) */
 } node;
 
-typedef struct opset_import { const char *domain; int64_t version; } opset_import;
-typedef struct metadata { const char *key, *value; } metadata;
+typedef struct opset_import {
+    const char *domain;
+    int64_t version;
+} opset_import;
+typedef struct metadata {
+    const char *key, *value;
+} metadata;
 
 typedef struct graph {
     arena *arena;
@@ -124,8 +180,10 @@ typedef struct graph {
     size_t n_inputs;
     value **outputs;
     size_t n_outputs;
-    value *embedding; /* chosen by the embedding rule; may be NULL */
-    int64_t batch; /* images of one run at most; 1 when nothing is batched */
+    value *embedding;       /* chosen by the embedding rule; may be NULL */
+    int64_t batch;          /* images of one run at most; 1 when nothing is batched */
+    parameter **parameters; /* --train: shared by the graphs of one compilation */
+    size_t n_parameters;
     char hash[65]; /* SHA-256 of the model file (and its external data), hex */
 } graph;
 
@@ -134,11 +192,16 @@ value *graph_add_value(graph *g, const char *name); /* name NULL: a fresh one. N
 value *graph_find_value(const graph *g, const char *name);
 value *graph_add_constant(graph *g, const char *name, tensor *t);
 /* Appends at the end of g->nodes, or before/after a node; inputs/outputs arrays are copied; sets producer. */
-node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in, size_t n_in, value *const *out, size_t n_out);
+node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in, size_t n_in, value *const *out,
+                     size_t n_out);
 node *graph_insert_before(graph *g, node *where, node *made); /* moves `made` (just added) before `where`; returns it */
-void graph_replace_uses(graph *g, value *from, value *to); /* in all nodes; graph outputs are left alone */
-size_t graph_count_uses(const graph *g, const value *v); /* by live nodes, plus one when a graph output */
-void graph_sweep(graph *g); /* drop nodes marked dead and nodes none of whose outputs is used */
+void graph_replace_uses(graph *g, value *from, value *to);    /* in all nodes; graph outputs are left alone */
+size_t graph_count_uses(const graph *g, const value *v);      /* by live nodes, plus one when a graph output */
+/* A copy in the same arena: nodes, values and their links; names, tensors, attributes and parameters are shared. */
+graph *graph_clone(const graph *g);
+bool value_is_external(const value *v); /* a constant or a parameter: nothing the run computes, and unbatched */
+bool value_is_stored(const value *v);   /* written outside the arena (gradient, running statistic): needed without a reader */
+void graph_sweep(graph *g);             /* drop nodes marked dead and nodes none of whose outputs is used */
 
 const attr *node_attr(const node *n, const char *name); /* NULL when absent */
 int64_t node_int(const node *n, const char *name, int64_t otherwise);

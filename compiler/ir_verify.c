@@ -34,7 +34,7 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     for (size_t i = 0; i < g->n_values; i++) {
         const value *v = g->values[i];
         if ((size_t)v->id != i) BUG("after %s: value \"%s\" has id %d at position %zu", after, v->name, v->id, i);
-        defined[i] = v->constant || v->is_input;
+        defined[i] = value_is_external(v) || v->is_input;
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
@@ -68,6 +68,8 @@ static void dump_value(const value *v, text *out) {
     if (v->layout == LAYOUT_NHWC) text_append(out, " nhwc");
     if (v->batched) text_append(out, " batched");
     if (v->constant) text_append(out, " const");
+    static const char *const roles[] = {"", " parameter", " update", " gradient"};
+    text_append(out, roles[v->role]);
     if (v->base) text_printf(out, " view(%s+%lld)", v->base->name, (long long)v->view_offset);
     if (v->pixel_stride) text_printf(out, " pixel=%lld", (long long)v->pixel_stride);
     if (v->arena_offset >= 0) text_printf(out, " @%lld", (long long)v->arena_offset);

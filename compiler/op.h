@@ -41,7 +41,7 @@ typedef struct op_row {
     unsigned shape_inputs;     /* bit i: input i decides a shape or a loop structure, so it must be a constant */
     bool (*infer)(graph *g, node *n);  /* sets type, shape, shaped of every output (and macs). false after diag_error */
     op_reference reference;
-    bool (*grad)(graph *g, node *n, value *const *dout, value **din); /* training issue; NULL = none yet */
+    bool (*grad)(graph *g, node *n, value *const *dout, value **din); /* compiler/grad.h; NULL = none */
     void (*emit)(struct emitter *e, const node *n); /* plain loops; see emit/emit.h. NULL only for OP_VIEW/OP_IDENTITY rows */
     const char *test; /* what tests it: a conformance test or a unit-test name */
 } op_row;
@@ -53,7 +53,7 @@ const op_row *op_at(size_t i);
 
 /* Each family's table ends with a row whose name is NULL. */
 extern const op_row ops_elementwise[], ops_activation[], ops_reduce[], ops_normalize[], ops_matrix[], ops_conv[], ops_pool[],
-    ops_shape[], ops_move[], ops_resize[], ops_internal[];
+    ops_shape[], ops_move[], ops_resize[], ops_internal[], ops_gradient[];
 
 /* ---- helpers for rows (op.c) ---- */
 /* Types and shapes of output i; false + diag_error when a declared (model) shape contradicts. */

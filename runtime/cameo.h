@@ -79,6 +79,7 @@ struct cameo_context {
     const void **in; /* one pointer a graph input */
     void **out;      /* one pointer a graph output */
     void *embedding; /* where the embedding goes when only it is asked for, else NULL */
+    float *parameters, *gradients; /* training programs (training.h): blocks shared by contexts, owned by who set them */
     void (*tick)(void *data, size_t layer); /* called before each layer when set (profile); with n_layers at the end */
     void *tick_data;
     cameo_error *error;

@@ -30,10 +30,10 @@ void emit_param(emitter *e, const char *declaration, const char *argument_format
     va_end(args);
 }
 
-void emit_value(emitter *e, const char *parameter, const value *v, bool written) {
+void emit_value(emitter *e, const char *name, const value *v, bool written) {
     const char *type = dtype_c(v->type);
     if (!type) BUG("value \"%s\" of type %s has no C type", v->name, dtype_name(v->type));
-    text_printf(&e->parameters, ", %s%s *%s", written ? "" : "const ", type, parameter);
+    text_printf(&e->parameters, ", %s%s *%s", written ? "" : "const ", type, name);
     text_printf(&e->arguments, ", %s", place_expression(e, v, written));
 }
 

@@ -25,7 +25,7 @@ text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->s
 void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) __attribute__((format(printf, 3, 4)));
 /* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME". Constants go into the weights as they
    are (ONNX layout), so that any kernel can read any input. */
-void emit_value(emitter *e, const char *parameter, const value *v, bool written);
+void emit_value(emitter *e, const char *name, const value *v, bool written);
 /* Bytes into the weights blob, 64-byte aligned, equal bytes stored once; returns an argument expression valid in the model file. */
 const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label);
 /* A slot for an XNNPACK operator; returns its index K: c->state[K]. Frees go through cameo_xnn_delete at destroy. */

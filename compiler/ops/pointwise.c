@@ -37,6 +37,7 @@ static const pointwise *kernel_of(const node *n) {
     if (!strcmp(name, "Gelu") && !strcmp(node_string(n, "approximate", "none"), "tanh")) name = "Gelu.tanh";
     const pointwise *k = find_in(pointwise_elementwise, name);
     if (!k) k = find_in(pointwise_activation, name);
+    if (!k) k = find_in(pointwise_gradient, name);
     if (!k) BUG("%s has no elementwise kernel", name);
     return k;
 }
@@ -44,10 +45,10 @@ static const pointwise *kernel_of(const node *n) {
 /* ---- broadcasting ---- */
 
 static bool is_variadic(const node *n) { return n->op && n->op->max_in == -1; }
-static bool is_old_prelu(const node *n) { return n->opset <= 6 && !strcmp(n->op_type, "PRelu"); }
+static bool is_old_prelu(const node *n) { return n->opset <= 6 && !n->domain[0] && !strcmp(n->op_type, "PRelu"); }
 
 /* Operators with two operands that had broadcast and axis attributes before opset 7. */
-static bool is_legacy(const node *n) { return n->opset <= 6 && n->n_in == 2 && !is_variadic(n) && !is_old_prelu(n); }
+static bool is_legacy(const node *n) { return n->opset <= 6 && !n->domain[0] && n->n_in == 2 && !is_variadic(n) && !is_old_prelu(n); }
 
 static int legacy_axis(const node *n) {
     const int rank = n->in[0]->shape.rank, other = n->in[1]->shape.rank;

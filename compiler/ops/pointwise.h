@@ -28,7 +28,7 @@ typedef struct pointwise {
     int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for negative; NULL: as integer */
 } pointwise;
 
-extern const pointwise pointwise_elementwise[], pointwise_activation[]; /* end with a NULL name */
+extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with a NULL name */
 
 bool pointwise_infer(graph *g, node *n);
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);

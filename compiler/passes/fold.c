@@ -15,7 +15,7 @@ static bool asks_only_shape(const node *n) {
 static bool inputs_constant(const node *n) {
     if (asks_only_shape(n)) return n->n_in > 0 && n->in[0] && n->in[0]->shaped && shape_known(&n->in[0]->shape);
     for (size_t i = 0; i < n->n_in; i++)
-        if (n->in[i] && (!n->in[i]->constant || n->in[i]->is_param)) return false;
+        if (n->in[i] && !n->in[i]->constant) return false;
     return true;
 }
 

@@ -7,6 +7,9 @@
    node is then dead. limit: bytes its outputs may have beyond its inputs. True when it was folded. */
 bool fold_node(graph *g, node *n, size_t limit);
 
+/* resolve.c: binds the row of n->op_type at n->opset, checks arity, fills default attributes. */
+bool resolve_node(graph *g, node *n);
+
 /* batch.c. Marks the outputs of n as batched where images do not mix, given batch extent `batch`. False when images mix. */
 bool batch_mark(node *n, int64_t batch);
 /* Rewrites a literal 1 in front of a Reshape's constant shape to the batch, where its data is batched. */

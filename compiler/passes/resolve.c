@@ -4,6 +4,7 @@
 
 #include "../compile.h"
 #include "../op.h"
+#include "front.h"
 
 static bool starts_with(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
@@ -92,7 +93,7 @@ static void warn_of_unknown(graph *g, const node *n) {
     }
 }
 
-static bool resolve_node(graph *g, node *n) {
+bool resolve_node(graph *g, node *n) {
     bool known_name = false;
     n->op = op_find(n->domain, n->op_type, n->opset, &known_name);
     if (!n->op) return unknown_operator(g, n, known_name);
