@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const op_row *const families[] = {ops_elementwise, ops_activation, ops_reduce, ops_normalize, ops_matrix,  ops_conv,
-                                         ops_pool,        ops_shape,      ops_move,   ops_resize,    ops_internal,   ops_gradient};
+static const op_row *const families[] = {ops_elementwise, ops_activation, ops_reduce,   ops_normalize, ops_matrix,
+                                         ops_conv,        ops_pool,       ops_shape,    ops_move,      ops_slice,
+                                         ops_lookup,      ops_resize,     ops_internal, ops_gradient};
 
 const op_row *op_at(size_t i) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
@@ -67,6 +68,17 @@ bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, siz
     *count = size;
     return true;
 }
+
+bool op_not_constant(graph *g, const node *n, const char *what) {
+    return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape, or re-export with static shapes",
+                      "%s is not known at compile time", what);
+}
+
+bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v, size_t *count) {
+    return op_const_ints(g, n, input, v, count) || op_not_constant(g, n, what);
+}
+
+bool op_present(const node *n, size_t input) { return input < n->n_in && n->in[input]; }
 
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank)

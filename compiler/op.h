@@ -53,13 +53,17 @@ const op_row *op_at(size_t i);
 
 /* Each family's table ends with a row whose name is NULL. */
 extern const op_row ops_elementwise[], ops_activation[], ops_reduce[], ops_normalize[], ops_matrix[], ops_conv[], ops_pool[],
-    ops_shape[], ops_move[], ops_resize[], ops_internal[], ops_gradient[];
+    ops_shape[], ops_move[], ops_slice[], ops_lookup[], ops_resize[], ops_internal[], ops_gradient[];
 
 /* ---- helpers for rows (op.c) ---- */
 /* Types and shapes of output i; false + diag_error when a declared (model) shape contradicts. */
 bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s);
 /* Reads a constant integer input as int64s into *v; false when the input is absent or no constant. */
 bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, size_t *count);
+/* As op_const_ints(), and false with a diagnostic when they are not known; `what` names the input. */
+bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v, size_t *count);
+bool op_not_constant(graph *g, const node *n, const char *what); /* that diagnostic; returns false */
+bool op_present(const node *n, size_t input);                    /* the optional input is there */
 /* Normalises a possibly negative axis; false + diag_error when out of range -rank..rank-1. */
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out);
 /* All elements as doubles (arena array). */

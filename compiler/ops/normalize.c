@@ -15,7 +15,6 @@ static const char *index_of(emitter *e, const node *n, const value *v, const cha
 static const char *number(emitter *e, double v) { return arena_printf(emit_arena(e), "%a", v); }
 static const char *suffix(const node *n) { return n->in[0]->type == DT_FLOAT ? "f" : ""; }
 static double epsilon_of(const node *n) { return (double)node_float(n, "epsilon", 1e-5f); }
-static bool present(const node *n, size_t i) { return i < n->n_in && n->in[i]; }
 
 /* Float parameters 1..last with `count` elements each. */
 static bool parameters_check(graph *g, const node *n, size_t last, int64_t count) {
@@ -215,7 +214,7 @@ static bool layer_infer(graph *g, node *n) {
     int axis;
     if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, 1, TYPES_FLOAT)) return false;
     if (!op_axis(g, n, node_int(n, "axis", -1), n->in[0]->shape.rank, &axis) || !layer_parameter(g, n, 1, axis)) return false;
-    if (present(n, 2) && !layer_parameter(g, n, 2, axis)) return false;
+    if (op_present(n, 2) && !layer_parameter(g, n, 2, axis)) return false;
     if (node_int(n, "stash_type", 1) != 1) return diag_error(g->diag, n, NULL, "only stash_type 1 (float32) is supported");
     shape s = n->in[0]->shape;
     if (!op_set_output(g, n, 0, n->in[0]->type, &s)) return false;
@@ -247,7 +246,7 @@ static bool layer_reference(arena *a, const node *n, const tensor *const *in, te
     if (!shape_count(x)) return true;
     lanes_offsets(a, &l, &base, &count, &step);
     const int64_t *scale = layer_offsets(a, in[1], x, l.length);
-    const int64_t *shift = present(n, 2) ? layer_offsets(a, in[2], x, l.length) : NULL;
+    const int64_t *shift = op_present(n, 2) ? layer_offsets(a, in[2], x, l.length) : NULL;
     for (int64_t i = 0; i < count; i++) {
         const moments m = lane_moments(n, in[0], base[i], step, l.length);
         for (int64_t k = 0; k < l.length; k++) {
@@ -277,7 +276,7 @@ static void layer_emit(struct emitter *e, const node *n) {
     text_printf(t, "        out0[%s] = (%s)(((double)in0[%s] - mean) * factor * (double)in1[%s]",
                 index_of(e, n, n->out[0], l.names), dtype_c(n->out[0]->type), index_of(e, n, n->in[0], l.names),
                 layer_index(e, n, 1, &l));
-    if (present(n, 2)) text_printf(t, " + (double)in2[%s]", layer_index(e, n, 2, &l));
+    if (op_present(n, 2)) text_printf(t, " + (double)in2[%s]", layer_index(e, n, 2, &l));
     text_append(t, ");\n");
     lanes_end(e, &l);
     for (size_t i = 1; i < n->n_out; i++)

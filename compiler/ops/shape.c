@@ -6,13 +6,6 @@
 #include "../emit/emit.h"
 #include "../op.h"
 
-static bool not_constant(graph *g, const node *n, const char *what) {
-    return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape, or re-export with static shapes",
-                      "%s is not known at compile time", what);
-}
-
-static bool present(const node *n, size_t i) { return i < n->n_in && n->in[i]; }
-
 /* Ints from input i (opset >= since) or from the attribute; *count 0 when absent. */
 static bool ints_of(graph *g, const node *n, size_t i, int since, const char *name, const int64_t **v, size_t *count) {
     *count = 0;
@@ -21,7 +14,7 @@ static bool ints_of(graph *g, const node *n, size_t i, int since, const char *na
         if (a) *v = a->ints, *count = a->count;
         return true;
     }
-    return !present(n, i) || op_const_ints(g, n, i, v, count) || not_constant(g, n, name);
+    return !op_present(n, i) || op_need_ints(g, n, i, name, v, count);
 }
 
 /* ---- views ---- */
@@ -112,7 +105,7 @@ static bool reshape_infer(graph *g, node *n) {
     const int64_t *v = NULL;
     size_t count;
     shape y = {0};
-    if (n->opset >= 5 && !present(n, 1)) return diag_error(g->diag, n, NULL, "the shape input is missing");
+    if (n->opset >= 5 && !op_present(n, 1)) return diag_error(g->diag, n, NULL, "the shape input is missing");
     if (!ints_of(g, n, 1, 5, "shape", &v, &count) || !resolve_reshape(g, n, v, count, &y)) return false;
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -144,7 +137,7 @@ static bool squeeze_infer(graph *g, node *n) {
     bool drop[MAX_RANK] = {false};
     shape y = {0};
     if (!ints_of(g, n, 1, 13, "axes", &v, &count) || !mark_axes(g, n, v, count, x->rank, drop)) return false;
-    const bool all = n->opset < 13 ? !node_ints(n, "axes") : !present(n, 1);
+    const bool all = n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1);
     for (int i = 0; i < x->rank; i++) {
         if (drop[i] && x->dim[i] != 1)
             return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i, (long long)x->dim[i]);
@@ -184,9 +177,9 @@ static bool dropout_mask(graph *g, node *n, dtype type) {
 
 static bool dropout_infer(graph *g, node *n) {
     const value *x = n->in[0];
-    if (n->opset >= 12 && present(n, 2)) {
+    if (n->opset >= 12 && op_present(n, 2)) {
         const tensor *t = n->in[2]->constant;
-        if (!t) return not_constant(g, n, "training_mode");
+        if (!t) return op_not_constant(g, n, "training_mode");
         if (shape_count(&t->shape) == 1 && tensor_get_int(t, 0))
             return diag_error(g->diag, n, "export for inference", "training mode is not supported");
     }
@@ -298,7 +291,7 @@ static bool filled_infer(graph *g, node *n) {
     size_t count;
     const attr *fill = node_attr(n, "value");
     shape y = {0};
-    if (!op_const_ints(g, n, 0, &v, &count)) return not_constant(g, n, "the shape");
+    if (!op_need_ints(g, n, 0, "the shape", &v, &count)) return false;
     if (count > MAX_RANK) return diag_error(g->diag, n, NULL, "rank %zu is too high (8 at most)", count);
     if (fill && (!fill->t || shape_count(&fill->t->shape) != 1))
         return diag_error(g->diag, n, NULL, "value must hold one element");
@@ -333,7 +326,7 @@ static bool range_count(const tensor *first, const tensor *limit, const tensor *
 static bool range_infer(graph *g, node *n) {
     int64_t count;
     for (size_t i = 0; i < 3; i++)
-        if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1) return not_constant(g, n, "an operand");
+        if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1) return op_not_constant(g, n, "an operand");
     if (!range_count(n->in[0]->constant, n->in[1]->constant, n->in[2]->constant, &count))
         return diag_error(g->diag, n, NULL, "the range is not finite");
     return op_set_output(g, n, 0, n->in[0]->type, &(shape){.rank = 1, .dim = {count}});

@@ -1,0 +1,100 @@
+/* Strided copies: see copy.h. */
+#include "copy.h"
+
+#include <string.h>
+
+#include "../emit/emit.h"
+
+void copy_axis(copy *c, int64_t extent, int64_t from, int64_t to) {
+    c->extent[c->rank] = extent;
+    c->from[c->rank] = from;
+    c->to[c->rank++] = to;
+}
+
+void copy_dense(const shape *s, int64_t stride[MAX_RANK]) {
+    int64_t at = 1;
+    for (int i = s->rank - 1; i >= 0; i--) {
+        stride[i] = at;
+        at *= s->dim[i];
+    }
+}
+
+bool copy_type(graph *g, const node *n) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && dtype_size(n->in[i]->type) == 0)
+            return diag_error(g->diag, n, NULL, "type %s is not supported", dtype_name(n->in[i]->type));
+    return true;
+}
+
+int copy_axis_of(const node *n, int rank, int64_t otherwise) {
+    int64_t axis = node_int(n, "axis", otherwise);
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
+static void run_axis(const copy *c, int axis, char *to, const char *from, size_t size) {
+    if (axis == c->rank) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (int64_t i = 0; i < c->extent[axis]; i++)
+        run_axis(c, axis + 1, to + i * c->to[axis] * (int64_t)size, from + i * c->from[axis] * (int64_t)size, size);
+}
+
+static void run_part(const node *n, size_t part, const tensor *x, tensor *y, copy_plan plan) {
+    const int64_t size = (int64_t)dtype_size(x->type);
+    copy c = {0};
+    if (!y || shape_count(&x->shape) == 0 || shape_count(&y->shape) == 0) return;
+    side from = {.shape = &x->shape}, to = {.shape = &y->shape};
+    copy_dense(from.shape, from.stride);
+    copy_dense(to.shape, to.stride);
+    plan(n, part, &from, &to, &c);
+    run_axis(&c, 0, (char *)y->data + c.to_offset * size, (const char *)x->data + c.from_offset * size, (size_t)size);
+}
+
+void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan, bool joins) {
+    for (size_t part = 0; part < (joins ? n->n_in : n->n_out); part++)
+        run_part(n, part, in[joins ? part : 0], out[joins ? 0 : part], plan);
+}
+
+/* Index text in unsigned arithmetic: the offset first, so that axes walked backwards never go below zero in total. */
+static const char *walk(emitter *e, int64_t offset, const int64_t *stride, int rank) {
+    arena *a = emit_arena(e);
+    const char *s = arena_printf(a, "%lld", (long long)offset);
+    for (int i = 0; i < rank; i++)
+        if (stride[i])
+            s = arena_printf(a, "%s %c i%d * %lld", s, stride[i] < 0 ? '-' : '+', i,
+                             (long long)(stride[i] < 0 ? -stride[i] : stride[i]));
+    return s;
+}
+
+static void emit_part(emitter *e, const node *n, size_t part, copy_plan plan, bool joins) {
+    const size_t i = joins ? part : 0, o = joins ? 0 : part;
+    const value *x = n->in[i], *y = n->out[o];
+    copy c = {0};
+    if (!y || value_count(x) == 0 || value_count(y) == 0) return;
+    side from = {.shape = &x->shape}, to = {.shape = &y->shape};
+    value_strides(x, from.stride);
+    value_strides(y, to.stride);
+    plan(n, part, &from, &to, &c);
+    text_append(emit_body(e), "    {\n");
+    emit_loops_open(e, c.extent, c.rank, emit_batched(n));
+    text_printf(emit_body(e), "        y%zu[%s] = x%zu[%s];\n", o, walk(e, c.to_offset, c.to, c.rank), i,
+                walk(e, c.from_offset, c.from, c.rank));
+    emit_loops_close(e, c.rank);
+    text_append(emit_body(e), "    }\n");
+}
+
+void copy_emit(emitter *e, const node *n, copy_plan plan, bool joins) {
+    arena *a = emit_arena(e);
+    text_append(emit_body(e), "    (void)c, (void)n;\n");
+    for (size_t i = 0; i < (joins ? n->n_in : 1); i++) {
+        emit_value(e, arena_printf(a, "x%zu", i), n->in[i], false);
+        text_printf(emit_body(e), "    (void)x%zu;\n", i);
+    }
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i]) {
+            emit_value(e, arena_printf(a, "y%zu", i), n->out[i], true);
+            text_printf(emit_body(e), "    (void)y%zu;\n", i);
+        }
+    for (size_t part = 0; part < (joins ? n->n_in : n->n_out); part++) emit_part(e, n, part, plan, joins);
+}

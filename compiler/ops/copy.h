@@ -1,0 +1,42 @@
+/* Operators whose outputs are strided copies of their inputs. An operator says where elements go in a copy_plan, made from any
+   strides; reference (dense strides, bytes) and emission (value_strides) both follow from it. */
+#ifndef CAMEO_OPS_COPY_H
+#define CAMEO_OPS_COPY_H
+#include "../op.h"
+
+enum { COPY_RANK = 2 * MAX_RANK };
+
+typedef struct copy { /* to[to_offset + sum i*to] = from[from_offset + sum i*from], all in elements */
+    int rank;
+    int64_t extent[COPY_RANK], from[COPY_RANK], to[COPY_RANK], from_offset, to_offset;
+} copy;
+
+typedef struct side { /* one operand: its shape and strides */
+    const shape *shape;
+    int64_t stride[MAX_RANK];
+} side;
+
+/* Plans one part of a node: the copy from x to y. A part is an input of an operator that joins inputs, else an output. */
+typedef void (*copy_plan)(const node *n, size_t part, const side *x, const side *y, copy *c);
+
+/* Appends an axis to a plan. */
+void copy_axis(copy *c, int64_t extent, int64_t from, int64_t to);
+/* Element strides of a dense, row-major tensor. */
+void copy_dense(const shape *s, int64_t stride[MAX_RANK]);
+/* All inputs have types that can be copied; else false after diag_error. */
+bool copy_type(graph *g, const node *n);
+/* The attribute axis, from the front; infer has checked its range. */
+int copy_axis_of(const node *n, int rank, int64_t otherwise);
+
+void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan, bool joins);
+void copy_emit(struct emitter *e, const node *n, copy_plan plan, bool joins);
+
+/* NAME_reference and NAME_emit of an operator from its NAME_plan. */
+#define COPY_FUNCTIONS(NAME, joins)                                                                                        \
+    static bool NAME##_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) { \
+        (void)a, (void)why;                                                                                                \
+        copy_run(n, in, out, NAME##_plan, joins);                                                                          \
+        return true;                                                                                                       \
+    }                                                                                                                      \
+    static void NAME##_emit(struct emitter *e, const node *n) { copy_emit(e, n, NAME##_plan, joins); }
+#endif

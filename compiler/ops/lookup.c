@@ -1,0 +1,235 @@
+/* Operators that look source indices up: Pad in tables made at compile time, Gather in its indices. */
+#include <string.h>
+
+#include "../emit/emit.h"
+#include "copy.h"
+
+static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+
+/* ---- Pad ---- */
+
+static bool pad_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape;
+    const char *mode = node_string(n, "mode", "constant");
+    const int64_t *v = NULL, *axes = NULL;
+    size_t count = 0, n_axes = (size_t)x->rank;
+    int64_t pads[2 * MAX_RANK] = {0};
+    shape y = *x;
+    if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") && strcmp(mode, "wrap"))
+        return diag_error(g->diag, n, "use constant, reflect, edge or wrap", "this mode is not supported");
+    if (n->opset >= 11) {
+        if (!op_need_ints(g, n, 1, "pads", &v, &count)) return false;
+        if (op_present(n, 3) && !op_need_ints(g, n, 3, "axes", &axes, &n_axes)) return false;
+        if (op_present(n, 2) && (n->in[2]->type != n->in[0]->type || value_count(n->in[2]) != 1))
+            return diag_error(g->diag, n, NULL, "constant_value must be one element of the input's type");
+    } else {
+        const attr *a = node_ints(n, n->opset >= 2 ? "pads" : "paddings");
+        if (a) v = a->ints, count = a->count;
+    }
+    if (count != 2 * n_axes) return diag_error(g->diag, n, NULL, "%zu pads for %zu axes", count, n_axes);
+    for (size_t i = 0; i < n_axes; i++) {
+        int k = (int)i;
+        if (axes && !op_axis(g, n, axes[i], x->rank, &k)) return false;
+        pads[k] = v[i];
+        pads[x->rank + k] = v[n_axes + i];
+        if (__builtin_add_overflow(x->dim[k], v[i], &y.dim[k]) || __builtin_add_overflow(y.dim[k], v[n_axes + i], &y.dim[k]) ||
+            y.dim[k] < 0 || y.dim[k] > INT32_MAX)
+            return diag_error(g->diag, n, NULL, "the pads of axis %d are out of range", k);
+        if (x->dim[k] == 0 && y.dim[k] > 0 && strcmp(mode, "constant"))
+            return diag_error(g->diag, n, NULL, "axis %d is empty", k);
+    }
+    node_set_ints(g, n, "resolved_pads", pads, 2 * (size_t)x->rank);
+    return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+/* The source index of output index o on an axis of extent d; -1 = the fill value. */
+static int64_t pad_source(const char *mode, int64_t i, int64_t d) {
+    if (i >= 0 && i < d) return i;
+    if (mode[0] == 'c' || d == 0) return -1;
+    if (mode[0] == 'e') return clamp(i, 0, d - 1);
+    if (mode[0] == 'w') return (i % d + d) % d;
+    if (d == 1) return 0;
+    const int64_t period = 2 * (d - 1);
+    i = (i % period + period) % period;
+    return i < d ? i : period - i;
+}
+
+static int32_t *pad_table(arena *a, const node *n, const shape *x, const shape *y, int axis) {
+    const char *mode = node_string(n, "mode", "constant");
+    int32_t *t = ARENA_ARRAY(a, int32_t, (size_t)y->dim[axis]);
+    for (int64_t o = 0; o < y->dim[axis]; o++)
+        t[o] = (int32_t)pad_source(mode, o - node_ints(n, "resolved_pads")->ints[axis], x->dim[axis]);
+    return t;
+}
+
+static void fill_element(const node *n, const tensor *const *in, tensor *element) {
+    if (n->n_in > 2 && in[2])
+        memcpy(element->data, in[2]->data, dtype_size(element->type));
+    else if (n->opset < 11)
+        tensor_set(element, 0, (double)node_float(n, "value", 0));
+}
+
+static bool pad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why;
+    const shape *x = &in[0]->shape, *y = &out[0]->shape;
+    const size_t size = dtype_size(in[0]->type);
+    int32_t *table[MAX_RANK];
+    int64_t xs[MAX_RANK];
+    tensor *fill = tensor_new(a, in[0]->type, &(shape){0});
+    fill_element(n, in, fill);
+    copy_dense(x, xs);
+    for (int i = 0; i < x->rank; i++) table[i] = pad_table(a, n, x, y, i);
+    for (int64_t o = 0; o < shape_count(y); o++) {
+        int64_t rest = o, at = 0;
+        for (int i = x->rank - 1; i >= 0; i--) {
+            int64_t s = table[i][rest % y->dim[i]];
+            rest /= y->dim[i];
+            at = s < 0 || at < 0 ? -1 : at + s * xs[i];
+        }
+        memcpy((char *)out[0]->data + (size_t)o * size, at < 0 ? fill->data : (char *)in[0]->data + (size_t)at * size, size);
+    }
+    return true;
+}
+
+static void pad_emit(emitter *e, const node *n) {
+    const value *x = n->in[0], *y = n->out[0];
+    const int rank = y->shape.rank;
+    const char *type = dtype_c(y->type), *fill = "fill[0]";
+    const attr *pads = node_ints(n, "resolved_pads");
+    arena *a = emit_arena(e);
+    text *b = emit_body(e);
+    const char *names[MAX_RANK] = {NULL};
+    int64_t xs[MAX_RANK], ys[MAX_RANK];
+    value_strides(x, xs);
+    value_strides(y, ys);
+    emit_value(e, "x", x, false);
+    emit_value(e, "y", y, true);
+    if (op_present(n, 2))
+        emit_value(e, "fill", n->in[2], false);
+    else
+        fill = n->opset < 11 ? arena_printf(a, "(%s)%s", type, emit_float(e, (double)node_float(n, "value", 0))) : "0";
+    text_printf(b, "    (void)c, (void)n, (void)x, (void)y;\n%s", op_present(n, 2) ? "    (void)fill;\n" : "");
+    for (int i = 0; i < rank; i++) names[i] = arena_printf(a, "i%d", i);
+    for (int i = 0; i < rank; i++) {
+        if ((!pads->ints[i] && !pads->ints[rank + i]) || y->shape.dim[i] == 0) continue;
+        const char *table =
+            emit_weights(e, pad_table(a, n, &x->shape, &y->shape, i), (size_t)y->shape.dim[i] * 4, "pad indices");
+        emit_param(e, arena_printf(a, "const void *table%d", i), "%s", table);
+        text_printf(b, "    const int32_t *t%d = table%d;\n", i, i);
+        names[i] = arena_printf(a, "(size_t)t%d[i%d]", i, i);
+        if (xs[i] == 0) xs[i] = 1; /* extent 1: the index is 0, but an unused table would warn */
+    }
+    emit_loops_open(e, y->shape.dim, rank, emit_batched(n));
+    text_append(b, "        if (0");
+    for (int i = 0; i < rank; i++)
+        if (names[i][0] == '(') text_printf(b, " || t%d[i%d] < 0", i, i);
+    text_printf(b, ") {\n            y[%s] = %s;\n            continue;\n        }\n", emit_index(e, ys, rank, NULL), fill);
+    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL), emit_index(e, xs, rank, names));
+    emit_loops_close(e, rank);
+}
+
+/* ---- Gather ---- */
+
+static bool gather_infer(graph *g, node *n) {
+    const shape *x = &n->in[0]->shape, *q = &n->in[1]->shape;
+    int axis;
+    shape y = {0};
+    if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
+    if (n->in[1]->type != DT_INT32 && n->in[1]->type != DT_INT64)
+        return diag_error(g->diag, n, NULL, "indices must be int32 or int64");
+    if (x->rank + q->rank - 1 > MAX_RANK) return diag_error(g->diag, n, NULL, "the result's rank is too high (8 at most)");
+    for (int i = 0; i < axis; i++) y.dim[y.rank++] = x->dim[i];
+    for (int i = 0; i < q->rank; i++) y.dim[y.rank++] = q->dim[i];
+    for (int i = axis + 1; i < x->rank; i++) y.dim[y.rank++] = x->dim[i];
+    const tensor *t = n->in[1]->constant;
+    if (x->dim[axis] == 0 && shape_count(q) > 0) return diag_error(g->diag, n, NULL, "the gathered axis is empty");
+    for (int64_t i = 0; t && i < shape_count(q); i++)
+        if (tensor_get_int(t, i) < -x->dim[axis] || tensor_get_int(t, i) >= x->dim[axis])
+            return diag_error(g->diag, n, NULL, "index %lld is outside the axis of %lld", (long long)tensor_get_int(t, i),
+                              (long long)x->dim[axis]);
+    return op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+static bool gather_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a;
+    const shape *x = &in[0]->shape;
+    const int axis = copy_axis_of(n, x->rank, 0);
+    int64_t outer = 1, inner = (int64_t)dtype_size(in[0]->type), d = x->dim[axis], count = shape_count(&in[1]->shape);
+    for (int i = 0; i < axis; i++) outer *= x->dim[i];
+    for (int i = axis + 1; i < x->rank; i++) inner *= x->dim[i];
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < count; i++) {
+            int64_t at = tensor_get_int(in[1], i);
+            if (at < 0) at += d;
+            if (at < 0 || at >= d) {
+                *why = "an index is out of range";
+                return false;
+            }
+            memcpy((char *)out[0]->data + (o * count + i) * inner, (char *)in[0]->data + (o * d + at) * inner, (size_t)inner);
+        }
+    return true;
+}
+
+/* Run-time indices out of range are clamped: a run does not fail, and memory outside is never read. */
+static void gather_emit(emitter *e, const node *n) {
+    const value *x = n->in[0], *q = n->in[1], *y = n->out[0];
+    const int axis = copy_axis_of(n, x->shape.rank, 0), rank = y->shape.rank, qr = q->shape.rank;
+    const long long d = (long long)x->shape.dim[axis];
+    arena *a = emit_arena(e);
+    text *b = emit_body(e);
+    const char *xn[MAX_RANK] = {NULL}, *qn[MAX_RANK] = {NULL};
+    int64_t xs[MAX_RANK], qs[MAX_RANK], ys[MAX_RANK];
+    value_strides(x, xs);
+    value_strides(q, qs);
+    value_strides(y, ys);
+    for (int i = 0; i < x->shape.rank; i++)
+        xn[i] = i == axis ? "(size_t)at" : arena_printf(a, "i%d", i < axis ? i : i + qr - 1);
+    for (int i = 0; i < qr; i++) qn[i] = arena_printf(a, "i%d", axis + i);
+    emit_value(e, "x", x, false);
+    emit_value(e, "indices", q, false);
+    emit_value(e, "y", y, true);
+    text_append(b, "    (void)c, (void)n, (void)x, (void)y, (void)indices;\n");
+    emit_loops_open(e, y->shape.dim, rank, emit_batched(n));
+    text_printf(b, "        int64_t at = indices[%s];\n        at = at < 0 ? at + %lld : at;\n", emit_index(e, qs, qr, qn), d);
+    text_printf(b, "        at = at < 0 ? 0 : at >= %lld ? %lld : at;\n", d, d - 1);
+    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL), emit_index(e, xs, x->shape.rank, xn));
+    emit_loops_close(e, rank);
+}
+
+/* ---- rows ---- */
+
+static const op_attr pad_attrs[] = {{"mode", ATTR_STRING, false, 0, "constant", true},
+                                    {"pads", ATTR_INTS, false, 0, NULL, false},
+                                    {"paddings", ATTR_INTS, false, 0, NULL, false},
+                                    {"value", ATTR_FLOAT, false, 0, NULL, false},
+                                    {.name = NULL}};
+static const op_attr gather_attrs[] = {{"axis", ATTR_INT, false, 0, NULL, true}, {.name = NULL}};
+
+const op_row ops_lookup[] = {{.name = "Pad",
+                              .domain = "",
+                              .since = 1,
+                              .min_in = 1,
+                              .max_in = 4,
+                              .min_out = 1,
+                              .max_out = 1,
+                              .attrs = pad_attrs,
+                              .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+                              .shape_inputs = 10,
+                              .infer = pad_infer,
+                              .reference = pad_reference,
+                              .emit = pad_emit,
+                              .test = "test_constant_pad"},
+                             {.name = "Gather",
+                              .domain = "",
+                              .since = 1,
+                              .min_in = 2,
+                              .max_in = 2,
+                              .min_out = 1,
+                              .max_out = 1,
+                              .attrs = gather_attrs,
+                              .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+                              .infer = gather_infer,
+                              .reference = gather_reference,
+                              .emit = gather_emit,
+                              .test = "test_gather_0"},
+                             {.name = NULL}};
