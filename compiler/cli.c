@@ -167,9 +167,11 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
                              *const places[] = {"embed", "sidecar"};
     const struct {
         const char *name, **to;
-    } strings[] = {{"output", &o->output},         {"name", &o->name},     {"embedding", &o->embedding},
-                   {"preprocess", &o->preprocess}, {"labels", &o->labels}, {"dump-after", &o->dump_after},
-                   {"keep-c", &o->keep_c},         {"cc", &o->cc}};
+    } strings[] = {{"output", &o->output},       {"name", &o->name},
+                   {"embedding", &o->embedding}, {"preprocess", &o->preprocess},
+                   {"labels", &o->labels},       {"dump-after", &o->dump_after},
+                   {"keep-c", &o->keep_c},       {"cc", &o->cc},
+                   {"loss", &o->loss},           {"classes-from", &o->classes_from}};
     int64_t number;
     int which = 0, code = 0;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
@@ -177,6 +179,9 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     if (strcmp(name, "dim") == 0 || strcmp(name, "shape") == 0) return binding(a, o, name, given);
     if (strcmp(name, "batch") == 0) return cli_integer(given, 1, 65536, &o->batch) ? 0 : bad(name, given);
     if (strcmp(name, "static") == 0) o->is_static = true;
+    if (strcmp(name, "train") == 0) o->train = true;
+    if (strcmp(name, "freeze") == 0) o->freeze[o->n_freeze++] = given;
+    if (strcmp(name, "classes") == 0 && !cli_integer(given, 2, 1 << 24, &o->classes)) return bad(name, given);
     if (strcmp(name, "jobs") == 0) {
         if (!cli_integer(given, 1, 1024, &number)) return bad(name, given);
         o->jobs = (unsigned)number;
@@ -192,6 +197,7 @@ int cli_options(arena *a, const cli *c, options *o) {
     *o = (options){.input = c->n_positional ? c->positional[0] : NULL};
     o->dims = ARENA_ARRAY(a, dim_binding, c->n_given + 1);
     o->shapes = ARENA_ARRAY(a, shape_binding, c->n_given + 1);
+    o->freeze = ARENA_ARRAY(a, const char *, c->n_given + 1);
     if (!target_resolve("native", &o->target) && !cli_get(c, "target"))
         return fprintf(stderr, "cameo: this processor is unknown; give --target\n"), 2;
     for (size_t i = 0; i < c->n_given; i++) {

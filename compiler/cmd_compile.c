@@ -9,6 +9,11 @@ static const cli_option table[] = {
     {"name", "PREFIX", "prefix of the C names (default: from -o)", 0},
     CLI_MODEL_OPTIONS,
     CLI_BUILD_OPTIONS,
+    {"train", NULL, "a program that also trains; --batch is its batch", 0},
+    {"loss", "SPEC", "ce (default), arcface, cosface, sphereface, center, triplet, contrastive, ce+W*...", 0},
+    {"classes", "K", "make the classifier anew, for K classes", 0},
+    {"classes-from", "DIR", "as --classes, one a sub-folder, with their names", 0},
+    {"freeze", "PATTERN", "do not train parameters of such names (repeatable)", 0},
     {NULL, NULL, NULL, 0},
 };
 static const cli_verb verb = {"compile MODEL.onnx -o FILE [options]", "Compiles a network into a standalone program.", table};

@@ -3,16 +3,22 @@
 #define CAMEO_COMPILE_H
 #include "ir.h"
 
-typedef struct dim_binding { const char *name; int64_t value; } dim_binding;
-typedef struct shape_binding { const char *name; shape shape; } shape_binding;
+typedef struct dim_binding {
+    const char *name;
+    int64_t value;
+} dim_binding;
+typedef struct shape_binding {
+    const char *name;
+    shape shape;
+} shape_binding;
 
 typedef enum emit_kind { EMIT_EXE, EMIT_LIB, EMIT_SO, EMIT_C } emit_kind;
 typedef enum kernel_choice { KERNELS_AUTO, KERNELS_XNNPACK, KERNELS_NATIVE, KERNELS_PLAIN } kernel_choice;
 
-typedef struct target { /* what the C compiler is told, and what kernels may assume */
-    const char *name;    /* resolved: "x86-64-v4", "x86-64-v3", ... never "native" */
-    const char *flags;   /* "-march=x86-64-v4" ... */
-    int vector_floats;   /* 16, 8 or 4 */
+typedef struct target {   /* what the C compiler is told, and what kernels may assume */
+    const char *name;     /* resolved: "x86-64-v4", "x86-64-v3", ... never "native" */
+    const char *flags;    /* "-march=x86-64-v4" ... */
+    int vector_floats;    /* 16, 8 or 4 */
     int vector_registers; /* 32 or 16 */
 } target;
 
@@ -27,10 +33,16 @@ typedef struct options {
     shape_binding *shapes;
     size_t n_shapes;
     const char *embedding, *preprocess, *labels; /* NULL = not given; labels: file of class names */
-    const char *dump_after; /* pass name or NULL */
+    const char *dump_after;                      /* pass name or NULL */
     const char *keep_c;
     const char *cc; /* C compiler; NULL = $CC, cc */
     bool sidecar, is_static, tune;
+    bool train;               /* a program that trains: `step` and `infer` over one block of parameters */
+    const char *loss;         /* "ce" (NULL), "arcface:s=64,m=0.5", ...; see passes/loss.c */
+    int64_t classes;          /* 0 = as the model; else the classifier is made anew */
+    const char *classes_from; /* a folder whose sub-folders are the classes */
+    const char **freeze;      /* shell patterns of parameter names that are not learnt */
+    size_t n_freeze;
     unsigned jobs; /* parallel C compilers; 0 = processors we may use */
 } options;
 
@@ -48,6 +60,7 @@ bool pass_simplify(graph *g, const options *o);
 bool pass_batch(graph *g, const options *o); /* proves value.batched, applies --batch */
 bool pass_fuse(graph *g, const options *o);
 bool pass_layout(graph *g, const options *o);
+bool pass_parameters(graph *g, const options *o); /* --train: which initializers are parameters */
 bool pass_select(graph *g, const options *o);
 bool pass_schedule(graph *g, const options *o);
 bool pass_plan(graph *g, const options *o);

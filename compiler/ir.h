@@ -182,6 +182,7 @@ typedef struct graph {
     size_t n_outputs;
     value *embedding;       /* chosen by the embedding rule; may be NULL */
     int64_t batch;          /* images of one run at most; 1 when nothing is batched */
+    bool training;          /* --train: nothing may assume evaluation mode yet */
     parameter **parameters; /* --train: shared by the graphs of one compilation */
     size_t n_parameters;
     char hash[65]; /* SHA-256 of the model file (and its external data), hex */

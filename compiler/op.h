@@ -16,7 +16,10 @@ typedef enum op_flags {
     OP_NO_GRAD = 1 << 5,     /* has no gradient on purpose (Shape, Floor ...) */
     OP_BATCH_AXIS0 = 1 << 6, /* image i of every output depends only on image i of the batched inputs, when axis 0 is
                                 an ordinary batch axis for this node's attributes; batch.c handles the rest by `batch` */
-    OP_IDENTITY = 1 << 7     /* at inference out 0 is in 0, bit for bit (Identity, Dropout) */
+    OP_IDENTITY = 1 << 7,    /* at inference out 0 is in 0, bit for bit (Identity, Dropout) */
+    OP_NHWC_IN = 1 << 20,    /* wants every rank-4 float input that is no parameter as NHWC, and makes such outputs */
+    OP_PARAM_OUT = 1 << 21,  /* with OP_NHWC_IN: outputs are shaped like parameters and are in ONNX order */
+    OP_MODE = 1 << 22        /* does something else in training (Dropout): simplify leaves it alone under --train */
 } op_flags;
 
 typedef struct op_attr {
@@ -33,17 +36,19 @@ typedef struct op_attr {
 typedef bool (*op_reference)(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
 
 typedef struct op_row {
-    const char *name, *domain; /* "" = ai.onnx; "cameo" = internal */
-    int since, until;          /* first and last opset the row serves; until 0 = no end */
+    const char *name, *domain;            /* "" = ai.onnx; "cameo" = internal */
+    int since, until;                     /* first and last opset the row serves; until 0 = no end */
     int min_in, max_in, min_out, max_out; /* max -1 = variadic */
-    const op_attr *attrs;      /* known attributes; resolve fills defaults, warns of others */
+    const op_attr *attrs;                 /* known attributes; resolve fills defaults, warns of others */
     unsigned flags;
-    unsigned shape_inputs;     /* bit i: input i decides a shape or a loop structure, so it must be a constant */
-    bool (*infer)(graph *g, node *n);  /* sets type, shape, shaped of every output (and macs). false after diag_error */
+    unsigned shape_inputs;            /* bit i: input i decides a shape or a loop structure, so it must be a constant */
+    bool (*infer)(graph *g, node *n); /* sets type, shape, shaped of every output (and macs). false after diag_error */
     op_reference reference;
     bool (*grad)(graph *g, node *n, value *const *dout, value **din); /* compiler/grad.h; NULL = none */
     void (*emit)(struct emitter *e, const node *n); /* plain loops; see emit/emit.h. NULL only for OP_VIEW/OP_IDENTITY rows */
-    const char *test; /* what tests it: a conformance test or a unit-test name */
+    const char *test;                               /* what tests it: a conformance test or a unit-test name */
+    unsigned weights;    /* bit i: input i is learnt under --train when it is an initializer (parameters.c has the rule) */
+    unsigned statistics; /* bit i: input i is kept by training, not learnt (running mean and variance) */
 } op_row;
 
 /* NULL when unknown; *known_name is set true when the name exists at another opset or domain version. */

@@ -154,8 +154,8 @@ static void clip_emit(struct emitter *e, const node *n) {
 
 #define PLAIN (OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 #define FUNCTIONS pointwise_infer, pointwise_reference, NULL, pointwise_emit
-#define UNARY(name, since, attrs, test) \
-    { name, "", since, 0, 1, 1, 1, 1, attrs, PLAIN, 0, FUNCTIONS, test }
+#define UNARY(name, since, attrs, tested_by) \
+    { name, "", since, 0, 1, 1, 1, 1, attrs, PLAIN, 0, FUNCTIONS, .test = tested_by }
 #define NUMBER(attribute, value) \
     { .name = attribute, .kind = ATTR_FLOAT, .number = (value), .has_default = true }
 #define LEGACY \
@@ -177,19 +177,21 @@ static const op_attr clip_6_attrs[] = {NUMBER("min", -(double)FLT_MAX), NUMBER("
 const op_row ops_activation[] = {
     UNARY("Relu", 1, none, "test_relu"),
     UNARY("LeakyRelu", 1, leaky_attrs, "test_leakyrelu"),
-    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, "test_PReLU_2d"},
-    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, "test_prelu_broadcast"},
+    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, .test = "test_PReLU_2d", .weights = 2},
+    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, .test = "test_prelu_broadcast", .weights = 2},
     UNARY("Sigmoid", 1, none, "test_sigmoid"),
     UNARY("Tanh", 1, none, "test_tanh"),
-    {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, "test_ops_math clip"},
-    {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, "test_operator_clip"},
-    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, "test_clip"},
+    {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit,
+     .test = "test_ops_math clip"},
+    {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit,
+     .test = "test_operator_clip"},
+    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, .test = "test_clip"},
     UNARY("HardSigmoid", 1, hard_sigmoid_attrs, "test_hardsigmoid"),
     UNARY("HardSwish", 14, none, "test_hardswish"),
     UNARY("Swish", 24, alpha_attrs, "test_swish"),
     UNARY("Elu", 1, alpha_attrs, "test_elu"),
     UNARY("Celu", 12, alpha_attrs, "test_celu"),
-    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS, "test_ops_math selu"},
+    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS, .test = "test_ops_math selu"},
     UNARY("Selu", 6, selu_attrs, "test_selu"),
     UNARY("Softplus", 1, none, "test_softplus"),
     UNARY("Softsign", 1, none, "test_softsign"),

@@ -238,17 +238,20 @@ static void cast_emit(struct emitter *e, const node *n) {
 
 #define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place only where no type changes */
 #define FUNCTIONS pointwise_infer, pointwise_reference, NULL, pointwise_emit
-#define UNARY(name, since, flags, test) \
-    { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS, test }
-#define BINARY(name, flags, test)                                                                           \
-    {name, "", 1, 6, 2, 2, 1, 1, broadcast_attrs, PLAIN | (flags), 0, FUNCTIONS, "test_ops_math legacy"}, { \
-        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS, test                           \
+#define UNARY(name, since, flags, tested_by) \
+    { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS, .test = tested_by }
+#define BINARY(name, flags, tested_by)                                                                                     \
+    {                                                                                                                      \
+        name,        "", 1, 6, 2, 2, 1, 1, broadcast_attrs, PLAIN | (flags), 0, FUNCTIONS, .test = "test_ops_math legacy", \
+        .weights = 3},                                                                                                     \
+    {                                                                                                                      \
+        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS, .test = tested_by, .weights = 3               \
     }
-#define BINARY_SINCE(name, since, test) \
-    { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, test }
-#define VARIADIC(name, test)                                                                                   \
-    {name, "", 1, 7, 1, -1, 1, 1, legacy_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, "test_ops_math variadic"}, { \
-        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, test                          \
+#define BINARY_SINCE(name, since, tested_by) \
+    { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, .test = tested_by }
+#define VARIADIC(name, tested_by)                                                                                      \
+    {name, "", 1, 7, 1, -1, 1, 1, legacy_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, .test = "test_ops_math variadic"}, { \
+        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, .test = tested_by                     \
     }
 
 static const op_attr no_attrs[] = {{.name = NULL}};
@@ -297,10 +300,11 @@ const op_row ops_elementwise[] = {
     BINARY("Greater", OP_NO_GRAD, "test_greater"),
     BINARY_SINCE("LessOrEqual", 12, "test_less_equal"),
     BINARY_SINCE("GreaterOrEqual", 12, "test_greater_equal"),
-    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, "test_mod_mixed_sign_int32"},
-    {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, NULL, where_emit, "test_where_example"},
+    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, .test = "test_mod_mixed_sign_int32"},
+    {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, NULL, where_emit,
+     .test = "test_where_example"},
     {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, NULL, cast_emit,
-     "test_ops_math cast"},
+     .test = "test_ops_math cast"},
     {"Cast", "", 6, 0, 1, 1, 1, 1, cast_attrs, PLAIN, 0, cast_infer, cast_reference, NULL, cast_emit,
-     "test_cast_FLOAT_to_DOUBLE"},
+     .test = "test_cast_FLOAT_to_DOUBLE"},
     {.name = NULL}};

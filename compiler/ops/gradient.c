@@ -20,7 +20,7 @@ static const op_attr no_attrs[] = {{.name = NULL}};
 #define POINTWISE(name, operands, flags)                                                                                       \
     {                                                                                                                          \
         name, "cameo", 1, 0, operands, operands, 1, 1, no_attrs, OP_ELEMENTWISE | OP_ANY_LAYOUT | (flags), 0, pointwise_infer, \
-            pointwise_reference, NULL, pointwise_emit, "test_gradients elementwise"                                            \
+            pointwise_reference, NULL, pointwise_emit, .test = "test_gradients elementwise"                                    \
     }
 
 const op_row ops_gradient[] = {POINTWISE("Copy", 1, 0), POINTWISE("ReluGrad", 2, OP_INPLACE), {.name = NULL}};

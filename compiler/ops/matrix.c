@@ -245,10 +245,10 @@ static const op_attr gemm_attrs[] = {{.name = "alpha", .kind = ATTR_FLOAT, .numb
 static const op_attr none[] = {{.name = NULL}};
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-const op_row ops_matrix[] = {
-    {"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, NULL, product_emit,
-     "test_operator_addmm"},
-    {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, NULL, product_emit,
-     "test_gemm_all_attributes"},
-    {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN, 0, matmul_infer, product_reference, NULL, product_emit, "test_matmul_2d"},
-    {.name = NULL}};
+const op_row ops_matrix[] = {{"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, NULL,
+                              product_emit, .test = "test_operator_addmm", .weights = 6},
+                             {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, NULL,
+                              product_emit, .test = "test_gemm_all_attributes", .weights = 6},
+                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN, 0, matmul_infer, product_reference, NULL,
+                              product_emit, .test = "test_matmul_2d", .weights = 3},
+                             {.name = NULL}};

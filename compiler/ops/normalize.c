@@ -474,13 +474,16 @@ static const op_attr softmax_1[] = {INT("axis", 1), END};
 static const op_attr softmax_13[] = {INT("axis", -1), END};
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-#define BATCHNORM(since, until, outputs, attrs, test)                                                                      \
+#define BATCHNORM(since, until, outputs, attrs, tested_by)                                                                 \
     {                                                                                                                      \
         "BatchNormalization", "", since, until, 5, 5, 1, outputs, attrs, PLAIN | OP_NHWC | OP_INPLACE, 0, batchnorm_infer, \
-            batchnorm_reference, NULL, batchnorm_emit, test                                                                \
+            batchnorm_reference, NULL, batchnorm_emit, .test = tested_by, .weights = 6, .statistics = 24                   \
     }
-#define ALONG_AXIS(name, since, until, attrs, emit, test) \
-    { name, "", since, until, 1, 1, 1, 1, attrs, PLAIN | OP_INPLACE, 0, axis_infer, axis_reference, NULL, emit, test }
+#define ALONG_AXIS(name, since, until, attrs, emit, tested_by)                                                    \
+    {                                                                                                             \
+        name, "", since, until, 1, 1, 1, 1, attrs, PLAIN | OP_INPLACE, 0, axis_infer, axis_reference, NULL, emit, \
+            .test = tested_by                                                                                     \
+    }
 
 const op_row ops_normalize[] = {
     BATCHNORM(1, 6, 5, batchnorm_1, "test_BatchNorm2d_eval"),
@@ -488,10 +491,10 @@ const op_row ops_normalize[] = {
     BATCHNORM(9, 13, 5, batchnorm_9, "test_ops_math batchnorm"),
     BATCHNORM(14, 0, 3, batchnorm_14, "test_batchnorm_example"),
     {"InstanceNormalization", "", 1, 0, 3, 3, 1, 1, instance_attrs, PLAIN | OP_INPLACE, 0, instance_infer, instance_reference,
-     NULL, instance_emit, "test_instancenorm_example"},
+     NULL, instance_emit, .test = "test_instancenorm_example", .weights = 6},
     {"LayerNormalization", "", 17, 0, 2, 3, 1, 3, layer_attrs, PLAIN | OP_INPLACE, 0, layer_infer, layer_reference, NULL,
-     layer_emit, "test_layer_normalization_2d_axis0"},
-    {"LRN", "", 1, 0, 1, 1, 1, 1, lrn_attrs, PLAIN, 0, lrn_infer, lrn_reference, NULL, lrn_emit, "test_lrn"},
+     layer_emit, .test = "test_layer_normalization_2d_axis0"},
+    {"LRN", "", 1, 0, 1, 1, 1, 1, lrn_attrs, PLAIN, 0, lrn_infer, lrn_reference, NULL, lrn_emit, .test = "test_lrn"},
     ALONG_AXIS("LpNormalization", 1, 0, lp_attrs, lp_emit, "test_l2normalization_axis_0"),
     ALONG_AXIS("Softmax", 1, 12, softmax_1, softmax_emit, "test_softmax_functional_dim3"),
     ALONG_AXIS("Softmax", 13, 0, softmax_13, softmax_emit, "test_softmax_example"),

@@ -48,7 +48,9 @@ static bool is_variadic(const node *n) { return n->op && n->op->max_in == -1; }
 static bool is_old_prelu(const node *n) { return n->opset <= 6 && !n->domain[0] && !strcmp(n->op_type, "PRelu"); }
 
 /* Operators with two operands that had broadcast and axis attributes before opset 7. */
-static bool is_legacy(const node *n) { return n->opset <= 6 && !n->domain[0] && n->n_in == 2 && !is_variadic(n) && !is_old_prelu(n); }
+static bool is_legacy(const node *n) {
+    return n->opset <= 6 && !n->domain[0] && n->n_in == 2 && !is_variadic(n) && !is_old_prelu(n);
+}
 
 static int legacy_axis(const node *n) {
     const int rank = n->in[0]->shape.rank, other = n->in[1]->shape.rank;

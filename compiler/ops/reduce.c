@@ -309,13 +309,16 @@ static const op_attr arg_attrs[] = {{.name = "axis", .kind = ATTR_INT, .has_defa
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 #define FUNCTIONS reduce_infer, reduce_reference, NULL, reduce_emit
-#define REDUCE_FROM(name, since, test)                                                                    \
-    {name, "", 1, (since)-1, 1, 1, 1, 1, attribute_attrs, PLAIN, 0, FUNCTIONS, "test_ops_math reduce"}, { \
-        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS, test                      \
+#define REDUCE_FROM(name, since, tested_by)                                                                       \
+    {name, "", 1, (since)-1, 1, 1, 1, 1, attribute_attrs, PLAIN, 0, FUNCTIONS, .test = "test_ops_math reduce"}, { \
+        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS, .test = tested_by                 \
     }
-#define REDUCE(name, test) REDUCE_FROM(name, 18, test)
-#define ARG(name, test) \
-    { name, "", 1, 0, 1, 1, 1, 1, arg_attrs, PLAIN | OP_NO_GRAD, 0, arg_infer, arg_reference, NULL, arg_emit, test }
+#define REDUCE(name, tested_by) REDUCE_FROM(name, 18, tested_by)
+#define ARG(name, tested_by)                                                                                    \
+    {                                                                                                           \
+        name, "", 1, 0, 1, 1, 1, 1, arg_attrs, PLAIN | OP_NO_GRAD, 0, arg_infer, arg_reference, NULL, arg_emit, \
+            .test = tested_by                                                                                   \
+    }
 
 const op_row ops_reduce[] = {REDUCE_FROM("ReduceSum", 13, "test_reduce_sum_default_axes_keepdims_example"),
                              REDUCE("ReduceMean", "test_reduce_mean_default_axes_keepdims_example"),

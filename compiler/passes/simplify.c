@@ -43,7 +43,8 @@ static bool is_identity_perm(const attr *perm) {
     return true;
 }
 
-static bool changes_nothing(const node *n) {
+static bool changes_nothing(const graph *g, const node *n) {
+    if (g->training && (n->op->flags & OP_MODE)) return false;
     if (n->n_in == 0 || n->n_out == 0 || !n->in[0] || !n->out[0]) return false;
     if (n->in[0]->type != n->out[0]->type || !shape_equal(&n->in[0]->shape, &n->out[0]->shape)) return false;
     return (n->op->flags & (OP_IDENTITY | OP_VIEW)) || is_op(n, "Cast") ||
@@ -84,7 +85,7 @@ static bool merge_reshapes(graph *g, node *n) {
 static bool simplify_node(graph *g, node *n) {
     if (n->dead) return false;
     bool changed = merge_transposes(g, n) || merge_reshapes(g, n);
-    return (changes_nothing(n) && bypass(g, n)) || changed;
+    return (changes_nothing(g, n) && bypass(g, n)) || changed;
 }
 
 bool pass_simplify(graph *g, const options *o) {
