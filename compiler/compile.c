@@ -17,12 +17,13 @@ typedef struct pass {
 
 static const pass front[] = {
     {"resolve", pass_resolve, false, false,
-     false},                                  /* rows bound, attributes complete; everything unsupported reported at once */
-    {"infer", pass_infer, true, false, true}, /* static shapes and types */
-    {"embedding", pass_embedding, true, false, false}, /* which tensor verification uses */
-    {"fold", pass_fold, true, false, false},           /* constants */
-    {"simplify", pass_simplify, true, false, false},   /* what changes nothing goes */
-    {"batch", pass_batch, true, true, false},          /* gate A: typed, static, supported */
+     false}, /* rows bound, attributes complete; everything unsupported reported at once */
+    {"parameters", pass_parameters, false, false, false}, /* --train: which initializers are learnt */
+    {"infer", pass_infer, true, false, true},             /* static shapes and types */
+    {"embedding", pass_embedding, true, false, false},    /* which tensor verification uses */
+    {"fold", pass_fold, true, false, false},              /* constants */
+    {"simplify", pass_simplify, true, false, false},      /* what changes nothing goes */
+    {"batch", pass_batch, true, true, false},             /* gate A: typed, static, supported */
 };
 
 static const pass back[] = {
@@ -31,6 +32,21 @@ static const pass back[] = {
     {"select", pass_select, true, false, false},     /* an implementation for each node */
     {"schedule", pass_schedule, true, false, false}, /* an order of low peak memory */
     {"plan", pass_plan, true, true, false},          /* gate B: offsets in one arena */
+};
+
+/* --train: the graph parts behind gate A. `infer` goes the way of every net: fuse and layout, then the rest of `back`. */
+static const pass step[] = {
+    {"forms", pass_train_forms, true, false, false},      /* operators that do something else in training */
+    {"loss", pass_loss, true, false, false},              /* labels in, one number out */
+    {"step-fuse", pass_step_fuse, true, false, false},    /* BatchNormalization + residual + activation */
+    {"backward", pass_backward, true, false, false},      /* gradients, as nodes */
+    {"step-finish", pass_step_finish, true, true, false}, /* internal forms of what kernels serve */
+    {"step-layout", pass_layout, true, false, false},     /* NHWC */
+};
+static const pass step_back[] = {
+    {"step-select", pass_select, true, false, false},
+    {"step-schedule", pass_schedule, true, false, false},
+    {"step-plan", pass_plan, true, true, false},
 };
 
 static void dump(const graph *g) {
@@ -70,16 +86,43 @@ graph *compile_front(arena *a, diag *d, const options *o) {
     return compile_check(g, o) ? g : NULL;
 }
 
-bool compile_back(graph *g, const options *o) { return run_passes(g, o, back, sizeof back / sizeof *back); }
+#define RUN(g, o, list) run_passes(g, o, list, sizeof list / sizeof *list)
+enum { BEFORE_SELECT = 2 }; /* passes of `back` */
+
+bool compile_back(graph *g, const options *o) { return RUN(g, o, back); }
+
+/* Parameters are ordered where both graphs know their kernels' inputs, and before either chooses its kernels. */
+static bool train_passes(graph *g, graph *s, const options *o) {
+    if (!RUN(s, o, step)) return false;
+    g->training = false;
+    if (!run_passes(g, o, back, BEFORE_SELECT)) return false;
+    parameters_order(g, s, o);
+    parameters_place(g);
+    s->parameters = g->parameters;
+    return run_passes(g, o, back + BEFORE_SELECT, sizeof back / sizeof *back - BEFORE_SELECT) && RUN(s, o, step_back);
+}
+
+static bool make_trainer(graph *g, const options *o, program *p) {
+    graph *s = graph_clone(g);
+    options native = *o;
+    if (o->kernels == KERNELS_AUTO) native.kernels = KERNELS_NATIVE; /* XNNPACK packs weights, which live here */
+    if (!train_passes(g, s, &native)) return false;
+    p->n_units = 2;
+    return emit_model(g, &native, "", &p->units[0]) && emit_model(s, &native, "step_", &p->units[1]) &&
+           emit_trainer(g, s, &native, p);
+}
+
+static bool make_program(graph *g, const options *o, program *p) {
+    if (o->train) return make_trainer(g, o, p);
+    if (!compile_back(g, o)) return false;
+    p->n_units = 1;
+    return emit_model(g, o, "", &p->units[0]);
+}
 
 int compile_rest(graph *g, const options *o) {
-    if (!compile_back(g, o)) return 1;
-    emitted em = {0};
-    int code = emit_model(g, o, &em) ? build_program(g, &em, o) : 1;
-    text_free(&em.model_c);
-    text_free(&em.model_h);
-    text_free(&em.weights);
-    for (size_t i = 0; i < em.n_parts; i++) text_free(&em.parts[i]);
+    program p = {0};
+    const int code = make_program(g, o, &p) ? build_program(g, &p, o) : 1;
+    program_free(&p);
     return code;
 }
 

@@ -180,9 +180,11 @@ typedef struct graph {
     size_t n_inputs;
     value **outputs;
     size_t n_outputs;
+    value *loss;            /* --train: of the step graph, one number */
     value *embedding;       /* chosen by the embedding rule; may be NULL */
     int64_t batch;          /* images of one run at most; 1 when nothing is batched */
     bool training;          /* --train: nothing may assume evaluation mode yet */
+    bool new_head;          /* --classes: outputs have other shapes than the file says */
     parameter **parameters; /* --train: shared by the graphs of one compilation */
     size_t n_parameters;
     char hash[65]; /* SHA-256 of the model file (and its external data), hex */

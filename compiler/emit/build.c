@@ -18,7 +18,7 @@ enum { DONE = 0, DEFECT = 3, ENVIRONMENT = 4, MAX_ARGUMENTS = 128 };
 typedef struct job {
     arena *arena;
     const options *options;
-    const emitted *emitted;
+    const program *program;
     const char *prefix, *directory, *include, *library, *cc; /* directory: the temporary one */
     bool xnnpack;
 } job;
@@ -115,18 +115,55 @@ static command compile_command(const job *j, const char *name) {
     return (command){.argv = a.v, .log = arena_printf(j->arena, "%s.log", name)};
 }
 
-static const char *part_name(const job *j, size_t i) { return arena_printf(j->arena, "part%zu", i); }
+/* Every C file by its name without the ending: the parts of all units, the trainer, main. */
+static size_t list_sources(const job *j, const char **name) {
+    size_t n = 0;
+    for (size_t u = 0; u < j->program->n_units; u++)
+        for (size_t i = 0; i < j->program->units[u].n_parts; i++)
+            name[n++] = arena_printf(j->arena, "%spart%zu", j->program->units[u].unit, i);
+    if (j->program->trainer_c.size) name[n++] = "trainer";
+    if (j->options->emit == EMIT_EXE) name[n++] = "main";
+    return n;
+}
+
+static const char **all_sources(const job *j, size_t *n) {
+    size_t most = 2;
+    for (size_t u = 0; u < j->program->n_units; u++) most += j->program->units[u].n_parts;
+    const char **name = ARENA_ARRAY(j->arena, const char *, most);
+    *n = list_sources(j, name);
+    return name;
+}
+
+static int write_unit(const job *j, const emitted *em) {
+    int code = put_text(in_directory(j, arena_printf(j->arena, "%sweights.bin", em->unit)), &em->weights);
+    for (size_t i = 0; !code && i < em->n_parts; i++)
+        code = put_text(in_directory(j, arena_printf(j->arena, "%spart%zu.c", em->unit, i)), &em->parts[i]);
+    return code;
+}
+
+static int write_main(const job *j) {
+    const bool train = j->program->trainer_c.size;
+    const char *type = train ? "cameo_trainer" : "cameo_model", *what = train ? "trainer" : "model";
+    const char *main_c = arena_printf(j->arena,
+                                      "#include \"%s.h\"\n\nextern const %s %s_%s;\n\n"
+                                      "int main(int argc, char **argv) { return %s(&%s_%s, argc, argv); }\n",
+                                      train ? "training" : "cameo", type, j->prefix, what,
+                                      train ? "cameo_train_main" : "cameo_main", j->prefix, what);
+    return put(in_directory(j, "main.c"), main_c, strlen(main_c));
+}
+
+static int write_trainer(const job *j, const char *directory) {
+    if (!j->program->trainer_c.size) return DONE;
+    int code = put_text(arena_printf(j->arena, "%s/trainer.c", directory), &j->program->trainer_c);
+    for (size_t i = 0; !code && i < j->program->n_files; i++)
+        code = put_text(arena_printf(j->arena, "%s/%s", directory, j->program->files[i].name), &j->program->files[i].data);
+    return code;
+}
 
 static int write_sources(const job *j) {
-    int code = put_text(in_directory(j, "weights.bin"), &j->emitted->weights);
-    for (size_t i = 0; !code && i < j->emitted->n_parts; i++)
-        code = put_text(in_directory(j, arena_printf(j->arena, "part%zu.c", i)), &j->emitted->parts[i]);
-    if (code || j->options->emit != EMIT_EXE) return code;
-    const char *main_c = arena_printf(j->arena,
-                                      "#include \"cameo.h\"\n\nextern const cameo_model %s_model;\n\n"
-                                      "int main(int argc, char **argv) { return cameo_main(&%s_model, argc, argv); }\n",
-                                      j->prefix, j->prefix);
-    return put(in_directory(j, "main.c"), main_c, strlen(main_c));
+    int code = write_trainer(j, j->directory);
+    for (size_t u = 0; !code && u < j->program->n_units; u++) code = write_unit(j, &j->program->units[u]);
+    return code || j->options->emit != EMIT_EXE ? code : write_main(j);
 }
 
 static void show_log(const job *j, const char *log) {
@@ -149,18 +186,19 @@ static int run(const job *j, command *c, size_t n, const char *doing) {
 }
 
 static int compile_parts(const job *j) {
-    const size_t n = j->emitted->n_parts, all = n + (j->options->emit == EMIT_EXE);
-    command *c = ARENA_ARRAY(j->arena, command, all);
-    for (size_t i = 0; i < n; i++) c[i] = compile_command(j, part_name(j, i));
-    if (all > n) c[n] = compile_command(j, "main");
-    return run(j, c, all, "compiling the generated C");
+    size_t n;
+    const char **name = all_sources(j, &n);
+    command *c = ARENA_ARRAY(j->arena, command, n);
+    for (size_t i = 0; i < n; i++) c[i] = compile_command(j, name[i]);
+    return run(j, c, n, "compiling the generated C");
 }
 
 /* ---- linking ---- */
 
 static void add_objects(const job *j, arguments *a) {
-    for (size_t i = 0; i < j->emitted->n_parts; i++) add(a, arena_printf(j->arena, "%s.o", part_name(j, i)));
-    if (j->options->emit == EMIT_EXE) add(a, "main.o");
+    size_t n;
+    const char **name = all_sources(j, &n);
+    for (size_t i = 0; i < n; i++) add(a, arena_printf(j->arena, "%s.o", name[i]));
 }
 
 static command link_command(const job *j, const char *to) {
@@ -205,21 +243,28 @@ static int link_output(const job *j) {
         code = complain(ENVIRONMENT, "cannot write %s: %s", j->options->output, strerror(errno));
     if (code) unlink(beside);
     if (!code && j->options->sidecar)
-        code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)), &j->emitted->weights);
+        code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)), &j->program->units[0].weights);
     if (!code && j->options->emit != EMIT_EXE)
-        code = put_text(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)), &j->emitted->model_h);
+        code = put_text(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)), &j->program->units[0].model_h);
     return code;
 }
 
 /* ---- C as the result ---- */
 
+static int write_unit_c(const job *j, const char *directory, const emitted *em) {
+    const char *own = !em->unit[0] && j->options->sidecar ? arena_printf(j->arena, "%s.weights", j->prefix) : NULL;
+    const char *weights = own ? own : arena_printf(j->arena, "%sweights.bin", em->unit);
+    int code = put_text(arena_printf(j->arena, "%s/%s", directory, weights), &em->weights);
+    if (!code) code = put_text(arena_printf(j->arena, "%s/%smodel.h", directory, em->unit), &em->model_h);
+    if (!code) code = put_text(arena_printf(j->arena, "%s/%smodel.c", directory, em->unit), &em->model_c);
+    return code;
+}
+
 static int write_c(const job *j, const char *directory) {
     if (mkdir(directory, 0777) && errno != EEXIST)
         return complain(ENVIRONMENT, "cannot make %s: %s", directory, strerror(errno));
-    const char *weights = j->options->sidecar ? arena_printf(j->arena, "%s.weights", j->prefix) : "weights.bin";
-    int code = put_text(arena_printf(j->arena, "%s/%s", directory, weights), &j->emitted->weights);
-    if (!code) code = put_text(arena_printf(j->arena, "%s/model.h", directory), &j->emitted->model_h);
-    if (!code) code = put_text(arena_printf(j->arena, "%s/model.c", directory), &j->emitted->model_c);
+    int code = write_trainer(j, directory);
+    for (size_t u = 0; !code && u < j->program->n_units; u++) code = write_unit_c(j, directory, &j->program->units[u]);
     return code;
 }
 
@@ -231,12 +276,14 @@ static void remove_file(const job *j, const char *stem, const char *suffix) {
 
 static void clean(const job *j) {
     static const char *const suffix[] = {".c", ".o", ".log", NULL};
-    for (const char *const *s = suffix; *s; s++) {
-        for (size_t i = 0; i < j->emitted->n_parts; i++) remove_file(j, part_name(j, i), *s);
-        remove_file(j, "main", *s);
-        remove_file(j, "link", *s);
+    size_t n;
+    const char **name = all_sources(j, &n);
+    for (const char *const *x = suffix; *x; x++) {
+        for (size_t i = 0; i < n; i++) remove_file(j, name[i], *x);
+        remove_file(j, "link", *x);
     }
-    remove_file(j, "weights", ".bin");
+    for (size_t u = 0; u < j->program->n_units; u++) remove_file(j, j->program->units[u].unit, "weights.bin");
+    for (size_t i = 0; i < j->program->n_files; i++) remove_file(j, j->program->files[i].name, "");
     rmdir(j->directory);
 }
 
@@ -267,9 +314,9 @@ static bool output_is_writable(const job *j) {
     return access(directory, W_OK | X_OK) == 0;
 }
 
-int build_program(const graph *g, const emitted *em, const options *o) {
-    job j = {.arena = g->arena, .options = o, .emitted = em, .prefix = emit_prefix(g->arena, o), .cc = compiler_name(o)};
-    for (size_t i = 0; i < g->n_nodes; i++) j.xnnpack |= g->nodes[i]->impl && g->nodes[i]->impl->xnnpack;
+int build_program(const graph *g, const program *p, const options *o) {
+    job j = {.arena = g->arena, .options = o, .program = p, .prefix = emit_prefix(g->arena, o), .cc = compiler_name(o)};
+    for (size_t u = 0; u < p->n_units; u++) j.xnnpack |= p->units[u].xnnpack;
     if (!output_is_writable(&j))
         return complain(ENVIRONMENT, "cannot write %s: %s; choose another folder with -o", o->output, strerror(errno));
     const int code = o->keep_c ? write_c(&j, o->keep_c) : DONE;

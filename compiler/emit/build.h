@@ -5,5 +5,5 @@
 
 /* Writes o->output (see options.emit). Returns an exit code; messages go to stderr. Everything happens in a temporary
    directory, which is gone afterwards, and the result appears by a rename. */
-int build_program(const graph *g, const emitted *em, const options *o);
+int build_program(const graph *g, const program *p, const options *o);
 #endif

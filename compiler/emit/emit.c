@@ -40,7 +40,7 @@ void emit_value(emitter *e, const char *name, const value *v, bool written) {
 bool emit_batched(const node *n) {
     bool any = false;
     for (size_t i = 0; i < n->n_in; i++) {
-        if (!n->in[i] || n->in[i]->constant) continue;
+        if (!n->in[i] || value_is_external(n->in[i])) continue;
         if (!n->in[i]->batched) return false;
         any = true;
     }
@@ -130,6 +130,8 @@ place value_place(const graph *g, const value *v) {
     for (; p.root->base; p.root = p.root->base) p.offset += p.root->view_offset;
     if (p.root->constant)
         p.kind = PLACE_WEIGHTS;
+    else if (p.root->role != ROLE_NONE)
+        p.kind = p.root->role == ROLE_GRADIENT ? PLACE_GRADIENT : PLACE_PARAMETER, p.offset += (int64_t)p.root->param->offset;
     else if (p.root->arena_offset >= 0)
         p.kind = PLACE_ARENA;
     else if (p.root->is_input)
@@ -148,11 +150,14 @@ const char *place_expression(emitter *e, const value *v, bool written) {
     arena *a = e->graph->arena;
     const place p = value_place(e->graph, v);
     const char *type = dtype_c(v->type), *plus = p.offset ? arena_printf(a, " + %lld", (long long)p.offset) : "";
-    if (written && (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT)) BUG("\"%s\" would overwrite its source", v->name);
+    if (written && (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT || p.root->role == ROLE_PARAMETER))
+        BUG("\"%s\" would overwrite its source", v->name);
     switch (p.kind) {
     case PLACE_WEIGHTS:
         if (p.offset || p.root->type != v->type) BUG("\"%s\" is a shifted view of a constant", v->name);
         return blob_add(e, p.root->constant->data, tensor_bytes(p.root->constant), p.root->name);
+    case PLACE_PARAMETER: return arena_printf(a, "c->parameters + %lld", (long long)p.offset);
+    case PLACE_GRADIENT: return arena_printf(a, "c->gradients + %lld", (long long)p.offset);
     case PLACE_INPUT: return arena_printf(a, "IN(%s, %zu)%s", type, p.index, plus);
     case PLACE_OUTPUT: return arena_printf(a, "OUT(%s, %zu)%s", type, p.index, plus);
     default: return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
@@ -387,11 +392,24 @@ const char *emit_prefix(arena *a, const options *o) {
     return s;
 }
 
-bool emit_model(graph *g, const options *o, emitted *out) {
+void program_free(program *p) {
+    for (size_t i = 0; i < p->n_units; i++) {
+        emitted *em = &p->units[i];
+        text_free(&em->model_c), text_free(&em->model_h), text_free(&em->weights);
+        for (size_t k = 0; k < em->n_parts; k++) text_free(&em->parts[k]);
+    }
+    for (size_t i = 0; i < p->n_files; i++) text_free(&p->files[i].data);
+    text_free(&p->trainer_c);
+}
+
+bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     emitter *e = ARENA_NEW(g->arena, emitter);
     options *named = ARENA_NEW(g->arena, options);
     *named = *o;
+    const size_t stem = strlen(unit); /* "step_" names net_step */
     named->name = emit_prefix(g->arena, o);
+    if (stem) named->name = arena_printf(g->arena, "%s_%.*s", named->name, (int)stem - 1, unit);
+    out->unit = e->unit = unit;
     e->graph = g;
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
@@ -400,6 +418,7 @@ bool emit_model(graph *g, const options *o, emitted *out) {
         if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);
     model_write(e, out);
     out->weights = e->blob.data;
+    out->xnnpack = e->xnnpack;
     text_free(&e->body), text_free(&e->helpers), text_free(&e->create), text_free(&e->parameters), text_free(&e->arguments);
     return g->diag->errors == 0;
 }

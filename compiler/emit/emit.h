@@ -1,13 +1,14 @@
 /* Emission: how rows and implementations turn one node into C.
 
-   For each node the driver calls impl->emit or op->emit. The emit function describes ONE C function: its parameters, each with the
-   argument of this call, and its body. Two nodes whose functions are textually equal (same literals) share one function, so a body
-   must mention only parameters and literals, never names of this node. The function's own name is written "$F" (tasks: "$F_task").
+   For each node the driver calls impl->emit or op->emit. The emit function describes ONE C function: its parameters, each with
+   the argument of this call, and its body. Two nodes whose functions are textually equal (same literals) share one function, so
+   a body must mention only parameters and literals, never names of this node. The function's own name is written "$F" (tasks:
+   "$F_task").
 
    Signature made by the driver:   static void $F(cameo_context *c, size_t n, PARAMS...)
-   n is the number of images of this run (<= graph->batch) when the node is batched (emit_batched(node)), else 1. Images of a batched
-   value are shape.dim[1..] apart densely: image_elements(v) * (for slices: of the base value).
-   Loops over images: `for (size_t image = 0; image < n; image++)`. */
+   n is the number of images of this run (<= graph->batch) when the node is batched (emit_batched(node)), else 1. Images of a
+   batched value are shape.dim[1..] apart densely: image_elements(v) * (for slices: of the base value). Loops over images: `for
+   (size_t image = 0; image < n; image++)`. */
 #ifndef CAMEO_EMIT_H
 #define CAMEO_EMIT_H
 #include "../compile.h"
@@ -23,28 +24,30 @@ text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->s
 
 /* Add a parameter; `argument` is the C expression for this call. */
 void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) __attribute__((format(printf, 3, 4)));
-/* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME". Constants go into the weights as they
-   are (ONNX layout), so that any kernel can read any input. */
+/* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME". Constants go into the weights as
+   they are (ONNX layout), so that any kernel can read any input. */
 void emit_value(emitter *e, const char *name, const value *v, bool written);
-/* Bytes into the weights blob, 64-byte aligned, equal bytes stored once; returns an argument expression valid in the model file. */
+/* Bytes into the weights blob, 64-byte aligned, equal bytes stored once; returns an argument expression valid in the model
+ * file. */
 const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label);
 /* A slot for an XNNPACK operator; returns its index K: c->state[K]. Frees go through cameo_xnn_delete at destroy. */
 size_t emit_state(emitter *e);
-/* Scratch memory of this node inside the arena (alive during the node only), asked for before planning by implementation.scratch;
-   returns an argument expression of type unsigned char *. */
+/* Scratch memory of this node inside the arena (alive during the node only), asked for before planning by
+   implementation.scratch; returns an argument expression of type unsigned char *. */
 const char *emit_scratch(emitter *e);
 
 arena *emit_arena(emitter *e);
 const options *emit_options(const emitter *e);
 graph *emit_graph(emitter *e);
 
-bool emit_batched(const node *n); /* all dynamic inputs and all outputs are batched */
+bool emit_batched(const node *n);       /* all dynamic inputs and all outputs are batched */
 int64_t image_elements(const value *v); /* elements between images of v (of its base when a view) */
 
-/* Default plain emission for rows that compute out = f(in...) elementwise with broadcasting: parameters in0.., out0 and a strided loop
-   nest over out0; `expression` may use x0, x1, ... for the operands' elements. */
+/* Default plain emission for rows that compute out = f(in...) elementwise with broadcasting: parameters in0.., out0 and a
+   strided loop nest over out0; `expression` may use x0, x1, ... for the operands' elements. */
 void emit_elementwise(emitter *e, const node *n, const char *expression);
-/* Opens `for` loops over the given literal extents named i0, i1, ... ; with n images the first loop runs to n when runtime_first. */
+/* Opens `for` loops over the given literal extents named i0, i1, ... ; with n images the first loop runs to n when
+ * runtime_first. */
 void emit_loops_open(emitter *e, const int64_t *extent, int rank, bool runtime_first);
 void emit_loops_close(emitter *e, int rank);
 /* "i0 * S0 + i1 * S1 ..." with zero strides left out ("0" when all are). names NULL = i0, i1, ... */
@@ -54,20 +57,50 @@ const char *emit_float(emitter *e, double v);
 
 /* ---- implementations: native and XNNPACK kernels, chosen by the select pass ---- */
 typedef struct implementation {
-    const char *name;      /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the emitted names' stem */
-    const char *op;        /* row name it serves ("Conv", ...), domain as the row's */
-    bool xnnpack;          /* needs libXNNPACK */
+    const char *name; /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the emitted names' stem */
+    const char *op;   /* row name it serves ("Conv", ...), domain as the row's */
+    bool xnnpack;     /* needs libXNNPACK */
     bool (*applies)(const graph *g, const node *n, const options *o);
-    double (*cost)(const node *n, const options *o); /* estimated microseconds, cold weights; lower wins */
+    double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights; lower wins */
     size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
     void (*emit)(emitter *e, const node *n);
     unsigned inplace; /* bit i: out 0 may use in i's memory */
-    bool slices; /* can write into / read from channel slices (pixel_stride > channels) */
+    bool slices;      /* can write into / read from channel slices (pixel_stride > channels) */
+    /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL: only in ONNX order. Asked
+       before select, when the implementation applies to the node but for the order. */
+    bool (*takes)(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);
 } implementation;
 /* NULL-terminated list of pointers, in compiler/kernels/implementations.c */
 extern const implementation *const implementations[];
+/* implementations.c: some implementation of n takes p in this order; and how many channels a block of that order has. */
+bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);
+int64_t kernel_parameter_block(const parameter *p, parameter_layout order, const options *o);
 
-/* Everything emitted, in memory. */
-typedef struct emitted { text model_c, model_h, weights; text *parts; size_t n_parts; } emitted;
-bool emit_model(graph *g, const options *o, emitted *out);
+/* One compiled graph, in memory. The texts belong to whoever frees them (emitted_free). */
+typedef struct emitted {
+    const char *unit; /* stem of its files: "" for the program's own net, "step_" ... for others */
+    text model_c, model_h, weights;
+    text *parts;
+    size_t n_parts;
+    bool xnnpack;
+} emitted;
+
+/* What a program is built from: units, and what joins them. */
+typedef struct blob_file {
+    const char *name;
+    text data;
+} blob_file;
+typedef struct program {
+    emitted units[3];
+    size_t n_units;
+    text trainer_c;     /* --train: the parameters' table and the cameo_trainer; empty otherwise */
+    blob_file files[3]; /* that it includes */
+    size_t n_files;
+} program;
+
+/* unit: "" or the stem that this graph's files and C names get behind the prefix. */
+bool emit_model(graph *g, const options *o, const char *unit, emitted *out);
+/* trainer.c: the object that joins step and infer. */
+bool emit_trainer(const graph *infer, const graph *step, const options *o, program *out);
+void program_free(program *p);
 #endif

@@ -83,8 +83,8 @@ void emit_weights_declaration(const emitter *e, text *t) {
     text_printf(t, "extern const unsigned char %s_weights[];\n", name);
     text_printf(t,
                 "__asm__(\".section .rodata\\n.balign 64\\n.globl %s_weights\\n.hidden %s_weights\\n%s_weights:\\n\"\n"
-                "        \".incbin \\\"weights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
-                name, name, name);
+                "        \".incbin \\\"%sweights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
+                name, name, name, e->unit);
 }
 
 static const char access_macros[] = "#define AT(type, offset) ((type *)(void *)(c->arena + (offset)))\n"

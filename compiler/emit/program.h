@@ -39,6 +39,7 @@ typedef struct call { /* one layer: a node that emits something */
 struct emitter {
     graph *graph;
     const options *options;
+    const char *unit; /* stem of the files */
     text body, helpers, create, parameters, arguments;
     blob blob;
     name_table names;
@@ -56,7 +57,7 @@ struct emitter {
 };
 
 /* Where a value lives. */
-typedef enum place_kind { PLACE_WEIGHTS, PLACE_INPUT, PLACE_OUTPUT, PLACE_ARENA } place_kind;
+typedef enum place_kind { PLACE_WEIGHTS, PLACE_INPUT, PLACE_OUTPUT, PLACE_ARENA, PLACE_PARAMETER, PLACE_GRADIENT } place_kind;
 typedef struct place {
     place_kind kind;
     const value *root; /* owner of the memory */

@@ -24,7 +24,7 @@ static uint64_t layer_parameters(const node *n) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n->n_in; i++) {
         const value *v = n->in[i];
-        if (v && v->constant && (v->type == DT_FLOAT || v->type == DT_DOUBLE || v->type == DT_FLOAT16))
+        if (v && value_is_external(v) && (v->type == DT_FLOAT || v->type == DT_DOUBLE || v->type == DT_FLOAT16))
             sum += (uint64_t)value_count(v);
     }
     return sum;
@@ -178,7 +178,7 @@ static uint64_t total_parameters(const emitter *e) {
         const node *n = e->calls[i].node;
         for (size_t k = 0; k < n->n_in; k++) {
             const value *v = n->in[k];
-            if (!v || !v->constant || seen[v->id] || v->type != DT_FLOAT) continue;
+            if (!v || !value_is_external(v) || seen[v->id] || v->type != DT_FLOAT) continue;
             seen[v->id] = true;
             sum += (uint64_t)value_count(v);
         }

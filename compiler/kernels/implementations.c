@@ -1,6 +1,8 @@
 /* The list of implementations the select pass chooses from. */
 #include "kernels.h"
 
+#include <string.h>
+
 const implementation *const implementations[] = {&direct_conv,
                                                  &depthwise_conv,
                                                  &gemm,
@@ -23,3 +25,15 @@ const implementation *const implementations[] = {&direct_conv,
                                                  &xnn_global_average_pool,
                                                  &xnn_add,
                                                  NULL};
+
+bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o) {
+    for (const implementation *const *k = implementations; *k; k++)
+        if ((*k)->takes && !strcmp((*k)->op, n->op->name) && (*k)->takes(g, n, p, order, o)) return true;
+    return false;
+}
+
+/* Two vectors where there are channels for them: the register tile of most convolutions. */
+int64_t kernel_parameter_block(const parameter *p, parameter_layout order, const options *o) {
+    const int64_t vf = o->target.vector_floats;
+    return order == PARAMETER_CONV && p->initial->shape.dim[0] > vf ? 2 * vf : vf;
+}

@@ -37,7 +37,7 @@ static bool take_prelu(graph *g, node *n, const node *next) {
     return true;
 }
 
-static bool take_clip(graph *g, node *n, const node *next) {
+bool fuse_clip(graph *g, node *n, const node *next) {
     double low, high;
     if (!clip_bounds(next, &low, &high)) return false;
     node_set_float(g, n, "act_min", (float)low);
@@ -152,7 +152,7 @@ bool fuse_activation(graph *g, node *n) {
     if (!next) return take_double(g, n);
     if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
     const bool prelu = fuse_is(next, "", "PRelu");
-    if (prelu ? !take_prelu(g, n, next) : !(take_simple(g, n, next) || take_clip(g, n, next) || take_with_numbers(g, n, next)))
+    if (prelu ? !take_prelu(g, n, next) : !(take_simple(g, n, next) || fuse_clip(g, n, next) || take_with_numbers(g, n, next)))
         return false;
     fuse_absorb(g, n, next);
     return true;

@@ -19,6 +19,11 @@ int64_t batch_extent(const graph *g);
 /* Marks run-time inputs whose first axis is the batch, and unmarks everything else. */
 void batch_mark_inputs(graph *g, int64_t batch);
 
+/* loss.c: the class scores: the first output, or what a final Softmax is applied to. */
+value *loss_logits(const graph *g);
+/* step.c: another input of the step graph, [count]. */
+value *step_input(graph *g, const char *name, dtype type, int64_t count);
+
 /* embedding.c: chooses graph.embedding (DESIGN section 1). */
 bool pass_embedding(graph *g, const options *o);
 /* compile.c: the passes up to gate A on a graph just imported, and everything behind gate A including the C compiler (returns

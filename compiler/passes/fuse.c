@@ -106,7 +106,7 @@ static void resolve_pads(graph *g, node *n, int rank) {
     node_set_string(g, n, "auto_pad", "NOTSET");
 }
 
-static void make_conv(graph *g, node *n) {
+void fuse_make_conv(graph *g, node *n) {
     if (!is_float_output(n) || n->in[0]->shape.rank < 3) return;
     const int rank = n->in[0]->shape.rank - 2;
     set_default_ints(g, n, "strides", rank, 1);
@@ -323,7 +323,7 @@ static void take_followers(graph *g, node *n) {
 
 static bool convert(graph *g, node *n) {
     if (fuse_is(n, "", "Conv"))
-        make_conv(g, n);
+        fuse_make_conv(g, n);
     else if (fuse_is(n, "", "Gemm") || fuse_is(n, "", "MatMul"))
         make_gemm(g, n);
     else if (fuse_is(n, "", "BatchNormalization"))

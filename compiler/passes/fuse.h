@@ -15,6 +15,10 @@ void fuse_absorb(graph *g, node *n, node *next);
 bool fuse_scalar(const value *v, double *out);
 value *fuse_constant(graph *g, const char *name, const int64_t *dim, int rank, const double *data);
 
+/* fuse.c: an ONNX Conv of float images becomes cameo.Conv, all window attributes given; others stay as they are. */
+void fuse_make_conv(graph *g, node *n);
+/* activation.c: when c clips at constants, its bounds become n's act_min and act_max. */
+bool fuse_clip(graph *g, node *n, const node *c);
 /* activation.c: joins the activation behind n (whose act is "none") into its attributes. True when it did. */
 bool fuse_activation(graph *g, node *n);
 #endif

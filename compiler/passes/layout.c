@@ -15,7 +15,7 @@ typedef struct twins { /* by value id: the same value in the other layout, or NU
 
 bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
 
-static bool is_image(const value *v) { return v && v->shape.rank == 4 && v->type == DT_FLOAT; }
+static bool is_image(const value *v) { return v && v->shape.rank == 4 && v->type == DT_FLOAT && v->role == ROLE_NONE; }
 
 static value *derived(graph *g, const value *v, layout l) {
     value *d = graph_add_value(g, arena_printf(g->arena, "%s.%s", v->name, l == LAYOUT_NHWC ? "nhwc" : "onnx"));
@@ -131,10 +131,18 @@ static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reo
     set_outputs(n, l);
 }
 
+/* Gradient operators: everything that is an image is NHWC; what is shaped like a parameter is not an image. */
+static void all_nhwc(graph *g, twins *t, size_t known, node *n) {
+    for (size_t i = 0; i < n->n_in; i++) n->in[i] = converted(g, t, known, n->in[i], LAYOUT_NHWC, n);
+    if (!(n->op->flags & OP_PARAM_OUT)) set_outputs(n, LAYOUT_NHWC);
+}
+
 static void visit(graph *g, twins *t, size_t known, node *n) {
     const unsigned flags = n->op ? n->op->flags : 0;
     if (!n->n_out || !n->out[0]) return;
-    if ((flags & OP_NHWC) && is_image(n->out[0]) && n->n_in && is_image(n->in[0]) && !n->in[0]->constant) {
+    if ((flags & OP_NHWC_IN) && n->in[0] && is_image(n->in[0])) {
+        all_nhwc(g, t, known, n);
+    } else if ((flags & OP_NHWC) && is_image(n->out[0]) && n->n_in && is_image(n->in[0]) && !n->in[0]->constant) {
         follow(g, t, known, n, LAYOUT_NHWC, true);
     } else if (relabel_transpose(g, n) || relabel_flatten(g, n)) {
         return;

@@ -25,13 +25,13 @@ static value *owner(value *v) {
     return v;
 }
 
-static bool owns_caller_memory(const value *v) { return v->is_input || v->constant; }
+static bool owns_caller_memory(const value *v) { return v->is_input || value_is_external(v); }
 
 static bool is_view_node(const node *n) { return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n); }
 
 static bool is_reorder(const node *n) { return !strcmp(n->op_type, "Reorder") && !strcmp(n->domain, "cameo"); }
 
-static bool is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding; }
+static bool is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding || value_is_stored(v); }
 
 /* ---- sharing ---- */
 
@@ -55,7 +55,7 @@ static void join_view(graph *g, node *n) {
     if (is_reorder(n) ? !layout_is_same_memory(x, y)
                       : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
         return;
-    if (x->constant) return; /* a constant read through a view: copied, as are outputs of the graph */
+    if (value_is_external(x)) return; /* read through a view: copied, as are outputs of the graph */
     if (!is_kept(g, y)) {
         y->base = x;
         return;
@@ -215,7 +215,7 @@ static bool output_needs_arena(const graph *g, const value *v, const life *l) {
 }
 
 static bool in_arena(const graph *g, const value *v, const life *l) {
-    if (v->base || v->constant || l[v->id].first == INT64_MAX) return false;
+    if (v->base || v->constant || v->role != ROLE_NONE || l[v->id].first == INT64_MAX) return false;
     if (v->is_input) return touched_by_xnnpack(g, v);
     return !v->is_output || output_needs_arena(g, v, l);
 }

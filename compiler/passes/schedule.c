@@ -14,7 +14,9 @@ typedef struct state {
     bool *done;
 } state;
 
-static int64_t bytes(const value *v) { return v->constant || v->is_input ? 0 : value_count(v) * (int64_t)dtype_size(v->type); }
+static int64_t bytes(const value *v) {
+    return v->constant || v->is_input || v->role != ROLE_NONE ? 0 : value_count(v) * (int64_t)dtype_size(v->type);
+}
 
 static bool is_view(const node *n) { return n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY)); }
 

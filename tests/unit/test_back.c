@@ -275,21 +275,23 @@ static void plan_random(void **state) {
 
 static void emit_is_repeatable(void **state) {
     (void)state;
-    emitted out[2] = {{{0}, {0}, {0}, NULL, 0}, {{0}, {0}, {0}, NULL, 0}};
+    program made[2];
+    emitted *out[2] = {&made[0].units[0], &made[1].units[0]};
+    memset(made, 0, sizeof made);
     fixture f[2];
     for (int i = 0; i < 2; i++) {
         f[i] = setup();
         residual_net(&f[i]);
         assert_true(compile_back(f[i].g, &f[i].options));
-        assert_true(emit_model(f[i].g, &f[i].options, &out[i]));
+        assert_true(emit_model(f[i].g, &f[i].options, "", out[i]));
+        made[i].n_units = 1;
     }
-    assert_string_equal(text_str(&out[0].model_c), text_str(&out[1].model_c));
-    assert_string_equal(text_str(&out[0].model_h), text_str(&out[1].model_h));
-    assert_int_equal(out[0].weights.size, out[1].weights.size);
-    assert_memory_equal(text_str(&out[0].weights), text_str(&out[1].weights), out[0].weights.size);
+    assert_string_equal(text_str(&out[0]->model_c), text_str(&out[1]->model_c));
+    assert_string_equal(text_str(&out[0]->model_h), text_str(&out[1]->model_h));
+    assert_int_equal(out[0]->weights.size, out[1]->weights.size);
+    assert_memory_equal(text_str(&out[0]->weights), text_str(&out[1]->weights), out[0]->weights.size);
     for (int i = 0; i < 2; i++) {
-        for (size_t k = 0; k < out[i].n_parts; k++) text_free(&out[i].parts[k]);
-        text_free(&out[i].model_c), text_free(&out[i].model_h), text_free(&out[i].weights);
+        program_free(&made[i]);
         arena_destroy(f[i].arena);
     }
 }

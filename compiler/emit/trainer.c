@@ -1,0 +1,97 @@
+/* trainer.c as text: the table of parameters, and the cameo_trainer that joins the step graph and the infer graph over them;
+   with it the parameters' first values in the block's order, and the model file without them, from which checkpoints are
+   written. */
+#include "../passes/front.h"
+#include "../skeleton.h"
+#include "program.h"
+
+#include <string.h>
+
+static const char *const order_names[] = {"CAMEO_PARAMETER_ONNX", "CAMEO_PARAMETER_CONV", "CAMEO_PARAMETER_DEPTHWISE"};
+
+static void parameter_row(text *t, const parameter *p) {
+    const shape *s = &p->initial->shape;
+    text_append(t, "    {");
+    text_c_string(t, p->name);
+    text_printf(t, ", %d, {", s->rank);
+    for (int i = 0; i < s->rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)s->dim[i]);
+    text_printf(t, "%s}, %zu, %zu, %s, %lld, %s, %s},\n", s->rank ? "" : "0", p->offset, p->floats, order_names[p->layout],
+                (long long)p->block, p->learnt ? "true" : "false", p->decay ? "true" : "false");
+}
+
+/* Element i (ONNX order) of a parameter in its block. */
+static size_t block_index(const parameter *p, size_t i) {
+    const int64_t *d = p->initial->shape.dim;
+    if (p->layout == PARAMETER_ONNX) return i;
+    const size_t b = (size_t)p->block, kw = (size_t)d[3], kh = (size_t)d[2], ci = (size_t)d[1];
+    const size_t x = i % kw, y = i / kw % kh, c = i / kw / kh % ci, o = i / kw / kh / ci;
+    if (p->layout == PARAMETER_CONV) return ((((o / b) * kh + y) * kw + x) * ci + c) * b + o % b;
+    return (y * kw + x) * (((size_t)d[0] + b - 1) / b * b) + o;
+}
+
+static void initial_block(const graph *g, text *out, size_t floats) {
+    arena *a = arena_create();
+    float *block = ARENA_ARRAY(a, float, floats);
+    for (size_t i = 0; i < g->n_parameters; i++) {
+        const parameter *p = g->parameters[i];
+        const float *from = p->initial->data;
+        const size_t count = (size_t)shape_count(&p->initial->shape);
+        for (size_t k = 0; k < count; k++) block[p->offset + block_index(p, k)] = from[k];
+    }
+    text_append_n(out, (const char *)block, floats * sizeof *block);
+    arena_destroy(a);
+}
+
+static void include_file(text *t, const char *symbol, const char *file) {
+    text_printf(t,
+                "extern const unsigned char %s[];\n"
+                "__asm__(\".section .rodata\\n.balign 64\\n.globl %s\\n.hidden %s\\n%s:\\n\"\n"
+                "        \".incbin \\\"%s\\\"\\n.byte 0\\n.previous\\n\");\n\n",
+                symbol, symbol, symbol, symbol, file);
+}
+
+static const char *const file_names[] = {"initial.bin", "model_fields.bin", "graph_fields.bin"}, *const symbols[] = {
+                                                                                                     "initial", "model_fields",
+                                                                                                     "graph_fields"};
+
+static void trainer_object(const graph *infer, const graph *step, const options *o, const program *out, text *t,
+                           const char *prefix) {
+    size_t floats = 0, learnt = 0;
+    for (size_t i = 0; i < infer->n_parameters; i++) {
+        const parameter *p = infer->parameters[i];
+        floats = p->offset + p->floats;
+        if (p->learnt) learnt = floats;
+    }
+    const value *logits = loss_logits(infer);
+    text_printf(t, "extern const cameo_trainer %s_trainer;\nconst cameo_trainer %s_trainer = {\n", prefix, prefix);
+    text_printf(t, "    .step = &%s_step_model, .infer = &%s_model, .logits = 0,\n", prefix, prefix);
+    text_printf(t, "    .n_parameters = %zu, .parameters = parameters, .floats = %zu, .learnt_floats = %zu,\n",
+                infer->n_parameters, floats, learnt);
+    text_append(t, "    .loss = ");
+    text_c_string(t, o->loss ? o->loss : "ce");
+    text_printf(t, ", .batch = %lld, .classes = %lld,\n", (long long)step->inputs[0]->shape.dim[0],
+                (long long)logits->shape.dim[1]);
+    text_printf(t, "    .initial = %s_initial,\n", prefix);
+    text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n", prefix, prefix);
+    text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n};\n", out->files[1].data.size, out->files[2].data.size);
+}
+
+bool emit_trainer(const graph *infer, const graph *step, const options *o, program *out) {
+    const char *prefix = emit_prefix(infer->arena, o);
+    const parameter *last = infer->parameters[infer->n_parameters - 1];
+    out->n_files = 3;
+    for (size_t i = 0; i < 3; i++) out->files[i].name = file_names[i];
+    initial_block(infer, &out->files[0].data, last->offset + last->floats);
+    if (!skeleton_split(infer, o->input, &out->files[1].data, &out->files[2].data)) return false;
+    text *t = &out->trainer_c;
+    text_printf(t,
+                "/* Training: the parameters of %s, and what joins its two models. Generated. */\n#include \"training.h\"\n\n",
+                prefix);
+    text_printf(t, "extern const cameo_model %s_model, %s_step_model;\n\n", prefix, prefix);
+    for (size_t i = 0; i < 3; i++) include_file(t, arena_printf(infer->arena, "%s_%s", prefix, symbols[i]), file_names[i]);
+    text_append(t, "static const cameo_parameter parameters[] = {\n");
+    for (size_t i = 0; i < infer->n_parameters; i++) parameter_row(t, infer->parameters[i]);
+    text_append(t, "};\n\n");
+    trainer_object(infer, step, o, out, t, prefix);
+    return true;
+}

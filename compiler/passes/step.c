@@ -1,0 +1,209 @@
+/* The step graph's own passes: training forms, fusing around BatchNormalization, the backward pass, internal forms. The loss
+   has a file of its own (loss.c). Everything here is static: the batch is a literal, nothing is `batched`. */
+#include <math.h>
+#include <string.h>
+
+#include "../emit/emit.h"
+#include "../grad.h"
+#include "front.h"
+#include "fuse.h"
+
+/* ---- training forms ---- */
+
+static value *update_of(graph *g, const value *old) {
+    value *v = graph_add_value(g, arena_printf(g->arena, "%s.new", old->name));
+    v->role = ROLE_UPDATE;
+    v->param = old->param;
+    return v;
+}
+
+/* The node becomes cameo.OP with fresh outputs behind its first; attributes are kept by name. */
+static bool replace(graph *g, node *n, const char *op_type, size_t n_in, size_t n_out) {
+    value **out = ARENA_ARRAY(g->arena, value *, n_out);
+    out[0] = n->out[0];
+    for (size_t i = 1; i < n_out; i++) {
+        out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%zu", out[0]->name, i));
+        out[i]->producer = n;
+    }
+    n->out = out, n->n_out = n_out;
+    n->n_in = n_in;
+    n->op_type = op_type, n->domain = "cameo", n->opset = 1;
+    return true;
+}
+
+static void keep_attributes(graph *g, node *n, const char *const *names) {
+    node old = *n;
+    n->attrs = NULL, n->n_attrs = 0;
+    grad_copy_attributes(g, &old, n, names);
+}
+
+static bool is_learnt(const value *v) { return v->role == ROLE_PARAMETER && v->param->learnt; }
+
+/* Statistics of a frozen normalisation stay what they are. */
+static bool batchnorm_form(graph *g, node *n) {
+    if (!fuse_is(n, "", "BatchNormalization") || (!is_learnt(n->in[1]) && !is_learnt(n->in[2]))) return true;
+    if (n->in[3]->role != ROLE_PARAMETER || n->in[4]->role != ROLE_PARAMETER)
+        return diag_error(g->diag, n, "give mean and variance values in the model",
+                          "running statistics are computed, not kept");
+    keep_attributes(g, n, (const char *const[]){"epsilon", "momentum", NULL});
+    value *mean = n->in[3], *var = n->in[4];
+    replace(g, n, "BatchNormTrain", 5, 3);
+    value *out[5] = {n->out[0], n->out[1], n->out[2], update_of(g, mean), update_of(g, var)};
+    n->out = ARENA_ARRAY(g->arena, value *, 5);
+    memcpy(n->out, out, sizeof out);
+    n->n_out = 5;
+    out[3]->producer = out[4]->producer = n;
+    return grad_infer(g, n) != NULL;
+}
+
+static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
+    if (!fuse_is(n, "", "Dropout")) return true;
+    double ratio = (double)node_float(n, "ratio", 0.5f);
+    if (n->n_in > 1 && n->in[1] && !fuse_scalar(n->in[1], &ratio))
+        return diag_error(g->diag, n, "make the ratio a constant", "its ratio is not known at compile time");
+    if (!(ratio >= 0 && ratio < 1)) return diag_error(g->diag, n, NULL, "ratio %g is outside 0..1", ratio);
+    n->attrs = NULL, n->n_attrs = 0;
+    node_set_float(g, n, "ratio", (float)ratio);
+    node_set_int(g, n, "id", id);
+    node_set_input(g, n, 1, seed);
+    replace(g, n, "DropoutTrain", 2, 1);
+    return grad_infer(g, n) != NULL;
+}
+
+value *step_input(graph *g, const char *name, dtype type, int64_t count) {
+    value *v = graph_add_value(g, name);
+    v->type = type;
+    v->shape = (shape){.rank = 1, .dim = {count}};
+    v->shaped = v->is_input = true;
+    v->arena_offset = -1;
+    value **grown = ARENA_ARRAY(g->arena, value *, g->n_inputs + 1);
+    memcpy(grown, g->inputs, g->n_inputs * sizeof *grown);
+    grown[g->n_inputs++] = v;
+    g->inputs = grown;
+    return v;
+}
+
+bool pass_train_forms(graph *g, const options *o) {
+    (void)o;
+    for (size_t i = 0; i < g->n_values; i++) g->values[i]->batched = false;
+    g->training = false; /* what does something else in training is replaced here */
+    if (g->n_inputs != 1 || g->inputs[0]->type != DT_FLOAT || g->inputs[0]->shape.rank < 2)
+        return diag_error(g->diag, NULL, NULL, "training takes models of one float32 input, the images");
+    const int64_t batch = g->inputs[0]->shape.dim[0];
+    step_input(g, "labels", DT_INT64, batch);
+    step_input(g, "labels_b", DT_INT64, batch);
+    step_input(g, "mix", DT_FLOAT, batch);
+    value *seed = step_input(g, "seed", DT_INT64, 1);
+    bool ok = true;
+    const size_t n_nodes = g->n_nodes;
+    for (size_t i = 0; i < n_nodes; i++) ok &= batchnorm_form(g, g->nodes[i]) && dropout_form(g, g->nodes[i], seed, (int64_t)i);
+    return ok;
+}
+
+/* ---- fusing ---- */
+
+static bool take_residual(graph *g, node *n, node *next) {
+    if (!fuse_is(next, "", "Add") || n->n_in > 5) return false;
+    value *r = next->in[0] == n->out[0] ? next->in[1] : next->in[0];
+    if (r == n->out[0] || r->constant || r->role != ROLE_NONE || !shape_equal(&r->shape, &next->out[0]->shape) ||
+        !shape_equal(&r->shape, &n->out[0]->shape))
+        return false;
+    node_set_input(g, n, 5, r);
+    fuse_absorb(g, n, next);
+    return true;
+}
+
+static bool take_activation(graph *g, node *n, node *next) {
+    if (fuse_is(next, "", "Relu"))
+        node_set_string(g, n, "act", "relu");
+    else if (fuse_clip(g, n, next))
+        node_set_string(g, n, "act", "clip");
+    else
+        return false;
+    fuse_absorb(g, n, next);
+    return true;
+}
+
+bool pass_step_fuse(graph *g, const options *o) {
+    (void)o;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        node *n = g->nodes[i];
+        if (n->dead || !fuse_is(n, "cameo", "BatchNormTrain") || n->out[0]->type != DT_FLOAT) continue;
+        node *next = fuse_consumer(g, n->out[0]);
+        if (next && take_residual(g, n, next)) next = fuse_consumer(g, n->out[0]);
+        if (next) take_activation(g, n, next);
+        if (g->nodes[i] != n) i--; /* it moved on: look at what came here */
+    }
+    graph_sweep(g);
+    return true;
+}
+
+/* ---- the backward pass ---- */
+
+bool pass_backward(graph *g, const options *o) {
+    (void)o;
+    return grad_backward(g, g->loss, NULL, NULL);
+}
+
+/* What kernels serve is the internal form, whose window attributes are complete. */
+bool pass_step_finish(graph *g, const options *o) {
+    (void)o;
+    g->batch = 1;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i]->dead && fuse_is(g->nodes[i], "", "Conv")) fuse_make_conv(g, g->nodes[i]);
+    graph_sweep(g);
+    return true;
+}
+
+/* ---- where parameters are ---- */
+
+static bool reads(const node *n, const parameter *p) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && n->in[i]->role != ROLE_NONE && n->in[i]->param == p) return true;
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && n->out[i]->role != ROLE_NONE && n->out[i]->param == p) return true;
+    return false;
+}
+
+static bool all_take(graph *g, const parameter *p, parameter_layout l, const options *o) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i]->dead && reads(g->nodes[i], p) && !kernel_takes_parameter(g, g->nodes[i], p, l, o)) return false;
+    return true;
+}
+
+void parameters_order(graph *infer, graph *step, const options *o) {
+    static const parameter_layout orders[] = {PARAMETER_CONV, PARAMETER_DEPTHWISE};
+    for (size_t i = 0; i < infer->n_parameters && o->kernels != KERNELS_PLAIN; i++) {
+        parameter *p = infer->parameters[i];
+        for (size_t k = 0; k < sizeof orders / sizeof *orders && p->layout == PARAMETER_ONNX; k++)
+            if (all_take(infer, p, orders[k], o) && all_take(step, p, orders[k], o)) {
+                p->layout = orders[k];
+                p->block = kernel_parameter_block(p, orders[k], o);
+            }
+    }
+}
+
+static size_t floats_of(const parameter *p) {
+    const int64_t *d = p->initial->shape.dim;
+    size_t floats = (size_t)shape_count(&p->initial->shape);
+    if (p->layout == PARAMETER_CONV)
+        floats = (size_t)((d[0] + p->block - 1) / p->block * p->block * d[1] * d[2] * d[3]);
+    else if (p->layout == PARAMETER_DEPTHWISE)
+        floats = (size_t)((d[0] + p->block - 1) / p->block * p->block * d[2] * d[3]);
+    return (floats + 63) / 64 * 64;
+}
+
+/* Learnt ones first, in the model's order. */
+void parameters_place(graph *g) {
+    parameter **sorted = ARENA_ARRAY(g->arena, parameter *, g->n_parameters);
+    size_t n = 0, at = 0;
+    for (int learnt = 1; learnt >= 0; learnt--)
+        for (size_t i = 0; i < g->n_parameters; i++)
+            if (g->parameters[i]->learnt == learnt) sorted[n++] = g->parameters[i];
+    for (size_t i = 0; i < n; i++) {
+        sorted[i]->offset = at;
+        sorted[i]->floats = floats_of(sorted[i]);
+        at += sorted[i]->floats;
+    }
+    memcpy(g->parameters, sorted, n * sizeof *sorted);
+}
