@@ -91,6 +91,8 @@ COPY_FUNCTIONS(tile, false)
 static bool block_infer(graph *g, node *n, bool to_space) {
     shape y = n->in[0]->shape;
     const int64_t b = node_int(n, "blocksize", 0);
+    const char *mode = node_string(n, "mode", "DCR");
+    if (strcmp(mode, "DCR") && strcmp(mode, "CRD")) return diag_error(g->diag, n, NULL, "mode must be DCR or CRD");
     if (y.rank != 4 || b < 1 || b > 1 << 15) return diag_error(g->diag, n, NULL, "rank 4 and a positive blocksize are needed");
     if (to_space ? y.dim[1] % (b * b) : y.dim[2] % b || y.dim[3] % b)
         return diag_error(g->diag, n, NULL, "blocksize %lld does not divide the input", (long long)b);

@@ -84,8 +84,8 @@ static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t co
                 return diag_error(g->diag, n, NULL, "shape[%d] = 0 copies an axis that the input does not have", i);
             y->dim[i] = x->dim[i];
         }
-        if (v[i] < -1 || (v[i] == -1 && unknown >= 0))
-            return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
+        if (v[i] < -1) return diag_error(g->diag, n, NULL, "shape[%d] = %lld is no extent", i, (long long)v[i]);
+        if (v[i] == -1 && unknown >= 0) return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
         if (v[i] == -1)
             unknown = i;
         else if (__builtin_mul_overflow(known, y->dim[i], &known))
@@ -151,6 +151,7 @@ static bool unsqueeze_infer(graph *g, node *n) {
     const int64_t *v = NULL;
     size_t count;
     bool made[MAX_RANK] = {false};
+    if (n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1)) return diag_error(g->diag, n, NULL, "axes is missing");
     if (!ints_of(g, n, 1, 13, "axes", &v, &count)) return false;
     if (count + (size_t)x->rank > MAX_RANK) return diag_error(g->diag, n, NULL, "the result's rank is too high (8 at most)");
     shape y = {.rank = x->rank + (int)count};
@@ -183,6 +184,8 @@ static bool dropout_infer(graph *g, node *n) {
         if (shape_count(&t->shape) == 1 && tensor_get_int(t, 0))
             return diag_error(g->diag, n, "export for inference", "training mode is not supported");
     }
+    if (n->opset < 7 && !node_int(n, "is_test", 0))
+        diag_warn(g->diag, n, NULL, "is_test=0 asks for training; the node is treated as inference");
     if (!op_set_output(g, n, 0, x->type, &x->shape)) return false;
     return n->n_out < 2 || !n->out[1] || dropout_mask(g, n, n->opset >= 10 ? DT_BOOL : x->type);
 }

@@ -127,8 +127,9 @@ static bool slice_infer(graph *g, node *n) {
     if (!copy_type(g, n) || !slice_operand(g, n, 1, "starts", &start) || !slice_operand(g, n, 2, "ends", &end) ||
         !slice_operand(g, n, 3, "axes", &axes) || !slice_operand(g, n, 4, "steps", &step))
         return false;
-    if (start.count != end.count || (axes.v && axes.count != start.count) || (step.v && step.count != start.count) ||
-        start.count > (size_t)x->rank)
+    if (!start.v || !end.v) return diag_error(g->diag, n, NULL, "%s is missing", start.v ? "ends" : "starts");
+    if (start.count > (size_t)x->rank) return diag_error(g->diag, n, NULL, "%zu starts for rank %d", start.count, x->rank);
+    if (start.count != end.count || (axes.v && axes.count != start.count) || (step.v && step.count != start.count))
         return diag_error(g->diag, n, NULL, "starts, ends, axes and steps differ in length");
     for (int i = 0; i < x->rank; i++) cuts[2 * i] = 0, cuts[2 * i + 1] = 1;
     for (size_t i = 0; i < start.count; i++) {
