@@ -1,6 +1,6 @@
-/* AUC by rank sums (ties count one half), its interval after DeLong, DeLong & Clarke-Pearson 1988 computed from mid-ranks (Sun
-   & Xu 2014), the equal error rate on the piecewise-linear ROC curve, accuracies, and cross-validation over contiguous folds.
- */
+/* AUC by rank sums in integers (ties count one half), its interval after DeLong, DeLong & Clarke-Pearson 1988 computed from
+   mid-ranks (Sun & Xu 2014), the equal error rate on the piecewise-linear ROC curve, rates at fixed false positive rates, and
+   how the scores are distributed. Cross-validation is in folds.c. */
 #include "metrics.h"
 #include "files.h"
 #include <math.h>
@@ -8,56 +8,68 @@
 
 const double cameo_fpr_points[CAMEO_FPR_POINTS] = {1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1};
 
-/* Pairs sorted by falling score; `index` is the pair's place in the list, which decides its fold. */
-typedef struct ranked {
-    double score;
-    size_t index;
-    unsigned char label;
-} ranked;
-
 static int by_falling_score(const void *x, const void *y) {
-    const ranked *a = x, *b = y;
+    const cameo_ranked *a = x, *b = y;
     if (a->score != b->score) return a->score < b->score ? 1 : -1;
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-static void sums(double value, double *sum, double *squares) {
-    *sum += value;
-    *squares += value * value;
+/* Pairs of equal score, from i on: how many of each kind; returns where they end. */
+static size_t tied(const cameo_ranked *r, size_t n, size_t i, uint64_t count[2]) {
+    size_t end = i;
+    count[0] = count[1] = 0;
+    for (; end < n && r[end].score == r[i].score; end++) count[r[end].label]++;
+    return end;
 }
 
-static double variance(double sum, double squares, double n) { return n > 1 ? fmax(0, squares - sum * sum / n) / (n - 1) : 0; }
+/* Twice the wins of positives over negatives is an integer below 2^64 for up to 4e9 pairs, so the AUC is one rounding off. */
+static double rank_auc(const cameo_ranked *r, size_t n, const cameo_metrics *m) {
+    uint64_t wins2 = 0, count[2], negatives_left = m->negatives;
+    for (size_t i = 0; i < n;) {
+        i = tied(r, n, i, count);
+        negatives_left -= count[0];
+        wins2 += count[1] * (2 * negatives_left + count[0]);
+    }
+    return (double)wins2 / (2.0 * (double)m->positives * (double)m->negatives);
+}
 
-/* For a positive, the share of negatives below it (ties 1/2); for a negative, the share of positives above it. Their mean is
- * the AUC. */
-static void measure_auc(const ranked *r, size_t n, cameo_metrics *m) {
-    double positives = (double)m->positives, negatives = (double)m->negatives;
-    double p_above = 0, n_above = 0, sum10 = 0, squares10 = 0, sum01 = 0, squares01 = 0;
-    for (size_t i = 0, end; i < n; i = end) {
-        double p = 0, q = 0;
-        for (end = i; end < n && r[end].score == r[i].score; end++) r[end].label ? p++ : q++;
-        for (double k = 0; k < p; k++) sums((negatives - n_above - q / 2) / negatives, &sum10, &squares10);
-        for (double k = 0; k < q; k++) sums((p_above + p / 2) / positives, &sum01, &squares01);
+/* A positive's share of negatives below it, and a negative's share of positives above it (ties 1/2), both have the AUC as
+   mean; DeLong's variance is that of these shares. */
+static void measure_auc(const cameo_ranked *r, size_t n, cameo_metrics *m) {
+    double positives = (double)m->positives, negatives = (double)m->negatives, s10 = 0, s01 = 0, p_above = 0, n_above = 0;
+    uint64_t count[2];
+    m->auc = rank_auc(r, n, m);
+    for (size_t i = 0; i < n;) {
+        i = tied(r, n, i, count);
+        double q = (double)count[0], p = (double)count[1];
+        double d10 = (negatives - n_above - q / 2) / negatives - m->auc, d01 = (p_above + p / 2) / positives - m->auc;
+        s10 += p * d10 * d10;
+        s01 += q * d01 * d01;
         p_above += p;
         n_above += q;
     }
-    m->auc = sum10 / positives;
-    double deviation =
-        sqrt(variance(sum10, squares10, positives) / positives + variance(sum01, squares01, negatives) / negatives);
+    double v10 = positives > 1 ? s10 / (positives - 1) : 0, v01 = negatives > 1 ? s01 / (negatives - 1) : 0;
+    double deviation = sqrt(v10 / positives + v01 / negatives);
     m->auc_low = fmax(0, m->auc - 1.959963984540054 * deviation);
     m->auc_high = fmin(1, m->auc + 1.959963984540054 * deviation);
 }
 
-static void measure_roc(const ranked *r, size_t n, cameo_metrics *m) {
-    m->roc = cameo_allocate(n + 1, sizeof *m->roc);
+static size_t distinct_scores(const cameo_ranked *r, size_t n) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += i == 0 || r[i].score != r[i - 1].score;
+    return count;
+}
+
+static void measure_roc(const cameo_ranked *r, size_t n, cameo_metrics *m) {
+    m->roc = cameo_allocate(distinct_scores(r, n) + 1, sizeof *m->roc);
     m->roc[0] = (cameo_roc_point){0, 0, INFINITY};
     m->points = 1;
-    size_t tp = 0, fp = 0;
-    for (size_t i = 0; i < n; i++) {
-        r[i].label ? tp++ : fp++;
-        if (i + 1 < n && r[i + 1].score == r[i].score) continue;
-        m->roc[m->points++] =
-            (cameo_roc_point){(double)fp / (double)m->negatives, (double)tp / (double)m->positives, r[i].score};
+    uint64_t count[2], tp = 0, fp = 0;
+    for (size_t i = 0; i < n;) {
+        double score = r[i].score;
+        i = tied(r, n, i, count);
+        fp += count[0], tp += count[1];
+        m->roc[m->points++] = (cameo_roc_point){(double)fp / (double)m->negatives, (double)tp / (double)m->positives, score};
     }
 }
 
@@ -70,13 +82,33 @@ static void measure_eer(cameo_metrics *m) {
     m->eer_threshold = isinf(a->threshold) ? b->threshold : a->threshold + t * (b->threshold - a->threshold);
 }
 
+/* The last point with fpr <= rate; fpr rises along the curve. */
+static size_t last_within(const cameo_metrics *m, double rate) {
+    size_t low = 0, high = m->points; /* the answer is in [low, high) */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (m->roc[middle].fpr <= rate)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+cameo_roc_point cameo_metrics_at_fpr(const cameo_metrics *m, double rate) { return m->roc[last_within(m, rate)]; }
+
+cameo_roc_point cameo_metrics_at_threshold(const cameo_metrics *m, double threshold) {
+    size_t i = 0;
+    while (i + 1 < m->points && m->roc[i + 1].threshold >= threshold) i++;
+    return (cameo_roc_point){m->roc[i].fpr, m->roc[i].tpr, threshold};
+}
+
 static void measure_tpr(cameo_metrics *m) {
     for (int k = 0; k < CAMEO_FPR_POINTS; k++) {
         double at = cameo_fpr_points[k];
         m->tpr[k] = m->tpr_strict[k] = NAN;
         if (at * (double)m->negatives < 1 - 1e-9) continue;
-        size_t i = 0;
-        while (i + 1 < m->points && m->roc[i + 1].fpr <= at) i++;
+        size_t i = last_within(m, at);
         m->tpr_strict[k] = m->tpr[k] = m->roc[i].tpr;
         if (i + 1 == m->points) continue;
         const cameo_roc_point *a = &m->roc[i], *b = a + 1;
@@ -84,43 +116,38 @@ static void measure_tpr(cameo_metrics *m) {
     }
 }
 
-/* Best threshold among the distinct scores (and +infinity: accept none) of the pairs outside [skip, skip_end); the highest
- * among equals. */
-static double best_threshold(const ranked *r, size_t n, size_t skip, size_t skip_end, size_t *correct) {
-    long long now = 0, best = 0; /* correct decisions relative to accepting none */
-    size_t negatives = 0;
-    double threshold = INFINITY, last = INFINITY;
+/* Both sums run in rank order, so that they do not depend on the list's order. */
+static void measure_spread(const cameo_ranked *r, size_t n, cameo_metrics *m) {
+    double count[2] = {(double)m->negatives, (double)m->positives}, squares[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) m->mean[r[i].label] += r[i].score;
+    for (int k = 0; k < 2; k++) m->mean[k] /= count[k];
     for (size_t i = 0; i < n; i++) {
-        if (r[i].index >= skip && r[i].index < skip_end) continue;
-        if (r[i].score != last && now > best) best = now, threshold = last;
-        last = r[i].score;
-        now += r[i].label ? 1 : -1;
-        negatives += !r[i].label;
+        double d = r[i].score - m->mean[r[i].label];
+        squares[r[i].label] += d * d;
     }
-    if (now > best) best = now, threshold = last;
-    *correct = (size_t)((long long)negatives + best);
-    return threshold;
+    for (int k = 0; k < 2; k++) m->deviation[k] = sqrt(squares[k] / count[k]);
+    double pooled = sqrt((squares[0] / count[0] + squares[1] / count[1]) / 2);
+    m->d_prime = pooled > 0 ? (m->mean[1] - m->mean[0]) / pooled : NAN;
 }
 
-static void measure_folds(const ranked *r, const double *scores, const unsigned char *labels, int folds, cameo_metrics *m) {
-    m->folds = m->pairs < (size_t)folds ? (int)m->pairs : folds;
-    if (m->folds < 2) m->folds = 0;
-    double squares = 0;
-    for (int f = 0; f < m->folds; f++) {
-        size_t begin = m->pairs * (size_t)f / (size_t)m->folds, end = m->pairs * (size_t)(f + 1) / (size_t)m->folds, unused,
-               right = 0;
-        double threshold = best_threshold(r, m->pairs, begin, end, &unused);
-        for (size_t i = begin; i < end; i++) right += (scores[i] >= threshold) == (labels[i] != 0);
-        m->fold_threshold[f] = threshold;
-        m->fold_accuracy[f] = (double)right / (double)(end - begin);
-        m->fold_mean += m->fold_accuracy[f] / m->folds;
+static void measure_histogram(const cameo_ranked *r, size_t n, cameo_metrics *m) {
+    m->low = r[n - 1].score;
+    m->high = r[0].score;
+    for (size_t i = 0; i < n; i++) {
+        double at = m->high > m->low ? (r[i].score - m->low) / (m->high - m->low) * CAMEO_BINS : 0;
+        m->histogram[r[i].label][at < CAMEO_BINS ? (int)at : CAMEO_BINS - 1]++;
     }
-    for (int f = 0; f < m->folds; f++) squares += pow(m->fold_accuracy[f] - m->fold_mean, 2);
-    if (m->folds) m->fold_error = sqrt(squares / (m->folds - 1) / m->folds);
 }
 
-bool cameo_metrics_compute(const double *scores, const unsigned char *labels, size_t pairs, int folds, cameo_metrics *m,
-                           cameo_error *error) {
+static cameo_ranked *rank(const double *scores, const unsigned char *labels, size_t pairs) {
+    cameo_ranked *r = cameo_allocate(pairs, sizeof *r);
+    for (size_t i = 0; i < pairs; i++) r[i] = (cameo_ranked){scores[i], i, labels[i] != 0};
+    qsort(r, pairs, sizeof *r, by_falling_score);
+    return r;
+}
+
+bool cameo_metrics_compute(const double *scores, const unsigned char *labels, size_t pairs,
+                           const cameo_metrics_options *options, cameo_metrics *m, cameo_error *error) {
     *m = (cameo_metrics){.pairs = pairs};
     for (size_t i = 0; i < pairs; i++) {
         if (!isfinite(scores[i])) return cameo_fail(error, CAMEO_BAD_INPUT, "pair %zu: the score is not finite", i + 1);
@@ -129,18 +156,20 @@ bool cameo_metrics_compute(const double *scores, const unsigned char *labels, si
     if (!m->positives || !m->negatives)
         return cameo_fail(error, CAMEO_BAD_INPUT, "metrics need pairs of both kinds: %zu same, %zu different", m->positives,
                           m->negatives);
-    ranked *r = cameo_allocate(pairs, sizeof *r);
-    for (size_t i = 0; i < pairs; i++) r[i] = (ranked){scores[i], i, labels[i] != 0};
-    qsort(r, pairs, sizeof *r, by_falling_score);
+    int folds = options && options->folds ? options->folds : CAMEO_FOLDS;
+    size_t correct;
+    cameo_ranked *r = rank(scores, labels, pairs);
     measure_auc(r, pairs, m);
     measure_roc(r, pairs, m);
     measure_eer(m);
     measure_tpr(m);
-    size_t correct;
-    m->threshold_best = best_threshold(r, pairs, 0, 0, &correct);
+    measure_spread(r, pairs, m);
+    measure_histogram(r, pairs, m);
+    m->threshold_best = cameo_best_threshold(r, pairs, 0, 0, &correct);
     m->accuracy_best = (double)correct / (double)pairs;
-    measure_folds(r, scores, labels, folds > CAMEO_MAX_FOLDS ? CAMEO_MAX_FOLDS : folds, m);
+    cameo_folds_exact(r, pairs, folds, &m->exact);
     free(r);
+    cameo_folds_insightface(scores, labels, pairs, folds, options ? options->grid : CAMEO_GRID_NONE, &m->insightface);
     return true;
 }
 

@@ -58,7 +58,7 @@ static void add_pair(parser *p, const char *a, const char *b, int label) {
     cameo_pairs *out = p->out;
     if (out->count == p->pair_capacity) out->pair = grow(out->pair, &p->pair_capacity, sizeof *out->pair);
     size_t first = intern_image(p, a), second = intern_image(p, b);
-    out->pair[out->count++] = (cameo_pair){first, second, label, p->line};
+    out->pair[out->count++] = (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->line, (int8_t)label};
 }
 
 static char *trim(char *s) {

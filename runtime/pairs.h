@@ -4,9 +4,9 @@
 #include "cameo.h"
 
 typedef struct cameo_pair {
-    size_t a, b; /* indices into images */
-    int label;   /* 1 same, 0 different, -1 unknown */
-    size_t line; /* of the list, from 1 */
+    uint32_t a, b; /* indices into images */
+    uint32_t line; /* of the list, from 1 */
+    int8_t label;  /* 1 same, 0 different, -1 unknown */
 } cameo_pair;
 
 typedef struct cameo_pairs {
@@ -24,7 +24,7 @@ typedef struct cameo_pairs {
 bool cameo_pairs_parse(const char *text, size_t size, const char *name, cameo_pairs *p, cameo_error *error);
 bool cameo_pairs_read(const char *path, cameo_pairs *p, cameo_error *error);
 /* Finds every image under root (NULL: relative to the working directory), root/images for LFW lists too. When some are missing
-   *error counts them and names the first; all missing up to ten are printed to stderr. */
+ *error counts them and names the first; all missing up to ten are printed to stderr. */
 bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error);
 void cameo_pairs_free(cameo_pairs *p);
 #endif

@@ -3,7 +3,7 @@
 #include "files.h"
 #include <math.h>
 
-enum { SIDE = 360, BINS = 60, CURVE = 400 };
+enum { SIDE = 360, CURVE = 400 };
 
 static void put_escaped(FILE *f, const char *s) {
     for (; *s; s++) {
@@ -30,9 +30,9 @@ static void put_summary(FILE *f, const cameo_metrics *m) {
     fprintf(f, "<tr><th>EER</th><td>%.4f %% at score %.6g</td></tr>\n", 100 * m->eer, m->eer_threshold);
     fprintf(f, "<tr><th>best accuracy</th><td>%.4f %% at score %.6g (threshold chosen on the same data)</td></tr>\n",
             100 * m->accuracy_best, m->threshold_best);
-    if (m->folds)
-        fprintf(f, "<tr><th>%d-fold accuracy</th><td>%.4f %% &plusmn; %.4f (standard error)</td></tr>\n", m->folds,
-                100 * m->fold_mean, 100 * m->fold_error);
+    if (m->exact.count)
+        fprintf(f, "<tr><th>%d-fold accuracy</th><td>%.4f %% &plusmn; %.4f (standard error)</td></tr>\n", m->exact.count,
+                100 * m->exact.mean, 100 * m->exact.error);
     for (int i = 0; i < CAMEO_FPR_POINTS; i++) {
         char name[64];
         snprintf(name, sizeof name, "TPR at FPR %g", cameo_fpr_points[i]);
@@ -56,37 +56,25 @@ static void put_roc(FILE *f, const cameo_metrics *m) {
     fprintf(f, "%d,0'/></svg></figure>\n", SIDE);
 }
 
-static void count_bins(const double *scores, const unsigned char *labels, size_t n, double low, double high,
-                       size_t bins[2][BINS]) {
-    for (size_t i = 0; i < n; i++) {
-        double at = (scores[i] - low) / (high - low) * BINS;
-        bins[labels[i] != 0][at >= BINS ? BINS - 1 : (int)at]++;
-    }
-}
-
-static void put_histogram(FILE *f, const cameo_metrics *m, const double *scores, const unsigned char *labels) {
-    double low = INFINITY, high = -INFINITY, tallest = 1;
-    size_t bins[2][BINS] = {{0}};
-    for (size_t i = 0; i < m->pairs; i++) low = fmin(low, scores[i]), high = fmax(high, scores[i]);
-    if (high <= low) high = low + 1;
-    count_bins(scores, labels, m->pairs, low, high, bins);
+static void put_histogram(FILE *f, const cameo_metrics *m) {
+    double tallest = 1;
     double total[2] = {(double)m->negatives, (double)m->positives};
     for (int k = 0; k < 2; k++)
-        for (int b = 0; b < BINS; b++) tallest = fmax(b || k ? tallest : 1e-9, (double)bins[k][b] / total[k]);
+        for (int b = 0; b < CAMEO_BINS; b++) tallest = fmax(b || k ? tallest : 1e-9, (double)m->histogram[k][b] / total[k]);
     put_frame(f, "Scores: different (red), same (blue), each scaled to its own count", "score");
     for (int k = 0; k < 2; k++)
-        for (int b = 0; b < BINS; b++) {
-            double height = SIDE * (double)bins[k][b] / total[k] / tallest;
+        for (int b = 0; b < CAMEO_BINS; b++) {
+            double height = SIDE * (double)m->histogram[k][b] / total[k] / tallest;
             if (height > 0)
-                fprintf(f, "<rect x='%d' y='%.2f' width='%d' height='%.2f' fill='%s' fill-opacity='.5'/>\n", b * SIDE / BINS,
-                        SIDE - height, SIDE / BINS, height, k ? "#06c" : "#c30");
+                fprintf(f, "<rect x='%d' y='%.2f' width='%d' height='%.2f' fill='%s' fill-opacity='.5'/>\n",
+                        b * SIDE / CAMEO_BINS, SIDE - height, SIDE / CAMEO_BINS, height, k ? "#06c" : "#c30");
         }
     fprintf(f, "<text x='0' y='%d'>%.3g</text><text x='%d' y='%d' text-anchor='end'>%.3g</text></svg></figure>\n", SIDE + 22,
-            low, SIDE, SIDE + 22, high);
+            m->low, SIDE, SIDE + 22, m->high);
 }
 
-bool cameo_report_write(const char *directory, const cameo_model *model, const char *list, const char *preprocess,
-                        const cameo_metrics *m, const double *scores, const unsigned char *labels, cameo_error *error) {
+bool cameo_report_write(const char *directory, const cameo_verification *v, cameo_error *error) {
+    const cameo_metrics *m = &v->metrics[v->primary];
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
     fputs("<!doctype html><html lang='en'><meta charset='utf-8'><title>Verification report</title>\n<style>body{font:15px/1.5 "
@@ -94,14 +82,14 @@ bool cameo_report_write(const char *directory, const cameo_model *model, const c
           "max-width:60em;margin:2em auto}th{text-align:left;padding-right:2em}figure{display:inline-block;margin:1em}"
           "svg text{font-size:11px}</style>\n<h1>Verification report</h1>\n<table>\n",
           o.stream);
-    put_row(o.stream, "model", model->name);
-    put_row(o.stream, "model SHA-256", model->hash);
-    put_row(o.stream, "preprocessing", preprocess);
-    put_row(o.stream, "pairs", list);
+    put_row(o.stream, "model", v->model ? v->model->name : "unknown");
+    put_row(o.stream, "model SHA-256", v->model ? v->model->hash : "unknown");
+    put_row(o.stream, "preprocessing", v->preprocess ? v->preprocess : "unknown");
+    put_row(o.stream, "pairs", v->list);
     put_summary(o.stream, m);
     fputs("</table>\n", o.stream);
     put_roc(o.stream, m);
-    put_histogram(o.stream, m, scores, labels);
+    put_histogram(o.stream, m);
     fputs("</html>\n", o.stream);
     return cameo_output_save(&o, directory, "report.html", error);
 }
