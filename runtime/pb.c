@@ -3,59 +3,14 @@
    uint64_data, 13 external_data, 14 data_location. A repeated number may be packed (wire type 2) or not. */
 #include "files.h"
 #include "npy.h"
+#include "wire.h"
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct wire {
-    const unsigned char *p, *end;
-} wire;
-
-/* One field: its number, wire type, and value (varint and fixed) or bytes (length-delimited). */
-typedef struct field {
-    uint64_t number, value;
-    unsigned type;
-    wire bytes;
-} field;
-
-static bool read_varint(wire *w, uint64_t *value) {
-    *value = 0;
-    for (unsigned shift = 0; shift < 64 && w->p < w->end; shift += 7) {
-        unsigned char byte = *w->p++;
-        *value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) return true;
-    }
-    return false;
-}
-
-static bool read_fixed(wire *w, size_t bytes, uint64_t *value) {
-    *value = 0;
-    if ((size_t)(w->end - w->p) < bytes) return false;
-    memcpy(value, w->p, bytes); /* little endian, as the machines we run on */
-    w->p += bytes;
-    return true;
-}
-
-static bool read_scalar(wire *w, unsigned type, uint64_t *value) {
-    if (type == 0) return read_varint(w, value);
-    return (type == 1 || type == 5) && read_fixed(w, type == 1 ? 8 : 4, value);
-}
-
-static bool read_field(wire *w, field *f) {
-    uint64_t key, length;
-    if (!read_varint(w, &key)) return false;
-    f->number = key >> 3;
-    f->type = (unsigned)(key & 7);
-    if (f->type != 2) return f->number != 0 && read_scalar(w, f->type, &f->value);
-    if (f->number == 0 || !read_varint(w, &length) || length > (uint64_t)(w->end - w->p)) return false;
-    f->bytes = (wire){w->p, w->p + length};
-    w->p += length;
-    return true;
-}
 
 /* What is known after the first walk over the message. */
 typedef struct tensor {
     cameo_array *array;
-    wire raw;
+    cameo_wire raw;
     bool has_raw, external;
     uint64_t data_field; /* the typed field in use; 0 = none */
     size_t filled;
@@ -67,14 +22,14 @@ static bool add_dim(tensor *t, uint64_t value) {
     return true;
 }
 
-static bool first_walk(wire w, tensor *t) {
-    field f;
+static bool first_walk(cameo_wire w, tensor *t) {
+    cameo_field f;
     while (w.p < w.end) {
-        if (!read_field(&w, &f)) return false;
+        if (!cameo_wire_field(&w, &f)) return false;
         if (f.number == 1) {
             if (f.type == 0 && !add_dim(t, f.value)) return false;
             while (f.type == 2 && f.bytes.p < f.bytes.end)
-                if (!read_varint(&f.bytes, &f.value) || !add_dim(t, f.value)) return false;
+                if (!cameo_wire_varint(&f.bytes, &f.value) || !add_dim(t, f.value)) return false;
         }
         if (f.number == 2 && f.type == 0 && f.value < 1000) t->array->dtype = (int)f.value;
         if (f.number == 9 && f.type == 2) t->raw = f.bytes, t->has_raw = true;
@@ -106,19 +61,19 @@ static bool store(tensor *t, uint64_t value) {
     return true;
 }
 
-static bool second_walk(wire w, tensor *t) {
-    field f;
+static bool second_walk(cameo_wire w, tensor *t) {
+    cameo_field f;
     uint64_t number = typed_field(t->array->dtype);
     unsigned packed_type = number == 4 ? 5 : number == 10 ? 1 : 0;
     while (w.p < w.end) {
-        if (!read_field(&w, &f)) return false;
+        if (!cameo_wire_field(&w, &f)) return false;
         if (f.number != number) continue;
         if (f.type != 2) {
             if (f.type != packed_type || !store(t, f.value)) return false;
             continue;
         }
         while (f.bytes.p < f.bytes.end)
-            if (!read_scalar(&f.bytes, packed_type, &f.value) || !store(t, f.value)) return false;
+            if (!cameo_wire_scalar(&f.bytes, packed_type, &f.value) || !store(t, f.value)) return false;
     }
     return t->filled == t->array->count;
 }
@@ -143,7 +98,7 @@ static bool take_raw(tensor *t) {
 bool cameo_pb_decode(const unsigned char *data, size_t size, const char *name, cameo_array *a, cameo_error *error) {
     *a = (cameo_array){0};
     tensor t = {.array = a};
-    wire w = {data, data + size};
+    cameo_wire w = {data, data + size};
     char shape[200];
     if (!first_walk(w, &t)) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a TensorProto (.pb) file, or cut short", name);
     if (!cameo_dtype_size(a->dtype))
@@ -159,26 +114,14 @@ bool cameo_pb_decode(const unsigned char *data, size_t size, const char *name, c
                       cameo_shape_text(a->dim, a->rank, shape));
 }
 
-static void put_varint(FILE *f, uint64_t value) {
-    for (; value > 127; value >>= 7) fputc((int)(value & 127) | 128, f);
-    fputc((int)value, f);
-}
-
 bool cameo_pb_write(const char *path, const char *tensor_name, const cameo_array *a, cameo_error *error) {
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
-    for (int i = 0; i < a->rank; i++) {
-        put_varint(o.stream, 1 << 3);
-        put_varint(o.stream, (uint64_t)a->dim[i]);
-    }
-    put_varint(o.stream, 2 << 3);
-    put_varint(o.stream, (uint64_t)a->dtype);
-    put_varint(o.stream, 8 << 3 | 2);
-    put_varint(o.stream, strlen(tensor_name));
-    fputs(tensor_name, o.stream);
+    for (int i = 0; i < a->rank; i++) cameo_put_integer(o.stream, 1, (uint64_t)a->dim[i]);
+    cameo_put_integer(o.stream, 2, (uint64_t)a->dtype);
+    cameo_put_text(o.stream, 8, tensor_name);
     size_t bytes = a->count * cameo_dtype_size(a->dtype);
-    put_varint(o.stream, 9 << 3 | 2);
-    put_varint(o.stream, bytes);
+    cameo_put_head(o.stream, 9, bytes);
     fwrite(a->data, 1, bytes, o.stream);
     return cameo_output_save(&o, NULL, path, error);
 }
