@@ -6,14 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void help(const cli_verb *v) {
-    printf("usage: cameo %s\n\n%s\n\noptions:\n", v->usage, v->about);
-    for (const cli_option *o = v->options; o->name; o++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s %s", o->name, o->value ? o->value : "");
-        printf("  %-24s %s\n", left, o->help);
+/* An option and what it does, in lines of at most 110 letters. */
+static void help_wrapped(const char *left, const char *words) {
+    enum { INDENT = 27, WIDTH = 110 };
+    printf("  %-24s", left);
+    for (size_t column = INDENT; *words; words += strspn(words, " ")) {
+        const size_t n = strcspn(words, " ");
+        if (column > INDENT && column + n + 1 > WIDTH) column = (size_t)printf("\n%*s", INDENT - 1, "") - 1;
+        column += (size_t)printf(" %.*s", (int)n, words);
+        words += n;
     }
-    printf("  %-24s %s\n", "--help", "this text");
+    putchar('\n');
+}
+
+static void help_line(const cli_option *o) {
+    char left[64], letter[8] = "";
+    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+    help_wrapped(left, o->help);
+}
+
+static void help(const cli_verb *v) {
+    static const cli_option this = {"help", NULL, "this text", 'h'};
+    printf("usage: cameo %s\n\n%s\n\noptions:\n", v->usage, v->about);
+    for (const cli_option *o = v->options; o->name; o++) help_line(o);
+    help_line(&this);
 }
 
 size_t cli_distance(const char *a, const char *b) {
@@ -154,12 +171,29 @@ static int binding(arena *a, options *o, const char *option, const char *given) 
     return cli_shape(equals + 1, &o->shapes[o->n_shapes++].shape) ? 0 : bad(option, given);
 }
 
+static int unknown_value(const char *option, const char *given, const char *const *names, size_t count) {
+    char kind[40];
+    snprintf(kind, sizeof kind, "value of --%s", option);
+    const int code = cli_unknown(kind, given, names, count);
+    fprintf(stderr, "    known:");
+    for (size_t i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
+    fprintf(stderr, "\n");
+    return code;
+}
+
 static int choice(const char *option, const char *given, const char *const *names, size_t count, int *out) {
     for (size_t i = 0; i < count; i++)
         if (strcmp(given, names[i]) == 0) return *out = (int)i, 0;
-    char kind[40];
-    snprintf(kind, sizeof kind, "value of --%s", option);
-    return cli_unknown(kind, given, names, count);
+    return unknown_value(option, given, names, count);
+}
+
+/* A value of which another file keeps the list: name(i), NULL at the end. */
+static int listed(const char *option, const char *given, const char *(*name)(size_t i), bool also) {
+    const char *names[32];
+    size_t count = 0;
+    for (; count < 32 && name(count); count++) names[count] = name(count);
+    for (size_t i = 0; i < count; i++) also |= strcmp(names[i], given) == 0;
+    return also ? 0 : unknown_value(option, given, names, count);
 }
 
 static int one_option(arena *a, options *o, const char *name, const char *given) {
@@ -189,7 +223,8 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     if (strcmp(name, "kernels") == 0 && !(code = choice(name, given, kinds, 4, &which))) o->kernels = (kernel_choice)which;
     if (strcmp(name, "emit") == 0 && !(code = choice(name, given, emits, 4, &which))) o->emit = (emit_kind)which;
     if (strcmp(name, "weights") == 0 && !(code = choice(name, given, places, 2, &which))) o->sidecar = which == 1;
-    if (strcmp(name, "target") == 0 && !target_resolve(given, &o->target)) return bad(name, given);
+    if (strcmp(name, "target") == 0) code = listed(name, given, target_name, target_resolve(given, &o->target));
+    if (strcmp(name, "dump-after") == 0) code = listed(name, given, compile_pass_name, false);
     return code;
 }
 

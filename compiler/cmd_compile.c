@@ -5,8 +5,9 @@
 
 static const cli_option table[] = {
     {"output", "FILE", "what to write", 'o'},
-    {"emit", "KIND", "exe (default), lib, so or c", 0},
+    {"emit", "KIND", "exe (default), lib (static library), so (shared library) or c (generated C in a folder)", 0},
     {"name", "PREFIX", "prefix of the C names (default: from -o)", 0},
+    {"weights", "WHERE", "embed (default), or sidecar: in a file PREFIX.weights beside the output", 0},
     CLI_MODEL_OPTIONS,
     CLI_BUILD_OPTIONS,
     {"train", NULL, "a program that also trains; --batch is its batch", 0},

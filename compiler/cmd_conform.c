@@ -28,9 +28,9 @@ static const cli_option table[] = {
     {"timeout", "SECONDS", "for one run of a program; default 60", 0},
     {"results", "FILE.md", "write the results as a table", 0},
     {"jobs", "N", "tests at once; default: the processors", 'j'},
-    {"target", "NAME", "native, x86-64-v2, x86-64-v3, x86-64-v4, aarch64", 0},
-    {"cc", "PROGRAM", "the C compiler", 0},
-    {"kernels", "KIND", "auto, xnnpack, native or plain", 0},
+    {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64", 0},
+    {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)", 0},
+    {"kernels", "KIND", "auto (default), xnnpack, native or plain", 0},
     {NULL, NULL, NULL, 0},
 };
 static const cli_verb verb = {"conform DIR... [--json] [options]",

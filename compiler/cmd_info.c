@@ -8,20 +8,6 @@
 static const cli_option table[] = {{"json", NULL, "one object", 0}, CLI_MODEL_OPTIONS, {NULL, NULL, NULL, 0}};
 static const cli_verb verb = {"info MODEL.onnx [--json] [options]", "Prints shapes, parameters and multiply-adds.", table};
 
-/* Elements of all float constants that nodes use: weights, not shapes. Each once. */
-static int64_t count_parameters(const graph *g) {
-    bool *seen = ARENA_ARRAY(g->arena, bool, g->n_values);
-    int64_t sum = 0;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; k < g->nodes[i]->n_in; k++) {
-            const value *v = g->nodes[i]->in[k];
-            if (!v || !v->constant || seen[v->id] || v->type != DT_FLOAT) continue;
-            seen[v->id] = true;
-            sum += value_count(v);
-        }
-    return sum;
-}
-
 static double count_macs(const graph *g) {
     double sum = 0;
     for (size_t i = 0; i < g->n_nodes; i++) sum += g->nodes[i]->macs;
@@ -61,8 +47,8 @@ static void json_string(text *t, const char *key, const char *s) {
 }
 
 static void print_json(text *t, const graph *g, const options *o) {
-    text_printf(t, "{\"parameters\":%lld,\"macs\":%.0f,\"opset\":%lld,\"batch\":%lld,\"nodes\":%zu",
-                (long long)count_parameters(g), count_macs(g), (long long)main_opset(g), (long long)g->batch, g->n_nodes);
+    text_printf(t, "{\"parameters\":%lld,\"macs\":%.0f,\"opset\":%lld,\"batch\":%lld,\"nodes\":%zu", (long long)g->weights,
+                count_macs(g), (long long)main_opset(g), (long long)g->batch, g->n_nodes);
     json_values(t, "inputs", g->inputs, g->n_inputs);
     json_values(t, "outputs", g->outputs, g->n_outputs);
     json_string(t, "preprocess", o->preprocess ? o->preprocess : model_metadata(g, "cameo.preprocess"));
@@ -88,7 +74,7 @@ static void print_text(text *t, const graph *g, const options *o) {
     text_values(t, "input", g->inputs, g->n_inputs);
     text_values(t, "output", g->outputs, g->n_outputs);
     if (g->embedding) text_values(t, "embedding", &g->embedding, 1);
-    text_printf(t, "%-12s%lld\n%-12s%.4g million, one image\n", "parameters", (long long)count_parameters(g), "mult-adds",
+    text_printf(t, "%-12s%lld\n%-12s%.4g million, one image\n", "parameters", (long long)g->weights, "mult-adds",
                 count_macs(g) / 1e6);
     text_printf(t, "%-12s%zu\n%-12s%lld\n%-12s%lld\n", "nodes", g->n_nodes, "opset", (long long)main_opset(g), "batch",
                 (long long)g->batch);

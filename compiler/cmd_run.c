@@ -223,10 +223,6 @@ int cmd_run(int argc, char **argv) {
         fprintf(stderr, "usage: cameo %s\n", verb.usage);
         code = 2;
     }
-    if (!code && o.sidecar) {
-        fprintf(stderr, "cameo: --weights sidecar is for `cameo compile`; programs in the cache are single files\n");
-        code = 2;
-    }
     if (!code) code = import_and_run(&o, argv + at); /* argv[at], the model, becomes the program's own name */
     arena_destroy(a);
     cli_free(&c);

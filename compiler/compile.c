@@ -1,5 +1,6 @@
 /* The pipeline. `passes` below is the table to read first: everything that happens between an ONNX file and C, in order. */
 #include "compile.h"
+#include "op.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,21 @@ static const pass step_back[] = {
     {"step-plan", pass_plan, true, true, false},
 };
 
+static const struct list {
+    const pass *passes;
+    size_t count;
+} lists[] = {{front, sizeof front / sizeof *front},
+             {back, sizeof back / sizeof *back},
+             {step, sizeof step / sizeof *step},
+             {step_back, sizeof step_back / sizeof *step_back}};
+
+const char *compile_pass_name(size_t i) {
+    if (i-- == 0) return "import";
+    for (size_t l = 0; l < sizeof lists / sizeof *lists; i -= lists[l++].count)
+        if (i < lists[l].count) return lists[l].passes[i].name;
+    return NULL;
+}
+
 static void dump(const graph *g) {
     text t = {0};
     ir_dump(g, &t);
@@ -77,7 +93,11 @@ static bool run_passes(graph *g, const options *o, const pass *list, size_t coun
     return true;
 }
 
-bool compile_check(graph *g, const options *o) { return run_passes(g, o, front, sizeof front / sizeof *front); }
+bool compile_check(graph *g, const options *o) {
+    const bool ok = run_passes(g, o, front, sizeof front / sizeof *front);
+    if (ok) g->weights = op_count_weights(g);
+    return ok;
+}
 
 graph *compile_front(arena *a, diag *d, const options *o) {
     graph *g = onnx_import(a, d, o->input);

@@ -87,6 +87,9 @@ int compile_model(const options *o);
    set for every value computed. false with diag_error when an operator has no reference. */
 bool interpret(graph *g, tensor *const *inputs, tensor **results);
 
-/* "native" and the architecture levels; false for unknown names. Probes the compiler for aarch64 etc. */
+/* "native" and the architecture levels; false for unknown names. */
 bool target_resolve(const char *name, target *out);
+/* Names of the levels, and of the passes in order; NULL behind the last. */
+const char *target_name(size_t i);
+const char *compile_pass_name(size_t i);
 #endif

@@ -183,6 +183,7 @@ typedef struct graph {
     value *loss;            /* --train: of the step graph, one number */
     value *embedding;       /* chosen by the embedding rule; may be NULL */
     int64_t batch;          /* images of one run at most; 1 when nothing is batched */
+    int64_t weights;        /* float elements that training would change, as the model has them; set at gate A */
     bool training;          /* --train: nothing may assume evaluation mode yet */
     bool new_head;          /* --classes: outputs have other shapes than the file says */
     parameter **parameters; /* --train: shared by the graphs of one compilation */

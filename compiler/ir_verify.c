@@ -1,6 +1,7 @@
 /* The IR's verifier and its text dump. */
 #include <string.h>
 
+#include "emit/emit.h"
 #include "ir.h"
 
 static void verify_node(const graph *g, const node *n, const bool *defined, const char *after) {
@@ -52,6 +53,18 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     arena_destroy(scratch);
 }
 
+/* As shape_print; a symbolic extent by its name. */
+static void dump_shape(const value *v, text *out) {
+    if (!v->shaped || v->shape.rank == 0) text_append(out, v->shaped ? "scalar" : "?");
+    for (int i = 0; v->shaped && i < v->shape.rank; i++) {
+        if (i) text_append(out, "x");
+        if (v->shape.dim[i] >= 0)
+            text_printf(out, "%lld", (long long)v->shape.dim[i]);
+        else
+            text_escape(out, v->symbol[i] ? v->symbol[i] : "?");
+    }
+}
+
 static void dump_value(const value *v, text *out) {
     if (!v) {
         text_append(out, "-");
@@ -60,10 +73,7 @@ static void dump_value(const value *v, text *out) {
     text_append(out, "%");
     text_escape(out, v->name);
     text_printf(out, ":%s[", dtype_name(v->type));
-    if (v->shaped)
-        shape_print(out, &v->shape);
-    else
-        text_append(out, "?");
+    dump_shape(v, out);
     text_append(out, "]");
     if (v->layout == LAYOUT_NHWC) text_append(out, " nhwc");
     if (v->batched) text_append(out, " batched");
@@ -126,7 +136,9 @@ void ir_dump(const graph *g, text *out) {
             if (k) text_append(out, ", ");
             dump_value(n->in[k], out);
         }
-        text_append(out, ")\n");
+        text_append(out, ")");
+        if (n->impl) text_printf(out, " by %s", n->impl->name);
+        text_append(out, "\n");
     }
     for (size_t i = 0; i < g->n_outputs; i++) {
         text_append(out, "  out  ");

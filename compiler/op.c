@@ -87,6 +87,22 @@ bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out) {
     return true;
 }
 
+int64_t op_count_weights(const graph *g) {
+    bool *seen = ARENA_ARRAY(g->arena, bool, g->n_values);
+    int64_t sum = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_in; k++) {
+            const value *v = n->in[k];
+            const bool statistic = n->op && k < 32 && (n->op->statistics >> k & 1);
+            if (!v || !value_is_external(v) || statistic || seen[v->id] || v->type != DT_FLOAT) continue;
+            seen[v->id] = true;
+            sum += value_count(v);
+        }
+    }
+    return sum;
+}
+
 double *ref_doubles(arena *a, const tensor *t) {
     int64_t n = shape_count(&t->shape);
     double *v = ARENA_ARRAY(a, double, (size_t)n);

@@ -10,13 +10,16 @@ static const target levels[] = {
     {"aarch64", "-march=armv8-a", 4, 32},
 };
 
+/* As runtime/processor.c asks before a program runs. */
 static const char *native_level(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         return "x86-64-v4";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+        __builtin_cpu_supports("bmi2"))
+        return "x86-64-v3";
     return __builtin_cpu_supports("sse4.2") ? "x86-64-v2" : "x86-64";
 #elif defined(__aarch64__)
     return "aarch64";
@@ -34,3 +37,5 @@ bool target_resolve(const char *name, target *out) {
         }
     return false;
 }
+
+const char *target_name(size_t i) { return i < sizeof levels / sizeof *levels ? levels[i].name : NULL; }

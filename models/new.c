@@ -1,6 +1,7 @@
 /* `cameo new`: the table of architectures and the command. */
 #include "models.h"
 
+#include "../compiler/cli.h"
 #include "../runtime/cameo.h"
 
 #include <errno.h>
@@ -72,21 +73,25 @@ typedef struct command {
     model_request request;
     const architecture *arch;
     const char *output;
-    bool list, json, help;
 } command;
 
-static const char usage[] =
-    "usage: cameo new ARCHITECTURE -o FILE.onnx [options]\n"
-    "       cameo new --list [--json]\n"
-    "  --classes K          classes of a classifier (default 1000)\n"
-    "  --embedding-size E   length of a face net's embedding (default: as published)\n"
-    "  --input CxHxW        input shape (default: as published)\n"
-    "  --width F            width factor of the MobileNets (default 1)\n"
-    "  --statistics fresh|random   what BatchNormalization and PReLU hold: untrained, or as if trained (default fresh)\n"
-    "  --seed S             seed of the weights (default 0); the same seed gives the same file\n";
+static const cli_option table[] = {
+    {"output", "FILE.onnx", "what to write", 'o'},
+    {"list", NULL, "name the architectures, their inputs and numbers of parameters", 0},
+    {"json", NULL, "with --list: one object a line", 0},
+    {"classes", "K", "classes of a classifier (default 1000)", 0},
+    {"embedding-size", "E", "length of a face net's embedding (default: as published)", 0},
+    {"input", "CxHxW", "input shape (default: as published)", 0},
+    {"width", "F", "width factor of the MobileNets (default 1)", 0},
+    {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained", 0},
+    {"seed", "S", "seed of the weights (default 0); the same seed gives the same file", 0},
+    {NULL, NULL, NULL, 0},
+};
+static const cli_verb verb = {"new ARCHITECTURE -o FILE.onnx [options], or cameo new --list",
+                              "Writes a fresh network of a known architecture, with initial weights.", table};
 
 static int usage_error(const char *what, const char *argument) {
-    fprintf(stderr, "cameo new: %s%s%s\n%s", what, argument ? ": " : "", argument ? argument : "", usage);
+    fprintf(stderr, "cameo new: %s%s%s\nusage: cameo %s\n", what, argument ? ": " : "", argument ? argument : "", verb.usage);
     return CAMEO_USAGE;
 }
 
@@ -124,36 +129,27 @@ static bool read_seed(const char *s, uint64_t *out) {
     return !errno && !*rest;
 }
 
-/* An option with a value: 1 = taken, 0 = no such option, -1 = bad value. */
-static int read_option(command *c, const char *option, const char *v) {
+static bool read_option(command *c, const char *option, const char *v) {
     model_request *r = &c->request;
-    bool good;
-    if (strcmp(option, "-o") == 0)
-        good = (c->output = v) && *v;
-    else if (strcmp(option, "--classes") == 0)
-        good = read_count(&v, 10000000, 0, &r->classes);
-    else if (strcmp(option, "--embedding-size") == 0)
-        good = read_count(&v, 65536, 0, &r->embedding_size);
-    else if (strcmp(option, "--input") == 0)
-        good = read_input(v, r);
-    else if (strcmp(option, "--width") == 0)
-        good = read_width(v, &r->width_factor);
-    else if (strcmp(option, "--statistics") == 0)
-        good = (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
-    else if (strcmp(option, "--seed") == 0)
-        good = read_seed(v, &r->seed);
-    else
-        return 0;
-    return good ? 1 : -1;
+    if (strcmp(option, "output") == 0) return (c->output = v) && *v;
+    if (strcmp(option, "classes") == 0) return read_count(&v, 10000000, 0, &r->classes);
+    if (strcmp(option, "embedding-size") == 0) return read_count(&v, 65536, 0, &r->embedding_size);
+    if (strcmp(option, "input") == 0) return read_input(v, r);
+    if (strcmp(option, "width") == 0) return read_width(v, &r->width_factor);
+    if (strcmp(option, "statistics") == 0) return (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
+    if (strcmp(option, "seed") == 0) return read_seed(v, &r->seed);
+    return true; /* flags */
 }
 
-static int read_name(command *c, const char *name) {
-    if (name[0] == '-' && name[1]) return usage_error("no such option", name);
-    if (c->arch) return usage_error("more than one architecture", name);
-    c->arch = architecture_find(name);
-    if (c->arch) return CAMEO_OK;
-    fprintf(stderr, "cameo new: no architecture \"%s\"\n    hint: cameo new --list names them\n", name);
-    return CAMEO_USAGE;
+/* The nearest architecture, when one is near. */
+static int unknown_architecture(const char *name) {
+    const char **names = malloc(n_architectures * sizeof *names);
+    if (!names) return CAMEO_ENVIRONMENT;
+    for (size_t i = 0; i < n_architectures; i++) names[i] = architectures[i].name;
+    int code = cli_unknown("architecture", name, names, n_architectures);
+    free(names);
+    fprintf(stderr, "    hint: cameo new --list names them\n");
+    return code;
 }
 
 static int check(const command *c) {
@@ -172,23 +168,17 @@ static int check(const command *c) {
     return CAMEO_OK;
 }
 
-static int parse(command *c, int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--list") == 0)
-            c->list = true;
-        else if (strcmp(argv[i], "--json") == 0)
-            c->json = true;
-        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            c->help = true;
-        else {
-            int taken = read_option(c, argv[i], i + 1 < argc ? argv[i + 1] : "");
-            if (taken < 0) return usage_error("missing or bad value of", argv[i]);
-            int code = taken ? CAMEO_OK : read_name(c, argv[i]);
-            if (code) return code;
-            i += taken;
+static int read_command(command *c, const cli *given) {
+    for (size_t i = 0; i < given->n_given; i++)
+        if (!read_option(c, given->given[i].option->name, given->given[i].value)) {
+            fprintf(stderr, "cameo new: --%s \"%s\" is not valid (%s)\n", given->given[i].option->name, given->given[i].value,
+                    given->given[i].option->value);
+            return CAMEO_USAGE;
         }
-    }
-    return c->list || c->help ? CAMEO_OK : check(c);
+    if (given->n_positional > 1) return usage_error("more than one architecture", given->positional[1]);
+    if (!given->n_positional) return usage_error("which architecture? (--list names them)", NULL);
+    c->arch = architecture_find(given->positional[0]);
+    return c->arch ? check(c) : unknown_architecture(given->positional[0]);
 }
 
 static int list(bool json) {
@@ -227,17 +217,20 @@ static int write_model(const command *c, builder *b) {
     return CAMEO_OK;
 }
 
-int cmd_new(int argc, char **argv) {
+static int make(const cli *given) {
     command c = {0};
-    int code = parse(&c, argc, argv);
+    const int code = read_command(&c, given);
     if (code) return code;
-    if (c.help) {
-        fputs(usage, stdout);
-        return CAMEO_OK;
-    }
-    if (c.list) return list(c.json);
     builder *b = architecture_build(c.arch, &c.request);
-    code = write_model(&c, b);
+    const int written = write_model(&c, b);
     builder_destroy(b);
-    return code;
+    return written;
+}
+
+int cmd_new(int argc, char **argv) {
+    cli given;
+    int code = cli_parse(&given, &verb, argc, argv);
+    if (!code) code = cli_get(&given, "list") ? list(cli_get(&given, "json") != NULL) : make(&given);
+    cli_free(&given);
+    return code < 0 ? CAMEO_OK : code;
 }

@@ -1,8 +1,11 @@
 /* Contexts: creation, destruction and runs of a compiled model. Everything that can fail happens in cameo_create. */
+#define _GNU_SOURCE
+#include "processor.h"
 #include "sha256.h"
 #include "threads.h"
 #include "xnn.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -59,6 +62,8 @@ static void *map_weights(int fd, size_t bytes, size_t mapped) {
     return p;
 }
 
+static const char remedy[] = "put the file that `cameo compile` wrote with the program beside it";
+
 static bool load_weights(context *k, const char *path) {
     cameo_context *c = &k->base;
     const cameo_model *m = c->model;
@@ -71,8 +76,8 @@ static bool load_weights(context *k, const char *path) {
     }
     if ((uint64_t)info.st_size != m->weights_bytes) {
         close(fd);
-        return fail(c, CAMEO_BAD_INPUT, "weights \"%s\": %lld bytes, %zu expected", path, (long long)info.st_size,
-                    m->weights_bytes);
+        return fail(c, CAMEO_BAD_INPUT, "weights \"%s\" do not belong to this program (%lld bytes, not %zu); %s", path,
+                    (long long)info.st_size, m->weights_bytes, remedy);
     }
     k->mapped = (m->weights_bytes + PAGE - 1) / PAGE * PAGE + PAGE;
     void *p = map_weights(fd, m->weights_bytes, k->mapped);
@@ -82,25 +87,30 @@ static bool load_weights(context *k, const char *path) {
     char hash[65];
     cameo_sha256(p, m->weights_bytes, hash);
     if (!m->weights_hash || !strcmp(hash, m->weights_hash)) return true;
-    return fail(c, CAMEO_BAD_INPUT, "weights \"%s\" do not belong to this program (SHA-256 differs)", path);
+    return fail(c, CAMEO_BAD_INPUT, "weights \"%s\" do not belong to this program (SHA-256 differs); %s", path, remedy);
 }
 
+/* path = where `of` is, with its last part replaced by name; false when that can't be, or there is no such file. */
+static bool beside(const char *of, const char *name, char path[4096]) {
+    const char *slash = strrchr(of, '/');
+    if (!slash) return false;
+    const int n = snprintf(path, 4096, "%.*s/%s", (int)(slash - of), of, name);
+    return n > 0 && n < 4096 && !access(path, R_OK);
+}
+
+/* A sidecar lies beside the program or the shared library that holds the model; the current folder comes last. */
 static bool find_weights(context *k) {
     const cameo_model *m = k->base.model;
     if (m->weights) return k->base.weights = m->weights, true;
     if (!m->weights_file) return true; /* a model without any */
-    char path[4096];
-    const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n > 0) {
-        path[n] = 0;
-        char *slash = strrchr(path, '/');
-        const size_t at = slash ? (size_t)(slash - path) + 1 : 0;
-        if (at + strlen(m->weights_file) < sizeof path) {
-            strcpy(path + at, m->weights_file);
-            if (!access(path, R_OK)) return load_weights(k, path);
-        }
-    }
-    return load_weights(k, m->weights_file);
+    char path[4096], self[4096] = "";
+    Dl_info object;
+    if (dladdr(m, &object) && object.dli_fname && beside(object.dli_fname, m->weights_file, path)) return load_weights(k, path);
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0 && beside(self, m->weights_file, path)) return load_weights(k, path);
+    if (!access(m->weights_file, R_OK)) return load_weights(k, m->weights_file);
+    return fail(&k->base, CAMEO_ENVIRONMENT, "weights \"%s\" are not beside the program %.300s; %s", m->weights_file, self,
+                remedy);
 }
 
 static bool create_pool(cameo_context *c, const cameo_options *options) {
@@ -118,6 +128,10 @@ static bool build(context *k, const cameo_options *options) {
     const cameo_model *m = c->model;
     if (m->abi != CAMEO_ABI)
         return fail(c, CAMEO_DEFECT, "the model was compiled for another libcameo (ABI %u, not %d)", m->abi, CAMEO_ABI);
+    const char *lacks = "";
+    if (!cameo_target_runs(m->target, &lacks))
+        return fail(c, CAMEO_ENVIRONMENT,
+                    "the model was compiled for %s, but this processor has no %s; compile it with --target", m->target, lacks);
     if (!create_arena(k) || !find_weights(k) || !create_pool(c, options)) return false;
     c->state = calloc(m->n_states + 1, sizeof *c->state);
     if (!c->state) return fail(c, CAMEO_ENVIRONMENT, "out of memory");

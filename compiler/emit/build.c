@@ -4,6 +4,7 @@
 #include "build.h"
 #include "process.h"
 #include "program.h"
+#include "toolchain.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,13 +14,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DONE = 0, DEFECT = 3, ENVIRONMENT = 4, MAX_ARGUMENTS = 128 };
+enum { DONE = 0, USAGE = 2, DEFECT = 3, ENVIRONMENT = 4, MAX_ARGUMENTS = 512 };
 
 typedef struct job {
     arena *arena;
     const options *options;
     const program *program;
-    const char *prefix, *directory, *include, *library, *cc; /* directory: the temporary one */
+    const char *prefix, *directory; /* directory: the temporary one */
+    toolchain tools;
+    const char **runtime; /* its C files, when it is built along */
+    size_t n_runtime;
     bool xnnpack;
 } job;
 
@@ -27,17 +31,6 @@ typedef struct arguments {
     char **v;
     size_t n;
 } arguments;
-
-static int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int complain(int code, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("cameo: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return code;
-}
 
 static arguments new_arguments(const job *j) { return (arguments){ARENA_ARRAY(j->arena, char *, MAX_ARGUMENTS), 0}; }
 
@@ -57,62 +50,39 @@ static const char *in_directory(const job *j, const char *name) { return arena_p
 
 static int put(const char *path, const void *data, size_t size) {
     const int e = write_file_atomically(path, data, size, 0644);
-    return e ? complain(ENVIRONMENT, "cannot write %s: %s", path, strerror(e)) : DONE;
+    return e ? toolchain_complain(ENVIRONMENT, "cannot write %s: %s", path, strerror(e)) : DONE;
 }
 
 static int put_text(const char *path, const text *t) { return put(path, text_str(t), t->size); }
 
-/* ---- headers and library ---- */
-
-static const char *first_existing(arena *a, const char *base, const char *const *relative, const char *file) {
-    for (; *relative; relative++) {
-        const char *directory = arena_printf(a, "%s/%s", base, *relative);
-        if (!access(arena_printf(a, "%s/%s", directory, file), R_OK)) return directory;
-    }
-    return NULL;
-}
-
-static const char *program_directory(arena *a) {
-    char path[PATH_MAX];
-    const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0) return ".";
-    path[n] = 0;
-    char *slash = strrchr(path, '/');
-    if (slash) *slash = 0;
-    return arena_strdup(a, path);
-}
-
-/* Installed: ../include/cameo and ../lib beside bin. In a build tree: the runtime's sources and the library at the top. */
-static bool find_runtime(job *j) {
-    static const char *const includes[] = {"include/cameo", "../include/cameo", "runtime", "../runtime",
-                                           "../../runtime", "../../../runtime", NULL};
-    static const char *const libraries[] = {"lib", "../lib", "../lib64", "../lib/x86_64-linux-gnu", "../lib/aarch64-linux-gnu",
-                                            ".",   "..",     NULL};
-    const char *home = getenv("CAMEO_HOME");
-    const char *base = home && *home ? home : program_directory(j->arena);
-    j->include = first_existing(j->arena, base, includes, "cameo.h");
-    const char *library = first_existing(j->arena, base, libraries, "libcameo.a");
-    j->library = library ? arena_printf(j->arena, "%s/libcameo.a", library) : NULL;
-    return j->include && (j->library || j->options->emit == EMIT_LIB);
-}
-
 /* ---- compiling ---- */
 
-static void compile_flags(const job *j, arguments *a) {
-    add_words(j, a, j->cc);
-    add_words(j, a, "-std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fPIC -ffunction-sections");
-    add_words(j, a, j->options->target.flags);
-    add(a, "-I");
-    add(a, j->include);
-}
-
-static command compile_command(const job *j, const char *name) {
+static command compile_command(const job *j, const char *flags, const char *include, const char *source, const char *name) {
     arguments a = new_arguments(j);
-    compile_flags(j, &a);
+    add_words(j, &a, j->tools.cc);
+    add_words(j, &a, flags);
+    add_words(j, &a, j->options->target.flags);
+    add(&a, "-I");
+    add(&a, include);
     add_words(j, &a, "-c -o");
     add(&a, arena_printf(j->arena, "%s.o", name));
-    add(&a, arena_printf(j->arena, "%s.c", name));
+    add(&a, source);
     return (command){.argv = a.v, .log = arena_printf(j->arena, "%s.log", name)};
+}
+
+static command compile_generated(const job *j, const char *name) {
+    static const char flags[] =
+        "-std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fPIC -ffunction-sections";
+    return compile_command(j, flags, j->tools.include, arena_printf(j->arena, "%s.c", name), name);
+}
+
+static const char *runtime_name(const job *j, size_t i) { return arena_printf(j->arena, "runtime%zu", i); }
+
+/* As CMakeLists.txt compiles libcameo.a. */
+static command compile_runtime(const job *j, size_t i) {
+    static const char flags[] = "-std=gnu11 -O2 -DNDEBUG -fno-math-errno -fPIC -ffunction-sections";
+    const char *source = arena_printf(j->arena, "%s/%s", j->tools.sources, j->runtime[i]);
+    return compile_command(j, flags, j->tools.sources, source, runtime_name(j, i));
 }
 
 /* Every C file by its name without the ending: the parts of all units, the trainer, main. */
@@ -178,9 +148,10 @@ static int run(const job *j, command *c, size_t n, const char *doing) {
     if (run_commands(c, n, j->options->jobs ? j->options->jobs : processors(), j->directory, &failed)) return DONE;
     if (process_interrupted()) return ENVIRONMENT;
     if (command_missing(&c[failed]))
-        return complain(ENVIRONMENT, "cannot run \"%s\" for %s; install it or name another with --cc", c[failed].argv[0],
-                        doing);
-    complain(DEFECT, "%s failed:", doing);
+        return toolchain_complain(ENVIRONMENT, "cannot run \"%s\" for %s; install it or name another with --cc",
+                                  c[failed].argv[0], doing);
+    if (toolchain_explain(j->arena, j->options, in_directory(j, c[failed].log))) return ENVIRONMENT;
+    toolchain_complain(DEFECT, "%s failed:", doing);
     show_log(j, c[failed].log);
     return DEFECT;
 }
@@ -188,9 +159,11 @@ static int run(const job *j, command *c, size_t n, const char *doing) {
 static int compile_parts(const job *j) {
     size_t n;
     const char **name = all_sources(j, &n);
-    command *c = ARENA_ARRAY(j->arena, command, n);
-    for (size_t i = 0; i < n; i++) c[i] = compile_command(j, name[i]);
-    return run(j, c, n, "compiling the generated C");
+    command *c = ARENA_ARRAY(j->arena, command, n), *r = ARENA_ARRAY(j->arena, command, j->n_runtime);
+    for (size_t i = 0; i < j->n_runtime; i++) r[i] = compile_runtime(j, i);
+    for (size_t i = 0; i < n; i++) c[i] = compile_generated(j, name[i]);
+    const int code = j->n_runtime ? run(j, r, j->n_runtime, "compiling the runtime") : DONE;
+    return code ? code : run(j, c, n, "compiling the generated C");
 }
 
 /* ---- linking ---- */
@@ -199,28 +172,33 @@ static void add_objects(const job *j, arguments *a) {
     size_t n;
     const char **name = all_sources(j, &n);
     for (size_t i = 0; i < n; i++) add(a, arena_printf(j->arena, "%s.o", name[i]));
+    for (size_t i = 0; i < j->n_runtime; i++) add(a, arena_printf(j->arena, "%s.o", runtime_name(j, i)));
+}
+
+static void add_libraries(const job *j, arguments *a) {
+    const bool is_static = j->options->is_static;
+    if (j->tools.library) add(a, j->tools.library);
+    if (j->xnnpack) add_words(j, a, is_static ? "-lXNNPACK -lpthreadpool -lcpuinfo" : "-lXNNPACK -lpthreadpool");
+    if (j->options->emit == EMIT_EXE) add_words(j, a, is_static ? "-lturbojpeg -lpng -lz" : "-lturbojpeg -lpng");
+    add_words(j, a, "-lm -lpthread");
 }
 
 static command link_command(const job *j, const char *to) {
     arguments a = new_arguments(j);
     if (j->options->emit == EMIT_LIB) {
-        add_words(j, &a, "ar rcsD");
+        add_words(j, &a, j->tools.ar);
+        add(&a, "rcsD");
         add(&a, to);
         add_objects(j, &a);
         return (command){.argv = a.v, .log = "link.log"};
     }
-    add_words(j, &a, j->cc);
+    add_words(j, &a, j->tools.cc);
     add_words(j, &a, "-O2 -Wl,--gc-sections -Wl,-z,noexecstack -o");
     add(&a, to);
     if (j->options->emit == EMIT_SO) add_words(j, &a, "-shared -Wl,-u,cameo_create"); /* the API comes along */
     if (j->options->is_static) add(&a, "-static");
     add_objects(j, &a);
-    add(&a, j->library);
-    if (j->xnnpack) add_words(j, &a, "-lXNNPACK -lpthreadpool");
-    if (j->xnnpack && j->options->is_static) add(&a, "-lcpuinfo");
-    if (j->options->emit == EMIT_EXE) add_words(j, &a, "-lturbojpeg -lpng");
-    if (j->options->emit == EMIT_EXE && j->options->is_static) add(&a, "-lz");
-    add_words(j, &a, "-lm -lpthread");
+    add_libraries(j, &a);
     return (command){.argv = a.v, .log = "link.log"};
 }
 
@@ -240,7 +218,7 @@ static int link_output(const job *j) {
     command c = link_command(j, beside);
     int code = run(j, &c, 1, "linking");
     if (!code && rename(beside, j->options->output))
-        code = complain(ENVIRONMENT, "cannot write %s: %s", j->options->output, strerror(errno));
+        code = toolchain_complain(ENVIRONMENT, "cannot write %s: %s", j->options->output, strerror(errno));
     if (code) unlink(beside);
     if (!code && j->options->sidecar)
         code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)), &j->program->units[0].weights);
@@ -262,7 +240,7 @@ static int write_unit_c(const job *j, const char *directory, const emitted *em) 
 
 static int write_c(const job *j, const char *directory) {
     if (mkdir(directory, 0777) && errno != EEXIST)
-        return complain(ENVIRONMENT, "cannot make %s: %s", directory, strerror(errno));
+        return toolchain_complain(ENVIRONMENT, "cannot make %s: %s", directory, strerror(errno));
     int code = write_trainer(j, directory);
     for (size_t u = 0; !code && u < j->program->n_units; u++) code = write_unit_c(j, directory, &j->program->units[u]);
     return code;
@@ -280,6 +258,7 @@ static void clean(const job *j) {
     const char **name = all_sources(j, &n);
     for (const char *const *x = suffix; *x; x++) {
         for (size_t i = 0; i < n; i++) remove_file(j, name[i], *x);
+        for (size_t i = 0; i < j->n_runtime; i++) remove_file(j, runtime_name(j, i), *x);
         remove_file(j, "link", *x);
     }
     for (size_t u = 0; u < j->program->n_units; u++) remove_file(j, j->program->units[u].unit, "weights.bin");
@@ -287,24 +266,28 @@ static void clean(const job *j) {
     rmdir(j->directory);
 }
 
+static int find_tools(job *j) {
+    const int code = toolchain_find(j->arena, j->options, j->directory, &j->tools);
+    if (code || j->tools.library) return code;
+    const bool whole = j->options->emit == EMIT_EXE || j->program->trainer_c.size;
+    j->runtime = toolchain_sources(j->arena, &j->tools, whole, j->xnnpack, &j->n_runtime);
+    return j->runtime ? DONE : ENVIRONMENT;
+}
+
 static int build_in_temporary(job *j) {
     const char *tmp = getenv("TMPDIR");
     char *directory = arena_printf(j->arena, "%s/cameo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(directory))
-        return complain(ENVIRONMENT, "cannot make a temporary directory %s: %s", directory, strerror(errno));
+        return toolchain_complain(ENVIRONMENT, "cannot make a temporary directory %s: %s", directory, strerror(errno));
     j->directory = absolute(j, directory);
     process_begin();
-    int code = write_sources(j);
+    int code = find_tools(j);
+    if (!code) code = write_sources(j);
     if (!code) code = compile_parts(j);
     if (!code) code = link_output(j);
     clean(j);
     process_end();
     return code;
-}
-
-static const char *compiler_name(const options *o) {
-    const char *cc = getenv("CC");
-    return o->cc ? o->cc : cc && *cc ? cc : "cc";
 }
 
 /* Found out before the minutes of compiling rather than by the linker after them. */
@@ -315,15 +298,14 @@ static bool output_is_writable(const job *j) {
 }
 
 int build_program(const graph *g, const program *p, const options *o) {
-    job j = {.arena = g->arena, .options = o, .program = p, .prefix = emit_prefix(g->arena, o), .cc = compiler_name(o)};
+    job j = {.arena = g->arena, .options = o, .program = p, .prefix = emit_prefix(g->arena, o)};
     for (size_t u = 0; u < p->n_units; u++) j.xnnpack |= p->units[u].xnnpack;
+    if (o->is_static && o->emit != EMIT_EXE)
+        return toolchain_complain(USAGE, "--static is for programs; a library takes what its program is linked with");
     if (!output_is_writable(&j))
-        return complain(ENVIRONMENT, "cannot write %s: %s; choose another folder with -o", o->output, strerror(errno));
+        return toolchain_complain(ENVIRONMENT, "cannot write %s: %s; choose another folder with -o", o->output,
+                                  strerror(errno));
     const int code = o->keep_c ? write_c(&j, o->keep_c) : DONE;
     if (code) return code;
-    if (o->emit == EMIT_C) return write_c(&j, o->output);
-    if (!find_runtime(&j))
-        return complain(ENVIRONMENT, "cannot find %s beside the program; set CAMEO_HOME to where cameo is installed",
-                        j.include ? "libcameo.a" : "cameo.h");
-    return build_in_temporary(&j);
+    return o->emit == EMIT_C ? write_c(&j, o->output) : build_in_temporary(&j);
 }

@@ -382,13 +382,31 @@ static void measure_arena(emitter *e) {
     e->arena_bytes = end + (scratch ? (scratch + 128 + 63) & ~(size_t)63 : 0);
 }
 
-const char *emit_prefix(arena *a, const options *o) {
-    const char *name = o->name ? o->name : o->output ? o->output : "model", *slash = strrchr(name, '/');
-    if (slash && !o->name) name = slash + 1;
-    char *s = mangle_plain(a, "", name), *p = s;
-    if (o->name || !o->output) return s;
-    for (const char *const *k = (const char *const[]){"_a", "_so", "_c", NULL}; *k; k++) /* net.so is called net */
-        if (strlen(p) > strlen(*k) && !strcmp(p + strlen(p) - strlen(*k), *k)) p[strlen(p) - strlen(*k)] = 0;
+/* Words that a prefix, which becomes a type's name, may not be. */
+static bool is_reserved(const char *s) {
+    static const char *const words[] = {
+        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+        "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
+        "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm", "typeof", "bool", "true",
+        "false", "main", "NULL", "cameo",
+        /* C++, for which the header is meant as well */
+        "class", "delete", "export", "friend", "mutable", "namespace", "new", "operator", "private", "protected", "public",
+        "template", "this", "throw", "try", "catch", "typename", "using", "virtual"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(s, words[i])) return true;
+    return !strncmp(s, "cameo_", 6); /* the runtime's own */
+}
+
+/* From an output's name: libnet.a and net.so are called net. */
+static const char *name_of_output(arena *a, const options *o) {
+    const char *slash = strrchr(o->output, '/'), *name = slash ? slash + 1 : o->output;
+    const bool library = o->emit == EMIT_LIB || o->emit == EMIT_SO;
+    if (library && !strncmp(name, "lib", 3) && name[3] && name[3] != '.') name += 3;
+    char *s = mangle_plain(a, "", name);
+    for (const char *const *k = (const char *const[]){"_a", "_so", "_c", NULL}; *k; k++) {
+        const size_t n = strlen(s), m = strlen(*k);
+        if (n > m && !strcmp(s + n - m, *k)) s[n - m] = 0;
+    }
     return s;
 }
 
@@ -400,6 +418,11 @@ void program_free(program *p) {
     }
     for (size_t i = 0; i < p->n_files; i++) text_free(&p->files[i].data);
     text_free(&p->trainer_c);
+}
+
+const char *emit_prefix(arena *a, const options *o) {
+    const char *s = o->name ? mangle_plain(a, "", o->name) : o->output ? name_of_output(a, o) : "model";
+    return is_reserved(s) ? arena_printf(a, "%s_net", s) : s;
 }
 
 bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
@@ -414,6 +437,8 @@ bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
     measure_arena(e);
+    name_insert(e, arena_printf(g->arena, "%s_model", o->name)); /* no name of the model's may be these */
+    name_insert(e, arena_printf(g->arena, "%s_weights", o->name));
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);
     model_write(e, out);

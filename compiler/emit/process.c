@@ -42,6 +42,7 @@ static pid_t start(const command *c, const char *directory) {
     setpgid(0, 0);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    setenv("LC_ALL", "C", 1); /* messages in the words that toolchain.c knows */
     if (chdir(directory)) _exit(NOT_FOUND);
     const int fd = open(c->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd >= 0) dup2(fd, 1), dup2(fd, 2);

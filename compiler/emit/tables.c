@@ -170,22 +170,6 @@ static void string_field(text *t, const char *field, const char *s) {
     text_append(t, ",\n");
 }
 
-static uint64_t total_parameters(const emitter *e) {
-    const graph *g = e->graph;
-    bool *seen = ARENA_ARRAY(g->arena, bool, g->n_values);
-    uint64_t sum = 0;
-    for (size_t i = 0; i < e->n_calls; i++) {
-        const node *n = e->calls[i].node;
-        for (size_t k = 0; k < n->n_in; k++) {
-            const value *v = n->in[k];
-            if (!v || !value_is_external(v) || seen[v->id] || v->type != DT_FLOAT) continue;
-            seen[v->id] = true;
-            sum += (uint64_t)value_count(v);
-        }
-    }
-    return sum;
-}
-
 static void weights_fields(const emitter *e, text *t) {
     char hash[65];
     sha256 sum;
@@ -210,7 +194,7 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     string_field(t, "target", e->options->target.name ? e->options->target.name : "generic");
     string_field(t, "producer", g->producer ? g->producer : "");
     text_printf(t, "    .batch = %lld, .parameters = %lluu, .macs = %.17g,\n", (long long)(g->batch > 0 ? g->batch : 1),
-                (unsigned long long)total_parameters(e), macs);
+                (unsigned long long)g->weights, macs);
     text_printf(t, "    .n_inputs = %zu, .n_outputs = %zu, .n_layers = %zu, .n_states = %zu,\n", g->n_inputs, g->n_outputs,
                 e->n_calls, e->n_states);
     text_printf(t, "    .inputs = %s, .outputs = %s, .layers = %s,\n", g->n_inputs ? "inputs" : "NULL",

@@ -1,5 +1,6 @@
 /* Pass 9: an implementation for each node. Of those that apply to the node and that --kernels allows, the cheapest; none: the
-   row's plain loops. Under --kernels xnnpack a native kernel serves only where XNNPACK has nothing. */
+   row's plain loops. Under --kernels xnnpack a native kernel serves only where XNNPACK has nothing; under auto with --static
+   XNNPACK is left out, since distributions have it as a shared library only. */
 #include "../compile.h"
 #include "../emit/emit.h"
 #include "plan.h"
@@ -7,7 +8,8 @@
 #include <string.h>
 
 static bool allowed(const implementation *k, const options *o) {
-    return o->kernels != KERNELS_PLAIN && !(o->kernels == KERNELS_NATIVE && k->xnnpack);
+    if (o->kernels == KERNELS_PLAIN) return false;
+    return !k->xnnpack || o->kernels == KERNELS_XNNPACK || (o->kernels == KERNELS_AUTO && !o->is_static);
 }
 
 static bool better(const implementation *k, double cost, const implementation *best, double best_cost, const options *o) {

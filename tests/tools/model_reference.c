@@ -1,7 +1,7 @@
 /* Runs a compiled program on the stored inputs of one model and compares every output with the stored reference.
        model_reference PROGRAM DIRECTORY TOLERANCE
-   DIRECTORY holds meta.json, in0.f32 and outK.f32 (raw little-endian float32, several runs one after the other). Passes when every
-   |difference| <= TOLERANCE * (largest - smallest reference value of that output). Prints one line per output. */
+   DIRECTORY holds meta.json, in0.f32 and outK.f32 (raw little-endian float32, several runs one after the other). Passes when
+   every |difference| <= TOLERANCE * (largest - smallest reference value of that output). Prints one line per output. */
 #include <ctype.h>
 #include <math.h>
 #include <stdint.h>
@@ -127,7 +127,8 @@ int main(int argc, char **argv) {
             if (ref_size < 4 * (r + 1) * count) fail("too short:", path);
             snprintf(path, sizeof path, "%s/output_%d.npy", scratch, k);
             double d = compare(npy_data(path, count), want + r * count, count);
-            printf("  run %zu output %d  %zu values  max difference / range %.3g%s\n", r, k, count, d, d <= tolerance ? "" : "  FAIL");
+            printf("  run %zu output %d  %zu values  max difference / range %.3g%s\n", r, k, count, d,
+                   d <= tolerance ? "" : "  FAIL");
             failures += !(d <= tolerance);
             free(want);
         }

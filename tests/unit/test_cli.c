@@ -16,8 +16,8 @@
 #include "conform.h"
 #include "trial.h"
 
-static const cli_option table[] = {
-    {"output", "FILE", "", 'o'}, {"json", NULL, "", 0}, CLI_MODEL_OPTIONS, CLI_BUILD_OPTIONS, {NULL, NULL, NULL, 0}};
+static const cli_option table[] = {{"output", "FILE", "", 'o'}, {"weights", "WHERE", "", 0}, {"json", NULL, "", 0},
+                                   CLI_MODEL_OPTIONS,           CLI_BUILD_OPTIONS,           {NULL, NULL, NULL, 0}};
 static const cli_verb verb = {"test", "", table};
 
 enum { MAX_WORDS = 12 };
@@ -59,9 +59,19 @@ static void options_of_all_forms(void **state) {
 
 static void wrong_options(void **state) {
     (void)state;
-    static const char *const lines[] = {"test --nope",          "test --json=1",     "test a --output",  "test -x",
-                                        "test --batch 0",       "test --batch 4x",   "test --shape x",   "test --shape x=1x",
-                                        "test --shape x=1x0x2", "test --dim n=many", "test --emit boat", "test --target pdp11"};
+    static const char *const lines[] = {"test --nope",
+                                        "test --json=1",
+                                        "test a --output",
+                                        "test -x",
+                                        "test --batch 0",
+                                        "test --batch 4x",
+                                        "test --shape x",
+                                        "test --shape x=1x",
+                                        "test --shape x=1x0x2",
+                                        "test --dim n=many",
+                                        "test --emit boat",
+                                        "test --target pdp11",
+                                        "test --dump-after lunch"};
     arena *a = arena_create();
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         options o;
@@ -85,6 +95,21 @@ static void compile_options(void **state) {
     assert_int_equal(o.kernels, KERNELS_PLAIN);
     assert_true(o.sidecar && o.is_static);
     assert_non_null(o.target.name);
+    arena_destroy(a);
+}
+
+static void pass_names(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    size_t n = 0;
+    for (; compile_pass_name(n); n++) {
+        options o;
+        if (parse_options(arena_printf(a, "t --dump-after %s", compile_pass_name(n)), &o, a))
+            fail_msg("%s", compile_pass_name(n));
+    }
+    assert_int_equal(n, 22);
+    assert_string_equal(compile_pass_name(0), "import");
+    assert_string_equal(compile_pass_name(n - 1), "step-plan");
     arena_destroy(a);
 }
 
@@ -188,6 +213,7 @@ int main(void) {
         cmocka_unit_test(options_of_all_forms),
         cmocka_unit_test(wrong_options),
         cmocka_unit_test(compile_options),
+        cmocka_unit_test(pass_names),
         cmocka_unit_test(shapes_and_numbers),
         cmocka_unit_test(distances),
         cmocka_unit_test(first_positional),

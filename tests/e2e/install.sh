@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# `cmake --install` into a scratch prefix, which is then moved: the program finds its headers and library beside itself, also through a
+# link on the PATH; the example builds through CMake and pkg-config; --emit c and so, and weights in a sidecar. Whatever the form, the
+# numbers are those of the program.
+. "$(dirname "$0")/common.bash"
+build=$(dirname "$(dirname "$CAMEO")")
+export XDG_CACHE_HOME=$scratch/cache
+unset CAMEO_HOME
+status=0
+step() { echo "-- $*"; }
+same() { # WHAT GOT
+  if [ "$2" = "$want" ]; then echo "ok   $1"; else echo "FAIL $1: \"$2\", not \"$want\""; status=1; fi
+}
+refused() { # WHAT CODE PATTERN COMMAND...
+  local what=$1 code=$2 pattern=$3 got=0
+  shift 3
+  "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || got=$?
+  if [ $got -eq "$code" ] && grep -q -- "$pattern" "$scratch/err"; then echo "ok   $what: $(head -1 "$scratch/err" | cut -c1-150)"
+  else echo "FAIL $what: exit $got, wanted $code and \"$pattern\""; cat "$scratch/err"; status=1; fi
+}
+
+step "install, move the prefix, link to the program"
+cmake --install "$build" --prefix "$scratch/first" >"$scratch/log"
+mkdir -p "$scratch/on path" "$scratch/work"
+mv "$scratch/first" "$scratch/prefix"
+ln -s "$scratch/prefix/bin/cameo" "$scratch/on path/cameo"
+export PATH="$scratch/on path:$PATH"
+cd "$scratch/work"
+cameo new mobilefacenet --statistics random --seed 3 -o net.onnx 2>log
+cameo compile net.onnx -o program
+"$TOOLS/example_numbers" draw 3x112x112 a.npy b.npy
+for k in a b; do ./program run --input $k.npy --output $k; done
+want=$("$TOOLS/example_numbers" tell a/output_0.npy b/output_0.npy)
+echo "the program: $want"
+case $want in *"cosine nan"* | "") echo "FAIL: no number to compare with"; exit 1 ;; esac
+cameo run net.onnx run --input a.npy --output again
+cmp a/output_0.npy again/output_0.npy
+
+step "without the library, the runtime is built from its installed sources"
+mv ../prefix/lib/libcameo.a .
+cameo compile net.onnx -o program2
+mv libcameo.a ../prefix/lib
+./program2 run --input a.npy --output again
+cmp a/output_0.npy again/output_0.npy
+mv ../prefix/include/cameo ../prefix/include/else
+refused "no headers" 4 "include/cameo" cameo compile net.onnx -o program3
+mv ../prefix/include/else ../prefix/include/cameo
+
+step "the example, through find_package(Cameo)"
+cmake -S "$SOURCE/examples/embed" -B example -DCMAKE_PREFIX_PATH="$scratch/prefix" -DMODEL="$PWD/net.onnx" >log || cat log
+cmake --build example >log || cat log
+same "cameo_add_model" "$(example/embed)"
+
+step "the example, through pkg-config"
+export PKG_CONFIG_PATH=$scratch/prefix/lib/pkgconfig
+cameo compile net.onnx --emit lib -o libface.a
+read -ra cflags <<<"$(pkg-config --cflags cameo)"
+read -ra libs <<<"$(pkg-config --libs cameo)"
+cc=${CC:-cc}
+$cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" libface.a "${libs[@]}" -o embed
+same "--emit lib, libface.a gives face.h" "$(./embed)"
+if ldd embed | grep -E 'png|jpeg'; then echo "FAIL the library form carries image code"; status=1; fi
+
+step "--emit c, by hand"
+cameo compile net.onnx --emit c --name face -o generated
+(cd generated && $cc -O2 -march=native "${cflags[@]}" -c model.c -o ../model.o)
+echo '#include "generated/model.h"' >face.h
+$cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" model.o "${libs[@]}" -o embed_c
+got=$(./embed_c)
+[ "${got%??}" = "${want%??}" ] && got=$want # its flags are ours, so the last digits may differ
+same "--emit c" "$got"
+cat >main.c <<'C'
+#include "cameo.h"
+extern const cameo_model face_model;
+int main(int argc, char **argv) { return cameo_main(&face_model, argc, argv); }
+C
+$cc "${cflags[@]}" main.c model.o "${libs[@]}" -o program_c
+./program_c info | grep -q 'chosen by: cameo.embedding' || { echo "FAIL a program from --emit c"; status=1; }
+
+step "--emit so, with dlopen"
+cameo compile net.onnx --emit so -o libplug.so
+same "--emit so" "$("$TOOLS/dlopen_user" ./libplug.so plug)"
+mkdir plugins
+cameo compile net.onnx --emit so --weights sidecar -o plugins/libplug.so
+same "--emit so, sidecar beside it" "$("$TOOLS/dlopen_user" plugins/libplug.so plug)"
+
+step "--weights sidecar"
+mkdir side
+cameo compile net.onnx --weights sidecar -o side/net
+[ "$(stat -c %s side/net)" -lt "$(stat -c %s side/net.weights)" ] || { echo "FAIL the weights are in the program"; status=1; }
+side/net run --input a.npy --output again
+cmp a/output_0.npy again/output_0.npy
+ln -s side/net linked
+./linked run --input a.npy --output again
+cp side/net.weights good
+printf x | dd of=side/net.weights bs=1 seek=1000 conv=notrunc 2>log
+refused "a changed sidecar" 1 "net.weights.*do not belong to this program (SHA-256 differs)" side/net run --input a.npy --output no
+head -c 5000 good >side/net.weights
+refused "a short sidecar" 1 "net.weights.*do not belong to this program (5000 bytes" side/net bench
+rm side/net.weights
+refused "a missing sidecar" 4 "net.weights.*not beside the program" side/net bench
+[ ! -e no ] || { echo "FAIL output in spite of a changed sidecar"; status=1; }
+exit $status

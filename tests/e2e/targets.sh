@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# --target: programs of every level this processor has agree with each other; those it lacks say so. --static, as far as the system has
+# static libraries. For another processor family, the library forms with the runtime built from its sources, where there is a cross
+# compiler, and run where there is an emulator.
+. "$(dirname "$0")/common.bash"
+build=$(dirname "$(dirname "$CAMEO")")
+sanitized=$(grep -c '^CAMEO_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" || true)
+cd "$scratch"
+status=0
+fail() { echo "FAIL $*"; status=1; }
+"$CAMEO" new mobilefacenet --statistics random --seed 3 -o net.onnx 2>log
+"$TOOLS/example_numbers" draw 3x112x112 a.npy b.npy
+numbers() { # PROGRAM: the example's line
+  for k in a b; do "$1" run --input $k.npy --output $k >out 2>&1 || { cat out; return; }; done
+  "$TOOLS/example_numbers" tell a/output_0.npy b/output_0.npy
+}
+"$CAMEO" compile net.onnx --kernels plain -o plain
+want=$(numbers ./plain)
+echo "plain loops: $want"
+close() { # WHAT GOT: equal but for two units of the last digit
+  if awk -v a="${2##* }" -v b="${want##* }" 'BEGIN { d = a - b; exit !(a != "" && d <= 2.1e-6 && d >= -2.1e-6) }'; then echo "ok   $1: $2"
+  else fail "$1: $2"; fi
+}
+
+case $(uname -m) in x86_64) levels="x86-64 x86-64-v2 x86-64-v3 x86-64-v4" ;; aarch64) levels=aarch64 ;; *) levels= ;; esac
+for level in $levels; do
+  "$CAMEO" compile net.onnx --target "$level" -o program
+  got=$(numbers ./program)
+  case $got in
+  *"compiled for $level, but this processor has no"*) echo "ok   $level refused: $got" ;;
+  *) close "$level" "$got" ;;
+  esac
+  "$CAMEO" compile net.onnx --target "$level" --name program -o program2
+  cmp program program2 || fail "$level: other bytes the second time"
+done
+"$CAMEO" compile net.onnx -o native
+close native "$(numbers ./native)"
+native=$(./native info --json | sed 's/.*"target": *"\([^"]*\)".*/\1/')
+case " $levels " in *" $native "*) ;; *) fail "native is \"$native\"" ;; esac
+
+echo "-- --static"
+if [ "$sanitized" -ne 0 ]; then echo "left out: there is no static sanitizer"
+elif "$CAMEO" compile net.onnx --static -o static 2>err; then
+  close "--static" "$(numbers ./static)"
+  if ldd static >out 2>&1; then fail "--static is dynamic"; cat out; fi
+else
+  grep -q 'does not find lib.*\.a' err && echo "ok   refused: $(head -1 err)" || { fail "--static"; cat err; }
+fi
+if [ ! -e "$(${CC:-cc} -print-file-name=libXNNPACK.a)" ]; then
+  got=0
+  "$CAMEO" compile net.onnx --static --kernels xnnpack -o none 2>err || got=$?
+  if [ $got -ne 4 ] || ! grep -q 'libXNNPACK.a' err || ! grep -q 'hint: .*--kernels native' err; then fail "--static without libXNNPACK.a: $got"; cat err; fi
+fi
+
+echo "-- another processor family"
+case $(uname -m) in x86_64) other=aarch64 cross=aarch64-linux-gnu-gcc emulator=qemu-aarch64-static ;; *) other=x86-64-v2 cross=x86_64-linux-gnu-gcc emulator=qemu-x86_64-static ;; esac
+got=0
+"$CAMEO" compile net.onnx --target $other -o none 2>err || got=$?
+if [ $got -ne 2 ] || ! grep -q "the target is $other; name a compiler for it, such as --cc" err; then fail "a compiler for another family: exit $got"; cat err; fi
+"$CAMEO" compile net.onnx --target $other --emit c --name face -o generated # needs no compiler
+grep -q "target $other" generated/model.c || fail "--emit c --target $other"
+if ! command -v $cross >log; then echo "left out: no $cross"; exit $status; fi
+"$CAMEO" compile net.onnx --target $other --cc $cross --kernels native --emit lib --name face -o libface.a
+$cross -static -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a -lm -lpthread -o embed
+(cd generated && $cross -O2 -I"$SOURCE/runtime" -c model.c)
+"$CAMEO" compile net.onnx --target $other --cc $cross --kernels native --emit so -o libface.so
+got=0
+"$CAMEO" compile net.onnx --target $other --cc $cross --kernels native -o foreign 2>err || got=$?
+case $got in 0) ;; 4) grep -q "does not find lib.* for $other" err && echo "ok   a program needs more: $(head -1 err)" || fail "a whole program" ;; *) fail "a whole program: exit $got"; cat err ;; esac
+if command -v $emulator >log; then close "$other, emulated" "$($emulator ./embed)"; else echo "not run: no $emulator"; fi
+exit $status
