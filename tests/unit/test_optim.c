@@ -186,7 +186,7 @@ static void threads_do_not_matter(void **state) {
     }
     assert_true(norm[0] == norm[1]);
     near(norm[0], want, 1e-12);
-    assert_memory_equal(result[0], result[1], (size_t)BIG * sizeof(float));
+    assert_memory_equal(result[0], result[1], BIG * sizeof(float));
     for (int k = 0; k < 2; k++) cameo_block_free(result[k], BIG);
     cameo_block_free(g, BIG);
 }
@@ -203,7 +203,7 @@ static void not_finite_is_found(void **state) {
     cameo_context one = {0};
     cameo_optim o;
     assert_true(cameo_optim_create(&o, &trainer, &(cameo_optim_options){.kind = CAMEO_SGD}, NULL));
-    assert_false(isfinite(cameo_optim_norm2(&o, &one, b.p)));
+    assert_true(!isfinite(cameo_optim_norm2(&o, &one, b.p)));
     cameo_optim_destroy(&o);
     assert_true(cameo_clip_factor(4, 0) == 1 && cameo_clip_factor(4, 3) == 1);
     near(cameo_clip_factor(4, 1), 0.5, 1e-6);
