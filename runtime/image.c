@@ -105,17 +105,27 @@ static bool jpeg_harmless(tjhandle handle) {
     return tjGetErrorCode(handle) == TJERR_WARNING && strstr(tjGetErrorStr2(handle), "extraneous bytes");
 }
 
-static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size, const char *name, cameo_image *image,
-                        cameo_error *error) {
+/* The largest reduction by a power of two that leaves both sides at `least`; full size when least = 0. */
+static void jpeg_scale(int *width, int *height, int least) {
+    int by = 1;
+    while (least > 0 && by < 8 && *width / (2 * by) >= least && *height / (2 * by) >= least) by *= 2;
+    const tjscalingfactor factor = {1, by};
+    *width = TJSCALED(*width, factor);
+    *height = TJSCALED(*height, factor);
+}
+
+static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size, const char *name, int least,
+                        cameo_image *image, cameo_error *error) {
     int width, height, subsampling, space;
     if (tjDecompressHeader3(handle, data, size, &width, &height, &subsampling, &space) != 0 && !jpeg_harmless(handle))
         return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name, tjGetErrorStr2(handle));
+    jpeg_scale(&width, &height, least);
     if (!cameo_image_allocate(image, width, height, name, error)) return false;
     bool four = space == TJCS_CMYK || space == TJCS_YCCK;
     size_t pixels = (size_t)width * (size_t)height;
     unsigned char *cmyk = four ? cameo_allocate(pixels, 4) : NULL;
     int result = tjDecompress2(handle, data, size, four ? cmyk : image->pixels, width, 0, height, four ? TJPF_CMYK : TJPF_RGB,
-                               TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS);
+                               (least ? TJFLAG_FASTDCT : TJFLAG_ACCURATEDCT) | TJFLAG_LIMITSCANS);
     if (four && result == 0) from_cmyk(cmyk, image->pixels, pixels);
     free(cmyk);
     if (result != 0 && !jpeg_harmless(handle))
@@ -123,21 +133,23 @@ static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size,
     return apply_orientation(image, exif_orientation(data, size), name, error);
 }
 
-static bool jpeg_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+static bool jpeg_decode(const unsigned char *data, size_t size, const char *name, int least, cameo_image *image,
+                        cameo_error *error) {
     tjhandle handle = tjInitDecompress();
     if (!handle) return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot start the JPEG decoder", name);
-    bool good = jpeg_pixels(handle, data, size, name, image, error);
+    bool good = jpeg_pixels(handle, data, size, name, least, image, error);
     tjDestroy(handle);
     return good;
 }
 
-bool cameo_image_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+static bool decode(const unsigned char *data, size_t size, const char *name, int least, cameo_image *image,
+                   cameo_error *error) {
     *image = (cameo_image){0};
     bool good;
     if (size == 0)
         good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: the file is empty", name);
     else if (size >= 2 && data[0] == 0xFF && data[1] == 0xD8)
-        good = jpeg_decode(data, size, name, image, error);
+        good = jpeg_decode(data, size, name, least, image, error);
     else if (size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
         good = cameo_png_decode(data, size, name, image, error);
     else if (size >= 2 && data[0] == 'P' && strchr("2356", data[1]) && data[1])
@@ -150,12 +162,20 @@ bool cameo_image_decode(const unsigned char *data, size_t size, const char *name
     return good;
 }
 
-bool cameo_image_read(const char *path, cameo_image *image, cameo_error *error) {
+bool cameo_image_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+    return decode(data, size, name, 0, image, error);
+}
+
+bool cameo_image_read_scaled(const char *path, int least, cameo_image *image, cameo_error *error) {
     *image = (cameo_image){0};
     size_t size;
     unsigned char *data = cameo_read_file(path, (size_t)512 << 20, &size, error);
     if (!data) return false;
-    bool good = cameo_image_decode(data, size, path, image, error);
+    bool good = decode(data, size, path, least, image, error);
     free(data);
     return good;
+}
+
+bool cameo_image_read(const char *path, cameo_image *image, cameo_error *error) {
+    return cameo_image_read_scaled(path, 0, image, error);
 }

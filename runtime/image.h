@@ -14,6 +14,9 @@ enum { CAMEO_IMAGE_SIDE = 16384, CAMEO_IMAGE_PIXELS = 1 << 27 }; /* beyond these
    high byte), PPM and PGM (P2 P3 P5 P6). `name` is for messages. False with *error (CAMEO_BAD_INPUT) and an empty image. */
 bool cameo_image_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error);
 bool cameo_image_read(const char *path, cameo_image *image, cameo_error *error);
+/* For training (--fast-decode): a JPEG whose sides are at least twice `least` is scaled by 1/2, 1/4 or 1/8 while it is decoded,
+   none below `least`, with the fast transform. least = 0: as cameo_image_read. */
+bool cameo_image_read_scaled(const char *path, int least, cameo_image *image, cameo_error *error);
 void cameo_image_free(cameo_image *image);
 
 /* One format each, in png.c and image.c; used through cameo_image_decode. */

@@ -165,17 +165,29 @@ static unsigned char luma(const unsigned char *rgb) {
     return (unsigned char)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
 }
 
-bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, float *out, cameo_error *error) {
-    if (p->color == CAMEO_GRAY) /* grey first, so that a resize rounds as it would on a grey picture */
-        for (size_t i = 0, n = (size_t)image->width * (size_t)image->height; i < n; i++)
-            memset(image->pixels + 3 * i, luma(image->pixels + 3 * i), 3);
-    if (!fit(p, image, error)) return false;
-    size_t pixels = (size_t)p->width * (size_t)p->height, channels = (size_t)p->channels;
+void cameo_preprocess_gray(const cameo_preprocess *p, cameo_image *image) {
+    if (p->color != CAMEO_GRAY) return;
+    for (size_t i = 0, n = (size_t)image->width * (size_t)image->height; i < n; i++)
+        memset(image->pixels + 3 * i, luma(image->pixels + 3 * i), 3);
+}
+
+bool cameo_preprocess_fit(const cameo_preprocess *p, cameo_image *image, cameo_error *error) {
+    cameo_preprocess_gray(p, image);
+    return fit(p, image, error);
+}
+
+void cameo_preprocess_values(const cameo_preprocess *p, const unsigned char *pixels, float *out) {
+    size_t n = (size_t)p->width * (size_t)p->height, channels = (size_t)p->channels;
     for (size_t c = 0; c < channels; c++) {
-        const unsigned char *from = image->pixels + (p->color == CAMEO_BGR ? 2 - c : c);
-        float *to = p->channels_last ? out + c : out + c * pixels;
+        const unsigned char *from = pixels + (p->color == CAMEO_BGR ? 2 - c : c);
+        float *to = p->channels_last ? out + c : out + c * n;
         size_t step = p->channels_last ? channels : 1;
-        for (size_t i = 0; i < pixels; i++) to[i * step] = p->value[c][from[3 * i]];
+        for (size_t i = 0; i < n; i++) to[i * step] = p->value[c][from[3 * i]];
     }
+}
+
+bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, float *out, cameo_error *error) {
+    if (!cameo_preprocess_fit(p, image, error)) return false;
+    cameo_preprocess_values(p, image->pixels, out);
     return true;
 }

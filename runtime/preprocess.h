@@ -19,6 +19,12 @@ typedef struct cameo_preprocess {
 bool cameo_preprocess_parse(const char *spec, const cameo_tensor_info *input, cameo_preprocess *p, cameo_error *error);
 /* Resizes, crops and converts *image (changed on the way) into width * height * channels floats. */
 bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, float *out, cameo_error *error);
+/* Its two halves: *image becomes width x height (grey when the network is), and 8-bit R G B pixels of that size become floats.
+ */
+bool cameo_preprocess_fit(const cameo_preprocess *p, cameo_image *image, cameo_error *error);
+void cameo_preprocess_values(const cameo_preprocess *p, const unsigned char *pixels, float *out);
+/* Grey first, so that a resize rounds as it would on a grey picture; nothing for a network that takes colours. */
+void cameo_preprocess_gray(const cameo_preprocess *p, cameo_image *image);
 /* The usual forms, for the message of a verb that has none. */
 extern const char cameo_preprocess_forms[];
 #endif
