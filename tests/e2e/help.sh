@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# What is written about options agrees with the programs: each option that --help lists is taken, is in the manual page and in no other
+# form; usage lines, README and docs name only options and verbs that exist.
+. "$(dirname "$0")/common.bash"
+build=$(dirname "$(dirname "$CAMEO")")
+cd "$scratch"
+status=0
+fail() { echo "FAIL $*"; status=1; }
+"$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 7 -o net.onnx 2>log
+"$CAMEO" compile net.onnx --kernels plain -o net
+verbs() { "$1" --help | awk '/^  [a-z]/ { print $1 }'; }
+options() { sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\([a-z0-9-]*\)\( [^ ]*\)\{0,1\} .*/\2\3/p'; } # "name VALUE" of each line of a --help
+
+one_verb() { # PROGRAM NAME PAGE VERB
+  local program=$1 page=$3 verb=$4 name value got
+  "$program" "$verb" --help >help || { fail "$2 $verb --help: exit $?"; return; }
+  head -1 help | grep -q "^usage: .*$verb" || fail "$2 $verb --help: no usage line"
+  # the verb's section of the page, as plain text
+  awk -v head="^[.]SS (cameo|NET) $verb( |\$)" '$0 ~ head { on = 1; next } /^[.]S[SH] / { on = 0 } on' "$page" | sed 's/\\-/-/g' >section
+  [ -s section ] || fail "$page has no section of $verb"
+  options <help >options
+  [ -s options ] || fail "$2 $verb --help lists no options"
+  while read -r name value; do
+    grep -q -- "^[.]B .*--$name\($\| \)" section || fail "$page: $verb lacks --$name"
+    got=0
+    if [ "$name" = help ]; then "$program" "$verb" --help >out 2>&1 || got=$?
+    elif [ -n "$value" ]; then "$program" "$verb" "--$name" 1 --help >out 2>&1 || got=$?
+    else "$program" "$verb" "--$name" --help >out 2>&1 || got=$?; fi
+    if [ $got -ne 0 ] || ! cmp -s out help; then fail "$2 $verb --$name is not taken"; fi
+  done <options
+  # what the page and the usage line name is in the list
+  { sed -n 's/^[.]B .*--\([a-z0-9-]*\).*/\1/p' section; head -1 help | { grep -o -- '--[a-z][a-z0-9-]*' || true; } | cut -c3-; } | sort -u >named
+  while read -r name; do
+    grep -q "^$name\($\| \)" options || [ "$name" = help ] || fail "$2 $verb: --$name is named but not listed"
+  done <named
+  got=0
+  "$program" "$verb" --no-such-option >out 2>err || got=$?
+  if [ $got -ne 2 ] || ! grep -q no-such-option err; then fail "$2 $verb --no-such-option: exit $got"; fi
+  sed 's/ .*//' options >>"$2.options"
+}
+
+for pair in "cameo $CAMEO" "cameo-program $scratch/net"; do
+  read -r name program <<<"$pair"
+  page=$build/share/man/man1/$name.1
+  [ -s "$page" ] || { fail "no $page"; continue; }
+  : >"$name.options"
+  for verb in $(verbs "$program"); do one_verb "$program" "$name" "$page" "$verb"; done
+  echo "$name: $(verbs "$program" | wc -l) verbs, $(sort -u "$name.options" | wc -l) options"
+  if command -v man >log && man --warnings -l "$page" 2>&1 >/dev/null | grep .; then fail "$page: troff warns"; fi
+done
+
+# Documents: options of ours, or of the tools that they show.
+{ cat cameo.options cameo-program.options; printf '%s\n' help version preset build install prefix component target test data cflags libs no-such-option; } | sort -u >known
+for document in "$SOURCE"/README.md "$SOURCE"/NEWS.md "$SOURCE"/CONTRIBUTING.md "$SOURCE"/docs/*.md "$SOURCE"/examples/*/*; do
+  [ "$(basename "$document")" = conformance.md ] && continue
+  { grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z0-9-]+' "$document" || true; } | sed 's/.*--//' | sort -u | while read -r name; do
+    grep -qx "$name" known || echo "$(basename "$document"): --$name"
+  done
+done >unknown
+[ ! -s unknown ] || { fail "documents name options that do not exist:"; cat unknown; }
+known_verbs=" $(verbs "$CAMEO" | tr '\n' ' ') $(verbs ./net | tr '\n' ' ') "
+sed -n 's/^ *\(\.\/[a-z]*\|cameo\) \([a-z]*\) .*/\2/p' "$SOURCE"/README.md "$SOURCE"/docs/using.md | sort -u >shown
+[ -s shown ] || fail "README shows no commands"
+while read -r verb; do case $known_verbs in *" $verb "*) ;; *) fail "a document shows the verb \"$verb\"" ;; esac; done <shown
+exit $status
