@@ -94,8 +94,9 @@ int64_t op_count_weights(const graph *g) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in; k++) {
             const value *v = n->in[k];
-            const bool statistic = n->op && k < 32 && (n->op->statistics >> k & 1);
-            if (!v || !value_is_external(v) || statistic || seen[v->id] || v->type != DT_FLOAT) continue;
+            const unsigned others = n->op ? n->op->statistics | n->op->shape_inputs : 0;
+            if (!v || !value_is_external(v) || seen[v->id] || v->type != DT_FLOAT) continue;
+            if (v->shape.rank == 0 || (k < 32 && (others >> k & 1))) continue;
             seen[v->id] = true;
             sum += value_count(v);
         }

@@ -71,8 +71,8 @@ bool op_not_constant(graph *g, const node *n, const char *what); /* that diagnos
 bool op_present(const node *n, size_t input);                    /* the optional input is there */
 /* Normalises a possibly negative axis; false + diag_error when out of range -rank..rank-1. */
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out);
-/* Float elements of constants and parameters that nodes use, each once, without running statistics: what papers call the number of
-   parameters. */
+/* Float elements of constants and parameters that nodes use, each once, without running statistics, scales and single numbers such as
+   the bounds of a Clip: what papers call the number of parameters. */
 int64_t op_count_weights(const graph *g);
 /* All elements as doubles (arena array). */
 double *ref_doubles(arena *a, const tensor *t);

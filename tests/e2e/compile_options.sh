@@ -64,6 +64,8 @@ check "it is of another length" test "$(shape i.npy)" = "2, $(grep -o "%$inner:f
 check "no such tensor" has 'no computed tensor is named "nothing"' err
 
 echo "-- the number of parameters"
+"$CAMEO" new mobilenet-v2 -o v2.onnx 2>log-v2
+check "as published for MobileNet-V2" test "$(value "$("$CAMEO" info v2.onnx --json)" parameters)" = 3504872
 made=$(sed -n 's/.* \([0-9]*\) parameters.*/\1/p' log)
 check "new, info and the program agree" test "$made $made" = "$(value "$("$CAMEO" info net.onnx --json)" parameters) $(value "$(./program info --json)" parameters)"
 
