@@ -43,6 +43,7 @@ typedef struct cameo_layer_info {
     const char *name, *op, *kernel, *shape; /* shape: the output's, as text */
     double macs; /* of one image when batched, else of the run */
     uint64_t parameters;
+    size_t offset, floats; /* training steps: where the output lies in the arena (bytes), how many floats; 0: not known */
 } cameo_layer_info;
 
 typedef struct cameo_model {
@@ -64,6 +65,7 @@ typedef struct cameo_model {
     const unsigned char *weights; /* NULL: sidecar, found beside the program and checked by weights_hash */
     const char *weights_file, *weights_hash;
     bool xnnpack;
+    float *live; /* training programs: the block of parameters that contexts begin with, else NULL; owned by who made this object */
     bool (*create)(cameo_context *); /* XNNPACK operators; false with c->error set */
     /* Runs layers [0, last). The driver below calls it with c->count, c->in, c->out set. */
     void (*run)(cameo_context *, size_t last);

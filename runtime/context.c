@@ -146,6 +146,7 @@ cameo_context *cameo_create(const cameo_model *model, const cameo_options *optio
         return NULL;
     }
     k->base.model = model;
+    k->base.parameters = model->live;
     k->base.error = &k->error;
     if (build(k, options)) return &k->base;
     if (error) *error = k->error;

@@ -50,10 +50,10 @@ static inline double cameo_random_normal(cameo_random *r) {
     return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
 }
 
-/* Marsaglia and Tsang 2000; shapes below 1 by their power of a uniform. */
-static inline double cameo_random_gamma(cameo_random *r, double shape) {
-    if (shape < 1) return cameo_random_gamma(r, shape + 1) * pow(1 - cameo_random_unit(r), 1 / shape);
-    const double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+/* Marsaglia and Tsang 2000; alpha below 1 by a power of a uniform. */
+static inline double cameo_random_gamma(cameo_random *r, double alpha) {
+    if (alpha < 1) return cameo_random_gamma(r, alpha + 1) * pow(1 - cameo_random_unit(r), 1 / alpha);
+    const double d = alpha - 1.0 / 3, c = 1 / sqrt(9 * d);
     for (;;) {
         const double x = cameo_random_normal(r), v = pow(1 + c * x, 3), u = 1 - cameo_random_unit(r);
         if (v > 0 && log(u) < x * x / 2 + d * (1 - v + log(v))) return d * v;
