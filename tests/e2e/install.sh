@@ -43,6 +43,8 @@ mv libcameo.a ../prefix/lib
 ./program2 run --input a.npy --output again
 cmp a/output_0.npy again/output_0.npy
 mv ../prefix/include/cameo ../prefix/include/else
+for page in cameo cameo-program; do [ -s "../prefix/share/man/man1/$page.1" ] || { echo "FAIL no page $page"; status=1; }; done
+[ -s ../prefix/share/doc/cameo/docs/using.md ] || { echo "FAIL no documents"; status=1; }
 refused "no headers" 4 "include/cameo" cameo compile net.onnx -o program3
 mv ../prefix/include/else ../prefix/include/cameo
 
@@ -63,7 +65,7 @@ if ldd embed | grep -E 'png|jpeg'; then echo "FAIL the library form carries imag
 
 step "--emit c, by hand"
 cameo compile net.onnx --emit c --name face -o generated
-(cd generated && $cc -O2 -march=native "${cflags[@]}" -c model.c -o ../model.o)
+$cc -O3 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated -c generated/model.c
 echo '#include "generated/model.h"' >face.h
 $cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" model.o "${libs[@]}" -o embed_c
 got=$(./embed_c)
