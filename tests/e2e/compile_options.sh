@@ -35,7 +35,7 @@ check "macros too" has "#define MY_NET_INPUT_0_DIM_1 3" kept/model.h
 ${CC:-cc} -I "$SOURCE/runtime" -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -x c -c -o header.o kept/model.h 2>out || { cat out; status=1; }
 check "the kept C compiles" ${CC:-cc} -I "$SOURCE/runtime" -I kept -O1 -march=native -c -o kept.o kept/model.c
 # every name that another file can see begins with the prefix
-nm -g --defined-only kept.o | awk '{ print $3 }' | grep -v '^my_net_' >foreign-names || true
+nm -g --defined-only kept.o | awk '{ print $3 }' | grep -v '^my_net_\|^__' >foreign-names || true
 check "no other name is visible" test ! -s foreign-names
 check "the program is called so" has "my_net" <(./program --version)
 for name in int cameo main 7up; do

@@ -63,6 +63,43 @@ $cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" libface.a "${libs[@]}" -
 same "--emit lib, libface.a gives face.h" "$(./embed)"
 if ldd embed | grep -E 'png|jpeg'; then echo "FAIL the library form carries image code"; status=1; fi
 
+step "two networks in one program, in C++, from two threads"
+cameo new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 7 -o small.onnx 2>log
+cameo compile small.onnx --emit lib --batch 3 -o libsmall.a
+cat >both.cpp <<'C'
+#include "face.h"
+#include "small.h"
+#include <cmath>
+#include <cstdio>
+#include <thread>
+#include <vector>
+static float first[2][SMALL_OUTPUT_0_ELEMENTS];
+static void classify(int k) {
+    small *net = small_create(nullptr, nullptr);
+    std::vector<float> x(3 * SMALL_INPUT_0_ELEMENTS), y(3 * SMALL_OUTPUT_0_ELEMENTS);
+    for (size_t i = 0; i < x.size(); i++) x[i] = std::sin(0.1f * (float)(i % SMALL_INPUT_0_ELEMENTS));
+    for (int run = 0; run < 20; run++)
+        if (!net || small_run(net, 3, x.data(), y.data())) return;
+    for (size_t i = 0; i < SMALL_OUTPUT_0_ELEMENTS; i++) first[k][i] = y[2 * SMALL_OUTPUT_0_ELEMENTS + i];
+    if (small_run(net, SMALL_BATCH + 1, x.data(), y.data()) == CAMEO_OK) std::puts("a count beyond the batch was taken");
+    small_destroy(net);
+}
+int main() {
+    std::thread a(classify, 0), b(classify, 1);
+    a.join(), b.join();
+    cameo_error error;
+    face *net = face_create(nullptr, &error);
+    std::vector<float> x(FACE_INPUT_0_ELEMENTS, 0.25f), e(FACE_EMBEDDING_0_ELEMENTS);
+    bool same = net && face_embed(net, 1, x.data(), e.data()) == CAMEO_OK && first[0][0] != 0;
+    for (size_t i = 0; i < SMALL_OUTPUT_0_ELEMENTS; i++) same = same && first[0][i] == first[1][i];
+    std::puts(same ? "the same" : "different");
+    face_destroy(net);
+}
+C
+$cc -Wall -Wextra -Wpedantic -Wshadow -Werror -I. "${cflags[@]}" -x c++ both.cpp -x none libface.a libsmall.a "${libs[@]}" -lstdc++ -o both || status=1
+got=$(./both)
+[ "$got" = "the same" ] && echo "ok   two models, two threads" || { echo "FAIL two models, two threads: $got"; status=1; }
+
 step "--emit c, by hand"
 cameo compile net.onnx --emit c --name face -o generated
 $cc -O3 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated -c generated/model.c
