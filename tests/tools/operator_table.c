@@ -7,28 +7,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char head[] = "# Operators\n\n"
-                           "Generated from the operator rows (`compiler/ops/`) by `cmake --build --preset release --target "
-                           "docs`; a test compares the two.\n\n"
-                           "One line is one row: an operator in a range of opsets. Every operator has a plain C form, so "
-                           "`cameo` compiles it in any place;\n"
-                           "where *kernels* names more, the select pass chooses among them. Types are float32, and integers "
-                           "and booleans where the operator\n"
-                           "has them; float64 works where nothing but plain loops is needed. Results of the ONNX conformance "
-                           "tests: `conformance.md`.\n\n"
-                           "* *opsets*: of the operator's domain, those the row serves.\n"
-                           "* *inputs*: how many; `n` stands for any number.\n"
-                           "* *attributes*: the known ones with their defaults; `!` marks what a model must give.\n"
-                           "* *constant*: inputs (from 0) that decide shapes, so they must be known when compiling.\n"
-                           "* *kernels*: native templates (`runtime/kernels/`) and XNNPACK operators (`xnn-`) that can serve "
-                           "it in their special cases. Convolutions\n"
-                           "  and matrix products reach them after fusing, as the internal forms below.\n"
-                           "* *gradient*: `yes`; `none` when the function has no useful one (integers, booleans, steps); `no` "
-                           "when it has yet to be written.\n"
-                           "* *test*: where to look first: a case of the ONNX suite, or of `tests/unit`.\n\n";
+static const char head[] =
+    "# Operators\n\n"
+    "Generated from the operator rows (`compiler/ops/`) by `cmake --build --preset release --target "
+    "docs`; a test compares the two.\n\n"
+    "One line is one row: an operator in a range of opsets. Every operator has a plain C form, so "
+    "`cameo` compiles it in any place;\n"
+    "where *kernels* names more, the select pass chooses among them. Values are float32; integers, booleans and float64 where "
+    "a row takes\n"
+    "them. Convolutions and pools serve 1, 2 and 3 spatial axes (kernels other than plain: 2), Resize any number. Results of "
+    "the ONNX\n"
+    "conformance tests: `conformance.md`.\n\n"
+    "* *opsets*: of the operator's domain, those the row serves.\n"
+    "* *inputs*: how many; `n` stands for any number.\n"
+    "* *attributes*: the known ones with their defaults; `!` marks what a model must give.\n"
+    "* *constant*: inputs (from 0) that decide shapes, so they must be known when compiling.\n"
+    "* *properties*: `elementwise`; `view` (no code, its input's memory); `in place` (may overwrite an input that ends there); "
+    "`NHWC` (wants\n"
+    "  channels last) or `any` (works in either order); `batch` (images stay apart, so `--batch` may widen it).\n"
+    "* *kernels*: native templates (`runtime/kernels/`) and XNNPACK operators (`xnn-`) that can serve "
+    "it in their special cases. Convolutions\n"
+    "  and matrix products reach them after fusing, as the internal forms below.\n"
+    "* *gradient*: `yes`; `none` when the function has no useful one (integers, booleans, steps); `no` "
+    "when it has yet to be written.\n"
+    "* *test*: where to look first: a case of the ONNX suite, or of `tests/unit`.\n\n";
 
-static const char columns[] = "| operator | opsets | inputs | attributes | constant | kernels | gradient | test |\n"
-                              "|---|---|---|---|---|---|---|---|\n";
+static const char columns[] =
+    "| operator | opsets | inputs | attributes | constant | properties | kernels | gradient | test |\n"
+    "|---|---|---|---|---|---|---|---|---|\n";
 
 static void put_opsets(const op_row *r) {
     if (!r->until)
@@ -67,6 +73,21 @@ static void put_constant(const op_row *r) {
     printf(" | ");
 }
 
+static void put_properties(const op_row *r) {
+    static const struct {
+        unsigned flag;
+        const char *word;
+    } words[] = {{OP_ELEMENTWISE, "elementwise"}, {OP_VIEW, "view"},      {OP_IDENTITY, "view"},    {OP_INPLACE, "in place"},
+                 {OP_NHWC | OP_NHWC_IN, "NHWC"},  {OP_ANY_LAYOUT, "any"}, {OP_BATCH_AXIS0, "batch"}};
+    const char *separator = "";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!(r->flags & words[i].flag)) continue;
+        printf("%s%s", separator, words[i].word);
+        separator = ", ";
+    }
+    printf(" | ");
+}
+
 static void put_kernels(const op_row *r) {
     const bool silent = r->flags & (OP_VIEW | OP_IDENTITY);
     printf("%s", silent ? "none needed: a view" : "plain");
@@ -81,6 +102,7 @@ static void put_row(const op_row *r) {
     put_inputs(r);
     put_attributes(r);
     put_constant(r);
+    put_properties(r);
     put_kernels(r);
     printf("%s | %s |\n", r->grad ? "yes" : r->flags & OP_NO_GRAD ? "none" : "no", r->test ? r->test : "");
 }
