@@ -26,6 +26,8 @@ value *step_input(graph *g, const char *name, dtype type, int64_t count);
 
 /* embedding.c: chooses graph.embedding (DESIGN section 1). */
 bool pass_embedding(graph *g, const options *o);
+/* preprocess.c: --preprocess, or the model's metadata, fits the input. */
+bool pass_preprocess(graph *g, const options *o);
 /* compile.c: the passes up to gate A on a graph just imported, and everything behind gate A including the C compiler (returns
    an exit code). For `conform` and `compare`, which look at the graph in between. */
 bool compile_check(graph *g, const options *o);

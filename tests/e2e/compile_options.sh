@@ -63,6 +63,14 @@ check "it is of another length" test "$(shape i.npy)" = "2, $(grep -o "%$inner:f
 "$CAMEO" compile net.onnx --embedding nothing -o x 2>err && status=1
 check "no such tensor" has 'no computed tensor is named "nothing"' err
 
+echo "-- --preprocess"
+for spec in "colour=rgb" "size=112x112" "color=gray" "mean=1,2" "resize=16 crop=32x32"; do
+  if "$CAMEO" compile net.onnx --preprocess "$spec" -o x 2>err; then echo "FAIL --preprocess \"$spec\" was taken"; status=1; fi
+  check "\"$spec\" is refused before compiling" has "^net.onnx: --preprocess: " err
+done
+"$CAMEO" compile net.onnx --preprocess "mean=127.5 scale=1/127.5 color=bgr" -o bgr
+check "a good one is kept" has '"mean=127.5 scale=1/127.5 color=bgr"' <(./bgr info --json)
+
 echo "-- the number of parameters"
 "$CAMEO" new mobilenet-v2 -o v2.onnx 2>log-v2
 check "as published for MobileNet-V2" test "$(value "$("$CAMEO" info v2.onnx --json)" parameters)" = 3504872

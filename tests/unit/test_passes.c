@@ -184,6 +184,25 @@ static void images_that_mix_have_no_batch(void **state) {
     assert_true(problems.errors > 0);
 }
 
+/* ---- preprocess ---- */
+
+/* What the user says must fit; what the model says is warned of, in one line whatever it holds. */
+static void preprocessing_fits_the_input(void **state) {
+    (void)state;
+    metadata meta = {"cameo.preprocess", "size=32x32 mean=127.5"};
+    output(op("Relu", input("x", DT_FLOAT, 4, (int64_t[]){1, 3, 32, 32}), NULL));
+    g->meta = &meta;
+    g->n_meta = 1;
+    assert_true(check(&(options){0}) && problems.warnings == 0);
+    assert_true(pass_preprocess(g, &(options){.preprocess = "color=bgr"}));
+    assert_false(pass_preprocess(g, &(options){.preprocess = "size=31x32"}));
+    assert_true(told("--preprocess: size=31x32, but the network takes 32x32"));
+    meta.value = "mean=1\x1b[31m";
+    assert_true(pass_preprocess(g, &(options){0}));
+    assert_int_equal(problems.warnings, 1);
+    assert_true(told("metadata cameo.preprocess: cannot understand \\\"mean=1\\x1b[31m"));
+}
+
 /* ---- conform ---- */
 
 static void only_shape_inputs_are_frozen(void **state) {
@@ -213,6 +232,7 @@ int main(void) {
         UNIT(identities_and_transpose_pairs_go),
         UNIT(a_literal_batch_grows_in_reshapes),
         UNIT(images_that_mix_have_no_batch),
+        UNIT(preprocessing_fits_the_input),
         UNIT(only_shape_inputs_are_frozen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,35 @@
+/* Whether the preprocessing fits the network: the runtime's own parser reads --preprocess, or the model's metadata, before a
+   program is made that would refuse it. */
+#include "../../runtime/preprocess.h"
+
+#include <string.h>
+
+#include "front.h"
+
+static const char *from_metadata(const graph *g) {
+    for (size_t i = 0; i < g->n_meta; i++)
+        if (strcmp(g->meta[i].key, "cameo.preprocess") == 0) return g->meta[i].value;
+    return NULL;
+}
+
+static cameo_tensor_info describe(const value *v) {
+    cameo_tensor_info t = {.name = v->name, .dtype = (int)v->type, .rank = v->shape.rank};
+    for (int i = 0; i < v->shape.rank; i++) t.dim[i] = v->shape.dim[i];
+    return t;
+}
+
+/* A network of several inputs takes no pictures, so nothing would read the text. */
+bool pass_preprocess(graph *g, const options *o) {
+    const char *spec = o->preprocess ? o->preprocess : from_metadata(g);
+    if (!spec || g->n_inputs != 1) return true;
+    cameo_preprocess p;
+    cameo_error error = {0};
+    const cameo_tensor_info input = describe(g->inputs[0]);
+    if (cameo_preprocess_parse(spec, &input, &p, &error)) return true;
+    if (o->preprocess) return diag_error(g->diag, NULL, NULL, "--%s", error.message);
+    text t = {0};
+    text_escape(&t, error.message); /* it quotes the file */
+    diag_warn(g->diag, NULL, "give another with --preprocess", "metadata cameo.%s", text_str(&t));
+    text_free(&t);
+    return true;
+}
