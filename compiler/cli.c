@@ -228,6 +228,20 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     return code;
 }
 
+enum { TRAIN_BATCH = 32 };
+
+/* What only training uses; and the batch of a step, which the model rarely says. */
+static int training_options(const cli *c, options *o) {
+    static const char *const names[] = {"loss", "classes", "classes-from", "freeze"};
+    for (size_t i = 0; i < sizeof names / sizeof *names && !o->train; i++)
+        if (cli_get(c, names[i])) return fprintf(stderr, "cameo: --%s goes with --train\n", names[i]), 2;
+    if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
+    if (o->train && o->emit != EMIT_EXE && o->emit != EMIT_C)
+        return fprintf(stderr, "cameo: --train makes a program; of --emit it takes exe and c\n"), 2;
+    if (o->train && !o->batch) o->batch = TRAIN_BATCH;
+    return 0;
+}
+
 int cli_options(arena *a, const cli *c, options *o) {
     *o = (options){.input = c->n_positional ? c->positional[0] : NULL};
     o->dims = ARENA_ARRAY(a, dim_binding, c->n_given + 1);
@@ -239,7 +253,7 @@ int cli_options(arena *a, const cli *c, options *o) {
         int code = one_option(a, o, c->given[i].option->name, c->given[i].value);
         if (code) return code;
     }
-    return 0;
+    return training_options(c, o);
 }
 
 static bool same_problem(const diag_item *a, const diag_item *b) {

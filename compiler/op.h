@@ -58,7 +58,7 @@ const op_row *op_at(size_t i);
 
 /* Each family's table ends with a row whose name is NULL. */
 extern const op_row ops_elementwise[], ops_activation[], ops_reduce[], ops_normalize[], ops_matrix[], ops_conv[], ops_pool[],
-    ops_shape[], ops_move[], ops_slice[], ops_lookup[], ops_resize[], ops_internal[], ops_gradient[];
+    ops_shape[], ops_move[], ops_slice[], ops_lookup[], ops_resize[], ops_internal[], ops_gradient[], ops_loss[];
 
 /* ---- helpers for rows (op.c) ---- */
 /* Types and shapes of output i; false + diag_error when a declared (model) shape contradicts. */
@@ -71,8 +71,8 @@ bool op_not_constant(graph *g, const node *n, const char *what); /* that diagnos
 bool op_present(const node *n, size_t input);                    /* the optional input is there */
 /* Normalises a possibly negative axis; false + diag_error when out of range -rank..rank-1. */
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out);
-/* Float elements of constants and parameters that nodes use, each once, without running statistics, scales and single numbers such as
-   the bounds of a Clip: what papers call the number of parameters. */
+/* Float elements of constants and parameters that nodes use, each once, without running statistics, scales and single numbers
+   such as the bounds of a Clip: what papers call the number of parameters. */
 int64_t op_count_weights(const graph *g);
 /* All elements as doubles (arena array). */
 double *ref_doubles(arena *a, const tensor *t);

@@ -23,22 +23,29 @@ typedef struct cameo_parameter {
     bool learnt, decay; /* not learnt: running statistics, frozen weights. decay: weight decay applies */
 } cameo_parameter;
 
-enum { CAMEO_STEP_LABELS = 0, CAMEO_STEP_LABELS_B, CAMEO_STEP_MIX, CAMEO_STEP_SEED, CAMEO_STEP_EXTRA };
+enum { CAMEO_STEP_LABELS = 0, CAMEO_STEP_LABELS_B, CAMEO_STEP_MIX, CAMEO_STEP_SEED, CAMEO_STEP_SMOOTHING, CAMEO_STEP_EXTRA };
 
 typedef struct cameo_trainer {
     /* step's inputs: the image [N,...] float32, then CAMEO_STEP_EXTRA more: labels int64[N]; labels_b int64[N] and mix
        float32[N]: the target is mix * labels + (1 - mix) * labels_b (mixup, cutmix; mix = 1 otherwise); seed int64[1] for
-       dropout, another each step. Outputs: loss float32 [] (mean over the batch), correct float32 [] (images whose largest
-       logit is labels'). N = batch, always whole. */
+       dropout, another each step; smoothing float32[1]: of the labels, target = (1 - smoothing) target + smoothing / classes.
+       Outputs: loss float32 [] (mean over the batch), correct float32 [] (images whose largest class score, before any
+       margin, is labels'; without classes: images whose nearest other image of the batch is of their class). N = batch,
+       always whole. Every input is there whatever the loss, and counts where the loss has a use for it. */
     const cameo_model *step;
     const cameo_model *infer; /* any count up to batch; output `logits` are the class scores, its embedding the embedding */
-    size_t logits;            /* index of infer's output */
+    size_t logits;            /* index of infer's output; means nothing when classes is 0 */
     size_t n_parameters;
     const cameo_parameter *parameters; /* learnt ones first: an optimiser touches floats [0, learnt_floats) only */
     size_t floats, learnt_floats;      /* sizes of the parameter block and of the gradient block */
     const unsigned char *initial;      /* the parameter block as of the model file: floats */
     const char *loss;                  /* --loss as given */
-    int64_t batch, classes;
+    int64_t batch;
+    int64_t classes; /* of the class scores. 0: the loss compares images and knows no classes, so labels may be any numbers,
+                        there is no accuracy to validate, and the embedding is all that is learnt */
+    int64_t same;    /* images of one class that a batch should have (the sampler's P x K): the default where the loss compares
+                        images, 0 where any batch will do. At least 2 then, and at least 2 classes a batch */
+    bool mixes;      /* labels_b and mix count (mixup, cutmix); else they must not be used: the loss has margins or compares */
     /* The model file's bytes without the data of the parameters: ModelProto's fields other than its graph, and GraphProto's
        fields other than the initializers that `parameters` names. A checkpoint is model_fields + graph(graph_fields +
        initializers). */

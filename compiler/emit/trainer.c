@@ -69,7 +69,7 @@ static void trainer_object(const graph *infer, const graph *step, const options 
                 infer->n_parameters, floats, learnt);
     text_append(t, "    .loss = ");
     text_c_string(t, o->loss ? o->loss : "ce");
-    text_printf(t, ", .batch = %lld, .classes = %lld,\n", (long long)step->inputs[0]->shape.dim[0],
+    text_printf(t, ", .batch = %lld, .classes = %lld, .same = 0, .mixes = true,\n", (long long)step->inputs[0]->shape.dim[0],
                 (long long)logits->shape.dim[1]);
     text_printf(t, "    .initial = %s_initial,\n", prefix);
     text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n", prefix, prefix);

@@ -34,8 +34,9 @@ static value *graph_add_result(graph *g, value *v, const char *name) {
 }
 
 static bool cross_entropy(graph *g, const node *origin, value *logits) {
-    value *in[] = {logits, input_named(g, "labels"), input_named(g, "labels_b"), input_named(g, "mix")};
-    node *n = grad_node(g, origin, "SoftmaxCrossEntropy", "cameo", in, 4, 3);
+    value *in[] = {logits, input_named(g, "labels"), input_named(g, "labels_b"), input_named(g, "mix"),
+                   input_named(g, "smoothing")};
+    node *n = grad_node(g, origin, "SoftmaxCrossEntropy", "cameo", in, 5, 4);
     n->name = "loss";
     if (!grad_infer(g, n)) return false;
     for (size_t i = 0; i < g->n_outputs; i++) g->outputs[i]->is_output = false;

@@ -94,6 +94,7 @@ bool pass_train_forms(graph *g, const options *o) {
     step_input(g, "labels_b", DT_INT64, batch);
     step_input(g, "mix", DT_FLOAT, batch);
     value *seed = step_input(g, "seed", DT_INT64, 1);
+    step_input(g, "smoothing", DT_FLOAT, 1);
     bool ok = true;
     const size_t n_nodes = g->n_nodes;
     for (size_t i = 0; i < n_nodes; i++) ok &= batchnorm_form(g, g->nodes[i]) && dropout_form(g, g->nodes[i], seed, (int64_t)i);

@@ -5,6 +5,7 @@
 #include "direct_conv.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "loss.h"
 #include "pool.h"
 #include "reorder.h"
 

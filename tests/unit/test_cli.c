@@ -16,8 +16,10 @@
 #include "conform.h"
 #include "trial.h"
 
-static const cli_option table[] = {{"output", "FILE", "", 'o'}, {"weights", "WHERE", "", 0}, {"json", NULL, "", 0},
-                                   CLI_MODEL_OPTIONS,           CLI_BUILD_OPTIONS,           {NULL, NULL, NULL, 0}};
+static const cli_option table[] = {
+    {"output", "FILE", "", 'o'},  {"weights", "WHERE", "", 0}, {"json", NULL, "", 0},   {"emit", "KIND", "", 0},
+    {"train", NULL, "", 0},       {"loss", "SPEC", "", 0},     {"classes", "K", "", 0}, {"classes-from", "DIR", "", 0},
+    {"freeze", "PATTERN", "", 0}, CLI_MODEL_OPTIONS,           CLI_BUILD_OPTIONS,       {NULL, NULL, NULL, 0}};
 static const cli_verb verb = {"test", "", table};
 
 enum { MAX_WORDS = 12 };
@@ -71,7 +73,14 @@ static void wrong_options(void **state) {
                                         "test --dim n=many",
                                         "test --emit boat",
                                         "test --target pdp11",
-                                        "test --dump-after lunch"};
+                                        "test --dump-after lunch",
+                                        "test --loss ce",
+                                        "test --classes 5",
+                                        "test --freeze a",
+                                        "test --classes-from x",
+                                        "test --train --classes 1",
+                                        "test --train --classes 5 --classes-from x",
+                                        "test --train --emit so"};
     arena *a = arena_create();
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         options o;
@@ -95,6 +104,19 @@ static void compile_options(void **state) {
     assert_int_equal(o.kernels, KERNELS_PLAIN);
     assert_true(o.sidecar && o.is_static);
     assert_non_null(o.target.name);
+    arena_destroy(a);
+}
+
+static void training_options(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    options o;
+    assert_int_equal(parse_options("t net.onnx --train --freeze a* --classes 7 --freeze b.weight --emit c", &o, a), 0);
+    assert_true(o.train && o.batch == 32 && o.classes == 7 && o.n_freeze == 2);
+    assert_string_equal(o.freeze[1], "b.weight");
+    assert_int_equal(parse_options("t net.onnx --train --batch 8 --classes-from faces", &o, a), 0);
+    assert_int_equal(o.batch, 8);
+    assert_string_equal(o.classes_from, "faces");
     arena_destroy(a);
 }
 
@@ -213,6 +235,7 @@ int main(void) {
         cmocka_unit_test(options_of_all_forms),
         cmocka_unit_test(wrong_options),
         cmocka_unit_test(compile_options),
+        cmocka_unit_test(training_options),
         cmocka_unit_test(pass_names),
         cmocka_unit_test(shapes_and_numbers),
         cmocka_unit_test(distances),

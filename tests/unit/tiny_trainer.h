@@ -25,7 +25,8 @@ static const cameo_tensor_info tiny_step_inputs[] = {{"x", 1, 4, {TINY_BATCH, 3,
                                                      {"labels", 7, 1, {TINY_BATCH}, false},
                                                      {"labels_b", 7, 1, {TINY_BATCH}, false},
                                                      {"mix", 1, 1, {TINY_BATCH}, false},
-                                                     {"seed", 7, 1, {1}, false}},
+                                                     {"seed", 7, 1, {1}, false},
+                                                     {"smoothing", 1, 1, {1}, false}},
                                tiny_step_outputs[] = {{"loss", 1, 0, {0}, false}, {"correct", 1, 0, {0}, false}},
                                tiny_input = {"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, true},
                                tiny_output = {"logits", 1, 2, {TINY_BATCH, TINY_CLASSES}, true},
@@ -57,17 +58,18 @@ typedef struct tiny_sums {
 } tiny_sums;
 
 /* dlogits from logits, in place. */
-static inline void tiny_loss(float *z, int64_t a, int64_t b, float mix, tiny_sums *sums) {
-    double most = -INFINITY, total = 0;
+static inline void tiny_loss(float *z, int64_t a, int64_t b, float mix, float smoothing, tiny_sums *sums) {
+    double most = -INFINITY, total = 0, mean = 0;
     int best = 0;
     for (int k = 0; k < TINY_CLASSES; k++)
         if (z[k] > most) most = z[k], best = k;
-    for (int k = 0; k < TINY_CLASSES; k++) total += exp(z[k] - most);
-    sums->loss += most + log(total) - (double)mix * z[a] - (1 - (double)mix) * z[b];
+    for (int k = 0; k < TINY_CLASSES; k++) total += exp(z[k] - most), mean += z[k] / TINY_CLASSES;
+    const double s = smoothing, aim = (1 - s) * ((double)mix * z[a] + (1 - (double)mix) * z[b]) + s * mean;
+    sums->loss += most + log(total) - aim;
     sums->correct += best == a;
-    for (int k = 0; k < TINY_CLASSES; k++) z[k] = (float)(exp(z[k] - most) / total);
-    z[a] -= mix;
-    z[b] -= 1 - mix;
+    for (int k = 0; k < TINY_CLASSES; k++) z[k] = (float)(exp(z[k] - most) / total) - smoothing / TINY_CLASSES;
+    z[a] -= (1 - smoothing) * mix;
+    z[b] -= (1 - smoothing) * (1 - mix);
 }
 
 static inline void tiny_step_run(cameo_context *c, size_t last) {
@@ -86,7 +88,7 @@ static inline void tiny_step_run(cameo_context *c, size_t last) {
         }
         tiny_scores(p, x, z);
         memcpy((float *)(void *)c->arena + n * TINY_CLASSES, z, sizeof z);
-        tiny_loss(z, labels[n], labels_b[n], mix[n], &sums);
+        tiny_loss(z, labels[n], labels_b[n], mix[n], *(const float *)c->in[5], &sums);
         for (int k = 0; k < TINY_CLASSES; k++) {
             g[TINY_BIAS + k] += z[k] / TINY_BATCH;
             for (int i = 0; i < TINY_INPUTS; i++) g[i * TINY_BLOCK + k] += z[k] * x[i] / TINY_BATCH;
@@ -131,7 +133,7 @@ static const cameo_model tiny_infer = {.abi = CAMEO_ABI,
                                       .hash = "0",
                                       .target = "any",
                                       .batch = 1,
-                                      .n_inputs = 5,
+                                      .n_inputs = 6,
                                       .n_outputs = 2,
                                       .n_layers = 2,
                                       .inputs = tiny_step_inputs,
@@ -249,6 +251,7 @@ static inline const cameo_trainer *tiny_trainer(void) {
                         .loss = "ce",
                         .batch = TINY_BATCH,
                         .classes = TINY_CLASSES,
+                        .mixes = true,
                         .model_fields = (const unsigned char *)model->data,
                         .graph_fields = (const unsigned char *)inner->data,
                         .model_bytes = model->size,

@@ -1,0 +1,133 @@
+/* Losses as rows of the internal domain: softmax cross-entropy and its gradient. passes/loss.c puts them into the step graph;
+   what runs is runtime/kernels/loss.h. */
+#include "../emit/loops.h"
+#include "../grad.h"
+#include "pointwise.h"
+
+#include <math.h>
+
+enum { LOSS, PROBABILITIES, CORRECT, ROWS };   /* outputs of SoftmaxCrossEntropy */
+enum { LABELS = 1, LABELS_B, MIX, SMOOTHING }; /* its inputs behind the logits; those of its gradient are one further on */
+
+static bool has_shape(graph *g, const node *n, size_t i, unsigned types, const shape *s) {
+    if (!type_check(g, n, i, types)) return false;
+    return shape_equal(&n->in[i]->shape, s) || diag_error(g->diag, n, NULL, "input %zu has another shape than it needs", i);
+}
+
+/* labels [N] int64, labels_b [N] int64, mix [N], smoothing [1] from input `first` on. */
+static bool check_target(graph *g, const node *n, size_t first, int64_t images) {
+    const shape each = {.rank = 1, .dim = {images}}, one = {.rank = 1, .dim = {1}};
+    return has_shape(g, n, first, 1u << DT_INT64, &each) && has_shape(g, n, first + 1, 1u << DT_INT64, &each) &&
+           has_shape(g, n, first + 2, TYPES_FLOAT, &each) && has_shape(g, n, first + 3, TYPES_FLOAT, &one);
+}
+
+static bool check_scores(graph *g, const node *n, size_t i) {
+    if (!type_check(g, n, i, TYPES_FLOAT)) return false;
+    const shape *s = &n->in[i]->shape;
+    return (s->rank == 2 && s->dim[0] > 0 && s->dim[1] > 1) ||
+           diag_error(g->diag, n, NULL, "input %zu is not [images, classes] with at least two classes", i);
+}
+
+static bool cross_entropy_infer(graph *g, node *n) {
+    if (!check_scores(g, n, 0)) return false;
+    const shape *z = &n->in[0]->shape, scalar = {.rank = 0}, rows = {.rank = 2, .dim = {z->dim[0], 2}};
+    const dtype type = n->in[0]->type;
+    return check_target(g, n, LABELS, z->dim[0]) && op_set_output(g, n, LOSS, type, &scalar) &&
+           op_set_output(g, n, PROBABILITIES, type, z) && op_set_output(g, n, CORRECT, type, &scalar) &&
+           op_set_output(g, n, ROWS, type, &rows);
+}
+
+/* The target's share of class k. */
+static double share(const tensor *const *in, int64_t image, int64_t k, int64_t classes) {
+    const double mix = tensor_get(in[2], image), s = tensor_get(in[3], 0);
+    const double a = tensor_get_int(in[0], image) == k, b = tensor_get_int(in[1], image) == k;
+    return (1 - s) * (mix * a + (1 - mix) * b) + s / (double)classes;
+}
+
+static bool cross_entropy_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)n, (void)why;
+    const double *z = ref_doubles(a, in[0]);
+    const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
+    double loss = 0, correct = 0;
+    for (int64_t i = 0; i < images; i++, z += classes) {
+        double sum = 0, row = 0;
+        int64_t best = 0;
+        for (int64_t k = 1; k < classes; k++)
+            if (z[k] > z[best]) best = k;
+        for (int64_t k = 0; k < classes; k++) sum += exp(z[k] - z[best]);
+        for (int64_t k = 0; k < classes; k++) {
+            row -= share(in + LABELS, i, k, classes) * (z[k] - z[best] - log(sum));
+            tensor_set(out[PROBABILITIES], i * classes + k, exp(z[k] - z[best]) / sum);
+        }
+        const bool found = best == tensor_get_int(in[LABELS], i);
+        tensor_set(out[ROWS], 2 * i, row);
+        tensor_set(out[ROWS], 2 * i + 1, found);
+        loss += row, correct += found;
+    }
+    tensor_set(out[LOSS], 0, loss / (double)images);
+    tensor_set(out[CORRECT], 0, correct);
+    return true;
+}
+
+/* The step graph, which alone has these rows, is float32; double is for tests, through the reference. */
+static void need_float(const value *v) {
+    if (v->type != DT_FLOAT) BUG("a loss of %s in a program", dtype_name(v->type));
+}
+
+static void cross_entropy_emit(struct emitter *e, const node *n) {
+    const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
+    need_float(n->in[0]);
+    emit_task_open(e, n);
+    text_printf(emit_helpers(e),
+                "    const cameo_target target = {in1[i], in2[i], in3[i], in4[0]};\n    (void)out0, (void)out2;\n"
+                "    cameo_cross_entropy_row(in0 + i * %lld, %lld, target, out1 + i * %lld, out3 + i * 2);\n",
+                classes, classes, classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), 8 * (double)images * (double)classes);
+    text_printf(emit_body(e), "    cameo_cross_entropy_sum(out3, %lld, out0, out2);\n", images);
+}
+
+static bool cross_entropy_grad(graph *g, node *n, value *const *dout, value **din) {
+    if (!dout[LOSS]) return true;
+    value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B], n->in[MIX], n->in[SMOOTHING]};
+    return (din[0] = grad_call(g, n, "SoftmaxCrossEntropyGrad", "cameo", in, 6)) != NULL;
+}
+
+/* ---- SoftmaxCrossEntropyGrad: dloss, probabilities, labels, labels_b, mix, smoothing ---- */
+
+static bool cross_entropy_grad_infer(graph *g, node *n) {
+    const shape scalar = {.rank = 0};
+    return check_scores(g, n, 1) && has_shape(g, n, 0, TYPES_FLOAT, &scalar) &&
+           check_target(g, n, 1 + LABELS, n->in[1]->shape.dim[0]) && op_set_output(g, n, 0, n->in[1]->type, &n->in[1]->shape);
+}
+
+static bool cross_entropy_grad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                                         const char **why) {
+    (void)a, (void)n, (void)why;
+    const int64_t images = in[1]->shape.dim[0], classes = in[1]->shape.dim[1];
+    const double scale = tensor_get(in[0], 0) / (double)images;
+    for (int64_t i = 0; i < images * classes; i++)
+        tensor_set(out[0], i, scale * (tensor_get(in[1], i) - share(in + 1 + LABELS, i / classes, i % classes, classes)));
+    return true;
+}
+
+static void cross_entropy_grad_emit(struct emitter *e, const node *n) {
+    const long long images = n->in[1]->shape.dim[0], classes = n->in[1]->shape.dim[1];
+    need_float(n->in[1]);
+    emit_task_open(e, n);
+    text_printf(emit_helpers(e),
+                "    const cameo_target target = {in2[i], in3[i], in4[i], in5[0]};\n"
+                "    cameo_cross_entropy_grad_row(in1 + i * %lld, %lld, target, in0[0] / %lld, out0 + i * %lld);\n",
+                classes, classes, images, classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
+}
+
+/* ---- rows ---- */
+
+static const op_attr none[] = {{.name = NULL}};
+
+const op_row ops_loss[] = {
+    {"SoftmaxCrossEntropy", "cameo", 1, 0, 5, 5, 4, 4, none, OP_ANY_LAYOUT, 0, cross_entropy_infer, cross_entropy_reference,
+     cross_entropy_grad, cross_entropy_emit, .test = "test_losses cross_entropy"},
+    {"SoftmaxCrossEntropyGrad", "cameo", 1, 0, 6, 6, 1, 1, none, OP_ANY_LAYOUT, 0, cross_entropy_grad_infer,
+     cross_entropy_grad_reference, NULL, cross_entropy_grad_emit, .test = "test_losses cross_entropy"},
+    {.name = NULL}};
