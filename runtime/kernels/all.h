@@ -1,6 +1,7 @@
 /* Every kernel template, for generated code. */
 #ifndef CAMEO_KERNELS_ALL_H
 #define CAMEO_KERNELS_ALL_H
+#include "batchnorm.h"
 #include "depthwise_conv.h"
 #include "direct_conv.h"
 #include "elementwise.h"

@@ -1,0 +1,60 @@
+/* What tests of kernel templates share: random operands, guarded results, activations in double, the comparison. */
+#ifndef CAMEO_TESTS_KERNEL_CASE_H
+#define CAMEO_TESTS_KERNEL_CASE_H
+#include "kernels/all.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { GUARD = 64 };
+static const float guard_value = 12345.5f;
+
+static uint32_t seed = 1;
+static inline float uniform(void) {
+    seed = seed * 1664525u + 1013904223u;
+    return (float)(seed >> 8) / 8388608.0f - 1;
+}
+
+static inline float *floats(ptrdiff_t n) {
+    float *p = malloc((size_t)(n > 0 ? n : 1) * sizeof *p);
+    assert_non_null(p);
+    for (ptrdiff_t i = 0; i < n; i++) p[i] = uniform();
+    return p;
+}
+
+static inline float *guarded(ptrdiff_t n) {
+    float *p = floats(n + 2 * GUARD);
+    for (ptrdiff_t i = 0; i < n + 2 * GUARD; i++) p[i] = guard_value;
+    return p + GUARD;
+}
+
+static inline void check_guards(const float *y, ptrdiff_t n) {
+    for (ptrdiff_t i = 1; i <= GUARD; i++) assert_true(y[-i] == guard_value && y[n + i - 1] == guard_value);
+}
+
+static inline double activate(const cameo_act *a, double v, double slope) {
+    switch (a->kind) {
+    case CAMEO_RELU: return v > 0 ? v : 0;
+    case CAMEO_CLIP: return fmin(fmax(v, (double)a->a), (double)a->b);
+    case CAMEO_LEAKY: return v < 0 ? v * (double)a->a : v;
+    case CAMEO_PRELU: return v < 0 ? v * slope : v;
+    case CAMEO_SIGMOID: return 1 / (1 + exp(-v));
+    case CAMEO_HARDSIGMOID: return fmin(fmax(v * (double)a->a + (double)a->b, 0), 1);
+    case CAMEO_HARDSWISH: return v * fmin(fmax(v / 6 + 0.5, 0), 1);
+    case CAMEO_SILU: return v / (1 + exp(-v));
+    case CAMEO_TANH: return tanh(v);
+    default: return v;
+    }
+}
+
+static inline void check(double got, double want, double bound) {
+    if (fabs(got - want) > bound + 3e-7 * fabs(want) + 2e-7) fail_msg("%.9g instead of %.9g (allowed %.3g)", got, want, bound);
+}
+
+enum { IMAGES = 2 };
+
+static inline ptrdiff_t up(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b * b; }
+#endif
