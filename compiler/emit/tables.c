@@ -95,6 +95,19 @@ static void tensor_table(text *t, const char *name, value *const *v, size_t n) {
     text_append(t, "};\n\n");
 }
 
+/* Where the runtime finds a layer's first output: its offset in the arena (bytes) and how many floats lie there without gaps. Only
+   where that does not depend on the count of images, as in training steps, which name the layer that is not finite. */
+static void layer_place(text *t, const node *n) {
+    const value *v = n->n_out ? n->out[0] : NULL, *root = v;
+    while (root && root->base) root = root->base;
+    const bool dense = v && (!v->pixel_stride || v->pixel_stride == v->shape.dim[1]);
+    if (!v || !dense || v->batched || v->type != DT_FLOAT || root->arena_offset < 0 || root->role != ROLE_NONE)
+        text_append(t, "0, 0");
+    else
+        text_printf(t, "%lld, %lld", (long long)(root->arena_offset + v->view_offset * (int64_t)sizeof(float)),
+                    (long long)value_count(v));
+}
+
 static void layer_table(const emitter *e, text *t) {
     if (!e->n_calls) return;
     text_append(t, "static const cameo_layer_info layers[] = {\n");
@@ -108,7 +121,9 @@ static void layer_table(const emitter *e, text *t) {
         text_c_string(t, n->op_type);
         text_append(t, ", ");
         text_c_string(t, kernel_name(n));
-        text_printf(t, ", \"%s\", %.17g, %llu},\n", text_str(&size), layer_macs(n), (unsigned long long)layer_parameters(n));
+        text_printf(t, ", \"%s\", %.17g, %llu, ", text_str(&size), layer_macs(n), (unsigned long long)layer_parameters(n));
+        layer_place(t, n);
+        text_append(t, "},\n");
         text_free(&size);
     }
     text_append(t, "};\n\n");

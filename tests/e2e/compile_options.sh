@@ -33,7 +33,9 @@ check "names begin with the prefix" has "^const cameo_model my_net_model" kept/m
 check "the header's too" has "static inline int my_net_run(my_net \*context, size_t count" kept/model.h
 check "macros too" has "#define MY_NET_INPUT_0_DIM_1 3" kept/model.h
 ${CC:-cc} -I "$SOURCE/runtime" -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -x c -c -o header.o kept/model.h 2>out || { cat out; status=1; }
-check "the kept C compiles" ${CC:-cc} -I "$SOURCE/runtime" -I kept -O1 -march=native -c -o kept.o kept/model.c
+for cc in gcc clang; do
+  check "$cc has no warning about the kept C" $cc -I "$SOURCE/runtime" -I kept -O1 -march=native -Wall -Wextra -Wconversion -Wshadow -Werror -c -o kept.o kept/model.c
+done
 # every name that another file can see begins with the prefix
 nm -g --defined-only kept.o | awk '{ print $3 }' | grep -v '^my_net_\|^__' >foreign-names || true
 check "no other name is visible" test ! -s foreign-names
