@@ -11,17 +11,19 @@
 
 /* ---- infer ---- */
 
-static bool float32_inputs(graph *g, const node *n) {
+/* All float32, or all float64: training's tests differentiate in double precision. */
+static bool float_inputs(graph *g, const node *n) {
+    const dtype want = n->in[0]->type == DT_DOUBLE ? DT_DOUBLE : DT_FLOAT;
     for (size_t i = 0; i < n->n_in; i++)
-        if (n->in[i] && n->in[i]->type != DT_FLOAT)
-            return diag_error(g->diag, n, "convert the model to float32", "input %zu is %s; only float32 is supported", i,
-                              dtype_name(n->in[i]->type));
+        if (n->in[i] && n->in[i]->type != want)
+            return diag_error(g->diag, n, "convert the model to float32", "input %zu is %s, not %s", i,
+                              dtype_name(n->in[i]->type), dtype_name(want));
     return true;
 }
 
 static bool check_operands(graph *g, const node *n) {
     const shape *x = &n->in[0]->shape, *w = &n->in[1]->shape;
-    if (!float32_inputs(g, n)) return false;
+    if (!float_inputs(g, n)) return false;
     if (x->rank < 3 || x->rank > 5)
         return diag_error(g->diag, n, NULL, "an input of rank %d is not supported (3 to 5 are)", x->rank);
     if (w->rank != x->rank)
@@ -55,7 +57,7 @@ bool conv_infer(graph *g, node *n) {
     shape y = window_shape(&w, x->dim[0], f->dim[0]);
     if (n->n_in > 3 && n->in[3] && !shape_equal(&n->in[3]->shape, &y))
         return diag_error(g->diag, n, NULL, "the summand's shape is not the output's");
-    if (!op_set_output(g, n, 0, DT_FLOAT, &y)) return false;
+    if (!op_set_output(g, n, 0, n->in[0]->type, &y)) return false;
     n->macs = (double)shape_count(&y) * (double)f->dim[1] * kernel_size(&w);
     return true;
 }
@@ -71,7 +73,7 @@ static bool transposed_infer(graph *g, node *n) {
     if (__builtin_mul_overflow(f->dim[1], group, &channels)) return diag_error(g->diag, n, NULL, "too many output channels");
     if (!check_bias(g, n, channels) || !window_read_transposed(g->diag, n, x, f->dim + 2, &w)) return false;
     shape y = window_shape(&w, x->dim[0], channels);
-    if (!op_set_output(g, n, 0, DT_FLOAT, &y)) return false;
+    if (!op_set_output(g, n, 0, n->in[0]->type, &y)) return false;
     n->macs = (double)shape_count(x) * (double)f->dim[1] * kernel_size(&w);
     return true;
 }
@@ -142,20 +144,22 @@ static void run_case(const conv_case *c, const node *n, const tensor *const *in,
                         tensor_set(y, at, conv_finish(n, in, element(c, image, m, (int64_t[3]){o0, o1, o2}), m, at));
 }
 
+void conv_run(arena *a, const node *n, const tensor *const *in, tensor *y, const window *w, bool transposed) {
+    const shape *x = &in[0]->shape;
+    const conv_case c = {ref_doubles(a, in[0]),   ref_doubles(a, in[1]), *w,        x->dim[0], x->dim[1], y->shape.dim[1],
+                         node_int(n, "group", 1), in[1]->shape.dim[1],   transposed};
+    run_case(&c, n, in, y);
+}
+
 static bool any_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why,
                           bool transposed) {
     const shape *x = &in[0]->shape, *f = &in[1]->shape;
-    conv_case c = {.images = x->dim[0], .in_channels = x->dim[1], .group = node_int(n, "group", 1), .transposed = transposed};
-    bool ok = transposed ? window_read_transposed(NULL, n, x, f->dim + 2, &c.w) : window_read(NULL, n, x, f->dim + 2, &c.w);
-    if (!ok) {
+    window w;
+    if (!(transposed ? window_read_transposed(NULL, n, x, f->dim + 2, &w) : window_read(NULL, n, x, f->dim + 2, &w))) {
         *why = "the attributes contradict the shapes";
         return false;
     }
-    c.x = ref_doubles(a, in[0]);
-    c.f = ref_doubles(a, in[1]);
-    c.out_channels = out[0]->shape.dim[1];
-    c.filter_channels = f->dim[1];
-    run_case(&c, n, in, out[0]);
+    conv_run(a, n, in, out[0], &w, transposed);
     return true;
 }
 
@@ -180,11 +184,11 @@ static void emit_operands(emitter *e, const node *n) {
     for (size_t i = 0; i < 5; i++)
         if (input(n, i)) {
             emit_value(e, operands[i], n->in[i], false);
-            text_printf(h, "    const float *%s;\n", operands[i]);
+            text_printf(h, "    const %s *%s;\n", dtype_c(n->in[i]->type), operands[i]);
             text_printf(b, "%s, ", operands[i]);
         }
     emit_value(e, "y", n->out[0], true);
-    text_append(h, "    float *y;\n};\n");
+    text_printf(h, "    %s *y;\n};\n", dtype_c(n->out[0]->type));
     text_append(b, "y};\n");
 }
 
@@ -206,9 +210,8 @@ static void emit_taps(text *h, const window *w, bool transposed) {
     }
 }
 
-/* Index text of a value whose axes are image, channel and the spatial ones named by prefix. */
-static const char *spatial_index(emitter *e, const value *v, const window *w, const char *image, const char *channel,
-                                 const char *const name[3]) {
+const char *conv_index(emitter *e, const value *v, const window *w, const char *image, const char *channel,
+                       const char *const name[3]) {
     const char *names[MAX_RANK] = {image, channel};
     int64_t stride[MAX_RANK];
     value_strides(v, stride);
@@ -229,7 +232,9 @@ static void emit_finish(emitter *e, const node *n, const char *y) {
         text_printf(h, "sum += (double)a->r[%s];\n        ", emit_index(e, stride, rank, shifted));
     }
     const char *slope = !input(n, 4) ? "0.0f" : value_count(n->in[4]) == 1 ? "a->s[0]" : "a->s[m]";
-    text_printf(h, "const float v = (float)sum;\n        a->y[%s] = %s;\n", y, act_expression(emit_arena(e), n, "v", slope));
+    const char *type = dtype_c(n->out[0]->type);
+    text_printf(h, "const %s v = (%s)sum;\n        a->y[%s] = %s;\n", type, type, y,
+                act_expression(emit_arena(e), n, "v", slope));
 }
 
 static void emit_task(emitter *e, const node *n, const window *w, bool transposed) {
@@ -250,12 +255,29 @@ static void emit_task(emitter *e, const node *n, const window *w, bool transpose
     const char *channel =
         arena_printf(emit_arena(e), group == 1 ? "q" : "(m / %lld * %lld + q)", (long long)per_out, (long long)per_in);
     const char *filter = group == 1 ? "m" : arena_printf(emit_arena(e), "(m %% %lld)", (long long)per_out);
-    text_printf(h, "            sum += (double)a->x[%s]", spatial_index(e, x, w, "image", channel, in));
+    text_printf(h, "            sum += (double)a->x[%s]", conv_index(e, x, w, "image", channel, in));
     text_printf(h, " * (double)a->w[%s];\n",
-                transposed ? spatial_index(e, f, w, channel, filter, tapn) : spatial_index(e, f, w, "m", "q", tapn));
+                transposed ? conv_index(e, f, w, channel, filter, tapn) : conv_index(e, f, w, "m", "q", tapn));
     for (int i = first; i < 3; i++) text_append(h, "        }\n");
-    emit_finish(e, n, spatial_index(e, y, w, "image", "m", out));
+    emit_finish(e, n, conv_index(e, y, w, "image", "m", out));
     text_append(h, "    }\n}\n");
+}
+
+void conv_emit_window(emitter *e, const node *n, const window *w, bool transposed) {
+    const shape *x = &n->in[0]->shape;
+    emit_operands(e, n);
+    text *b = emit_body(e);
+    const long long rows = (long long)w->out[3 - w->rank];
+    if (value_count(n->out[0]) == 0)
+        text_append(emit_helpers(e), "/* no elements */\n");
+    else
+        emit_task(e, n, w, transposed);
+    if (value_count(n->out[0]) == 0)
+        text_append(b, "    (void)args, (void)c, (void)n;\n");
+    else if (emit_batched(n))
+        text_printf(b, "    cameo_parallel(c, n * %lld, $F_task, &args);\n", rows);
+    else
+        text_printf(b, "    (void)n;\n    cameo_parallel(c, %lld, $F_task, &args);\n", (long long)x->dim[0] * rows);
 }
 
 static void emit_any(emitter *e, const node *n, bool transposed) {
@@ -263,19 +285,7 @@ static void emit_any(emitter *e, const node *n, bool transposed) {
     window w;
     if (!(transposed ? window_read_transposed(NULL, n, x, f->dim + 2, &w) : window_read(NULL, n, x, f->dim + 2, &w)))
         BUG("a convolution that infer accepted is inconsistent");
-    emit_operands(e, n);
-    text *b = emit_body(e);
-    const long long rows = (long long)w.out[3 - w.rank];
-    if (value_count(n->out[0]) == 0)
-        text_append(emit_helpers(e), "/* no elements */\n");
-    else
-        emit_task(e, n, &w, transposed);
-    if (value_count(n->out[0]) == 0)
-        text_append(b, "    (void)args, (void)c, (void)n;\n");
-    else if (emit_batched(n))
-        text_printf(b, "    cameo_parallel(c, n * %lld, $F_task, &args);\n", rows);
-    else
-        text_printf(b, "    (void)n;\n    cameo_parallel(c, %lld, $F_task, &args);\n", (long long)x->dim[0] * rows);
+    conv_emit_window(e, n, &w, transposed);
 }
 
 void conv_emit(emitter *e, const node *n) { emit_any(e, n, false); }
@@ -332,6 +342,7 @@ const op_row ops_conv[] = {{.name = "Conv",
                             .flags = CONV_FLAGS,
                             .infer = conv_infer,
                             .reference = conv_reference,
+                            .grad = conv_grad,
                             .emit = conv_emit,
                             .test = "test_basic_conv_with_padding",
                             .weights = 6},
@@ -346,6 +357,7 @@ const op_row ops_conv[] = {{.name = "Conv",
                             .flags = CONV_FLAGS,
                             .infer = transposed_infer,
                             .reference = transposed_reference,
+                            .grad = conv_transpose_grad,
                             .emit = transposed_emit,
                             .test = "test_convtranspose",
                             .weights = 6},

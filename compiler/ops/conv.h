@@ -1,7 +1,9 @@
-/* Conv and the fused internal Conv are one computation; conv.c holds it, internal.c and conv.c make rows of it. */
+/* Conv and the fused internal Conv are one computation; conv.c holds it, internal.c and conv.c make rows of it. What the
+   backward rows (conv_grad.c) share with it follows. */
 #ifndef CAMEO_CONV_H
 #define CAMEO_CONV_H
 #include "../op.h"
+#include "window.h"
 
 /* Inputs X, W, B?; and for the internal row R? (residual) and S? (PRelu slope). */
 bool conv_infer(graph *g, node *n);
@@ -9,4 +11,15 @@ bool conv_reference(arena *a, const node *n, const tensor *const *in, tensor *co
 void conv_emit(struct emitter *e, const node *n);
 /* Residual, slope: input 3 and 4 of internal rows; of com.microsoft FusedConv only 3 (Z). */
 double conv_finish(const node *n, const tensor *const *in, double v, int64_t channel, int64_t index);
+
+/* y from in[0] and in[1] through w, as Conv or as ConvTranspose computes it; and the plain loops of that. */
+void conv_run(arena *a, const node *n, const tensor *const *in, tensor *y, const window *w, bool transposed);
+void conv_emit_window(struct emitter *e, const node *n, const window *w, bool transposed);
+/* Index text of a value whose axes are image, channel and the spatial ones, the last three of `name`. */
+const char *conv_index(struct emitter *e, const value *v, const window *w, const char *image, const char *channel,
+                       const char *const name[3]);
+
+/* Rules (conv_grad.c); compiler/grad.h. */
+bool conv_grad(graph *g, node *n, value *const *dout, value **din);
+bool conv_transpose_grad(graph *g, node *n, value *const *dout, value **din);
 #endif

@@ -16,6 +16,8 @@ lanes lanes_of(arena *a, const shape *s, unsigned mask) {
     return l;
 }
 
+unsigned lanes_channel_mask(const shape *s) { return ((1u << s->rank) - 1) & ~2u; }
+
 /* Offsets of all positions along the axes that are in the mask, or of those that are not. */
 static int64_t *offsets(arena *a, const lanes *l, bool inside, int64_t *count) {
     *count = 1;
@@ -83,4 +85,10 @@ void lanes_close(struct emitter *e, const node *n, const lanes *l) {
     for (int k = l->tasks; k < l->shape.rank; k++)
         if (!in_lane(l, k)) text_append(emit_helpers(e), "    }\n");
     emit_task_close(e, n, emit_task_count(e, n, extent, l->tasks), (double)shape_count(&l->shape));
+}
+
+const char *lanes_index(struct emitter *e, const node *n, const value *v, const lanes *l) {
+    int64_t s[MAX_RANK];
+    emit_strides(n, v, s);
+    return emit_index(e, s, v->shape.rank, l->names);
 }

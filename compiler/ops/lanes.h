@@ -13,6 +13,8 @@ typedef struct lanes {
 } lanes;
 
 lanes lanes_of(arena *a, const shape *s, unsigned mask);
+/* All axes but the channels': one lane for each channel, whose task has the index i1. */
+unsigned lanes_channel_mask(const shape *s);
 /* Row-major offsets: *base of each lane's first element, *step of each element of a lane. */
 void lanes_offsets(arena *a, const lanes *l, int64_t **base, int64_t *n_base, int64_t **step);
 
@@ -21,4 +23,6 @@ void lanes_open(struct emitter *e, const node *n, const lanes *l);
 void lanes_loop(struct emitter *e, const lanes *l);
 void lanes_end(struct emitter *e, const lanes *l);
 void lanes_close(struct emitter *e, const node *n, const lanes *l);
+/* Index of v, which has the lanes' shape, at the current element. */
+const char *lanes_index(struct emitter *e, const node *n, const value *v, const lanes *l);
 #endif

@@ -1,6 +1,6 @@
 /* Normalisations: BatchNormalization, InstanceNormalization, LayerNormalization, LRN, LpNormalization, Softmax, LogSoftmax.
    All but the first and LRN work a lane at a time (lanes.h); sums are in double. */
-#include "lanes.h"
+#include "normalize.h"
 #include "pointwise.h"
 
 #include <math.h>
@@ -121,11 +121,7 @@ static void batchnorm_emit(struct emitter *e, const node *n) {
 
 /* ---- mean and variance of a lane ---- */
 
-typedef struct moments {
-    double mean, factor; /* factor = 1 / sqrt(variance + epsilon) */
-} moments;
-
-static moments lane_moments(const node *n, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
+moments lane_moments(const node *n, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < length; i++) sum += tensor_get(x, base + step[i]);
     const double mean = sum / (double)length;
@@ -133,10 +129,10 @@ static moments lane_moments(const node *n, const tensor *x, int64_t base, const 
         const double d = tensor_get(x, base + step[i]) - mean;
         squares += d * d;
     }
-    return (moments){mean, 1 / sqrt(squares / (double)length + epsilon_of(n))};
+    return (moments){mean, squares / (double)length, 1 / sqrt(squares / (double)length + epsilon_of(n))};
 }
 
-static void emit_moments(emitter *e, const node *n, const lanes *l) {
+void lane_emit_moments(emitter *e, const node *n, const lanes *l) {
     const char *at = index_of(e, n, n->in[0], l->names);
     text *t = emit_helpers(e);
     text_append(t, "    double mean = 0, squares = 0;\n");
@@ -182,7 +178,7 @@ static void instance_emit(struct emitter *e, const node *n) {
     const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, axes_from(&n->in[0]->shape, 2));
     if (emit_empty(e, n)) return;
     lanes_open(e, n, &l);
-    emit_moments(e, n, &l);
+    lane_emit_moments(e, n, &l);
     text_append(emit_helpers(e), "    const double scale = (double)in1[i1] * factor, shift = (double)in2[i1];\n");
     lanes_loop(e, &l);
     text_printf(emit_helpers(e), "        out0[%s] = (%s)(((double)in0[%s] - mean) * scale + shift);\n",
@@ -270,7 +266,7 @@ static void layer_emit(struct emitter *e, const node *n) {
     const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, axes_from(&n->in[0]->shape, axis_of(n, -1)));
     if (emit_empty(e, n)) return;
     lanes_open(e, n, &l);
-    emit_moments(e, n, &l);
+    lane_emit_moments(e, n, &l);
     text *t = emit_helpers(e);
     lanes_loop(e, &l);
     text_printf(t, "        out0[%s] = (%s)(((double)in0[%s] - mean) * factor * (double)in1[%s]",

@@ -4,9 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../emit/emit.h"
-#include "../op.h"
-#include "window.h"
+#include "pool.h"
 
 static bool is_float(dtype t) { return t == DT_FLOAT || t == DT_DOUBLE; }
 
@@ -23,8 +21,7 @@ static bool pool_infer(graph *g, node *n, bool maximum) {
 static bool max_infer(graph *g, node *n) { return pool_infer(g, n, true); }
 static bool average_infer(graph *g, node *n) { return pool_infer(g, n, false); }
 
-/* A global pool is a pool whose window is the whole input. */
-static bool global_window(const shape *x, window *w) {
+bool pool_global_window(const shape *x, window *w) {
     *w = (window){.rank = x->rank - 2};
     for (int i = 0; i < 3; i++) w->in[i] = w->out[i] = w->k[i] = w->stride[i] = w->dilation[i] = 1;
     for (int i = 0; i < w->rank && w->rank <= 3; i++) w->in[3 - w->rank + i] = w->k[3 - w->rank + i] = x->dim[2 + i];
@@ -36,7 +33,7 @@ static bool global_infer(graph *g, node *n) {
     window w;
     if (!is_float(x->type))
         return diag_error(g->diag, n, "convert the model to float32", "type %s is not supported", dtype_name(x->type));
-    if (!global_window(&x->shape, &w))
+    if (!pool_global_window(&x->shape, &w))
         return diag_error(g->diag, n, NULL, "an input of rank %d is not supported (3 to 5 are)", x->shape.rank);
     shape y = window_shape(&w, x->shape.dim[0], x->shape.dim[1]);
     return op_set_output(g, n, 0, x->type, &y);
@@ -44,8 +41,7 @@ static bool global_infer(graph *g, node *n) {
 
 /* ---- reference ---- */
 
-/* Taps [*first, *last) of output o that lie inside the input. */
-static void inside(const window *w, int a, int64_t o, int64_t *first, int64_t *last) {
+void pool_inside(const window *w, int a, int64_t o, int64_t *first, int64_t *last) {
     int64_t at = o * w->stride[a] - w->begin[a];
     *first = *last = 0;
     while (*first < w->k[a] && at + *first * w->dilation[a] < 0) ++*first;
@@ -63,15 +59,14 @@ static int64_t counted(const window *w, int a, int64_t o, bool pads) {
     return count;
 }
 
-typedef struct cell {
-    double best, sum;
-    int64_t at;
-} cell;
+double pool_cells(const window *w, const int64_t o[3], bool pads) {
+    return (double)(counted(w, 0, o[0], pads) * counted(w, 1, o[1], pads) * counted(w, 2, o[2], pads));
+}
 
-static cell visit(const window *w, const double *x, const int64_t o[3]) {
+cell pool_visit(const window *w, const double *x, const int64_t o[3]) {
     cell r = {-INFINITY, 0, -1};
     int64_t f[3], l[3];
-    for (int a = 0; a < 3; a++) inside(w, a, o[a], &f[a], &l[a]);
+    for (int a = 0; a < 3; a++) pool_inside(w, a, o[a], &f[a], &l[a]);
     for (int64_t k0 = f[0]; k0 < l[0]; k0++)
         for (int64_t k1 = f[1]; k1 < l[1]; k1++)
             for (int64_t k2 = f[2]; k2 < l[2]; k2++) {
@@ -98,9 +93,8 @@ static void run_pool(const node *n, const window *w, const double *x, int64_t pl
         for (o[0] = 0; o[0] < w->out[0]; o[0]++)
             for (o[1] = 0; o[1] < w->out[1]; o[1]++)
                 for (o[2] = 0; o[2] < w->out[2]; o[2]++, at++) {
-                    cell r = visit(w, x + p * plane, o);
-                    double cells = (double)(counted(w, 0, o[0], pads) * counted(w, 1, o[1], pads) * counted(w, 2, o[2], pads));
-                    if (out[0]) tensor_set(out[0], at, maximum ? r.best : r.sum / cells);
+                    cell r = pool_visit(w, x + p * plane, o);
+                    if (out[0]) tensor_set(out[0], at, maximum ? r.best : r.sum / pool_cells(w, o, pads));
                     if (maximum && n->n_out > 1 && out[1])
                         ((int64_t *)out[1]->data)[at] = r.at < 0 ? 0 : p * plane + (columns ? column_major(w, r.at) : r.at);
                 }
@@ -110,7 +104,7 @@ static bool pool_reference(arena *a, const node *n, const tensor *const *in, ten
                            bool global) {
     const shape *x = &in[0]->shape;
     window w;
-    if (!(global ? global_window(x, &w) : window_read(NULL, n, x, NULL, &w))) {
+    if (!(global ? pool_global_window(x, &w) : window_read(NULL, n, x, NULL, &w))) {
         *why = "the attributes contradict the shapes";
         return false;
     }
@@ -129,7 +123,7 @@ REFERENCE(global_average_reference, false, true)
 
 /* ---- emit ---- */
 
-static const char *index_of(emitter *e, const value *v, const window *w, const char *prefix) {
+const char *pool_index(emitter *e, const value *v, const window *w, const char *prefix) {
     arena *a = emit_arena(e);
     const char *names[MAX_RANK] = {"image", "ch"};
     int64_t stride[MAX_RANK];
@@ -138,8 +132,8 @@ static const char *index_of(emitter *e, const value *v, const window *w, const c
     return emit_index(e, stride, w->rank + 2, names);
 }
 
-/* Kernel loops; taps outside the input are skipped, after the divisor has counted them where it must. */
-static void emit_window(text *b, const window *w, bool maximum, bool pads) {
+/* Taps outside the input are skipped after the divisor has counted them where it must. */
+void pool_emit_window(text *b, const window *w, bool maximum, bool pads) {
     for (int a = 3 - w->rank; a < 3; a++) {
         text_printf(b, "        for (ptrdiff_t k%d = 0; k%d < %lld; k%d++) {\n", a, a, (long long)w->k[a], a);
         text_printf(b, "            const ptrdiff_t i%d = o%d * %lld - %lld + k%d * %lld;\n", a, a, (long long)w->stride[a],
@@ -153,6 +147,10 @@ static void emit_window(text *b, const window *w, bool maximum, bool pads) {
     text_append(b, "            cells++;\n");
     for (int a = 3 - w->rank; pads && a < 3; a++)
         text_printf(b, "            if (i%d < 0 || i%d >= %lld) continue;\n", a, a, (long long)w->in[a]);
+}
+
+void pool_emit_close(text *t, const window *w) {
+    for (int a = 3 - w->rank; a < 3; a++) text_append(t, "        }\n");
 }
 
 static const char *indices_text(emitter *e, const node *n, const window *w) {
@@ -173,23 +171,23 @@ static void emit_maximum(emitter *e, const node *n, const window *w, const char 
     const char *low = n->in[0]->type == DT_INT8 ? "-128" : n->in[0]->type == DT_UINT8 ? "0" : "-INFINITY";
     text_printf(b, "        %s best = %s;\n        bool any = false;\n%s", type, low,
                 indices ? "        int64_t at = 0;\n" : "");
-    emit_window(b, w, true, false);
-    text_printf(b, "            const %s v = x[%s];\n", type, index_of(e, n->in[0], w, "i"));
+    pool_emit_window(b, w, true, false);
+    text_printf(b, "            const %s v = x[%s];\n", type, pool_index(e, n->in[0], w, "i"));
     text_printf(b, "            if (any && !(v > best)%s) continue;\n            any = true;\n            best = v;\n",
                 is_float(n->in[0]->type) ? " && !(v != v && best == best)" : "");
     if (indices) text_printf(b, "            at = %s;\n", indices_text(e, n, w));
-    for (int a = 3 - w->rank; a < 3; a++) text_append(b, "        }\n");
-    if (y) text_printf(b, "        y[%s] = best;\n", index_of(e, y, w, "o"));
-    if (indices) text_printf(b, "        at_best[%s] = at;\n", index_of(e, indices, w, "o"));
+    pool_emit_close(b, w);
+    if (y) text_printf(b, "        y[%s] = best;\n", pool_index(e, y, w, "o"));
+    if (indices) text_printf(b, "        at_best[%s] = at;\n", pool_index(e, indices, w, "o"));
 }
 
 static void emit_average(emitter *e, const node *n, const window *w, const char *type) {
     text *b = emit_body(e);
     text_append(b, "        double sum = 0;\n        ptrdiff_t cells = 0;\n");
-    emit_window(b, w, false, node_int(n, "count_include_pad", 0) != 0);
-    text_printf(b, "            sum += (double)x[%s];\n", index_of(e, n->in[0], w, "i"));
-    for (int a = 3 - w->rank; a < 3; a++) text_append(b, "        }\n");
-    text_printf(b, "        y[%s] = (%s)(sum / (double)cells);\n", index_of(e, n->out[0], w, "o"), type);
+    pool_emit_window(b, w, false, node_int(n, "count_include_pad", 0) != 0);
+    text_printf(b, "            sum += (double)x[%s];\n", pool_index(e, n->in[0], w, "i"));
+    pool_emit_close(b, w);
+    text_printf(b, "        y[%s] = (%s)(sum / (double)cells);\n", pool_index(e, n->out[0], w, "o"), type);
 }
 
 static void emit_pool(emitter *e, const node *n, bool maximum, bool global) {
@@ -197,7 +195,8 @@ static void emit_pool(emitter *e, const node *n, bool maximum, bool global) {
     const char *type = dtype_c(n->in[0]->type);
     text *b = emit_body(e);
     window w;
-    if (!(global ? global_window(x, &w) : window_read(NULL, n, x, NULL, &w))) BUG("a pool that infer accepted is inconsistent");
+    if (!(global ? pool_global_window(x, &w) : window_read(NULL, n, x, NULL, &w)))
+        BUG("a pool that infer accepted is inconsistent");
     emit_value(e, "x", n->in[0], false);
     if (n->out[0]) emit_value(e, "y", n->out[0], true);
     if (n->n_out > 1 && n->out[1]) emit_value(e, "at_best", n->out[1], true);
@@ -245,6 +244,7 @@ const op_row ops_pool[] = {{.name = "MaxPool",
                             .flags = POOL_FLAGS,
                             .infer = max_infer,
                             .reference = max_reference,
+                            .grad = max_pool_grad,
                             .emit = max_emit,
                             .test = "test_maxpool_2d_default"},
                            {.name = "AveragePool",
@@ -258,6 +258,7 @@ const op_row ops_pool[] = {{.name = "MaxPool",
                             .flags = POOL_FLAGS,
                             .infer = average_infer,
                             .reference = average_reference,
+                            .grad = average_pool_grad,
                             .emit = average_emit,
                             .test = "test_averagepool_2d_default"},
                            {.name = "GlobalAveragePool",
@@ -270,6 +271,7 @@ const op_row ops_pool[] = {{.name = "MaxPool",
                             .flags = POOL_FLAGS,
                             .infer = global_infer,
                             .reference = global_average_reference,
+                            .grad = global_average_pool_grad,
                             .emit = global_average_emit,
                             .test = "test_globalaveragepool"},
                            {.name = "GlobalMaxPool",
@@ -282,6 +284,7 @@ const op_row ops_pool[] = {{.name = "MaxPool",
                             .flags = POOL_FLAGS,
                             .infer = global_infer,
                             .reference = global_max_reference,
+                            .grad = global_max_pool_grad,
                             .emit = global_max_emit,
                             .test = "test_globalmaxpool"},
                            {.name = NULL}};

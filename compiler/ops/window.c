@@ -136,6 +136,24 @@ bool window_read_transposed(diag *d, const node *n, const shape *x, const int64_
     return true;
 }
 
+void window_write(graph *g, node *n, const window *w) {
+    const int first = 3 - w->rank;
+    int64_t pads[6];
+    memcpy(pads, w->begin + first, (size_t)w->rank * sizeof *pads);
+    memcpy(pads + w->rank, w->end + first, (size_t)w->rank * sizeof *pads);
+    node_set_ints(g, n, "kernel_shape", w->k + first, (size_t)w->rank);
+    node_set_ints(g, n, "strides", w->stride + first, (size_t)w->rank);
+    node_set_ints(g, n, "dilations", w->dilation + first, (size_t)w->rank);
+    node_set_ints(g, n, "pads", pads, 2 * (size_t)w->rank);
+}
+
+shape window_x_shape(const node *n) {
+    const attr *a = node_ints(n, "x_shape");
+    shape s = {0};
+    for (size_t i = 0; a && i < a->count && i < MAX_RANK; i++) s.dim[s.rank++] = a->ints[i];
+    return s;
+}
+
 shape window_shape(const window *w, int64_t images, int64_t channels) {
     shape s = {.rank = w->rank + 2, .dim = {images, channels}};
     for (int i = 0; i < w->rank; i++) s.dim[2 + i] = w->out[3 - w->rank + i];

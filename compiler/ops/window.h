@@ -15,6 +15,10 @@ typedef struct window {
 bool window_read(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w);
 /* The same for ConvTranspose: output_padding, output_shape, and the pads they imply. */
 bool window_read_transposed(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w);
+/* Gives n the attributes kernel_shape, strides, dilations and complete pads of w. */
+void window_write(graph *g, node *n, const window *w);
+/* The attribute x_shape of gradients that do not see X; rank 0 when it is missing. */
+shape window_x_shape(const node *n);
 /* Image, channel and spatial extents of an output. */
 shape window_shape(const window *w, int64_t images, int64_t channels);
 #endif

@@ -4,6 +4,7 @@
 #include "batchnorm.h"
 #include "depthwise_conv.h"
 #include "direct_conv.h"
+#include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
 #include "loss.h"
