@@ -13,7 +13,7 @@ typedef struct pass {
     bool (*run)(graph *g, const options *o);
     bool typed;    /* every value has a static shape and type afterwards */
     bool gate;     /* verified in every build, not only in debug builds */
-    bool collects; /* runs after errors of the pass before as well, so that the user sees all problems at once */
+    bool collects; /* runs after errors of passes before it as well, so that the user sees all problems at once */
 } pass;
 
 static const pass front[] = {
@@ -85,7 +85,8 @@ static bool run_passes(graph *g, const options *o, const pass *list, size_t coun
     for (size_t i = 0; i < count; i++) {
         if (!list[i].run(g, o) || g->diag->errors) {
             if (g->diag->errors == 0) BUG("pass %s failed without a message", list[i].name);
-            if (i + 1 < count && list[i + 1].collects) continue;
+            while (i + 1 < count && !list[i + 1].collects) i++;
+            if (i + 1 < count) continue;
             return false;
         }
         if (list[i].gate || verify_always()) ir_verify(g, list[i].name, list[i].typed);

@@ -95,8 +95,8 @@ static void tensor_table(text *t, const char *name, value *const *v, size_t n) {
     text_append(t, "};\n\n");
 }
 
-/* Where the runtime finds a layer's first output: its offset in the arena (bytes) and how many floats lie there without gaps. Only
-   where that does not depend on the count of images, as in training steps, which name the layer that is not finite. */
+/* Where the runtime finds a layer's first output: its offset in the arena (bytes) and how many floats lie there without gaps.
+   Only where that does not depend on the count of images, as in training steps, which name the layer that is not finite. */
 static void layer_place(text *t, const node *n) {
     const value *v = n->n_out ? n->out[0] : NULL, *root = v;
     while (root && root->base) root = root->base;

@@ -23,7 +23,7 @@ static int setup(void **state) {
     g = graph_create(memory, &problems);
     g->name = "test";
     g->inputs = ARENA_ARRAY(memory, value *, 4);
-    g->outputs = ARENA_ARRAY(memory, value *, 4);
+    g->outputs = ARENA_ARRAY(memory, value *, 8);
     return 0;
 }
 
@@ -89,6 +89,24 @@ static void all_unknown_operators_are_told(void **state) {
     assert_false(check(&(options){0}));
     assert_int_equal(problems.errors, 2);
     assert_true(told("Wibble") && told("Wobble"));
+}
+
+/* Unknown operators, wrong attributes and shapes that do not fit are found by different passes. */
+static void problems_of_all_passes_are_told(void **state) {
+    (void)state;
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}), *w = input("w", DT_FLOAT, 2, (int64_t[]){5, 7});
+    value *transposed = op("Transpose", x, NULL), *joined = op("Concat", x, w);
+    node_set_ints(g, transposed->producer, "perm", (int64_t[]){0, 9}, 2);
+    node_set_int(g, joined->producer, "axis", 4);
+    output(op("Wibble", x, NULL));
+    output(op("MatMul", x, w));
+    output(op("Relu", x, w));
+    output(transposed);
+    output(op("Abs", joined, NULL));
+    assert_false(check(&(options){0}));
+    assert_int_equal(problems.errors, 5);
+    assert_true(told("Wibble is not supported yet"));
+    assert_true(told("\"MatMul\"") && told("\"Relu\"") && told("\"Transpose\"") && told("\"Concat\""));
 }
 
 static void symbolic_extents_are_bound(void **state) {
@@ -224,6 +242,7 @@ static void only_shape_inputs_are_frozen(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         UNIT(all_unknown_operators_are_told),
+        UNIT(problems_of_all_passes_are_told),
         UNIT(symbolic_extents_are_bound),
         UNIT(unbound_extents_are_told),
         UNIT(shapes_may_not_depend_on_inputs),
