@@ -4,6 +4,7 @@
 #include <string.h>
 
 const implementation *const implementations[] = {&direct_conv,
+                                                 &weight_gradient,
                                                  &depthwise_conv,
                                                  &gemm,
                                                  &max_pool,

@@ -10,6 +10,7 @@
 #include "loss.h"
 #include "pool.h"
 #include "reorder.h"
+#include "weight_gradient.h"
 
 #include "../xnn.h" /* declarations only: a program without XNNPACK layers refers to none of it */
 #endif

@@ -1,0 +1,162 @@
+/* Kernels of the backward pass that make gradients of weights, and what depthwise and fully connected layers need in training,
+   against plain references in double: odd sizes and channels, strides, dilations, pads, slices, several cuts into bands, parts
+   and tasks; guard floats around the outputs. Allowed: |error| <= c * sum |x||dy|. Which vector width is tested depends on the
+   flags this file is compiled with. */
+#include "kernels/all.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const double c_sum = 1e-6;
+enum { GUARD = 64 };
+static const float guard_value = 12345.5f;
+
+static uint32_t seed = 1;
+static float uniform(void) {
+    seed = seed * 1664525u + 1013904223u;
+    return (float)(seed >> 8) / 8388608.0f - 1;
+}
+
+/* Without memory behind the last float, so that a sanitizer sees what reads there. */
+static float *floats(ptrdiff_t n) {
+    float *p = malloc((size_t)(n > 0 ? n : 1) * sizeof *p);
+    assert_non_null(p);
+    for (ptrdiff_t i = 0; i < n; i++) p[i] = uniform();
+    return p;
+}
+
+static float *guarded(ptrdiff_t n) {
+    float *p = floats(n + 2 * GUARD);
+    for (ptrdiff_t i = 0; i < n + 2 * GUARD; i++) p[i] = guard_value;
+    return p + GUARD;
+}
+
+static void check_guards(const float *y, ptrdiff_t n) {
+    for (ptrdiff_t i = 1; i <= GUARD; i++) assert_true(y[-i] == guard_value && y[n + i - 1] == guard_value);
+}
+
+static void check(double got, double want, double magnitude) {
+    if (fabs(got - want) > c_sum * magnitude) fail_msg("%.9g instead of %.9g (of %.3g)", got, want, magnitude);
+}
+
+#define OUT(H, K, S, D, P) (((H) + 2 * (P) - ((K)-1) * (D)-1) / (S) + 1)
+
+/* ---- weight gradient of convolutions ---- */
+
+/* dw of output channel o, its group's input channel c and one tap; *magnitude: sum |x||dy|. */
+static double weight_at(const cameo_wgrad *s, const cameo_wgrad_args *a, ptrdiff_t o, ptrdiff_t c, ptrdiff_t kh, ptrdiff_t kw,
+                        double *magnitude) {
+    double sum = 0;
+    *magnitude = 0;
+    for (ptrdiff_t p = 0; p < s->images * s->oh * s->ow; p++) {
+        const ptrdiff_t h = p / s->ow % s->oh * s->sh - s->pt + kh * s->dh, w = p % s->ow * s->sw - s->pl + kw * s->dw;
+        if (h < 0 || h >= s->h || w < 0 || w >= s->w) continue;
+        const double v = (double)a->x[((p / s->ow / s->oh * s->h + h) * s->w + w) * s->x_pixel + o / s->co * s->ci + c] *
+                         (double)a->dy[p * s->y_pixel + o];
+        sum += v, *magnitude += fabs(v);
+    }
+    return sum;
+}
+
+/* Where that weight is; onnx: [co][ci][kh][kw]. */
+static ptrdiff_t weight_place(const cameo_wgrad *s, bool onnx, ptrdiff_t o, ptrdiff_t c, ptrdiff_t t) {
+    if (onnx) return (o * s->ci + c) * s->kh * s->kw + t;
+    const ptrdiff_t block = cameo_wgrad_block(s), q = o / s->co * cameo_wgrad_group_blocks(s) + o % s->co / block;
+    return ((q * s->kh * s->kw + t) * s->ci + c) * block + o % s->co % block;
+}
+
+static void check_weights(const cameo_wgrad *s, const cameo_wgrad_args *a, bool onnx) {
+    const ptrdiff_t padded = cameo_wgrad_group_blocks(s) * cameo_wgrad_block(s);
+    for (ptrdiff_t o = 0; o < s->groups * s->co; o++)
+        for (ptrdiff_t c = 0; c < s->ci; c++)
+            for (ptrdiff_t t = 0; t < s->kh * s->kw; t++) {
+                double m;
+                const double want = weight_at(s, a, o, c, t / s->kw, t % s->kw, &m);
+                check((double)a->dw[weight_place(s, onnx, o, c, t)], want, m);
+            }
+    if (onnx || s->groups > 1) return;
+    cameo_wgrad whole = *s;
+    whole.co = padded; /* the lanes behind the last channel are zeros, or training would move them */
+    for (ptrdiff_t o = s->co; o < padded; o++)
+        for (ptrdiff_t c = 0; c < s->ci; c++)
+            for (ptrdiff_t t = 0; t < s->kh * s->kw; t++) assert_true(a->dw[weight_place(&whole, false, o, c, t)] == 0);
+}
+
+static void test_one_wgrad(const cameo_wgrad *s, void (*task)(const cameo_wgrad_args *, size_t), bool onnx) {
+    const ptrdiff_t floats_of_part = cameo_wgrad_floats(s),
+                    outputs = onnx ? s->groups * s->co * s->ci * s->kh * s->kw : floats_of_part;
+    float *x = floats(s->images * s->h * s->w * s->x_pixel), *dy = floats(s->images * s->oh * s->ow * s->y_pixel);
+    float *partial = guarded(s->parts * floats_of_part), *dw = guarded(outputs);
+    const bool direct = s->parts == 1 && !onnx;
+    cameo_wgrad_args a = {x, dy, direct ? dw : partial, dw};
+    for (ptrdiff_t i = cameo_wgrad_tasks(s) - 1; i >= 0; i--) task(&a, (size_t)i);
+    const ptrdiff_t blocks = s->groups * cameo_wgrad_group_blocks(s), runs = cameo_ceil(floats_of_part, CAMEO_WGRAD_SUM);
+    for (ptrdiff_t i = 0; i < (onnx ? blocks : runs) && !direct; i++)
+        onnx ? cameo_wgrad_onnx_task(s, &a, (size_t)i) : cameo_wgrad_sum_task(s, &a, (size_t)i);
+    check_guards(partial, s->parts * floats_of_part), check_guards(dw, outputs);
+    check_weights(s, &a, onnx);
+    free(x), free(dy), free(partial - GUARD), free(dw - GUARD);
+}
+
+/* Images, height, width, input and output channels of a group, groups, kernel, stride, dilation, pad, floats between pixels'
+   ends; tile, vectors, flat; images and rows of a band, parts, channels and blocks of a task; ONNX order. */
+#define WGRADS(X)                                                                                   \
+    X(wgrad_3x3, 2, 14, 13, 17, 35, 1, 3, 3, 1, 1, 1, 0, 5, 2, false, 1, 4, 1, 17, 1, false)        \
+    X(wgrad_3x3_parts, 3, 9, 9, 24, 70, 1, 3, 3, 1, 1, 1, 3, 6, 2, false, 1, 2, 4, 12, 2, false)    \
+    X(wgrad_3x3_tiny, 5, 2, 2, 13, 33, 1, 3, 3, 1, 1, 1, 0, 4, 2, false, 2, 2, 2, 13, 9, false)     \
+    X(wgrad_3x3_pixel, 7, 1, 1, 9, 16, 1, 3, 3, 1, 1, 1, 0, 9, 1, false, 4, 1, 1, 9, 1, false)      \
+    X(wgrad_1x1, 2, 11, 7, 37, 50, 1, 1, 1, 1, 1, 0, 0, 14, 2, false, 1, 3, 3, 28, 1, false)        \
+    X(wgrad_1x1_stride_2, 2, 9, 7, 20, 40, 1, 1, 1, 2, 1, 0, 2, 5, 2, false, 2, 5, 1, 20, 3, false) \
+    X(wgrad_stem, 2, 23, 21, 3, 24, 1, 7, 7, 2, 1, 3, 0, 11, 2, true, 1, 3, 2, 3, 1, false)         \
+    X(wgrad_stem_11, 1, 35, 39, 3, 40, 1, 11, 11, 4, 1, 2, 1, 11, 2, true, 1, 4, 1, 3, 2, false)    \
+    X(wgrad_dilated, 2, 15, 13, 6, 17, 1, 3, 3, 1, 2, 2, 0, 6, 2, false, 1, 13, 1, 6, 1, false)     \
+    X(wgrad_5x3_stride_2, 2, 10, 12, 7, 5, 1, 5, 3, 2, 1, 1, 0, 4, 1, false, 2, 4, 1, 8, 1, false)  \
+    X(wgrad_grouped, 2, 8, 8, 5, 18, 3, 3, 3, 1, 1, 1, 2, 5, 2, false, 2, 8, 1, 5, 1, true)         \
+    X(wgrad_grouped_flat, 2, 8, 9, 4, 4, 5, 3, 3, 1, 1, 1, 0, 6, 1, true, 1, 3, 3, 4, 1, true)      \
+    X(wgrad_3x3_onnx, 2, 6, 7, 9, 16, 1, 3, 3, 1, 1, 0, 0, 9, 1, false, 1, 2, 2, 9, 3, true)
+
+#define WGRAD(NAME, N, H, W, CI, CO, G, KH, KW, S, D, P, EXTRA, TILE, V, FLAT, BI, BR, PARTS, CHANNELS, BLOCKS, ONNX) \
+    static const cameo_wgrad NAME##_shape = {.images = N,                                                             \
+                                             .h = H,                                                                  \
+                                             .w = W,                                                                  \
+                                             .ci = CI,                                                                \
+                                             .oh = OUT(H, KH, S, D, P),                                               \
+                                             .ow = OUT(W, KW, S, D, P),                                               \
+                                             .co = CO,                                                                \
+                                             .groups = G,                                                             \
+                                             .kh = KH,                                                                \
+                                             .kw = KW,                                                                \
+                                             .sh = S,                                                                 \
+                                             .sw = S,                                                                 \
+                                             .dh = D,                                                                 \
+                                             .dw = D,                                                                 \
+                                             .pt = P,                                                                 \
+                                             .pl = P,                                                                 \
+                                             .x_pixel = CI * G + EXTRA,                                               \
+                                             .y_pixel = CO * G + EXTRA,                                               \
+                                             .tile = TILE,                                                            \
+                                             .vectors = V,                                                            \
+                                             .flat = FLAT,                                                            \
+                                             .band_images = BI,                                                       \
+                                             .band_rows = BR,                                                         \
+                                             .parts = PARTS,                                                          \
+                                             .channels = CHANNELS,                                                    \
+                                             .blocks = BLOCKS};                                                       \
+    static void NAME##_task(const cameo_wgrad_args *a, size_t i) {                                                    \
+        static float x[64 * 1024], y[64 * 1024];                                                                      \
+        cameo_wgrad_task(&NAME##_shape, a, i, x, y);                                                                  \
+    }                                                                                                                 \
+    static void NAME(void **state) {                                                                                  \
+        (void)state;                                                                                                  \
+        test_one_wgrad(&NAME##_shape, NAME##_task, ONNX);                                                             \
+    }
+WGRADS(WGRAD)
+
+#define TEST(NAME, ...) cmocka_unit_test(NAME),
+int main(void) {
+    const struct CMUnitTest tests[] = {WGRADS(TEST)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
