@@ -64,8 +64,9 @@ typedef struct implementation {
     double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights; lower wins */
     size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
     void (*emit)(emitter *e, const node *n);
-    unsigned inplace; /* bit i: out 0 may use in i's memory */
-    bool slices;      /* can write into / read from channel slices (pixel_stride > channels) */
+    unsigned inplace;      /* bit i: out 0 may use in i's memory */
+    unsigned inplace_last; /* of several outputs, the last: the same, if no other output does */
+    bool slices;           /* can write into / read from channel slices (pixel_stride > channels) */
     /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL: only in ONNX order. Asked
        before select, when the implementation applies to the node but for the order. */
     bool (*takes)(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);

@@ -159,10 +159,10 @@ static bool kept_group(const graph *g, value *root) {
     return false;
 }
 
-static bool may_overwrite(const graph *g, const node *n, size_t i) {
-    if (n->impl) return n->impl->inplace >> i & 1;
-    (void)g;
-    return i == 0 && n->op && (n->op->flags & OP_INPLACE);
+/* Bit i: output `out` may take the memory of input i. */
+static unsigned may_overwrite(const node *n, size_t out) {
+    if (n->impl) return out ? n->impl->inplace_last : n->impl->inplace;
+    return out == 0 && n->n_out == 1 && n->op && (n->op->flags & OP_INPLACE);
 }
 
 static bool in_once(const node *n, value *root) {
@@ -171,12 +171,13 @@ static bool in_once(const node *n, value *root) {
     return count == 1;
 }
 
-static void join_inplace(graph *g, node *n, int64_t at, life *l) {
-    value *y = n->out[0];
-    if (!y || y->base || y->constant || is_kept(g, y) || y->pixel_stride || n->n_out != 1 || is_view_node(n)) return;
+static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
+    value *y = n->out[out];
+    if (!y || y->base || y->constant || is_kept(g, y) || y->pixel_stride || is_view_node(n)) return;
     for (size_t i = 0; i < n->n_in && i < 32; i++) {
         value *x = n->in[i];
-        if (!x || !may_overwrite(g, n, i) || x->pixel_stride || x->type != y->type || x->layout != y->layout) continue;
+        if (!x || !(may_overwrite(n, out) >> i & 1) || x->pixel_stride || x->type != y->type || x->layout != y->layout)
+            continue;
         value *root = owner(x);
         if (!shape_equal(&x->shape, &y->shape) || owns_caller_memory(root) || root->pixel_stride || l[root->id].last != at)
             continue;
@@ -310,7 +311,11 @@ bool pass_plan(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (is_view_node(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
     life *l = find_lives(g);
-    for (size_t i = 0; i < g->n_nodes; i++) join_inplace(g, g->nodes[i], (int64_t)i, l);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        node *n = g->nodes[i];
+        if (n->n_out > 1) join_inplace(g, n, n->n_out - 1, (int64_t)i, l);
+        if (n->n_out) join_inplace(g, n, 0, (int64_t)i, l);
+    }
     l = find_lives(g);
     if (!place_all(g, l)) return false;
     plan_check(g);

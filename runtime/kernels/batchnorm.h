@@ -29,7 +29,7 @@ typedef struct cameo_batchnorm_args {
 
 typedef struct cameo_batchnorm_grad_args {
     const float *dy, *x, *scale, *mean, *inv_std, *y; /* y: only with an activation */
-    float *dx, *dscale, *dshift, *dr;                 /* dr may be dy; dx may be x, or dy without dr */
+    float *dx, *dscale, *dshift, *dr; /* may be NULL: dscale, dshift. dr may be dy; dx may be x, or dy if dr is not */
     float *partial, *table;
     ptrdiff_t total;
 } cameo_batchnorm_grad_args;
@@ -83,26 +83,26 @@ CAMEO_INLINE void cameo_batchnorm_moments_task(const cameo_batchnorm *s, const c
     if (c < width) cameo_batchnorm_moments(s, x + c, rows, partial + c, 1, width % CAMEO_VF);
 }
 
-/* Mean and sum of squared differences from it, of one channel over all tasks. */
-CAMEO_INLINE double cameo_batchnorm_join(const cameo_batchnorm *s, const cameo_batchnorm_args *a, ptrdiff_t c,
-                                         double *squares) {
-    const ptrdiff_t width = cameo_batchnorm_width(s), tasks = cameo_batchnorm_tasks(s, a->total);
-    double mean = 0, sum = 0;
-    for (ptrdiff_t i = 0; i < tasks; i++)
-        for (ptrdiff_t j = c; j < width; j += s->c) {
-            const float *p = a->partial + i * CAMEO_BATCHNORM_SUMS * width + j;
-            mean += (double)p[0] * (double)cameo_batchnorm_count(s, a->total, i) + (double)p[width];
+enum { CAMEO_BATCHNORM_CHANNELS = 64 }; /* of one task of joining */
+
+/* Means and sums of squared differences from them, of `channels` channels from c on, over all tasks. */
+CAMEO_INLINE void cameo_batchnorm_join(const cameo_batchnorm *s, const cameo_batchnorm_args *a, ptrdiff_t c, ptrdiff_t channels,
+                                       double *mean, double *squares) {
+    const ptrdiff_t width = cameo_batchnorm_width(s), parts = cameo_batchnorm_tasks(s, a->total) * s->fold;
+    for (ptrdiff_t i = 0; i < parts; i++) {
+        const float *p = a->partial + i / s->fold * CAMEO_BATCHNORM_SUMS * width + i % s->fold * s->c + c;
+        const double n = (double)cameo_batchnorm_count(s, a->total, i / s->fold);
+        for (ptrdiff_t j = 0; j < channels; j++) mean[j] += (double)p[j] * n + (double)p[width + j];
+    }
+    for (ptrdiff_t j = 0; j < channels; j++) mean[j] /= (double)(a->total * s->fold);
+    for (ptrdiff_t i = 0; i < parts; i++) {
+        const float *p = a->partial + i / s->fold * CAMEO_BATCHNORM_SUMS * width + i % s->fold * s->c + c;
+        const double n = (double)cameo_batchnorm_count(s, a->total, i / s->fold);
+        for (ptrdiff_t j = 0; j < channels; j++) {
+            const double off = (double)p[width + j] / n, from = (double)p[j] + off - mean[j];
+            squares[j] += (double)p[2 * width + j] - off * (double)p[width + j] + n * from * from;
         }
-    mean /= (double)(a->total * s->fold);
-    for (ptrdiff_t i = 0; i < tasks; i++)
-        for (ptrdiff_t j = c; j < width; j += s->c) {
-            const float *p = a->partial + i * CAMEO_BATCHNORM_SUMS * width + j;
-            const double n = (double)cameo_batchnorm_count(s, a->total, i), off = (double)p[width] / n;
-            const double from = (double)p[0] + off - mean;
-            sum += (double)p[2 * width] - off * (double)p[width] + n * from * from;
-        }
-    *squares = sum > 0 ? sum : 0;
-    return mean;
+    }
 }
 
 /* What the second pass reads, once a vector lane: mean, factor, shift. */
@@ -112,29 +112,20 @@ CAMEO_INLINE void cameo_batchnorm_fill(const cameo_batchnorm *s, float *table, p
     for (ptrdiff_t j = c; j < width; j += s->c) table[j] = mean, table[padded + j] = factor, table[2 * padded + j] = shift;
 }
 
-enum { CAMEO_BATCHNORM_CHANNELS = 64 }; /* of one task of joining */
-
 /* Task i: statistics of 64 channels, from all partial sums. The running variance is the unbiased one, as PyTorch has it. */
 CAMEO_INLINE void cameo_batchnorm_join_task(const cameo_batchnorm *s, const cameo_batchnorm_args *a, size_t i) {
     const ptrdiff_t first = (ptrdiff_t)i * CAMEO_BATCHNORM_CHANNELS, end = cameo_least(s->c, first + CAMEO_BATCHNORM_CHANNELS);
     const double count = (double)(a->total * s->fold), keep = (double)s->momentum;
+    double means[CAMEO_BATCHNORM_CHANNELS] = {0}, sums[CAMEO_BATCHNORM_CHANNELS] = {0};
+    cameo_batchnorm_join(s, a, first, end - first, means, sums);
     for (ptrdiff_t c = first; c < end; c++) {
-        double squares;
-        const double mean = cameo_batchnorm_join(s, a, c, &squares);
+        const double mean = means[c - first], squares = sums[c - first] > 0 ? sums[c - first] : 0;
         const double inv_std = 1 / sqrt(squares / count + (double)s->epsilon);
         const double unbiased = squares / (count > 1 ? count - 1 : 1);
         a->mean[c] = (float)mean, a->inv_std[c] = (float)inv_std;
         a->new_mean[c] = (float)(keep * (double)a->old_mean[c] + (1 - keep) * mean);
         a->new_var[c] = (float)(keep * (double)a->old_var[c] + (1 - keep) * unbiased);
         cameo_batchnorm_fill(s, a->table, c, a->mean[c], (float)(inv_std * (double)a->scale[c]), a->shift[c]);
-    }
-}
-
-/* Evaluation: running statistics, all channels. */
-CAMEO_INLINE void cameo_batchnorm_running(const cameo_batchnorm *s, const cameo_batchnorm_args *a) {
-    for (ptrdiff_t c = 0; c < s->c; c++) {
-        const double inv_std = 1 / sqrt((double)a->old_var[c] + (double)s->epsilon);
-        cameo_batchnorm_fill(s, a->table, c, a->old_mean[c], (float)(inv_std * (double)a->scale[c]), a->shift[c]);
     }
 }
 
@@ -217,17 +208,18 @@ CAMEO_INLINE void cameo_batchnorm_sums_task(const cameo_batchnorm *s, const came
 CAMEO_INLINE void cameo_batchnorm_join_sums_task(const cameo_batchnorm *s, const cameo_batchnorm_grad_args *a, size_t i) {
     const ptrdiff_t first = (ptrdiff_t)i * CAMEO_BATCHNORM_CHANNELS, end = cameo_least(s->c, first + CAMEO_BATCHNORM_CHANNELS);
     const ptrdiff_t width = cameo_batchnorm_width(s), padded = cameo_batchnorm_padded(s);
-    const ptrdiff_t tasks = cameo_batchnorm_tasks(s, a->total);
+    const ptrdiff_t parts = cameo_batchnorm_tasks(s, a->total) * s->fold;
     const double count = (double)(a->total * s->fold);
+    double sums[CAMEO_BATCHNORM_CHANNELS] = {0}, products[CAMEO_BATCHNORM_CHANNELS] = {0};
+    for (ptrdiff_t t = 0; t < parts; t++) {
+        const float *p = a->partial + t / s->fold * CAMEO_BATCHNORM_SUMS * width + t % s->fold * s->c + first;
+        for (ptrdiff_t j = 0; j < end - first; j++) sums[j] += (double)p[j], products[j] += (double)p[width + j];
+    }
     for (ptrdiff_t c = first; c < end; c++) {
-        double sum = 0, product = 0;
-        for (ptrdiff_t t = 0; t < tasks; t++)
-            for (ptrdiff_t j = c; j < width; j += s->c) {
-                const float *p = a->partial + t * CAMEO_BATCHNORM_SUMS * width + j;
-                sum += (double)p[0], product += (double)p[width];
-            }
+        const double sum = sums[c - first], product = products[c - first];
         const double inv_std = (double)a->inv_std[c];
-        a->dshift[c] = (float)sum, a->dscale[c] = (float)(product * inv_std);
+        if (a->dshift) a->dshift[c] = (float)sum;
+        if (a->dscale) a->dscale[c] = (float)(product * inv_std);
         cameo_batchnorm_fill(s, a->table, c, a->mean[c], (float)(inv_std * (double)a->scale[c]), (float)(sum / count));
         for (ptrdiff_t j = c; j < width; j += s->c) a->table[3 * padded + j] = (float)(product / count * inv_std * inv_std);
     }

@@ -158,9 +158,6 @@ static void check_case(const cameo_batchnorm *s, const tasks *t, float offset) {
     for (ptrdiff_t c = 0; c < s->c; c++) check_gradient(&k, c, k.dx, s->dr_row ? k.dr : NULL);
     check_between(s, k.dx, s->dx_row);
     check_in_place(&k, t);
-    cameo_batchnorm_running(s, &a);
-    run(t->apply, k.tasks, &a);
-    for (ptrdiff_t c = 0; c < s->c; c++) check_output(&k, c, (double)k.old_mean[c], (double)k.old_var[c]);
     net_free(&k);
 }
 

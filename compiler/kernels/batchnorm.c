@@ -1,0 +1,178 @@
+/* Batch normalisation in training (runtime/kernels/batchnorm.h): BatchNormTrain and BatchNormGrad of NHWC images and of rows.
+ */
+#include "kernels.h"
+
+#include <string.h>
+
+enum { TASK_FLOATS = 16 * 1024 };
+
+/* What both nodes are cut into. */
+typedef struct cut {
+    int64_t c, fold, rows, total, tasks, blocks, partial, table; /* total: rows altogether; partial, table: floats */
+} cut;
+
+static bool is_pixels(const value *v) {
+    return is_nhwc(v) || (v->type == DT_FLOAT && v->shape.rank == 2 && !v->constant && value_count(v) > 0);
+}
+
+static image pixels_of(const value *v) {
+    if (v->shape.rank == 4) return image_of(v);
+    return (image){v->shape.dim[0], v->shape.dim[1], 1, 1, v->shape.dim[1]};
+}
+
+static bool all_are_pixels(value *const *v, size_t count, const value *like) {
+    for (size_t i = 0; i < count; i++)
+        if (v[i] && v[i]->shape.rank == like->shape.rank && shape_equal(&v[i]->shape, &like->shape) && !is_pixels(v[i]))
+            return false;
+    return true;
+}
+
+static bool applies(const graph *g, const node *n, const options *o) {
+    float least, most;
+    (void)g, (void)o;
+    return is_internal(n) && is_pixels(n->in[0]) && all_are_pixels(n->in, n->n_in, n->in[0]) &&
+           all_are_pixels(n->out, n->n_out, n->in[0]) && act_is_clamp(n, &least, &most);
+}
+
+static double cost(const node *n, const options *o) {
+    (void)o;
+    return 1 + (double)value_count(n->in[0]) / 4000;
+}
+
+static bool is_dense_pixels(value *const *v, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (v[i] && v[i]->pixel_stride && v[i]->pixel_stride != v[i]->shape.dim[1]) return false;
+    return true;
+}
+
+/* The smallest number of pixels that fill four whole vectors; else what wastes least. */
+static int64_t fold_of(const node *n, int64_t c, int64_t pixels, int64_t vf) {
+    int64_t best = 1, best_waste = round_up(c, vf) - c;
+    if (!is_dense_pixels(n->in, n->n_in) || !is_dense_pixels(n->out, n->n_out)) return 1;
+    for (int64_t f = 1; f <= 4 * vf && f * c <= 16 * vf; f++) {
+        const int64_t waste = round_up(f * c, vf) - f * c;
+        if (pixels % f || waste * best > best_waste * f) continue;
+        best = f, best_waste = waste;
+        if (!waste && f * c >= 4 * vf) break;
+    }
+    return best;
+}
+
+static cut cut_of(const node *n, const options *o) {
+    const image x = pixels_of(n->in[0]);
+    const int64_t vf = o->target.vector_floats, pixels = x.n * x.h * x.w;
+    cut k = {.c = x.c, .fold = fold_of(n, x.c, pixels, vf)};
+    const int64_t width = k.c * k.fold;
+    k.total = pixels / k.fold;
+    k.rows = TASK_FLOATS / width > 0 ? TASK_FLOATS / width : 1;
+    k.tasks = (k.total + k.rows - 1) / k.rows;
+    k.blocks = (k.c + 63) / 64;
+    k.partial = round_up(k.tasks * 3 * width, 16);
+    k.table = 4 * round_up(width, vf);
+    return k;
+}
+
+static size_t scratch(const node *n, const options *o) {
+    const cut k = cut_of(n, o);
+    return (size_t)(k.partial + k.table) * sizeof(float);
+}
+
+static void emit_row(text *t, const char *name, const cut *k, const value *v) {
+    if (v) text_printf(t, ".%s = %lld, ", name, (long long)(pixels_of(v).pixel * k->fold));
+}
+
+static void emit_shape_open(emitter *e, const cut *k) {
+    text_append(emit_helpers(e), "static const cameo_batchnorm $F_shape = {\n    ");
+    text_printf(emit_helpers(e), ".c = %lld, .fold = %lld, .rows = %lld, ", (long long)k->c, (long long)k->fold,
+                (long long)k->rows);
+}
+
+static void emit_shape_close(emitter *e, const node *n) {
+    text_printf(emit_helpers(e), "\n    .epsilon = %s, .momentum = %s, .act = %s};\n",
+                emit_float(e, (double)node_float(n, "epsilon", 1e-5f)), emit_float(e, (double)node_float(n, "momentum", 0.9f)),
+                act_literal(e, n));
+}
+
+/* One pass: a task function and its run. */
+static void emit_pass(emitter *e, const char *task, int64_t count) {
+    text_printf(emit_helpers(e), "static void $F_%s(void *p, size_t i) { cameo_batchnorm_%s_task(&$F_shape, p, i); }\n", task,
+                task);
+    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_%s, &a);\n", (long long)count, task);
+}
+
+/* Pointers in the order of the template's arguments; absent ones are NULL. */
+typedef struct argument {
+    const char *name;
+    const value *v;
+    bool written;
+} argument;
+
+static void emit_arguments(emitter *e, const char *type, const argument *list, size_t count, const cut *k) {
+    emit_param(e, "unsigned char *scratch", "%s", emit_scratch(e));
+    text_append(emit_body(e), "    (void)n;\n    float *partial = (float *)(void *)scratch;\n");
+    text_printf(emit_body(e), "    %s a = {", type);
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].v) emit_value(e, list[i].name, list[i].v, list[i].written);
+        text_printf(emit_body(e), "%s, ", list[i].v ? list[i].name : "NULL");
+    }
+    text_printf(emit_body(e), "partial, partial + %lld, %lld};\n", (long long)k->partial, (long long)k->total);
+}
+
+static const value *output_at(const node *n, size_t i) { return i < n->n_out ? n->out[i] : NULL; }
+
+static void emit_train(emitter *e, const node *n) {
+    const cut k = cut_of(n, emit_options(e));
+    const argument list[] = {{"x", n->in[0], false},        {"scale", n->in[1], false},    {"shift", n->in[2], false},
+                             {"r", input_at(n, 5), false},  {"old_mean", n->in[3], false}, {"old_var", n->in[4], false},
+                             {"y", n->out[0], true},        {"mean", n->out[1], true},     {"inv_std", n->out[2], true},
+                             {"new_mean", n->out[3], true}, {"new_var", n->out[4], true}};
+    emit_shape_open(e, &k);
+    emit_row(emit_helpers(e), "x_row", &k, n->in[0]);
+    emit_row(emit_helpers(e), "y_row", &k, n->out[0]);
+    emit_row(emit_helpers(e), "r_row", &k, input_at(n, 5));
+    emit_shape_close(e, n);
+    emit_arguments(e, "cameo_batchnorm_args", list, sizeof list / sizeof *list, &k);
+    emit_pass(e, "moments", k.tasks);
+    emit_pass(e, "join", k.blocks);
+    emit_pass(e, "apply", k.tasks);
+}
+
+static void emit_grad(emitter *e, const node *n) {
+    const cut k = cut_of(n, emit_options(e));
+    const value *y = input_at(n, 5), *dr = output_at(n, 3);
+    const argument list[] = {{"dy", n->in[0], false},   {"x", n->in[1], false},       {"scale", n->in[2], false},
+                             {"mean", n->in[3], false}, {"inv_std", n->in[4], false}, {"y", y, false},
+                             {"dx", n->out[0], true},   {"dscale", n->out[1], true},  {"dshift", n->out[2], true},
+                             {"dr", dr, true}};
+    emit_shape_open(e, &k);
+    emit_row(emit_helpers(e), "dy_row", &k, n->in[0]);
+    emit_row(emit_helpers(e), "x_row", &k, n->in[1]);
+    emit_row(emit_helpers(e), "y_row", &k, y);
+    emit_row(emit_helpers(e), "dx_row", &k, n->out[0]);
+    emit_row(emit_helpers(e), "dr_row", &k, dr);
+    emit_shape_close(e, n);
+    emit_arguments(e, "cameo_batchnorm_grad_args", list, sizeof list / sizeof *list, &k);
+    text_append(emit_body(e), "    cameo_batchnorm_means(&$F_shape, &a);\n");
+    emit_pass(e, "sums", k.tasks);
+    emit_pass(e, "join_sums", k.blocks);
+    emit_pass(e, "grad", k.tasks);
+}
+
+const implementation batchnorm_train = {.name = "batch-norm-train",
+                                        .op = "BatchNormTrain",
+                                        .applies = applies,
+                                        .cost = cost,
+                                        .scratch = scratch,
+                                        .emit = emit_train,
+                                        .inplace = 1u | 1u << 5,
+                                        .slices = true};
+/* dR over dY, and then dX over X; without dR, dX over either. */
+const implementation batchnorm_grad = {.name = "batch-norm-grad",
+                                       .op = "BatchNormGrad",
+                                       .applies = applies,
+                                       .cost = cost,
+                                       .scratch = scratch,
+                                       .emit = emit_grad,
+                                       .inplace = 3,
+                                       .inplace_last = 1,
+                                       .slices = true};

@@ -1,0 +1,169 @@
+/* Internal rows of the backward pass as they are emitted with native kernels: many nodes in one program, whose outputs are
+   compared with the rows' references. Images pass through a Neg first, so that kernels find them in the arena and may overwrite
+   them. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../compiler/emit/emit.h"
+#include "../../compiler/op.h"
+#include "../../compiler/passes/front.h"
+#include "../../compiler/trial.h"
+
+enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
+
+typedef struct node_case {
+    const char *op, *kernel; /* kernel: the implementation that must have been chosen */
+    int64_t n, c, h, w;      /* of every image; h = 0: rank 2 */
+    const char *in;          /* one letter an input: x image, c numbers of channels, p the same and positive, - absent */
+    size_t n_out;
+    const char *act;
+    bool residual; /* the last output is wanted */
+} node_case;
+
+typedef struct fixture {
+    arena *arena;
+    diag diag;
+    graph *g;
+    tensor *data[MAX_INPUTS];
+    const char *paths[MAX_INPUTS];
+    char *directory;
+    uint64_t seed;
+} fixture;
+
+static double number(fixture *f) {
+    f->seed = f->seed * 6364136223846793005u + 1442695040888963407u;
+    return (double)(f->seed >> 33) / 1073741824.0 - 1;
+}
+
+static value *new_input(fixture *f, const shape *s, bool positive) {
+    const size_t i = f->g->n_inputs++;
+    value *v = f->g->inputs[i] = graph_add_value(f->g, arena_printf(f->arena, "in%zu", i));
+    assert_true(i < MAX_INPUTS);
+    v->type = DT_FLOAT, v->shape = *s, v->shaped = v->is_input = true;
+    f->data[i] = tensor_new(f->arena, DT_FLOAT, s);
+    for (int64_t k = 0; k < shape_count(s); k++) {
+        const double r = number(f);
+        tensor_set(f->data[i], k, positive ? 0.5 + fabs(r) : r);
+    }
+    f->paths[i] = arena_printf(f->arena, "%s/in%zu.npy", f->directory, i);
+    assert_true(trial_write_npy(f->paths[i], f->data[i]));
+    return v;
+}
+
+static value *new_image(fixture *f, const shape *s) {
+    value *x = new_input(f, s, false), *y = graph_add_value(f->g, NULL);
+    graph_add_node(f->g, "Neg", "", &x, 1, &y, 1)->opset = 13;
+    return y;
+}
+
+static value *operand_of(fixture *f, const node_case *k, char kind) {
+    const shape image = {k->h ? 4 : 2, {k->n, k->c, k->h, k->w}}, channels = {1, {k->c}};
+    return kind == '-' ? NULL : kind == 'x' ? new_image(f, &image) : new_input(f, &channels, kind == 'p');
+}
+
+static void add_output(fixture *f, value *v) {
+    v->is_output = true;
+    f->g->outputs[f->g->n_outputs++] = v;
+}
+
+static node *add_case(fixture *f, const node_case *k) {
+    value *in[MAX_IN], *out[MAX_OUT];
+    const size_t n_in = strlen(k->in);
+    for (size_t i = 0; i < n_in; i++) in[i] = operand_of(f, k, k->in[i]);
+    for (size_t i = 0; i < k->n_out; i++) out[i] = graph_add_value(f->g, NULL);
+    node *n = graph_add_node(f->g, k->op, "cameo", in, n_in, out, k->n_out);
+    n->opset = 1;
+    if (k->act) node_set_string(f->g, n, "act", k->act);
+    if (k->act && !strcmp(k->act, "clip")) node_set_float(f->g, n, "act_min", -0.4f), node_set_float(f->g, n, "act_max", 0.6f);
+    for (size_t i = 0; i < k->n_out; i++) add_output(f, out[i]);
+    return n;
+}
+
+static void compare(fixture *f, const char *path, tensor *const *want, const char *const *names, size_t n) {
+    tensor **got = ARENA_ARRAY(f->arena, tensor *, n);
+    const char *why = trial_run(f->arena, path, f->paths, f->g->n_inputs, f->directory, got, n, 120);
+    if (why) fail_msg("%s", why);
+    for (size_t i = 0; i < n; i++) {
+        difference d = {.ok = true};
+        double largest = 0;
+        for (int64_t k = 0; k < shape_count(&want[i]->shape); k++) largest = fmax(largest, fabs(tensor_get(want[i], k)));
+        tensor_compare(got[i], want[i], 1e-5, 4e-6 * largest, &d);
+        if (!d.ok || largest == 0) fail_msg("%s differs by %g of %g", names[i], d.max_abs, largest);
+    }
+}
+
+static void setup(fixture *f) {
+    *f = (fixture){.arena = arena_create(), .seed = 5};
+    f->diag = (diag){.arena = f->arena, .file = "test"};
+    f->g = graph_create(f->arena, &f->diag);
+    f->g->name = "nodes", f->g->batch = 1;
+    f->g->inputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS), f->g->outputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS);
+    f->directory = trial_directory(f->arena);
+    assert_non_null(f->directory);
+    setenv("CAMEO_HOME", get_current_dir_name(), 1);
+}
+
+/* What the references say about each output. */
+static void expect(fixture *f, tensor **want, const char **names) {
+    tensor **all = ARENA_ARRAY(f->arena, tensor *, f->g->n_values + 1);
+    assert_true(interpret(f->g, f->data, all));
+    for (size_t i = 0; i < f->g->n_outputs; i++) {
+        const value *v = f->g->outputs[i];
+        want[i] = all[v->id];
+        names[i] = arena_printf(f->arena, "%s of %s", v->name, v->producer->op_type);
+    }
+}
+
+static void run_cases(const node_case *cases, size_t count) {
+    fixture f;
+    tensor *want[MAX_INPUTS];
+    const char *names[MAX_INPUTS];
+    node *nodes[MAX_INPUTS];
+    setup(&f);
+    for (size_t i = 0; i < count; i++) nodes[i] = add_case(&f, &cases[i]);
+    options o = {
+        .name = "nodes", .kernels = KERNELS_NATIVE, .jobs = 2, .output = arena_printf(f.arena, "%s/nodes", f.directory)};
+    assert_true(target_resolve("native", &o.target));
+    assert_true(pass_resolve(f.g, &o) && pass_infer(f.g, &o));
+    f.g->batch = 1; /* as in a step graph: every count is a literal */
+    for (size_t i = 0; i < f.g->n_values; i++) f.g->values[i]->batched = false;
+    expect(&f, want, names);
+    const size_t n_outputs = f.g->n_outputs;
+    assert_int_equal(compile_rest(f.g, &o), 0);
+    for (size_t i = 0; i < count; i++)
+        if (!nodes[i]->impl || strcmp(nodes[i]->impl->name, cases[i].kernel)) fail_msg("case %zu: not %s", i, cases[i].kernel);
+    compare(&f, o.output, want, names, n_outputs);
+    trial_remove(f.directory);
+    arena_destroy(f.arena);
+}
+
+static void batchnorm(void **state) {
+    (void)state;
+    static const node_case cases[] = {{"BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL, false},
+                                      {"BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu", false},
+                                      {"BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip", false},
+                                      {"BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL, false},
+                                      {"BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu", false},
+                                      {"BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL, false},
+                                      {"BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu", false},
+                                      {"BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip", false},
+                                      {"BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL, false},
+                                      {"BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu", false}};
+    run_cases(cases, sizeof cases / sizeof *cases);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
