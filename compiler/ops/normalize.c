@@ -290,12 +290,7 @@ static bool lrn_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 
-typedef struct lrn {
-    double bias, factor, beta;
-    int64_t before, after; /* channels of the window */
-} lrn;
-
-static lrn lrn_of(const node *n) {
+lrn lrn_of(const node *n) {
     const int64_t size = node_int(n, "size", 1), before = (size - 1) / 2;
     return (lrn){(double)node_float(n, "bias", 1), (double)node_float(n, "alpha", 1e-4f) / (double)size,
                  (double)node_float(n, "beta", 0.75f), before, size - 1 - before};
@@ -473,7 +468,7 @@ static const op_attr softmax_13[] = {INT("axis", -1), END};
 #define BATCHNORM(since, until, outputs, attrs, tested_by)                                                                 \
     {                                                                                                                      \
         "BatchNormalization", "", since, until, 5, 5, 1, outputs, attrs, PLAIN | OP_NHWC | OP_INPLACE, 0, batchnorm_infer, \
-            batchnorm_reference, NULL, batchnorm_emit, .test = tested_by, .weights = 6, .statistics = 24                   \
+            batchnorm_reference, batchnorm_eval_grad, batchnorm_emit, .test = tested_by, .weights = 6, .statistics = 24    \
     }
 #define ALONG_AXIS(name, since, until, attrs, emit, tested_by)                                                    \
     {                                                                                                             \
@@ -487,10 +482,10 @@ const op_row ops_normalize[] = {
     BATCHNORM(9, 13, 5, batchnorm_9, "test_ops_math batchnorm"),
     BATCHNORM(14, 0, 3, batchnorm_14, "test_batchnorm_example"),
     {"InstanceNormalization", "", 1, 0, 3, 3, 1, 1, instance_attrs, PLAIN | OP_INPLACE, 0, instance_infer, instance_reference,
-     NULL, instance_emit, .test = "test_instancenorm_example", .weights = 6},
-    {"LayerNormalization", "", 17, 0, 2, 3, 1, 3, layer_attrs, PLAIN | OP_INPLACE, 0, layer_infer, layer_reference, NULL,
-     layer_emit, .test = "test_layer_normalization_2d_axis0"},
-    {"LRN", "", 1, 0, 1, 1, 1, 1, lrn_attrs, PLAIN, 0, lrn_infer, lrn_reference, NULL, lrn_emit, .test = "test_lrn"},
+     instance_norm_grad, instance_emit, .test = "test_instancenorm_example", .weights = 6},
+    {"LayerNormalization", "", 17, 0, 2, 3, 1, 3, layer_attrs, PLAIN | OP_INPLACE, 0, layer_infer, layer_reference,
+     layer_norm_grad, layer_emit, .test = "test_layer_normalization_2d_axis0"},
+    {"LRN", "", 1, 0, 1, 1, 1, 1, lrn_attrs, PLAIN, 0, lrn_infer, lrn_reference, lrn_grad, lrn_emit, .test = "test_lrn"},
     ALONG_AXIS("LpNormalization", 1, 0, lp_attrs, lp_emit, "test_l2normalization_axis_0"),
     ALONG_AXIS("Softmax", 1, 12, softmax_1, softmax_emit, "test_softmax_functional_dim3"),
     ALONG_AXIS("Softmax", 13, 0, softmax_13, softmax_emit, "test_softmax_example"),

@@ -1,5 +1,6 @@
 /* Normalisation in training: BatchNormTrain (batch statistics, running ones beside, residual and activation fused) and its
-   gradient BatchNormGrad (Ioffe & Szegedy, Batch Normalization, section 3), and DropoutTrain, which is its own gradient. */
+   gradient BatchNormGrad (Ioffe & Szegedy, Batch Normalization, section 3); DropoutTrain, which is its own gradient; the rules
+   of normalisations that are the same in training and evaluation, and their rows Standardize, StandardizeGrad and LRNGrad. */
 #include "normalize.h"
 
 #include <math.h>
@@ -9,6 +10,8 @@
 #include "../grad.h"
 #include "internal.h"
 #include "pointwise.h"
+
+enum { LRN_CHANNELS = 16384 }; /* two arrays of so many numbers on a thread's stack */
 
 /* ---- BatchNormTrain: X, scale, B, running mean, running variance, R? -> Y, mean, inv_std, new mean, new variance ---- */
 
@@ -244,12 +247,245 @@ static bool dropout_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = grad_infer(g, back)) != NULL;
 }
 
+/* ---- BatchNormalization with statistics that stay as they are ---- */
+
+static value *channel_constant(graph *g, const value *x, double v) {
+    tensor *t = tensor_new(g->arena, x->type, &(shape){.rank = 1, .dim = {x->shape.dim[1]}});
+    for (int64_t i = 0; i < x->shape.dim[1]; i++) tensor_set(t, i, v);
+    return graph_add_constant(g, "channels", t);
+}
+
+/* (x - mean) / sqrt(variance + epsilon) * scale: the operator itself with another input, scale and mean, and without B. */
+static value *batchnorm_of(graph *g, const node *n, value *x, value *scale, value *mean) {
+    node *b =
+        grad_node(g, n, "BatchNormalization", "", (value *const[]){x, scale, channel_constant(g, x, 0), mean, n->in[4]}, 5, 1);
+    node_set_float(g, b, "epsilon", node_float(n, "epsilon", 1e-5f));
+    return grad_infer(g, b);
+}
+
+static value *channel_sum_of_product(graph *g, const node *n, value *a, value *b) {
+    value *product = a && b ? grad_binary(g, n, "Mul", a, b) : NULL;
+    return product ? grad_call(g, n, "ChannelSum", "cameo", &product, 1) : NULL;
+}
+
+bool batchnorm_eval_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *x = n->in[0], *dy = dout[0];
+    if (value_count(n->in[1]) != x->shape.dim[1]) return diag_error(g->diag, n, NULL, "has no gradient with spatial=0");
+    if (n->in[3]->wants_grad || n->in[4]->wants_grad)
+        return diag_error(g->diag, n, NULL, "has no gradient for a mean and a variance that are computed");
+    if (x->wants_grad && !(din[0] = batchnorm_of(g, n, dy, n->in[1], channel_constant(g, x, 0)))) return false;
+    if (n->in[1]->wants_grad) {
+        value *standard = batchnorm_of(g, n, x, channel_constant(g, x, 1), n->in[3]);
+        if (!(din[1] = channel_sum_of_product(g, n, dy, standard))) return false;
+    }
+    return !n->in[2]->wants_grad || (din[2] = grad_call(g, n, "ChannelSum", "cameo", &dy, 1)) != NULL;
+}
+
+/* ---- Standardize: X -> (X - mean) / sqrt(variance + epsilon) over axes first.., and StandardizeGrad: X, dY -> dX ---- */
+
+static unsigned last_axes(const node *n, const shape *s) { return (1u << s->rank) - (1u << node_int(n, "first", 1)); }
+
+static bool standardize_infer(graph *g, node *n) {
+    const int64_t first = node_int(n, "first", 1);
+    if (!type_check(g, n, 0, TYPES_FLOAT) || (n->n_in > 1 && !like_input_0(g, n, 1))) return false;
+    if (first < 0 || first >= n->in[0]->shape.rank) return diag_error(g->diag, n, NULL, "first is out of range");
+    return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
+}
+
+static bool standardize_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why;
+    const bool back = n->n_in > 1;
+    const tensor *x = in[0];
+    const lanes l = lanes_of(a, &x->shape, last_axes(n, &x->shape));
+    int64_t *base, *step, count;
+    lanes_offsets(a, &l, &base, &count, &step);
+    for (int64_t k = 0; k < count; k++) {
+        const moments m = lane_moments(n, x, base[k], step, l.length);
+        double sum = 0, product = 0;
+        for (int64_t i = 0; back && i < l.length; i++) {
+            const double dy = tensor_get(in[1], base[k] + step[i]);
+            sum += dy / (double)l.length;
+            product += dy * (tensor_get(x, base[k] + step[i]) - m.mean) * m.factor / (double)l.length;
+        }
+        for (int64_t i = 0; i < l.length; i++) {
+            const int64_t at = base[k] + step[i];
+            const double standard = (tensor_get(x, at) - m.mean) * m.factor;
+            tensor_set(out[0], at, back ? m.factor * (tensor_get(in[1], at) - sum - standard * product) : standard);
+        }
+    }
+    return true;
+}
+
+static void emit_products(emitter *e, const lanes *l, const char *x, const char *dy) {
+    text *t = emit_helpers(e);
+    text_append(t, "    double sum = 0, product = 0;\n");
+    lanes_loop(e, l);
+    text_printf(t, "        sum += (double)in1[%s];\n        product += (double)in1[%s] * ((double)in0[%s] - mean);\n", dy, dy,
+                x);
+    lanes_end(e, l);
+    text_printf(t, "    sum /= %lld, product *= factor * factor / %lld;\n", (long long)l->length, (long long)l->length);
+}
+
+static void standardize_emit(emitter *e, const node *n) {
+    const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, last_axes(n, &n->in[0]->shape));
+    const char *x = lanes_index(e, n, n->in[0], &l), *dy = n->n_in > 1 ? lanes_index(e, n, n->in[1], &l) : NULL;
+    text *t = emit_helpers(e);
+    lanes_open(e, n, &l);
+    lane_emit_moments(e, n, &l);
+    if (dy) emit_products(e, &l, x, dy);
+    lanes_loop(e, &l);
+    text_printf(t, "        const double v = (double)in0[%s] - mean;\n        out0[%s] = (%s)(factor * ", x,
+                lanes_index(e, n, n->out[0], &l), dtype_c(n->in[0]->type));
+    if (dy)
+        text_printf(t, "((double)in1[%s] - sum - v * product));\n", dy);
+    else
+        text_append(t, "v);\n");
+    lanes_end(e, &l);
+    lanes_close(e, n, &l);
+}
+
+/* Of x over its axes from `first` on; dy NULL: x itself standardised. */
+static value *standardize(graph *g, const node *n, value *x, value *dy, int first) {
+    node *s = grad_node(g, n, dy ? "StandardizeGrad" : "Standardize", "cameo", (value *const[]){x, dy}, dy ? 2 : 1, 1);
+    node_set_int(g, s, "first", first);
+    node_set_float(g, s, "epsilon", node_float(n, "epsilon", 1e-5f));
+    return grad_infer(g, s);
+}
+
+/* y = standard(x) * scale + B; scale and B broadcast to x once they are reshaped to spread[0] and spread[1]. */
+static bool standard_affine_grad(graph *g, node *n, value *dy, value **din, int first, const shape *const spread[2]) {
+    value *x = n->in[0], *made;
+    if (x->wants_grad) {
+        value *scale = grad_reshape(g, n, n->in[1], spread[0]);
+        if (!scale || !(made = grad_binary(g, n, "Mul", dy, scale)) || !(din[0] = standardize(g, n, x, made, first)))
+            return false;
+    }
+    if (n->in[1]->wants_grad) {
+        if (!(made = standardize(g, n, x, NULL, first)) || !(made = grad_binary(g, n, "Mul", dy, made))) return false;
+        if (!(made = grad_sum_to(g, n, made, spread[0])) || !(din[1] = grad_reshape(g, n, made, &n->in[1]->shape)))
+            return false;
+    }
+    if (!op_present(n, 2) || !n->in[2]->wants_grad) return true;
+    return (made = grad_sum_to(g, n, dy, spread[1])) && (din[2] = grad_reshape(g, n, made, &n->in[2]->shape));
+}
+
+bool instance_norm_grad(graph *g, node *n, value *const *dout, value **din) {
+    const shape *x = &n->in[0]->shape;
+    shape spread = {.rank = x->rank - 1, .dim = {x->dim[1]}};
+    for (int k = 1; k < spread.rank; k++) spread.dim[k] = 1;
+    return standard_affine_grad(g, n, dout[0], din, 2, (const shape *const[]){&spread, &spread});
+}
+
+bool layer_norm_grad(graph *g, node *n, value *const *dout, value **din) {
+    const int64_t axis = node_int(n, "axis", -1);
+    const int first = (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
+    const shape *const spread[] = {&n->in[1]->shape, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL};
+    if (!dout[0] || (n->n_out > 1 && dout[1]) || (n->n_out > 2 && dout[2]))
+        return diag_error(g->diag, n, NULL, "has no gradient of its mean and deviation");
+    return standard_affine_grad(g, n, dout[0], din, first, spread);
+}
+
+/* ---- LRNGrad: dY, X -> dX. With s = bias + alpha / size * sum of x^2 over the window and t = dy x s^(-beta - 1):
+   dx = dy s^-beta - 2 alpha beta / size * x * sum of t over the channels whose windows x is in. ---- */
+
+static bool lrn_grad_infer(graph *g, node *n) {
+    if (!type_check(g, n, 0, TYPES_FLOAT) || !like_input_0(g, n, 1)) return false;
+    if (n->in[0]->shape.rank < 2 || n->in[0]->shape.dim[1] > LRN_CHANNELS)
+        return diag_error(g->diag, n, NULL, "has no gradient for more than %d channels", LRN_CHANNELS);
+    return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
+}
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* One position: channel c is at base + c * inner. */
+static void lrn_position(const lrn *r, const tensor *dy, const tensor *x, tensor *dx, int64_t base, int64_t inner, double *t) {
+    const int64_t channels = x->shape.dim[1];
+    double *power = t + channels;
+    for (int64_t c = 0; c < channels; c++) {
+        double s = 0;
+        for (int64_t k = most(0, c - r->before); k <= least(channels - 1, c + r->after); k++)
+            s += tensor_get(x, base + k * inner) * tensor_get(x, base + k * inner);
+        s = r->bias + r->factor * s;
+        power[c] = pow(s, -r->beta);
+        t[c] = tensor_get(dy, base + c * inner) * tensor_get(x, base + c * inner) * power[c] / s;
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        double sum = 0;
+        for (int64_t k = most(0, c - r->after); k <= least(channels - 1, c + r->before); k++) sum += t[k];
+        tensor_set(dx, base + c * inner,
+                   tensor_get(dy, base + c * inner) * power[c] -
+                       2 * r->factor * r->beta * tensor_get(x, base + c * inner) * sum);
+    }
+}
+
+static bool lrn_grad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why;
+    const lrn r = lrn_of(n);
+    const shape *s = &in[0]->shape;
+    const lanes l = lanes_of(a, s, 2u);
+    int64_t *base, *step, count;
+    double *t = ARENA_ARRAY(a, double, 2 * (size_t)s->dim[1]);
+    lanes_offsets(a, &l, &base, &count, &step);
+    for (int64_t i = 0; i < count; i++) lrn_position(&r, in[0], in[1], out[0], base[i], s->dim[1] > 1 ? step[1] : 0, t);
+    return true;
+}
+
+/* Index of v at channel k. */
+static const char *at_channel(emitter *e, const node *n, const value *v, const lanes *l) {
+    lanes other = *l;
+    other.names[1] = "k";
+    return lanes_index(e, n, v, &other);
+}
+
+static void lrn_loop(text *t, int64_t channels, int64_t before, int64_t after, const char *sum) {
+    const long long last = (long long)channels - 1;
+    text_printf(t, "        const size_t from = r1 > %lld ? r1 - %lld : 0, to = r1 + %lld > %lld ? %lld : r1 + %lld;\n",
+                (long long)before, (long long)before, (long long)after, last, last, (long long)after);
+    text_printf(t, "        double sum = 0;\n        for (size_t k = from; k <= to; k++) sum += %s;\n", sum);
+}
+
+static void lrn_grad_emit(emitter *e, const node *n) {
+    const lrn r = lrn_of(n);
+    const int64_t channels = n->in[0]->shape.dim[1];
+    const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, 2u);
+    const char *dy = lanes_index(e, n, n->in[0], &l), *x = lanes_index(e, n, n->in[1], &l),
+               *xk = at_channel(e, n, n->in[1], &l);
+    text *t = emit_helpers(e);
+    lanes_open(e, n, &l);
+    text_printf(t, "    double t[%lld], power[%lld];\n", (long long)channels, (long long)channels);
+    lanes_loop(e, &l);
+    lrn_loop(t, channels, r.before, r.after, arena_printf(emit_arena(e), "(double)in1[%s] * (double)in1[%s]", xk, xk));
+    text_printf(t, "        sum = %a + %a * sum;\n        power[r1] = pow(sum, %a);\n", r.bias, r.factor, -r.beta);
+    text_printf(t, "        t[r1] = (double)in0[%s] * (double)in1[%s] * power[r1] / sum;\n", dy, x);
+    lanes_end(e, &l);
+    lanes_loop(e, &l);
+    lrn_loop(t, channels, r.after, r.before, "t[k]");
+    text_printf(t, "        out0[%s] = (%s)((double)in0[%s] * power[r1] - %a * (double)in1[%s] * sum);\n",
+                lanes_index(e, n, n->out[0], &l), dtype_c(n->in[0]->type), dy, 2 * r.factor * r.beta, x);
+    lanes_end(e, &l);
+    lanes_close(e, n, &l);
+}
+
+bool lrn_grad(graph *g, node *n, value *const *dout, value **din) {
+    node *back = grad_node(g, n, "LRNGrad", "cameo", (value *const[]){dout[0], n->in[0]}, 2, 1);
+    grad_copy_attributes(g, n, back, (const char *const[]){"alpha", "beta", "bias", "size", NULL});
+    return (din[0] = grad_infer(g, back)) != NULL;
+}
+
 #define ACTIVATION \
     {.name = "act", .kind = ATTR_STRING}, {.name = "act_min", .kind = ATTR_FLOAT}, { .name = "act_max", .kind = ATTR_FLOAT }
 
 static const op_attr train_attrs[] = {
     {.name = "epsilon", .kind = ATTR_FLOAT}, {.name = "momentum", .kind = ATTR_FLOAT}, ACTIVATION, {.name = NULL}};
 static const op_attr grad_attrs[] = {ACTIVATION, {.name = NULL}};
+static const op_attr standardize_attrs[] = {
+    {.name = "epsilon", .kind = ATTR_FLOAT}, {.name = "first", .kind = ATTR_INT}, {.name = NULL}};
+static const op_attr lrn_attrs[] = {{.name = "alpha", .kind = ATTR_FLOAT},
+                                    {.name = "beta", .kind = ATTR_FLOAT},
+                                    {.name = "bias", .kind = ATTR_FLOAT},
+                                    {.name = "size", .kind = ATTR_INT},
+                                    {.name = NULL}};
 static const op_attr dropout_attrs[] = {
     {.name = "ratio", .kind = ATTR_FLOAT}, {.name = "id", .kind = ATTR_INT}, {.name = NULL}};
 
@@ -294,4 +530,43 @@ const op_row ops_normalize_grad[] = {{.name = "BatchNormTrain",
                                       .grad = dropout_grad,
                                       .emit = dropout_emit,
                                       .test = "test_ops_backward dropout_train"},
+                                     {.name = "Standardize",
+                                      .domain = "cameo",
+                                      .since = 1,
+                                      .min_in = 1,
+                                      .max_in = 1,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .attrs = standardize_attrs,
+                                      .flags = OP_ANY_LAYOUT,
+                                      .infer = standardize_infer,
+                                      .reference = standardize_reference,
+                                      .emit = standardize_emit,
+                                      .test = "test_ops_backward standardize"},
+                                     {.name = "StandardizeGrad",
+                                      .domain = "cameo",
+                                      .since = 1,
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .attrs = standardize_attrs,
+                                      .flags = OP_ANY_LAYOUT,
+                                      .infer = standardize_infer,
+                                      .reference = standardize_reference,
+                                      .emit = standardize_emit,
+                                      .test = "test_ops_backward standardize_grad"},
+                                     {.name = "LRNGrad",
+                                      .domain = "cameo",
+                                      .since = 1,
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .attrs = lrn_attrs,
+                                      .flags = OP_ANY_LAYOUT,
+                                      .infer = lrn_grad_infer,
+                                      .reference = lrn_grad_reference,
+                                      .emit = lrn_grad_emit,
+                                      .test = "test_ops_backward lrn_grad"},
                                      {.name = NULL}};

@@ -425,6 +425,65 @@ static void test_pool_grad(void **state) {
     RUN(cases);
 }
 
+/* Numbers by PyTorch. */
+static void test_standardize(void **state) {
+    (void)state;
+    static const row_case cases[] = {
+        {"last axis",
+         "Standardize",
+         1,
+         {X(3, D(1, 2, 3), 1, 2, 4, 3, 5, -1)},
+         1,
+         {I("first", 2), F("epsilon", 0)},
+         .out = X(3, D(1, 2, 3), -1.0690449676, -0.2672612419, 1.3363062096, 0.2672612419, 1.0690449676, -1.3363062096),
+         .domain = "cameo"},
+        {"gradient",
+         "StandardizeGrad",
+         1,
+         {X(3, D(1, 2, 3), 1, 2, 4, 3, 5, -1), X(3, D(1, 2, 3), 1, -2, 0.5, 3, 0, 2)},
+         2,
+         {I("first", 2), F("epsilon", 0)},
+         .out = X(3, D(1, 2, 3), 0.9735945241, -1.4603917862, 0.4867972621, 0.6013377943, -0.4008918629, -0.2004459314),
+         .domain = "cameo"},
+        {"axes",
+         "Standardize",
+         1,
+         {V(2, 1, 2)},
+         1,
+         {I("first", 1)},
+         .out = V(1, 0),
+         .domain = "cameo",
+         .fails = true,
+         .says = "range"},
+    };
+    RUN(cases);
+}
+
+static void test_lrn_grad(void **state) {
+    (void)state;
+    static const row_case cases[] = {
+        {"an even window",
+         "LRNGrad",
+         1,
+         {X(3, D(1, 4, 1), 1, 2, 3, -1), X(3, D(1, 4, 1), 1, 2, -3, 4)},
+         2,
+         {I("size", 2), F("alpha", 0.5)},
+         .out = X(3, D(1, 4, 1), 0.4536092116, 0.2557582368, 0.7206227643, 0.4812602625),
+         .domain = "cameo"},
+        {"channels",
+         "LRNGrad",
+         1,
+         {X(2, D(0, 20000), 0), X(2, D(0, 20000), 0)},
+         2,
+         {I("size", 2)},
+         .out = V(1, 0),
+         .domain = "cameo",
+         .fails = true,
+         .says = "channels"},
+    };
+    RUN(cases);
+}
+
 /* ---- adjoints ---- */
 
 typedef struct geometry {
@@ -486,11 +545,18 @@ static void test_conv_adjoints(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv_input_grad),     cmocka_unit_test(test_conv_weight_grad),
-        cmocka_unit_test(test_channel_sum),         cmocka_unit_test(test_batchnorm_train),
-        cmocka_unit_test(test_running_statistics),  cmocka_unit_test(test_batchnorm_grad),
-        cmocka_unit_test(test_batchnorm_grad_mask), cmocka_unit_test(test_dropout_train),
-        cmocka_unit_test(test_pool_grad),           cmocka_unit_test(test_conv_adjoints),
+        cmocka_unit_test(test_conv_input_grad),
+        cmocka_unit_test(test_conv_weight_grad),
+        cmocka_unit_test(test_channel_sum),
+        cmocka_unit_test(test_batchnorm_train),
+        cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_batchnorm_grad),
+        cmocka_unit_test(test_batchnorm_grad_mask),
+        cmocka_unit_test(test_dropout_train),
+        cmocka_unit_test(test_pool_grad),
+        cmocka_unit_test(test_standardize),
+        cmocka_unit_test(test_lrn_grad),
+        cmocka_unit_test(test_conv_adjoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
