@@ -3,17 +3,24 @@
 #include "files.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { MAX_FIELDS = 5 };
+enum { MAX_FIELDS = 16 };
+
+typedef enum separator { SPACES, TABS, COMMAS } separator;
 
 typedef struct parser {
     const char *name;
     cameo_pairs *out;
     cameo_error *error;
-    size_t line, pair_capacity, image_capacity;
+    size_t line, at, pair_capacity, image_capacity;
     size_t *table; /* index + 1; 0 = free */
     size_t table_size;
-    bool comma;
+    separator separator;
+    int column[3];  /* where both names and the label are; column[2] = -1: no label */
+    int fields;     /* a line must have; 0 = enough for the columns */
+    char *headings; /* of a CSV, else NULL */
+    bool windows, mark;
 } parser;
 
 static uint64_t hash_text(const char *s) {
@@ -58,26 +65,53 @@ static void add_pair(parser *p, const char *a, const char *b, int label) {
     cameo_pairs *out = p->out;
     if (out->count == p->pair_capacity) out->pair = grow(out->pair, &p->pair_capacity, sizeof *out->pair);
     size_t first = intern_image(p, a), second = intern_image(p, b);
-    out->pair[out->count++] = (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->line, (int8_t)label};
+    out->pair[out->count++] =
+        (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->line, (uint32_t)p->at, (int8_t)label};
 }
 
-static char *trim(char *s) {
-    while (*s == ' ' || *s == '\t') s++;
-    size_t n = strlen(s);
-    while (n && strchr(" \t\r\n", s[n - 1])) s[--n] = 0;
-    if (n >= 2 && *s == '"' && s[n - 1] == '"') s[n - 1] = 0, s++;
-    return s;
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-/* Cuts a line at commas or at white space; returns MAX_FIELDS + 1 when there are more fields. */
-static int split(char *line, bool comma, char *fields[MAX_FIELDS]) {
-    int count = 0;
-    char *rest = NULL;
-    for (char *f = strtok_r(line, comma ? "," : " \t\r", &rest); f; f = strtok_r(NULL, comma ? "," : " \t\r", &rest)) {
-        if (count == MAX_FIELDS) return MAX_FIELDS + 1;
-        fields[count++] = trim(f);
+static bool ends_field(char c, separator s) { return s == COMMAS ? c == ',' : s == TABS ? c == '\t' : is_blank(c); }
+
+/* A quoted field (RFC 4180: "" is a quotation mark), unquoted in place; returns what follows it, or NULL without an end. */
+static char *take_quoted(char *s, char **field) {
+    char *to = s;
+    *field = to;
+    for (s++; *s; s++) {
+        if (*s == '"' && s[1] != '"') {
+            *to = 0;
+            return s + 1;
+        }
+        if (*s == '"') s++;
+        *to++ = *s;
     }
-    return count;
+    return NULL;
+}
+
+/* Cuts a line, in place, into fields without the blanks around them; empty ones at its end don't count. Returns MAX_FIELDS + 1
+   when there are more, -1 when a quotation mark has no partner. */
+static int split(char *s, separator by, char *fields[MAX_FIELDS]) {
+    int count = 0, used = 0;
+    for (bool more = true; more;) {
+        while (is_blank(*s) && (by != TABS || *s != '\t')) s++;
+        if (by == SPACES && !*s) break;
+        if (count == MAX_FIELDS) return MAX_FIELDS + 1;
+        char *end = s, *field = s;
+        if (*s == '"') {
+            end = take_quoted(s, &field);
+            if (!end) return -1;
+            while (is_blank(*end) && !ends_field(*end, by)) end++;
+            if (*end && !ends_field(*end, by)) return -1;
+        } else {
+            while (*end && !ends_field(*end, by)) end++;
+        }
+        more = *end != 0;
+        s = end + more;
+        for (*end = 0; end > field && is_blank(end[-1]);) *--end = 0;
+        fields[count++] = field;
+        if (*field) used = count;
+    }
+    return used;
 }
 
 static bool is_number(const char *s) {
@@ -88,15 +122,18 @@ static bool is_number(const char *s) {
 }
 
 static int label_of(const char *s) {
-    if (strcmp(s, "1") == 0 || strcmp(s, "1.0") == 0) return 1;
-    if (strcmp(s, "0") == 0 || strcmp(s, "0.0") == 0) return 0;
+    static const char *const words[2][3] = {{"0", "0.0", "false"}, {"1", "1.0", "true"}};
+    for (int label = 0; label < 2; label++)
+        for (int i = 0; i < 3; i++)
+            if (strcasecmp(s, words[label][i]) == 0) return label;
     return -1;
 }
 
 static bool bad_line(parser *p, const char *what) {
     return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and LFW's pairs.txt", p->name,
-                      p->line, what);
+                      "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and LFW's pairs.txt; quote names "
+                      "that hold blanks",
+                      p->name, p->line, what);
 }
 
 /* name i j (same) or nameA i nameB j (different); files are name/name_%04d.jpg. */
@@ -115,58 +152,148 @@ static bool lfw_line(parser *p, char **f, int count) {
 }
 
 static bool plain_line(parser *p, char **f, int count) {
-    if (count != 2 && count != 3) return bad_line(p, "two image names and perhaps a label 0 or 1 are expected");
-    if (!*f[0] || !*f[1]) return bad_line(p, "an image name is empty");
-    int label = count == 3 ? label_of(f[2]) : -1;
-    if (count == 3 && label < 0) return bad_line(p, "the label is neither 0 nor 1");
-    if (p->out->count && (label >= 0) != p->out->labelled) return bad_line(p, "some lines have a label, some have none");
-    p->out->labelled = label >= 0;
-    add_pair(p, f[0], f[1], label);
+    const int *c = p->column;
+    int most = c[0] > c[1] ? c[0] : c[1];
+    if (c[2] > most) most = c[2];
+    if (p->fields && p->out->count && count != p->fields && (count == 2 || count == 3))
+        return bad_line(p, "some lines have a label, some have none");
+    if (p->fields ? count != p->fields : count <= most)
+        return bad_line(p, "two image names and perhaps a label 0 or 1 are expected");
+    if (!*f[c[0]] || !*f[c[1]]) return bad_line(p, "an image name is empty");
+    int label = c[2] < 0 ? -1 : label_of(f[c[2]]);
+    if (c[2] >= 0 && label < 0) return bad_line(p, "the label is neither 0 nor 1");
+    add_pair(p, f[c[0]], f[c[1]], label);
     return true;
 }
 
-/* "10 300" or "300": LFW. Otherwise says whether the line is a CSV header, to be skipped. */
+static int heading(char **f, int count, const char *const *names) {
+    for (int i = 0; i < count; i++)
+        for (const char *const *n = names; *n; n++)
+            if (strcasecmp(f[i], *n) == 0) return i;
+    return -1;
+}
+
+/* Where the columns are, by their headings; without known ones the first two or three. */
+static void read_headings(parser *p, char **f, int count) {
+    static const char *const first[] = {"p1", "img1", "image1", "path1", "file1", "first", "a", NULL};
+    static const char *const second[] = {"p2", "img2", "image2", "path2", "file2", "second", "b", NULL};
+    static const char *const label[] = {"gt", "label", "match", "same", "is_same", "issame", "target", NULL};
+    int column[3] = {heading(f, count, first), heading(f, count, second), heading(f, count, label)};
+    if (column[0] >= 0 && column[1] >= 0) {
+        memcpy(p->column, column, sizeof column);
+        p->fields = 0;
+    }
+    size_t length = 1;
+    for (int i = 0; i < count; i++) length += strlen(f[i]) + 1;
+    p->headings = cameo_allocate(length, 1);
+    for (int i = 0; i < count; i++) {
+        if (i) strcat(p->headings, ",");
+        strcat(p->headings, f[i]);
+    }
+}
+
+/* A row of headings names no picture: none of its first two fields has a file ending, and its third is no label. */
+static bool is_heading(const parser *p, char **f, int count) {
+    return p->separator != SPACES && count >= 2 && !strchr(f[0], '.') && !strchr(f[1], '.') &&
+           (count == 2 || (label_of(f[2]) < 0 && !strchr(f[2], '.')));
+}
+
+/* The first line decides the form. True when it is no pair itself. */
 static bool first_line(parser *p, char **f, int count) {
-    if (count >= 1 && count <= 2 && is_number(f[0]) && (count == 1 || is_number(f[1]))) {
-        p->out->format = "lfw";
-        p->out->labelled = true;
-        p->out->folds = count == 2 ? atoi(f[0]) : 0;
-        if (strlen(f[0]) > 6) p->out->folds = 0;
+    cameo_pairs *out = p->out;
+    bool sizes = count >= 1 && count <= 2 && is_number(f[0]) && (count == 1 || is_number(f[1]));
+    if (sizes || (count >= 3 && strcasecmp(f[1], "imagenum1") == 0)) { /* "10 300", "300"; headings of the CSV version */
+        out->format = out->family = "lfw";
+        out->labelled = true;
+        out->folds = count == 2 && strlen(f[0]) <= 6 ? atoi(f[0]) : 0;
         return true;
     }
-    p->out->format = p->comma ? "csv" : count == 3 ? "a b label" : "a b";
-    /* a header names no picture: none of its first two fields has a file ending */
-    return p->comma && count >= 2 && count <= 3 && !strchr(f[0], '.') && !strchr(f[1], '.') &&
-           (count == 2 || label_of(f[2]) < 0);
+    bool label_first = count == 3 && label_of(f[0]) >= 0 && label_of(f[2]) < 0;
+    int columns[3] = {label_first, label_first + 1, count == 3 ? (label_first ? 0 : 2) : -1};
+    memcpy(p->column, columns, sizeof columns);
+    p->fields = count == 3 ? 3 : 2;
+    out->format = p->separator == COMMAS ? "csv" : count == 3 ? "a b label" : "a b";
+    bool skip = is_heading(p, f, count);
+    if (skip) read_headings(p, f, count);
+    out->labelled = p->column[2] >= 0;
+    return skip;
+}
+
+/* Commas, if there is one; blanks, unless names have blanks themselves and a tab parts them. */
+static separator separator_of(const char *line) {
+    char *fields[MAX_FIELDS], *copy = cameo_join(NULL, line);
+    bool comma = false, quoted = false;
+    for (const char *s = line; *s; s++) quoted ^= *s == '"', comma |= *s == ',' && !quoted;
+    int count = split(copy, SPACES, fields);
+    free(copy);
+    return comma ? COMMAS : strchr(line, '\t') && (count < 1 || count > 3) ? TABS : SPACES;
 }
 
 static bool parse_line(parser *p, char *line) {
     char *fields[MAX_FIELDS] = {0};
     bool first = !p->out->format;
-    if (first) p->comma = strchr(line, ',') != NULL;
-    int count = split(line, p->comma, fields);
+    if (first) p->separator = separator_of(line);
+    int count = split(line, p->separator, fields);
     if (count == 0) return true;
+    if (count < 0) return bad_line(p, "a quotation mark has no partner");
     if (first && first_line(p, fields, count)) return true;
     return strcmp(p->out->format, "lfw") == 0 ? lfw_line(p, fields, count) : plain_line(p, fields, count);
+}
+
+static void describe(parser *p) {
+    static const char *const apart[] = {"apart by blanks", "apart by tabs", "apart by commas"};
+    cameo_pairs *out = p->out;
+    cameo_output o;
+    if (!cameo_output_open(&o, NULL)) return;
+    if (strcmp(out->format, "lfw") == 0) {
+        fprintf(o.stream, "LFW's form, ");
+        if (out->folds)
+            fprintf(o.stream, "%d folds%s", out->folds,
+                    out->count % (size_t)out->folds ? " (which the number of pairs is no multiple of)" : "");
+        else
+            fprintf(o.stream, "one set");
+    } else {
+        fprintf(o.stream, "two names%s, %s", out->labelled ? " and a label" : " without labels", apart[p->separator]);
+        if (p->headings) fprintf(o.stream, ", headings %s", p->headings);
+    }
+    if (p->mark) fprintf(o.stream, "; byte order mark");
+    if (p->windows) fprintf(o.stream, "; Windows line ends");
+    fclose(o.stream);
+    out->description = o.data;
+}
+
+/* Every line of the copy, which is cut up; `at` is the line's place in it. */
+static bool parse_lines(parser *p, char *copy) {
+    for (char *line = copy, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next) {
+            p->windows |= next > line && next[-1] == '\r';
+            *next++ = 0;
+        }
+        p->line++;
+        p->at = (size_t)(line - copy);
+        if (!parse_line(p, line)) return false;
+    }
+    return true;
 }
 
 bool cameo_pairs_parse(const char *text, size_t size, const char *name, cameo_pairs *out, cameo_error *error) {
     *out = (cameo_pairs){0};
     parser p = {.name = name, .out = out, .error = error};
-    if (size > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3, size -= 3; /* byte order mark */
+    p.mark = size > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
+    if (p.mark) text += 3, size -= 3;
+    if (size > 1 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is UTF-16\n    hint: save it as UTF-8", name);
     if (memchr(text, 0, size)) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: holds NUL bytes; a text list is expected", name);
-    char *copy = cameo_allocate(size + 1, 1);
-    memcpy(copy, text, size);
-    bool good = true;
-    for (char *line = copy, *next; line && good; line = next) {
-        next = strchr(line, '\n');
-        if (next) *next++ = 0;
-        p.line++;
-        good = parse_line(&p, line);
-    }
+    out->text = cameo_allocate(size + 1, 1);
+    memcpy(out->text, text, size);
+    char *copy = cameo_join(NULL, out->text);
+    bool good = parse_lines(&p, copy);
     free(copy);
     free(p.table);
     if (good && !out->count) good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: no pairs in the list", name);
+    if (good) describe(&p);
+    free(p.headings);
     if (!good) cameo_pairs_free(out);
     return good;
 }
@@ -178,35 +305,29 @@ bool cameo_pairs_read(const char *path, cameo_pairs *p, cameo_error *error) {
     if (!text) return false;
     bool good = cameo_pairs_parse((const char *)text, size, path, p, error);
     free(text);
+    if (good) p->list = cameo_join(NULL, path);
     return good;
 }
 
-static char *locate(const cameo_pairs *p, const char *root, const char *name) {
-    char *path = cameo_join(root, name);
-    if (cameo_file_exists(path) || strcmp(p->format, "lfw") != 0) return path;
-    char *images = cameo_join(root, "images"), *inside = cameo_join(images, name);
-    free(images);
-    if (cameo_file_exists(inside)) {
-        free(path);
-        return inside;
+const char *cameo_pairs_line(const cameo_pairs *p, size_t pair, size_t *length) {
+    const char *s = p->text + p->pair[pair].at, *end = s + strcspn(s, "\n");
+    while (s < end && is_blank(*s)) s++;
+    while (end > s && is_blank(end[-1])) end--;
+    if (p->labelled && strcmp(p->format, "a b label") == 0) { /* the label is the last word, or the first */
+        const char *last = end, *first = s;
+        while (last > s && !is_blank(last[-1])) last--;
+        while (first < end && !is_blank(*first)) first++;
+        char word[8] = {0};
+        if (end - last < 8) memcpy(word, last, (size_t)(end - last));
+        if (label_of(word) >= 0)
+            end = last;
+        else
+            s = first;
+        while (s < end && is_blank(*s)) s++;
+        while (end > s && is_blank(end[-1])) end--;
     }
-    free(inside);
-    return path;
-}
-
-bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error) {
-    size_t missing = 0, first = 0;
-    p->path = cameo_allocate(p->images, sizeof *p->path);
-    for (size_t i = 0; i < p->images; i++) {
-        p->path[i] = locate(p, root, p->image[i]);
-        if (cameo_file_exists(p->path[i])) continue;
-        if (!missing++) first = i;
-        if (missing <= 10) fprintf(stderr, "missing: %s\n", p->path[i]);
-    }
-    return missing == 0 ||
-           cameo_fail(error, CAMEO_BAD_INPUT,
-                      "%zu of %zu images are missing, the first: %s\n    hint: names are relative to --root DIR", missing,
-                      p->images, p->path[first]);
+    *length = (size_t)(end - s);
+    return s;
 }
 
 void cameo_pairs_free(cameo_pairs *p) {
@@ -217,5 +338,9 @@ void cameo_pairs_free(cameo_pairs *p) {
     free(p->image);
     free(p->path);
     free(p->pair);
+    free(p->description);
+    free(p->text);
+    free(p->list);
+    free(p->where);
     *p = (cameo_pairs){0};
 }

@@ -6,6 +6,7 @@
 typedef struct cameo_pair {
     uint32_t a, b; /* indices into images */
     uint32_t line; /* of the list, from 1 */
+    uint32_t at;   /* where that line begins in the text */
     int8_t label;  /* 1 same, 0 different, -1 unknown */
 } cameo_pair;
 
@@ -13,18 +14,29 @@ typedef struct cameo_pairs {
     size_t count, images;
     cameo_pair *pair; /* in the list's order, none dropped */
     char **image;     /* distinct names as the list has them (LFW's expanded), in order of first use */
-    char **path;      /* where each was found; set by cameo_pairs_locate */
+    char **path;      /* where each was found; set by cameo_pairs_find and _locate; NULL: missing */
     bool labelled;
     int folds;          /* what an LFW header says, else 0 */
     const char *format; /* "a b label", "a b", "csv", "lfw" */
+    char *description;  /* the form, for people: "CSV with headings p1,p2,gt; labels" */
+    char *text, *list;  /* the list itself; its path (cameo_pairs_read), else NULL */
+    char *where;        /* how the names were resolved, for people; set with path */
+    const char *family; /* of data sets: "s19", "f20", "s22", "f24", "lfw"; NULL = not recognised */
 } cameo_pairs;
 
-/* Forms, found by looking: `a b 0|1`; `a b`; the same with commas, and one header row; LFW's pairs.txt ("10 300") and
-   pairsDev*.txt ("N"). A bad line is named by number. */
+/* Forms, found by looking: `a b 0|1`, `0|1 a b` and `a b` apart by spaces or tabs; the same with commas, perhaps with one row
+   of headings (which may name the columns in any order); LFW's pairs.txt ("10 300"), pairsDev*.txt ("N") and their CSV
+   versions. Names may be quoted; byte order mark, Windows line ends and trailing blanks do no harm. A bad line is named by
+   number. */
 bool cameo_pairs_parse(const char *text, size_t size, const char *name, cameo_pairs *p, cameo_error *error);
 bool cameo_pairs_read(const char *path, cameo_pairs *p, cameo_error *error);
-/* Finds every image under root (NULL: relative to the working directory), root/images for LFW lists too. When some are missing
- *error counts them and names the first; all missing up to ten are printed to stderr. */
+/* The line of a pair as the list has it, without the blanks around it; of a labelled list without the label. Not terminated. */
+const char *cameo_pairs_line(const cameo_pairs *p, size_t pair, size_t *length);
+
+/* pairs_find.c. Looks for the images under root, or (root NULL) the working directory, or beside the list, with the folders
+   that data set families have. One rule serves the whole list: the one that finds most. Returns how many are missing. */
+size_t cameo_pairs_find(cameo_pairs *p, const char *root);
+/* The same; when some are missing *error counts them and names the first; up to ten are printed to stderr. */
 bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error);
 void cameo_pairs_free(cameo_pairs *p);
 #endif
