@@ -1,8 +1,8 @@
 /* libcameo: the one public header. Linked into every compiled program.
 
-   Ownership: a cameo_model is constant data emitted by the compiler. A cameo_context belongs to one thread at a time; it holds the
-   arena, the thread pool and XNNPACK operators; weights are shared and immutable. Everything fallible happens in cameo_create;
-   running neither allocates nor fails but for a count out of range. */
+   Ownership: a cameo_model is constant data emitted by the compiler. A cameo_context belongs to one thread at a time; it holds
+   the arena, the thread pool and XNNPACK operators; weights are shared and immutable. Everything fallible happens in
+   cameo_create; running neither allocates nor fails but for a count out of range. */
 #ifndef CAMEO_H
 #define CAMEO_H
 #include <stdbool.h>
@@ -35,13 +35,13 @@ typedef struct cameo_tensor_info {
     const char *name; /* as in the model */
     int dtype;        /* ONNX number: 1 = float32, 7 = int64, 9 = bool ... */
     int rank;
-    int64_t dim[8];   /* dim[0] = the largest count when batched */
-    bool batched;     /* the first axis is the batch: any count up to dim[0] */
+    int64_t dim[8]; /* dim[0] = the largest count when batched */
+    bool batched;   /* the first axis is the batch: any count up to dim[0] */
 } cameo_tensor_info;
 
 typedef struct cameo_layer_info {
     const char *name, *op, *kernel, *shape; /* shape: the output's, as text */
-    double macs; /* of one image when batched, else of the run */
+    double macs;                            /* of one image when batched, else of the run */
     uint64_t parameters;
     size_t offset, floats; /* training steps: where the output lies in the arena (bytes), how many floats; 0: not known */
 } cameo_layer_info;
@@ -57,15 +57,18 @@ typedef struct cameo_model {
     const cameo_layer_info *layers;
     const cameo_tensor_info *embedding; /* NULL when there is none */
     const char *embedding_rule; /* how it was chosen: "cameo.embedding", "--embedding", "input of last Gemm", "output" */
-    size_t embedding_layers; /* layers that must run for it */
-    const char *preprocess;  /* --preprocess text; NULL = unknown */
+    size_t embedding_layers;    /* layers that must run for it */
+    const char *preprocess;     /* --preprocess text; NULL = unknown */
+    const char *calibration;    /* the model's operating point (calibration.h); NULL = none */
+    const struct cameo_model *detector; /* --detector: finds the landmarks that faces are aligned by; NULL = none */
     size_t n_classes;
     const char *const *classes; /* names or NULL */
     size_t arena_bytes, weights_bytes;
     const unsigned char *weights; /* NULL: sidecar, found beside the program and checked by weights_hash */
     const char *weights_file, *weights_hash;
     bool xnnpack;
-    float *live; /* training programs: the block of parameters that contexts begin with, else NULL; owned by who made this object */
+    float *live; /* training programs: the block of parameters that contexts begin with, else NULL; owned by who made this
+                    object */
     bool (*create)(cameo_context *); /* XNNPACK operators; false with c->error set */
     /* Runs layers [0, last). The driver below calls it with c->count, c->in, c->out set. */
     void (*run)(cameo_context *, size_t last);
@@ -76,11 +79,11 @@ struct cameo_context {
     unsigned char *arena;
     const unsigned char *weights;
     cameo_pool *pool;
-    void **state; /* XNNPACK operators */
-    size_t count; /* images of this run */
-    const void **in; /* one pointer a graph input */
-    void **out;      /* one pointer a graph output */
-    void *embedding; /* where the embedding goes when only it is asked for, else NULL */
+    void **state;                  /* XNNPACK operators */
+    size_t count;                  /* images of this run */
+    const void **in;               /* one pointer a graph input */
+    void **out;                    /* one pointer a graph output */
+    void *embedding;               /* where the embedding goes when only it is asked for, else NULL */
     float *parameters, *gradients; /* training programs (training.h): blocks shared by contexts, owned by who set them */
     void (*tick)(void *data, size_t layer); /* called before each layer when set (profile); with n_layers at the end */
     void *tick_data;
@@ -95,7 +98,8 @@ int cameo_run(cameo_context *, size_t count, const void *const *inputs, void *co
 /* First input only (models with one input): count embeddings. */
 int cameo_embed(cameo_context *, size_t count, const float *input, float *embedding);
 
-/* Calls fn(argument, i) for i in 0..n-1, on all threads of the pool; returns when all are done. Tasks must not depend on order. */
+/* Calls fn(argument, i) for i in 0..n-1, on all threads of the pool; returns when all are done. Tasks must not depend on order.
+ */
 void cameo_parallel(cameo_context *, size_t n, void (*fn)(void *argument, size_t i), void *argument);
 /* Processors this process may use: affinity mask and cgroup CPU quota (rounded up). */
 int cameo_processors(void);

@@ -41,6 +41,11 @@ static double norm_of(const float *x, size_t n) {
     return sqrt(squares);
 }
 
+const char *cameo_embedding_fault(const float *row, size_t dimension) {
+    double norm = norm_of(row, dimension);
+    return norm == 0 ? "is zero" : isfinite(norm) ? NULL : "is not finite";
+}
+
 static void add_scores(const float *a, const float *b, double na, double nb, size_t n, double share, double out[CAMEO_SCORES]) {
     double dot = 0, raw = 0, normalised = 0, ra = 1 / na, rb = 1 / nb;
     for (size_t i = 0; i < n; i++) {
@@ -61,7 +66,7 @@ static void score_pair(const scorer *s, size_t i, float *buffer) {
     double out[CAMEO_SCORES] = {0}, share = 1 / (double)(s->parts * s->parts);
     for (size_t x = 0; x < s->parts; x++)
         for (size_t y = 0; y < s->parts; y++) {
-            if (!na[x] || !nb[y]) {
+            if (na[x] == 0 || nb[y] == 0) {
                 out[0] = out[1] = out[2] = out[3] = NAN;
                 continue;
             }
@@ -147,6 +152,7 @@ static bool measure_all(cameo_verification *v, cameo_error *error) {
             if (!isnan(v->score[k][i])) score[used] = v->score[k][i], label[used++] = v->label[i];
         cameo_metrics_options options = {v->pairs->folds >= 2 ? v->pairs->folds : 0, grid[k]};
         good = cameo_metrics_compute(score, label, used, &options, &v->metrics[k], error);
+        if (k != (int)v->primary) cameo_metrics_free(&v->metrics[k]); /* a curve of a million points that nobody draws */
     }
     free(score);
     free(label);

@@ -53,9 +53,9 @@ typedef struct cameo_operating_point {
     double fpr, tpr;    /* on that data */
 } cameo_operating_point;
 
-/* A finding about the data: two images of one content, or an identity that is in the training folder too. */
+/* A finding about the data: two images of one content; an identity, or a picture, that is in the training folder too. */
 typedef struct cameo_finding {
-    const char *first, *second; /* duplicate: both names; overlap: the identity, NULL */
+    const char *first, *second; /* duplicate: both names; overlap: the identity and NULL, or both pictures' names */
 } cameo_finding;
 
 /* Everything a scoring run knows. Whoever runs it fills the first part; cameo_verification_measure fills the second. */
@@ -93,6 +93,9 @@ typedef struct cameo_verification {
    labels, measures. The result does not depend on the number of threads. */
 bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e, cameo_error *error);
 void cameo_verification_free(cameo_verification *v);
+
+/* What makes an embedding worthless, for a message: "is zero", "is not finite"; NULL = nothing. */
+const char *cameo_embedding_fault(const float *row, size_t dimension);
 
 /* The short way, for training: embeddings[pairs->images][dimension] in memory, cosine, no augmentation. */
 bool cameo_verification_quick(const float *embeddings, size_t dimension, const cameo_pairs *pairs, cameo_metrics *m,

@@ -1,4 +1,4 @@
-/* embed: embeddings of pictures, as rows of one .npy. verify: the scores of two. */
+/* embed: embeddings of pictures, as rows of one .npy. */
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>
@@ -66,56 +66,14 @@ static int embed(const cameo_model *model, const cameo_args *a) {
 int cameo_verb_embed(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {{"list", "FILE", "a file with one picture's path a line"},
                                            {"output", "FILE", "the .npy to write, [pictures][dimension] (also -o)"},
+                                           OPTION_LANDMARKS,
+                                           OPTION_ALIGNED,
                                            OPTION_PREPROCESS,
                                            OPTION_THREADS,
                                            {0}};
     cameo_args a = {.options = options, .usage = "embed IMAGE... [--list FILE] -o out.npy", .program = program};
     int code = cameo_args_parse(&a, argc, argv);
     if (code == 0) code = embed(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
-
-static void print_verify(const cameo_args *a, const cameo_pictures *p, const float *e, size_t n) {
-    double cosine = cameo_cosine(e, e + n, n), l2 = cameo_distance(e, e + n, n);
-    if (!cameo_args_get(a, "json")) {
-        printf("cosine %.9g  l2 %.9g\n", cosine, l2);
-        fprintf(stderr, "no threshold is stored in this program; higher cosine = more likely the same person\n");
-        return;
-    }
-    cameo_json j = {stdout, false};
-    cameo_json_open(&j, NULL, '{');
-    cameo_json_text(&j, "img1", cameo_args_positional(a, 0));
-    cameo_json_text(&j, "img2", cameo_args_positional(a, 1));
-    cameo_json_number(&j, "cosine", cosine);
-    cameo_json_number(&j, "l2", l2);
-    cameo_json_text(&j, "preprocess", p->spec);
-    cameo_json_close(&j, '}');
-    putchar('\n');
-}
-
-static int verify(const cameo_model *model, const cameo_args *a) {
-    if (a->positionals != 2) return cameo_usage_error(a, "two pictures are needed");
-    cameo_pictures p;
-    cameo_error error = {0};
-    int code = cameo_pictures_open(&p, model, a);
-    if (code) return code;
-    char *paths[2] = {cameo_join(NULL, cameo_args_positional(a, 0)), cameo_join(NULL, cameo_args_positional(a, 1))};
-    size_t n;
-    float *e = cameo_pictures_embed(&p, paths, 2, &n, &error);
-    if (e) print_verify(a, &p, e, n);
-    free(e);
-    free(paths[0]);
-    free(paths[1]);
-    cameo_pictures_close(&p);
-    return e ? CAMEO_OK : cameo_report_error(&error);
-}
-
-int cameo_verb_verify(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {OPTION_PREPROCESS, OPTION_THREADS, OPTION_JSON, {0}};
-    cameo_args a = {.options = options, .usage = "verify A.jpg B.jpg [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = verify(model, &a);
     cameo_args_free(&a);
     return code < 0 ? CAMEO_OK : code;
 }

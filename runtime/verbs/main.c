@@ -13,6 +13,7 @@ static const struct verb_row {
              {"embed", cameo_verb_embed, "embeddings of pictures"},
              {"verify", cameo_verb_verify, "compare two faces"},
              {"score", cameo_verb_score, "score a list of pairs"},
+             {"calibrate", cameo_verb_calibrate, "choose a threshold on a labelled list and store it"},
              {"classify", cameo_verb_classify, "most likely classes of pictures"}};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

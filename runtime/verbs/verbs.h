@@ -1,17 +1,21 @@
 /* The verbs of a compiled program, and what they share. A verb gets the arguments behind its name and returns an exit code. */
 #ifndef CAMEO_VERBS_H
 #define CAMEO_VERBS_H
+#include "../align.h"
 #include "../args.h"
 #include "../cameo.h"
+#include "../detector.h"
+#include "../embedding_cache.h"
 #include "../files.h"
 #include "../json.h"
 #include "../npy.h"
 #include "../preprocess.h"
 #include "../progress.h"
+#include "../verification.h"
 
 typedef int cameo_verb(const cameo_model *model, const char *program, int argc, char **argv);
 cameo_verb cameo_verb_info, cameo_verb_run, cameo_verb_bench, cameo_verb_profile, cameo_verb_embed, cameo_verb_verify,
-    cameo_verb_score, cameo_verb_classify;
+    cameo_verb_score, cameo_verb_calibrate, cameo_verb_classify;
 
 #define OPTION_THREADS \
     { "threads", "T", "threads to use (default: the processors this process may use)" }
@@ -33,17 +37,36 @@ const char *cameo_tensor_shape(const cameo_tensor_info *t, char buffer[200]);
 void **cameo_allocate_buffers(const cameo_tensor_info *t, size_t n);
 void cameo_free_buffers(void **buffers, size_t n);
 
-/* Pictures through the network. */
+#define OPTION_LANDMARKS \
+    { "landmarks", "FILE", "align the faces: a line a picture, its name and five points x y (eyes, nose, mouth corners)" }
+#define OPTION_ALIGNED \
+    { "aligned", NULL, "the pictures are aligned crops: the built-in face detector is not asked" }
+#define OPTION_CACHE \
+    { "cache", "DIR", "where embeddings are kept (default: $XDG_CACHE_HOME/cameo/embeddings); none = nowhere" }
+
+/* Pictures through the network: pictures.c. */
 typedef struct cameo_pictures {
     const cameo_model *model;
     cameo_context *context;
     cameo_preprocess preprocess;
     const char *spec; /* the preprocessing in force */
     int threads;
+    cameo_landmark_table landmarks; /* --landmarks; count = 0: none */
+    cameo_detector *detector;       /* NULL: pictures are taken as they are, or aligned by the landmarks given */
+    char alignment[300];            /* "none", "landmarks FILE", "detector NAME, model HASH" */
 } cameo_pictures;
 /* Exit code 0, or another after a message; needs cameo_pictures_close after 0. */
 int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo_args *a);
 void cameo_pictures_close(cameo_pictures *p);
+/* Floats of one picture, and how many pictures are worth decoding at once. */
+size_t cameo_pictures_stride(const cameo_pictures *p);
+size_t cameo_pictures_chunk(const cameo_pictures *p);
+/* Reads `count` pictures into input[count][views][stride] (the second view is mirrored) on all threads. errors[i].code says
+   which could not be. names: what landmarks are looked up by; NULL = paths. */
+void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views, float *input,
+                           cameo_error *errors);
+/* A picture as the network sees it: aligned, resized, 8 bits (for thumbnails). */
+bool cameo_pictures_view(cameo_pictures *p, const char *path, const char *name, cameo_image *image, cameo_error *error);
 /* Called with `count` decoded inputs of images [first, first + count); false stops. */
 typedef bool cameo_picture_batch(void *data, size_t first, size_t count, const float *input, cameo_error *error);
 /* Decodes in chunks on all threads, then hands them over in batches the network takes. The first picture (in order) at fault is
@@ -52,7 +75,25 @@ bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, co
                          void *data, cameo_error *error);
 /* count embeddings, in order; NULL with *error. Zero-norm or non-finite ones are errors naming the picture. */
 float *cameo_pictures_embed(cameo_pictures *p, char *const *paths, size_t count, size_t *dimension, cameo_error *error);
-/* In double: cosine and Euclidean distance of two embeddings. */
-double cameo_cosine(const float *a, const float *b, size_t n);
-double cameo_distance(const float *a, const float *b, size_t n);
+/* The embedding's length; 0 with *error when the network has none of float32. */
+size_t cameo_pictures_dimension(const cameo_pictures *p, cameo_error *error);
+
+/* Many pictures and their embeddings, through the cache: gallery.c. Equal content is embedded once. */
+typedef struct cameo_gallery {
+    size_t images, views;
+    char *const *path; /* NULL: missing */
+    char *const *name; /* for messages, and to look landmarks up by */
+    const char *cache; /* --cache: a folder, "none", NULL = the usual one */
+    bool skip;         /* pictures that are missing or unreadable are reported, and no error */
+    /* the answer */
+    cameo_embeddings e;
+    char (*content)[65]; /* SHA-256 of each file; "" when it could not be read */
+    size_t embedded, cached, failed;
+    cameo_cache *store;
+} cameo_gallery;
+/* Names up to ten pictures at fault on stderr; they are an error unless `skip`. */
+bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error);
+void cameo_gallery_free(cameo_gallery *g);
+/* SHA-256 of files, on all threads; "" where one cannot be read (NULL paths too). */
+void cameo_hash_files(cameo_context *c, char *const *paths, size_t count, char (*hash)[65]);
 #endif

@@ -3,6 +3,7 @@ set -euo pipefail
 : "${CAMEO:?path of the cameo program}" "${SOURCE:?source folder}" "${TOOLS:?folder of the test tools}"
 DATA=${CAMEO_DATA:-$SOURCE/../shared/data}
 scratch=$(mktemp -d)
+export XDG_CACHE_HOME=$scratch/cache # programs and embeddings are kept for one test only
 trap 'rm -rf "$scratch"' EXIT
 skip() { echo "SKIPPED: $*"; exit 77; }
 need_data() { [ -d "$DATA/$1" ] || skip "no $1 under ../shared/data or \$CAMEO_DATA"; }

@@ -1,0 +1,157 @@
+/* Alignment by five landmarks. */
+#include "align.h"
+#include "files.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const cameo_landmarks cameo_arcface_template = {{38.2946, 73.5318, 56.0252, 41.5493, 70.7299},
+                                                {51.6963, 51.5014, 71.7366, 92.3655, 92.2041}};
+
+static double mean5(const double v[5]) { return (v[0] + v[1] + v[2] + v[3] + v[4]) / 5; }
+
+/* With points as complex numbers the best factor is sum(conj(p) q) / sum |p|^2, both about their means. */
+bool cameo_similarity_fit(const cameo_landmarks *from, const cameo_landmarks *to, cameo_similarity *s) {
+    double mx = mean5(from->x), my = mean5(from->y), mu = mean5(to->x), mv = mean5(to->y), real = 0, imaginary = 0, squares = 0;
+    for (int i = 0; i < 5; i++) {
+        double x = from->x[i] - mx, y = from->y[i] - my, u = to->x[i] - mu, v = to->y[i] - mv;
+        real += x * u + y * v;
+        imaginary += x * v - y * u;
+        squares += x * x + y * y;
+    }
+    if (!(squares > 1e-9) || !isfinite(squares)) return false;
+    s->a = real / squares;
+    s->b = imaginary / squares;
+    s->tx = mu - (s->a * mx - s->b * my);
+    s->ty = mv - (s->b * mx + s->a * my);
+    return s->a * s->a + s->b * s->b > 1e-12;
+}
+
+static double cubic(double x) {
+    x = fabs(x);
+    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+    return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}
+
+/* The picture at (x, y); pixels beyond its edges are black. */
+static void sample(const cameo_image *image, double x, double y, unsigned char *out) {
+    int left = (int)floor(x) - 1, top = (int)floor(y) - 1;
+    double sum[3] = {0, 0, 0};
+    for (int j = 0; j < 4; j++) {
+        if (top + j < 0 || top + j >= image->height) continue;
+        double wy = cubic(y - (top + j));
+        for (int i = 0; i < 4; i++) {
+            if (left + i < 0 || left + i >= image->width) continue;
+            double w = wy * cubic(x - (left + i));
+            const unsigned char *p = image->pixels + 3 * ((size_t)(top + j) * (size_t)image->width + (size_t)(left + i));
+            for (int c = 0; c < 3; c++) sum[c] += w * p[c];
+        }
+    }
+    for (int c = 0; c < 3; c++) out[c] = (unsigned char)(sum[c] < 0 ? 0 : sum[c] > 255 ? 255 : sum[c] + 0.5);
+}
+
+bool cameo_image_warp(cameo_image *image, const cameo_similarity *s, int width, int height, cameo_error *error) {
+    cameo_image out = {0};
+    if (!cameo_image_allocate(&out, width, height, "alignment", error)) return false;
+    double n = s->a * s->a + s->b * s->b, a = s->a / n, b = -s->b / n;
+    unsigned char *to = out.pixels;
+    for (int v = 0; v < height; v++)
+        for (int u = 0; u < width; u++, to += 3) {
+            double dx = u - s->tx, dy = v - s->ty, x = a * dx - b * dy, y = b * dx + a * dy;
+            if (x > -3 && y > -3 && x < image->width + 2 && y < image->height + 2)
+                sample(image, x, y, to);
+            else
+                memset(to, 0, 3);
+        }
+    cameo_image_free(image);
+    *image = out;
+    return true;
+}
+
+bool cameo_image_align(cameo_image *image, const cameo_landmarks *l, int width, int height, cameo_error *error) {
+    cameo_landmarks to = cameo_arcface_template;
+    cameo_similarity s;
+    for (int i = 0; i < 5; i++) to.x[i] *= width / 112.0, to.y[i] *= height / 112.0;
+    if (!cameo_similarity_fit(l, &to, &s)) return cameo_fail(error, CAMEO_BAD_INPUT, "its landmarks lie in one point");
+    return cameo_image_warp(image, &s, width, height, error);
+}
+
+static int by_name(const void *x, const void *y) {
+    const struct cameo_landmark_row *a = x, *b = y;
+    return strcmp(a->name, b->name);
+}
+
+static bool parse_row(char *line, struct cameo_landmark_row *row) {
+    char *rest = line + strcspn(line, "\t,");
+    if (!*rest) rest = line + strcspn(line, " ");
+    if (!*rest) return false;
+    *rest++ = 0;
+    double v[10];
+    for (int i = 0; i < 10; i++) {
+        char *end;
+        v[i] = strtod(rest, &end);
+        if (end == rest || !isfinite(v[i])) return false;
+        rest = end + strspn(end, "\t, \r");
+    }
+    for (int i = 0; i < 5; i++) row->at.x[i] = v[2 * i], row->at.y[i] = v[2 * i + 1];
+    row->name = line;
+    return *rest == 0;
+}
+
+static bool parse_table(char *text, const char *path, cameo_landmark_table *t, cameo_error *error) {
+    size_t lines = 1, number = 0;
+    for (const char *s = text; *s; s++) lines += *s == '\n';
+    t->row = cameo_allocate(lines, sizeof *t->row);
+    for (char *line = text, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        number++;
+        line[strcspn(line, "\r")] = 0;
+        struct cameo_landmark_row row;
+        if (!*line) continue;
+        if (parse_row(line, &row)) {
+            row.name = cameo_join(NULL, row.name);
+            t->row[t->count++] = row;
+        } else if (number > 1) {
+            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected", path, number);
+        }
+    }
+    qsort(t->row, t->count, sizeof *t->row, by_name);
+    return t->count || cameo_fail(error, CAMEO_BAD_INPUT, "%s: no landmarks in it", path);
+}
+
+bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error *error) {
+    size_t size;
+    *t = (cameo_landmark_table){0};
+    char *text = (char *)cameo_read_file(path, (size_t)1 << 30, &size, error);
+    if (!text) return false;
+    bool mark = size > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
+    bool good = parse_table(text + (mark ? 3 : 0), path, t, error);
+    free(text);
+    if (!good) cameo_landmarks_free(t);
+    return good;
+}
+
+static const char *last_part(const char *name) {
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const char *name) {
+    struct cameo_landmark_row key = {.name = cameo_join(NULL, name)};
+    const struct cameo_landmark_row *found = bsearch(&key, t->row, t->count, sizeof *t->row, by_name);
+    free(key.name);
+    if (found) return &found->at;
+    for (size_t i = 0; i < t->count; i++) {
+        if (strcmp(last_part(t->row[i].name), last_part(name)) != 0) continue;
+        if (found) return NULL;
+        found = &t->row[i];
+    }
+    return found ? &found->at : NULL;
+}
+
+void cameo_landmarks_free(cameo_landmark_table *t) {
+    for (size_t i = 0; i < t->count; i++) free(t->row[i].name);
+    free(t->row);
+    *t = (cameo_landmark_table){0};
+}

@@ -1,0 +1,233 @@
+/* Embeddings of many pictures, through the cache. First every file is hashed; then those whose content the cache does not know
+   are decoded, embedded and added, chunk by chunk; last the cache is mapped and rows are looked up. Memory is bounded by the
+   chunk and some hundred bytes a picture. */
+#define _GNU_SOURCE
+#include "../sha256.h"
+#include "verbs.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMED = 10 }; /* pictures at fault that are named */
+
+typedef struct hashing {
+    char *const *paths;
+    char (*hash)[65];
+} hashing;
+
+static void hash_task(void *argument, size_t i) {
+    const hashing *h = argument;
+    size_t size;
+    unsigned char *data = h->paths[i] ? cameo_read_file(h->paths[i], (size_t)512 << 20, &size, NULL) : NULL;
+    if (data)
+        cameo_sha256(data, size, h->hash[i]);
+    else
+        h->hash[i][0] = 0;
+    free(data);
+}
+
+void cameo_hash_files(cameo_context *c, char *const *paths, size_t count, char (*hash)[65]) {
+    hashing h = {paths, hash};
+    cameo_parallel(c, count, hash_task, &h);
+}
+
+/* Chunk at hand of the pictures to embed. */
+typedef struct work {
+    cameo_gallery *g;
+    cameo_pictures *p;
+    size_t dimension, *todo, count;
+    float *input, *output; /* [chunk][views][stride], [batch][dimension] */
+    cameo_error *errors;
+    size_t named;
+} work;
+
+static void fault(work *w, const char *message) {
+    w->g->failed++;
+    if (w->named++ < NAMED) fprintf(stderr, "%s\n", message);
+}
+
+/* Where the face is, as text: part of a record's key. */
+static void alignment_of(const cameo_pictures *p, const char *name, char text[256]) {
+    const cameo_landmarks *l = p->landmarks.count ? cameo_landmarks_find(&p->landmarks, name) : NULL;
+    int at = 0;
+    text[0] = 0;
+    for (int i = 0; l && i < 5; i++) at += snprintf(text + at, 256 - (size_t)at, "%.9g %.9g ", l->x[i], l->y[i]);
+}
+
+static void key_of(const work *w, size_t image, int view, char key[CAMEO_CACHE_KEY]) {
+    char where[256];
+    alignment_of(w->p, w->g->name[image], where);
+    cameo_cache_key(w->g->content[image], view, where, key);
+}
+
+static bool is_cached(const work *w, size_t image) {
+    char key[CAMEO_CACHE_KEY];
+    for (size_t view = 0; view < w->g->views; view++) {
+        key_of(w, image, (int)view, key);
+        if (!cameo_cache_has(w->g->store, key)) return false;
+    }
+    return true;
+}
+
+/* Views [first, first + n) of the chunk's good pictures through the network; at most a batch. */
+static bool run_views(work *w, const size_t *picture, const int *view, const float *input, size_t n, cameo_error *error) {
+    int code = cameo_embed(w->p->context, n, input, w->output);
+    if (code) return cameo_fail(error, code, "%s: the network refused %zu pictures", w->p->model->name, n);
+    for (size_t i = 0; i < n; i++) {
+        const float *row = w->output + i * w->dimension;
+        const char *why = cameo_embedding_fault(row, w->dimension);
+        char key[CAMEO_CACHE_KEY], message[600];
+        if (why) {
+            snprintf(message, sizeof message, "%.400s: its embedding %s", w->g->name[picture[i]], why);
+            if (view[i] == 0) fault(w, message);
+            continue;
+        }
+        key_of(w, picture[i], view[i], key);
+        if (!cameo_cache_has(w->g->store, key) && !cameo_cache_add(w->g->store, key, row, error)) return false;
+    }
+    return true;
+}
+
+/* Decoded pictures move together over those at fault, so that batches are whole. */
+static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *error) {
+    size_t stride = cameo_pictures_stride(w->p), views = w->g->views, used = 0, batch = 1;
+    size_t *picture = cameo_allocate(n * views, sizeof *picture);
+    int *view = cameo_allocate(n * views, sizeof *view);
+    bool good = true;
+    if (w->p->model->inputs[0].batched) batch = (size_t)w->p->model->batch;
+    for (size_t i = 0; i < n; i++) {
+        if (w->errors[i].code) {
+            fault(w, w->errors[i].message);
+            continue;
+        }
+        if (used != i * views) memmove(w->input + used * stride, w->input + i * views * stride, views * stride * sizeof(float));
+        for (size_t k = 0; k < views; k++, used++) picture[used] = images[i], view[used] = (int)k;
+        w->g->embedded++;
+    }
+    for (size_t i = 0; i < used && good; i += batch)
+        good = run_views(w, picture + i, view + i, w->input + i * stride, used - i < batch ? used - i : batch, error);
+    free(picture);
+    free(view);
+    return good;
+}
+
+static bool run_all(work *w, cameo_error *error) {
+    cameo_gallery *g = w->g;
+    size_t chunk = cameo_pictures_chunk(w->p);
+    char **paths = cameo_allocate(chunk, sizeof *paths), **names = cameo_allocate(chunk, sizeof *names);
+    size_t batch = w->p->model->inputs[0].batched ? (size_t)w->p->model->batch : 1;
+    w->input = cameo_allocate(chunk * g->views * cameo_pictures_stride(w->p), sizeof(float));
+    w->output = cameo_allocate(batch * w->dimension, sizeof(float));
+    w->errors = cameo_allocate(chunk, sizeof *w->errors);
+    cameo_progress progress;
+    cameo_progress_start(&progress, "embedding", w->count);
+    bool good = true;
+    for (size_t first = 0; first < w->count && good; first += chunk) {
+        size_t n = w->count - first < chunk ? w->count - first : chunk;
+        for (size_t i = 0; i < n; i++) paths[i] = g->path[w->todo[first + i]], names[i] = g->name[w->todo[first + i]];
+        cameo_pictures_decode(w->p, paths, names, n, g->views, w->input, w->errors);
+        good = run_chunk(w, w->todo + first, n, error);
+        cameo_progress_step(&progress, first + n);
+    }
+    cameo_progress_end(&progress);
+    free(paths);
+    free(names);
+    free(w->input);
+    free(w->output);
+    free(w->errors);
+    return good;
+}
+
+static int by_content(const void *x, const void *y, void *data) {
+    const char(*content)[65] = data;
+    const size_t a = *(const size_t *)x, b = *(const size_t *)y;
+    int order = strcmp(content[a], content[b]);
+    return order ? order : a < b ? -1 : a > b;
+}
+
+/* What must go through the network, in the order of the list: of pictures with one content only the first, unless landmarks may
+   tell them apart. */
+static void plan(work *w) {
+    cameo_gallery *g = w->g;
+    size_t *order = cameo_allocate(g->images, sizeof *order);
+    bool *again = cameo_allocate(g->images, sizeof *again);
+    for (size_t i = 0; i < g->images; i++) order[i] = i;
+    if (!w->p->landmarks.count) qsort_r(order, g->images, sizeof *order, by_content, g->content);
+    for (size_t i = 1; i < g->images && !w->p->landmarks.count; i++)
+        again[order[i]] = *g->content[order[i]] && strcmp(g->content[order[i]], g->content[order[i - 1]]) == 0;
+    w->todo = cameo_allocate(g->images, sizeof *w->todo);
+    for (size_t i = 0; i < g->images; i++) {
+        char message[600];
+        if (!*g->content[i]) {
+            snprintf(message, sizeof message, g->path[i] ? "%.500s: cannot be read" : "missing: %.500s", g->name[i]);
+            fault(w, message);
+        } else if (is_cached(w, i)) {
+            g->cached++;
+        } else if (!again[i]) {
+            w->todo[w->count++] = i;
+        }
+    }
+    free(order);
+    free(again);
+}
+
+static bool open_store(work *w, cameo_error *error) {
+    const cameo_model *m = w->p->model;
+    char identity[2048];
+    snprintf(identity, sizeof identity, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", m->version, m->hash, m->target,
+             m->weights_hash ? m->weights_hash : "", m->embedding->name, w->p->spec,
+             w->p->landmarks.count ? "landmarks" : w->p->alignment, m->detector ? m->detector->hash : "");
+    bool none = w->g->cache && strcmp(w->g->cache, "none") == 0;
+    char *directory = none ? NULL : w->g->cache ? cameo_join(NULL, w->g->cache) : cameo_cache_directory();
+    w->g->store = cameo_cache_open(directory, identity, w->dimension, error);
+    free(directory);
+    return w->g->store != NULL;
+}
+
+static bool collect(work *w, cameo_error *error) {
+    cameo_gallery *g = w->g;
+    if (!cameo_cache_map(g->store, error)) return false;
+    for (size_t i = 0; i < g->images; i++) {
+        bool whole = *g->content[i];
+        for (size_t k = 0; k < g->views && whole; k++) {
+            char key[CAMEO_CACHE_KEY];
+            key_of(w, i, (int)k, key);
+            g->e.row[i * g->views + k] = cameo_cache_row(g->store, key);
+            whole = g->e.row[i * g->views + k] != NULL;
+        }
+        if (!whole) memset(g->e.row + i * g->views, 0, g->views * sizeof *g->e.row);
+    }
+    return true;
+}
+
+static bool judge(const work *w, cameo_error *error) {
+    size_t without = 0;
+    for (size_t i = 0; i < w->g->images; i++) without += !w->g->e.row[i * w->g->views];
+    if (w->named > NAMED) fprintf(stderr, "... and %zu more\n", w->named - NAMED);
+    if (!without) return true;
+    w->g->failed = without;
+    if (w->g->skip && without < w->g->images)
+        return fprintf(stderr, "%zu of %zu pictures have no embedding; their pairs get no score\n", without, w->g->images),
+               true;
+    return cameo_fail(error, CAMEO_BAD_INPUT,
+                      "%zu of %zu pictures have no embedding, see above\n    hint: names are relative to --root DIR; "
+                      "--skip-missing goes on without them",
+                      without, w->g->images);
+}
+
+bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error) {
+    work w = {.g = g, .p = p, .dimension = cameo_pictures_dimension(p, error)};
+    if (!w.dimension || !open_store(&w, error)) return false;
+    g->e = (cameo_embeddings){g->images, w.dimension, g->views, cameo_allocate(g->images * g->views, sizeof *g->e.row)};
+    g->content = cameo_allocate(g->images, sizeof *g->content);
+    cameo_hash_files(p->context, g->path, g->images, g->content);
+    plan(&w);
+    bool good = run_all(&w, error) && collect(&w, error) && judge(&w, error);
+    free(w.todo);
+    return good;
+}
+
+void cameo_gallery_free(cameo_gallery *g) {
+    free(g->e.row);
+    free(g->content);
+    cameo_cache_close(g->store);
+}

@@ -1,0 +1,217 @@
+/* What a scoring run leaves behind: scores.csv, roc.csv, metrics.json. docs/verification.md says what each number is. */
+#include "../submission.h"
+#include "scoring.h"
+#include <math.h>
+#include <string.h>
+
+static void put_name(FILE *f, const char *name) { cameo_csv_field(f, name, strlen(name)); }
+
+static bool write_scores(const cameo_verification *v, const char *directory, cameo_error *error) {
+    static const char *const label[] = {"", "0", "1"};
+    cameo_output o;
+    if (!cameo_output_open(&o, error)) return false;
+    fputs("img1,img2,label,cosine,l2\n", o.stream);
+    for (size_t i = 0; i < v->pairs->count; i++) {
+        const cameo_pair *p = &v->pairs->pair[i];
+        put_name(o.stream, v->pairs->image[p->a]);
+        fputc(',', o.stream);
+        put_name(o.stream, v->pairs->image[p->b]);
+        fprintf(o.stream, ",%s,", label[p->label + 1]);
+        if (isnan(v->score[CAMEO_COSINE][i]))
+            fputs(",\n", o.stream); /* no score: a picture is missing */
+        else
+            fprintf(o.stream, "%.9g,%.9g\n", v->score[CAMEO_COSINE][i], -v->score[CAMEO_L2_RAW][i]);
+    }
+    return cameo_output_save(&o, directory, "scores.csv", error);
+}
+
+static bool write_roc(const cameo_verification *v, const char *directory, cameo_error *error) {
+    const cameo_metrics *m = &v->metrics[v->primary];
+    cameo_output o;
+    if (!cameo_output_open(&o, error)) return false;
+    fputs("fpr,tpr,threshold\n", o.stream);
+    for (size_t i = 0; i < m->points; i++)
+        fprintf(o.stream, "%.9g,%.9g,%.9g\n", m->roc[i].fpr, m->roc[i].tpr, m->roc[i].threshold);
+    return cameo_output_save(&o, directory, "roc.csv", error);
+}
+
+static void put_folds(cameo_json *j, const char *key, const cameo_folds *f) {
+    cameo_json_open(j, key, '{');
+    cameo_json_integer(j, "folds", f->count);
+    cameo_json_number(j, "mean", f->count ? f->mean : NAN);
+    cameo_json_number(j, "standard_error", f->count ? f->error : NAN);
+    cameo_json_open(j, "accuracy", '[');
+    for (int i = 0; i < f->count; i++) cameo_json_number(j, NULL, f->accuracy[i]);
+    cameo_json_close(j, ']');
+    cameo_json_open(j, "threshold", '[');
+    for (int i = 0; i < f->count; i++) cameo_json_number(j, NULL, f->threshold[i]);
+    cameo_json_close(j, ']');
+    cameo_json_close(j, '}');
+}
+
+static void put_tpr(cameo_json *j, const cameo_metrics *m) {
+    cameo_json_open(j, "tpr_at_fpr", '[');
+    for (int i = 0; i < CAMEO_FPR_POINTS; i++) {
+        cameo_json_open(j, NULL, '{');
+        cameo_json_number(j, "fpr", cameo_fpr_points[i]);
+        cameo_json_number(j, "tpr", m->tpr[i]);
+        cameo_json_number(j, "tpr_strict", m->tpr_strict[i]);
+        cameo_json_close(j, '}');
+    }
+    cameo_json_close(j, ']');
+}
+
+static void put_spread(cameo_json *j, const cameo_metrics *m) {
+    static const char *const kind[] = {"different", "same"};
+    cameo_json_number(j, "d_prime", m->d_prime);
+    cameo_json_number(j, "lowest", m->low);
+    cameo_json_number(j, "highest", m->high);
+    for (int k = 0; k < 2; k++) {
+        cameo_json_open(j, kind[k], '{');
+        cameo_json_number(j, "mean", m->mean[k]);
+        cameo_json_number(j, "deviation", m->deviation[k]);
+        cameo_json_open(j, "histogram", '[');
+        for (int b = 0; b < CAMEO_BINS; b++) cameo_json_integer(j, NULL, (int64_t)m->histogram[k][b]);
+        cameo_json_close(j, ']');
+        cameo_json_close(j, '}');
+    }
+}
+
+static void put_metrics(cameo_json *j, const cameo_metrics *m) {
+    cameo_json_number(j, "auc", m->auc);
+    cameo_json_number(j, "auc_low", m->auc_low);
+    cameo_json_number(j, "auc_high", m->auc_high);
+    cameo_json_number(j, "eer", m->eer);
+    cameo_json_number(j, "eer_threshold", m->eer_threshold);
+    cameo_json_number(j, "accuracy_best", m->accuracy_best);
+    cameo_json_number(j, "threshold_best", m->threshold_best);
+    cameo_json_integer(j, "positives", (int64_t)m->positives);
+    cameo_json_integer(j, "negatives", (int64_t)m->negatives);
+    cameo_json_number(j, "accuracy_10fold", m->exact.count ? m->exact.mean : NAN);
+    cameo_json_number(j, "accuracy_10fold_se", m->exact.count ? m->exact.error : NAN);
+    put_folds(j, "folds_exact", &m->exact);
+    put_folds(j, "folds_insightface", &m->insightface);
+    put_tpr(j, m);
+    put_spread(j, m);
+}
+
+static void put_all_scores(cameo_json *j, const cameo_verification *v) {
+    cameo_json_open(j, "scores", '{');
+    for (int k = 0; k < CAMEO_SCORES; k++) {
+        cameo_json_open(j, cameo_score_names[k], '{');
+        cameo_json_number(j, "auc", v->metrics[k].auc);
+        cameo_json_number(j, "eer", v->metrics[k].eer);
+        cameo_json_number(j, "eer_threshold", v->metrics[k].eer_threshold);
+        cameo_json_number(j, "accuracy_best", v->metrics[k].accuracy_best);
+        cameo_json_number(j, "accuracy_10fold", v->metrics[k].exact.count ? v->metrics[k].exact.mean : NAN);
+        cameo_json_close(j, '}');
+    }
+    cameo_json_close(j, '}');
+}
+
+static void put_hard(cameo_json *j, const char *key, const cameo_verification *v, const cameo_hard_pair *h, size_t n) {
+    cameo_json_open(j, key, '[');
+    for (size_t i = 0; i < n; i++) {
+        const cameo_pair *p = &v->pairs->pair[h[i].pair];
+        cameo_json_open(j, NULL, '{');
+        cameo_json_integer(j, "row", (int64_t)h[i].pair);
+        cameo_json_text(j, "img1", v->pairs->image[p->a]);
+        cameo_json_text(j, "img2", v->pairs->image[p->b]);
+        cameo_json_number(j, "score", h[i].score);
+        cameo_json_close(j, '}');
+    }
+    cameo_json_close(j, ']');
+}
+
+static void put_norms(cameo_json *j, const cameo_verification *v) {
+    const cameo_norms *n = &v->norms;
+    cameo_json_open(j, "embedding_norms", '{');
+    cameo_json_integer(j, "images", (int64_t)n->count);
+    cameo_json_number(j, "mean", n->mean);
+    cameo_json_number(j, "deviation", n->deviation);
+    cameo_json_number(j, "least", n->least);
+    cameo_json_number(j, "largest", n->largest);
+    if (n->count) {
+        cameo_json_text(j, "least_image", v->pairs->image[n->least_image]);
+        cameo_json_text(j, "largest_image", v->pairs->image[n->largest_image]);
+    }
+    cameo_json_close(j, '}');
+}
+
+static void put_findings(cameo_json *j, const char *key, const cameo_finding *f, size_t n) {
+    cameo_json_open(j, key, '[');
+    for (size_t i = 0; i < n; i++) {
+        cameo_json_open(j, NULL, '[');
+        cameo_json_text(j, NULL, f[i].first);
+        if (f[i].second) cameo_json_text(j, NULL, f[i].second);
+        cameo_json_close(j, ']');
+    }
+    cameo_json_close(j, ']');
+}
+
+static void put_operating_point(cameo_json *j, const cameo_operating_point *p) {
+    if (!p) return;
+    cameo_json_open(j, "operating_point", '{');
+    cameo_json_number(j, "threshold", p->threshold);
+    cameo_json_text(j, "score", p->score);
+    cameo_json_text(j, "tta", p->tta);
+    cameo_json_text(j, "rule", p->rule);
+    cameo_json_text(j, "data", p->data);
+    cameo_json_text(j, "origin", p->origin);
+    cameo_json_close(j, '}');
+}
+
+static void put_run(cameo_json *j, const cameo_verification *v) {
+    cameo_json_integer(j, "pairs", (int64_t)v->pairs->count);
+    cameo_json_integer(j, "images", (int64_t)v->pairs->images);
+    cameo_json_integer(j, "failed_pairs", (int64_t)v->failed);
+    cameo_json_text(j, "score", cameo_score_names[v->primary]);
+    cameo_json_text(j, "tta", cameo_tta_names[v->tta]);
+    cameo_json_text(j, "list", v->list);
+    cameo_json_text(j, "list_hash", v->list_hash);
+    cameo_json_text(j, "format", v->pairs->format);
+    cameo_json_text(j, "family", v->pairs->family);
+    cameo_json_text(j, "title", v->title);
+    cameo_json_text(j, "model", v->model->name);
+    cameo_json_text(j, "model_hash", v->model->hash);
+    cameo_json_text(j, "embeddings_file", v->embeddings_file);
+    cameo_json_text(j, "target", v->instruction_set);
+    cameo_json_text(j, "preprocess", v->preprocess);
+    cameo_json_text(j, "alignment", v->alignment);
+    cameo_json_integer(j, "threads", v->threads);
+    cameo_json_integer(j, "embedded", (int64_t)v->embedded);
+    cameo_json_integer(j, "cached", (int64_t)v->cached);
+    cameo_json_text(j, "command", v->command);
+    cameo_json_text(j, "version", CAMEO_VERSION);
+}
+
+void cameo_score_json(const cameo_verification *v, FILE *f) {
+    cameo_json j = {f, false};
+    cameo_json_open(&j, NULL, '{');
+    if (v->measured) put_metrics(&j, &v->metrics[v->primary]);
+    put_run(&j, v);
+    if (v->measured) {
+        put_all_scores(&j, v);
+        put_hard(&j, "hardest_false_accepts", v, v->accepts, v->n_accepts);
+        put_hard(&j, "hardest_false_rejects", v, v->rejects, v->n_rejects);
+    }
+    put_norms(&j, v);
+    put_findings(&j, "duplicates", v->duplicates, v->n_duplicates);
+    put_findings(&j, "overlaps", v->overlaps, v->n_overlaps);
+    put_operating_point(&j, v->operating_point);
+    cameo_json_close(&j, '}');
+    fputc('\n', f);
+}
+
+static bool write_json(const cameo_verification *v, const char *directory, cameo_error *error) {
+    cameo_output o;
+    if (!cameo_output_open(&o, error)) return false;
+    cameo_score_json(v, o.stream);
+    return cameo_output_save(&o, directory, "metrics.json", error);
+}
+
+bool cameo_score_files(const cameo_scoring *s, const char *directory, cameo_error *error) {
+    const cameo_verification *v = &s->v;
+    return write_scores(v, directory, error) && (!v->measured || write_roc(v, directory, error)) &&
+           write_json(v, directory, error);
+}
