@@ -37,10 +37,19 @@ void emit_value(emitter *e, const char *name, const value *v, bool written) {
     text_printf(&e->arguments, ", %s", place_expression(e, v, written));
 }
 
+/* Computed from parameters alone, once a run: the same for all images. */
+static bool is_of_parameters(const value *v) {
+    const node *p = v->producer;
+    if (!p || v->batched) return value_is_external(v);
+    for (size_t i = 0; i < p->n_in; i++)
+        if (p->in[i] && !value_is_external(p->in[i])) return false;
+    return true;
+}
+
 bool emit_batched(const node *n) {
     bool any = false;
     for (size_t i = 0; i < n->n_in; i++) {
-        if (!n->in[i] || value_is_external(n->in[i])) continue;
+        if (!n->in[i] || is_of_parameters(n->in[i])) continue;
         if (!n->in[i]->batched) return false;
         any = true;
     }

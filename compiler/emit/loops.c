@@ -170,7 +170,7 @@ static void emit_flat(emitter *e, const node *n, const operand *o, const char *e
     text *t = emit_helpers(e);
     text_printf(t, "    const size_t total = %s%lld, from = i * %d, to = total - from < %d ? total : from + %d;\n",
                 batched ? "args->n * " : "", (long long)count, FLAT_BLOCK, FLAT_BLOCK, FLAT_BLOCK);
-    text_append(t, "    for (size_t k = from; k < to; k++) {\n");
+    text_append(t, "    CAMEO_INDEPENDENT\n    for (size_t k = from; k < to; k++) {\n");
     load_operands(e, n, o, false, true, NULL);
     text_printf(t, "    out0[k] = (%s)(%s);\n    }\n", dtype_c(y->type), expression);
     const char *rounded = batched ? "(n * %lld + %d) / %d" : "(%lld + %d) / %d";
@@ -188,7 +188,10 @@ static void emit_nest(emitter *e, const node *n, const operand *o, const char *e
     for (int k = 0; k < rank; k++) extent[names[k][1] - '0'] = y->shape.dim[k];
     emit_strides(n, y, stride);
     emit_task_indices(e, extent, outer);
-    for (int k = outer; k < rank; k++) emit_axis_loop(emit_helpers(e), k, extent[k]);
+    for (int k = outer; k < rank; k++) {
+        if (k == rank - 1) text_append(emit_helpers(e), "    CAMEO_INDEPENDENT\n");
+        emit_axis_loop(emit_helpers(e), k, extent[k]);
+    }
     load_operands(e, n, o, false, false, names);
     text_printf(emit_helpers(e), "    out0[%s] = (%s)(%s);\n", emit_index(e, stride, rank, names), dtype_c(y->type),
                 expression);

@@ -1,6 +1,8 @@
 /* Elementwise passes over NHWC images (runtime/kernels/elementwise.h): ScaleShift, Add, Mul, Relu, PRelu. */
 #include "kernels.h"
 
+#include <string.h>
+
 enum { TASK_FLOATS = 16 * 1024 };
 
 typedef struct parts { /* what one pass is made of; values may be NULL */
@@ -13,14 +15,22 @@ static bool images_fit(const node *n) {
     return is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && shape_equal(&n->in[0]->shape, &n->out[0]->shape);
 }
 
-/* One number, or one a channel (with trailing axes of extent 1). */
-static bool is_per_channel(const value *v, int64_t c) { return is_constant(v) && (value_count(v) == 1 || value_count(v) == c); }
+/* Constants: one number, or one a channel (with trailing axes of extent 1). Others, which are read in whole vectors: a
+   parameter or what a node computed, one a channel. */
+static bool is_per_channel(const value *v, int64_t c) {
+    if (is_constant(v)) return value_count(v) == 1 || value_count(v) == c;
+    return v && v->type == DT_FLOAT && value_count(v) == c && (v->role == ROLE_PARAMETER || (v->producer && !v->is_output));
+}
+
+static bool activation_fits(const node *n, int64_t c) {
+    return strcmp(node_string(n, "act", "none"), "prelu") ? act_known(n) : is_per_channel(input_at(n, 4), c);
+}
 
 static bool applies_scale_shift(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (!is_internal(n) || !images_fit(n) || !residual_fits(n, 3) || !act_known(n)) return false;
+    if (!is_internal(n) || !images_fit(n) || !residual_fits(n, 3)) return false;
     const int64_t c = n->out[0]->shape.dim[1];
-    return is_per_channel(input_at(n, 1), c) && is_per_channel(input_at(n, 2), c);
+    return activation_fits(n, c) && is_per_channel(input_at(n, 1), c) && is_per_channel(input_at(n, 2), c);
 }
 
 static bool applies_two(const graph *g, const node *n, const options *o) {
@@ -36,11 +46,11 @@ static bool applies_relu(const graph *g, const node *n, const options *o) {
 /* A slope [C,1,1] or one number; [C] alone would broadcast along the width. */
 static bool applies_prelu(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (n->domain[0] || !images_fit(n) || !is_constant(input_at(n, 1))) return false;
+    if (n->domain[0] || !images_fit(n)) return false;
     const shape *s = &n->in[1]->shape;
-    if (value_count(n->in[1]) == 1) return true;
     const int axis = s->rank - 3;
-    return axis >= 0 && s->dim[axis] == n->out[0]->shape.dim[1] && value_count(n->in[1]) == s->dim[axis];
+    if (!is_per_channel(n->in[1], n->out[0]->shape.dim[1])) return false;
+    return value_count(n->in[1]) == 1 || (axis >= 0 && value_count(n->in[1]) == s->dim[axis]);
 }
 
 static double cost(const node *n, const options *o) {
@@ -50,13 +60,20 @@ static double cost(const node *n, const options *o) {
 
 static const char *argument(const value *v, const char *name) { return v ? name : "NULL"; }
 
+static void emit_per_channel(emitter *e, const char *name, const value *v, int64_t c, int64_t vf) {
+    if (is_constant(v))
+        emit_channels(e, name, v, 0, 1, c, vf);
+    else if (v)
+        emit_value(e, name, v, false);
+}
+
 static void emit_parts(emitter *e, const node *n, const parts *k) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     const int64_t vf = emit_options(e)->target.vector_floats, pixels = TASK_FLOATS / y.c > 0 ? TASK_FLOATS / y.c : 1;
     emit_value(e, "x", n->in[0], false);
-    if (k->scale) emit_channels(e, "scale", k->scale, 1, 1, y.c, vf);
-    if (k->shift) emit_channels(e, "shift", k->shift, 0, 1, y.c, vf);
-    if (k->slope) emit_channels(e, "slope", k->slope, 0, 1, y.c, vf);
+    emit_per_channel(e, "scale", k->scale, y.c, vf);
+    emit_per_channel(e, "shift", k->shift, y.c, vf);
+    emit_per_channel(e, "slope", k->slope, y.c, vf);
     if (k->r) emit_value(e, "r", k->r, false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);

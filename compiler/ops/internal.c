@@ -163,6 +163,38 @@ static void scale_emit(emitter *e, const node *n) {
     emit_loops_close(e, y->rank);
 }
 
+/* ---- BatchNormAffine: scale, B, mean, variance -> what ScaleShift takes. Of parameters that training changes ---- */
+
+static bool affine_infer(graph *g, node *n) {
+    for (size_t i = 1; i < 4; i++)
+        if (value_count(n->in[i]) != value_count(n->in[0]))
+            return diag_error(g->diag, n, NULL, "input %zu has another number of channels than input 0", i);
+    const shape s = {.rank = 1, .dim = {value_count(n->in[0])}};
+    return op_set_output(g, n, 0, DT_FLOAT, &s) && op_set_output(g, n, 1, DT_FLOAT, &s);
+}
+
+static bool affine_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)why;
+    for (int64_t c = 0; c < shape_count(&in[0]->shape); c++) {
+        const double scale = tensor_get(in[0], c) / sqrt(tensor_get(in[3], c) + (double)node_float(n, "epsilon", 1e-5f));
+        tensor_set(out[0], c, scale);
+        tensor_set(out[1], c, tensor_get(in[1], c) - tensor_get(in[2], c) * scale);
+    }
+    return true;
+}
+
+static void affine_emit(emitter *e, const node *n) {
+    static const char *const names[] = {"scale", "b", "mean", "variance"};
+    for (size_t i = 0; i < 4; i++) emit_value(e, names[i], n->in[i], false);
+    emit_value(e, "factor", n->out[0], true);
+    emit_value(e, "shift", n->out[1], true);
+    text *b = emit_body(e);
+    text_printf(b, "    (void)c, (void)n;\n    for (size_t i = 0; i < %lld; i++) {\n", (long long)value_count(n->in[0]));
+    text_printf(b, "        const double k = (double)scale[i] / sqrt((double)variance[i] + %a);\n",
+                (double)node_float(n, "epsilon", 1e-5f));
+    text_append(b, "        factor[i] = (float)k, shift[i] = (float)((double)b[i] - (double)mean[i] * k);\n    }\n");
+}
+
 /* ---- Reorder ---- */
 
 static bool copy_infer(graph *g, node *n) { return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape); }
@@ -183,6 +215,9 @@ static void reorder_emit(emitter *e, const node *n) {
     text_printf(b, "        y[%s] = x[%s];\n", index_of(e, n->out[0]), index_of(e, n->in[0]));
     emit_loops_close(e, y->rank);
 }
+
+static const op_attr affine_attrs[] = {{.name = "epsilon", .kind = ATTR_FLOAT, .number = 1e-5, .has_default = true},
+                                       {.name = NULL}};
 
 const op_row ops_internal[] = {{.name = "Conv",
                                 .domain = "cameo",
@@ -220,6 +255,18 @@ const op_row ops_internal[] = {{.name = "Conv",
                                 .reference = scale_reference,
                                 .emit = scale_emit,
                                 .test = "test_ops_shape internal_scale_shift"},
+                               {.name = "BatchNormAffine",
+                                .domain = "cameo",
+                                .since = 1,
+                                .min_in = 4,
+                                .max_in = 4,
+                                .min_out = 2,
+                                .max_out = 2,
+                                .attrs = affine_attrs,
+                                .infer = affine_infer,
+                                .reference = affine_reference,
+                                .emit = affine_emit,
+                                .test = "test_native_nodes affine"},
                                {.name = "Reorder",
                                 .domain = "cameo",
                                 .since = 1,

@@ -24,16 +24,19 @@ static bool clip_bounds(const node *c, double *low, double *high) {
 /* PRelu: one slope for all, or one a channel. */
 static bool take_prelu(graph *g, node *n, const node *next) {
     const value *slope = next->in[1], *x = n->out[0];
-    if (!slope->constant || slope->type != DT_FLOAT || x->shape.rank < 2 || slope->shape.rank > x->shape.rank) return false;
+    const bool live = slope->role == ROLE_PARAMETER && fuse_is(n, "cameo", "ScaleShift") && value_count(slope) > 1;
+    if ((!slope->constant && !live) || slope->type != DT_FLOAT || x->shape.rank < 2 || slope->shape.rank > x->shape.rank)
+        return false;
     const int64_t channels = x->shape.dim[1], count = value_count(slope);
     const int lead = x->shape.rank - slope->shape.rank;
     for (int i = 0; count != 1 && i < slope->shape.rank; i++)
         if (slope->shape.dim[i] != 1 && (i + lead != 1 || slope->shape.dim[i] != channels)) return false;
+    while (n->n_in < 4) node_set_input(g, n, n->n_in, NULL);
+    set_act(g, n, "prelu");
+    if (live) return node_set_input(g, n, 4, next->in[1]), true;
     double *d = ARENA_ARRAY(g->arena, double, (size_t)count);
     for (int64_t i = 0; i < count; i++) d[i] = tensor_get(slope->constant, i);
-    while (n->n_in < 4) node_set_input(g, n, n->n_in, NULL);
     node_set_input(g, n, 4, fuse_constant(g, slope->name, &count, 1, d));
-    set_act(g, n, "prelu");
     return true;
 }
 

@@ -195,12 +195,17 @@ static void make_gemm(graph *g, node *n) {
 
 /* ---- BatchNormalization ---- */
 
+static bool statistics_unused(const graph *g, const node *n) {
+    for (size_t i = 1; i < n->n_out; i++)
+        if (n->out[i] && (fuse_kept(g, n->out[i]) || fuse_uses(g, n->out[i]))) return false;
+    return true;
+}
+
 /* y = x * scale[c] + shift[c]; false when it is no such thing (training mode, parameters that are no constants). */
 static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, double **scale, double **shift) {
     if (!fuse_is(n, "", "BatchNormalization") || n->n_in < 5 || node_int(n, "training_mode", 0) || n->in[0]->shape.rank < 2)
         return false;
-    for (size_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && (fuse_kept(g, n->out[i]) || fuse_uses(g, n->out[i]))) return false;
+    if (!statistics_unused(g, n)) return false;
     for (size_t i = 1; i < 5; i++)
         if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != channels) return false;
     *scale = ARENA_ARRAY(g->arena, double, (size_t)channels);
@@ -213,13 +218,33 @@ static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, do
     return true;
 }
 
+/* Parameters that training changes: a node of their own makes scale and shift, anew in every run. */
+static bool live_affine(graph *g, node *n, int64_t channels) {
+    if (!fuse_is(n, "", "BatchNormalization") || n->n_in < 5 || !statistics_unused(g, n)) return false;
+    for (size_t i = 1; i < 5; i++)
+        if (!value_is_external(n->in[i]) || value_count(n->in[i]) != channels) return false;
+    value *out[] = {graph_add_value(g, arena_printf(g->arena, "%s.factor", n->in[1]->name)),
+                    graph_add_value(g, arena_printf(g->arena, "%s.shift", n->in[2]->name))};
+    node *made = graph_insert_before(g, n, graph_add_node(g, "BatchNormAffine", "cameo", n->in + 1, 4, out, 2));
+    made->opset = 1, made->index = n->index, made->name = n->name;
+    made->op = op_find("cameo", "BatchNormAffine", 1, NULL);
+    node_set_float(g, made, "epsilon", node_float(n, "epsilon", 1e-5f));
+    if (!made->op || !made->op->infer(g, made)) BUG("BatchNormAffine");
+    n->in[1] = out[0], n->in[2] = out[1];
+    return true;
+}
+
 static void make_scale_shift(graph *g, node *n) {
     double *scale, *shift;
     const int64_t channels = n->in[0]->shape.rank >= 2 ? n->in[0]->shape.dim[1] : 0;
-    if (!is_float_output(n) || n->in[0]->constant || !batchnorm_affine(g, n, channels, &scale, &shift)) return;
-    value *s = fuse_constant(g, n->in[1]->name, &channels, 1, scale),
-          *b = fuse_constant(g, n->in[2]->name, &channels, 1, shift);
-    n->in[1] = s, n->in[2] = b;
+    if (!is_float_output(n) || n->in[0]->constant) return;
+    if (batchnorm_affine(g, n, channels, &scale, &shift)) {
+        value *s = fuse_constant(g, n->in[1]->name, &channels, 1, scale),
+              *b = fuse_constant(g, n->in[2]->name, &channels, 1, shift);
+        n->in[1] = s, n->in[2] = b;
+    } else if (!live_affine(g, n, channels)) {
+        return;
+    }
     n->n_in = 3, n->n_out = 1, n->n_attrs = 0;
     become(g, n, "ScaleShift");
 }

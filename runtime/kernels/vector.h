@@ -21,8 +21,10 @@
 #define CAMEO_INLINE static inline __attribute__((always_inline, unused))
 #ifdef __clang__
 #define CAMEO_UNROLL _Pragma("clang loop unroll(full)")
+#define CAMEO_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define CAMEO_UNROLL _Pragma("GCC unroll 32")
+#define CAMEO_INDEPENDENT _Pragma("GCC ivdep") /* iterations of a loop that may work in place */
 #endif
 
 /* Aligned to one float: tensors with odd channel counts are read at any element. */

@@ -151,6 +151,30 @@ static void fuse_residual(void **state) {
     arena_destroy(f.arena);
 }
 
+/* Parameters of training: scale and shift are computed in the run; residual and activation join as ever. */
+static void fuse_live_batchnorm(void **state) {
+    (void)state;
+    fixture f = setup();
+    residual_net(&f);
+    const tensor *want = evaluate(&f);
+    tensor **held = ARENA_ARRAY(f.arena, tensor *, f.g->n_values);
+    for (size_t i = 0; i < f.g->n_values; i++) {
+        value *v = f.g->values[i];
+        if (!v->constant || v->shape.rank != 1) continue;
+        held[i] = v->constant;
+        v->constant = NULL, v->role = ROLE_PARAMETER;
+    }
+    assert_true(pass_fuse(f.g, &f.options));
+    ir_verify(f.g, "fuse", true);
+    assert_int_equal(count_nodes(&f, "ScaleShift"), 3);
+    assert_int_equal(count_nodes(&f, "BatchNormAffine"), 3);
+    assert_int_equal(f.g->n_nodes, 9);
+    for (size_t i = 0; i < f.g->n_values; i++)
+        if (f.g->values[i]->role == ROLE_PARAMETER) f.g->values[i]->constant = held[i];
+    assert_close(want, evaluate(&f));
+    arena_destroy(f.arena);
+}
+
 static void fuse_keeps_outputs(void **state) {
     (void)state;
     fixture f = setup();
@@ -298,9 +322,9 @@ static void emit_is_repeatable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fuse_residual),        cmocka_unit_test(fuse_keeps_outputs),    cmocka_unit_test(fuse_hardswish),
-        cmocka_unit_test(layout_permutes_gemm), cmocka_unit_test(layout_output_is_onnx), cmocka_unit_test(plan_random),
-        cmocka_unit_test(emit_is_repeatable),
+        cmocka_unit_test(fuse_residual),       cmocka_unit_test(fuse_keeps_outputs),   cmocka_unit_test(fuse_hardswish),
+        cmocka_unit_test(fuse_live_batchnorm), cmocka_unit_test(layout_permutes_gemm), cmocka_unit_test(layout_output_is_onnx),
+        cmocka_unit_test(plan_random),         cmocka_unit_test(emit_is_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

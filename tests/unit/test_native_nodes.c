@@ -23,12 +23,12 @@
 enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
 
 typedef struct node_case {
-    const char *op, *kernel; /* kernel: the implementation that must have been chosen */
+    const char *op, *kernel; /* kernel: the implementation that must have been chosen or "plain" */
     int64_t n, c, h, w;      /* of every image; h = 0: rank 2 */
-    const char *in;          /* one letter an input: x image, c numbers of channels, p the same and positive, - absent */
+    const char
+        *in; /* one letter an input: x image, c numbers of channels, p the same and positive, a computed ones, - absent */
     size_t n_out;
     const char *act;
-    bool residual; /* the last output is wanted */
 } node_case;
 
 typedef struct fixture {
@@ -61,7 +61,7 @@ static value *new_input(fixture *f, const shape *s, bool positive) {
     return v;
 }
 
-static value *new_image(fixture *f, const shape *s) {
+static value *computed(fixture *f, const shape *s) {
     value *x = new_input(f, s, false), *y = graph_add_value(f->g, NULL);
     graph_add_node(f->g, "Neg", "", &x, 1, &y, 1)->opset = 13;
     return y;
@@ -69,7 +69,9 @@ static value *new_image(fixture *f, const shape *s) {
 
 static value *operand_of(fixture *f, const node_case *k, char kind) {
     const shape image = {k->h ? 4 : 2, {k->n, k->c, k->h, k->w}}, channels = {1, {k->c}};
-    return kind == '-' ? NULL : kind == 'x' ? new_image(f, &image) : new_input(f, &channels, kind == 'p');
+    if (kind == '-') return NULL;
+    if (kind == 'x' || kind == 'a') return computed(f, kind == 'x' ? &image : &channels);
+    return new_input(f, &channels, kind == 'p');
 }
 
 static void add_output(fixture *f, value *v) {
@@ -142,7 +144,8 @@ static void run_cases(const node_case *cases, size_t count) {
     const size_t n_outputs = f.g->n_outputs;
     assert_int_equal(compile_rest(f.g, &o), 0);
     for (size_t i = 0; i < count; i++)
-        if (!nodes[i]->impl || strcmp(nodes[i]->impl->name, cases[i].kernel)) fail_msg("case %zu: not %s", i, cases[i].kernel);
+        if (strcmp(nodes[i]->impl ? nodes[i]->impl->name : "plain", cases[i].kernel))
+            fail_msg("case %zu: not %s", i, cases[i].kernel);
     compare(&f, o.output, want, names, n_outputs);
     trial_remove(f.directory);
     arena_destroy(f.arena);
@@ -150,20 +153,29 @@ static void run_cases(const node_case *cases, size_t count) {
 
 static void batchnorm(void **state) {
     (void)state;
-    static const node_case cases[] = {{"BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL, false},
-                                      {"BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu", false},
-                                      {"BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip", false},
-                                      {"BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL, false},
-                                      {"BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu", false},
-                                      {"BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL, false},
-                                      {"BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu", false},
-                                      {"BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip", false},
-                                      {"BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL, false},
-                                      {"BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu", false}};
+    static const node_case cases[] = {{"BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL},
+                                      {"BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu"},
+                                      {"BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip"},
+                                      {"BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL},
+                                      {"BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu"},
+                                      {"BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL},
+                                      {"BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu"},
+                                      {"BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip"},
+                                      {"BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL},
+                                      {"BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu"}};
+    run_cases(cases, sizeof cases / sizeof *cases);
+}
+
+static void affine(void **state) {
+    (void)state;
+    static const node_case cases[] = {{"BatchNormAffine", "plain", 1, 37, 1, 1, "cccp", 2, NULL},
+                                      {"ScaleShift", "scale-shift", 3, 37, 5, 7, "xaaxa", 1, "prelu"},
+                                      {"ScaleShift", "scale-shift", 3, 20, 6, 6, "xaax", 1, "clip"},
+                                      {"ScaleShift", "plain", 3, 9, 4, 4, "xcc", 1, NULL}};
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
