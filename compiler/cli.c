@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loss_spec.h"
+
 /* An option and what it does, in lines of at most 110 letters. */
 static void help_wrapped(const char *left, const char *words) {
     enum { INDENT = 27, WIDTH = 110 };
@@ -231,14 +233,22 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
 enum { TRAIN_BATCH = 32 };
 
 /* What only training uses; and the batch of a step, which the model rarely says. */
-static int training_options(const cli *c, options *o) {
+static int training_options(arena *a, const cli *c, options *o) {
     static const char *const names[] = {"loss", "classes", "classes-from", "freeze"};
     for (size_t i = 0; i < sizeof names / sizeof *names && !o->train; i++)
         if (cli_get(c, names[i])) return fprintf(stderr, "cameo: --%s goes with --train\n", names[i]), 2;
+    loss_spec spec;
+    const char *why = loss_parse(a, o->loss, &spec);
+    if (why) return fprintf(stderr, "cameo: --loss %s: %s\n", o->loss, why), 2;
     if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
     if (o->train && o->emit != EMIT_EXE && o->emit != EMIT_C)
         return fprintf(stderr, "cameo: --train makes a program; of --emit it takes exe and c\n"), 2;
     if (o->train && !o->batch) o->batch = TRAIN_BATCH;
+    if ((spec.triplet.weight > 0 || spec.contrastive.weight > 0) && !loss_images_of_class(o->batch))
+        return fprintf(stderr,
+                       "cameo: --loss %s compares images of one class with others: --batch %lld is no product of 2 and more\n",
+                       o->loss, (long long)o->batch),
+               2;
     return 0;
 }
 
@@ -253,7 +263,7 @@ int cli_options(arena *a, const cli *c, options *o) {
         int code = one_option(a, o, c->given[i].option->name, c->given[i].value);
         if (code) return code;
     }
-    return training_options(c, o);
+    return training_options(a, c, o);
 }
 
 static bool same_problem(const diag_item *a, const diag_item *b) {

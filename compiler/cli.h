@@ -45,17 +45,18 @@ int cli_options(arena *a, const cli *c, options *o);
 /* Problems of a model as text; equal ones of one operator are told once, with their number and nodes. */
 void cli_print_diag(const diag *d);
 
-#define CLI_MODEL_OPTIONS                                                                                                      \
-    {"batch", "N", "images of one run at most (default: as the model says; 1 where it says nothing)", 0},                      \
-        {"shape", "NAME=AxBxC", "shape of an input", 0}, {"dim", "NAME=N", "value of a symbolic dimension", 0},                \
-        {"embedding", "TENSOR", "the tensor that is the embedding", 0},                                                        \
-        {"preprocess", "SPEC", "from pixels to the input: \"size=112x112 color=rgb mean=127.5 scale=0.0078125\"", 0}, {        \
-        "dump-after", "PASS",                                                                                                  \
-            "print the graph after a pass: import, resolve, parameters, infer, embedding, preprocess, fold, simplify, batch, " \
-            "fuse, "                                                                                                           \
-            "layout, "                                                                                                         \
-            "select, schedule or plan",                                                                                        \
-            0                                                                                                                  \
+#define CLI_MODEL_OPTIONS                                                                                                     \
+    {"batch", "N", "images of one run at most (default: as the model says; 1 where it says nothing)", 0},                     \
+        {"shape", "NAME=AxBxC", "shape of an input", 0}, {"dim", "NAME=N", "value of a symbolic dimension", 0},               \
+        {"embedding", "TENSOR", "the tensor that is the embedding", 0},                                                       \
+        {"preprocess", "SPEC", "from pixels to the input: \"size=112x112 color=rgb mean=127.5 scale=0.0078125\"", 0}, {       \
+        "dump-after", "PASS",                                                                                                 \
+            "print the graph after a pass: import, resolve, parameters, infer, embedding, head, preprocess, fold, simplify, " \
+            "batch, "                                                                                                         \
+            "fuse, "                                                                                                          \
+            "layout, "                                                                                                        \
+            "select, schedule or plan",                                                                                       \
+            0                                                                                                                 \
     }
 #define CLI_BUILD_OPTIONS                                                                                            \
     {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64", 0},                   \

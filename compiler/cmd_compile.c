@@ -11,7 +11,10 @@ static const cli_option table[] = {
     CLI_MODEL_OPTIONS,
     CLI_BUILD_OPTIONS,
     {"train", NULL, "a program that also trains; --batch is the batch of its steps (default: 32)", 0},
-    {"loss", "SPEC", "what training minimises: ce (default), softmax cross-entropy", 0},
+    {"loss", "SPEC",
+     "what training minimises, TERM[+TERM...]: ce (default), arcface, cosface, sphereface, margin, center, triplet, "
+     "contrastive; with values such as arcface:s=64,m=0.5",
+     0},
     {"classes", "K", "make the classifier anew, for K classes", 0},
     {"classes-from", "DIR", "as --classes, one a sub-folder, with their names", 0},
     {"freeze", "PATTERN", "do not train parameters of such names (repeatable)", 0},

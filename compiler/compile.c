@@ -22,6 +22,7 @@ static const pass front[] = {
     {"parameters", pass_parameters, false, false, false}, /* --train: which initializers are learnt */
     {"infer", pass_infer, true, false, true},             /* static shapes and types */
     {"embedding", pass_embedding, true, false, false},    /* which tensor verification uses */
+    {"head", pass_head, true, false, false},              /* --train: the classifier anew */
     {"preprocess", pass_preprocess, true, false, false},  /* the picture's way to the input fits it */
     {"fold", pass_fold, true, false, false},              /* constants */
     {"simplify", pass_simplify, true, false, false},      /* what changes nothing goes */

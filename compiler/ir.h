@@ -160,6 +160,13 @@ typedef struct metadata {
     const char *key, *value;
 } metadata;
 
+typedef struct new_head { /* --train: how the classifier made anew changes the model file (skeleton.h) */
+    const char **dropped; /* outputs of nodes, and initializers, that go */
+    size_t n_dropped;
+    const char *fields; /* GraphProto fields of the nodes that come */
+    size_t bytes;
+} new_head;
+
 typedef struct graph {
     arena *arena;
     diag *diag;
@@ -180,13 +187,13 @@ typedef struct graph {
     size_t n_inputs;
     value **outputs;
     size_t n_outputs;
-    value *loss;            /* --train: of the step graph, one number */
-    value *embedding;       /* chosen by the embedding rule; may be NULL */
-    int64_t batch;          /* images of one run at most; 1 when nothing is batched */
-    int64_t weights;        /* float elements that training would change, as the model has them; set at gate A */
-    bool training;          /* --train: nothing may assume evaluation mode yet */
-    bool new_head;          /* --classes: outputs have other shapes than the file says */
-    parameter **parameters; /* --train: shared by the graphs of one compilation */
+    value *loss;              /* --train: of the step graph, one number */
+    value *embedding;         /* chosen by the embedding rule; may be NULL */
+    int64_t batch;            /* images of one run at most; 1 when nothing is batched */
+    int64_t weights;          /* float elements that training would change, as the model has them; set at gate A */
+    bool training;            /* --train: nothing may assume evaluation mode yet */
+    const new_head *new_head; /* NULL: outputs are as the file says */
+    parameter **parameters;   /* --train: shared by the graphs of one compilation */
     size_t n_parameters;
     char hash[65]; /* SHA-256 of the model file (and its external data), hex */
 } graph;

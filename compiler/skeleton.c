@@ -73,7 +73,13 @@ static bool is_parameter(const graph *g, const char *name) {
     return false;
 }
 
-/* ---- outputs of a net with a new classifier ---- */
+static bool is_replaced(const graph *g, const char *name) {
+    for (size_t i = 0; g->new_head && i < g->new_head->n_dropped; i++)
+        if (!strcmp(g->new_head->dropped[i], name)) return true;
+    return false;
+}
+
+/* ---- a new classifier's nodes, and outputs ---- */
 
 static void put_varint(text *t, uint64_t v) {
     for (; v > 127; v >>= 7) text_append_n(t, (const char[]){(char)((v & 127) | 128)}, 1);
@@ -89,6 +95,50 @@ static void put_bytes(text *t, unsigned number, const char *data, size_t size) {
 static void put_nested(text *t, unsigned number, text *message) {
     put_bytes(t, number, text_str(message), message->size);
     text_free(message);
+}
+
+static void put_integer(text *t, unsigned number, int64_t v) {
+    put_varint(t, number << 3);
+    put_varint(t, (uint64_t)v);
+}
+
+/* AttributeProto {name 1, i 3, t 5, ints 8, type 20} */
+static void put_attribute(text *t, const attr *a) {
+    text inner = {0};
+    put_bytes(&inner, 1, a->name, strlen(a->name));
+    if (a->kind == ATTR_INT) put_integer(&inner, 3, a->i);
+    for (size_t i = 0; a->kind == ATTR_INTS && i < a->count; i++) put_integer(&inner, 8, a->ints[i]);
+    put_integer(&inner, 20, a->kind == ATTR_INT ? 2 : 7);
+    put_nested(t, 5, &inner);
+}
+
+void skeleton_node(text *t, const node *n) {
+    text inner = {0};
+    for (size_t i = 0; i < n->n_in; i++) put_bytes(&inner, 1, n->in[i]->name, strlen(n->in[i]->name));
+    for (size_t i = 0; i < n->n_out; i++) put_bytes(&inner, NODE_OUTPUT, n->out[i]->name, strlen(n->out[i]->name));
+    put_bytes(&inner, 3, n->name, strlen(n->name));
+    put_bytes(&inner, NODE_OP_TYPE, n->op_type, strlen(n->op_type));
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        if (n->attrs[i].kind != ATTR_INT && n->attrs[i].kind != ATTR_INTS) BUG("an attribute of a new head is no integer");
+        put_attribute(&inner, &n->attrs[i]);
+    }
+    put_nested(t, GRAPH_NODE, &inner);
+}
+
+/* Constant with the attribute value, a TensorProto {dims 1, data_type 2, raw_data 9} */
+void skeleton_constant(text *t, const value *v) {
+    text inner = {0}, attribute = {0}, data = {0};
+    for (int i = 0; i < v->shape.rank; i++) put_integer(&data, 1, v->shape.dim[i]);
+    put_integer(&data, 2, v->type);
+    put_bytes(&data, 9, v->constant->data, tensor_bytes(v->constant));
+    put_bytes(&attribute, 1, "value", 5);
+    put_nested(&attribute, 5, &data);
+    put_integer(&attribute, 20, 4);
+    put_bytes(&inner, NODE_OUTPUT, v->name, strlen(v->name));
+    put_bytes(&inner, 3, v->name, strlen(v->name));
+    put_bytes(&inner, NODE_OP_TYPE, "Constant", 8);
+    put_nested(&inner, 5, &attribute);
+    put_nested(t, GRAPH_NODE, &inner);
 }
 
 /* ValueInfoProto {name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {dim_value 1 | dim_param 2}}}}} */
@@ -113,10 +163,12 @@ static void put_output(text *t, const value *v) {
 /* ---- the split ---- */
 
 static bool drops(const graph *g, const field *f) {
-    if (f->number == GRAPH_INITIALIZER) return is_parameter(g, string_of(g->arena, f, TENSOR_NAME));
-    if (f->number == GRAPH_OUTPUT || f->number == GRAPH_VALUE_INFO) return g->new_head; /* shapes of the old classifier */
-    return f->number == GRAPH_NODE && !strcmp(string_of(g->arena, f, NODE_OP_TYPE), "Constant") &&
-           is_parameter(g, string_of(g->arena, f, NODE_OUTPUT));
+    if (f->number == GRAPH_OUTPUT || f->number == GRAPH_VALUE_INFO) return g->new_head != NULL; /* the old classifier's */
+    if (f->number != GRAPH_INITIALIZER && f->number != GRAPH_NODE) return false;
+    const bool is_node = f->number == GRAPH_NODE;
+    const char *name = string_of(g->arena, f, is_node ? NODE_OUTPUT : TENSOR_NAME);
+    if (is_replaced(g, name)) return true;
+    return is_parameter(g, name) && (!is_node || !strcmp(string_of(g->arena, f, NODE_OP_TYPE), "Constant"));
 }
 
 static bool split_graph(const graph *g, const field *whole, text *out) {
@@ -126,14 +178,28 @@ static bool split_graph(const graph *g, const field *whole, text *out) {
         if (!next_field(&c, &f)) return false;
         if (!drops(g, &f)) copy_field(out, &f);
     }
+    if (g->new_head) text_append_n(out, g->new_head->fields, g->new_head->bytes);
     for (size_t i = 0; g->new_head && i < g->n_outputs; i++) put_output(out, g->outputs[i]);
     return true;
+}
+
+/* What compiling may have decided anew: the rest of the metadata is copied. */
+static bool is_own_key(const char *key) {
+    return !strcmp(key, "cameo.embedding") || !strcmp(key, "cameo.classes") || !strcmp(key, "cameo.preprocess");
+}
+
+static void put_metadata(text *t, const metadata *m) {
+    text entry = {0};
+    put_bytes(&entry, ENTRY_KEY, m->key, strlen(m->key));
+    put_bytes(&entry, 2, m->value, strlen(m->value));
+    put_nested(t, MODEL_METADATA, &entry);
 }
 
 /* The state of an earlier training run is not the model's. */
 static bool is_training_state(const graph *g, const field *f) {
     return f->number == MODEL_TRAINING ||
-           (f->number == MODEL_METADATA && !strncmp(string_of(g->arena, f, ENTRY_KEY), "cameo.train.", 12));
+           (f->number == MODEL_METADATA &&
+            (!strncmp(string_of(g->arena, f, ENTRY_KEY), "cameo.train.", 12) || is_own_key(string_of(g->arena, f, ENTRY_KEY))));
 }
 
 static bool split_model(const graph *g, const wire_data *file, text *model, text *graph_fields) {
@@ -144,6 +210,8 @@ static bool split_model(const graph *g, const wire_data *file, text *model, text
         if (f.number == MODEL_GRAPH && !split_graph(g, &f, graph_fields)) return false;
         if (f.number != MODEL_GRAPH && !is_training_state(g, &f)) copy_field(model, &f);
     }
+    for (size_t i = 0; i < g->n_meta; i++)
+        if (is_own_key(g->meta[i].key)) put_metadata(model, &g->meta[i]);
     return true;
 }
 

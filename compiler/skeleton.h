@@ -7,4 +7,7 @@
    for the initializers that are parameters of g, and Constant nodes that hold one. Both are appended to. false after
    diag_error. */
 bool skeleton_split(const graph *g, const char *path, text *model_fields, text *graph_fields);
+/* Appends a GraphProto field: a node (of integer attributes; no input is absent), a constant as a node. */
+void skeleton_node(text *t, const node *n);
+void skeleton_constant(text *t, const value *v);
 #endif

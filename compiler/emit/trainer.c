@@ -1,6 +1,7 @@
 /* trainer.c as text: the table of parameters, and the cameo_trainer that joins the step graph and the infer graph over them;
    with it the parameters' first values in the block's order, and the model file without them, from which checkpoints are
    written. */
+#include "../loss_spec.h"
 #include "../passes/front.h"
 #include "../skeleton.h"
 #include "program.h"
@@ -54,6 +55,19 @@ static const char *const file_names[] = {"initial.bin", "model_fields.bin", "gra
                                                                                                      "initial", "model_fields",
                                                                                                      "graph_fields"};
 
+static void loss_fields(const graph *infer, const graph *step, const options *o, text *t) {
+    loss_spec spec;
+    if (loss_parse(infer->arena, o->loss, &spec)) BUG("the loss has changed");
+    const bool compares = spec.triplet.weight > 0 || spec.contrastive.weight > 0;
+    const int64_t batch = step->inputs[0]->shape.dim[0];
+    text_append(t, "    .loss = ");
+    text_c_string(t, o->loss ? o->loss : "ce");
+    text_printf(t, ", .batch = %lld, .classes = %lld, .same = %lld, .mixes = %s,\n", (long long)batch,
+                spec.softmax ? (long long)loss_logits(infer)->shape.dim[1] : 0LL,
+                compares ? (long long)loss_images_of_class(batch) : 0LL,
+                compares || spec.margins || spec.center > 0 ? "false" : "true");
+}
+
 static void trainer_object(const graph *infer, const graph *step, const options *o, const program *out, text *t,
                            const char *prefix) {
     size_t floats = 0, learnt = 0;
@@ -62,15 +76,11 @@ static void trainer_object(const graph *infer, const graph *step, const options 
         floats = p->offset + p->floats;
         if (p->learnt) learnt = floats;
     }
-    const value *logits = loss_logits(infer);
     text_printf(t, "extern const cameo_trainer %s_trainer;\nconst cameo_trainer %s_trainer = {\n", prefix, prefix);
     text_printf(t, "    .step = &%s_step_model, .infer = &%s_model, .logits = 0,\n", prefix, prefix);
     text_printf(t, "    .n_parameters = %zu, .parameters = parameters, .floats = %zu, .learnt_floats = %zu,\n",
                 infer->n_parameters, floats, learnt);
-    text_append(t, "    .loss = ");
-    text_c_string(t, o->loss ? o->loss : "ce");
-    text_printf(t, ", .batch = %lld, .classes = %lld, .same = 0, .mixes = true,\n", (long long)step->inputs[0]->shape.dim[0],
-                (long long)logits->shape.dim[1]);
+    loss_fields(infer, step, o, t);
     text_printf(t, "    .initial = %s_initial,\n", prefix);
     text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n", prefix, prefix);
     text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n};\n", out->files[1].data.size, out->files[2].data.size);

@@ -1,5 +1,6 @@
 /* Losses as rows of the internal domain: softmax cross-entropy and its gradient. passes/loss.c puts them into the step graph;
    what runs is runtime/kernels/loss.h. */
+#include "../../runtime/margin.h"
 #include "../emit/loops.h"
 #include "../grad.h"
 #include "pointwise.h"
@@ -121,13 +122,106 @@ static void cross_entropy_grad_emit(struct emitter *e, const node *n) {
     emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
 }
 
+/* ---- Margin: logits, labels -> logits with the label's changed, slope[N], correct, found[N] ---- */
+
+enum { SLOPE = 1, FOUND = 3 }; /* further outputs */
+
+static bool margin_infer(graph *g, node *n) {
+    if (!check_scores(g, n, 0)) return false;
+    const shape *z = &n->in[0]->shape, each = {.rank = 1, .dim = {z->dim[0]}}, scalar = {.rank = 0};
+    const dtype type = n->in[0]->type;
+    return has_shape(g, n, LABELS, 1u << DT_INT64, &each) && op_set_output(g, n, 0, type, z) &&
+           op_set_output(g, n, SLOPE, type, &each) && op_set_output(g, n, CORRECT, type, &scalar) &&
+           op_set_output(g, n, FOUND, type, &each);
+}
+
+static double parameter_of(const node *n, const char *name) { return (double)node_float(n, name, 0); }
+
+static bool margin_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)why;
+    const double *z = ref_doubles(a, in[0]);
+    const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
+    double correct = 0;
+    ref_store(out[0], z);
+    for (int64_t i = 0; i < images; i++, z += classes) {
+        const int64_t label = tensor_get_int(in[LABELS], i);
+        int64_t best = 0;
+        double slope = 1;
+        for (int64_t k = 1; k < classes; k++)
+            if (z[k] > z[best]) best = k;
+        if (label >= 0 && label < classes)
+            tensor_set(out[0], i * classes + label,
+                       cameo_margin_score(parameter_of(n, "scale"), parameter_of(n, "m1"), parameter_of(n, "m2"),
+                                          parameter_of(n, "m3"), z[label], &slope));
+        tensor_set(out[SLOPE], i, slope);
+        tensor_set(out[FOUND], i, best == label);
+        correct += best == label;
+    }
+    tensor_set(out[CORRECT], 0, correct);
+    return true;
+}
+
+static void margin_emit(struct emitter *e, const node *n) {
+    const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
+    need_float(n->in[0]);
+    emit_task_open(e, n);
+    text_printf(emit_helpers(e), "    const cameo_margin margin = {%.9g, %.9g, %.9g, %.9g};\n    (void)out2;\n",
+                parameter_of(n, "scale"), parameter_of(n, "m1"), parameter_of(n, "m2"), parameter_of(n, "m3"));
+    text_printf(emit_helpers(e),
+                "    cameo_margin_row(&margin, in0 + i * %lld, %lld, in1[i], out0 + i * %lld, out1 + i, out3 + i);\n", classes,
+                classes, classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
+    text_printf(emit_body(e), "    *out2 = 0;\n    for (size_t i = 0; i < %lld; i++) *out2 += out3[i];\n", images);
+}
+
+static bool margin_grad(graph *g, node *n, value *const *dout, value **din) {
+    if (!dout[0]) return true;
+    return (din[0] = grad_call(g, n, "MarginGrad", "cameo", (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
+}
+
+/* dlogits, slope, labels */
+static bool margin_grad_infer(graph *g, node *n) {
+    if (!check_scores(g, n, 0)) return false;
+    const shape each = {.rank = 1, .dim = {n->in[0]->shape.dim[0]}};
+    return has_shape(g, n, 1, TYPES_FLOAT, &each) && has_shape(g, n, 2, 1u << DT_INT64, &each) &&
+           op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
+}
+
+static bool margin_grad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+    (void)a, (void)n, (void)why;
+    const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
+    for (int64_t i = 0; i < images * classes; i++) {
+        const bool label = tensor_get_int(in[2], i / classes) == i % classes;
+        tensor_set(out[0], i, tensor_get(in[0], i) * (label ? tensor_get(in[1], i / classes) : 1));
+    }
+    return true;
+}
+
+static void margin_grad_emit(struct emitter *e, const node *n) {
+    const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
+    need_float(n->in[0]);
+    emit_task_open(e, n);
+    text_printf(emit_helpers(e), "    cameo_margin_grad_row(in0 + i * %lld, %lld, in2[i], in1[i], out0 + i * %lld);\n", classes,
+                classes, classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
+}
+
 /* ---- rows ---- */
 
 static const op_attr none[] = {{.name = NULL}};
+static const op_attr margin_attrs[] = {{.name = "scale", .kind = ATTR_FLOAT, .required = true},
+                                       {.name = "m1", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
+                                       {.name = "m2", .kind = ATTR_FLOAT, .has_default = true},
+                                       {.name = "m3", .kind = ATTR_FLOAT, .has_default = true},
+                                       {.name = NULL}};
 
 const op_row ops_loss[] = {
     {"SoftmaxCrossEntropy", "cameo", 1, 0, 5, 5, 4, 4, none, OP_ANY_LAYOUT, 0, cross_entropy_infer, cross_entropy_reference,
      cross_entropy_grad, cross_entropy_emit, .test = "test_losses cross_entropy"},
     {"SoftmaxCrossEntropyGrad", "cameo", 1, 0, 6, 6, 1, 1, none, OP_ANY_LAYOUT, 0, cross_entropy_grad_infer,
      cross_entropy_grad_reference, NULL, cross_entropy_grad_emit, .test = "test_losses cross_entropy"},
+    {"Margin", "cameo", 1, 0, 2, 2, 4, 4, margin_attrs, OP_ANY_LAYOUT | OP_INPLACE, 0, margin_infer, margin_reference,
+     margin_grad, margin_emit, .test = "test_losses margin_kernels"},
+    {"MarginGrad", "cameo", 1, 0, 3, 3, 1, 1, none, OP_ANY_LAYOUT | OP_INPLACE, 0, margin_grad_infer, margin_grad_reference,
+     NULL, margin_grad_emit, .test = "test_losses margin_kernels"},
     {.name = NULL}};

@@ -19,6 +19,9 @@ int64_t batch_extent(const graph *g);
 /* Marks run-time inputs whose first axis is the batch, and unmarks everything else. */
 void batch_mark_inputs(graph *g, int64_t batch);
 
+/* parameters.c: a constant becomes a parameter; statistic: kept, not learnt. */
+void parameter_add(graph *g, const options *o, value *v, bool statistic);
+
 /* loss.c: the class scores: the first output, or what a final Softmax is applied to. */
 value *loss_logits(const graph *g);
 /* step.c: another input of the step graph, [count]. */

@@ -1,8 +1,10 @@
-/* The loss of the step graph: where the class scores are, and the nodes from there to one number. */
+/* The loss of the step graph: the terms of --loss, from the class scores and the embedding to one number. docs/training.md
+   states them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../grad.h"
+#include "../loss_spec.h"
 #include "front.h"
 
 static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
@@ -14,6 +16,16 @@ value *loss_logits(const graph *g) {
         v = v->producer->in[0];
     return v;
 }
+
+/* What the terms are made of, and their sum so far. */
+typedef struct terms {
+    graph *g;
+    loss_spec spec;
+    value *embedding, *unit; /* [images, length]; unit: of length 1, made when a term asks for it */
+    value *labels;
+    value *total, *correct;
+    const node *origin;
+} terms;
 
 static bool takes_rest(const shape *s) {
     for (int i = 2; i < s->rank; i++)
@@ -33,29 +45,121 @@ static value *graph_add_result(graph *g, value *v, const char *name) {
     return v;
 }
 
-static bool cross_entropy(graph *g, const node *origin, value *logits) {
-    value *in[] = {logits, input_named(g, "labels"), input_named(g, "labels_b"), input_named(g, "mix"),
-                   input_named(g, "smoothing")};
-    node *n = grad_node(g, origin, "SoftmaxCrossEntropy", "cameo", in, 5, 4);
+static bool add_term(terms *t, value *term, double weight) {
+    if (term && weight != 1) term = grad_binary(t->g, t->origin, "Mul", term, grad_scalar(t->g, term, weight));
+    if (term && t->total) term = grad_binary(t->g, t->origin, "Add", t->total, term);
+    t->total = term;
+    return term != NULL;
+}
+
+/* ---- over class scores ---- */
+
+static value *with_margins(terms *t, value *logits) {
+    const margin_spec *m = &t->spec.margin;
+    node *n = grad_node(t->g, t->origin, "Margin", "cameo", (value *const[]){logits, t->labels}, 2, 4);
+    node_set_float(t->g, n, "scale", (float)m->scale);
+    node_set_float(t->g, n, "m1", (float)m->m1);
+    node_set_float(t->g, n, "m2", (float)m->m2);
+    node_set_float(t->g, n, "m3", (float)m->m3);
+    t->correct = n->out[2];
+    return grad_infer(t->g, n);
+}
+
+static bool softmax_term(terms *t) {
+    graph *g = t->g;
+    value *logits = loss_logits(g);
+    if (!logits->producer || !takes_rest(&logits->shape))
+        return diag_error(g->diag, logits->producer, "give --classes K to add a classifier",
+                          "output \"%s\" is not a batch of class scores", g->outputs[0]->name);
+    const shape flat = {.rank = 2, .dim = {logits->shape.dim[0], logits->shape.dim[1]}};
+    if (!(logits = grad_reshape(g, t->origin, logits, &flat))) return false;
+    if (t->spec.margins && !(logits = with_margins(t, logits))) return false;
+    value *in[] = {logits, t->labels, input_named(g, "labels_b"), input_named(g, "mix"), input_named(g, "smoothing")};
+    node *n = grad_node(g, t->origin, "SoftmaxCrossEntropy", "cameo", in, 5, 4);
     n->name = "loss";
-    if (!grad_infer(g, n)) return false;
+    if (!t->correct) t->correct = n->out[2];
+    return add_term(t, grad_infer(g, n), 1);
+}
+
+/* ---- over embeddings ---- */
+
+static bool find_embedding(terms *t) {
+    value *e = t->g->embedding;
+    const shape flat = {.rank = 2, .dim = {e->shape.dim[0], value_count(e) / e->shape.dim[0]}};
+    t->embedding = grad_reshape(t->g, t->origin, e, &flat);
+    return t->embedding != NULL;
+}
+
+static value *unit_length(terms *t) {
+    if (t->unit) return t->unit;
+    node *n = grad_node(t->g, t->origin, "LpNormalization", "", &t->embedding, 1, 1);
+    node_set_int(t->g, n, "axis", 1);
+    node_set_int(t->g, n, "p", 2);
+    return t->unit = grad_infer(t->g, n);
+}
+
+static bool comparison_term(terms *t, const compare_spec *c, const char *kind) {
+    if (c->weight == 0) return true;
+    value *x = c->normalize != 0 ? unit_length(t) : t->embedding;
+    if (!x) return false;
+    node *n = grad_node(t->g, t->origin, "MetricLoss", "cameo", (value *const[]){x, t->labels}, 2, 5);
+    node_set_string(t->g, n, "kind", kind);
+    node_set_float(t->g, n, "margin", (float)c->margin);
+    if (!t->correct) t->correct = n->out[2];
+    return add_term(t, grad_infer(t->g, n), c->weight);
+}
+
+/* The centers' new values go where the old ones are. */
+static bool center_term(terms *t) {
+    if (t->spec.center == 0) return true;
+    value *centers = graph_find_value(t->g, "head.centers");
+    if (!centers || centers->role != ROLE_PARAMETER) BUG("no centers were made");
+    node *n = grad_node(t->g, t->origin, "CenterLoss", "cameo", (value *const[]){t->embedding, centers, t->labels}, 3, 3);
+    node_set_float(t->g, n, "rate", (float)t->spec.center_rate);
+    n->out[2]->role = ROLE_UPDATE;
+    n->out[2]->param = centers->param;
+    return add_term(t, grad_infer(t->g, n), t->spec.center);
+}
+
+static bool needs_embedding(const loss_spec *s) { return s->center > 0 || s->triplet.weight > 0 || s->contrastive.weight > 0; }
+
+/* ---- the pass ---- */
+
+static void set_outputs(graph *g, value *loss, value *correct) {
     for (size_t i = 0; i < g->n_outputs; i++) g->outputs[i]->is_output = false;
     g->outputs = ARENA_ARRAY(g->arena, value *, 2);
     g->n_outputs = 2;
-    g->outputs[0] = g->loss = graph_add_result(g, n->out[0], "loss");
-    g->outputs[1] = graph_add_result(g, n->out[2], "correct");
-    return true;
+    g->outputs[0] = g->loss = graph_add_result(g, loss, "loss");
+    g->outputs[1] = graph_add_result(g, correct, "correct");
+    g->embedding = NULL;
+    graph_sweep(g);
+}
+
+/* A classifier that the loss never looks at stays as it is. */
+static void freeze_unread(graph *g) {
+    for (size_t i = 0; i < g->n_parameters; i++) {
+        bool read = false;
+        for (size_t k = 0; k < g->n_nodes && !read; k++)
+            for (size_t j = 0; j < g->nodes[k]->n_in && !read; j++)
+                read = g->nodes[k]->in[j] && g->nodes[k]->in[j]->param == g->parameters[i];
+        if (read || !g->parameters[i]->learnt) continue;
+        g->parameters[i]->learnt = false;
+        diag_warn(g->diag, NULL, NULL, "\"%s\" is not trained: the loss does not depend on it", g->parameters[i]->name);
+    }
 }
 
 bool pass_loss(graph *g, const options *o) {
-    (void)o;
-    value *logits = loss_logits(g);
-    const node *origin = logits->producer;
-    if (!origin || logits->type != DT_FLOAT || !takes_rest(&logits->shape))
-        return diag_error(g->diag, origin, "give --classes K to add a classifier",
-                          "output \"%s\" is not a batch of class scores", g->outputs[0]->name);
-    g->embedding = NULL;
-    const shape flat = {.rank = 2, .dim = {logits->shape.dim[0], logits->shape.dim[1]}};
-    logits = grad_reshape(g, origin, logits, &flat);
-    return logits && cross_entropy(g, origin, logits);
+    terms t = {.g = g, .labels = input_named(g, "labels")};
+    const char *why = loss_parse(g->arena, o->loss, &t.spec);
+    if (why) return diag_error(g->diag, NULL, NULL, "--loss %s: %s", o->loss, why);
+    t.origin = g->nodes[g->n_nodes - 1];
+    if (needs_embedding(&t.spec) && !g->embedding)
+        return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding", o->loss);
+    const bool ok = (!t.spec.softmax || softmax_term(&t)) && (!needs_embedding(&t.spec) || find_embedding(&t)) &&
+                    center_term(&t) && comparison_term(&t, &t.spec.triplet, t.spec.semi_hard ? "semi" : "hard") &&
+                    comparison_term(&t, &t.spec.contrastive, "contrastive");
+    if (!ok) return false;
+    set_outputs(g, t.total, t.correct);
+    freeze_unread(g);
+    return true;
 }

@@ -37,9 +37,9 @@ static bool is_frozen(const char *name, const options *o) {
     return false;
 }
 
-static void make_parameter(graph *g, const options *o, value *v, slot kind) {
+void parameter_add(graph *g, const options *o, value *v, bool statistic) {
     parameter *p = ARENA_NEW(g->arena, parameter);
-    *p = (parameter){.name = v->name, .initial = v->constant, .learnt = kind == SLOT_WEIGHT && !is_frozen(v->name, o)};
+    *p = (parameter){.name = v->name, .initial = v->constant, .learnt = !statistic && !is_frozen(v->name, o)};
     p->decay = v->shape.rank > 1;
     p->block = 1;
     v->role = ROLE_PARAMETER;
@@ -84,7 +84,7 @@ bool pass_parameters(graph *g, const options *o) {
         if (n->n_in == 0 && n->op->infer(g, n) && fold_node(g, n, FOLD_CONSTANTS)) continue;
         for (size_t k = 0; k < n->n_in; k++) {
             const slot kind = slot_of(n, k, depends);
-            if (kind != SLOT_PLAIN) make_parameter(g, o, n->in[k], kind);
+            if (kind != SLOT_PLAIN) parameter_add(g, o, n->in[k], kind == SLOT_STATISTIC);
         }
         const bool any = depends_on_weights(n, depends);
         for (size_t k = 0; k < n->n_out; k++)

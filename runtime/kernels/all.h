@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "gemm.h"
 #include "loss.h"
+#include "metric.h"
 #include "pool.h"
 #include "reorder.h"
 #include "weight_gradient.h"

@@ -1,7 +1,9 @@
-/* Losses: softmax cross-entropy and its gradient, a row of class scores at a time. */
+/* Losses: softmax cross-entropy and its gradient, and the margin before it, a row of class scores at a time. */
 #ifndef CAMEO_KERNELS_LOSS_H
 #define CAMEO_KERNELS_LOSS_H
 #include "vector.h"
+
+#include "../margin.h"
 
 typedef struct cameo_target { /* of one image: mix * a + (1 - mix) * b, smoothed (training.h) */
     int64_t a, b;
@@ -78,5 +80,28 @@ CAMEO_INLINE void cameo_cross_entropy_grad_row(const float *p, ptrdiff_t k, came
     for (ptrdiff_t i = 0; i < k; i++) d[i] = scale * (p[i] - others);
     if ((uint64_t)t.a < (uint64_t)k) d[t.a] -= one * t.mix;
     if ((uint64_t)t.b < (uint64_t)k) d[t.b] -= one * (1 - t.mix);
+}
+
+/* ---- margins ---- */
+
+typedef struct cameo_margin {
+    double scale, m1, m2, m3;
+} cameo_margin;
+
+/* y = z but for the label's score; *slope = what the gradient of that one is multiplied by. y may be z. */
+CAMEO_INLINE void cameo_margin_row(const cameo_margin *m, const float *z, ptrdiff_t k, int64_t label, float *y, float *slope,
+                                   float *correct) {
+    double d = 1;
+    *correct = cameo_row_correct(z, cameo_row_most(z, k), k, label);
+    if (y != z) memcpy(y, z, (size_t)k * sizeof *y);
+    if ((uint64_t)label < (uint64_t)k)
+        y[label] = (float)cameo_margin_score(m->scale, m->m1, m->m2, m->m3, (double)z[label], &d);
+    *slope = (float)d;
+}
+
+/* d may be dy. */
+CAMEO_INLINE void cameo_margin_grad_row(const float *dy, ptrdiff_t k, int64_t label, float slope, float *d) {
+    if (d != dy) memcpy(d, dy, (size_t)k * sizeof *d);
+    if ((uint64_t)label < (uint64_t)k) d[label] *= slope;
 }
 #endif

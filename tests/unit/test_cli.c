@@ -80,7 +80,9 @@ static void wrong_options(void **state) {
                                         "test --classes-from x",
                                         "test --train --classes 1",
                                         "test --train --classes 5 --classes-from x",
-                                        "test --train --emit so"};
+                                        "test --train --emit so",
+                                        "test --train --loss arc",
+                                        "test --train --batch 7 --loss triplet"};
     arena *a = arena_create();
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         options o;
@@ -129,7 +131,7 @@ static void pass_names(void **state) {
         if (parse_options(arena_printf(a, "t --dump-after %s", compile_pass_name(n)), &o, a))
             fail_msg("%s", compile_pass_name(n));
     }
-    assert_int_equal(n, 23);
+    assert_int_equal(n, 24);
     assert_string_equal(compile_pass_name(0), "import");
     assert_string_equal(compile_pass_name(n - 1), "step-plan");
     arena_destroy(a);
