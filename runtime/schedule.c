@@ -48,12 +48,12 @@ static double one_cycle(const cameo_schedule *s, int64_t step) {
 
 static double shape(const cameo_schedule *s, const cameo_plateau *p, int64_t step) {
     switch (s->kind) {
-    case CAMEO_STEP: return s->rate * pow(s->gamma, (double)(step / in_steps(s, s->every)));
-    case CAMEO_MULTISTEP: return s->rate * milestone_factor(s, step);
-    case CAMEO_PLATEAU: return fmax(s->rate * p->factor, s->least);
-    case CAMEO_COSINE: return anneal(s->rate, s->least, fmin(1, (double)step / (double)s->steps));
-    case CAMEO_RESTARTS: return restarts(s, step);
-    case CAMEO_ONECYCLE: return one_cycle(s, step);
+    case CAMEO_SCHEDULE_STEP: return s->rate * pow(s->gamma, (double)(step / in_steps(s, s->every)));
+    case CAMEO_SCHEDULE_MULTISTEP: return s->rate * milestone_factor(s, step);
+    case CAMEO_SCHEDULE_PLATEAU: return fmax(s->rate * p->factor, s->least);
+    case CAMEO_SCHEDULE_COSINE: return anneal(s->rate, s->least, fmin(1, (double)step / (double)s->steps));
+    case CAMEO_SCHEDULE_RESTARTS: return restarts(s, step);
+    case CAMEO_SCHEDULE_ONECYCLE: return one_cycle(s, step);
     default: return s->rate;
     }
 }

@@ -6,14 +6,15 @@
 #include "cameo.h"
 
 typedef enum cameo_schedule_kind {
-    CAMEO_CONSTANT,
-    CAMEO_STEP,      /* x gamma every `every` epochs (StepLR) */
-    CAMEO_MULTISTEP, /* x gamma at each milestone (MultiStepLR) */
-    CAMEO_PLATEAU,   /* x gamma when the metric stood still for more than `patience` epochs (ReduceLROnPlateau, relative
-                        threshold) */
-    CAMEO_COSINE,    /* half a cosine from the rate to the least one (CosineAnnealingLR over the whole run) */
-    CAMEO_RESTARTS,  /* the same over `every` epochs, again and again, each period `multiply` times as long (SGDR) */
-    CAMEO_ONECYCLE   /* up from rate / 25 over the first 30 % of the run, then down to rate / 25e4, both cosines (OneCycleLR) */
+    CAMEO_SCHEDULE_CONSTANT,
+    CAMEO_SCHEDULE_STEP,      /* x gamma every `every` epochs (StepLR) */
+    CAMEO_SCHEDULE_MULTISTEP, /* x gamma at each milestone (MultiStepLR) */
+    CAMEO_SCHEDULE_PLATEAU,  /* x gamma when the metric stood still for more than `patience` epochs (ReduceLROnPlateau, relative
+                       threshold) */
+    CAMEO_SCHEDULE_COSINE,   /* half a cosine from the rate to the least one (CosineAnnealingLR over the whole run) */
+    CAMEO_SCHEDULE_RESTARTS, /* the same over `every` epochs, again and again, each period `multiply` times as long (SGDR) */
+    CAMEO_SCHEDULE_ONECYCLE  /* up from rate / 25 over the first 30 % of the run, then down to rate / 25e4, both cosines
+                                (OneCycleLR) */
 } cameo_schedule_kind;
 
 enum { CAMEO_MILESTONES = 32 };

@@ -52,7 +52,7 @@ static int measure(cameo_context *c, const cameo_model *m, long runs, timing *t)
     return code;
 }
 
-static double peak_rss_mb(void) {
+double cameo_peak_mb(void) {
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : 0;
 }
@@ -65,7 +65,7 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
     cameo_json_number(&j, "images_per_s", rate);
     cameo_json_number(&j, "gflops", gflops);
     cameo_json_number(&j, "first_ms", first_ms);
-    cameo_json_number(&j, "peak_rss_mb", peak_rss_mb());
+    cameo_json_number(&j, "peak_rss_mb", cameo_peak_mb());
     cameo_json_integer(&j, "threads", threads);
     cameo_json_integer(&j, "batch", m->batch);
     cameo_json_integer(&j, "runs", t->runs);
@@ -75,7 +75,7 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
 
 /* first_ms is what a caller waits for the first answer: creation and the first run. images_per_s and gflops are of the median.
  */
-static int bench(const cameo_model *m, const cameo_args *a) {
+int cameo_bench(const cameo_model *m, const cameo_args *a) {
     long runs = 0;
     int threads, code;
     if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
@@ -92,7 +92,7 @@ static int bench(const cameo_model *m, const cameo_args *a) {
     if (cameo_args_get(a, "json")) return print_json(m, &t, first_ms, rate, gflops, threads), CAMEO_OK;
     printf("%s: batch %lld, %d threads, %ld runs\n", m->name, (long long)m->batch, threads, t.runs);
     printf("  minimum %.3f ms, median %.3f ms, first %.3f ms (with creation)\n", 1e3 * t.minimum, 1e3 * t.median, first_ms);
-    printf("  %.1f images/s, %.2f GFLOP/s, peak memory %.1f MB\n", rate, gflops, peak_rss_mb());
+    printf("  %.1f images/s, %.2f GFLOP/s, peak memory %.1f MB\n", rate, gflops, cameo_peak_mb());
     return CAMEO_OK;
 }
 
@@ -101,7 +101,7 @@ int cameo_verb_bench(const cameo_model *model, const char *program, int argc, ch
         {"runs", "R", "timed runs (default: two seconds' worth)"}, OPTION_THREADS, OPTION_JSON, {0}};
     cameo_args a = {.options = options, .usage = "bench [--threads T] [--runs R] [--json]", .program = program};
     int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = bench(model, &a);
+    if (code == 0) code = cameo_bench(model, &a);
     cameo_args_free(&a);
     return code < 0 ? CAMEO_OK : code;
 }

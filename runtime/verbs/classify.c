@@ -37,21 +37,6 @@ static bool read_labels(const cameo_model *model, const char *file, labels *l, c
     return true;
 }
 
-/* Probabilities already (non-negative, sum 1) are kept; else softmax in double. */
-static void to_probabilities(const float *x, size_t n, double *p) {
-    double sum = 0, largest = x[0];
-    bool negative = false;
-    for (size_t i = 0; i < n; i++) {
-        sum += x[i];
-        negative |= x[i] < 0;
-        largest = fmax(largest, x[i]);
-    }
-    bool already = !negative && fabs(sum - 1) < 1e-3;
-    double total = 0;
-    for (size_t i = 0; i < n; i++) total += p[i] = already ? x[i] : exp(x[i] - largest);
-    for (size_t i = 0; i < n && !already; i++) p[i] /= total;
-}
-
 static void put_class(const classifying *c, size_t k, double p) {
     const char *name = k < c->labels.count ? c->labels.name[k] : NULL;
     if (!c->json) {
@@ -96,7 +81,7 @@ static bool classify_batch(void *data, size_t first, size_t count, const float *
         for (size_t k = 0; k < c->classes; k++)
             if (!isfinite(logits[k]))
                 return cameo_fail(error, CAMEO_BAD_INPUT, "%s: an output is not finite", c->paths[first + i]);
-        to_probabilities(logits, c->classes, c->probability);
+        cameo_probabilities(logits, c->classes, c->probability);
         put_picture(c, c->paths[first + i]);
     }
     return true;

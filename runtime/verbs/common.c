@@ -1,5 +1,6 @@
 /* What several verbs share: messages, contexts, buffers. Pictures are in pictures.c. */
 #include "verbs.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,4 +50,18 @@ void **cameo_allocate_buffers(const cameo_tensor_info *t, size_t n) {
 void cameo_free_buffers(void **buffers, size_t n) {
     for (size_t i = 0; i < n; i++) free(buffers[i]);
     free(buffers);
+}
+
+void cameo_probabilities(const float *x, size_t n, double *p) {
+    double sum = 0, largest = x[0];
+    bool negative = false;
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i];
+        negative |= x[i] < 0;
+        largest = fmax(largest, x[i]);
+    }
+    bool already = !negative && fabs(sum - 1) < 1e-3;
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += p[i] = already ? x[i] : exp(x[i] - largest);
+    for (size_t i = 0; i < n && !already; i++) p[i] /= total;
 }

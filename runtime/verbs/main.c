@@ -2,34 +2,48 @@
 #include "verbs.h"
 #include <string.h>
 
-static const struct verb_row {
-    const char *name;
-    cameo_verb *run;
-    const char *help;
-} verbs[] = {{"info", cameo_verb_info, "what this program is: model, inputs, outputs, preprocessing"},
-             {"run", cameo_verb_run, "raw tensors in, raw tensors out"},
-             {"bench", cameo_verb_bench, "time the network"},
-             {"profile", cameo_verb_profile, "time every layer"},
-             {"embed", cameo_verb_embed, "embeddings of pictures"},
-             {"verify", cameo_verb_verify, "compare two faces"},
-             {"score", cameo_verb_score, "score a list of pairs"},
-             {"calibrate", cameo_verb_calibrate, "choose a threshold on a labelled list and store it"},
-             {"classify", cameo_verb_classify, "most likely classes of pictures"}};
+static const cameo_verb_row verbs[] = {
+    {"info", cameo_verb_info, "what this program is: model, inputs, outputs, preprocessing"},
+    {"run", cameo_verb_run, "raw tensors in, raw tensors out"},
+    {"bench", cameo_verb_bench, "time the network"},
+    {"profile", cameo_verb_profile, "time every layer"},
+    {"embed", cameo_verb_embed, "embeddings of pictures"},
+    {"verify", cameo_verb_verify, "compare two faces"},
+    {"score", cameo_verb_score, "score a list of pairs"},
+    {"calibrate", cameo_verb_calibrate, "choose a threshold on a labelled list and store it"},
+    {"classify", cameo_verb_classify, "most likely classes of pictures"}};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-static void print_usage(FILE *f, const char *program) {
-    fprintf(f, "usage: %s VERB ... (VERB --help says more)\n", program);
-    for (int i = 0; i < VERBS; i++) fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+/* Verb i: those of the program first, then the others of the table above; NULL behind the last. */
+static const cameo_verb_row *verb_at(const cameo_verb_row *own, size_t i) {
+    size_t n = 0, k = 0;
+    while (own && own[n].name) n++;
+    if (i < n) return &own[i];
+    for (size_t left = i - n; k < VERBS; k++) {
+        bool replaced = false;
+        for (size_t j = 0; j < n; j++) replaced |= strcmp(own[j].name, verbs[k].name) == 0;
+        if (!replaced && left-- == 0) return &verbs[k];
+    }
+    return NULL;
 }
 
-static int unknown_verb(const char *program, const char *word) {
-    const char *names[VERBS];
-    for (int i = 0; i < VERBS; i++) names[i] = verbs[i].name;
-    const char *near = cameo_nearest(word, names, VERBS);
+static void print_usage(FILE *f, const char *program, const cameo_verb_row *own) {
+    const cameo_verb_row *v;
+    fprintf(f, "usage: %s VERB ... (VERB --help says more)\n", program);
+    for (size_t i = 0; (v = verb_at(own, i)); i++) fprintf(f, "  %-10s %s\n", v->name, v->help);
+    if (own) fputs("every verb takes --weights CHECKPOINT: a file, or the folder of a run (its best.onnx)\n", f);
+}
+
+static int unknown_verb(const char *program, const char *word, const cameo_verb_row *own) {
+    const char *names[2 * VERBS];
+    const cameo_verb_row *v;
+    size_t n = 0;
+    for (; n < 2 * VERBS && (v = verb_at(own, n)); n++) names[n] = v->name;
+    const char *near = cameo_nearest(word, names, n);
     fprintf(stderr, "unknown verb \"%s\"", word);
     if (near) fprintf(stderr, "; did you mean %s?", near);
     fputc('\n', stderr);
-    print_usage(stderr, program);
+    print_usage(stderr, program, own);
     return CAMEO_USAGE;
 }
 
@@ -38,24 +52,23 @@ static int version(const cameo_model *model) {
     return CAMEO_OK;
 }
 
-int cameo_main(const cameo_model *model, int argc, char **argv) {
+int cameo_dispatch(const cameo_model *model, const cameo_verb_row *own, int argc, char **argv) {
     const char *program = argc > 0 && argv[0] ? argv[0] : model->name;
     if (model->abi != CAMEO_ABI) {
         fprintf(stderr, "%s: compiled for runtime interface %u, linked with %d\n", program, model->abi, CAMEO_ABI);
         return CAMEO_DEFECT;
     }
-    if (argc < 2) return print_usage(stderr, program), CAMEO_USAGE;
+    if (argc < 2) return print_usage(stderr, program, own), CAMEO_USAGE;
     if (strcmp(argv[1], "--version") == 0) return version(model);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
-        return print_usage(stdout, program), CAMEO_OK;
-    for (int i = 0; i < VERBS; i++) {
-        if (strcmp(argv[1], verbs[i].name) != 0) continue;
-        int code = verbs[i].run(model, program, argc - 2, argv + 2);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-            fprintf(stderr, "%s: cannot write to standard output\n", program);
-            return code ? code : CAMEO_ENVIRONMENT;
-        }
-        return code;
-    }
-    return unknown_verb(program, argv[1]);
+        return print_usage(stdout, program, own), CAMEO_OK;
+    const cameo_verb_row *v = NULL;
+    for (size_t i = 0; (v = verb_at(own, i)) && strcmp(argv[1], v->name) != 0;) i++;
+    if (!v) return unknown_verb(program, argv[1], own);
+    const int code = v->run(model, program, argc - 2, argv + 2);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "%s: cannot write to standard output\n", program);
+    return code ? code : CAMEO_ENVIRONMENT;
 }
+
+int cameo_main(const cameo_model *model, int argc, char **argv) { return cameo_dispatch(model, NULL, argc, argv); }

@@ -60,17 +60,15 @@ static void print_text(const stopwatch *w) {
            m->n_layers, (long long)m->batch);
 }
 
-static int profile(const cameo_model *m, const cameo_args *a) {
+int cameo_profile_context(cameo_context *c, const cameo_args *a) {
+    const cameo_model *m = c->model;
     long runs = 10;
-    int threads, code;
     if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
-    cameo_context *c = cameo_verb_context(m, a, &threads, &code);
-    if (!c) return code;
     stopwatch w = {m, cameo_allocate(m->n_layers, sizeof *w.least), 0, m->n_layers};
     for (size_t i = 0; i < m->n_layers; i++) w.least[i] = INFINITY;
     void **inputs = cameo_allocate_buffers(m->inputs, m->n_inputs),
          **outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
-    code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs); /* warm */
+    int code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs); /* warm */
     c->tick = tick;
     c->tick_data = &w;
     for (long r = 0; r < runs && code == CAMEO_OK; r++)
@@ -81,6 +79,13 @@ static int profile(const cameo_model *m, const cameo_args *a) {
     cameo_free_buffers(inputs, m->n_inputs);
     cameo_free_buffers(outputs, m->n_outputs);
     free(w.least);
+    return code;
+}
+
+int cameo_profile(const cameo_model *m, const cameo_args *a) {
+    int threads, code;
+    cameo_context *c = cameo_verb_context(m, a, &threads, &code);
+    if (c) code = cameo_profile_context(c, a);
     cameo_destroy(c);
     return code;
 }
@@ -90,7 +95,7 @@ int cameo_verb_profile(const cameo_model *model, const char *program, int argc, 
         {"runs", "R", "runs; the least time of each layer counts (default 10)"}, OPTION_THREADS, OPTION_JSON, {0}};
     cameo_args a = {.options = options, .usage = "profile [--runs R] [--threads T] [--json]", .program = program};
     int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = profile(model, &a);
+    if (code == 0) code = cameo_profile(model, &a);
     cameo_args_free(&a);
     return code < 0 ? CAMEO_OK : code;
 }

@@ -17,6 +17,20 @@ typedef int cameo_verb(const cameo_model *model, const char *program, int argc, 
 cameo_verb cameo_verb_info, cameo_verb_run, cameo_verb_bench, cameo_verb_profile, cameo_verb_embed, cameo_verb_verify,
     cameo_verb_score, cameo_verb_calibrate, cameo_verb_classify;
 
+typedef struct cameo_verb_row {
+    const char *name;
+    cameo_verb *run;
+    const char *help;
+} cameo_verb_row;
+/* Runs argv's verb: one of `own` (ends with a NULL name; may be NULL), else an ordinary one of main.c. Returns the exit code.
+ */
+int cameo_dispatch(const cameo_model *model, const cameo_verb_row *own, int argc, char **argv);
+/* What bench and profile do with parsed arguments; with a context of the caller's: of a training step, say. */
+int cameo_bench(const cameo_model *model, const cameo_args *a);
+int cameo_profile(const cameo_model *model, const cameo_args *a);
+int cameo_profile_context(cameo_context *c, const cameo_args *a);
+double cameo_peak_mb(void); /* the most memory this process has had */
+
 #define OPTION_THREADS \
     { "threads", "T", "threads to use (default: the processors this process may use)" }
 #define OPTION_JSON \
@@ -96,4 +110,7 @@ bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error
 void cameo_gallery_free(cameo_gallery *g);
 /* SHA-256 of files, on all threads; "" where one cannot be read (NULL paths too). */
 void cameo_hash_files(cameo_context *c, char *const *paths, size_t count, char (*hash)[65]);
+
+/* Class scores to probabilities: those that are (non-negative, sum 1) are kept; else softmax in double. */
+void cameo_probabilities(const float *x, size_t n, double *p);
 #endif

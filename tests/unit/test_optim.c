@@ -229,12 +229,12 @@ static void schedules_equal_pytorch(void **state) {
     const cameo_schedule base = {.rate = 0.1, .steps = 30, .epoch_steps = 5, .multiply = 1};
     cameo_schedule s[6];
     for (int i = 0; i < 6; i++) s[i] = base;
-    s[0].kind = CAMEO_STEP, s[0].every = 2, s[0].gamma = 0.3;
-    s[1].kind = CAMEO_MULTISTEP, s[1].milestone[0] = 2, s[1].milestone[1] = 5, s[1].milestones = 2, s[1].gamma = 0.2;
-    s[2].kind = CAMEO_COSINE, s[2].least = 0.001;
-    s[3].kind = CAMEO_RESTARTS, s[3].least = 0.001, s[3].every = 1, s[3].multiply = 2;
-    s[4].kind = CAMEO_ONECYCLE;
-    s[5].kind = CAMEO_COSINE, s[5].warmup = 7;
+    s[0].kind = CAMEO_SCHEDULE_STEP, s[0].every = 2, s[0].gamma = 0.3;
+    s[1].kind = CAMEO_SCHEDULE_MULTISTEP, s[1].milestone[0] = 2, s[1].milestone[1] = 5, s[1].milestones = 2, s[1].gamma = 0.2;
+    s[2].kind = CAMEO_SCHEDULE_COSINE, s[2].least = 0.001;
+    s[3].kind = CAMEO_SCHEDULE_RESTARTS, s[3].least = 0.001, s[3].every = 1, s[3].multiply = 2;
+    s[4].kind = CAMEO_SCHEDULE_ONECYCLE;
+    s[5].kind = CAMEO_SCHEDULE_COSINE, s[5].warmup = 7;
     const double *golden[6] = {golden_rate_step,     golden_rate_multistep, golden_rate_cosine,
                                golden_rate_restarts, golden_rate_onecycle,  golden_rate_warm};
     const cameo_plateau none = cameo_plateau_start(&base);
@@ -246,7 +246,7 @@ static void schedules_equal_pytorch(void **state) {
 static void plateau_equals_pytorch(void **state) {
     (void)state;
     static const double metrics[] = {0.5, 0.6, 0.6, 0.59, 0.61, 0.61, 0.61001, 0.6, 0.6, 0.3, 0.2, 0.9};
-    const cameo_schedule s = {.kind = CAMEO_PLATEAU,
+    const cameo_schedule s = {.kind = CAMEO_SCHEDULE_PLATEAU,
                               .rate = 0.1,
                               .least = 0.004,
                               .gamma = 0.3,
@@ -263,7 +263,7 @@ static void plateau_equals_pytorch(void **state) {
 
 static void kinds_have_names(void **state) {
     (void)state;
-    for (int k = CAMEO_CONSTANT; k <= CAMEO_ONECYCLE; k++) {
+    for (int k = CAMEO_SCHEDULE_CONSTANT; k <= CAMEO_SCHEDULE_ONECYCLE; k++) {
         cameo_schedule_kind kind;
         assert_true(cameo_schedule_kind_parse(cameo_schedule_kind_name((cameo_schedule_kind)k), &kind));
         assert_int_equal(kind, k);

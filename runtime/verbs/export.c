@@ -1,0 +1,46 @@
+/* export: the network with its weights, without training state. */
+#include "../checkpoint.h"
+#include "live.h"
+#include <stdlib.h>
+
+static void put(cameo_properties *p, const char *key, const char *value) {
+    if (value) cameo_property_set(p, key, "%s", value);
+}
+
+/* What a program compiled from the file needs to know: as the checkpoint says, else as this program was compiled. */
+static void describe(const cameo_live *live, cameo_properties *p) {
+    const cameo_tensor_info *embedding = live->model.embedding;
+    put(p, "cameo.preprocess", live->preprocess ? live->preprocess : live->model.preprocess);
+    put(p, "cameo.embedding", embedding ? embedding->name : NULL);
+    put(p, "cameo.classes", live->classes);
+}
+
+static bool write_model(const cameo_live *live, const char *path, cameo_error *error) {
+    cameo_properties p = {0};
+    describe(live, &p);
+    const cameo_checkpoint c = {.trainer = live->trainer, .weights = live->parameters, .properties = &p};
+    const bool good = cameo_checkpoint_write(&c, path, error);
+    cameo_properties_free(&p);
+    return good;
+}
+
+static int export(cameo_live *live, const cameo_args *a) {
+    const char *path = cameo_args_get(a, "output"), *from = cameo_args_get(a, "from");
+    cameo_error error = {0};
+    if (!path || a->positionals) return cameo_usage_error(a, path ? "export takes options only" : "-o FILE.onnx is missing");
+    if (from && !cameo_live_load(live, from, &error)) return cameo_report_error(&error);
+    if (!write_model(live, path, &error)) return cameo_report_error(&error);
+    if (!live->from) fprintf(stderr, "%s: the weights of the model file; --from CHECKPOINT takes others\n", path);
+    return CAMEO_OK;
+}
+
+int cameo_verb_export(const cameo_model *model, const char *program, int argc, char **argv) {
+    static const cameo_option options[] = {{"output", "FILE", "the .onnx to write (also -o)"},
+                                           {"from", "CHECKPOINT", "whose weights: a file, or the folder of a run"},
+                                           {0}};
+    cameo_args a = {.options = options, .usage = "export -o trained.onnx [--from CHECKPOINT]", .program = program};
+    int code = cameo_args_parse(&a, argc, argv);
+    if (code == 0) code = export(cameo_live_of(model), &a);
+    cameo_args_free(&a);
+    return code < 0 ? CAMEO_OK : code;
+}
