@@ -398,7 +398,7 @@ static const struct refusal {
                 {"train --data train --accumulate 4 -o run", "fewer than the 4 of --accumulate", 1},
                 {"train --data train --pairs nolabels.txt --pairs-root val -o run", "has no labels", 1},
                 {"train --data train --pairs same.txt --pairs-root val -o run", "both kinds are needed", 1},
-                {"train --data train --pairs pairs.txt --pairs-root train/c0 -o run", "", 1},
+                {"train --data train --pairs pairs.txt --pairs-root empty -o run", "c0/00.ppm", 1},
                 {"train --data train --pairs torn.txt -o run", "cannot be decoded", 1},
                 {"train --data train --preprocess mean=0;scale=1e39 -o run", "not finite", 1},
                 {"train --data train -o pairs.txt", "not a directory", 4},
