@@ -23,12 +23,9 @@ static double cost(const node *n, const options *o) {
     return 1 + (double)value_count(n->in[0]) / 5000;
 }
 
-static void emit_call(emitter *e, const node *n, const window *k, const char *task, int64_t tasks, bool maximum) {
-    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
+static void emit_shape(emitter *e, const node *n, const window *k, image x, image y, int64_t dx_pixel, bool maximum) {
     const bool count_pad = node_int(n, "count_include_pad", 0) != 0 && !maximum;
     text *t = emit_helpers(e);
-    emit_value(e, "x", n->in[0], false);
-    emit_value(e, "y", n->out[0], true);
     text_append(t, "static const cameo_pooling $F_shape = {\n");
     text_printf(
         t, "    .h = %lld, .w = %lld, .c = %lld, .oh = %lld, .ow = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld,\n",
@@ -38,10 +35,21 @@ static void emit_call(emitter *e, const node *n, const window *k, const char *ta
         t, "    .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .x_pixel = %lld, .y_pixel = %lld,\n",
         (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl, (long long)k->pb, (long long)k->pr,
         (long long)x.pixel, (long long)y.pixel);
-    text_printf(t, "    .maximum = %s, .count_pad = %s};\n", maximum ? "true" : "false", count_pad ? "true" : "false");
-    text_printf(t, "static void $F_task(void *p, size_t i) { %s(&$F_shape, p, i); }\n", task);
-    text_append(emit_body(e), "    cameo_pool_args a = {x, y};\n");
+    text_printf(t, "    .dx_pixel = %lld, .maximum = %s, .count_pad = %s};\n", (long long)dx_pixel, maximum ? "true" : "false",
+                count_pad ? "true" : "false");
+}
+
+static void emit_tasks(emitter *e, const node *n, const char *task, int64_t tasks) {
+    text_printf(emit_helpers(e), "static void $F_task(void *p, size_t i) { %s(&$F_shape, p, i); }\n", task);
     text_printf(emit_body(e), "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a);\n", images_of(e, n), (long long)tasks);
+}
+
+static void emit_call(emitter *e, const node *n, const window *k, const char *task, int64_t tasks, bool maximum) {
+    emit_value(e, "x", n->in[0], false);
+    emit_value(e, "y", n->out[0], true);
+    emit_shape(e, n, k, image_of(n->in[0]), image_of(n->out[0]), 0, maximum);
+    text_append(emit_body(e), "    cameo_pool_args a = {x, y};\n");
+    emit_tasks(e, n, task, tasks);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -50,10 +58,39 @@ static void emit(emitter *e, const node *n) {
     emit_call(e, n, &k, "cameo_pool_task", n->out[0]->shape.dim[2], !strcmp(n->op_type, "MaxPool"));
 }
 
+static window whole(const value *x) { return (window){x->shape.dim[2], x->shape.dim[3], 1, 1, 1, 1, 0, 0, 0, 0, 1}; }
+
 static void emit_global(emitter *e, const node *n) {
-    const int64_t *d = n->in[0]->shape.dim;
-    const window k = {d[2], d[3], 1, 1, 1, 1, 0, 0, 0, 0, 1};
+    const window k = whole(n->in[0]);
     emit_call(e, n, &k, "cameo_global_pool_task", 1, !strcmp(n->op_type, "GlobalMaxPool"));
+}
+
+/* ---- gradients: dY, and X of a maximum -> dX ---- */
+
+static bool applies_grad(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    window k;
+    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
+    if (!strcmp(n->op_type, "GlobalAveragePoolGrad")) return true;
+    return window_of(n, NULL, &k) && (n->n_in < 2 || is_nhwc(n->in[1]));
+}
+
+static double cost_grad(const node *n, const options *o) {
+    (void)o;
+    return 1 + (double)value_count(n->out[0]) / 2000;
+}
+
+static void emit_grad(emitter *e, const node *n) {
+    const bool maximum = n->n_in > 1, global = !maximum && !node_ints(n, "kernel_shape");
+    const image dx = image_of(n->out[0]), x = maximum ? image_of(n->in[1]) : dx;
+    window k = whole(n->out[0]);
+    if (!global && !window_of(n, NULL, &k)) BUG("pool without a window");
+    emit_value(e, "dy", n->in[0], false);
+    if (maximum) emit_value(e, "x", n->in[1], false);
+    emit_value(e, "dx", n->out[0], true);
+    emit_shape(e, n, &k, x, image_of(n->in[0]), dx.pixel, maximum);
+    text_printf(emit_body(e), "    cameo_pool_grad_args a = {dy, %s, dx};\n", maximum ? "x" : "NULL");
+    emit_tasks(e, n, global ? "cameo_global_pool_grad_task" : "cameo_pool_grad_task", 1);
 }
 
 const implementation max_pool = {
@@ -72,3 +109,10 @@ const implementation global_max_pool = {.name = "global-max-pool",
                                         .cost = cost,
                                         .emit = emit_global,
                                         .slices = true};
+
+#define POOL_GRAD(variable, kernel, row) \
+    const implementation variable = {    \
+        .name = kernel, .op = row, .applies = applies_grad, .cost = cost_grad, .emit = emit_grad, .slices = true}
+POOL_GRAD(max_pool_grad_nhwc, "max-pool-grad", "MaxPoolGrad");
+POOL_GRAD(average_pool_grad_nhwc, "average-pool-grad", "AveragePoolGrad");
+POOL_GRAD(global_average_pool_grad_nhwc, "global-average-pool-grad", "GlobalAveragePoolGrad");

@@ -10,6 +10,7 @@
 #include "loss.h"
 #include "metric.h"
 #include "pool.h"
+#include "pool_grad.h"
 #include "reorder.h"
 #include "weight_gradient.h"
 

@@ -5,8 +5,8 @@
 
 typedef struct cameo_pooling {
     ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
-    ptrdiff_t x_pixel, y_pixel;
-    bool maximum, count_pad; /* count_pad: an average's divisor counts padding */
+    ptrdiff_t x_pixel, y_pixel, dx_pixel; /* dx: gradients only (pool_grad.h) */
+    bool maximum, count_pad;              /* count_pad: an average's divisor counts padding */
 } cameo_pooling;
 
 typedef struct cameo_pool_args {
@@ -36,12 +36,18 @@ CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const float *x, flo
         cameo_store_part(y + v * CAMEO_VF, s->maximum ? acc[v] : (cameo_v)(acc[v] * scale), lanes);
 }
 
+/* What an average divides by, for the window whose first tap is at h, w. */
+CAMEO_INLINE ptrdiff_t cameo_pool_cells(const cameo_pooling *s, ptrdiff_t h, ptrdiff_t w) {
+    if (s->count_pad) return cameo_tap_end(h, s->dh, s->kh, s->h + s->pb) * cameo_tap_end(w, s->dw, s->kw, s->w + s->pr);
+    const ptrdiff_t rows = cameo_tap_end(h, s->dh, s->kh, s->h) - cameo_tap_first(h, s->dh);
+    return cameo_most(1, rows * (cameo_tap_end(w, s->dw, s->kw, s->w) - cameo_tap_first(w, s->dw)));
+}
+
 CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h, ptrdiff_t w) {
     const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
     const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
-    ptrdiff_t count = cameo_most(1, (h1 - h0) * (w1 - w0)), c = 0;
-    if (s->count_pad) count = cameo_tap_end(h, s->dh, s->kh, s->h + s->pb) * cameo_tap_end(w, s->dw, s->kw, s->w + s->pr);
-    const float scale = 1.0f / (float)count, *p = x + (h * s->w + w) * s->x_pixel;
+    ptrdiff_t c = 0;
+    const float scale = 1.0f / (float)cameo_pool_cells(s, h, w), *p = x + (h * s->w + w) * s->x_pixel;
     for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 4, CAMEO_VF);
     for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, CAMEO_VF);
     if (c < s->c) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF);

@@ -25,10 +25,12 @@ enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
 typedef struct node_case {
     const char *op, *kernel; /* kernel: the implementation that must have been chosen or "plain" */
     int64_t n, c, h, w;      /* of every image; h = 0: rank 2 */
-    const char
-        *in; /* one letter an input: x image, c numbers of channels, p the same and positive, a computed ones, - absent */
+    const char *in; /* one letter an input: x, y images, q one of few values, c numbers of channels, p the same and positive, a
+                       computed ones, - absent */
     size_t n_out;
     const char *act;
+    int64_t oh, ow, kernel_size, stride, pad; /* of pools; y: an image of oh x ow */
+    bool ceil, count;
 } node_case;
 
 typedef struct fixture {
@@ -46,7 +48,7 @@ static double number(fixture *f) {
     return (double)(f->seed >> 33) / 1073741824.0 - 1;
 }
 
-static value *new_input(fixture *f, const shape *s, bool positive) {
+static value *new_input(fixture *f, const shape *s, char kind) {
     const size_t i = f->g->n_inputs++;
     value *v = f->g->inputs[i] = graph_add_value(f->g, arena_printf(f->arena, "in%zu", i));
     assert_true(i < MAX_INPUTS);
@@ -54,29 +56,42 @@ static value *new_input(fixture *f, const shape *s, bool positive) {
     f->data[i] = tensor_new(f->arena, DT_FLOAT, s);
     for (int64_t k = 0; k < shape_count(s); k++) {
         const double r = number(f);
-        tensor_set(f->data[i], k, positive ? 0.5 + fabs(r) : r);
+        tensor_set(f->data[i], k, kind == 'p' ? 0.5 + fabs(r) : kind == 'q' ? round(2 * r) : r);
     }
     f->paths[i] = arena_printf(f->arena, "%s/in%zu.npy", f->directory, i);
     assert_true(trial_write_npy(f->paths[i], f->data[i]));
     return v;
 }
 
-static value *computed(fixture *f, const shape *s) {
-    value *x = new_input(f, s, false), *y = graph_add_value(f->g, NULL);
+static value *computed(fixture *f, const shape *s, char kind) {
+    value *x = new_input(f, s, kind), *y = graph_add_value(f->g, NULL);
     graph_add_node(f->g, "Neg", "", &x, 1, &y, 1)->opset = 13;
     return y;
 }
 
 static value *operand_of(fixture *f, const node_case *k, char kind) {
     const shape image = {k->h ? 4 : 2, {k->n, k->c, k->h, k->w}}, channels = {1, {k->c}};
+    const shape pooled = {4, {k->n, k->c, k->oh, k->ow}};
     if (kind == '-') return NULL;
-    if (kind == 'x' || kind == 'a') return computed(f, kind == 'x' ? &image : &channels);
-    return new_input(f, &channels, kind == 'p');
+    if (kind == 'y') return computed(f, &pooled, kind);
+    if (kind == 'x' || kind == 'q' || kind == 'a') return computed(f, kind == 'a' ? &channels : &image, kind);
+    return new_input(f, &channels, kind);
 }
 
 static void add_output(fixture *f, value *v) {
     v->is_output = true;
     f->g->outputs[f->g->n_outputs++] = v;
+}
+
+static void add_window(fixture *f, node *n, const node_case *k) {
+    const int64_t p = k->pad;
+    node_set_ints(f->g, n, "x_shape", (int64_t[]){k->n, k->c, k->h, k->w}, 4);
+    if (!k->kernel_size) return;
+    node_set_ints(f->g, n, "kernel_shape", (int64_t[]){k->kernel_size, k->kernel_size}, 2);
+    node_set_ints(f->g, n, "strides", (int64_t[]){k->stride, k->stride}, 2);
+    node_set_ints(f->g, n, "pads", (int64_t[]){p, p, p, p}, 4);
+    node_set_int(f->g, n, "ceil_mode", k->ceil);
+    node_set_int(f->g, n, "count_include_pad", k->count);
 }
 
 static node *add_case(fixture *f, const node_case *k) {
@@ -88,6 +103,7 @@ static node *add_case(fixture *f, const node_case *k) {
     n->opset = 1;
     if (k->act) node_set_string(f->g, n, "act", k->act);
     if (k->act && !strcmp(k->act, "clip")) node_set_float(f->g, n, "act_min", -0.4f), node_set_float(f->g, n, "act_max", 0.6f);
+    if (k->oh) add_window(f, n, k);
     for (size_t i = 0; i < k->n_out; i++) add_output(f, out[i]);
     return n;
 }
@@ -151,31 +167,51 @@ static void run_cases(const node_case *cases, size_t count) {
     arena_destroy(f.arena);
 }
 
+#define NODE(row, implementation, images, channels, height, width, operands, outputs, activation)                 \
+    {                                                                                                             \
+        .op = row, .kernel = implementation, .n = images, .c = channels, .h = height, .w = width, .in = operands, \
+        .n_out = outputs, .act = activation                                                                       \
+    }
 static void batchnorm(void **state) {
     (void)state;
-    static const node_case cases[] = {{"BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL},
-                                      {"BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu"},
-                                      {"BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip"},
-                                      {"BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL},
-                                      {"BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu"},
-                                      {"BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL},
-                                      {"BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu"},
-                                      {"BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip"},
-                                      {"BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL},
-                                      {"BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu"}};
+    static const node_case cases[] = {NODE("BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL),
+                                      NODE("BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu"),
+                                      NODE("BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip"),
+                                      NODE("BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL),
+                                      NODE("BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu"),
+                                      NODE("BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL),
+                                      NODE("BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu"),
+                                      NODE("BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip"),
+                                      NODE("BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL),
+                                      NODE("BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu")};
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
 static void affine(void **state) {
     (void)state;
-    static const node_case cases[] = {{"BatchNormAffine", "plain", 1, 37, 1, 1, "cccp", 2, NULL},
-                                      {"ScaleShift", "scale-shift", 3, 37, 5, 7, "xaaxa", 1, "prelu"},
-                                      {"ScaleShift", "scale-shift", 3, 20, 6, 6, "xaax", 1, "clip"},
-                                      {"ScaleShift", "plain", 3, 9, 4, 4, "xcc", 1, NULL}};
+    static const node_case cases[] = {NODE("BatchNormAffine", "plain", 1, 37, 1, 1, "cccp", 2, NULL),
+                                      NODE("ScaleShift", "scale-shift", 3, 37, 5, 7, "xaaxa", 1, "prelu"),
+                                      NODE("ScaleShift", "scale-shift", 3, 20, 6, 6, "xaax", 1, "clip"),
+                                      NODE("ScaleShift", "plain", 3, 9, 4, 4, "xcc", 1, NULL)};
+    run_cases(cases, sizeof cases / sizeof *cases);
+}
+
+#define POOL(op, name, n, c, h, w, in, oh, ow, k, s, p, ceil, count) \
+    { op, name, n, c, h, w, in, 1, NULL, oh, ow, k, s, p, ceil, count }
+static void pools(void **state) {
+    (void)state;
+    static const node_case cases[] = {
+        POOL("MaxPoolGrad", "max-pool-grad", 3, 37, 12, 10, "yq", 6, 5, 3, 2, 1, false, false),
+        POOL("MaxPoolGrad", "max-pool-grad", 2, 16, 7, 7, "yx", 4, 4, 2, 2, 0, true, false),
+        POOL("MaxPoolGrad", "max-pool-grad", 2, 20, 9, 9, "yq", 3, 3, 2, 4, 0, true, false),
+        POOL("AveragePoolGrad", "average-pool-grad", 3, 21, 11, 9, "y", 6, 5, 3, 2, 1, false, false),
+        POOL("AveragePoolGrad", "average-pool-grad", 2, 32, 12, 12, "y", 6, 6, 3, 2, 1, false, true),
+        POOL("AveragePoolGrad", "average-pool-grad", 2, 16, 8, 6, "y", 4, 3, 2, 2, 0, false, false),
+        POOL("GlobalAveragePoolGrad", "global-average-pool-grad", 3, 45, 7, 9, "y", 1, 1, 0, 0, 0, false, false)};
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine), cmocka_unit_test(pools)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
