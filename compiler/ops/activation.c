@@ -1,5 +1,6 @@
 /* Activation functions: a kernel and a row each; PRelu and Clip take their numbers from inputs in the later versions. */
 #include "pointwise.h"
+#include "rules.h"
 
 #include "../emit/emit.h"
 
@@ -153,9 +154,9 @@ static void clip_emit(struct emitter *e, const node *n) {
 /* ---- rows ---- */
 
 #define PLAIN (OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-#define FUNCTIONS pointwise_infer, pointwise_reference, NULL, pointwise_emit
-#define UNARY(name, since, attrs, tested_by) \
-    { name, "", since, 0, 1, 1, 1, 1, attrs, PLAIN, 0, FUNCTIONS, .test = tested_by }
+#define FUNCTIONS(rule) pointwise_infer, pointwise_reference, rule, pointwise_emit
+#define UNARY(name, since, rule, attrs, tested_by) \
+    { name, "", since, 0, 1, 1, 1, 1, attrs, PLAIN, 0, FUNCTIONS(rule), .test = tested_by }
 #define NUMBER(attribute, value) \
     { .name = attribute, .kind = ATTR_FLOAT, .number = (value), .has_default = true }
 #define LEGACY \
@@ -175,27 +176,27 @@ static const op_attr clip_1_attrs[] = {
 static const op_attr clip_6_attrs[] = {NUMBER("min", -(double)FLT_MAX), NUMBER("max", (double)FLT_MAX), {.name = NULL}};
 
 const op_row ops_activation[] = {
-    UNARY("Relu", 1, none, "test_relu"),
-    UNARY("LeakyRelu", 1, leaky_attrs, "test_leakyrelu"),
-    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, .test = "test_PReLU_2d", .weights = 2},
-    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS, .test = "test_prelu_broadcast", .weights = 2},
-    UNARY("Sigmoid", 1, none, "test_sigmoid"),
-    UNARY("Tanh", 1, none, "test_tanh"),
+    UNARY("Relu", 1, activation_grad, none, "test_relu"),
+    UNARY("LeakyRelu", 1, NULL, leaky_attrs, "test_leakyrelu"),
+    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(NULL), .test = "test_PReLU_2d", .weights = 2},
+    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(NULL), .test = "test_prelu_broadcast", .weights = 2},
+    UNARY("Sigmoid", 1, NULL, none, "test_sigmoid"),
+    UNARY("Tanh", 1, NULL, none, "test_tanh"),
     {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit,
      .test = "test_ops_math clip"},
     {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit,
      .test = "test_operator_clip"},
     {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, NULL, clip_emit, .test = "test_clip"},
-    UNARY("HardSigmoid", 1, hard_sigmoid_attrs, "test_hardsigmoid"),
-    UNARY("HardSwish", 14, none, "test_hardswish"),
-    UNARY("Swish", 24, alpha_attrs, "test_swish"),
-    UNARY("Elu", 1, alpha_attrs, "test_elu"),
-    UNARY("Celu", 12, alpha_attrs, "test_celu"),
-    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS, .test = "test_ops_math selu"},
-    UNARY("Selu", 6, selu_attrs, "test_selu"),
-    UNARY("Softplus", 1, none, "test_softplus"),
-    UNARY("Softsign", 1, none, "test_softsign"),
-    UNARY("Gelu", 20, gelu_attrs, "test_gelu_default_1"),
-    UNARY("Mish", 18, none, "test_mish"),
-    UNARY("ThresholdedRelu", 10, alpha_attrs, "test_thresholdedrelu"),
+    UNARY("HardSigmoid", 1, NULL, hard_sigmoid_attrs, "test_hardsigmoid"),
+    UNARY("HardSwish", 14, NULL, none, "test_hardswish"),
+    UNARY("Swish", 24, NULL, alpha_attrs, "test_swish"),
+    UNARY("Elu", 1, NULL, alpha_attrs, "test_elu"),
+    UNARY("Celu", 12, NULL, alpha_attrs, "test_celu"),
+    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS(NULL), .test = "test_ops_math selu"},
+    UNARY("Selu", 6, NULL, selu_attrs, "test_selu"),
+    UNARY("Softplus", 1, NULL, none, "test_softplus"),
+    UNARY("Softsign", 1, NULL, none, "test_softsign"),
+    UNARY("Gelu", 20, NULL, gelu_attrs, "test_gelu_default_1"),
+    UNARY("Mish", 18, NULL, none, "test_mish"),
+    UNARY("ThresholdedRelu", 10, NULL, alpha_attrs, "test_thresholdedrelu"),
     {.name = NULL}};

@@ -1,6 +1,7 @@
 /* Arithmetic, comparison and logic, element by element: one kernel and one or a few rows an operator. The rows before opset 7
    broadcast by attributes (broadcast, axis); pointwise.c tells them apart by the node's opset. */
 #include "pointwise.h"
+#include "rules.h"
 
 #include "../emit/emit.h"
 
@@ -237,21 +238,20 @@ static void cast_emit(struct emitter *e, const node *n) {
 /* ---- rows ---- */
 
 #define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place only where no type changes */
-#define FUNCTIONS pointwise_infer, pointwise_reference, NULL, pointwise_emit
-#define UNARY(name, since, flags, tested_by) \
-    { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS, .test = tested_by }
-#define BINARY(name, flags, tested_by)                                                                                     \
-    {                                                                                                                      \
-        name,        "", 1, 6, 2, 2, 1, 1, broadcast_attrs, PLAIN | (flags), 0, FUNCTIONS, .test = "test_ops_math legacy", \
-        .weights = 3},                                                                                                     \
-    {                                                                                                                      \
-        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS, .test = tested_by, .weights = 3               \
+#define FUNCTIONS(rule) pointwise_infer, pointwise_reference, rule, pointwise_emit
+#define UNARY(name, since, rule, flags, tested_by) \
+    { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by }
+#define BINARY(name, rule, flags, tested_by)                                                                                  \
+    {name,        "", 1, 6, 2, 2, 1, 1, broadcast_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = "test_ops_math legacy", \
+     .weights = 3},                                                                                                           \
+    {                                                                                                                         \
+        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by, .weights = 3            \
     }
 #define BINARY_SINCE(name, since, tested_by) \
-    { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, .test = tested_by }
-#define VARIADIC(name, tested_by)                                                                                      \
-    {name, "", 1, 7, 1, -1, 1, 1, legacy_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, .test = "test_ops_math variadic"}, { \
-        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS, .test = tested_by                     \
+    { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), .test = tested_by }
+#define VARIADIC(name, rule, tested_by)                                                                                      \
+    {name, "", 1, 7, 1, -1, 1, 1, legacy_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), .test = "test_ops_math variadic"}, { \
+        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), .test = tested_by                     \
     }
 
 static const op_attr no_attrs[] = {{.name = NULL}};
@@ -268,39 +268,39 @@ static const op_attr cast_attrs[] = {{.name = "to", .kind = ATTR_INT, .required 
                                      {.name = NULL}};
 
 const op_row ops_elementwise[] = {
-    BINARY("Add", OP_INPLACE, "test_add"),
-    BINARY("Sub", OP_INPLACE, "test_sub"),
-    BINARY("Mul", OP_INPLACE, "test_mul"),
-    BINARY("Div", OP_INPLACE, "test_div"),
-    BINARY("Pow", OP_INPLACE, "test_pow"),
-    VARIADIC("Sum", "test_sum_example"),
-    VARIADIC("Mean", "test_mean_example"),
-    VARIADIC("Max", "test_max_example"),
-    VARIADIC("Min", "test_min_example"),
-    UNARY("Abs", 1, OP_INPLACE, "test_abs"),
-    UNARY("Neg", 1, OP_INPLACE, "test_neg"),
-    UNARY("Exp", 1, OP_INPLACE, "test_exp"),
-    UNARY("Log", 1, OP_INPLACE, "test_log"),
-    UNARY("Sqrt", 1, OP_INPLACE, "test_sqrt"),
-    UNARY("Reciprocal", 1, OP_INPLACE, "test_reciprocal"),
-    UNARY("Floor", 1, OP_INPLACE | OP_NO_GRAD, "test_floor"),
-    UNARY("Ceil", 1, OP_INPLACE | OP_NO_GRAD, "test_ceil"),
-    UNARY("Round", 11, OP_INPLACE | OP_NO_GRAD, "test_round"),
-    UNARY("Erf", 9, OP_INPLACE, "test_erf"),
-    UNARY("Sin", 7, OP_INPLACE, "test_sin"),
-    UNARY("Cos", 7, OP_INPLACE, "test_cos"),
-    UNARY("Sign", 9, OP_INPLACE | OP_NO_GRAD, "test_sign"),
-    UNARY("Not", 1, OP_INPLACE | OP_NO_GRAD, "test_not_2d"),
-    UNARY("IsNaN", 9, OP_NO_GRAD, "test_isnan"),
-    BINARY("And", OP_NO_GRAD, "test_and2d"),
-    BINARY("Or", OP_NO_GRAD, "test_or2d"),
-    BINARY("Xor", OP_NO_GRAD, "test_xor2d"),
-    BINARY("Equal", OP_NO_GRAD, "test_equal"),
-    BINARY("Less", OP_NO_GRAD, "test_less"),
-    BINARY("Greater", OP_NO_GRAD, "test_greater"),
+    BINARY("Add", add_grad, OP_INPLACE, "test_add"),
+    BINARY("Sub", NULL, OP_INPLACE, "test_sub"),
+    BINARY("Mul", mul_grad, OP_INPLACE, "test_mul"),
+    BINARY("Div", NULL, OP_INPLACE, "test_div"),
+    BINARY("Pow", NULL, OP_INPLACE, "test_pow"),
+    VARIADIC("Sum", NULL, "test_sum_example"),
+    VARIADIC("Mean", NULL, "test_mean_example"),
+    VARIADIC("Max", NULL, "test_max_example"),
+    VARIADIC("Min", NULL, "test_min_example"),
+    UNARY("Abs", 1, NULL, OP_INPLACE, "test_abs"),
+    UNARY("Neg", 1, NULL, OP_INPLACE, "test_neg"),
+    UNARY("Exp", 1, NULL, OP_INPLACE, "test_exp"),
+    UNARY("Log", 1, NULL, OP_INPLACE, "test_log"),
+    UNARY("Sqrt", 1, NULL, OP_INPLACE, "test_sqrt"),
+    UNARY("Reciprocal", 1, NULL, OP_INPLACE, "test_reciprocal"),
+    UNARY("Floor", 1, NULL, OP_INPLACE | OP_NO_GRAD, "test_floor"),
+    UNARY("Ceil", 1, NULL, OP_INPLACE | OP_NO_GRAD, "test_ceil"),
+    UNARY("Round", 11, NULL, OP_INPLACE | OP_NO_GRAD, "test_round"),
+    UNARY("Erf", 9, NULL, OP_INPLACE, "test_erf"),
+    UNARY("Sin", 7, NULL, OP_INPLACE, "test_sin"),
+    UNARY("Cos", 7, NULL, OP_INPLACE, "test_cos"),
+    UNARY("Sign", 9, NULL, OP_INPLACE | OP_NO_GRAD, "test_sign"),
+    UNARY("Not", 1, NULL, OP_INPLACE | OP_NO_GRAD, "test_not_2d"),
+    UNARY("IsNaN", 9, NULL, OP_NO_GRAD, "test_isnan"),
+    BINARY("And", NULL, OP_NO_GRAD, "test_and2d"),
+    BINARY("Or", NULL, OP_NO_GRAD, "test_or2d"),
+    BINARY("Xor", NULL, OP_NO_GRAD, "test_xor2d"),
+    BINARY("Equal", NULL, OP_NO_GRAD, "test_equal"),
+    BINARY("Less", NULL, OP_NO_GRAD, "test_less"),
+    BINARY("Greater", NULL, OP_NO_GRAD, "test_greater"),
     BINARY_SINCE("LessOrEqual", 12, "test_less_equal"),
     BINARY_SINCE("GreaterOrEqual", 12, "test_greater_equal"),
-    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS, .test = "test_mod_mixed_sign_int32"},
+    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), .test = "test_mod_mixed_sign_int32"},
     {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, NULL, where_emit,
      .test = "test_where_example"},
     {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, NULL, cast_emit,

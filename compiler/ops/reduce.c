@@ -2,6 +2,7 @@
  * ArgMin. */
 #include "lanes.h"
 #include "pointwise.h"
+#include "rules.h"
 
 #include <math.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static bool reduce_infer(graph *g, node *n) {
 }
 
 /* Infer has checked the axes; this reads them again. */
-static unsigned known_mask(arena *a, const node *n) {
+unsigned reduce_mask(arena *a, const node *n) {
     diag d = {.arena = a};
     graph g = {.arena = a, .diag = &d};
     unsigned mask = 0;
@@ -152,7 +153,7 @@ static int64_t reduce_lane_int(const reduction *r, const tensor *x, int64_t base
 static bool reduce_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
     (void)why;
     const reduction *r = reduction_of(n);
-    const lanes l = lanes_of(a, &in[0]->shape, known_mask(a, n));
+    const lanes l = lanes_of(a, &in[0]->shape, reduce_mask(a, n));
     int64_t *base, *step, count;
     lanes_offsets(a, &l, &base, &count, &step);
     for (int64_t i = 0; i < count; i++) {
@@ -224,7 +225,7 @@ static accumulator integer_accumulator(emitter *e, const reduction *r, const nod
 
 static void reduce_emit(struct emitter *e, const node *n) {
     const reduction *r = reduction_of(n);
-    const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, known_mask(emit_arena(e), n));
+    const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, reduce_mask(emit_arena(e), n));
     const char *at = element_index(e, n, &l);
     const bool real = type_is(n->in[0]->type, TYPES_FLOAT), exps = !strcmp(r->name, LOG_SUM_EXP);
     const accumulator v = real ? real_accumulator(e, r) : integer_accumulator(e, r, n, &l);
@@ -308,28 +309,28 @@ static const op_attr arg_attrs[] = {{.name = "axis", .kind = ATTR_INT, .has_defa
                                     {.name = NULL}};
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-#define FUNCTIONS reduce_infer, reduce_reference, NULL, reduce_emit
-#define REDUCE_FROM(name, since, tested_by)                                                                       \
-    {name, "", 1, (since)-1, 1, 1, 1, 1, attribute_attrs, PLAIN, 0, FUNCTIONS, .test = "test_ops_math reduce"}, { \
-        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS, .test = tested_by                 \
+#define FUNCTIONS(rule) reduce_infer, reduce_reference, rule, reduce_emit
+#define REDUCE_FROM(name, since, rule, tested_by)                                                                       \
+    {name, "", 1, (since)-1, 1, 1, 1, 1, attribute_attrs, PLAIN, 0, FUNCTIONS(rule), .test = "test_ops_math reduce"}, { \
+        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS(rule), .test = tested_by                 \
     }
-#define REDUCE(name, tested_by) REDUCE_FROM(name, 18, tested_by)
+#define REDUCE(name, rule, tested_by) REDUCE_FROM(name, 18, rule, tested_by)
 #define ARG(name, tested_by)                                                                                    \
     {                                                                                                           \
         name, "", 1, 0, 1, 1, 1, 1, arg_attrs, PLAIN | OP_NO_GRAD, 0, arg_infer, arg_reference, NULL, arg_emit, \
             .test = tested_by                                                                                   \
     }
 
-const op_row ops_reduce[] = {REDUCE_FROM("ReduceSum", 13, "test_reduce_sum_default_axes_keepdims_example"),
-                             REDUCE("ReduceMean", "test_reduce_mean_default_axes_keepdims_example"),
-                             REDUCE("ReduceL1", "test_reduce_l1_default_axes_keepdims_example"),
-                             REDUCE("ReduceL2", "test_reduce_l2_default_axes_keepdims_example"),
-                             REDUCE("ReduceSumSquare", "test_reduce_sum_square_default_axes_keepdims_example"),
-                             REDUCE("ReduceProd", "test_reduce_prod_default_axes_keepdims_example"),
-                             REDUCE("ReduceMax", "test_reduce_max_default_axes_keepdim_example"),
-                             REDUCE("ReduceMin", "test_reduce_min_default_axes_keepdims_example"),
-                             REDUCE("ReduceLogSum", "test_reduce_log_sum"),
-                             REDUCE("ReduceLogSumExp", "test_reduce_log_sum_exp_default_axes_keepdims_example"),
+const op_row ops_reduce[] = {REDUCE_FROM("ReduceSum", 13, reduce_sum_grad, "test_reduce_sum_default_axes_keepdims_example"),
+                             REDUCE("ReduceMean", NULL, "test_reduce_mean_default_axes_keepdims_example"),
+                             REDUCE("ReduceL1", NULL, "test_reduce_l1_default_axes_keepdims_example"),
+                             REDUCE("ReduceL2", NULL, "test_reduce_l2_default_axes_keepdims_example"),
+                             REDUCE("ReduceSumSquare", NULL, "test_reduce_sum_square_default_axes_keepdims_example"),
+                             REDUCE("ReduceProd", NULL, "test_reduce_prod_default_axes_keepdims_example"),
+                             REDUCE("ReduceMax", NULL, "test_reduce_max_default_axes_keepdim_example"),
+                             REDUCE("ReduceMin", NULL, "test_reduce_min_default_axes_keepdims_example"),
+                             REDUCE("ReduceLogSum", NULL, "test_reduce_log_sum"),
+                             REDUCE("ReduceLogSumExp", NULL, "test_reduce_log_sum_exp_default_axes_keepdims_example"),
                              ARG("ArgMax", "test_argmax_default_axis_example"),
                              ARG("ArgMin", "test_argmin_default_axis_example"),
                              {.name = NULL}};

@@ -1,0 +1,92 @@
+/* Every gradient rule against central differences; that there is a case for every rule; and the backward pass as compiled
+   against its reference. The cases are tables: gradient_cases*.h. */
+#include "gradient_cases.h"
+
+#include "../../compiler/trial.h"
+
+static void test_differences(void **state) {
+    (void)state;
+    for (size_t t = 0; t < GRADIENT_TABLES; t++)
+        for (size_t i = 0; i < gradient_tables[t].count; i++) gradient_run(&gradient_tables[t].cases[i]);
+}
+
+static bool has_case(const op_row *r) {
+    for (size_t t = 0; t < GRADIENT_TABLES; t++)
+        for (size_t i = 0; i < gradient_tables[t].count; i++) {
+            const gradient_case *c = &gradient_tables[t].cases[i];
+            if (!c->says && op_find(c->domain ? c->domain : "", c->op, c->opset, NULL) == r) return true;
+        }
+    return false;
+}
+
+static void test_every_rule_has_a_case(void **state) {
+    (void)state;
+    const op_row *r;
+    text t = {0};
+    for (size_t i = 0; (r = op_at(i)); i++) {
+        if (r->grad && !has_case(r)) text_printf(&t, " %s-%d", r->name, r->since);
+        if (r->grad && r->flags & OP_NO_GRAD) text_printf(&t, " %s-%d (which says it has none)", r->name, r->since);
+    }
+    if (t.size) fail_msg("no gradient case:%s", text_str(&t));
+}
+
+/* ---- as compiled ---- */
+
+static void run_compiled(gradient_world *w) {
+    tensor **results = ARENA_ARRAY(w->a, tensor *, w->g->n_values + 1), *got[GRADIENT_INPUTS] = {NULL};
+    const size_t n_in = w->g->n_inputs, n_out = w->g->n_outputs;
+    tensor **want = ARENA_ARRAY(w->a, tensor *, n_out);
+    const char *paths[GRADIENT_INPUTS], *folder = trial_directory(w->a);
+    assert_non_null(folder);
+    assert_true(interpret(w->g, w->data, results));
+    for (size_t i = 0; i < n_out; i++) want[i] = results[w->g->outputs[i]->id];
+    for (size_t i = 0; i < n_in; i++) {
+        paths[i] = arena_printf(w->a, "%s/in%zu.npy", folder, i);
+        assert_true(trial_write_npy(paths[i], w->data[i]));
+    }
+    options o = {.name = "net", .kernels = KERNELS_AUTO, .emit = EMIT_EXE, .output = arena_printf(w->a, "%s/net", folder)};
+    assert_true(target_resolve("native", &o.target));
+    assert_int_equal(compile_rest(w->g, &o), 0);
+    const char *why = trial_run(w->a, o.output, paths, n_in, folder, got, n_out, 60);
+    if (why) fail_msg("%s", why);
+    for (size_t i = 0; i < n_out; i++) {
+        difference d = {.ok = true};
+        tensor_compare(got[i], want[i], 1e-4, 2e-5, &d);
+        if (!d.ok) fail_msg("%s differs by %g", w->g->outputs[i]->name, d.max_abs);
+    }
+    trial_remove(folder);
+    arena_destroy(w->a);
+}
+
+static void emit_gradients(gradient_world *w, const gradient_case *c) {
+    gradient_built b;
+    world_build(w, &b, c);
+    gradient_backward(w, &b);
+    const node origin = {.name = arena_printf(w->a, "%s", c->name), .op_type = "Test"};
+    for (size_t i = 0; b.wanted[i]; i++) {
+        value *y = grad_call(w->g, &origin, "Copy", "cameo", &b.grad[i], 1); /* one gradient may be that of two inputs */
+        y->is_output = true;
+        w->g->outputs[w->g->n_outputs++] = y;
+    }
+}
+
+/* All cases of a table make one program. */
+static void test_emitted(void **state) {
+    (void)state;
+    for (size_t t = 0; t < GRADIENT_TABLES; t++) {
+        gradient_world w;
+        world_begin(&w, DT_FLOAT);
+        for (size_t i = 0; i < gradient_tables[t].count; i++)
+            if (!gradient_tables[t].cases[i].says) emit_gradients(&w, &gradient_tables[t].cases[i]);
+        run_compiled(&w);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_every_rule_has_a_case),
+        cmocka_unit_test(test_emitted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
