@@ -203,11 +203,17 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
                              *const places[] = {"embed", "sidecar"};
     const struct {
         const char *name, **to;
-    } strings[] = {{"output", &o->output},       {"name", &o->name},
-                   {"embedding", &o->embedding}, {"preprocess", &o->preprocess},
-                   {"labels", &o->labels},       {"dump-after", &o->dump_after},
-                   {"keep-c", &o->keep_c},       {"cc", &o->cc},
-                   {"loss", &o->loss},           {"classes-from", &o->classes_from}};
+    } strings[] = {{"output", &o->output},
+                   {"name", &o->name},
+                   {"embedding", &o->embedding},
+                   {"preprocess", &o->preprocess},
+                   {"labels", &o->labels},
+                   {"dump-after", &o->dump_after},
+                   {"detector", &o->detector},
+                   {"keep-c", &o->keep_c},
+                   {"cc", &o->cc},
+                   {"loss", &o->loss},
+                   {"classes-from", &o->classes_from}};
     int64_t number;
     int which = 0, code = 0;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
@@ -243,6 +249,8 @@ static int training_options(arena *a, const cli *c, options *o) {
     if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
     if (o->train && o->emit != EMIT_EXE && o->emit != EMIT_C)
         return fprintf(stderr, "cameo: --train makes a program; of --emit it takes exe and c\n"), 2;
+    if (o->detector && o->emit != EMIT_EXE && o->emit != EMIT_C)
+        return fprintf(stderr, "cameo: --detector is for programs; of --emit it takes exe and c\n"), 2;
     if (o->train && !o->batch) o->batch = TRAIN_BATCH;
     if ((spec.triplet.weight > 0 || spec.contrastive.weight > 0) && !loss_images_of_class(o->batch))
         return fprintf(stderr,

@@ -10,6 +10,7 @@ static const cli_option table[] = {
     {"weights", "WHERE", "embed (default), or sidecar: in a file PREFIX.weights beside the output", 0},
     CLI_MODEL_OPTIONS,
     CLI_BUILD_OPTIONS,
+    {"detector", "FILE.onnx", "a face detector (YuNet) that enters the program: it takes whole photographs then", 0},
     {"train", NULL, "a program that also trains; --batch is the batch of its steps (default: 32)", 0},
     {"loss", "SPEC",
      "what training minimises, TERM[+TERM...]: ce (default), arcface, cosface, sphereface, margin, center, triplet, "

@@ -135,11 +135,34 @@ static bool make_trainer(graph *g, const options *o, program *p) {
            emit_trainer(g, s, &native, p);
 }
 
-static bool make_program(graph *g, const options *o, program *p) {
+/* --detector: another net in the same program, by its own options. */
+static bool add_detector(graph *g, const options *o, program *p) {
+    diag *d = ARENA_NEW(g->arena, diag);
+    *d = (diag){.arena = g->arena, .file = o->detector};
+    const options own = {.input = o->detector,
+                         .output = o->output,
+                         .name = o->name,
+                         .kernels = o->kernels,
+                         .target = o->target,
+                         .is_static = o->is_static};
+    graph *n = compile_front(g->arena, d, &own);
+    const bool ok = n && compile_back(n, &own) && emit_model(n, &own, "detector_", &p->units[p->n_units++]);
+    text t = {0};
+    diag_print(d, &t);
+    fputs(text_str(&t), stderr);
+    text_free(&t);
+    return ok;
+}
+
+static bool make_net(graph *g, const options *o, program *p) {
     if (o->train) return make_trainer(g, o, p);
     if (!compile_back(g, o)) return false;
     p->n_units = 1;
     return emit_model(g, o, "", &p->units[0]);
+}
+
+static bool make_program(graph *g, const options *o, program *p) {
+    return make_net(g, o, p) && (!o->detector || add_detector(g, o, p));
 }
 
 int compile_rest(graph *g, const options *o) {

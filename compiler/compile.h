@@ -34,6 +34,7 @@ typedef struct options {
     size_t n_shapes;
     const char *embedding, *preprocess, *labels; /* NULL = not given; labels: file of class names */
     const char *dump_after;                      /* pass name or NULL */
+    const char *detector;                        /* an ONNX file: a face detector that enters the program too */
     const char *keep_c;
     const char *cc; /* C compiler; NULL = $CC, cc */
     bool sidecar, is_static, tune;

@@ -11,6 +11,6 @@ const char *cameo_json_find(const char *text, const char *path);
 bool cameo_json_get_number(const char *text, const char *path, double *value);
 /* A string, with its escapes undone; NULL when the value is none. The caller frees. */
 char *cameo_json_get_text(const char *text, const char *path);
-/* The elements of an array, one after the other: NULL begins; returns NULL behind the last. */
+/* The elements of an array, one after the other: element NULL begins; returns NULL behind the last. */
 const char *cameo_json_next(const char *array, const char *element);
 #endif

@@ -126,11 +126,22 @@ static bool write_embeddings(const cameo_scoring *s, const char *directory, came
     return cameo_output_save(&o, directory, "images.txt", error);
 }
 
+static bool view_picture(void *data, size_t i, cameo_image *image) {
+    cameo_scoring *s = data;
+    const char *path = s->pairs.path[i];
+    return path && cameo_pictures_view(&s->pictures, path, s->pairs.image[i], image, NULL);
+}
+
+static bool write_report(cameo_scoring *s, const char *directory, cameo_error *error) {
+    cameo_report_pictures pictures = {view_picture, s};
+    return !s->v.measured || cameo_report_write(directory, &s->v, s->has_pictures ? &pictures : NULL, error);
+}
+
 static bool write_all(cameo_scoring *s, const cameo_args *a, const cameo_submission *form, const char *directory) {
     cameo_error *error = &s->error;
     return cameo_make_directories(directory, error) && write_submission(s, form, directory, error) &&
            (!cameo_args_get(a, "save-embeddings") || write_embeddings(s, directory, error)) &&
-           (!s->v.measured || cameo_report_write(directory, &s->v, error)) && cameo_score_files(s, directory, error);
+           write_report(s, directory, error) && cameo_score_files(s, directory, error);
 }
 
 static int find_form(cameo_scoring *s, const cameo_args *a, const cameo_submission **form) {

@@ -15,7 +15,7 @@
 
 typedef int cameo_verb(const cameo_model *model, const char *program, int argc, char **argv);
 cameo_verb cameo_verb_info, cameo_verb_run, cameo_verb_bench, cameo_verb_profile, cameo_verb_embed, cameo_verb_verify,
-    cameo_verb_score, cameo_verb_calibrate, cameo_verb_classify;
+    cameo_verb_score, cameo_verb_calibrate, cameo_verb_report, cameo_verb_classify;
 
 typedef struct cameo_verb_row {
     const char *name;
