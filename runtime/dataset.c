@@ -61,6 +61,24 @@ static bool looks_like_picture(const char *name) {
     return false;
 }
 
+bool cameo_list_pictures(const char *directory, char ***path, size_t *count, cameo_error *error) {
+    names entries;
+    if (!list_directory(directory, &entries, error)) return false;
+    *path = cameo_allocate(entries.count, sizeof **path);
+    *count = 0;
+    for (size_t i = 0; i < entries.count; i++) {
+        char *file = cameo_join(directory, entries.name[i]);
+        if (looks_like_picture(file) && cameo_file_exists(file))
+            (*path)[(*count)++] = file;
+        else
+            free(file);
+    }
+    free_names(&entries);
+    if (*count) return true;
+    free(*path);
+    return cameo_fail(error, CAMEO_BAD_INPUT, "%s: no pictures in it", directory);
+}
+
 typedef struct scan {
     cameo_dataset *d;
     size_t path_capacity, label_capacity, folders; /* folders: in the class at hand */

@@ -17,6 +17,8 @@ typedef struct cameo_dataset {
    have no ending. False with *error: no folder, no classes, a class without pictures, fewer than `least` classes. */
 bool cameo_dataset_scan(const char *directory, size_t least, cameo_dataset *d, cameo_error *error);
 void cameo_dataset_free(cameo_dataset *d);
+/* The pictures (by the same rule) right in a folder, sorted by name; the caller frees them and the array. */
+bool cameo_list_pictures(const char *directory, char ***path, size_t *count, cameo_error *error);
 
 /* The classes of d against the program's: their number (0 = any), and their names where the program knows them (else NULL). The
    message says how to compile for these classes. */

@@ -75,7 +75,11 @@ static double lowest_rate(size_t pairs) {
 static void put_roc(FILE *f, const cameo_metrics *m, bool logarithmic) {
     cameo_plot p;
     cameo_axis x = {CAMEO_AXIS_LINEAR, 0, 1, "false positive rate"}, y = {CAMEO_AXIS_LINEAR, 0, 1, "true positive rate"};
-    if (logarithmic) x = (cameo_axis){CAMEO_AXIS_LOG, lowest_rate(m->negatives), 1, x.label};
+    if (logarithmic) {
+        x = (cameo_axis){CAMEO_AXIS_LOG, lowest_rate(m->negatives), 1, x.label};
+        double shown = m->points > 1 ? cameo_metrics_at_fpr(m, x.low).tpr : 0; /* the axis begins a little below the curve */
+        y.low = fmax(0, fmin(0.9, floor(10 * shown - 0.3) / 10));
+    }
     cameo_plot_begin(&p, f, logarithmic ? "ROC, logarithmic" : "ROC", x, y);
     if (!logarithmic) cameo_plot_diagonal(&p);
     cameo_plot_band(&p, m->roc, m->points, (double)m->positives, 0);

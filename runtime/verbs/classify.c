@@ -1,5 +1,6 @@
 /* classify: the most likely classes of pictures. The first output counts; values that are no probabilities go through a
  * softmax. */
+#include "../submission.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ typedef struct classifying {
     double *probability; /* [classes] of one picture */
     size_t classes, top;
     cameo_json *json;
+    const cameo_submission *form; /* --submission: rows of a file instead of a listing */
+    bool names;
+    FILE *rows;
 } classifying;
 
 static bool read_labels(const cameo_model *model, const char *file, labels *l, cameo_error *error) {
@@ -48,6 +52,21 @@ static void put_class(const classifying *c, size_t k, double p) {
     cameo_json_text(c->json, "name", name);
     cameo_json_number(c->json, "probability", p);
     cameo_json_close(c->json, '}');
+}
+
+/* A submission's row: the file's name, the likeliest class. */
+static void put_row(classifying *c, const char *path) {
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    size_t best = 0;
+    for (size_t k = 1; k < c->classes; k++)
+        if (c->probability[k] > c->probability[best]) best = k;
+    cameo_csv_field(c->rows, file, strlen(file));
+    fputc(',', c->rows);
+    if (c->names)
+        cameo_csv_field(c->rows, c->labels.name[best], strlen(c->labels.name[best]));
+    else
+        fprintf(c->rows, "%zu", best);
+    fputc('\n', c->rows);
 }
 
 /* The `top` largest, equal ones in class order. Each is taken out once printed. */
@@ -82,55 +101,101 @@ static bool classify_batch(void *data, size_t first, size_t count, const float *
             if (!isfinite(logits[k]))
                 return cameo_fail(error, CAMEO_BAD_INPUT, "%s: an output is not finite", c->paths[first + i]);
         cameo_probabilities(logits, c->classes, c->probability);
-        put_picture(c, c->paths[first + i]);
+        (c->rows ? put_row : put_picture)(c, c->paths[first + i]);
     }
     return true;
 }
 
-static bool classify_all(classifying *c, const cameo_model *model, const cameo_args *a, cameo_error *error) {
+static bool classify_all(classifying *c, const cameo_model *model, const cameo_paths *l, cameo_error *error) {
     const cameo_tensor_info *t = &model->outputs[0];
-    char **paths = cameo_allocate(a->positionals, sizeof *paths);
-    for (size_t i = 0; i < a->positionals; i++) paths[i] = cameo_join(NULL, cameo_args_positional(a, i));
-    c->paths = paths;
+    c->paths = l->path;
     c->classes = cameo_image_elements(t);
     c->outputs = cameo_allocate_buffers(model->outputs, model->n_outputs);
     c->probability = cameo_allocate(c->classes, sizeof *c->probability);
     bool good = t->dtype == 1 && c->classes > 0;
     if (!good) cameo_fail(error, CAMEO_BAD_INPUT, "output \"%s\" is no float32 vector of classes", t->name);
-    good = good && cameo_pictures_each(&c->pictures, paths, a->positionals, "classifying", classify_batch, c, error);
+    if (good && c->rows && c->names && c->labels.count < c->classes)
+        good = cameo_fail(error, CAMEO_BAD_INPUT,
+                          "names are known for %zu of %zu classes\n    hint: --labels FILE, one name a line; or --as index",
+                          c->labels.count, c->classes);
+    good = good && cameo_pictures_each(&c->pictures, c->paths, l->count, "classifying", classify_batch, c, error);
     cameo_free_buffers(c->outputs, model->n_outputs);
     free(c->probability);
-    for (size_t i = 0; i < a->positionals; i++) free(paths[i]);
-    free(paths);
     return good;
 }
 
-static int classify(const cameo_model *model, const cameo_args *a) {
+static bool to_listing(classifying *c, const cameo_model *model, const cameo_paths *l, cameo_error *error) {
+    if (c->json) cameo_json_open(c->json, NULL, '[');
+    bool good = classify_all(c, model, l, error);
+    if (c->json) cameo_json_close(c->json, ']'), putchar('\n');
+    return good;
+}
+
+static bool to_submission(classifying *c, const cameo_model *model, const cameo_paths *l, const char *file,
+                          cameo_error *error) {
+    cameo_output o;
+    if (!cameo_output_open(&o, error)) return false;
+    c->rows = o.stream;
+    fprintf(o.stream, "%s\n", c->form->heading);
+    if (classify_all(c, model, l, error)) return cameo_output_save(&o, NULL, file, error);
+    fclose(o.stream);
+    free(o.data);
+    return false;
+}
+
+/* --submission, --as and -o, which go together. */
+static int submission_options(classifying *c, const cameo_args *a) {
+    const char *family = cameo_args_get(a, "submission"), *as = cameo_args_get(a, "as");
+    cameo_error error = {0};
+    if (!family != !cameo_args_get(a, "output")) return cameo_usage_error(a, "--submission and -o FILE go together");
+    if (as && strcmp(as, "index") != 0 && strcmp(as, "name") != 0) return cameo_usage_error(a, "--as is index or name");
+    if (!family) return CAMEO_OK;
+    c->form = cameo_submission_find(family, CAMEO_TASK_CLASSES, &error);
+    if (!c->form) return cameo_report_error(&error);
+    c->names = as ? strcmp(as, "name") == 0 : c->form->names;
+    return CAMEO_OK;
+}
+
+static int classify_paths(const cameo_model *model, const cameo_args *a, const cameo_paths *l) {
     long top = 5;
-    if (!a->positionals) return cameo_usage_error(a, "no pictures given");
     if (!cameo_args_integer(a, "top", 1, 1000000, &top)) return CAMEO_USAGE;
     cameo_json json = {stdout, false};
     classifying c = {.top = (size_t)top, .json = cameo_args_get(a, "json") ? &json : NULL};
     cameo_error error = {0};
-    int code = cameo_pictures_open(&c.pictures, model, a);
+    int code = submission_options(&c, a);
+    if (!code) code = cameo_pictures_open(&c.pictures, model, a);
     if (code) return code;
-    if (c.json) cameo_json_open(&json, NULL, '[');
-    bool good = read_labels(model, cameo_args_get(a, "labels"), &c.labels, &error) && classify_all(&c, model, a, &error);
-    if (c.json) cameo_json_close(&json, ']'), putchar('\n');
+    bool good = read_labels(model, cameo_args_get(a, "labels"), &c.labels, &error) &&
+                (c.form ? to_submission(&c, model, l, cameo_args_get(a, "output"), &error) : to_listing(&c, model, l, &error));
     free(c.labels.name);
     free(c.labels.text);
     cameo_pictures_close(&c.pictures);
     return good ? CAMEO_OK : cameo_report_error(&error);
 }
 
+static int classify(const cameo_model *model, const cameo_args *a) {
+    cameo_paths l = {0};
+    int code = cameo_paths_given(&l, a);
+    if (!code) code = classify_paths(model, a, &l);
+    cameo_paths_free(&l);
+    return code;
+}
+
 int cameo_verb_classify(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {{"labels", "FILE", "class names, one a line"},
                                            {"top", "K", "classes printed for each picture (default 5)"},
+                                           {"list", "FILE", "a file with one picture's path a line"},
+                                           {"root", "DIR", "what the list's names are relative to"},
+                                           {"submission", "FAMILY", "write a submission: s19 f19 s20, s22 f22 s23 f23 s24"},
+                                           {"as", "KIND", "its classes by index or name (default: as the family has them)"},
+                                           {"output", "FILE", "the submission (also -o)"},
                                            OPTION_PREPROCESS,
                                            OPTION_THREADS,
                                            OPTION_JSON,
                                            {0}};
-    cameo_args a = {.options = options, .usage = "classify IMAGE... [--labels FILE] [--top K] [--json]", .program = program};
+    cameo_args a = {.options = options,
+                    .usage = "classify IMAGE... [--labels FILE] [--top K] [--submission FAMILY -o FILE] [--json]",
+                    .program = program};
     int code = cameo_args_parse(&a, argc, argv);
     if (code == 0) code = classify(model, &a);
     cameo_args_free(&a);

@@ -1,40 +1,8 @@
 /* embed: embeddings of pictures, as rows of one .npy. */
 #include "verbs.h"
 #include <stdlib.h>
-#include <string.h>
 
-typedef struct path_list {
-    char **path;
-    size_t count, capacity;
-} path_list;
-
-static void add_path(path_list *l, const char *path) {
-    if (l->count == l->capacity) {
-        l->capacity = l->capacity ? 2 * l->capacity : 64;
-        char **larger = cameo_allocate(l->capacity, sizeof *larger);
-        if (l->count) memcpy(larger, l->path, l->count * sizeof *larger);
-        free(l->path);
-        l->path = larger;
-    }
-    l->path[l->count++] = cameo_join(NULL, path);
-}
-
-static bool add_file(path_list *l, const char *file, cameo_error *error) {
-    size_t size;
-    char *text = (char *)cameo_read_file(file, (size_t)1 << 30, &size, error), *rest = NULL;
-    if (!text) return false;
-    for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
-        if (*line) add_path(l, line);
-    free(text);
-    return true;
-}
-
-static void free_paths(path_list *l) {
-    for (size_t i = 0; i < l->count; i++) free(l->path[i]);
-    free(l->path);
-}
-
-static int embed_paths(const cameo_model *model, const cameo_args *a, const path_list *l, const char *output) {
+static int embed_paths(const cameo_model *model, const cameo_args *a, const cameo_paths *l, const char *output) {
     cameo_pictures p;
     cameo_error error = {0};
     int code = cameo_pictures_open(&p, model, a);
@@ -50,21 +18,18 @@ static int embed_paths(const cameo_model *model, const cameo_args *a, const path
 }
 
 static int embed(const cameo_model *model, const cameo_args *a) {
-    path_list l = {0};
-    cameo_error error = {0};
-    const char *list = cameo_args_get(a, "list"), *output = cameo_args_get(a, "output");
-    int code = 0;
-    for (size_t i = 0; i < a->positionals; i++) add_path(&l, cameo_args_positional(a, i));
-    if (list && !add_file(&l, list, &error)) code = cameo_report_error(&error);
+    cameo_paths l = {0};
+    const char *output = cameo_args_get(a, "output");
+    int code = cameo_paths_given(&l, a);
     if (!code && !output) code = cameo_usage_error(a, "-o FILE.npy is missing");
-    if (!code && !l.count) code = cameo_usage_error(a, "no pictures given");
     if (!code) code = embed_paths(model, a, &l, output);
-    free_paths(&l);
+    cameo_paths_free(&l);
     return code;
 }
 
 int cameo_verb_embed(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {{"list", "FILE", "a file with one picture's path a line"},
+                                           {"root", "DIR", "what the list's names are relative to"},
                                            {"output", "FILE", "the .npy to write, [pictures][dimension] (also -o)"},
                                            OPTION_LANDMARKS,
                                            OPTION_ALIGNED,

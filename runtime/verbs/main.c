@@ -11,6 +11,7 @@ static const cameo_verb_row verbs[] = {
     {"verify", cameo_verb_verify, "compare two faces"},
     {"score", cameo_verb_score, "score a list of pairs"},
     {"calibrate", cameo_verb_calibrate, "choose a threshold on a labelled list and store it"},
+    {"identify", cameo_verb_identify, "find out which of the known people pictures show"},
     {"report", cameo_verb_report, "compare scoring runs in one page"},
     {"classify", cameo_verb_classify, "most likely classes of pictures"}};
 enum { VERBS = sizeof verbs / sizeof *verbs };

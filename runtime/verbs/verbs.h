@@ -15,7 +15,7 @@
 
 typedef int cameo_verb(const cameo_model *model, const char *program, int argc, char **argv);
 cameo_verb cameo_verb_info, cameo_verb_run, cameo_verb_bench, cameo_verb_profile, cameo_verb_embed, cameo_verb_verify,
-    cameo_verb_score, cameo_verb_calibrate, cameo_verb_report, cameo_verb_classify;
+    cameo_verb_score, cameo_verb_calibrate, cameo_verb_identify, cameo_verb_report, cameo_verb_classify;
 
 typedef struct cameo_verb_row {
     const char *name;
@@ -91,6 +91,19 @@ bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, co
 float *cameo_pictures_embed(cameo_pictures *p, char *const *paths, size_t count, size_t *dimension, cameo_error *error);
 /* The embedding's length; 0 with *error when the network has none of float32. */
 size_t cameo_pictures_dimension(const cameo_pictures *p, cameo_error *error);
+
+/* Lists of pictures: paths.c. */
+typedef struct cameo_paths {
+    char **path;
+    size_t count, capacity;
+} cameo_paths;
+/* A file, or the pictures of a folder sorted by name. */
+bool cameo_paths_add(cameo_paths *l, const char *path, cameo_error *error);
+/* A file with one picture a line, relative to root (NULL: the working directory). */
+bool cameo_paths_add_list(cameo_paths *l, const char *file, const char *root, cameo_error *error);
+/* All that is named by the positional arguments and by --list (with --root); none at all is wrong usage. An exit code. */
+int cameo_paths_given(cameo_paths *l, const cameo_args *a);
+void cameo_paths_free(cameo_paths *l);
 
 /* Many pictures and their embeddings, through the cache: gallery.c. Equal content is embedded once. */
 typedef struct cameo_gallery {

@@ -8,6 +8,7 @@
 
 #include "metrics.h"
 #include <math.h>
+#include <stdlib.h>
 
 static const cameo_metrics_options two = {.folds = 2};
 
@@ -62,8 +63,81 @@ static void one_kind_is_an_error(void **state) {
     assert_int_equal(error.code, CAMEO_BAD_INPUT);
 }
 
+static void a_score_that_is_no_number_is_an_error(void **state) {
+    (void)state;
+    const double bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        double scores[] = {1, bad[i], 2};
+        unsigned char labels[] = {1, 0, 0};
+        cameo_metrics m;
+        cameo_error error = {0};
+        assert_false(cameo_metrics_compute(scores, labels, 3, NULL, &m, &error));
+        assert_int_equal(error.code, CAMEO_BAD_INPUT);
+    }
+}
+
+/* ---- against scikit-learn and SciPy: tests/oracle/make_metrics.py ---- */
+
+static const struct reference {
+    uint64_t seed;
+    size_t pairs;
+    double levels, share, shift, numbers[10], tpr[CAMEO_FPR_POINTS], strict[CAMEO_FPR_POINTS];
+} references[] = {
+#include "tests/golden/metrics.h"
+};
+
+static double draw(uint64_t *x) {
+    *x = *x * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*x >> 33) / 2147483648.0;
+}
+
+/* The oracle's lists; all values are exact binary fractions. */
+static void generate(const struct reference *r, double *scores, unsigned char *labels) {
+    uint64_t x = r->seed;
+    for (size_t i = 0; i < r->pairs; i++) {
+        double a = draw(&x), b = draw(&x);
+        labels[i] = r->pairs == 2 ? i == 1 : a < r->share;
+        scores[i] = floor((b + r->shift * labels[i]) * r->levels) / r->levels / 2 - 0.25;
+    }
+}
+
+static void agrees(size_t which, const char *name, double got, double want) {
+    if (isnan(want)) return;
+    if (fabs(got - want) > 1e-9) fail_msg("list %zu: %s is %.17g, the oracle has %.17g", which, name, got, want);
+}
+
+static void as_the_oracle(void **state) {
+    (void)state;
+    static const char *const name[10] = {
+        "auc", "low", "high", "eer", "best accuracy", "exact", "exact error", "insightface", "insightface error", "d'"};
+    for (size_t k = 0; k < sizeof references / sizeof *references; k++) {
+        const struct reference *r = &references[k];
+        double *scores = malloc(r->pairs * sizeof *scores);
+        unsigned char *labels = malloc(r->pairs);
+        generate(r, scores, labels);
+        cameo_metrics m;
+        assert_true(
+            cameo_metrics_compute(scores, labels, r->pairs, &(cameo_metrics_options){.grid = CAMEO_GRID_COSINE}, &m, NULL));
+        const double got[10] = {m.auc,         m.auc_low,          m.auc_high,          m.eer,    m.accuracy_best, m.exact.mean,
+                                m.exact.error, m.insightface.mean, m.insightface.error, m.d_prime};
+        for (int i = 0; i < 10; i++) agrees(k, name[i], got[i], r->numbers[i]);
+        for (int i = 0; i < CAMEO_FPR_POINTS; i++) {
+            assert_int_equal(isnan(m.tpr[i]) != 0, isnan(r->tpr[i]) != 0);
+            agrees(k, "TPR", m.tpr[i], r->tpr[i]);
+            agrees(k, "strict TPR", m.tpr_strict[i], r->strict[i]);
+        }
+        cameo_metrics_free(&m);
+        free(scores);
+        free(labels);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(auc_counts_ties_half), cmocka_unit_test(perfect_and_reversed),
-                                       cmocka_unit_test(folds_are_contiguous), cmocka_unit_test(one_kind_is_an_error)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_score_that_is_no_number_is_an_error),
+                                       cmocka_unit_test(as_the_oracle),
+                                       cmocka_unit_test(auc_counts_ties_half),
+                                       cmocka_unit_test(perfect_and_reversed),
+                                       cmocka_unit_test(folds_are_contiguous),
+                                       cmocka_unit_test(one_kind_is_an_error)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
