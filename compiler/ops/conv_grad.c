@@ -197,9 +197,10 @@ bool conv_grad(graph *g, node *n, value *const *dout, value **din) {
     value *x = n->in[0], *f = n->in[1];
     window w;
     if (!window_read(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
-    if (wants(n, 0) && !(din[0] = window_call(g, n, "ConvInputGrad", "cameo", dout[0], f, &w, &x->shape))) return false;
+    /* The input's gradient last: x may be free by then, and is of its size. */
+    if (!bias_grad(g, n, dout[0], din)) return false;
     if (wants(n, 1) && !(din[1] = window_call(g, n, "ConvWeightGrad", "cameo", x, dout[0], &w, NULL))) return false;
-    return bias_grad(g, n, dout[0], din);
+    return !wants(n, 0) || (din[0] = window_call(g, n, "ConvInputGrad", "cameo", dout[0], f, &w, &x->shape));
 }
 
 /* The window of the ordinary convolution that leads from Y to X. Output padding of a stride or more would give it outputs that
@@ -219,9 +220,9 @@ bool conv_transpose_grad(graph *g, node *n, value *const *dout, value **din) {
     window w;
     if (!window_read_transposed(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
     const window b = backward_window(&w);
-    if (wants(n, 0) && !(din[0] = window_call(g, n, "Conv", "", dout[0], f, &b, NULL))) return false;
+    if (!bias_grad(g, n, dout[0], din)) return false;
     if (wants(n, 1) && !(din[1] = window_call(g, n, "ConvWeightGrad", "cameo", dout[0], x, &b, NULL))) return false;
-    return bias_grad(g, n, dout[0], din);
+    return !wants(n, 0) || (din[0] = window_call(g, n, "Conv", "", dout[0], f, &b, NULL));
 }
 
 static const op_attr grad_attrs[] = {{.name = "dilations", .kind = ATTR_INTS},
