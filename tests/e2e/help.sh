@@ -8,6 +8,8 @@ status=0
 fail() { echo "FAIL $*"; status=1; }
 "$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 7 -o net.onnx 2>log
 "$CAMEO" compile net.onnx --kernels plain -o net
+# The manual is about programs that train, too: what lists their verbs for the manual stands for them, and has what others have.
+trainer=$build/manual-verbs
 verbs() { "$1" --help | awk '/^  [a-z]/ { print $1 }'; }
 options() { sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\([a-z0-9-]*\)\( [^ ]*\)\{0,1\} .*/\2\3/p'; } # "name VALUE" of each line of a --help
 
@@ -39,7 +41,7 @@ one_verb() { # PROGRAM NAME PAGE VERB
   sed 's/ .*//' options >>"$2.options"
 }
 
-for pair in "cameo $CAMEO" "cameo-program $scratch/net"; do
+for pair in "cameo $CAMEO" "cameo-program $trainer"; do
   read -r name program <<<"$pair"
   page=$build/share/man/man1/$name.1
   [ -s "$page" ] || { fail "no $page"; continue; }
@@ -47,6 +49,15 @@ for pair in "cameo $CAMEO" "cameo-program $scratch/net"; do
   for verb in $(verbs "$program"); do one_verb "$program" "$name" "$page" "$verb"; done
   echo "$name: $(verbs "$program" | wc -l) verbs, $(sort -u "$name.options" | wc -l) options"
   if command -v man >log && man --warnings -l "$page" 2>&1 >/dev/null | grep .; then fail "$page: troff warns"; fi
+done
+
+for verb in $(verbs ./net); do
+  verbs "$trainer" | grep -qx "$verb" || fail "a program that trains lacks $verb"
+  ./net "$verb" --help >plain
+  "$trainer" "$verb" --help | options >all
+  options <plain >some
+  grep -vxFf all some >missing || true
+  [ ! -s missing ] || fail "$verb of a program that trains lacks $(head -1 missing)"
 done
 
 # Documents: options of ours, or of the tools that they show.
@@ -58,7 +69,7 @@ for document in "$SOURCE"/README.md "$SOURCE"/NEWS.md "$SOURCE"/CONTRIBUTING.md 
   done
 done >unknown
 [ ! -s unknown ] || { fail "documents name options that do not exist:"; cat unknown; }
-known_verbs=" $(verbs "$CAMEO" | tr '\n' ' ') $(verbs ./net | tr '\n' ' ') "
+known_verbs=" $(verbs "$CAMEO" | tr '\n' ' ') $(verbs "$trainer" | tr '\n' ' ') "
 sed -n 's/^ *\(\.\/[a-z]*\|cameo\) \([a-z]*\) .*/\2/p' "$SOURCE"/README.md "$SOURCE"/docs/using.md | sort -u >shown
 [ -s shown ] || fail "README shows no commands"
 while read -r verb; do case $known_verbs in *" $verb "*) ;; *) fail "a document shows the verb \"$verb\"" ;; esac; done <shown
