@@ -107,8 +107,9 @@ size_t cameo_pairs_find(cameo_pairs *p, const char *root) {
     const char *roots[2] = {root, beside && *beside ? beside : NULL};
     size_t best = 0;
     const rule *chosen = &rules[0];
+    /* A root that has some of them has the others too, or they are missing: pictures beside the list would be other ones. */
     for (int turn = 0; turn < 2 && best < p->images; turn++)
-        for (int k = 0; k < (roots[1] ? 2 : 1) && best < p->images; k++)
+        for (int k = 0; k < (roots[1] && (!root || !best) ? 2 : 1) && best < p->images; k++)
             for (const rule *r = rules; r < rules + RULES && best < p->images; r++) {
                 if (of_other_split(p, r) != (turn == 1)) continue;
                 char **paths = cameo_allocate(p->images, sizeof *paths);

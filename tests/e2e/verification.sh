@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Verification from end to end on a made-up tree of each data set family: read, scored, submitted; then the cache, stored embeddings,
+# missing pictures, findings, operating points, identification, comparison of runs.
+. "$(dirname "$0")/common.bash"
+cd "$scratch"
+exec 3>&1 >log # what the runs print
+"$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 7 -o net.onnx
+"$CAMEO" compile net.onnx --kernels plain --preprocess "color=rgb mean=127.5 scale=1/128" -o net
+status=0
+fail() { echo "FAIL $*" >&3; status=1; }
+picture() { # FILE SEED: 32 x 32; the decoder goes by the content, not by the name
+  mkdir -p "$(dirname "$1")"
+  awk -v s="$2" 'BEGIN { print "P3\n32 32\n255"; for (i = 0; i < 3072; i++) { s = (s * 1103515245 + 12345) % 2147483648; printf "%d\n", s / 8388608 } }' >"$1"
+}
+number() { sed -n "s/.*\"$2\": \([-0-9.e+]*\).*/\1/p" "$1/metrics.json"; }
+same() { cmp -s "$1" "$2" || { fail "$3"; { diff "$1" "$2" || true; } | head -5 >&3; }; }
+cosines() { tail -n +2 "$1/scores.csv" | sed 's/.*,\([^,]*\),[^,]*$/\1/'; } # of a run, in the list's order
+
+# S19: names relative to validation_verification/ and test_verification/; Windows line ends do no harm
+for p in 1 2 3 4; do picture s19/validation_verification/$p.jpg $p; picture s19/test_verification/$p.jpg 5$p; done
+printf '1.jpg 2.jpg 1\r\n1.jpg 3.jpg 0\r\n2.jpg 3.jpg 0\r\n3.jpg 4.jpg 1\r\n' >s19/validation_trials_verification.txt
+printf '1.jpg 2.jpg\n4.jpg 1.jpg\n1.jpg 2.jpg\n' >s19/test_trials_verification_student.txt
+./net score s19/validation_trials_verification.txt --root s19 -o s19v 2>err || fail "s19 validation"
+grep -q 'family s19' err || fail "s19 is not recognised"
+[ "$(number s19v auc)" ] && [ -s s19v/report.html ] && [ -s s19v/roc.csv ] || fail "s19 validation has no metrics"
+./net score s19/test_trials_verification_student.txt --root s19 --submission auto -o s19t 2>err || fail "s19 test"
+{ echo "trial,score"; paste -d, s19/test_trials_verification_student.txt <(cosines s19t); } >want
+same want s19t/submission.csv "s19 submission"
+
+# F20: names relative to the root of the data set
+for p in A B C; do picture f20/verification_data/$p.jpg $((100 + $(printf %d "'$p"))); done
+printf 'verification_data/A.jpg verification_data/B.jpg\nverification_data/B.jpg verification_data/C.jpg\n' >f20/verification_pairs_test.txt
+./net score f20/verification_pairs_test.txt --submission f20 -o f20t 2>err || fail "f20" # no --root: beside the list
+{ echo "Id,Category"; paste -d, f20/verification_pairs_test.txt <(cosines f20t); } >want
+same want f20t/submission.csv "f20 submission"
+
+# S22: headings; base names under verification/verification/{dev,test}, where the same names are other pictures
+for p in 000000 000001 000002; do
+  picture s22/verification/verification/dev/$p.jpg 1${p#00000}; picture s22/verification/verification/test/$p.jpg 2${p#00000}
+done
+printf 'p1,p2,gt\n000000.jpg,000001.jpg,1\n000001.jpg,000002.jpg,0\n000000.jpg,000002.jpg,0\n' >s22/verification_dev.csv
+printf 'p1,p2\nver/000000.jpg,ver/000001.jpg\n000001.jpg,000002.jpg\n' >s22/verification_test.csv
+./net score s22/verification_dev.csv --root s22 -o s22d 2>err && grep -q 'verification/dev' err || fail "s22 dev"
+./net score s22/verification_test.csv --root s22 --submission s22 -o s22t 2>err && grep -q 'verification/test' err || fail "s22 test"
+{ echo "id,match"; cosines s22t | awk '{ print NR - 1 "," $0 }'; } >want
+same want s22t/submission.csv "s22 submission"
+[ "$(cosines s22d | head -1)" != "$(cosines s22t | head -1)" ] || fail "s22 took the other split's pictures"
+
+# F24: relative to ver_data/
+for p in x y z; do picture f24/ver_data/$p.jpg $((300 + $(printf %d "'$p"))); done
+printf 'x.jpg y.jpg\ny.jpg z.jpg\nx.jpg z.jpg\n' >f24/test_pairs.txt
+./net score f24/test_pairs.txt --root f24 --submission auto -o f24t 2>err || fail "f24"
+{ echo "ID,Label"; cosines f24t | awk '{ print NR - 1 "," $0 }'; } >want
+same want f24t/submission.csv "f24 submission"
+
+# LFW: folds
+for n in Al Bo; do for i in 1 2 3; do picture lfw/$n/${n}_000$i.jpg $i$(printf %d "'$n"); done; done
+printf '2\t1\nAl\t1\t2\nAl\t1\tBo\t1\nBo\t1\t3\nAl\t2\tBo\t2\n' >lfw/pairs.txt
+./net score lfw/pairs.txt -o lfwr 2>err && [ "$(number lfwr folds)" ] && grep -q '"folds": 2' lfwr/metrics.json || fail "lfw"
+
+# F22 - S24: identification; a known picture is among the unknown, so its identity is found with cosine 1
+for p in n000001/a n000001/b n000002/a; do picture f22/known/$p.jpg $((400 + $(printf %d "'${p#*/}") + 50 * ${p:6:1})); done
+cp f22/known/n000002/a.jpg "$scratch/known.jpg"; mkdir -p f22/unknown_dev; cp known.jpg f22/unknown_dev/0.jpg
+picture f22/unknown_dev/1.jpg 999
+printf 'id,label\n0,n000002\n1,n000000\n' >f22/dev_identities.csv
+./net identify f22/known f22/unknown_dev --truth f22/dev_identities.csv --threshold 0.9999 --submission f22 -o f22r >out 2>err || fail "identify"
+printf 'id,label\n0,n000002\n1,n000000\n' >want
+same want f22r/submission.csv "f22 submission"
+grep -q 'accuracy *100' out || fail "identify: accuracy"
+./net identify f22/known f22/unknown_dev --truth f22/dev_identities.csv --json >out 2>err && grep -q '"accuracy": 1,' out || fail "identify: best threshold"
+
+# classification, by name and by index; the order is the list's
+printf '3.jpg\n1.jpg\n' >order.txt; printf 'a\nb\nc\nd\ne\nf\ng\n' >labels
+./net classify --list order.txt --root s19/test_verification --labels labels --submission s19 -o s19c.csv
+./net classify --list order.txt --root s19/test_verification --submission s22 -o s22c.csv
+[ "$(head -1 s19c.csv)" = Id,Category ] && [ "$(sed -n 's/,.*//;2,3p' s19c.csv | tr '\n' ' ')" = "3.jpg 1.jpg " ] || fail "s19 classes"
+[ "$(head -1 s22c.csv)" = id,label ] && [ "$(sed 1d s22c.csv | tr 0-6 a-g | sed 's/.*,//')" = "$(sed 1d s19c.csv | sed 's/.*,//')" ] || fail "s22 classes"
+
+# the cache: a second run embeds nothing; a record cut short (a killed run) is done again, and only that
+run="./net score s19/validation_trials_verification.txt --root s19 --cache kept"
+$run -o c1 2>err; $run -o c2 2>err
+[ "$(number c1 embedded) $(number c2 embedded) $(number c2 cached)" = "4 0 4" ] || fail "cache: $(number c1 embedded) $(number c2 embedded)"
+truncate -s -5 kept/*.embeddings; $run -o c3 2>err
+[ "$(number c3 embedded)" = 1 ] || fail "a cut record"
+same c1/scores.csv c3/scores.csv "cached scores"
+$run --tta flip-sum -o c4 2>err
+[ "$(number c4 embedded)" = 4 ] && ! cmp -s c1/scores.csv c4/scores.csv || fail "flip-sum"
+
+# scoring from embeddings alone
+./net score s19/validation_trials_verification.txt --root s19 --save-embeddings -o e1 2>err
+./net score s19/validation_trials_verification.txt --embeddings e1/embeddings.npy --names e1/images.txt -o e2 2>err || fail "stored embeddings"
+same e1/scores.csv e2/scores.csv "scores of stored embeddings"
+
+# a missing picture and an unreadable one: named, an error, or with --skip-missing rows without a score, none dropped
+cp -r s19/test_verification broken; : >broken/2.jpg; rm broken/4.jpg
+code=0; ./net score s19/test_trials_verification_student.txt --root broken -o b1 2>err || code=$?
+[ $code = 1 ] && grep -q '4.jpg' err && grep -q '2.jpg' err && [ ! -e b1 ] || fail "missing pictures: exit $code"
+printf '1.jpg 2.jpg\n4.jpg 1.jpg\n1.jpg 3.jpg\n' >three.txt
+./net score three.txt --root broken --skip-missing --submission s19 -o b2 2>err || fail "--skip-missing"
+[ "$(sed 1d b2/scores.csv | cut -d, -f3-)" = "$(printf ',,\n,,\n,%s' "$(sed -n '4s/[^,]*,[^,]*,,//p' b2/scores.csv)")" ] || fail "rows of missing pictures"
+[ "$(wc -l <b2/submission.csv)" = 4 ] && ! grep -q nan b2/submission.csv || fail "a submission dropped rows"
+
+# findings: one content under two names, an identity of the training folder
+cp lfw/Al/Al_0001.jpg lfw/Bo/Bo_0003.jpg; picture train/Bo/1.jpg 77
+./net score lfw/pairs.txt --train-dir train 2>err >out
+grep -q 'content of another.*Al_0001.jpg = Bo/Bo_0003.jpg' err || fail "duplicates"
+grep -q 'training folder.*Bo' err || fail "overlap"
+
+# operating points: beside the program; in the model, through compile; another model's is refused
+./net verify known.jpg known.jpg >out 2>err && grep -q 'no threshold' out || fail "verify without a threshold"
+./net calibrate s19/validation_trials_verification.txt --root s19 --by accuracy --data mine >out 2>err || { fail calibrate; cat err; }
+[ -s net.calibration.json ] && ./net verify known.jpg known.jpg >out && grep -q 'accuracy on mine.*same person' out || fail "verify with a threshold"
+./net calibrate s19/validation_trials_verification.txt --root s19 --by eer --into net.onnx -o with.onnx >out 2>err || fail "--into"
+"$CAMEO" compile with.onnx --kernels plain --preprocess "color=rgb mean=127.5 scale=1/128" -o with
+./with verify known.jpg known.jpg >out && grep -q 'from the model' out || fail "an embedded threshold"
+cp net.calibration.json with.calibration.json
+code=0; ./with verify known.jpg known.jpg >out 2>err || code=$?
+[ $code = 1 ] && grep -q 'another model' err || fail "another model's threshold"
+code=0; ./net calibrate s19/validation_trials_verification.txt --root s19 --by fpr=0.001 >out 2>err || code=$?
+[ $code = 1 ] && grep -q 'longer list' err || fail "a rate that can not be resolved"
+
+./net report s19v s22d -o both.html && grep -q 'lists of pairs differ' both.html || fail "report of two runs"
+! grep -qE '(src|href)="?(https?:)?//' both.html s19v/report.html || fail "a report refers to another file"
+exit $status
