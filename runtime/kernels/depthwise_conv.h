@@ -9,6 +9,7 @@ typedef struct cameo_depthwise {
     ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl;
     ptrdiff_t x_pixel, y_pixel, r_pixel; /* r_pixel 0: no residual */
     ptrdiff_t rows;                      /* output rows of a task */
+    bool flip;                           /* taps in reverse order: the input gradient of a convolution of stride 1 */
     cameo_act act;
 } cameo_depthwise;
 
@@ -18,6 +19,12 @@ typedef struct cameo_depthwise_args {
 } cameo_depthwise_args;
 
 CAMEO_INLINE ptrdiff_t cameo_depthwise_padded(const cameo_depthwise *s) { return (s->c + CAMEO_VF - 1) / CAMEO_VF * CAMEO_VF; }
+
+/* The weights of tap (i, j). */
+CAMEO_INLINE const float *cameo_depthwise_tap(const cameo_depthwise *s, const float *w, ptrdiff_t i, ptrdiff_t j) {
+    const ptrdiff_t t = i * s->kw + j;
+    return w + (s->flip ? s->kh * s->kw - 1 - t : t) * cameo_depthwise_padded(s);
+}
 
 CAMEO_INLINE void cameo_depthwise_store(const cameo_depthwise *s, cameo_v v, cameo_v slope, const float *r, float *y,
                                         ptrdiff_t lanes) {
@@ -65,8 +72,7 @@ CAMEO_INLINE void cameo_depthwise_band3(const cameo_depthwise *s, const cameo_de
             const ptrdiff_t h = o * s->sh - s->pt + i;
             const bool inside = h >= 0 && h < s->h;
             row[i] = x + (inside ? h : 0) * s->w * s->x_pixel + c;
-            for (int j = 0; j < 3; j++)
-                k[3 * i + j] = inside ? cameo_load(a->w + (3 * i + j) * cameo_depthwise_padded(s) + c) : zero;
+            for (int j = 0; j < 3; j++) k[3 * i + j] = inside ? cameo_load(cameo_depthwise_tap(s, a->w, i, j) + c) : zero;
         }
         cameo_depthwise_row3(s, row, k, bias, slope, r + o * s->ow * s->r_pixel + c, y + o * s->ow * s->y_pixel + c, lanes);
     }
@@ -79,7 +85,7 @@ CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *
     cameo_v acc[4] = {bias, bias, bias, bias};
     for (ptrdiff_t i = h0; i < h1; i++)
         for (ptrdiff_t j = w0; j < w1; j++) {
-            const cameo_v k = cameo_load(w + (i * s->kw + j) * cameo_depthwise_padded(s));
+            const cameo_v k = cameo_load(cameo_depthwise_tap(s, w, i, j));
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
             for (ptrdiff_t q = 0; q < pixels; q++) acc[q] += k * cameo_load_part(p + q * s->sw * s->x_pixel, lanes);

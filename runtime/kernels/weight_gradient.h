@@ -242,14 +242,25 @@ CAMEO_INLINE void cameo_wgrad_task(const cameo_wgrad *s, const cameo_wgrad_args 
 
 /* ---- the second phase ---- */
 
+/* Floats [first, end) of `to` are the sums of `parts` arrays, each `floats` behind the one before, in their order. */
+CAMEO_INLINE void cameo_parts_sum(const float *partial, float *to, ptrdiff_t floats, ptrdiff_t parts, ptrdiff_t first,
+                                  ptrdiff_t end) {
+    ptrdiff_t c = first;
+    for (; c + CAMEO_VF <= end; c += CAMEO_VF) {
+        cameo_v sum = cameo_load(partial + c);
+        for (ptrdiff_t p = 1; p < parts; p++) sum += cameo_load(partial + p * floats + c);
+        cameo_store(to + c, sum);
+    }
+    for (; c < end; c++) {
+        to[c] = partial[c];
+        for (ptrdiff_t p = 1; p < parts; p++) to[c] += partial[p * floats + c];
+    }
+}
+
 /* Task i: a run of CAMEO_WGRAD_SUM floats of dw, in the order of the parts. */
 CAMEO_INLINE void cameo_wgrad_sum_task(const cameo_wgrad *s, const cameo_wgrad_args *a, size_t i) {
     const ptrdiff_t floats = cameo_wgrad_floats(s), first = (ptrdiff_t)i * CAMEO_WGRAD_SUM;
-    for (ptrdiff_t c = first; c < cameo_least(floats, first + CAMEO_WGRAD_SUM); c += CAMEO_VF) {
-        cameo_v sum = cameo_load(a->partial + c);
-        for (ptrdiff_t p = 1; p < s->parts; p++) sum += cameo_load(a->partial + p * floats + c);
-        cameo_store(a->dw + c, sum);
-    }
+    cameo_parts_sum(a->partial, a->dw, floats, s->parts, first, cameo_least(floats, first + CAMEO_WGRAD_SUM));
 }
 
 /* Task i: one block of output channels, dw in ONNX order [co][ci][kh][kw]. */

@@ -155,8 +155,189 @@ static void test_one_wgrad(const cameo_wgrad *s, void (*task)(const cameo_wgrad_
     }
 WGRADS(WGRAD)
 
+/* ---- depthwise ---- */
+
+enum { IMAGES = 3 };
+
+/* [kh][kw][c rounded up] */
+static ptrdiff_t tap_place(const cameo_depthwise *s, ptrdiff_t c, ptrdiff_t t) { return t * cameo_depthwise_padded(s) + c; }
+
+/* s: the forward convolution. */
+static double depthwise_input_at(const cameo_depthwise *s, const float *dy, const float *w, ptrdiff_t pixel, ptrdiff_t c,
+                                 double *magnitude) {
+    const ptrdiff_t image = pixel / (s->h * s->w), h = pixel / s->w % s->h, x = pixel % s->w;
+    double sum = 0;
+    *magnitude = 0;
+    for (ptrdiff_t o = 0; o < s->oh * s->ow; o++)
+        for (ptrdiff_t t = 0; t < s->kh * s->kw; t++) {
+            if (o / s->ow * s->sh - s->pt + t / s->kw * s->dh != h || o % s->ow * s->sw - s->pl + t % s->kw * s->dw != x)
+                continue;
+            const double v = (double)dy[(image * s->oh * s->ow + o) * s->y_pixel + c] * (double)w[tap_place(s, c, t)];
+            sum += v, *magnitude += fabs(v);
+        }
+    return sum;
+}
+
+static void test_depthwise_input(const cameo_depthwise *s, void (*task)(const float *, const float *, float *)) {
+    const ptrdiff_t xn = IMAGES * s->h * s->w * s->x_pixel;
+    float *dy = floats(IMAGES * s->oh * s->ow * s->y_pixel), *w = floats(cameo_depthwise_floats(s)), *dx = guarded(xn);
+    task(dy, w, dx);
+    check_guards(dx, xn);
+    for (ptrdiff_t p = 0; p < IMAGES * s->h * s->w; p++)
+        for (ptrdiff_t c = 0; c < s->x_pixel; c++) {
+            if (c >= s->c) {
+                assert_true(dx[p * s->x_pixel + c] == guard_value);
+                continue;
+            }
+            double m;
+            const double want = depthwise_input_at(s, dy, w, p, c, &m);
+            check((double)dx[p * s->x_pixel + c], want, m);
+        }
+    free(dy), free(w), free(dx - GUARD);
+}
+
+static void check_depthwise_weights(const cameo_depthwise *s, const cameo_depthwise_wgrad_args *a, bool onnx) {
+    const ptrdiff_t taps = s->kh * s->kw;
+    const cameo_wgrad as = {.images = IMAGES,
+                            .h = s->h,
+                            .w = s->w,
+                            .ci = 1,
+                            .oh = s->oh,
+                            .ow = s->ow,
+                            .co = 1,
+                            .groups = s->c,
+                            .kh = s->kh,
+                            .kw = s->kw,
+                            .sh = s->sh,
+                            .sw = s->sw,
+                            .dh = s->dh,
+                            .dw = s->dw,
+                            .pt = s->pt,
+                            .pl = s->pl,
+                            .x_pixel = s->x_pixel,
+                            .y_pixel = s->y_pixel};
+    for (ptrdiff_t c = 0; c < (onnx ? s->c : cameo_depthwise_padded(s)); c++)
+        for (ptrdiff_t t = 0; t < taps; t++) {
+            const double got = (double)a->dw[onnx ? c * taps + t : tap_place(s, c, t)];
+            if (c >= s->c) {
+                assert_true(got == 0);
+                continue;
+            }
+            double m;
+            const double want = weight_at(&as, &(cameo_wgrad_args){.x = a->x, .dy = a->dy}, c, 0, t / s->kw, t % s->kw, &m);
+            check(got, want, m);
+        }
+}
+
+static void test_depthwise_weights(const cameo_depthwise *s, void (*task)(const cameo_depthwise_wgrad_args *, ptrdiff_t)) {
+    for (ptrdiff_t parts = 1; parts <= 4; parts += 3)
+        for (int onnx = 0; onnx <= 1; onnx++) {
+            const ptrdiff_t outputs = onnx ? s->c * s->kh * s->kw : cameo_depthwise_floats(s);
+            float *x = floats(IMAGES * s->h * s->w * s->x_pixel), *dy = floats(IMAGES * s->oh * s->ow * s->y_pixel);
+            float *partial = guarded(parts * cameo_depthwise_floats(s)), *dw = guarded(outputs);
+            const cameo_depthwise_wgrad_args a = {x, dy, partial, dw};
+            task(&a, parts);
+            cameo_depthwise_wgrad_sum(s, &a, parts, onnx);
+            check_guards(partial, parts * cameo_depthwise_floats(s)), check_guards(dw, outputs);
+            check_depthwise_weights(s, &a, onnx);
+            free(x), free(dy), free(partial - GUARD), free(dw - GUARD);
+        }
+}
+
+/* Height, width, channels, kernel, stride, dilation, pad, floats between pixels' ends, rows of a band. */
+#define DEPTHWISES(X)                                           \
+    X(depthwise_3x3, 13, 11, 37, 3, 1, 1, 1, 0, 4)              \
+    X(depthwise_3x3_no_pad, 9, 12, 16, 3, 1, 1, 0, 3, 3)        \
+    X(depthwise_3x3_stride_2, 14, 13, 21, 3, 2, 1, 1, 0, 3)     \
+    X(depthwise_3x3_stride_2_even, 8, 10, 32, 3, 2, 1, 0, 2, 5) \
+    X(depthwise_3x3_tiny, 2, 2, 19, 3, 1, 1, 1, 0, 2)           \
+    X(depthwise_3x3_pixel, 1, 1, 9, 3, 2, 1, 1, 0, 1)           \
+    X(depthwise_5x5, 12, 9, 18, 5, 1, 1, 2, 1, 4)               \
+    X(depthwise_5x5_stride_2, 11, 14, 40, 5, 2, 1, 2, 0, 2)     \
+    X(depthwise_stride_3, 13, 16, 8, 3, 3, 1, 1, 0, 5)          \
+    X(depthwise_1x1_stride_2, 7, 9, 12, 1, 2, 1, 0, 0, 4)       \
+    X(depthwise_dilated, 11, 12, 17, 3, 1, 2, 2, 0, 3)          \
+    X(depthwise_7x7_global, 7, 7, 50, 7, 1, 1, 0, 0, 7)
+
+/* The stride 1 gradient is a convolution of dy whose pads are what the kernel reaches beyond the forward's. */
+#define DEPTHWISE(NAME, H, W, C, K, S, D, P, EXTRA, ROWS)                                                                  \
+    static const cameo_depthwise NAME##_shape = {.h = H,                                                                   \
+                                                 .w = W,                                                                   \
+                                                 .c = C,                                                                   \
+                                                 .oh = OUT(H, K, S, D, P),                                                 \
+                                                 .ow = OUT(W, K, S, D, P),                                                 \
+                                                 .kh = K,                                                                  \
+                                                 .kw = K,                                                                  \
+                                                 .sh = S,                                                                  \
+                                                 .sw = S,                                                                  \
+                                                 .dh = D,                                                                  \
+                                                 .dw = D,                                                                  \
+                                                 .pt = P,                                                                  \
+                                                 .pl = P,                                                                  \
+                                                 .x_pixel = C + EXTRA,                                                     \
+                                                 .y_pixel = C + 2 * EXTRA,                                                 \
+                                                 .rows = ROWS};                                                            \
+    static const cameo_depthwise NAME##_back = {.h = OUT(H, K, S, D, P),                                                   \
+                                                .w = OUT(W, K, S, D, P),                                                   \
+                                                .c = C,                                                                    \
+                                                .oh = H,                                                                   \
+                                                .ow = W,                                                                   \
+                                                .kh = K,                                                                   \
+                                                .kw = K,                                                                   \
+                                                .sh = 1,                                                                   \
+                                                .sw = 1,                                                                   \
+                                                .dh = D,                                                                   \
+                                                .dw = D,                                                                   \
+                                                .pt = (K - 1) * D - P,                                                     \
+                                                .pl = (K - 1) * D - P,                                                     \
+                                                .x_pixel = C + 2 * EXTRA,                                                  \
+                                                .y_pixel = C + EXTRA,                                                      \
+                                                .rows = ROWS,                                                              \
+                                                .flip = true};                                                             \
+    static void NAME##_input(const float *dy, const float *w, float *dx) {                                                 \
+        static const float zeros[256];                                                                                     \
+        cameo_depthwise_spread_args a = {dy, w, dx};                                                                       \
+        cameo_depthwise_args flipped = {dy, w, zeros, NULL, NULL, dx};                                                     \
+        for (size_t i = 0; i < IMAGES * ((H + ROWS - 1) / ROWS); i++)                                                      \
+            S == 1 ? cameo_depthwise_task(&NAME##_back, &flipped, i) : cameo_depthwise_spread_task(&NAME##_shape, &a, i);  \
+    }                                                                                                                      \
+    static void NAME##_weights(const cameo_depthwise_wgrad_args *a, ptrdiff_t parts) {                                     \
+        for (ptrdiff_t i = parts - 1; i >= 0; i--) cameo_depthwise_wgrad_task(&NAME##_shape, a, IMAGES, parts, (size_t)i); \
+    }                                                                                                                      \
+    static void NAME(void **state) {                                                                                       \
+        (void)state;                                                                                                       \
+        test_depthwise_input(&NAME##_shape, NAME##_input);                                                                 \
+        test_depthwise_weights(&NAME##_shape, NAME##_weights);                                                             \
+    }
+DEPTHWISES(DEPTHWISE)
+
+/* ---- channel sum ---- */
+
+static void test_one_channel_sum(const cameo_channel_sum *s) {
+    const ptrdiff_t padded = cameo_ceil(s->c, CAMEO_VF) * CAMEO_VF;
+    float *x = floats(s->pixels * s->pixel), *partial = guarded(s->parts * padded), *y = guarded(s->c);
+    cameo_channel_sum_args a = {x, partial, y};
+    for (ptrdiff_t i = s->parts - 1; i >= 0; i--) cameo_channel_sum_task(s, &a, (size_t)i);
+    cameo_channel_sum_join(s, &a);
+    check_guards(partial, s->parts * padded), check_guards(y, s->c);
+    for (ptrdiff_t c = 0; c < s->c; c++) {
+        double sum = 0, magnitude = 0;
+        for (ptrdiff_t p = 0; p < s->pixels; p++)
+            sum += (double)x[p * s->pixel + c], magnitude += fabs((double)x[p * s->pixel + c]);
+        check((double)y[c], sum, magnitude);
+    }
+    free(x), free(partial - GUARD), free(y - GUARD);
+}
+
+static void channel_sum(void **state) {
+    (void)state;
+    static const cameo_channel_sum shapes[] = {
+        {1000, 37, 37, 7}, {77, 64, 70, 3}, {5, 3, 3, 1}, {8, 16, 16, 2}, {1, 100, 100, 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) test_one_channel_sum(&shapes[i]);
+}
+
 #define TEST(NAME, ...) cmocka_unit_test(NAME),
 int main(void) {
-    const struct CMUnitTest tests[] = {WGRADS(TEST)};
+    const struct CMUnitTest tests[] = {WGRADS(TEST) DEPTHWISES(TEST) cmocka_unit_test(channel_sum)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
