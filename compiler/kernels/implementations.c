@@ -5,6 +5,9 @@
 
 const implementation *const implementations[] = {&direct_conv,
                                                  &weight_gradient,
+                                                 &depthwise_input_gradient,
+                                                 &depthwise_weight_gradient,
+                                                 &channel_sum,
                                                  &depthwise_conv,
                                                  &gemm,
                                                  &max_pool,

@@ -30,12 +30,16 @@ const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
 /* Per-channel floats, [group][c rounded up to block], zeros (or `otherwise` everywhere when v is NULL). Adds parameter `name`.
  */
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups, int64_t c, int64_t block);
+/* The cameo_depthwise of the current node, x -> y (depthwise_conv.c). flip: taps in reverse order. */
+void depthwise_shape(emitter *e, const image *x, const image *y, const window *k, int64_t r_pixel, int64_t rows, bool flip,
+                     const char *act);
 /* A static assertion that the C compiler's vectors are those the weights were packed for. */
 void emit_vector_check(emitter *e);
 
 extern const implementation direct_conv, depthwise_conv, gemm, max_pool, average_pool, global_average_pool, global_max_pool,
     scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc, reorder, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm,
-    xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add, weight_gradient;
+    xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
+extern const implementation weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum;
 extern const implementation batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc,
     global_average_pool_grad_nhwc;
 #endif
