@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-static const op_row *const families[] = {ops_elementwise, ops_activation, ops_reduce,    ops_normalize,     ops_matrix,
-                                         ops_conv,        ops_pool,       ops_shape,     ops_move,          ops_slice,
-                                         ops_lookup,      ops_resize,     ops_internal,  ops_gradient,      ops_loss,
-                                         ops_metric,      ops_conv_grad,  ops_pool_grad, ops_normalize_grad};
+static const op_row *const families[] = {ops_elementwise, ops_activation, ops_reduce,    ops_normalize,      ops_matrix,
+                                         ops_conv,        ops_pool,       ops_shape,     ops_move,           ops_slice,
+                                         ops_lookup,      ops_resize,     ops_internal,  ops_gradient,       ops_loss,
+                                         ops_metric,      ops_conv_grad,  ops_pool_grad, ops_normalize_grad, ops_lookup_grad};
 
 const op_row *op_at(size_t i) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)

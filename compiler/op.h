@@ -59,7 +59,7 @@ const op_row *op_at(size_t i);
 /* Each family's table ends with a row whose name is NULL. */
 extern const op_row ops_elementwise[], ops_activation[], ops_reduce[], ops_normalize[], ops_matrix[], ops_conv[], ops_pool[],
     ops_shape[], ops_move[], ops_slice[], ops_lookup[], ops_resize[], ops_internal[], ops_gradient[], ops_loss[], ops_metric[],
-    ops_conv_grad[], ops_pool_grad[], ops_normalize_grad[];
+    ops_conv_grad[], ops_pool_grad[], ops_normalize_grad[], ops_lookup_grad[];
 
 /* ---- helpers for rows (op.c) ---- */
 /* Types and shapes of output i; false + diag_error when a declared (model) shape contradicts. */

@@ -11,27 +11,122 @@ static shape aligned_shape(const node *n, size_t i) {
     return wide;
 }
 
-/* Operand i as numpy would broadcast it. */
-static value *aligned(graph *g, const node *n, size_t i) {
+value *rule_operand(graph *g, const node *n, size_t i) {
     if (broadcast_offset(n, i) + n->in[i]->shape.rank == n->out[0]->shape.rank) return n->in[i];
     const shape wide = aligned_shape(n, i);
     return grad_reshape(g, n, n->in[i], &wide);
 }
 
-/* din[i] of what arrives in the shape of out 0. */
-static bool settle(graph *g, const node *n, size_t i, value *dv, value **din) {
+bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din) {
     const shape wide = aligned_shape(n, i);
-    return dv && (dv = grad_sum_to(g, n, dv, &wide)) && (din[i] = grad_reshape(g, n, dv, &n->in[i]->shape));
+    return v && (v = grad_sum_to(g, n, v, &wide)) && (din[i] = grad_reshape(g, n, v, &n->in[i]->shape));
 }
 
+value *rule_scale(graph *g, const node *n, value *v, double factor) {
+    return !v || factor == 1 ? v : grad_binary(g, n, "Mul", v, grad_scalar(g, v, factor));
+}
+
+value *rule_unary(graph *g, const node *n, const char *op, value *v) { return v ? grad_call(g, n, op, "", &v, 1) : NULL; }
+
+value *rule_binary(graph *g, const node *n, const char *op, value *a, value *b) {
+    return a && b ? grad_binary(g, n, op, a, b) : NULL;
+}
+
+value *rule_internal(graph *g, const node *n, const char *op, value *a, value *b) {
+    return a && b ? grad_call(g, n, op, "cameo", (value *const[]){a, b}, 2) : NULL;
+}
+
+static value *cast(graph *g, const node *n, value *v, dtype type) {
+    if (!v || v->type == type) return v;
+    node *c = grad_node(g, n, "Cast", "", &v, 1, 1);
+    node_set_int(g, c, "to", type);
+    return grad_infer(g, c);
+}
+
+/* Sum as well. */
 bool add_grad(graph *g, node *n, value *const *dout, value **din) {
     for (size_t i = 0; i < n->n_in; i++)
-        if (rule_wants(n, i) && !settle(g, n, i, dout[0], din)) return false;
+        if (rule_wants(n, i) && !rule_settle(g, n, i, dout[0], din)) return false;
     return true;
+}
+
+bool mean_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *share = rule_scale(g, n, dout[0], 1 / (double)n->n_in);
+    return share && add_grad(g, n, &share, din);
+}
+
+bool sub_grad(graph *g, node *n, value *const *dout, value **din) {
+    if (rule_wants(n, 0) && !rule_settle(g, n, 0, dout[0], din)) return false;
+    if (rule_wants(n, 1) && !rule_settle(g, n, 1, dout[0], din)) return false;
+    return !rule_wants(n, 1) || (din[1] = rule_unary(g, n, "Neg", din[1]));
 }
 
 bool mul_grad(graph *g, node *n, value *const *dout, value **din) {
     for (size_t i = 0; i < 2; i++)
-        if (rule_wants(n, i) && !settle(g, n, i, grad_binary(g, n, "Mul", dout[0], aligned(g, n, 1 - i)), din)) return false;
+        if (rule_wants(n, i) && !rule_settle(g, n, i, rule_binary(g, n, "Mul", dout[0], rule_operand(g, n, 1 - i)), din))
+            return false;
     return true;
+}
+
+bool div_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *each = rule_binary(g, n, "Div", dout[0], rule_operand(g, n, 1)); /* dy / b */
+    if (!each || (rule_wants(n, 0) && !rule_settle(g, n, 0, each, din))) return false;
+    if (!rule_wants(n, 1)) return true;
+    return rule_settle(g, n, 1, rule_binary(g, n, "Mul", each, n->out[0]), din) && (din[1] = rule_unary(g, n, "Neg", din[1]));
+}
+
+/* Also 0 where b is 0, and for the exponent where a is, as in PyTorch. */
+bool pow_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *a = rule_operand(g, n, 0), *b = cast(g, n, rule_operand(g, n, 1), n->in[0]->type);
+    if (!a || !b) return false;
+    if (rule_wants(n, 0) &&
+        !rule_settle(g, n, 0, grad_call(g, n, "PowBaseGrad", "cameo", (value *const[]){dout[0], a, b}, 3), din))
+        return false;
+    if (!rule_wants(n, 1)) return true;
+    value *db = grad_call(g, n, "PowExponentGrad", "cameo", (value *const[]){dout[0], n->out[0], a}, 3);
+    return rule_settle(g, n, 1, cast(g, n, db, n->in[1]->type), din);
+}
+
+/* Max and Min: to whoever is the extreme; equal ones share. */
+bool extreme_grad(graph *g, node *n, value *const *dout, value **din) {
+    value **mask = ARENA_ARRAY(g->arena, value *, n->n_in), *count = NULL;
+    for (size_t i = 0; i < n->n_in; i++) {
+        mask[i] = rule_internal(g, n, "EqualMask", n->out[0], rule_operand(g, n, i));
+        count = i ? rule_binary(g, n, "Add", count, mask[i]) : mask[i];
+    }
+    value *share = rule_binary(g, n, "Div", dout[0], count);
+    for (size_t i = 0; i < n->n_in; i++)
+        if (rule_wants(n, i) && !rule_settle(g, n, i, rule_binary(g, n, "Mul", share, mask[i]), din)) return false;
+    return true;
+}
+
+bool where_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *zero = grad_scalar(g, dout[0], 0);
+    for (size_t i = 1; i < 3; i++) {
+        value *in[] = {n->in[0], i == 1 ? dout[0] : zero, i == 1 ? zero : dout[0]};
+        if (rule_wants(n, i) && !rule_settle(g, n, i, grad_call(g, n, "Where", "", in, 3), din)) return false;
+    }
+    return true;
+}
+
+bool cast_grad(graph *g, node *n, value *const *dout, value **din) {
+    return (din[0] = cast(g, n, dout[0], n->in[0]->type)) != NULL;
+}
+
+bool neg_grad(graph *g, node *n, value *const *dout, value **din) { return (din[0] = rule_unary(g, n, "Neg", dout[0])); }
+
+bool exp_grad(graph *g, node *n, value *const *dout, value **din) {
+    return (din[0] = rule_binary(g, n, "Mul", dout[0], n->out[0])) != NULL;
+}
+
+bool log_grad(graph *g, node *n, value *const *dout, value **din) {
+    return (din[0] = rule_binary(g, n, "Div", dout[0], n->in[0])) != NULL;
+}
+
+bool sin_grad(graph *g, node *n, value *const *dout, value **din) {
+    return (din[0] = rule_binary(g, n, "Mul", dout[0], rule_unary(g, n, "Cos", n->in[0]))) != NULL;
+}
+
+bool cos_grad(graph *g, node *n, value *const *dout, value **din) {
+    return (din[0] = rule_unary(g, n, "Neg", rule_binary(g, n, "Mul", dout[0], rule_unary(g, n, "Sin", n->in[0])))) != NULL;
 }

@@ -1,5 +1,8 @@
-/* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule saved (x or y). */
+/* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule saved (x or y), further ones
+   are the forward operator's. */
 #include "pointwise.h"
+
+#include <math.h>
 
 #define REAL(name, expression)                                    \
     static double real_##name(const double *x, const double *p) { \
@@ -7,20 +10,159 @@
         return (expression);                                      \
     }
 
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+static double mish_slope(double x) {
+    const double t = tanh(x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)));
+    return t + x * (1 - t * t) * sigmoid(x);
+}
+
+static double swish_slope(double x, double alpha) {
+    const double s = sigmoid(alpha * x);
+    return s + alpha * x * s * (1 - s);
+}
+
+/* d/dx of x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3) */
+static double gelu_tanh_slope(double x) {
+    const double t = tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
+}
+
 REAL(copy, x[0])
-REAL(relu_grad, x[1] > 0 ? x[0] : 0)
+REAL(relu, x[1] > 0 ? x[0] : 0)
+REAL(clip, x[1] >= p[0] && x[1] <= p[1] ? x[0] : 0)
+REAL(leaky, x[1] < 0 ? p[0] * x[0] : x[0])
+REAL(prelu, x[1] < 0 ? x[0] * x[2] : x[0])
+REAL(prelu_slope, x[1] < 0 ? x[0] * x[1] : 0)
+REAL(sigmoid, x[0] * x[1] * (1 - x[1]))
+REAL(tanh, x[0] * (1 - x[1] * x[1]))
+REAL(hard_sigmoid, p[0] * x[1] + p[1] > 0 && p[0] * x[1] + p[1] < 1 ? p[0] * x[0] : 0)
+REAL(hard_swish, x[1]<-3 ? 0 : x[1]> 3 ? x[0] : x[0] * (x[1] / 3 + 0.5))
+REAL(swish, x[0] * swish_slope(x[1], p[0]))
+REAL(elu, x[1] < 0 ? p[0] * exp(x[1]) * x[0] : x[0])
+REAL(celu, x[1] < 0 ? exp(x[1] / p[0]) * x[0] : x[0])
+REAL(selu, p[1] * (x[1] > 0 ? x[0] : p[0] * exp(x[1]) * x[0]))
+REAL(softplus, x[0] * sigmoid(x[1]))
+REAL(softsign, x[0] / ((1 + fabs(x[1])) * (1 + fabs(x[1]))))
+REAL(gelu, x[0] * (0.5 * (1 + erf(x[1] * M_SQRT1_2)) + x[1] * exp(-0.5 * x[1] * x[1]) / sqrt(2 * M_PI)))
+REAL(gelu_tanh, x[0] * gelu_tanh_slope(x[1]))
+REAL(mish, x[0] * mish_slope(x[1]))
+REAL(thresholded, x[1] > p[0] ? x[0] : 0)
+REAL(erf, x[0] * M_2_SQRTPI * exp(-x[1] * x[1]))
+REAL(abs, x[1] > 0 ? x[0] : x[1] < 0 ? -x[0] : 0)
+REAL(sqrt, x[0] / (2 * x[1]))
+REAL(reciprocal, -x[0] * x[1] * x[1])
+REAL(pow_base, x[2] == 0 ? 0 : x[0] * x[2] * pow(x[1], x[2] - 1))
+REAL(pow_exponent, x[2] == 0 ? 0 : x[0] * x[1] * log(x[2]))
+REAL(equal_mask, x[0] == x[1])
+REAL(safe_div, x[1] == 0 ? 0 : x[0] / x[1])
+
+#define SIGMOID(x) "(1.0@ / (1.0@ + exp@(-(" x "))))"
+#define MISH "tanh@(x1 > 0 ? x1 + log1p@(exp@(-x1)) : log1p@(exp@(x1)))"
+#define GELU "tanh@(0.79788456080286536@ * (x1 + 0.044715@ * x1 * x1 * x1))"
 
 const pointwise pointwise_gradient[] = {
-    {"Copy", TYPES_FLOAT, real_copy, "x0", NULL, NULL, {NULL}, {0}, false, NULL},
-    {"ReluGrad", TYPES_FLOAT, real_relu_grad, "x1 > 0 ? x0 : 0", NULL, NULL, {NULL}, {0}, false, NULL},
+    {.name = "Copy", TYPES_FLOAT, real_copy, "x0"},
+    {.name = "ReluGrad", TYPES_FLOAT, real_relu, "x1 > 0 ? x0 : 0"},
+    {.name = "ClipGrad",
+     TYPES_FLOAT,
+     real_clip,
+     "x1 >= $0 && x1 <= $1 ? x0 : 0",
+     .parameter = {"min", "max"},
+     .otherwise = {-(double)INFINITY, (double)INFINITY}},
+    {.name = "LeakyReluGrad", TYPES_FLOAT, real_leaky, "x1 < 0 ? $0 * x0 : x0", .parameter = {"alpha"}, .otherwise = {0.01}},
+    {.name = "PReluGrad", TYPES_FLOAT, real_prelu, "x1 < 0 ? x0 * x2 : x0"},
+    {.name = "PReluSlopeGrad", TYPES_FLOAT, real_prelu_slope, "x1 < 0 ? x0 * x1 : 0"},
+    {.name = "SigmoidGrad", TYPES_FLOAT, real_sigmoid, "x0 * x1 * (1.0@ - x1)"},
+    {.name = "TanhGrad", TYPES_FLOAT, real_tanh, "x0 * (1.0@ - x1 * x1)"},
+    {.name = "HardSigmoidGrad",
+     TYPES_FLOAT,
+     real_hard_sigmoid,
+     "$0 * x1 + $1 > 0 && $0 * x1 + $1 < 1 ? $0 * x0 : 0",
+     .parameter = {"alpha", "beta"},
+     .otherwise = {0.2, 0.5}},
+    {.name = "HardSwishGrad", TYPES_FLOAT, real_hard_swish, "x1 < -3.0@ ? 0 : x1 > 3.0@ ? x0 : x0 * (x1 / 3.0@ + 0.5@)"},
+    {.name = "SwishGrad",
+     TYPES_FLOAT,
+     real_swish,
+     "x0 * " SIGMOID("$0 * x1") " * (1.0@ + $0 * x1 * (1.0@ - " SIGMOID("$0 * x1") "))",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
+    {.name = "EluGrad", TYPES_FLOAT, real_elu, "x1 < 0 ? $0 * exp@(x1) * x0 : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.name = "CeluGrad", TYPES_FLOAT, real_celu, "x1 < 0 ? exp@(x1 / $0) * x0 : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.name = "SeluGrad",
+     TYPES_FLOAT,
+     real_selu,
+     "$1 * (x1 > 0 ? x0 : $0 * exp@(x1) * x0)",
+     .parameter = {"alpha", "gamma"},
+     .otherwise = {1.67326319217681884765625, 1.05070102214813232421875}},
+    {.name = "SoftplusGrad", TYPES_FLOAT, real_softplus, "x0 / (1.0@ + exp@(-x1))"},
+    {.name = "SoftsignGrad", TYPES_FLOAT, real_softsign, "x0 / ((1.0@ + fabs@(x1)) * (1.0@ + fabs@(x1)))"},
+    {.name = "GeluGrad",
+     TYPES_FLOAT,
+     real_gelu,
+     "x0 * (0.5@ * (1.0@ + erf@(x1 * 0.70710678118654752@)) + x1 * exp@(-0.5@ * x1 * x1) * 0.39894228040143268@)"},
+    {.name = "GeluTanhGrad",
+     TYPES_FLOAT,
+     real_gelu_tanh,
+     "x0 * (0.5@ * (1.0@ + " GELU ") + 0.5@ * x1 * (1.0@ - " GELU " * " GELU
+     ") * 0.79788456080286536@ * (1.0@ + 0.134145@ * x1 * x1))"},
+    {.name = "MishGrad", TYPES_FLOAT, real_mish, "x0 * (" MISH " + x1 * (1.0@ - " MISH " * " MISH ") * " SIGMOID("x1") ")"},
+    {.name = "ThresholdedReluGrad",
+     TYPES_FLOAT,
+     real_thresholded,
+     "x1 > $0 ? x0 : 0",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
+    {.name = "ErfGrad", TYPES_FLOAT, real_erf, "x0 * 1.1283791670955126@ * exp@(-x1 * x1)"},
+    {.name = "AbsGrad", TYPES_FLOAT, real_abs, "x1 > 0 ? x0 : x1 < 0 ? -x0 : 0"},
+    {.name = "SqrtGrad", TYPES_FLOAT, real_sqrt, "x0 / (2.0@ * x1)"},
+    {.name = "ReciprocalGrad", TYPES_FLOAT, real_reciprocal, "-x0 * x1 * x1"},
+    {.name = "PowBaseGrad", TYPES_FLOAT, real_pow_base, "x2 == 0 ? 0 : x0 * x2 * pow@(x1, x2 - 1)"},
+    {.name = "PowExponentGrad", TYPES_FLOAT, real_pow_exponent, "x2 == 0 ? 0 : x0 * x1 * log@(x2)"},
+    {.name = "EqualMask", TYPES_FLOAT, real_equal_mask, "x0 == x1"},
+    {.name = "SafeDiv", TYPES_FLOAT, real_safe_div, "x1 == 0 ? 0 : x0 / x1"},
     {.name = NULL}};
 
 static const op_attr no_attrs[] = {{.name = NULL}};
+/* The forward operator's, copied; no defaults but pointwise's own, so that an absent bound is none. */
+static const op_attr number_attrs[] = {{.name = "alpha", .kind = ATTR_FLOAT}, {.name = "beta", .kind = ATTR_FLOAT},
+                                       {.name = "gamma", .kind = ATTR_FLOAT}, {.name = "min", .kind = ATTR_FLOAT},
+                                       {.name = "max", .kind = ATTR_FLOAT},   {.name = NULL}};
 
-#define POINTWISE(name, operands, flags)                                                                                       \
-    {                                                                                                                          \
-        name, "cameo", 1, 0, operands, operands, 1, 1, no_attrs, OP_ELEMENTWISE | OP_ANY_LAYOUT | (flags), 0, pointwise_infer, \
-            pointwise_reference, NULL, pointwise_emit, .test = "test_gradients elementwise"                                    \
+#define ROW(name, operands, attributes, flags)                                                                  \
+    {                                                                                                           \
+        name, "cameo", 1, 0, operands, operands, 1, 1, attributes, OP_ELEMENTWISE | OP_ANY_LAYOUT | (flags), 0, \
+            pointwise_infer, pointwise_reference, NULL, pointwise_emit, .test = "test_gradients"                \
     }
+#define DERIVATIVE(name) ROW(name, 2, number_attrs, OP_INPLACE)
 
-const op_row ops_gradient[] = {POINTWISE("Copy", 1, 0), POINTWISE("ReluGrad", 2, OP_INPLACE), {.name = NULL}};
+const op_row ops_gradient[] = {ROW("Copy", 1, no_attrs, 0),
+                               DERIVATIVE("ReluGrad"),
+                               DERIVATIVE("ClipGrad"),
+                               DERIVATIVE("LeakyReluGrad"),
+                               ROW("PReluGrad", 3, no_attrs, OP_INPLACE),
+                               DERIVATIVE("PReluSlopeGrad"),
+                               DERIVATIVE("SigmoidGrad"),
+                               DERIVATIVE("TanhGrad"),
+                               DERIVATIVE("HardSigmoidGrad"),
+                               DERIVATIVE("HardSwishGrad"),
+                               DERIVATIVE("SwishGrad"),
+                               DERIVATIVE("EluGrad"),
+                               DERIVATIVE("CeluGrad"),
+                               DERIVATIVE("SeluGrad"),
+                               DERIVATIVE("SoftplusGrad"),
+                               DERIVATIVE("SoftsignGrad"),
+                               DERIVATIVE("GeluGrad"),
+                               DERIVATIVE("GeluTanhGrad"),
+                               DERIVATIVE("MishGrad"),
+                               DERIVATIVE("ThresholdedReluGrad"),
+                               DERIVATIVE("ErfGrad"),
+                               DERIVATIVE("AbsGrad"),
+                               DERIVATIVE("SqrtGrad"),
+                               DERIVATIVE("ReciprocalGrad"),
+                               ROW("PowBaseGrad", 3, no_attrs, OP_INPLACE),
+                               ROW("PowExponentGrad", 3, no_attrs, OP_INPLACE),
+                               ROW("EqualMask", 2, no_attrs, 0),
+                               ROW("SafeDiv", 2, no_attrs, 0),
+                               {.name = NULL}};

@@ -3,6 +3,7 @@
 
 #include "../emit/emit.h"
 #include "copy.h"
+#include "rules.h"
 
 static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
 
@@ -128,6 +129,24 @@ static void pad_emit(emitter *e, const node *n) {
     emit_loops_close(e, rank);
 }
 
+/* Constant padding is cut off again; elsewhere a gradient comes from every copy, an axis at a time. */
+static bool pad_grad(graph *g, node *n, value *const *dout, value **din) {
+    const attr *pads = node_ints(n, "resolved_pads");
+    const shape *x = &n->in[0]->shape, *y = &n->out[0]->shape;
+    int64_t back[2 * MAX_RANK];
+    if (rule_wants(n, 2)) return diag_error(g->diag, n, "make it a constant in the model", "constant_value has no gradient");
+    if (!strcmp(node_string(n, "mode", "constant"), "constant")) {
+        for (int k = 0; k < 2 * x->rank; k++) back[k] = -pads->ints[k];
+        value *in[] = {dout[0], grad_ints(g, "pads", back, 2 * (size_t)x->rank)};
+        return (din[0] = grad_call(g, n, "Pad", "", in, 2)) != NULL;
+    }
+    value *v = dout[0];
+    for (int k = 0; k < x->rank; k++)
+        if (pads->ints[k] || pads->ints[x->rank + k])
+            v = axis_scatter(g, n, v, k, x->dim[k], pad_table(g->arena, n, x, y, k), NULL, 1);
+    return (din[0] = v) != NULL;
+}
+
 /* ---- Gather ---- */
 
 static bool gather_infer(graph *g, node *n) {
@@ -196,6 +215,21 @@ static void gather_emit(emitter *e, const node *n) {
     emit_loops_close(e, rank);
 }
 
+static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
+    const shape *x = &n->in[0]->shape;
+    const int axis = copy_axis_of(n, x->rank, 0);
+    const tensor *t = n->in[1]->constant;
+    if (!t)
+        return diag_error(g->diag, n, "make the indices a constant in the model", "indices that are computed have no gradient");
+    const int64_t count = shape_count(&t->shape), d = x->dim[axis];
+    int32_t *at = ARENA_ARRAY(g->arena, int32_t, (size_t)count);
+    for (int64_t i = 0; i < count; i++) at[i] = (int32_t)((tensor_get_int(t, i) + d) % d);
+    shape line = *x; /* of dy with one axis for all indices */
+    line.dim[axis] = count;
+    value *dy = grad_reshape(g, n, dout[0], &line);
+    return (din[0] = axis_scatter(g, n, dy, axis, d, at, NULL, 1)) != NULL;
+}
+
 /* ---- rows ---- */
 
 static const op_attr pad_attrs[] = {{"mode", ATTR_STRING, false, 0, "constant", true},
@@ -217,6 +251,7 @@ const op_row ops_lookup[] = {{.name = "Pad",
                               .shape_inputs = 10,
                               .infer = pad_infer,
                               .reference = pad_reference,
+                              .grad = pad_grad,
                               .emit = pad_emit,
                               .test = "test_constant_pad"},
                              {.name = "Gather",
@@ -230,6 +265,7 @@ const op_row ops_lookup[] = {{.name = "Pad",
                               .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
                               .infer = gather_infer,
                               .reference = gather_reference,
+                              .grad = gather_grad,
                               .emit = gather_emit,
                               .test = "test_gather_0"},
                              {.name = NULL}};

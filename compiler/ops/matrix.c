@@ -1,6 +1,7 @@
 /* Gemm and MatMul. Both become one product over outer axes (batch axes and rows), columns j and the sum's index k, each operand
    given by strides; sums are kept in double, in blocks of columns that the C compiler turns into vectors. */
 #include "pointwise.h"
+#include "rules.h"
 
 #include "../emit/loops.h"
 
@@ -245,10 +246,10 @@ static const op_attr gemm_attrs[] = {{.name = "alpha", .kind = ATTR_FLOAT, .numb
 static const op_attr none[] = {{.name = NULL}};
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-const op_row ops_matrix[] = {{"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, NULL,
+const op_row ops_matrix[] = {{"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
                               product_emit, .test = "test_operator_addmm", .weights = 6},
-                             {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, NULL,
+                             {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
                               product_emit, .test = "test_gemm_all_attributes", .weights = 6},
-                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN, 0, matmul_infer, product_reference, NULL,
+                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN, 0, matmul_infer, product_reference, matmul_grad,
                               product_emit, .test = "test_matmul_2d", .weights = 3},
                              {.name = NULL}};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "copy.h"
+#include "rules.h"
 
 /* ---- Transpose ---- */
 
@@ -138,7 +139,8 @@ static const op_attr block_attrs[] = {
     {                                                                                                             \
         .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1, \
         .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,         \
-        .infer = prefix##_infer, .reference = prefix##_reference, .emit = prefix##_emit, .test = case_name        \
+        .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit,   \
+        .test = case_name                                                                                         \
     }
 
 const op_row ops_move[] = {MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, 0, "test_transpose_default"),

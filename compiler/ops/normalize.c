@@ -2,6 +2,7 @@
    All but the first and LRN work a lane at a time (lanes.h); sums are in double. */
 #include "normalize.h"
 #include "pointwise.h"
+#include "rules.h"
 
 #include <math.h>
 #include <string.h>
@@ -470,9 +471,9 @@ static const op_attr softmax_13[] = {INT("axis", -1), END};
         "BatchNormalization", "", since, until, 5, 5, 1, outputs, attrs, PLAIN | OP_NHWC | OP_INPLACE, 0, batchnorm_infer, \
             batchnorm_reference, batchnorm_eval_grad, batchnorm_emit, .test = tested_by, .weights = 6, .statistics = 24    \
     }
-#define ALONG_AXIS(name, since, until, attrs, emit, tested_by)                                                    \
+#define ALONG_AXIS(name, since, until, attrs, rule, emit, tested_by)                                              \
     {                                                                                                             \
-        name, "", since, until, 1, 1, 1, 1, attrs, PLAIN | OP_INPLACE, 0, axis_infer, axis_reference, NULL, emit, \
+        name, "", since, until, 1, 1, 1, 1, attrs, PLAIN | OP_INPLACE, 0, axis_infer, axis_reference, rule, emit, \
             .test = tested_by                                                                                     \
     }
 
@@ -486,9 +487,9 @@ const op_row ops_normalize[] = {
     {"LayerNormalization", "", 17, 0, 2, 3, 1, 3, layer_attrs, PLAIN | OP_INPLACE, 0, layer_infer, layer_reference,
      layer_norm_grad, layer_emit, .test = "test_layer_normalization_2d_axis0"},
     {"LRN", "", 1, 0, 1, 1, 1, 1, lrn_attrs, PLAIN, 0, lrn_infer, lrn_reference, lrn_grad, lrn_emit, .test = "test_lrn"},
-    ALONG_AXIS("LpNormalization", 1, 0, lp_attrs, lp_emit, "test_l2normalization_axis_0"),
-    ALONG_AXIS("Softmax", 1, 12, softmax_1, softmax_emit, "test_softmax_functional_dim3"),
-    ALONG_AXIS("Softmax", 13, 0, softmax_13, softmax_emit, "test_softmax_example"),
-    ALONG_AXIS("LogSoftmax", 1, 12, softmax_1, softmax_emit, "test_log_softmax_dim3"),
-    ALONG_AXIS("LogSoftmax", 13, 0, softmax_13, softmax_emit, "test_logsoftmax_example_1"),
+    ALONG_AXIS("LpNormalization", 1, 0, lp_attrs, lp_grad, lp_emit, "test_l2normalization_axis_0"),
+    ALONG_AXIS("Softmax", 1, 12, softmax_1, softmax_grad, softmax_emit, "test_softmax_functional_dim3"),
+    ALONG_AXIS("Softmax", 13, 0, softmax_13, softmax_grad, softmax_emit, "test_softmax_example"),
+    ALONG_AXIS("LogSoftmax", 1, 12, softmax_1, log_softmax_grad, softmax_emit, "test_log_softmax_dim3"),
+    ALONG_AXIS("LogSoftmax", 13, 0, softmax_13, log_softmax_grad, softmax_emit, "test_logsoftmax_example_1"),
     END};

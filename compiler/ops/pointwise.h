@@ -13,8 +13,8 @@ enum { /* sets of element types, as masks */
        TYPES_ANY = TYPES_NUMBER | TYPES_BOOL
 };
 
-/* C texts: x0, x1 ... are operands; "@" is the suffix of float functions and literals; "$0", "$1" parameters; "~" the C type of
-   operand 0. Variadic kernels describe two operands and are folded from the left. */
+/* C texts: x0, x1 and x2 are operands; "@" is the suffix of float functions and literals; "$0", "$1" parameters; "~" the C type
+   of operand 0. Variadic kernels describe two operands and are folded from the left. */
 typedef struct pointwise {
     const char *name;
     unsigned types;

@@ -321,16 +321,17 @@ static const op_attr arg_attrs[] = {{.name = "axis", .kind = ATTR_INT, .has_defa
             .test = tested_by                                                                                   \
     }
 
-const op_row ops_reduce[] = {REDUCE_FROM("ReduceSum", 13, reduce_sum_grad, "test_reduce_sum_default_axes_keepdims_example"),
-                             REDUCE("ReduceMean", NULL, "test_reduce_mean_default_axes_keepdims_example"),
-                             REDUCE("ReduceL1", NULL, "test_reduce_l1_default_axes_keepdims_example"),
-                             REDUCE("ReduceL2", NULL, "test_reduce_l2_default_axes_keepdims_example"),
-                             REDUCE("ReduceSumSquare", NULL, "test_reduce_sum_square_default_axes_keepdims_example"),
-                             REDUCE("ReduceProd", NULL, "test_reduce_prod_default_axes_keepdims_example"),
-                             REDUCE("ReduceMax", NULL, "test_reduce_max_default_axes_keepdim_example"),
-                             REDUCE("ReduceMin", NULL, "test_reduce_min_default_axes_keepdims_example"),
-                             REDUCE("ReduceLogSum", NULL, "test_reduce_log_sum"),
-                             REDUCE("ReduceLogSumExp", NULL, "test_reduce_log_sum_exp_default_axes_keepdims_example"),
-                             ARG("ArgMax", "test_argmax_default_axis_example"),
-                             ARG("ArgMin", "test_argmin_default_axis_example"),
-                             {.name = NULL}};
+const op_row ops_reduce[] = {
+    REDUCE_FROM("ReduceSum", 13, reduce_sum_grad, "test_reduce_sum_default_axes_keepdims_example"),
+    REDUCE("ReduceMean", reduce_mean_grad, "test_reduce_mean_default_axes_keepdims_example"),
+    REDUCE("ReduceL1", reduce_l1_grad, "test_reduce_l1_default_axes_keepdims_example"),
+    REDUCE("ReduceL2", reduce_l2_grad, "test_reduce_l2_default_axes_keepdims_example"),
+    REDUCE("ReduceSumSquare", reduce_square_grad, "test_reduce_sum_square_default_axes_keepdims_example"),
+    REDUCE("ReduceProd", NULL, "test_reduce_prod_default_axes_keepdims_example"),
+    REDUCE("ReduceMax", reduce_extreme_grad, "test_reduce_max_default_axes_keepdim_example"),
+    REDUCE("ReduceMin", reduce_extreme_grad, "test_reduce_min_default_axes_keepdims_example"),
+    REDUCE("ReduceLogSum", reduce_log_sum_grad, "test_reduce_log_sum"),
+    REDUCE("ReduceLogSumExp", reduce_log_sum_exp_grad, "test_reduce_log_sum_exp_default_axes_keepdims_example"),
+    ARG("ArgMax", "test_argmax_default_axis_example"),
+    ARG("ArgMin", "test_argmin_default_axis_example"),
+    {.name = NULL}};

@@ -1,4 +1,7 @@
-/* Gradient rules of reductions. A result lacks the reduced axes, or has them with extent 1: here it always has them. */
+/* Gradient rules of reductions, and of what is built on them: Softmax, LogSoftmax, LpNormalization. A result lacks the reduced
+   axes, or has them with extent 1: here it always has them. */
+#include <string.h>
+
 #include "rules.h"
 
 /* v stretched to shape s. */
@@ -7,17 +10,123 @@ static value *expand(graph *g, const node *n, value *v, const shape *s) {
     return grad_call(g, n, "Expand", "", (value *const[]){v, grad_ints(g, "shape", s->dim, (size_t)s->rank)}, 2);
 }
 
-/* The shape of in 0 with extent 1 on reduced axes. */
-static shape kept_shape(graph *g, const node *n) {
-    const unsigned mask = reduce_mask(g->arena, n);
+static value *mul(graph *g, const node *n, value *a, value *b) { return rule_binary(g, n, "Mul", a, b); }
+
+/* The shape of in 0 with extent 1 on the axes of the mask. */
+static shape kept_shape(const node *n, unsigned mask) {
     shape s = n->in[0]->shape;
     for (int k = 0; k < s.rank; k++)
         if (mask >> k & 1) s.dim[k] = 1;
     return s;
 }
 
-bool reduce_sum_grad(graph *g, node *n, value *const *dout, value **din) {
-    const shape kept = kept_shape(g, n);
-    value *dy = grad_reshape(g, n, dout[0], &kept);
-    return dy && (din[0] = expand(g, n, dy, &n->in[0]->shape));
+/* ReduceX of v over the axes of a mask, which stay. */
+static value *reduce(graph *g, const node *n, const char *op, value *v, unsigned mask) {
+    int64_t axes[MAX_RANK];
+    size_t count = 0;
+    if (!v || !mask) return v;
+    for (int k = 0; k < v->shape.rank; k++)
+        if (mask >> k & 1) axes[count++] = k;
+    const bool input = !strcmp(op, "ReduceSum"); /* in opset 17 the others take an attribute */
+    value *in[] = {v, input ? grad_ints(g, "axes", axes, count) : NULL};
+    node *r = grad_node(g, n, op, "", in, input ? 2 : 1, 1);
+    if (!input) node_set_ints(g, r, "axes", axes, count);
+    return grad_infer(g, r);
+}
+
+/* ---- reductions ---- */
+
+typedef struct reduced {
+    unsigned mask;
+    value *x, *y, *dy; /* y and dy broadcast against x */
+    double length;     /* elements behind one of y */
+} reduced;
+
+static bool reduced_open(graph *g, const node *n, value *dout, reduced *r) {
+    r->mask = reduce_mask(g->arena, n);
+    const shape kept = kept_shape(n, r->mask);
+    r->x = n->in[0];
+    r->y = grad_reshape(g, n, n->out[0], &kept);
+    r->dy = grad_reshape(g, n, dout, &kept);
+    r->length = (double)value_count(r->x) / (double)shape_count(&kept);
+    return r->y && r->dy;
+}
+
+static bool sum_grad(graph *g, node *n, value *dout, bool mean, value **din) {
+    const shape kept = kept_shape(n, reduce_mask(g->arena, n));
+    value *dy = grad_reshape(g, n, dout, &kept);
+    if (mean) dy = rule_scale(g, n, dy, (double)shape_count(&kept) / (double)value_count(n->in[0]));
+    return (din[0] = expand(g, n, dy, &n->in[0]->shape)) != NULL;
+}
+
+bool reduce_sum_grad(graph *g, node *n, value *const *dout, value **din) { return sum_grad(g, n, dout[0], false, din); }
+bool reduce_mean_grad(graph *g, node *n, value *const *dout, value **din) { return sum_grad(g, n, dout[0], true, din); }
+
+bool reduce_l1_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x)));
+}
+
+/* x dy / y; 0 where all is 0. */
+bool reduce_l2_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y)));
+}
+
+bool reduce_square_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2)));
+}
+
+/* To the extreme; equal ones share. */
+bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    if (!reduced_open(g, n, dout[0], &r)) return false;
+    value *mask = rule_internal(g, n, "EqualMask", r.x, r.y);
+    value *share = rule_binary(g, n, "Div", r.dy, reduce(g, n, "ReduceSum", mask, r.mask));
+    return (din[0] = mul(g, n, mask, share)) != NULL;
+}
+
+bool reduce_log_sum_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    if (!reduced_open(g, n, dout[0], &r)) return false;
+    return (din[0] = expand(g, n, rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y)), &r.x->shape)) != NULL;
+}
+
+bool reduce_log_sum_exp_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    if (!reduced_open(g, n, dout[0], &r)) return false;
+    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Exp", rule_binary(g, n, "Sub", r.x, r.y)))) != NULL;
+}
+
+/* ---- along an axis ---- */
+
+/* The axes of one lane: before opset 13 Softmax takes all from `axis` on. */
+static unsigned lane_mask(const node *n, bool whole) {
+    const int rank = n->in[0]->shape.rank;
+    int64_t axis = node_int(n, "axis", whole ? 1 : -1);
+    if (axis < 0) axis += rank;
+    return whole ? (1u << rank) - (1u << axis) : 1u << axis;
+}
+
+/* y (dy - sum(dy y)) */
+bool softmax_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *y = n->out[0], *sum = reduce(g, n, "ReduceSum", mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
+    return (din[0] = mul(g, n, y, rule_binary(g, n, "Sub", dout[0], sum))) != NULL;
+}
+
+/* dy - exp(y) sum(dy) */
+bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
+    value *sum = reduce(g, n, "ReduceSum", dout[0], lane_mask(n, n->opset < 13));
+    return (din[0] = rule_binary(g, n, "Sub", dout[0], mul(g, n, rule_unary(g, n, "Exp", n->out[0]), sum))) != NULL;
+}
+
+/* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is 0. */
+bool lp_grad(graph *g, node *n, value *const *dout, value **din) {
+    const unsigned mask = lane_mask(n, false);
+    const bool squares = node_int(n, "p", 2) == 2;
+    value *x = n->in[0], *y = n->out[0], *sum = reduce(g, n, "ReduceSum", mul(g, n, dout[0], y), mask);
+    value *along = mul(g, n, squares ? y : rule_unary(g, n, "Sign", x), sum);
+    value *norm = reduce(g, n, squares ? "ReduceL2" : "ReduceL1", x, mask);
+    return (din[0] = rule_internal(g, n, "SafeDiv", rule_binary(g, n, "Sub", dout[0], along), norm)) != NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "../emit/emit.h"
 #include "../op.h"
+#include "rules.h"
 
 typedef struct resampling { /* one axis */
     int64_t in, out;
@@ -347,6 +348,18 @@ static void resize_emit(emitter *e, const node *n) {
     emit_loops_close(e, rank);
 }
 
+/* The transpose of the interpolation, an axis at a time. */
+static bool resize_grad(graph *g, node *n, value *const *dout, value **din) {
+    resampling r[MAX_RANK];
+    value *v = dout[0];
+    extents_again(g->arena, n, r);
+    for (int i = 0; i < n->in[0]->shape.rank; i++) {
+        const taps t = make_taps(g->arena, n, &r[i]);
+        if (!is_plain(&t, r[i].in, r[i].out)) v = axis_scatter(g, n, v, i, r[i].in, t.index, t.weight, t.count);
+    }
+    return (din[0] = v) != NULL;
+}
+
 /* ---- rows ---- */
 
 static const op_attr resize_attrs[] = {{"mode", ATTR_STRING, false, 0, "nearest", true},
@@ -367,7 +380,7 @@ static const op_attr resize_attrs[] = {{"mode", ATTR_STRING, false, 0, "nearest"
     {                                                                                                                       \
         .name = op, .domain = "", .since = first, .until = last, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1, \
         .attrs = resize_attrs, .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,                 \
-        .infer = resize_infer, .reference = resize_reference, .emit = resize_emit, .test = case_name                        \
+        .infer = resize_infer, .reference = resize_reference, .grad = resize_grad, .emit = resize_emit, .test = case_name   \
     }
 
 const op_row ops_resize[] = {RESIZE("Upsample", 1, 9, 1, 2, 2, "test_upsample_nearest"),

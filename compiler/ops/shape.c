@@ -5,6 +5,7 @@
 
 #include "../emit/emit.h"
 #include "../op.h"
+#include "rules.h"
 
 /* Ints from input i (opset >= since) or from the attribute; *count 0 when absent. */
 static bool ints_of(graph *g, const node *n, size_t i, int since, const char *name, const int64_t **v, size_t *count) {
@@ -364,7 +365,7 @@ static const op_attr constant_attrs[] = {
     {"value_int", ATTR_INT, false, 0, NULL, false},   {"value_floats", ATTR_FLOATS, false, 0, NULL, false},
     {"value_ints", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
 
-#define VIEW .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .emit = view_emit
+#define VIEW .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .grad = view_grad, .emit = view_emit
 #define MADE .min_out = 1, .max_out = 1, .flags = OP_NO_GRAD, .emit = constant_emit
 
 const op_row ops_shape[] = {{.name = "Reshape",
@@ -416,6 +417,7 @@ const op_row ops_shape[] = {{.name = "Reshape",
                              .flags = OP_IDENTITY | OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
                              .infer = identity_infer,
                              .reference = view_reference,
+                             .grad = view_grad,
                              .emit = view_emit,
                              .test = "test_identity"},
                             {.name = "Dropout",

@@ -1,5 +1,6 @@
 /* Operators that cut tensors apart and join them: Concat, Split and Slice, as strided copies (copy.h). */
 #include "copy.h"
+#include "rules.h"
 
 /* ---- Concat ---- */
 
@@ -175,7 +176,7 @@ static const op_attr slice_attrs[] = {{"starts", ATTR_INTS, false, 0, NULL, fals
     {                                                                                                                    \
         .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1, .max_out = outputs,           \
         .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0, .shape_inputs = deciding, .infer = prefix##_infer, \
-        .reference = prefix##_reference, .emit = prefix##_emit, .test = case_name                                        \
+        .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit, .test = case_name                 \
     }
 
 const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, "test_concat_2d_axis_0"),

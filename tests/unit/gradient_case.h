@@ -144,8 +144,15 @@ static inline void world_operands(gradient_world *w, gradient_built *b) {
     }
 }
 
+static inline value *world_cast(gradient_world *w, const node *n, value *v, dtype type) {
+    node *cast = grad_node(w->g, n, "Cast", "", &v, 1, 1);
+    node_set_int(w->g, cast, "to", type);
+    return grad_infer(w->g, cast);
+}
+
 /* loss + sum(u * y) */
 static inline value *world_add_loss(gradient_world *w, const node *n, value *y, value *loss) {
+    if (y->type != w->real) y = world_cast(w, n, y, w->real);
     value *u = world_input(w, world_spread(w, &y->shape, -0.8, 1.3));
     node *sum = grad_node(w->g, n, "ReduceSum", "", (value *const[]){grad_binary(w->g, n, "Mul", y, u)}, 1, 1);
     node_set_int(w->g, sum, "keepdims", 0);
@@ -168,7 +175,8 @@ static inline void world_build(gradient_world *w, gradient_built *b, const gradi
     case_attributes(w->g, n, c->attrs);
     if (!resolve_node(w->g, n) || !n->op->infer(w->g, n)) fail_msg("%s: %s", c->name, w->d.first ? w->d.first->message : "?");
     for (size_t i = 0; i < n_out; i++)
-        if (!(c->unused >> i & 1) && n->out[i]->type == w->real) b->loss = world_add_loss(w, n, n->out[i], b->loss);
+        if (!(c->unused >> i & 1) && (n->out[i]->type == DT_FLOAT || n->out[i]->type == DT_DOUBLE))
+            b->loss = world_add_loss(w, n, n->out[i], b->loss);
 }
 
 /* ---- comparing ---- */
