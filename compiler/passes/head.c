@@ -155,6 +155,8 @@ static void retire(head *h, value *v, bool *gone) {
     if (gone[v->id]) return;
     gone[v->id] = true;
     drop_name(h, v->name);
+    if (v->role == ROLE_PARAMETER) v->constant = v->param->initial;
+    v->role = ROLE_NONE, v->param = NULL;
     v->name = arena_printf(h->g->arena, "%s~", v->name);
 }
 

@@ -53,5 +53,9 @@ static const gradient_case gradients_loss[] = {
      .attrs = {S("kind", "hard"), F("margin", 2)}, .n_out = 5, .unused = 30, .domain = "cameo"},
     {"CenterLoss", "CenterLoss", 1, .in = {WANTED(2, D(4, 3)), FREE(2, D(2, 3)), GIVEN(DT_INT64, 1, D(4), 1, 0, 1, 1)},
      .attrs = {F("rate", 0.5)}, .n_out = 3, .unused = 6, .domain = "cameo"},
+    {"MetricLoss, semi-hard", "MetricLoss", 1, .in = {WANTED(2, D(5, 3)), GIVEN(DT_INT64, 1, D(5), 1, 0, 1, 0, 1)},
+     .attrs = {S("kind", "semi"), F("margin", 1)}, .n_out = 5, .unused = 30, .domain = "cameo"},
+    {"MetricLoss, contrastive", "MetricLoss", 1, .in = {WANTED(2, D(5, 3)), GIVEN(DT_INT64, 1, D(5), 1, 0, 1, 0, 1)},
+     .attrs = {S("kind", "contrastive"), F("margin", 3)}, .n_out = 5, .unused = 30, .domain = "cameo"},
 };
 #endif

@@ -178,6 +178,37 @@ static void others(fixture *f, const shape *x) {
     end_node(f, dropout), end_node(f, standard), end_node(f, back), end_node(f, lrn);
 }
 
+static value *labels_of(fixture *f, int64_t n) {
+    value *v = input(f, DT_INT64, &(shape){.rank = 1, .dim = {n}}, false);
+    for (int64_t i = 0; i < n; i++) tensor_set(f->data[f->g->n_inputs - 1], i, (double)(i % 3));
+    return v;
+}
+
+static void classified(fixture *f, const shape *s) {
+    const int64_t n = s->dim[0];
+    value *z = image(f, s), *a = labels_of(f, n), *b = labels_of(f, n), *mix = vector(f, n, false), *one = vector(f, 1, false);
+    value *loss = input(f, DT_FLOAT, &(shape){.rank = 0}, false);
+    end_node(f, begin_node(f, "SoftmaxCrossEntropy", (value *const[]){z, a, b, mix, one}, 5, 4));
+    end_node(f, begin_node(f, "SoftmaxCrossEntropyGrad", (value *const[]){loss, z, a, b, mix, one}, 6, 1));
+    node *margin = begin_node(f, "Margin", (value *const[]){z, a}, 2, 4);
+    node_set_float(f->g, margin, "scale", 1.5f), node_set_float(f->g, margin, "m2", 0.5f);
+    end_node(f, margin);
+    end_node(f, begin_node(f, "MarginGrad", (value *const[]){z, mix, a}, 3, 1));
+}
+
+static void compared(fixture *f, const shape *s) {
+    static const char *const kinds[] = {"hard", "semi", "contrastive"};
+    value *x = image(f, s), *a = labels_of(f, s->dim[0]), *c = image(f, &(shape){.rank = 2, .dim = {3, s->dim[1]}});
+    for (size_t i = 0; i < 3; i++) {
+        node *n = begin_node(f, "MetricLoss", (value *const[]){x, a}, 2, 5);
+        node_set_string(f->g, n, "kind", kinds[i]), node_set_float(f->g, n, "margin", 1);
+        end_node(f, n);
+    }
+    node *center = begin_node(f, "CenterLoss", (value *const[]){x, c, a}, 3, 3);
+    node_set_float(f->g, center, "rate", 0.5f);
+    end_node(f, center);
+}
+
 /* ---- running them ---- */
 
 static void compile_and_compare(fixture *f, kernel_choice kernels) {
@@ -221,6 +252,9 @@ static void run_all(kernel_choice kernels) {
     batchnorms(&f, &odd, "none", true);
     others(&f, &lines);
     others(&f, &odd);
+    classified(&f, &vectors);
+    classified(&f, &(shape){2, {70, 150}}); /* enough for parallel tasks */
+    compared(&f, &(shape){2, {9, 21}});
     compile_and_compare(&f, kernels);
 }
 

@@ -430,6 +430,9 @@ static void losses_equal_pytorch(void **state) {
         {"cosface:s=3.2,m=0.35", golden_cosface, 0, false},
         {"sphereface:s=3.2,m=4", golden_sphereface, 0, false},
         {"margin:s=3.2,m1=1.5,m2=0.25,m3=0.125", golden_margin, 0, false},
+        {"triplet", golden_triplet_hard, 0, true},
+        {"triplet:mining=semi", golden_triplet_semi, 0, true},
+        {"contrastive:margin=1.25", golden_contrastive, 0, true},
         {"triplet:margin=1.5,normalize=0", golden_triplet_hard_raw, 0, true},
         {"contrastive:margin=2,normalize=0", golden_contrastive_raw, 0, true},
     };
