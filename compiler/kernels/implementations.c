@@ -4,6 +4,7 @@
 #include <string.h>
 
 const implementation *const implementations[] = {&direct_conv,
+                                                 &conv_input_grad,
                                                  &weight_gradient,
                                                  &depthwise_input_gradient,
                                                  &depthwise_weight_gradient,

@@ -2,6 +2,7 @@
 #ifndef CAMEO_KERNELS_ALL_H
 #define CAMEO_KERNELS_ALL_H
 #include "batchnorm.h"
+#include "conv_pack.h"
 #include "depthwise_conv.h"
 #include "depthwise_grad.h"
 #include "direct_conv.h"

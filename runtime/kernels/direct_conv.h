@@ -1,10 +1,15 @@
 /* Dense and grouped convolution, NHWC, any kernel, stride, dilation and padding, computed directly: a register tile of
-   tile_h x tile_w pixels times `vectors` vectors of output channels accumulates over all taps and input channels.
+   tile_h x tile_w pixels (of tile_n images where maps are tiny) times `vectors` vectors of output channels accumulates over all
+   taps and input channels.
 
    Every number in cameo_conv is a literal of the instantiation: the compiler unrolls the tile, addresses pixels with immediate
    displacements and drops what does not apply. Weights are packed as [group][co / block][kh][kw][ci][block] with zeros behind
    the last channel, bias and slope as [group][co rounded up to block], where block = vectors * CAMEO_VF. Padding: a task copies
-   the input rows of its band into a line buffer with zeros around; without padding it reads in place. */
+   the input rows of its band into a line buffer with zeros around; without padding it reads in place.
+
+   A task is a band of rows of one image, or several whole images, times some blocks of channels: within a block all its pixels
+   are computed before the next block's weights are touched. An output may be spread (y_row, y_image): each phase of the input
+   gradient of a strided convolution is such a convolution. */
 #ifndef CAMEO_KERNELS_DIRECT_CONV_H
 #define CAMEO_KERNELS_DIRECT_CONV_H
 #include "vector.h"
@@ -12,8 +17,11 @@
 typedef struct cameo_conv {
     ptrdiff_t h, w, ci, oh, ow, co, groups; /* ci, co: of one group */
     ptrdiff_t kh, kw, sh, sw, dh, dw, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no residual */
-    ptrdiff_t tile_h, tile_w, vectors;
+    ptrdiff_t x_pixel, y_pixel, r_pixel;       /* floats from one pixel to the next; r_pixel 0: no residual */
+    ptrdiff_t y_row, y_image;                  /* floats from one output row, or image, to the next; 0: they are dense */
+    ptrdiff_t tile_n, tile_h, tile_w, vectors; /* tile_n: 0 = 1; more only of whole maps */
+    ptrdiff_t count;    /* images, where a task has several of them; 0: one image a task, and any number */
+    ptrdiff_t images;   /* of a task, of whole maps; the last task may have less */
     ptrdiff_t rows;     /* output rows of a band */
     ptrdiff_t blocks;   /* blocks of output channels of a task */
     ptrdiff_t prefetch; /* floats ahead in the weights, where they come from memory; 0: none */
@@ -31,8 +39,15 @@ enum { CAMEO_TILE_PIXELS = 28, CAMEO_TILE_VECTORS = 4 };
 /* Where a task reads: one group's first channel of the band's first pixel, and the steps from there. */
 typedef struct cameo_conv_source {
     const float *x;
-    ptrdiff_t row, pixel;
+    ptrdiff_t image, row, pixel;
 } cameo_conv_source;
+
+/* Where it writes, and reads the residual. */
+typedef struct cameo_conv_target {
+    float *y;
+    const float *r;
+    ptrdiff_t lanes; /* channels of the block */
+} cameo_conv_target;
 
 CAMEO_INLINE ptrdiff_t cameo_conv_block(const cameo_conv *s) { return s->vectors * CAMEO_VF; }
 CAMEO_INLINE ptrdiff_t cameo_conv_group_blocks(const cameo_conv *s) {
@@ -53,14 +68,30 @@ CAMEO_INLINE void cameo_conv_store(const cameo_conv *s, const cameo_v *acc, cons
     }
 }
 
-/* One tile of th x tw output pixels; x is the source of its first pixel, y and r its first channel's place. */
+CAMEO_INLINE ptrdiff_t cameo_conv_tile_n(const cameo_conv *s) { return s->tile_n ? s->tile_n : 1; }
+CAMEO_INLINE ptrdiff_t cameo_conv_y_row(const cameo_conv *s) { return s->y_row ? s->y_row : s->ow * s->y_pixel; }
+CAMEO_INLINE ptrdiff_t cameo_conv_y_image(const cameo_conv *s) { return s->y_image ? s->y_image : s->oh * s->ow * s->y_pixel; }
+
+CAMEO_INLINE cameo_conv_source cameo_conv_from(const cameo_conv *s, cameo_conv_source in, ptrdiff_t n, ptrdiff_t h,
+                                               ptrdiff_t w) {
+    in.x += n * in.image + h * s->sh * in.row + w * s->sw * in.pixel;
+    return in;
+}
+
+CAMEO_INLINE cameo_conv_target cameo_conv_at(const cameo_conv *s, cameo_conv_target to, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w) {
+    to.y += n * cameo_conv_y_image(s) + h * cameo_conv_y_row(s) + w * s->y_pixel;
+    to.r += ((n * s->oh + h) * s->ow + w) * s->r_pixel;
+    return to;
+}
+
+/* One tile of tn images of th x tw output pixels. */
 CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
-                                  const float *r, float *y, ptrdiff_t th, ptrdiff_t tw, ptrdiff_t lanes) {
+                                  cameo_conv_target to, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS];
     const bool flat = s->dw == 1 && in.pixel == s->ci; /* taps of a row are then contiguous */
     const ptrdiff_t taps = flat ? 1 : s->kw, run = flat ? s->kw * s->ci : s->ci;
     CAMEO_UNROLL
-    for (ptrdiff_t i = 0; i < th * tw; i++) {
+    for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] = cameo_load(b + j * CAMEO_VF);
     }
@@ -74,46 +105,52 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
                     if (s->prefetch) __builtin_prefetch(w + j * CAMEO_VF + s->prefetch, 0, 2);
                 }
                 CAMEO_UNROLL
-                for (ptrdiff_t i = 0; i < th * tw; i++) {
-                    const float a = x[(i / tw) * s->sh * in.row + (i % tw) * s->sw * in.pixel + c];
+                for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
+                    const float a =
+                        x[i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel + c];
                     CAMEO_UNROLL
                     for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] += a * k[j];
                 }
             }
         }
     CAMEO_UNROLL
-    for (ptrdiff_t i = 0; i < th * tw; i++) {
-        const ptrdiff_t pixel = (i / tw) * s->ow + i % tw;
-        cameo_conv_store(s, acc[i], slope, r + pixel * s->r_pixel, y + pixel * s->y_pixel, lanes);
+    for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
+        const cameo_conv_target at = cameo_conv_at(s, to, i / (th * tw), i / tw % th, i % tw);
+        cameo_conv_store(s, acc[i], slope, at.r, at.y, to.lanes);
     }
 }
 
 /* One row of tiles, th pixels high, with a narrower tile at its end where the width leaves a remainder. */
 CAMEO_INLINE void cameo_conv_tiles(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                   const float *slope, const float *r, float *y, ptrdiff_t th, ptrdiff_t lanes) {
+                                   const float *slope, cameo_conv_target to, ptrdiff_t tn, ptrdiff_t th) {
     const ptrdiff_t rest = s->ow % s->tile_w, full = s->ow - rest;
-    for (ptrdiff_t t = 0; t < full; t += s->tile_w) {
-        const cameo_conv_source at = {in.x + t * s->sw * in.pixel, in.row, in.pixel};
-        cameo_conv_tile(s, at, w, b, slope, r + t * s->r_pixel, y + t * s->y_pixel, th, s->tile_w, lanes);
-    }
-    if (!rest) return;
-    const cameo_conv_source at = {in.x + full * s->sw * in.pixel, in.row, in.pixel};
-    cameo_conv_tile(s, at, w, b, slope, r + full * s->r_pixel, y + full * s->y_pixel, th, rest, lanes);
+    for (ptrdiff_t t = 0; t < full; t += s->tile_w)
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), w, b, slope, cameo_conv_at(s, to, 0, 0, t), tn, th, s->tile_w);
+    if (rest)
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), w, b, slope, cameo_conv_at(s, to, 0, 0, full), tn, th, rest);
 }
 
-/* All pixels of a band for one block of output channels. */
+/* All pixels of a band of tn images for one block of output channels. */
 CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
-                                  const float *r, float *y, ptrdiff_t rows, ptrdiff_t lanes) {
+                                  cameo_conv_target to, ptrdiff_t tn, ptrdiff_t rows) {
     ptrdiff_t h = 0;
-    for (; h + s->tile_h <= rows; h += s->tile_h) {
-        const cameo_conv_source at = {in.x + h * s->sh * in.row, in.row, in.pixel};
-        cameo_conv_tiles(s, at, w, b, slope, r + h * s->ow * s->r_pixel, y + h * s->ow * s->y_pixel, s->tile_h, lanes);
-    }
+    for (; h + s->tile_h <= rows; h += s->tile_h)
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), tn, s->tile_h);
     /* Bands but the last are whole tiles, so what remains is a literal: one flatter tile, which reads the weights once more. */
     const ptrdiff_t rest = s->oh % s->rows % s->tile_h;
-    if (!rest || h == rows) return;
-    const cameo_conv_source at = {in.x + h * s->sh * in.row, in.row, in.pixel};
-    cameo_conv_tiles(s, at, w, b, slope, r + h * s->ow * s->r_pixel, y + h * s->ow * s->y_pixel, rest, lanes);
+    if (rest && h < rows)
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), tn, rest);
+}
+
+/* The same of all images of a task. */
+CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
+                                    const float *slope, cameo_conv_target to, ptrdiff_t images, ptrdiff_t rows) {
+    const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have whole tiles of images */
+    ptrdiff_t n = 0;
+    for (; n + each <= images; n += each)
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), each, rows);
+    if (rest && n < images)
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), rest, rows);
 }
 
 /* Copies the input rows that output rows [first, first + rows) read into the line buffer, zeros around them. */
@@ -138,31 +175,51 @@ CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const float *x, float *lin
     }
 }
 
-/* Task i of an image-by-image grid: [image][band][chunk of channel blocks]. line: the line buffer when s->padded. */
+/* Floats of the line buffer that one image's band takes. */
+CAMEO_INLINE ptrdiff_t cameo_conv_line(const cameo_conv *s, ptrdiff_t rows) {
+    return ((rows - 1) * s->sh + (s->kh - 1) * s->dh + 1) * ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * s->ci * s->groups;
+}
+
+/* Where the task's images begin, or their copies in the line buffer. */
+CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const float *x, float *line, ptrdiff_t image,
+                                                ptrdiff_t images, ptrdiff_t first, ptrdiff_t rows) {
+    const ptrdiff_t stride = s->h * s->w * s->x_pixel, c = s->ci * s->groups;
+    x += image * stride;
+    if (!s->padded) return (cameo_conv_source){x + first * s->sh * s->w * s->x_pixel, stride, s->w * s->x_pixel, s->x_pixel};
+    const ptrdiff_t copy = cameo_conv_line(s, s->rows);
+    for (ptrdiff_t n = 0; n < images; n++) cameo_conv_pad(s, x + n * stride, line + n * copy, first, rows);
+    return (cameo_conv_source){line, copy, ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * c, c};
+}
+
+CAMEO_INLINE ptrdiff_t cameo_conv_task_images(const cameo_conv *s) { return s->count ? s->images : 1; }
+/* Tasks of n images. */
+CAMEO_INLINE ptrdiff_t cameo_conv_tasks(const cameo_conv *s, ptrdiff_t n) {
+    const ptrdiff_t each = cameo_conv_task_images(s), all = cameo_conv_group_blocks(s) * s->groups;
+    return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
+}
+
+/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded. */
 CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i, float *line) {
     const ptrdiff_t per_group = cameo_conv_group_blocks(s), all = per_group * s->groups, block = cameo_conv_block(s);
     const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
-    const ptrdiff_t image = t / (bands * chunks), band = t / chunks % bands, chunk = t % chunks;
+    const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s), band = t / chunks % bands, chunk = t % chunks;
     const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);
-    cameo_conv_source in = {a->x + image * s->h * s->w * s->x_pixel, s->w * s->x_pixel, s->x_pixel};
-    if (s->padded) {
-        cameo_conv_pad(s, in.x, line, first, rows);
-        in.x = line, in.pixel = s->ci * s->groups, in.row = ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * in.pixel;
-    } else {
-        in.x += first * s->sh * in.row;
-    }
-    const ptrdiff_t pixel = (image * s->oh + first) * s->ow, end = cameo_least(all, (chunk + 1) * s->blocks);
+    const ptrdiff_t images = s->count ? cameo_least(s->images, s->count - image) : 1;
+    const cameo_conv_source in = cameo_conv_input(s, a->x, line, image, images, first, rows);
+    const cameo_conv_target out = cameo_conv_at(s, (cameo_conv_target){a->y, s->r_pixel ? a->r : a->y, block}, image, first, 0);
+    const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
     for (ptrdiff_t q = chunk * s->blocks; q < end; q++) {
         const ptrdiff_t group = q / per_group, co = q % per_group * block, channel = group * s->co + co;
-        const cameo_conv_source at = {in.x + group * s->ci, in.row, in.pixel};
+        const cameo_conv_source from = {in.x + group * s->ci, in.image, in.row, in.pixel};
         const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block, *slope = a->slope;
         if (s->act.kind == CAMEO_PRELU) slope += q * block;
-        float *y = a->y + pixel * s->y_pixel + channel;
-        const float *r = s->r_pixel ? a->r + pixel * s->r_pixel + channel : y;
-        if (co + block <= s->co)
-            cameo_conv_band(s, at, w, b, slope, r, y, rows, block);
-        else
-            cameo_conv_band(s, at, w, b, slope, r, y, rows, s->co % block);
+        cameo_conv_target to = {out.y + channel, out.r + channel, block};
+        if (co + block <= s->co) {
+            cameo_conv_images(s, from, w, b, slope, to, images, rows);
+        } else {
+            to.lanes = s->co % block;
+            cameo_conv_images(s, from, w, b, slope, to, images, rows);
+        }
     }
 }
 #endif

@@ -108,6 +108,29 @@ static node *add_case(fixture *f, const node_case *k) {
     return n;
 }
 
+/* ---- convolutions: forward, and the gradient of the input ---- */
+
+typedef struct conv_case { /* of the forward convolution */
+    int64_t n, c, h, w, k, kernel, stride, dilation, pad, group;
+} conv_case;
+
+static node *add_input_grad(fixture *f, const conv_case *k) {
+    const int64_t reach = (k->kernel - 1) * k->dilation + 1, oh = (k->h + 2 * k->pad - reach) / k->stride + 1;
+    const int64_t ow = (k->w + 2 * k->pad - reach) / k->stride + 1, pads[] = {k->pad, k->pad, k->pad, k->pad};
+    const int64_t kernel[] = {k->kernel, k->kernel}, strides[] = {k->stride, k->stride};
+    const int64_t dilations[] = {k->dilation, k->dilation}, x[] = {k->n, k->c, k->h, k->w};
+    value *in[] = {computed(f, &(shape){4, {k->n, k->k, oh, ow}}, 'x'),
+                   new_input(f, &(shape){4, {k->k, k->c / k->group, k->kernel, k->kernel}}, 'c')};
+    value *out = graph_add_value(f->g, NULL);
+    node *n = graph_add_node(f->g, "ConvInputGrad", "cameo", in, 2, &out, 1);
+    n->opset = 1;
+    node_set_ints(f->g, n, "kernel_shape", kernel, 2), node_set_ints(f->g, n, "strides", strides, 2);
+    node_set_ints(f->g, n, "dilations", dilations, 2), node_set_ints(f->g, n, "pads", pads, 4);
+    node_set_ints(f->g, n, "x_shape", x, 4), node_set_int(f->g, n, "group", k->group);
+    add_output(f, out);
+    return n;
+}
+
 static void compare(fixture *f, const char *path, tensor *const *want, const char *const *names, size_t n) {
     tensor **got = ARENA_ARRAY(f->arena, tensor *, n);
     const char *why = trial_run(f->arena, path, f->paths, f->g->n_inputs, f->directory, got, n, 120);
@@ -143,27 +166,32 @@ static void expect(fixture *f, tensor **want, const char **names) {
     }
 }
 
-static void run_cases(const node_case *cases, size_t count) {
-    fixture f;
+/* Compiles the fixture's graph for this level, runs it, compares; afterwards nodes have their implementations. */
+static void run_graph(fixture *f, const char *level) {
     tensor *want[MAX_INPUTS];
     const char *names[MAX_INPUTS];
+    options o = {
+        .name = "nodes", .kernels = KERNELS_NATIVE, .jobs = 2, .output = arena_printf(f->arena, "%s/nodes", f->directory)};
+    assert_true(target_resolve(level, &o.target));
+    assert_true(pass_resolve(f->g, &o) && pass_infer(f->g, &o));
+    f->g->batch = 1; /* as in a step graph: every count is a literal */
+    for (size_t i = 0; i < f->g->n_values; i++) f->g->values[i]->batched = false;
+    expect(f, want, names);
+    const size_t n_outputs = f->g->n_outputs;
+    assert_int_equal(compile_rest(f->g, &o), 0);
+    compare(f, o.output, want, names, n_outputs);
+    trial_remove(f->directory);
+}
+
+static void run_cases(const node_case *cases, size_t count) {
+    fixture f;
     node *nodes[MAX_INPUTS];
     setup(&f);
     for (size_t i = 0; i < count; i++) nodes[i] = add_case(&f, &cases[i]);
-    options o = {
-        .name = "nodes", .kernels = KERNELS_NATIVE, .jobs = 2, .output = arena_printf(f.arena, "%s/nodes", f.directory)};
-    assert_true(target_resolve("native", &o.target));
-    assert_true(pass_resolve(f.g, &o) && pass_infer(f.g, &o));
-    f.g->batch = 1; /* as in a step graph: every count is a literal */
-    for (size_t i = 0; i < f.g->n_values; i++) f.g->values[i]->batched = false;
-    expect(&f, want, names);
-    const size_t n_outputs = f.g->n_outputs;
-    assert_int_equal(compile_rest(f.g, &o), 0);
+    run_graph(&f, "native");
     for (size_t i = 0; i < count; i++)
         if (strcmp(nodes[i]->impl ? nodes[i]->impl->name : "plain", cases[i].kernel))
             fail_msg("case %zu: not %s", i, cases[i].kernel);
-    compare(&f, o.output, want, names, n_outputs);
-    trial_remove(f.directory);
     arena_destroy(f.arena);
 }
 
@@ -211,7 +239,39 @@ static void pools(void **state) {
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
+static void input_grads(const conv_case *cases, size_t count, const char *level) {
+    fixture f;
+    node *nodes[MAX_INPUTS];
+    setup(&f);
+    for (size_t i = 0; i < count; i++) nodes[i] = add_input_grad(&f, &cases[i]);
+    run_graph(&f, level);
+    for (size_t i = 0; i < count; i++)
+        if (!nodes[i]->impl || strcmp(nodes[i]->impl->name, "direct-input-gradient")) fail_msg("case %zu: plain loops", i);
+    arena_destroy(f.arena);
+}
+
+static void input_gradient(void **state) {
+    (void)state;
+    static const conv_case cases[] = {{16, 32, 4, 4, 48, 3, 1, 1, 1, 1}, {16, 40, 2, 2, 20, 3, 1, 1, 1, 1},
+                                      {5, 18, 1, 1, 33, 3, 1, 1, 1, 1},  {4, 64, 7, 7, 96, 1, 1, 1, 0, 1},
+                                      {3, 32, 8, 8, 64, 1, 2, 1, 0, 1},  {2, 17, 9, 8, 24, 3, 2, 1, 1, 1},
+                                      {2, 16, 11, 9, 24, 3, 1, 2, 2, 1}, {2, 24, 10, 10, 48, 3, 1, 1, 1, 3}};
+    input_grads(cases, sizeof cases / sizeof *cases, "native");
+}
+
+/* Vectors of 4 on any machine of this kind. */
+static void input_gradient_narrow(void **state) {
+    (void)state;
+#ifdef __x86_64__
+    static const conv_case cases[] = {{9, 12, 2, 3, 11, 3, 1, 1, 1, 1}, {3, 20, 10, 9, 12, 3, 2, 1, 1, 4}};
+    input_grads(cases, sizeof cases / sizeof *cases, "x86-64");
+#else
+    skip();
+#endif
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine), cmocka_unit_test(pools)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine), cmocka_unit_test(pools),
+                                       cmocka_unit_test(input_gradient), cmocka_unit_test(input_gradient_narrow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,167 @@
+/* Chooses the register tile of a direct convolution and its cut into tasks, by shape only. */
+#include "conv_plan.h"
+
+/* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the second-level cache together with
+   one block of weights; of many weights (STREAMED), where reading them again costs more than a tighter fit. */
+enum { LINE_MOST = 512 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, TASKS = 16, STREAMED = 1 << 20 };
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
+    return ceil_div(p->co, p->vectors * t->vector_floats) * p->k.group;
+}
+
+int64_t conv_plan_weights(const conv_plan *p, const target *t) {
+    return conv_plan_blocks(p, t) * p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
+}
+
+/* ---- the register tile ---- */
+
+/* Cycles of one tile and one tap: multiply-adds, at two a cycle; at least the latency of the chains; at least the loads. */
+static double tile_cycles(int64_t pixels, int64_t vectors) {
+    const double fma = (double)(pixels * vectors) / 2, loads = (double)(pixels + vectors) / 2;
+    const double floor = fma > loads ? fma : loads;
+    return (floor > 4 ? floor : 4) + 0.2;
+}
+
+/* Of tn images. */
+static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
+    const int64_t nw = y->w / tw, rw = y->w % tw, nh = y->h / th, rh = y->h % th;
+    double rows = (double)nw * tile_cycles(tn * th * tw, vectors),
+           rest = rh ? (double)nw * tile_cycles(tn * rh * tw, vectors) : 0;
+    if (rw) rows += tile_cycles(tn * th * rw, vectors), rest += rh ? tile_cycles(tn * rh * rw, vectors) : 0;
+    return (double)nh * rows + rest;
+}
+
+/* Of all images. */
+static double tiling_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
+    const double whole = (double)(y->n / tn) * map_cycles(y, tn, th, tw, vectors);
+    return whole + (y->n % tn ? map_cycles(y, y->n % tn, th, tw, vectors) : 0);
+}
+
+/* The most pixels whose accumulators, with the weights and one broadcast, fit the registers. */
+static int64_t tile_pixels(const target *t, int64_t vectors) {
+    return least(28, (t->vector_registers - vectors - 1) / vectors - (t->vector_registers > 16 && vectors == 1 ? 2 : 0));
+}
+
+/* Several images only of whole maps. */
+static int64_t tile_images(const conv_plan *p, int64_t pixels, int64_t th, int64_t tw) {
+    return p->counted && th == p->y.h && tw == p->y.w ? most(1, least(pixels / (th * tw), p->y.n)) : 1;
+}
+
+static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
+    double best = 0;
+    for (int64_t vectors = bound ? bound : 1; vectors <= (bound ? bound : 2); vectors++) {
+        const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats), pixels = tile_pixels(t, vectors);
+        for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
+            for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
+                const int64_t tn = tile_images(p, pixels, th, tw);
+                const double cycles = (double)blocks * tiling_cycles(&p->y, tn, th, tw, vectors) * (1 + 0.002 * (double)th);
+                if (best > 0 && cycles >= best) continue;
+                best = cycles;
+                p->vectors = vectors, p->tile_n = tn, p->tile_h = th, p->tile_w = tw;
+            }
+    }
+}
+
+double conv_plan_cycles(const conv_plan *p, const target *t) {
+    const double tap = tiling_cycles(&p->y, p->tile_n, p->tile_h, p->tile_w, p->vectors);
+    return tap * (double)(conv_plan_blocks(p, t) * most(1, p->k.kh * p->k.kw * p->ci));
+}
+
+/* ---- tasks ---- */
+
+/* Pixels that know no neighbours: those of all images are one column, of which a tile takes any number. */
+static void merge_pixels(conv_plan *p) {
+    const window *k = &p->k;
+    const bool pointwise = k->kh == 1 && k->kw == 1 && k->sh == 1 && k->sw == 1 && !k->pt && !k->pl;
+    if (!p->counted || !pointwise || p->y_row || p->x.h != p->y.h || p->x.w != p->y.w) return;
+    p->x.h = p->y.h = p->y.n * p->y.h * p->y.w;
+    p->x.n = p->y.n = p->x.w = p->y.w = 1;
+}
+
+static int64_t line_floats(const conv_plan *p, int64_t rows) {
+    const int64_t pw = (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1;
+    return ((rows - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1) * pw * p->x.c;
+}
+
+static bool reaches_out(const conv_plan *p) {
+    if (!p->k.kh || !p->k.kw) return false; /* reads nothing */
+    return (p->y.h - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1 > p->x.h + p->k.pt ||
+           (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1 > p->x.w + p->k.pl;
+}
+
+/* Images of a task: whole tiles of them, as many as the cache holds, groups of like size. */
+static void choose_images(conv_plan *p, int64_t bytes) {
+    p->images = 1;
+    if (!p->counted || p->rows < p->y.h || p->y.n == 1) return;
+    const int64_t fit = most(1, bytes / most(1, line_floats(p, p->y.h) * 4));
+    const int64_t groups = ceil_div(p->y.n, round_up(least(fit, p->y.n), p->tile_n));
+    p->images = round_up(ceil_div(p->y.n, groups), p->tile_n);
+}
+
+/* Bands of rows whose input stays in the second-level cache, then chunks of channels until there are tasks enough. */
+static void choose_tasks(conv_plan *p, const target *t) {
+    const int64_t all = conv_plan_blocks(p, t);
+    const int64_t bytes = p->counted && conv_plan_weights(p, t) * 4 > STREAMED ? BAND_STREAMED : BAND_BYTES;
+    p->rows = round_up(p->y.h, p->tile_h);
+    while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
+    const int64_t bands = ceil_div(p->y.h, p->rows);
+    p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
+    choose_images(p, bytes);
+    const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);
+    const int64_t chunks = least(all, most(1, TASKS / cuts));
+    p->blocks = ceil_div(all, chunks);
+    p->line = p->k.pt || p->k.pl || reaches_out(p) ? line_floats(p, p->rows) * p->images : 0;
+}
+
+bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
+    if (p->k.pt < 0 || p->k.pl < 0 || (p->k.pl && p->k.pl >= (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1))
+        return false;
+    merge_pixels(p);
+    choose_tile(p, t, vectors);
+    choose_tasks(p, t);
+    return p->line * 4 <= LINE_MOST;
+}
+
+/* ---- printing ---- */
+
+static void print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
+    text *t = emit_helpers(e);
+    const window *k = &p->k;
+    text_printf(t, "static const cameo_conv $F_shape%s = {\n", suffix);
+    text_printf(t, "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .groups = %lld,\n",
+                (long long)p->x.h, (long long)p->x.w, (long long)p->ci, (long long)p->y.h, (long long)p->y.w, (long long)p->co,
+                (long long)k->group);
+    text_printf(t, "    .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld,\n",
+                (long long)k->kh, (long long)k->kw, (long long)k->sh, (long long)k->sw, (long long)k->dh, (long long)k->dw,
+                (long long)k->pt, (long long)k->pl);
+    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile_h = %lld, .tile_w = %lld, .vectors = %lld,\n",
+                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel, (long long)p->tile_h, (long long)p->tile_w,
+                (long long)p->vectors);
+    if (p->y_row) text_printf(t, "    .y_row = %lld, .y_image = %lld,\n", (long long)p->y_row, (long long)p->y_image);
+    if (p->images > 1)
+        text_printf(t, "    .tile_n = %lld, .count = %lld, .images = %lld,\n", (long long)p->tile_n, (long long)p->y.n,
+                    (long long)p->images);
+    /* Few pixels and many weights: the weights stream from memory, and the next page is not fetched by itself. */
+    const int64_t weights = k->kh * k->kw * p->ci * p->co * k->group;
+    text_printf(t, "    .prefetch = %d, ", weights * 4 > STREAMED ? 1024 : 0);
+    text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
+                p->line ? "true" : "false", act);
+}
+
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
+    print_shape(e, p, suffix, act);
+    text *t = emit_helpers(e);
+    text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
+    if (p->line) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)p->line);
+    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix, p->line ? "line" : "NULL");
+}
+
+const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images) {
+    const int64_t cuts = ceil_div(p->y.h, p->rows) * ceil_div(conv_plan_blocks(p, &emit_options(e)->target), p->blocks);
+    if (p->counted) return arena_printf(emit_arena(e), "%lld", (long long)(ceil_div(p->y.n, p->images) * cuts));
+    return arena_printf(emit_arena(e), "(size_t)%s * %lld", images, (long long)cuts);
+}

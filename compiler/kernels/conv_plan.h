@@ -1,0 +1,27 @@
+/* The plan of a direct convolution: what compiler/kernels decides about one instantiation of runtime/kernels/direct_conv.h. */
+#ifndef CAMEO_COMPILER_CONV_PLAN_H
+#define CAMEO_COMPILER_CONV_PLAN_H
+#include "kernels.h"
+
+typedef struct conv_plan {
+    /* given */
+    window k;
+    image x, y;
+    int64_t ci, co;         /* of one group */
+    int64_t y_row, y_image; /* elements from one output row, or image, to the next; 0: dense */
+    int64_t r_pixel;        /* 0: no residual */
+    bool counted;           /* the number of images is a literal */
+    /* chosen */
+    int64_t vectors, tile_n, tile_h, tile_w;
+    int64_t images, rows, blocks; /* of a task */
+    int64_t line;                 /* floats of the line buffer, 0 = no padding */
+} conv_plan;
+
+/* Chooses tile and tasks; vectors: of the block the weights are packed in, 0 = free. false: no plan fits. */
+bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors);
+double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images, one core */
+int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups */
+int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the packed weights */
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act); /* $F_shapeS and $F_taskS */
+const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images);           /* how many, as a C expression */
+#endif
