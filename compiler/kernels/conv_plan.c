@@ -58,7 +58,8 @@ static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
         for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
             for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);
-                const double cycles = (double)blocks * tiling_cycles(&p->y, tn, th, tw, vectors) * (1 + 0.002 * (double)th);
+                const double flat = p->y.w > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row are nearer in memory */
+                const double cycles = (double)blocks * tiling_cycles(&p->y, tn, th, tw, vectors) * flat;
                 if (best > 0 && cycles >= best) continue;
                 best = cycles;
                 p->vectors = vectors, p->tile_n = tn, p->tile_h = th, p->tile_w = tw;
