@@ -306,7 +306,7 @@ feature nn_prelu(builder *b, const char *path, feature x) {
 }
 
 feature nn_dropout(builder *b, const char *path, feature x, float ratio) {
-    const char *r = constant(b, path, 0, NULL, &ratio);
+    const char *r = constant(b, path, 0, NULL, b->request.has_dropout ? &b->request.dropout : &ratio);
     x.name = node(b, "Dropout", path, 2, (const char *[]){x.name, r}, 0, NULL);
     return x;
 }

@@ -51,6 +51,8 @@ typedef struct feature {
 typedef struct model_request { /* what the user asked for; 0 = the architecture's default */
     int64_t classes, channels, height, width, embedding_size;
     double width_factor;
+    bool has_dropout; /* dropout is what --dropout says, not the paper's */
+    float dropout;
     uint64_t seed;
     /* Draw what BatchNormalization and PReLU hold as if the net had been trained (statistics near those of the values they
        meet) instead of 0, 1 and 0.25, with which many mistakes in a compiler would not show and deep nets overflow. */

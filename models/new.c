@@ -83,6 +83,7 @@ static const cli_option table[] = {
     {"embedding-size", "E", "length of a face net's embedding (default: as published)", 0},
     {"input", "CxHxW", "input shape (default: as published)", 0},
     {"width", "F", "width factor of the MobileNets (default 1)", 0},
+    {"dropout", "P", "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)", 0},
     {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained", 0},
     {"seed", "S", "seed of the weights (default 0); the same seed gives the same file", 0},
     {NULL, NULL, NULL, 0},
@@ -121,6 +122,13 @@ static bool read_width(const char *s, double *out) {
     return true;
 }
 
+static bool read_dropout(const char *s, model_request *r) {
+    char *rest;
+    r->dropout = strtof(s, &rest);
+    r->has_dropout = true;
+    return rest != s && !*rest && r->dropout >= 0 && r->dropout < 1;
+}
+
 static bool read_seed(const char *s, uint64_t *out) {
     char *rest;
     if (*s < '0' || *s > '9') return false;
@@ -135,6 +143,7 @@ static bool read_option(command *c, const char *option, const char *v) {
     if (strcmp(option, "classes") == 0) return read_count(&v, 10000000, 0, &r->classes);
     if (strcmp(option, "embedding-size") == 0) return read_count(&v, 65536, 0, &r->embedding_size);
     if (strcmp(option, "input") == 0) return read_input(v, r);
+    if (strcmp(option, "dropout") == 0) return read_dropout(v, r);
     if (strcmp(option, "width") == 0) return read_width(v, &r->width_factor);
     if (strcmp(option, "statistics") == 0) return (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
     if (strcmp(option, "seed") == 0) return read_seed(v, &r->seed);

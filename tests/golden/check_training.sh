@@ -1,0 +1,42 @@
+#!/bin/bash
+# Training beside PyTorch's numbers: for every file of tests/golden/training the trainer compiled from the same model gives the same
+# gradients, running statistics and losses. tests/tools/training_reference.c says how near.
+#
+# usage: check_training.sh CAMEO SOURCE [-c "COMPILE OPTIONS"] [NAME...]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 2 ] || { sed -n '5p' "$0" >&2; exit 2; }
+cameo=$(realpath "$1") source=$(realpath "$2") options=
+shift 2
+while getopts c: o; do
+    case $o in c) options=$OPTARG ;; *) exit 2 ;; esac
+done
+shift $((OPTIND - 1))
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+library=$(dirname "$cameo")/../lib/libcameo.a
+
+check() {
+    local golden=$here/training/$1.txt
+    local -a new compile
+    read -ra new <<<"$(sed -n 's/^new //p' "$golden")"
+    read -ra compile <<<"$(sed -n 's/^compile //p' "$golden")"
+    "$cameo" "${new[@]}" -o "$work/net.onnx" 2>"$work/log" || { cat "$work/log" >&2; return 1; }
+    if [ "$(sha256sum <"$work/net.onnx" | cut -d' ' -f1)" != "$(sed -n 's/^sha256 //p' "$golden")" ]; then
+        echo "$1: the model's bytes differ from those the golden file was made with" >&2
+        return 1
+    fi
+    # shellcheck disable=SC2086 # options are words
+    "$cameo" compile "$work/net.onnx" "${compile[@]}" $options --emit lib --name net -o "$work/libnet.a" 2>"$work/log" ||
+        { cat "$work/log" >&2; return 1; }
+    ${CC:-cc} -O2 -I "$source/runtime" -o "$work/reference" "$source/tests/tools/training_reference.c" "$work/libnet.a" "$library" \
+        -lturbojpeg -lpng -lXNNPACK -lpthreadpool -lpthread -lm || return 1
+    "$work/reference" "$golden"
+}
+
+[ $# -gt 0 ] || set -- $(cd "$here/training" && ls ./*.txt | sed 's,^\./,,; s,\.txt$,,')
+failed=0
+for name in "$@"; do
+    if check "$name"; then echo "ok    $name"; else echo "FAIL  $name"; failed=1; fi
+done
+exit $failed
