@@ -247,8 +247,8 @@ static int training_options(arena *a, const cli *c, options *o) {
     const char *why = loss_parse(a, o->loss, &spec);
     if (why) return fprintf(stderr, "cameo: --loss %s: %s\n", o->loss, why), 2;
     if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
-    if (o->train && o->emit != EMIT_EXE && o->emit != EMIT_C)
-        return fprintf(stderr, "cameo: --train makes a program; of --emit it takes exe and c\n"), 2;
+    if (o->train && o->emit == EMIT_SO)
+        return fprintf(stderr, "cameo: --train does not go with --emit so; exe, lib and c do\n"), 2;
     if (o->detector && o->emit != EMIT_EXE && o->emit != EMIT_C)
         return fprintf(stderr, "cameo: --detector is for programs; of --emit it takes exe and c\n"), 2;
     if (o->train && !o->batch) o->batch = TRAIN_BATCH;

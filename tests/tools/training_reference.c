@@ -103,7 +103,7 @@ static double norm_of_all(const run *r) {
 static double distance(const cameo_parameter *p, const float *block, const double *reference) {
     const size_t n = cameo_parameter_elements(p);
     float *x = allocate(n * sizeof *x);
-    cameo_parameter_read(p, block, x);
+    cameo_parameter_read(p, block + p->offset, x);
     double sum[PROJECTIONS] = {0}, square = 0;
     for (size_t i = 0; i < n; i++) {
         const uint64_t bits = cameo_mix64(i + 1);
