@@ -39,10 +39,7 @@ void emit_vector_check(emitter *e);
 extern const implementation direct_conv, depthwise_conv, gemm, max_pool, average_pool, global_average_pool, global_max_pool,
     scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc, reorder, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm,
     xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
-extern const implementation weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum;
-extern const implementation direct_conv, conv_input_grad, depthwise_conv, gemm, max_pool, average_pool, global_average_pool,
-    global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc, reorder, xnn_conv, xnn_depthwise, xnn_deconv,
-    xnn_gemm, xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add, weight_gradient;
-extern const implementation batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc,
-    global_average_pool_grad_nhwc;
+/* of training */
+extern const implementation conv_input_grad, weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum,
+    batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc, global_average_pool_grad_nhwc;
 #endif
