@@ -30,7 +30,7 @@ const cameo_submission *cameo_submission_find(const char *family, cameo_task tas
     for (int i = 0; i < FORMS; i++) {
         bool same = has_word(forms[i].families, family);
         if (forms[i].task == task && same) return &forms[i];
-        if (same) elsewhere = verb[forms[i].task];
+        if (same && !elsewhere) elsewhere = verb[forms[i].task];
         if (forms[i].task != task) continue;
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", used ? " " : "", forms[i].families);
