@@ -2,7 +2,7 @@
 #include "plot.h"
 #include <math.h>
 
-enum { PLOT_WIDTH = 360, PLOT_HEIGHT = 300, LEFT = 48, RIGHT = 348, TOP = 10, BOTTOM = 256 };
+enum { PLOT_WIDTH = 360, PLOT_HEIGHT = 300, LEFT = 48, RIGHT = 340, TOP = 10, BOTTOM = 256 };
 
 void cameo_html(FILE *f, const char *text) {
     for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s; s++) {
@@ -39,7 +39,7 @@ static void put_style(FILE *f) {
           ".c2.area{fill:var(--c2)}.c3.area{fill:var(--c3)}.band{stroke:none;fill-opacity:.18}.c0.band{fill:var(--c0)}\n"
           ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
           "th,td{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top;border-bottom:1px solid var(--line)}"
-          "td.n,th.n{text-align:right}td.wide{overflow-wrap:anywhere}.best{font-weight:700}"
+          "td.n,th.n{text-align:right}td.n{white-space:nowrap}td.wide{overflow-wrap:anywhere}.best{font-weight:700}"
           "code{overflow-wrap:anywhere;font-size:.875rem}.warn{color:var(--warn)}\n"
           ".pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(15rem,100%),1fr));gap:.75rem}"
           ".pair{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.5rem;min-width:0}"

@@ -60,18 +60,19 @@ static bool open_run(run_files *r, const char *directory, cameo_error *error) {
 
 static const struct number {
     const char *path, *name;
-    bool percent, smaller; /* smaller is better */
-} numbers[] = {{"auc", "AUC", false, false},
-               {"auc_low", "AUC, 95 % from", false, false},
-               {"auc_high", "AUC, 95 % to", false, false},
-               {"eer", "equal error rate", true, true},
-               {"accuracy_10fold", "cross-validated accuracy", true, false},
-               {"accuracy_10fold_se", "its standard error", true, true},
-               {"accuracy_best", "best accuracy (threshold on the same data)", true, false},
-               {"d_prime", "d'", false, false},
-               {"scores.l2-raw.auc", "AUC by L2 of raw embeddings", false, false},
-               {"positives", "same pairs", false, false},
-               {"negatives", "different pairs", false, false}};
+    bool percent;
+    int better; /* 1 larger, -1 smaller, 0 neither */
+} numbers[] = {{"auc", "AUC", false, 1},
+               {"auc_low", "AUC, 95 % from", false, 1},
+               {"auc_high", "AUC, 95 % to", false, 1},
+               {"eer", "equal error rate", true, -1},
+               {"accuracy_10fold", "cross-validated accuracy", true, 1},
+               {"accuracy_10fold_se", "its standard error", true, -1},
+               {"accuracy_best", "best accuracy (threshold on the same data)", true, 1},
+               {"d_prime", "d'", false, 1},
+               {"scores.l2-raw.auc", "AUC by L2 of raw embeddings", false, 1},
+               {"positives", "same pairs", false, 0},
+               {"negatives", "different pairs", false, 0}};
 
 static void put_number_row(FILE *f, const struct number *n, const run_files *r, size_t runs) {
     double best = NAN, value;
@@ -79,14 +80,14 @@ static void put_number_row(FILE *f, const struct number *n, const run_files *r, 
     for (size_t i = 0; i < runs; i++) {
         if (!cameo_json_get_number(r[i].json, n->path, &value)) continue;
         if (!isnan(best) && value != best) alike = false;
-        if (isnan(best) || (n->smaller ? value < best : value > best)) best = value;
+        if (isnan(best) || (n->better < 0 ? value < best : value > best)) best = value;
     }
     fputs("<tr><th>", f);
     cameo_html(f, n->name);
     fputs("</th>", f);
     for (size_t i = 0; i < runs; i++) {
         bool there = cameo_json_get_number(r[i].json, n->path, &value);
-        fprintf(f, "<td class=\"n%s\">", there && !alike && value == best ? " best" : "");
+        fprintf(f, "<td class=\"n%s\">", there && !alike && n->better && value == best ? " best" : "");
         !there ? fputs("n/a", f) : n->percent ? fprintf(f, "%.4f %%", 100 * value) : fprintf(f, "%.7g", value);
         fputs("</td>", f);
     }
@@ -151,13 +152,20 @@ static void put_curves(FILE *f, const run_files *r, size_t runs) {
     double negatives = 1;
     for (size_t i = 0; i < runs; i++) negatives = fmax(negatives, r[i].negatives);
     double low = fmin(0.1, fmax(1e-6, pow(10, floor(-log10(negatives)))));
+    double shown = 1; /* the logarithmic plot begins a little below the lowest curve */
+    for (size_t i = 0; i < runs; i++) {
+        double first = 0;
+        for (size_t k = 0; k < r[i].points && r[i].roc[k].fpr <= low; k++) first = r[i].roc[k].tpr;
+        shown = fmin(shown, first);
+    }
     const cameo_axis tpr = {CAMEO_AXIS_LINEAR, 0, 1, "true positive rate"};
+    const cameo_axis upper = {CAMEO_AXIS_LINEAR, fmax(0, fmin(0.9, floor(10 * shown - 0.3) / 10)), 1, "true positive rate"};
     const struct {
         const char *title;
         cameo_axis x, y;
         bool det;
     } plots[] = {{"ROC", {CAMEO_AXIS_LINEAR, 0, 1, "false positive rate"}, tpr, false},
-                 {"ROC, logarithmic", {CAMEO_AXIS_LOG, low, 1, "false positive rate"}, tpr, false},
+                 {"ROC, logarithmic", {CAMEO_AXIS_LOG, low, 1, "false positive rate"}, upper, false},
                  {"DET",
                   {CAMEO_AXIS_PROBIT, fmax(1e-5, low), 0.8, "false positive rate"},
                   {CAMEO_AXIS_PROBIT, fmax(1e-5, low), 0.8, "false negative rate"},

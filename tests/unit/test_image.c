@@ -128,6 +128,85 @@ static void png_there_and_back(void **state) {
     cameo_image_free(&image);
 }
 
+/* A JPEG of the pixels; format and subsampling make it colour, grey or CMYK. Freed with tjFree. */
+static unsigned char *encode(const unsigned char *pixels, int side, int format, int sampling, unsigned long *size) {
+    unsigned char *data = NULL;
+    tjhandle handle = tjInitCompress();
+    assert_int_equal(tjCompress2(handle, pixels, side, 0, side, format, &data, size, sampling, 95, 0), 0);
+    tjDestroy(handle);
+    return data;
+}
+
+static void expect_corner(const unsigned char *data, size_t size, int x, int y, int r, int g, int b) {
+    cameo_image image;
+    cameo_error error = {0};
+    if (!cameo_image_decode(data, size, "odd", &image, &error)) fail_msg("%s", error.message);
+    const unsigned char *p = image.pixels + 3 * (y * image.width + x);
+    assert_true(abs(p[0] - r) < 6 && abs(p[1] - g) < 6 && abs(p[2] - b) < 6);
+    cameo_image_free(&image);
+}
+
+/* Grey and CMYK JPEGs, an EXIF rotation (6: the stored left bottom is the upright left top), a PNG of 16 bits. */
+static void odd_pictures(void **state) {
+    (void)state;
+    static unsigned char rgb[16 * 16 * 3], cmyk[16 * 16 * 4], png[8192];
+    static const unsigned char exif[] = {0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8,
+                                         0,    1,    1, 18, 0,   3,   0,   0,   0, 1, 0,   6,   0, 0,  0, 0, 0, 0};
+    static uint16_t deep[16 * 16 * 3];
+    unsigned long size;
+    for (int i = 0; i < 256; i++) {
+        memset(rgb + 3 * i, i / 16 < 8 ? 40 : 200, 3);   /* dark above, light below */
+        memset(cmyk + 4 * i, 255, 4), cmyk[4 * i] = 100; /* inverted, as Adobe stores it: some cyan */
+        for (int c = 0; c < 3; c++) deep[3 * i + c] = (uint16_t)(0x8000 + c * 0x1000);
+    }
+    unsigned char *data = encode(rgb, 16, TJPF_RGB, TJSAMP_GRAY, &size);
+    expect_corner(data, size, 0, 0, 40, 40, 40);
+    unsigned char *turned = malloc(size + sizeof exif);
+    memcpy(turned, data, 2);
+    memcpy(turned + 2, exif, sizeof exif);
+    memcpy(turned + 2 + sizeof exif, data + 2, size - 2);
+    expect_corner(turned, size + sizeof exif, 0, 0, 200, 200, 200);
+    expect_corner(turned, size + sizeof exif, 15, 0, 40, 40, 40);
+    free(turned);
+    tjFree(data);
+    data = encode(cmyk, 16, TJPF_CMYK, TJSAMP_444, &size);
+    expect_corner(data, size, 3, 3, 100, 255, 255);
+    tjFree(data);
+    png_image p = {.version = PNG_IMAGE_VERSION, .width = 16, .height = 16, .format = PNG_FORMAT_LINEAR_RGB};
+    size_t bytes = sizeof png;
+    assert_true(png_image_write_to_memory(&p, png, &bytes, 0, deep, 0, NULL));
+    assert_int_equal(png[24], 16); /* IHDR says 16 bits */
+    expect_corner(png, bytes, 5, 5, 0x80, 0x90, 0xA0);
+}
+
+/* A header of 50,000 x 50,000 pixels is refused before anything of that size is allocated. */
+static void huge_headers_are_refused(void **state) {
+    (void)state;
+    static unsigned char rgb[16 * 16 * 3], png[8192];
+    unsigned long size;
+    unsigned char *data = encode(rgb, 16, TJPF_RGB, TJSAMP_444, &size);
+    for (unsigned long i = 0; i + 9 < size; i++)
+        if (data[i] == 0xFF && data[i + 1] == 0xC0) data[i + 5] = data[i + 7] = 0xC3, data[i + 6] = data[i + 8] = 0x50;
+    png_image p = {.version = PNG_IMAGE_VERSION, .width = 16, .height = 16, .format = PNG_FORMAT_RGB};
+    size_t bytes = sizeof png;
+    assert_true(png_image_write_to_memory(&p, png, &bytes, 0, rgb, 0, NULL));
+    png[18] = png[22] = 0xC3, png[19] = png[23] = 0x50;
+    png[29] ^= 1; /* its checksum is wrong too now, which is as good a reason */
+    const struct {
+        const unsigned char *data;
+        size_t size;
+    } cases[] = {{data, size}, {png, bytes}};
+    for (int i = 0; i < 2; i++) {
+        cameo_image image;
+        cameo_error error = {0};
+        assert_false(cameo_image_decode(cases[i].data, cases[i].size, "huge", &image, &error));
+        assert_int_equal(error.code, CAMEO_BAD_INPUT);
+        assert_null(image.pixels);
+        if (i == 0) assert_non_null(strstr(error.message, "50000 x 50000"));
+    }
+    tjFree(data);
+}
+
 static void broken_files_are_named(void **state) {
     (void)state;
     const char *const texts[] = {"",
@@ -168,8 +247,9 @@ static void preprocessing(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(resize_equals_pillow),   cmocka_unit_test(pnm_by_value),
-                                       cmocka_unit_test(jpeg_there_and_back),    cmocka_unit_test(png_there_and_back),
-                                       cmocka_unit_test(broken_files_are_named), cmocka_unit_test(preprocessing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(resize_equals_pillow),     cmocka_unit_test(pnm_by_value),
+                                       cmocka_unit_test(jpeg_there_and_back),      cmocka_unit_test(png_there_and_back),
+                                       cmocka_unit_test(broken_files_are_named),   cmocka_unit_test(odd_pictures),
+                                       cmocka_unit_test(huge_headers_are_refused), cmocka_unit_test(preprocessing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

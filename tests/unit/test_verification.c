@@ -202,6 +202,41 @@ static void a_warp_by_pixels_copies(void **unused) {
     cameo_image_free(&image);
 }
 
+static double difference(const cameo_image *a, const cameo_image *b) {
+    double sum = 0;
+    int n = a->width * a->height * 3;
+    for (int i = 0; i < n; i++) sum += abs(a->pixels[i] - b->pixels[i]);
+    return sum / n;
+}
+
+/* Real photographs with landmarks against crops that another program made from them. */
+static void crops_of_photographs(void **unused) {
+    (void)unused;
+    const char *given = getenv("CAMEO_DATA"), *data = given ? given : CAMEO_SOURCE_DIR "/../shared/data";
+    char *raw = cameo_join(data, "lfw-raw"), *list = cameo_join(raw, "landmarks.tsv"), *lfw = cameo_join(data, "lfw/images");
+    cameo_landmark_table t = {0};
+    if (!cameo_file_exists(list)) print_message("no lfw-raw: skipped\n");
+    if (cameo_file_exists(list)) assert_true(cameo_landmarks_read(list, &t, NULL));
+    char *images = cameo_join(raw, "images");
+    double sum = 0, worst = 0;
+    for (size_t i = 0; i < t.count; i++) {
+        char *from = cameo_join(images, t.row[i].name), *to = cameo_join(lfw, t.row[i].name);
+        cameo_image a, b;
+        assert_true(cameo_image_read(from, &a, NULL) && cameo_image_read(to, &b, NULL));
+        assert_true(cameo_image_align(&a, &t.row[i].at, 112, 112, NULL));
+        double d = difference(&a, &b);
+        sum += d;
+        if (d > worst) worst = d;
+        cameo_image_free(&a), cameo_image_free(&b);
+        free(from), free(to);
+    }
+    if (t.count)
+        print_message("%zu crops: mean difference %.3f, of the worst one %.3f\n", t.count, sum / (double)t.count, worst);
+    assert_true(worst < 2);
+    cameo_landmarks_free(&t);
+    free(raw), free(list), free(lfw), free(images);
+}
+
 static void landmark_files(void **unused) {
     (void)unused;
     const struct {
@@ -329,6 +364,7 @@ int main(void) {
                                        cmocka_unit_test(the_cache_survives_a_kill),
                                        cmocka_unit_test(a_similarity_is_found_again),
                                        cmocka_unit_test(a_warp_by_pixels_copies),
+                                       cmocka_unit_test(crops_of_photographs),
                                        cmocka_unit_test(landmark_files),
                                        cmocka_unit_test(json_is_read),
                                        cmocka_unit_test(operating_points),
