@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The training program for real: compiled from a net of `cameo new`, trained on synthetic faces, interrupted and resumed; what it
+# writes is an ONNX model that compiles, and scores as the training program did.
+. "$(dirname "$0")/common.bash"
+cc=${CC:-cc}
+cd "$scratch"
+fail() { echo "FAIL $*"; exit 1; }
+expect() { # EXIT MESSAGE COMMAND...
+  local want=$1 message=$2 got=0
+  shift 2
+  "$@" >out 2>err || got=$?
+  [ $got -eq "$want" ] || { cat out err; fail "exit $got instead of $want: $*"; }
+  grep -qF -- "$message" out err || { cat out err; fail "\"$message\" is not said: $*"; }
+}
+$cc -O2 "$SOURCE/examples/synthetic_faces/synthetic_faces.c" -o faces -lm
+./faces data 8 8 24 >log
+"$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 8 -o net.onnx 2>log
+"$CAMEO" compile net.onnx --train --batch 8 --preprocess "color=rgb mean=127.5 scale=1/127.5" -o net 2>log || { cat log; fail "compile --train"; }
+
+# Untouched weights come out bit for bit, and the model is the one that went in.
+./net export -o same.onnx 2>log
+"$CAMEO" compile same.onnx --kernels plain --preprocess "color=rgb mean=127.5 scale=1/127.5" -o same 2>log
+"$CAMEO" compile net.onnx --kernels plain --preprocess "color=rgb mean=127.5 scale=1/127.5" -o plain 2>log
+find data/val -name '*.ppm' | sort >list
+./same embed --list list -o same.npy
+./plain embed --list list -o plain.npy
+cmp same.npy plain.npy
+
+run=(--data data/train --val data/val --pairs data/pairs.txt --pairs-root data/held-out --epochs 2 --lr 0.02 --augment crop=2,flip --log-every 1)
+./net train "${run[@]}" --threads 1 -o one >log
+grep -q "AUC" log || fail "no AUC is printed"
+./net train "${run[@]}" --threads 2 -o two >log
+cmp one/last.onnx two/last.onnx
+cmp one/best.onnx two/best.onnx
+
+# Interrupted at any moment: the same bytes in the end.
+./net train "${run[@]}" --checkpoint-every 3 -o whole >log
+for wait in 0.2 0.7; do
+  ./net train "${run[@]}" --checkpoint-every 3 -o cut >log 2>err & pid=$!
+  sleep $wait
+  kill -TERM $pid 2>err || true
+  wait $pid || { cat err; fail "SIGTERM: exit $?"; }
+  ./net train --resume -o cut >log 2>err & pid=$!
+  sleep $wait
+  kill -KILL $pid 2>err || true
+  wait $pid || true
+  expect 0 "" ./net train "${run[@]}" --checkpoint-every 3 --resume -o cut
+  cmp whole/last.onnx cut/last.onnx
+  rm -r cut
+done
+
+# What was trained, compiled: embeddings of the training program, up to rounding (BatchNormalization is folded).
+"$CAMEO" check one/last.onnx >log
+"$CAMEO" compile one/last.onnx -o trained 2>log
+./trained score data/pairs.txt --root data/held-out --json >compiled.json 2>log
+./net score data/pairs.txt --root data/held-out --json --weights one/last.onnx >live.json 2>log
+auc() { grep -o '"auc": [0-9.]*' "$1" | sed 's/.* //'; }
+logged=$(auc one/log.jsonl | tail -1) compiled=$(auc compiled.json | head -1) live=$(auc live.json | head -1)
+awk -v a="$compiled" -v b="$live" -v c="$logged" 'BEGIN { exit !(a > 0 && (a - b) ^ 2 < 1e-4 && (b - c) ^ 2 < 1e-12) }' ||
+  fail "AUC $compiled compiled, $live live, $logged in the log"
+
+expect 1 "layer" ./net train --data data/train --lr 1e30 --epochs 2 -o diverged
+expect 0 "it learns" ./net train --data data/train --overfit-one-batch --lr 0.05
+expect 0 "images/s" ./net train --data data/train --dry-run
+expect 0 '"peak_rss_mb"' ./net bench --train --json --runs 2
+expect 0 '"layers"' ./net profile --train --json --runs 1
+./faces five 5 8 24
+expect 1 "--classes-from five/train" ./net train --data five/train -o wrong
+echo "trained: AUC $logged on held-out synthetic identities after $(wc -l <one/log.jsonl) lines of log"
