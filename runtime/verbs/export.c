@@ -1,5 +1,6 @@
 /* export: the network with its weights, without training state. */
 #include "../checkpoint.h"
+#include "../fold.h"
 #include "live.h"
 #include <stdlib.h>
 
@@ -15,12 +16,22 @@ static void describe(const cameo_live *live, cameo_properties *p) {
     put(p, "cameo.classes", live->classes);
 }
 
-static bool write_model(const cameo_live *live, const char *path, cameo_error *error) {
+static bool write_model(const cameo_live *live, const cameo_trainer *t, const float *weights, const char *path,
+                        cameo_error *error) {
     cameo_properties p = {0};
     describe(live, &p);
-    const cameo_checkpoint c = {.trainer = live->trainer, .weights = live->parameters, .properties = &p};
+    const cameo_checkpoint c = {.trainer = t, .weights = weights, .properties = &p};
     const bool good = cameo_checkpoint_write(&c, path, error);
     cameo_properties_free(&p);
+    return good;
+}
+
+static bool write_folded(const cameo_live *live, const char *path, cameo_error *error) {
+    cameo_folded f;
+    const bool good =
+        cameo_fold(live->trainer, live->parameters, &f, error) && write_model(live, &f.trainer, f.weights, path, error);
+    if (good) fprintf(stderr, "%s: %zu normalisations folded into convolutions\n", path, f.folded);
+    cameo_folded_free(&f);
     return good;
 }
 
@@ -29,7 +40,9 @@ static int export(cameo_live *live, const cameo_args *a) {
     cameo_error error = {0};
     if (!path || a->positionals) return cameo_usage_error(a, path ? "export takes options only" : "-o FILE.onnx is missing");
     if (from && !cameo_live_load(live, from, &error)) return cameo_report_error(&error);
-    if (!write_model(live, path, &error)) return cameo_report_error(&error);
+    const bool good = cameo_args_get(a, "folded") ? write_folded(live, path, &error)
+                                                  : write_model(live, live->trainer, live->parameters, path, &error);
+    if (!good) return cameo_report_error(&error);
     if (!live->from) fprintf(stderr, "%s: the weights of the model file; --from CHECKPOINT takes others\n", path);
     return CAMEO_OK;
 }
@@ -37,8 +50,9 @@ static int export(cameo_live *live, const cameo_args *a) {
 int cameo_verb_export(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {{"output", "FILE", "the .onnx to write (also -o)"},
                                            {"from", "CHECKPOINT", "whose weights: a file, or the folder of a run"},
+                                           {"folded", NULL, "BatchNormalization folded into the convolutions before it"},
                                            {0}};
-    cameo_args a = {.options = options, .usage = "export -o trained.onnx [--from CHECKPOINT]", .program = program};
+    cameo_args a = {.options = options, .usage = "export -o trained.onnx [--from CHECKPOINT] [--folded]", .program = program};
     int code = cameo_args_parse(&a, argc, argv);
     if (code == 0) code = export(cameo_live_of(model), &a);
     cameo_args_free(&a);

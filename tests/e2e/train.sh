@@ -59,6 +59,18 @@ logged=$(auc one/log.jsonl | tail -1) compiled=$(auc compiled.json | head -1) li
 awk -v a="$compiled" -v b="$live" -v c="$logged" 'BEGIN { exit !(a > 0 && (a - b) ^ 2 < 1e-4 && (b - c) ^ 2 < 1e-12) }' ||
   fail "AUC $compiled compiled, $live live, $logged in the log"
 
+# Folded on the level of ONNX: the scores are those of the unfolded net, up to rounding.
+expect 0 "27 normalisations folded" ./net export --folded --from one/last.onnx -o folded.onnx
+./net export --from one/last.onnx -o kept.onnx
+for model in folded kept; do
+  "$CAMEO" compile $model.onnx --kernels plain -o $model 2>log
+  ./$model score data/pairs.txt --root data/held-out -o $model.scores >log 2>&1
+done
+[ "$("$CAMEO" info folded.onnx --json | grep -o '"parameters": [0-9]*')" != "$("$CAMEO" info kept.onnx --json | grep -o '"parameters": [0-9]*')" ] ||
+  fail "nothing was folded"
+paste -d, folded.scores/scores.csv kept.scores/scores.csv |
+  awk -F, 'NR > 1 { d = $4 - $9; if (d < 0) d = -d; if (d > 1e-4) bad++; n++ } END { exit !(n > 0 && !bad) }' || fail "folded scores differ"
+
 expect 1 "layer" ./net train --data data/train --lr 1e30 --epochs 2 -o diverged
 expect 0 "it learns" ./net train --data data/train --overfit-one-batch --lr 0.05
 expect 0 "images/s" ./net train --data data/train --dry-run
