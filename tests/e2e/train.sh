@@ -27,9 +27,9 @@ find data/val -name '*.ppm' | sort >list
 cmp same.npy plain.npy
 
 run=(--data data/train --val data/val --pairs data/pairs.txt --pairs-root data/held-out --epochs 2 --lr 0.02 --augment crop=2,flip --log-every 1)
-./net train "${run[@]}" --threads 1 -o one >log
+./net train "${run[@]}" --epochs 6 --threads 1 -o one >log
 grep -q "AUC" log || fail "no AUC is printed"
-./net train "${run[@]}" --threads 2 -o two >log
+./net train "${run[@]}" --epochs 6 --threads 2 -o two >log
 cmp one/last.onnx two/last.onnx
 cmp one/best.onnx two/best.onnx
 
@@ -66,8 +66,8 @@ for model in folded kept; do
   "$CAMEO" compile $model.onnx --kernels plain -o $model 2>log
   ./$model score data/pairs.txt --root data/held-out -o $model.scores >log 2>&1
 done
-[ "$("$CAMEO" info folded.onnx --json | grep -o '"parameters": [0-9]*')" != "$("$CAMEO" info kept.onnx --json | grep -o '"parameters": [0-9]*')" ] ||
-  fail "nothing was folded"
+"$CAMEO" info folded.onnx --json >log
+grep -q '"nodes":57' log || fail "nothing was folded"
 paste -d, folded.scores/scores.csv kept.scores/scores.csv |
   awk -F, 'NR > 1 { d = $4 - $9; if (d < 0) d = -d; if (d > 1e-4) bad++; n++ } END { exit !(n > 0 && !bad) }' || fail "folded scores differ"
 
