@@ -28,8 +28,9 @@ CASES = {
     "densenet121": (["densenet121", "--classes", str(CLASSES), "--input", "3x64x64"], [], SGD, 0.002),
     "mobilenet-v1": (["mobilenet-v1", "--classes", str(CLASSES), "--input", "3x64x64", "--width", "0.5"], [], SGD, 0.002),
     "mobilenet-v2": (["mobilenet-v2", "--classes", str(CLASSES), "--input", "3x64x64", "--dropout", "0"], [], SGD, 0.002),
-    "mobilenet-v1-adam": (["mobilenet-v1", "--classes", str(CLASSES), "--input", "3x64x64", "--width", "0.25"], [], ADAM, 1e-4),
-    "mobilenet-v1-adamw": (["mobilenet-v1", "--classes", str(CLASSES), "--input", "3x64x64", "--width", "0.25"], [], ADAMW, 1e-4),
+    "mobilefacenet": (["mobilefacenet", "--input", "3x48x48"], ["--classes", str(CLASSES)], SGD, 0.002),
+    "mobilenet-v1-adam": (["mobilenet-v1", "--classes", str(CLASSES), "--input", "3x64x64", "--width", "0.25"], [], ADAM, 2e-5),
+    "mobilenet-v1-adamw": (["mobilenet-v1", "--classes", str(CLASSES), "--input", "3x64x64", "--width", "0.25"], [], ADAMW, 2e-5),
 }
 
 
@@ -156,6 +157,11 @@ def golden(cameo, name, folder):
         lines = [f"new {' '.join(command)}", f"sha256 {hashlib.sha256(f.read()).hexdigest()}"]
     lines += [f"compile {' '.join(['--train', '--batch', str(BATCH), *compiled])}"]
     lines += [f"optimizer {kind} rate {rate!r} decay {DECAY!r} smoothing {SMOOTHING!r} classes {CLASSES}"]
+    if compiled:  # the classifier is made anew by the compiler: the program says what it is
+        program = os.path.join(folder, name)
+        subprocess.run([cameo, "compile", model, "--train", *compiled, "-o", program], check=True)
+        model = program + ".head.onnx"
+        subprocess.run([program, "export", "-o", model], check=True, stdout=subprocess.DEVNULL)
     net = Net(model)
     weights = [net.value[n] for n in net.learnt]
     update = optimizer(kind, weights, rate)
