@@ -162,7 +162,7 @@ static bool kept_group(const graph *g, value *root) {
 /* Bit i: output `out` may take the memory of input i. */
 static unsigned may_overwrite(const node *n, size_t out) {
     if (n->impl) return out ? n->impl->inplace_last : n->impl->inplace;
-    return out == 0 && n->n_out == 1 && n->op && (n->op->flags & OP_INPLACE);
+    return out == 0 && n->op && (n->op->flags & OP_INPLACE);
 }
 
 static bool in_once(const node *n, value *root) {
