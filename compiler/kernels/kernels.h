@@ -41,5 +41,6 @@ extern const implementation direct_conv, depthwise_conv, gemm, max_pool, average
     xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
 /* of training */
 extern const implementation conv_input_grad, weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum,
-    batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc, global_average_pool_grad_nhwc;
+    batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc, global_average_pool_grad_nhwc, matrix_gemm,
+    matrix_matmul;
 #endif

@@ -9,6 +9,7 @@
 #include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "matmul.h"
 #include "loss.h"
 #include "metric.h"
 #include "pool.h"

@@ -16,7 +16,7 @@
 #include "../../compiler/passes/front.h"
 #include "../../compiler/trial.h"
 
-enum { MOST = 96 };
+enum { MOST = 128 };
 
 typedef struct fixture {
     arena *a;
@@ -124,6 +124,15 @@ static void convolutions(fixture *f, const geometry *q) {
     node_set_int(f->g, dw, "group", q->group);
     window_attributes(f, dw, q);
     end_node(f, dw), end_node(f, db);
+}
+
+/* y = a b (+ c), either operand transposed. */
+static void product(fixture *f, int64_t m, int64_t n, int64_t k, bool ta, bool tb, bool bias) {
+    value *a = image(f, &(shape){2, {ta ? k : m, ta ? m : k}}), *b = image(f, &(shape){2, {tb ? n : k, tb ? k : n}});
+    node *y =
+        grad_node(f->g, &f->origin, "Gemm", "", (value *const[]){a, b, bias ? vector(f, n, false) : NULL}, bias ? 3 : 2, 1);
+    node_set_int(f->g, y, "transA", ta), node_set_int(f->g, y, "transB", tb);
+    end_node(f, y);
 }
 
 static void pools(fixture *f, const geometry *q) {
@@ -243,6 +252,8 @@ static void run_all(kernel_choice kernels) {
     for (size_t i = 0; i < sizeof geometries / sizeof *geometries; i++) convolutions(&f, &geometries[i]);
     for (size_t i = 0; i < 3; i++) pools(&f, &geometries[i]);
     pools(&f, &geometries[9]);
+    product(&f, 7, 45, 30, false, false, false), product(&f, 35, 70, 33, false, true, true);
+    product(&f, 40, 270, 9, true, false, false);
     compile_and_compare(&f, kernels);
     begin(&f);
     batchnorms(&f, &vectors, "none", false);

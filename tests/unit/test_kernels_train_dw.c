@@ -336,8 +336,68 @@ static void channel_sum(void **state) {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) test_one_channel_sum(&shapes[i]);
 }
 
+/* ---- matrix products ---- */
+
+typedef enum product { AB, ABT, ATB } product;
+
+static double product_at(const cameo_matmul *s, const cameo_matmul_args *a, product form, ptrdiff_t m, ptrdiff_t n,
+                         double *magnitude) {
+    double sum = a->bias ? (double)a->bias[n] : 0;
+    *magnitude = fabs(sum);
+    for (ptrdiff_t k = 0; k < s->k; k++) {
+        const double v =
+            (double)a->a[form == ATB ? k * s->m + m : m * s->k + k] * (double)a->b[form == ABT ? n * s->k + k : k * s->n + n];
+        sum += v, *magnitude += fabs(v);
+    }
+    return sum;
+}
+
+/* Fewer rows than the literal count, as the last batch of a run has, where the form allows it. */
+static void test_one_product(const cameo_matmul *s, product form, void (*run)(cameo_matmul_args *)) {
+    for (ptrdiff_t rows = s->m; rows > 0; rows = form == ATB ? 0 : rows / 2) {
+        float *x = floats(s->m * s->k), *w = floats(s->n * s->k), *bias = floats(s->n), *y = guarded(rows * s->n);
+        float *packed = guarded(cameo_matmul_panels(s->m) * CAMEO_MATMUL_PAIR * s->k);
+        cameo_matmul_args a = {x, w, rows % 2 ? bias : NULL, y, rows, packed};
+        run(&a);
+        check_guards(y, rows * s->n), check_guards(packed, cameo_matmul_panels(s->m) * CAMEO_MATMUL_PAIR * s->k);
+        for (ptrdiff_t i = 0; i < rows * s->n; i++) {
+            double m;
+            const double want = product_at(s, &a, form, i / s->n, i % s->n, &m);
+            check((double)y[i], want, m);
+        }
+        free(x), free(w), free(bias), free(y - GUARD), free(packed - GUARD);
+    }
+}
+
+#define PRODUCTS(X)                          \
+    X(product_ab, AB, 13, 75, 300, 5)        \
+    X(product_ab_strips, AB, 8, 530, 40, 4)  \
+    X(product_abt, ABT, 37, 70, 1100, 1)     \
+    X(product_abt_small, ABT, 5, 9, 31, 1)   \
+    X(product_atb, ATB, 45, 290, 19, 5)      \
+    X(product_atb_deep, ATB, 14, 33, 530, 6) \
+    X(product_atb_one, ATB, 3, 1, 7, 3)
+#define PRODUCT(NAME, FORM, M, N, K, TILE)                                                                                \
+    static const cameo_matmul NAME##_shape = {M, N, K, TILE};                                                             \
+    static void NAME##_run(cameo_matmul_args *a) {                                                                        \
+        static float room[64 * 1024];                                                                                     \
+        for (ptrdiff_t i = 0; FORM == ABT && i < cameo_ceil(K, CAMEO_MATMUL_DEPTH); i++)                                  \
+            cameo_matmul_panel_task(&NAME##_shape, a, (size_t)i);                                                         \
+        for (ptrdiff_t i = cameo_ceil(N, FORM == ABT ? (ptrdiff_t)CAMEO_MATMUL_COLUMNS : CAMEO_MATMUL_STRIP) - 1; i >= 0; \
+             i--) {                                                                                                       \
+            if (FORM == AB) cameo_matmul_ab_task(&NAME##_shape, a, (size_t)i, room);                                      \
+            if (FORM == ABT) cameo_matmul_abt_task(&NAME##_shape, a, (size_t)i, room);                                    \
+            if (FORM == ATB) cameo_matmul_atb_task(&NAME##_shape, a, (size_t)i, room);                                    \
+        }                                                                                                                 \
+    }                                                                                                                     \
+    static void NAME(void **state) {                                                                                      \
+        (void)state;                                                                                                      \
+        test_one_product(&NAME##_shape, FORM, NAME##_run);                                                                \
+    }
+PRODUCTS(PRODUCT)
+
 #define TEST(NAME, ...) cmocka_unit_test(NAME),
 int main(void) {
-    const struct CMUnitTest tests[] = {WGRADS(TEST) DEPTHWISES(TEST) cmocka_unit_test(channel_sum)};
+    const struct CMUnitTest tests[] = {WGRADS(TEST) DEPTHWISES(TEST) PRODUCTS(TEST) cmocka_unit_test(channel_sum)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
