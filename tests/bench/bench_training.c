@@ -1,6 +1,6 @@
 /* GFLOP/s of the kernels of the backward pass, one thread, batch 16 unless said otherwise, beside the peak of multiply-adds
    from registers measured alternately, since clocks drift. gcc -O3 -march=native -ffp-contract=fast -fno-math-errno
-   -fno-trapping-math -I runtime tests/bench/bench_training.c -lm */
+   -fno-trapping-math -I runtime tests/bench/bench_training.c -lm. An argument, "wgrad" or "conv", runs only those. */
 #include "kernels/all.h"
 
 #include <stdio.h>
@@ -117,11 +117,90 @@ static void bench_wgrad(const char *name, const cameo_wgrad *s, void (*run)(void
 }
 #define RUN_WGRAD(NAME, ...) bench_wgrad(#NAME, &NAME, NAME##_run);
 
+/* ---- convolutions by live weights, and the gradient of the input ---- */
+
+static float *line;
+
+/* Images, input and output height, width (pointwise layers: one column of all pixels), channels, kernel, stride; images, height
+   and width of a tile, images, rows and blocks of a task, as compiler/kernels/conv_plan.c chooses them for vectors of 16. */
+#define CONVS(X)                                                                   \
+    X(3x3_56_64_64, IMAGES, 56, 56, 56, 56, 64, 64, 3, 1, 1, 1, 14, 1, 8, 2)       \
+    X(3x3_28_128_128, IMAGES, 28, 28, 28, 28, 128, 128, 3, 1, 1, 1, 14, 1, 7, 4)   \
+    X(3x3_14_256_256, IMAGES, 14, 14, 14, 14, 256, 256, 3, 1, 1, 1, 14, 1, 14, 8)  \
+    X(3x3_7_512_512, IMAGES, 7, 7, 7, 7, 512, 512, 3, 1, 1, 2, 7, 1, 8, 16)        \
+    X(3x3_16_64_64, IMAGES, 16, 16, 16, 16, 64, 64, 3, 1, 1, 2, 6, 1, 16, 2)       \
+    X(3x3_8_128_128, IMAGES, 8, 8, 8, 8, 128, 128, 3, 1, 1, 3, 4, 3, 9, 2)         \
+    X(3x3_4_256_256, IMAGES, 4, 4, 4, 4, 256, 256, 3, 1, 1, 2, 4, 8, 4, 1)         \
+    X(3x3_2_512_512, IMAGES, 2, 2, 2, 2, 512, 512, 3, 1, 3, 2, 2, 9, 2, 2)         \
+    X(1x1_56_64_256, 1, 50176, 1, 50176, 1, 64, 256, 1, 1, 1, 14, 1, 1, 630, 8)    \
+    X(1x1_56_256_64, 1, 50176, 1, 50176, 1, 256, 64, 1, 1, 1, 14, 1, 1, 154, 2)    \
+    X(1x1_14_1024_256, 1, 3136, 1, 3136, 1, 1024, 256, 1, 1, 1, 14, 1, 1, 28, 8)   \
+    X(1x1_14_256_1024, 1, 3136, 1, 3136, 1, 256, 1024, 1, 1, 1, 14, 1, 1, 154, 32) \
+    X(1x1_7_2048_512, 1, 784, 1, 784, 1, 2048, 512, 1, 1, 1, 14, 1, 1, 28, 16)     \
+    X(1x1_7_512_2048, 1, 784, 1, 784, 1, 512, 2048, 1, 1, 1, 14, 1, 1, 140, 32)    \
+    X(3x3_s2_56_64_128, IMAGES, 56, 56, 28, 28, 64, 128, 3, 2, 1, 1, 14, 1, 5, 4)  \
+    X(3x3_s2_4_256_512, IMAGES, 4, 4, 2, 2, 256, 512, 3, 2, 3, 2, 2, 9, 2, 2)      \
+    X(1x1_s2_14_256_512, IMAGES, 14, 14, 7, 7, 256, 512, 1, 2, 1, 2, 7, 1, 4, 16)
+#define CONV(NAME, N, H, W, OH, OW, CI, CO, K, S, TN, TH, TW, TASK, ROWS, BLOCKS)                                            \
+    static const cameo_conv conv_##NAME = {.h = H,                                                                           \
+                                           .w = W,                                                                           \
+                                           .ci = CI,                                                                         \
+                                           .oh = OH,                                                                         \
+                                           .ow = OW,                                                                         \
+                                           .co = CO,                                                                         \
+                                           .groups = 1,                                                                      \
+                                           .kh = K,                                                                          \
+                                           .kw = K,                                                                          \
+                                           .sh = S,                                                                          \
+                                           .sw = S,                                                                          \
+                                           .dh = 1,                                                                          \
+                                           .dw = 1,                                                                          \
+                                           .pt = (K - 1) / 2,                                                                \
+                                           .pl = (K - 1) / 2,                                                                \
+                                           .x_pixel = CI,                                                                    \
+                                           .y_pixel = CO,                                                                    \
+                                           .tile_n = TN,                                                                     \
+                                           .tile_h = TH,                                                                     \
+                                           .tile_w = TW,                                                                     \
+                                           .vectors = 2,                                                                     \
+                                           .count = N,                                                                       \
+                                           .images = TASK,                                                                   \
+                                           .prefetch = K * K * CI * CO > 262144 ? 1024 : 0,                                  \
+                                           .rows = ROWS,                                                                     \
+                                           .blocks = BLOCKS,                                                                 \
+                                           .padded = K > 1};                                                                 \
+    static const cameo_conv_flip flip_##NAME = {CO, CI, 1, K, K, 1, 1, 2, 2 * CAMEO_VF};                                     \
+    static void conv_##NAME##_run(void *a) {                                                                                 \
+        for (ptrdiff_t i = 0; i < cameo_conv_tasks(&conv_##NAME, N); i++) cameo_conv_task(&conv_##NAME, a, (size_t)i, line); \
+    }                                                                                                                        \
+    static void flip_##NAME##_run(void *a) {                                                                                 \
+        for (ptrdiff_t i = 0; i < cameo_flip_tasks(&flip_##NAME); i++) cameo_flip_task(&flip_##NAME, a, (size_t)i);          \
+    }
+CONVS(CONV)
+
+/* The convolution, and what packing the weights takes when it is the gradient of the input (at stride 1: the same convolution).
+ */
+static void bench_conv(const char *name, ptrdiff_t n, const cameo_conv *s, void (*run)(void *), void (*flip)(void *)) {
+    const size_t xn = (size_t)(n * s->h * s->w * s->ci), yn = (size_t)(n * s->oh * s->ow * s->co);
+    const size_t wn = (size_t)(s->kh * s->kw * s->ci * s->co);
+    float *x = floats(xn), *w = floats(wn), *b = floats((size_t)s->co), *y = floats(yn), *packed = floats(wn);
+    cameo_conv_args a = {x, w, b, NULL, NULL, y};
+    bench(name, run, &a, 2.0 * (double)yn * (double)(s->kh * s->kw * s->ci), 4.0 * (double)(xn + yn + wn));
+    if (s->sh == 1) bench("  flipped weights", flip, &(cameo_conv_pack){w, packed}, 0, 8.0 * (double)wn);
+    free(x), free(w), free(b), free(y), free(packed);
+}
+#define RUN_CONV(NAME, N, ...) bench_conv("conv_" #NAME, N, &conv_##NAME, conv_##NAME##_run, flip_##NAME##_run);
+
 int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : "";
     panel_x = floats(1024 * 1024), panel_y = floats(256 * 1024);
     if (strstr("wgrad", only)) {
         WGRADS(RUN_WGRAD)
+    }
+    if (strstr("conv", only)) {
+        line = floats(128 * 1024);
+        CONVS(RUN_CONV)
+        free(line);
     }
     free(panel_x), free(panel_y);
     return 0;
