@@ -27,10 +27,12 @@ bool cameo_similarity_fit(const cameo_landmarks *from, const cameo_landmarks *to
     return s->a * s->a + s->b * s->b > 1e-12;
 }
 
+/* Cubic convolution with a = -1, sharper than a resize's -1/2: what Pillow's Image.transform uses, and the crops we agree with.
+ */
 static double cubic(double x) {
     x = fabs(x);
-    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-    return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+    if (x < 1) return (x - 2) * x * x + 1;
+    return x < 2 ? ((5 - x) * x - 8) * x + 4 : 0;
 }
 
 /* The picture at (x, y); pixels beyond its edges are black. */

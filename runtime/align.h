@@ -18,7 +18,7 @@ typedef struct cameo_similarity {
 
 /* Least squares over the five points (Umeyama 1991; in the plane it has a closed form). False when `from` is one point. */
 bool cameo_similarity_fit(const cameo_landmarks *from, const cameo_landmarks *to, cameo_similarity *s);
-/* *image becomes width x height: its pixel (u, v) is where the similarity's inverse says, bicubic (Keys, a = -1/2), black
+/* *image becomes width x height: its pixel (u, v) is where the similarity's inverse says, bicubic (a = -1), black
    outside. `s` takes the picture to the crop. */
 bool cameo_image_warp(cameo_image *image, const cameo_similarity *s, int width, int height, cameo_error *error);
 /* Both: the crop of a face, the template scaled to width x height. */
