@@ -178,6 +178,7 @@ static bool is_outdated(const writer *w, const cameo_field *f) {
     if (f->number != MODEL_METADATA || f->type != CAMEO_WIRE_BYTES) return false;
     const cameo_wire key = property_key(f->bytes);
     if (cameo_wire_size(key) >= strlen(prefix) && memcmp(key.p, prefix, strlen(prefix)) == 0) return true;
+    if (cameo_wire_equals(key, "cameo.calibration")) return true; /* a threshold of other weights */
     const cameo_properties *p = w->c->properties;
     for (size_t i = 0; p && i < p->count; i++)
         if (cameo_wire_equals(key, p->key[i])) return true;

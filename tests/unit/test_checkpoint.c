@@ -107,6 +107,7 @@ static void there_and_back(void **state) {
         assert_false(cameo_property_integer(q, "cameo.train.epoch", 8, 10, &epoch));
         assert_string_equal(cameo_property(q, "cameo.preprocess"), "another");
         assert_string_equal(cameo_property(q, "cameo.embedding"), "centred");
+        assert_null(cameo_property(q, "cameo.calibration")); /* of weights that are no more */
         cameo_checkpoint_close(f);
         cameo_properties_free(&p);
     }

@@ -225,6 +225,7 @@ static inline void tiny_model(FILE *f) {
     tiny_nest(f, 8, opset);
     tiny_property(f, "cameo.preprocess", tiny_infer.preprocess);
     tiny_property(f, "cameo.embedding", "centred");
+    tiny_property(f, "cameo.calibration", "{}");
     tiny_property(f, "cameo.train.epoch", "99"); /* of an earlier run: must not be kept */
 }
 
