@@ -257,6 +257,8 @@ static inline const cameo_trainer *tiny_trainer(void) {
                         .graph_fields = (const unsigned char *)inner->data,
                         .model_bytes = model->size,
                         .graph_bytes = inner->size};
-    return &t; /* the texts live as long as the program */
+    free(model); /* the texts they hold live as long as the program */
+    free(inner);
+    return &t;
 }
 #endif
