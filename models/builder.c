@@ -202,6 +202,13 @@ static int64_t window_size(builder *b, const char *path, int64_t size, int64_t k
 
 /* ---- layers ---- */
 
+int64_t nn_scaled(const builder *b, int64_t channels) {
+    double wanted = (double)channels * b->request.width_factor;
+    int64_t n = (int64_t)(wanted + 4) / 8 * 8;
+    if (n < 8) n = 8;
+    return (double)n < 0.9 * wanted ? n + 8 : n;
+}
+
 feature nn_input(builder *b) {
     const model_request *r = &b->request;
     onnx_dim *d = ARENA_ARRAY(b->arena, onnx_dim, 4);

@@ -1,15 +1,6 @@
 /* MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018; as torchvision has it), both with a width factor. */
 #include "models.h"
 
-/* Channels scaled by the width factor, to a multiple of 8 that is not more than 10 % below (V2's rule; V1's published widths
- * agree). */
-static int64_t scaled(const builder *b, double channels) {
-    double wanted = channels * builder_request(b)->width_factor;
-    int64_t n = (int64_t)(wanted + 4) / 8 * 8;
-    if (n < 8) n = 8;
-    return (double)n < 0.9 * wanted ? n + 8 : n;
-}
-
 static feature conv_bn_at(builder *b, const char *path, int index, feature x, conv_shape c) {
     return nn_conv_bn(b, nn_path(b, "%s.%d", path, index), nn_path(b, "%s.%d", path, index + 1), x, c);
 }
@@ -40,11 +31,11 @@ void build_mobilenet_v1(builder *b, const architecture *self) {
     (void)self;
     init(b);
     int index = 0;
-    feature x = v1_unit(b, &index, nn_input(b), (conv_shape){.out = scaled(b, 32), .kernel = 3, .stride = 2, .pad = 1});
+    feature x = v1_unit(b, &index, nn_input(b), (conv_shape){.out = nn_scaled(b, 32), .kernel = 3, .stride = 2, .pad = 1});
     for (int k = 0; k < 13; k++) {
         conv_shape depthwise = {.out = x.channels, .kernel = 3, .stride = layers[k].stride, .pad = 1, .group = x.channels};
         x = v1_unit(b, &index, x, depthwise);
-        x = v1_unit(b, &index, x, (conv_shape){.out = scaled(b, layers[k].channels), .kernel = 1, .stride = 1});
+        x = v1_unit(b, &index, x, (conv_shape){.out = nn_scaled(b, layers[k].channels), .kernel = 1, .stride = 1});
     }
     x = nn_flatten(b, "", nn_global_avg_pool(b, "pool", x));
     mark_embedding(b, x);
@@ -77,14 +68,14 @@ void build_mobilenet_v2(builder *b, const architecture *self) {
     (void)self;
     init(b);
     double factor = builder_request(b)->width_factor;
-    feature x = v2_unit(b, "features.0", nn_input(b), (conv_shape){.out = scaled(b, 32), .kernel = 3, .stride = 2, .pad = 1});
+    feature x = v2_unit(b, "features.0", nn_input(b), (conv_shape){.out = nn_scaled(b, 32), .kernel = 3, .stride = 2, .pad = 1});
     int index = 1;
     for (int s = 0; s < 7; s++)
         for (int k = 0; k < stages[s].repeat; k++) {
             const char *path = nn_path(b, "features.%d", index++);
-            x = inverted_residual(b, path, x, stages[s].expand, scaled(b, stages[s].channels), k == 0 ? stages[s].stride : 1);
+            x = inverted_residual(b, path, x, stages[s].expand, nn_scaled(b, stages[s].channels), k == 0 ? stages[s].stride : 1);
         }
-    int64_t last = factor < 1 ? 1280 : scaled(b, 1280); /* the last layer never shrinks */
+    int64_t last = factor < 1 ? 1280 : nn_scaled(b, 1280); /* the last layer never shrinks */
     x = v2_unit(b, nn_path(b, "features.%d", index), x, (conv_shape){.out = last, .kernel = 1, .stride = 1});
     x = nn_flatten(b, "", nn_global_avg_pool(b, "", x));
     mark_embedding(b, x);

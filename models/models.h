@@ -75,6 +75,8 @@ uint64_t builder_parameters(const builder *b);
 /* Borrowed from the builder. */
 const onnx_model *builder_model(builder *b, const char *architecture);
 
+/* Channels scaled by the width factor, to a multiple of 8 that is not more than 10 % below (MobileNet V2's rule). */
+int64_t nn_scaled(const builder *b, int64_t channels);
 /* The graph input "input" [N, channels, height, width]. */
 feature nn_input(builder *b);
 /* x, the last layer's value, becomes the graph output and takes that name. */

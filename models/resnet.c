@@ -31,12 +31,12 @@ static feature bottleneck(builder *b, const char *path, feature x, int64_t width
 
 void build_resnet(builder *b, const architecture *self) {
     builder_init(b, (init_policy){.conv = SCHEME_KAIMING_OUT, .linear = SCHEME_TORCH});
-    feature x = nn_conv_bn(b, "conv1", "bn1", nn_input(b), (conv_shape){.out = 64, .kernel = 7, .stride = 2, .pad = 3});
+    feature x = nn_conv_bn(b, "conv1", "bn1", nn_input(b), (conv_shape){.out = nn_scaled(b, 64), .kernel = 7, .stride = 2, .pad = 3});
     x = nn_max_pool(b, "maxpool", nn_relu(b, "relu", x), 3, 2, 1);
     for (int stage = 0; stage < 4; stage++)
         for (int k = 0; k < self->plan[stage]; k++) {
             const char *path = nn_path(b, "layer%d.%d", stage + 1, k);
-            int64_t width = (int64_t)64 << stage, stride = stage > 0 && k == 0 ? 2 : 1;
+            int64_t width = nn_scaled(b, (int64_t)64 << stage), stride = stage > 0 && k == 0 ? 2 : 1;
             x = self->option ? bottleneck(b, path, x, width, stride) : basic(b, path, x, width, stride);
         }
     x = nn_flatten(b, "", nn_global_avg_pool(b, "avgpool", x));

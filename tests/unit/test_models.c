@@ -49,6 +49,9 @@ static void options_change_counts_as_published(void **state) {
     assert_int_equal(parameters_of("mobilenet-v2", (model_request){.width_factor = 0.5}), 1968680);
     assert_int_equal(parameters_of("mobilenet-v2", (model_request){.width_factor = 1.4}), 6108776);
     assert_int_equal(parameters_of("mobilenet-v1", (model_request){.width_factor = 0.25}), 470072);
+    assert_int_equal(parameters_of("resnet50", (model_request){.width_factor = 0.25}), 1993976);
+    assert_int_equal(parameters_of("densenet121", (model_request){.width_factor = 0.25}), 709064);
+    assert_int_equal(parameters_of("vgg11-bn", (model_request){.width_factor = 0.5}), 34246504);
     assert_int_equal(parameters_of("resnet18", (model_request){.classes = 126}), 11689512 - 513 * 874);
     assert_int_equal(parameters_of("vgg16", (model_request){.height = 64, .width = 64}), 138357544);
     assert_int_equal(parameters_of("alexnet", (model_request){.height = 160, .width = 131}), 61100840);
@@ -208,7 +211,7 @@ static void the_command_checks_its_arguments(void **state) {
                                   "new resnet18 -o x.onnx --input 3x112",
                                   "new resnet18 -o x.onnx --input 3x112x-1",
                                   "new resnet18 -o x.onnx --input 3x112x99999999999999999999",
-                                  "new resnet18 -o x.onnx --width 0.5",
+                                  "new alexnet -o x.onnx --width 0.5",
                                   "new resnet18 -o x.onnx --embedding-size 128",
                                   "new mobilefacenet -o x.onnx --classes 10",
                                   "new mobilenet-v2 -o x.onnx --width nan",
