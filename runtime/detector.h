@@ -14,7 +14,8 @@ typedef struct cameo_face {
 /* The network must have YuNet's twelve outputs (cls, obj, bbox, kps at strides 8, 16, 32). NULL with *error otherwise. */
 cameo_detector *cameo_detector_open(const cameo_model *model, int threads, cameo_error *error);
 void cameo_detector_close(cameo_detector *d);
-/* Faces with a score of at least `least`, the best first, overlapping ones (IoU above 0.3) once; at most `capacity`. */
+/* Faces with a score of at least `least`, the best first, overlapping ones (IoU above 0.3) once, landmarks
+   averaged by score over those that overlap most (IoU above 0.6); at most `capacity`. */
 size_t cameo_detector_faces(cameo_detector *d, const cameo_image *image, double least, cameo_face *faces, size_t capacity,
                             cameo_error *error);
 /* The face a photograph is about: the largest score x area, less for faces away from the middle. False when there is none. */

@@ -20,7 +20,7 @@ static bool write_scores(const cameo_verification *v, const char *directory, cam
         if (isnan(v->score[CAMEO_COSINE][i]))
             fputs(",\n", o.stream); /* no score: a picture is missing */
         else
-            fprintf(o.stream, "%.9g,%.9g\n", v->score[CAMEO_COSINE][i], -v->score[CAMEO_L2_RAW][i]);
+            fprintf(o.stream, "%.9g,%.9g\n", v->score[CAMEO_COSINE][i], 0 - v->score[CAMEO_L2_RAW][i]); /* no -0 */
     }
     return cameo_output_save(&o, directory, "scores.csv", error);
 }

@@ -12,7 +12,7 @@ typedef struct pair_scores {
 
 static void print_text(const pair_scores *s) {
     const cameo_operating_point *p = s->point;
-    printf("cosine %.9g  l2 %.9g\n", s->score[CAMEO_COSINE], -s->score[CAMEO_L2_RAW]);
+    printf("cosine %.9g  l2 %.9g\n", s->score[CAMEO_COSINE], 0 - s->score[CAMEO_L2_RAW]);
     if (!p) {
         printf("no threshold is stored for this program: no verdict; higher cosine = more likely the same person\n"
                "(the verb calibrate chooses one on labelled pairs)\n");
@@ -28,7 +28,7 @@ static void print_json(const cameo_args *a, const cameo_pictures *pictures, cons
     cameo_json_text(&j, "img1", cameo_args_positional(a, 0));
     cameo_json_text(&j, "img2", cameo_args_positional(a, 1));
     cameo_json_number(&j, "cosine", s->score[CAMEO_COSINE]);
-    cameo_json_number(&j, "l2", -s->score[CAMEO_L2_RAW]);
+    cameo_json_number(&j, "l2", 0 - s->score[CAMEO_L2_RAW]);
     if (s->point) {
         cameo_json_number(&j, "threshold", s->point->threshold);
         cameo_json_text(&j, "score", s->point->score);

@@ -7,3 +7,4 @@ export XDG_CACHE_HOME=$scratch/cache # programs and embeddings are kept for one 
 trap 'rm -rf "$scratch"' EXIT
 skip() { echo "SKIPPED: $*"; exit 77; }
 need_data() { [ -d "$DATA/$1" ] || skip "no $1 under ../shared/data or \$CAMEO_DATA"; }
+number() { grep -o "\"$2\": [-0-9.e+]*" "$1/metrics.json" | sed 's/.* //;q'; } # RUN KEY: the first of that name, which is the chosen score's

@@ -12,7 +12,6 @@ picture() { # FILE SEED: 32 x 32; the decoder goes by the content, not by the na
   mkdir -p "$(dirname "$1")"
   awk -v s="$2" 'BEGIN { print "P3\n32 32\n255"; for (i = 0; i < 3072; i++) { s = (s * 1103515245 + 12345) % 2147483648; printf "%d\n", s / 8388608 } }' >"$1"
 }
-number() { sed -n "s/.*\"$2\": \([-0-9.e+]*\).*/\1/p" "$1/metrics.json"; }
 same() { cmp -s "$1" "$2" || { fail "$3"; { diff "$1" "$2" || true; } | head -5 >&3; }; }
 cosines() { tail -n +2 "$1/scores.csv" | sed 's/.*,\([^,]*\),[^,]*$/\1/'; } # of a run, in the list's order
 
