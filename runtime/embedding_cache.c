@@ -16,6 +16,7 @@ enum { HEAD = 64, KEY = 64, PREFIX = KEY + 8 };
 struct cameo_cache {
     int fd;
     char *path; /* NULL: temporary */
+    uint64_t limit;
     size_t dimension, record, count;
     unsigned char *buffer; /* one record */
     char *keys;            /* [capacity][KEY] */
@@ -98,7 +99,7 @@ static bool write_exactly(int fd, const unsigned char *from, size_t n) {
 
 static void make_head(const cameo_cache *c, unsigned char head[HEAD]) {
     memset(head, 0, HEAD);
-    snprintf((char *)head, HEAD, "cameo embeddings 1\ndimension %zu\n", c->dimension);
+    snprintf((char *)head, HEAD, "cameo embeddings 2\ndimension %zu\n", c->dimension);
 }
 
 /* Takes in the records up to the first that is cut short or damaged, and cuts the file there. */
@@ -120,6 +121,11 @@ static bool load(cameo_cache *c) {
     return good ? true : write_exactly(c->fd, want, HEAD);
 }
 
+static char *new_name(const char *path) {
+    char *name = cameo_allocate(strlen(path) + sizeof CAMEO_CACHE_NEW, 1);
+    return strcat(strcpy(name, path), CAMEO_CACHE_NEW);
+}
+
 static int open_temporary(void) {
     const char *directory = getenv("TMPDIR");
     char *path = cameo_join(directory && *directory ? directory : "/tmp", "cameo-embeddings-XXXXXX");
@@ -129,23 +135,48 @@ static int open_temporary(void) {
     return fd;
 }
 
-static int open_shared(const char *directory, const char *identity, char **path) {
-    char digest[65], name[96];
-    cameo_sha256(identity, strlen(identity), digest);
-    snprintf(name, sizeof name, "%.32s.embeddings", digest);
-    if (!cameo_make_directories(directory, NULL)) return -1;
-    *path = cameo_join(directory, name);
-    int fd = open(*path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    fprintf(stderr, "note: %s %s; embeddings of this run are not kept\n", *path,
-            fd >= 0 ? "is in use by another run" : "cannot be written");
-    if (fd >= 0) close(fd);
+/* Another run may have replaced or removed the file between our open and our lock; what we have then is nobody's any more. */
+static bool still_named(int fd, const char *path) {
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+static int open_locked(const char *path) {
+    for (int tries = 0; tries < 100; tries++) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0) return -1;
+        bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (locked && still_named(fd, path)) return fd;
+        close(fd);
+        if (!locked) return -1;
+    }
     return -1;
 }
 
-cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_t dimension, cameo_error *error) {
+static int open_shared(const char *directory, const char *identity, char **path) {
+    char digest[65], name[96];
+    cameo_sha256(identity, strlen(identity), digest);
+    snprintf(name, sizeof name, "%.32s" CAMEO_CACHE_SUFFIX, digest);
+    if (!cameo_make_directories(directory, NULL)) return -1;
+    *path = cameo_join(directory, name);
+    int fd = open_locked(*path);
+    if (fd < 0) {
+        fprintf(stderr, "note: %s %s; embeddings of this run are not kept\n", *path,
+                cameo_file_exists(*path) && access(*path, W_OK) == 0 ? "is in use by another run" : "cannot be written");
+        return -1;
+    }
+    char *unfinished = new_name(*path);
+    unlink(unfinished);
+    free(unfinished);
+    (void)futimens(fd, NULL); /* used now, even if nothing is added */
+    return fd;
+}
+
+cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_t dimension, uint64_t limit,
+                              cameo_error *error) {
     cameo_cache *c = cameo_allocate(1, sizeof *c);
     c->dimension = dimension;
+    c->limit = limit;
     c->record = PREFIX + dimension * sizeof(float);
     c->buffer = cameo_allocate(c->record, 1);
     enlarge(c);
@@ -162,6 +193,37 @@ cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_
     return NULL;
 }
 
+/* Heading and last `keep` records, in a file beside that takes the old one's name. */
+static bool shorten(const cameo_cache *c, size_t keep, const char *beside) {
+    unsigned char head[HEAD], chunk[1 << 14];
+    off_t at = (off_t)(HEAD + (c->count - keep) * c->record);
+    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return false;
+    make_head(c, head);
+    bool good = write_exactly(fd, head, HEAD);
+    for (size_t left = keep * c->record; left && good;) {
+        ssize_t n = pread(c->fd, chunk, left < sizeof chunk ? left : sizeof chunk, at);
+        good = n > 0 && write_exactly(fd, chunk, (size_t)n);
+        if (good) left -= (size_t)n, at += n;
+    }
+    good = close(fd) == 0 && good;
+    return good && rename(beside, c->path) == 0;
+}
+
+static void enforce_limit(const cameo_cache *c) {
+    const char *slash = strrchr(c->path, '/');
+    uint64_t size = HEAD + (uint64_t)c->count * c->record, room = c->limit > size ? c->limit - size : 0;
+    char *directory = cameo_allocate((size_t)(slash - c->path) + 2, 1), *beside = new_name(c->path);
+    memcpy(directory, c->path, (size_t)(slash - c->path) + 1);
+    cameo_cache_evict(directory, slash + 1, room);
+    if (size > c->limit) {
+        uint64_t target = c->limit / 4 * 3, keep = target > HEAD ? (target - HEAD) / c->record : 0;
+        if (!shorten(c, (size_t)keep, beside)) unlink(beside);
+    }
+    free(directory);
+    free(beside);
+}
+
 void cameo_cache_close(cameo_cache *c) {
     if (!c) return;
     if (c->map) {
@@ -169,6 +231,7 @@ void cameo_cache_close(cameo_cache *c) {
         memcpy(&map, &c->map, sizeof map);
         munmap(map, c->map_size);
     }
+    if (c->path && c->limit) enforce_limit(c);
     if (c->fd >= 0) close(c->fd);
     free(c->path);
     free(c->buffer);

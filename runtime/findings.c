@@ -12,7 +12,7 @@ static int by_content(const void *x, const void *y, void *data) {
     return order ? order : a < b ? -1 : a > b;
 }
 
-static size_t *sorted_by_content(char (*content)[65], size_t n) {
+size_t *cameo_sorted_by_content(char (*content)[65], size_t n) {
     size_t *order = cameo_allocate(n, sizeof *order);
     for (size_t i = 0; i < n; i++) order[i] = i;
     qsort_r(order, n, sizeof *order, by_content, content);
@@ -20,7 +20,7 @@ static size_t *sorted_by_content(char (*content)[65], size_t n) {
 }
 
 void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images, cameo_findings *found) {
-    size_t *order = sorted_by_content(content, images), first = 0;
+    size_t *order = cameo_sorted_by_content(content, images), first = 0;
     *found = (cameo_findings){.list = cameo_allocate(images, sizeof *found->list)};
     for (size_t i = 1; i < images; i++) {
         if (strcmp(content[order[i]], content[order[first]]) != 0)
@@ -59,7 +59,7 @@ static size_t find_content(const char *wanted, const size_t *order, char (*conte
 
 void cameo_find_overlaps(char *const *name, char (*content)[65], size_t images, const cameo_dataset *train,
                          char (*train_content)[65], cameo_findings *found) {
-    size_t *order = sorted_by_content(train_content, train->images);
+    size_t *order = cameo_sorted_by_content(train_content, train->images);
     bool *seen = cameo_allocate(train->classes, sizeof *seen);
     *found = (cameo_findings){.list = cameo_allocate(2 * images, sizeof *found->list)};
     for (size_t i = 0; i < images; i++) {

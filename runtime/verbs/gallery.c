@@ -1,7 +1,7 @@
 /* Embeddings of many pictures, through the cache. First every file is hashed; then those whose content the cache does not know
    are decoded, embedded and added, chunk by chunk; last the cache is mapped and rows are looked up. Memory is bounded by the
    chunk and some hundred bytes a picture. */
-#define _GNU_SOURCE
+#include "../findings.h"
 #include "../sha256.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -137,22 +137,13 @@ static bool run_all(work *w, cameo_error *error) {
     return good;
 }
 
-static int by_content(const void *x, const void *y, void *data) {
-    const char(*content)[65] = data;
-    const size_t a = *(const size_t *)x, b = *(const size_t *)y;
-    int order = strcmp(content[a], content[b]);
-    return order ? order : a < b ? -1 : a > b;
-}
-
 /* What must go through the network, in the order of the list: of pictures with one content only the first, unless landmarks may
    tell them apart. */
 static void plan(work *w) {
     cameo_gallery *g = w->g;
-    size_t *order = cameo_allocate(g->images, sizeof *order);
+    size_t *order = w->p->landmarks.count ? NULL : cameo_sorted_by_content(g->content, g->images);
     bool *again = cameo_allocate(g->images, sizeof *again);
-    for (size_t i = 0; i < g->images; i++) order[i] = i;
-    if (!w->p->landmarks.count) qsort_r(order, g->images, sizeof *order, by_content, g->content);
-    for (size_t i = 1; i < g->images && !w->p->landmarks.count; i++)
+    for (size_t i = 1; i < g->images && order; i++)
         again[order[i]] = *g->content[order[i]] && strcmp(g->content[order[i]], g->content[order[i - 1]]) == 0;
     w->todo = cameo_allocate(g->images, sizeof *w->todo);
     for (size_t i = 0; i < g->images; i++) {
@@ -178,7 +169,7 @@ static bool open_store(work *w, cameo_error *error) {
              w->p->landmarks.count ? "landmarks" : w->p->alignment, m->detector ? m->detector->hash : "");
     bool none = w->g->cache && strcmp(w->g->cache, "none") == 0;
     char *directory = none ? NULL : w->g->cache ? cameo_join(NULL, w->g->cache) : cameo_cache_directory();
-    w->g->store = cameo_cache_open(directory, identity, w->dimension, error);
+    w->g->store = cameo_cache_open(directory, identity, w->dimension, w->g->limit, error);
     free(directory);
     return w->g->store != NULL;
 }
@@ -212,6 +203,15 @@ static bool judge(const work *w, cameo_error *error) {
                       "%zu of %zu pictures have no embedding, see above\n    hint: names are relative to --root DIR; "
                       "--skip-missing goes on without them",
                       without, w->g->images);
+}
+
+bool cameo_gallery_options(cameo_gallery *g, const cameo_args *a) {
+    long mb = 2048;
+    if (!cameo_args_integer(a, "cache-mb", 1, 1L << 30, &mb)) return false;
+    g->cache = cameo_args_get(a, "cache");
+    g->limit = (uint64_t)mb << 20;
+    g->skip = cameo_args_get(a, "skip-missing") != NULL;
+    return true;
 }
 
 bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error) {

@@ -241,8 +241,6 @@ static bool identify_all(identification *s, cameo_pictures *p, const cameo_args 
                          const cameo_submission *form) {
     const char *directory = cameo_args_get(a, "output");
     cameo_error *e = &s->error;
-    s->gallery.cache = cameo_args_get(a, "cache");
-    s->gallery.skip = cameo_args_get(a, "skip-missing") != NULL;
     if (!cameo_dataset_scan(cameo_args_positional(a, 0), 1, &s->known, e) ||
         !cameo_paths_add(&s->unknown, cameo_args_positional(a, 1), e) || !read_truth(s, cameo_args_get(a, "truth")) ||
         !search(s, p) || !choose_threshold(s, a, c))
@@ -274,6 +272,7 @@ static int identify(const cameo_model *model, const cameo_args *a) {
     const cameo_submission *form = NULL;
     if (a->positionals != 2) return cameo_usage_error(a, "a folder of known people and one of unknown pictures are needed");
     if (family && !cameo_args_get(a, "output")) return cameo_usage_error(a, "--submission needs -o DIR");
+    if (!cameo_gallery_options(&s.gallery, a)) return CAMEO_USAGE;
     if (family && !(form = cameo_submission_find(family, CAMEO_TASK_IDENTITIES, &s.error))) return cameo_report_error(&s.error);
     if (!cameo_calibration_load(model, a->program, &c, &s.error)) return cameo_report_error(&s.error);
     int code = cameo_pictures_open(&p, model, a);

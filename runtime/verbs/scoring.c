@@ -220,8 +220,7 @@ int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_ar
                                 .tta = (cameo_tta)tta,
                                 .primary = (cameo_score)primary,
                                 .pairs = &s->pairs};
-    s->gallery.cache = cameo_args_get(a, "cache");
-    s->gallery.skip = cameo_args_get(a, "skip-missing") != NULL;
+    if (!cameo_gallery_options(&s->gallery, a)) return CAMEO_USAGE;
     code = open_pictures(s, a);
     if (code) return code;
     return run(s, a) ? CAMEO_OK : cameo_report_error(&s->error);

@@ -55,8 +55,10 @@ void cameo_free_buffers(void **buffers, size_t n);
     { "landmarks", "FILE", "align the faces: a line a picture, its name and five points x y (eyes, nose, mouth corners)" }
 #define OPTION_ALIGNED \
     { "aligned", NULL, "the pictures are aligned crops: the built-in face detector is not asked" }
-#define OPTION_CACHE \
-    { "cache", "DIR", "where embeddings are kept (default: $XDG_CACHE_HOME/cameo/embeddings); none = nowhere" }
+#define OPTION_CACHE                                                                                             \
+    {"cache", "DIR", "where embeddings are kept (default: $XDG_CACHE_HOME/cameo/embeddings); none = nowhere"}, { \
+        "cache-mb", "MB", "how much is kept there when the run ends; the oldest goes first (default: 2048)"      \
+    }
 
 /* Pictures through the network: pictures.c. */
 typedef struct cameo_pictures {
@@ -111,6 +113,7 @@ typedef struct cameo_gallery {
     char *const *path; /* NULL: missing */
     char *const *name; /* for messages, and to look landmarks up by */
     const char *cache; /* --cache: a folder, "none", NULL = the usual one */
+    uint64_t limit;    /* bytes kept in the cache; 0: no limit */
     bool skip;         /* pictures that are missing or unreadable are reported, and no error */
     /* the answer */
     cameo_embeddings e;
@@ -118,6 +121,8 @@ typedef struct cameo_gallery {
     size_t embedded, cached, failed;
     cameo_cache *store;
 } cameo_gallery;
+/* cache, limit and skip, from --cache, --cache-mb and --skip-missing; false after a message about a bad number. */
+bool cameo_gallery_options(cameo_gallery *g, const cameo_args *a);
 /* Names up to ten pictures at fault on stderr; they are an error unless `skip`. */
 bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error);
 void cameo_gallery_free(cameo_gallery *g);

@@ -85,6 +85,10 @@ same c1/scores.csv c3/scores.csv "cached scores"
 $run --tta flip-sum -o c4 2>err
 [ "$(number c4 embedded)" = 4 ] && ! cmp -s c1/scores.csv c4/scores.csv || fail "flip-sum"
 
+code=0; $run --cache-mb 0 -o c5 2>err || code=$?
+[ $code = 2 ] && grep -q 'cache-mb 0' err || fail "--cache-mb 0"
+$run --cache-mb 1 -o c5 2>err && [ "$(number c5 cached)" = 4 ] || fail "--cache-mb 1"
+
 # scoring from embeddings alone
 ./net score s19/validation_trials_verification.txt --root s19 --save-embeddings -o e1 2>err
 ./net score s19/validation_trials_verification.txt --embeddings e1/embeddings.npy --names e1/images.txt -o e2 2>err || fail "stored embeddings"

@@ -12,6 +12,7 @@
 #include "compile.h"
 #include "files.h"
 #include "parameters.h"
+#include "scratch.h"
 #include "tiny_trainer.h"
 #include <dirent.h>
 #include <errno.h>
@@ -23,14 +24,7 @@ static char directory[] = "/tmp/test_checkpoint_XXXXXX";
 
 static int setup(void **state) {
     (void)state;
-    return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return chdir("/") == 0 ? system(command) : -1;
+    return scratch_enter(directory) ? 0 : -1;
 }
 
 typedef struct blocks {
@@ -318,5 +312,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back),     cmocka_unit_test(importer_accepts_it),
                                        cmocka_unit_test(hostile_files),      cmocka_unit_test(foreign_files),
                                        cmocka_unit_test(typed_data_is_read), cmocka_unit_test(full_disk)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -8,6 +8,7 @@
 #include "../../compiler/op.h"
 #include "../../compiler/passes/front.h"
 #include "../../compiler/skeleton.h"
+#include "scratch.h"
 
 enum { CHANNELS = 5, LENGTH = 7, CLASSES = 4, IMAGES = 2 };
 
@@ -265,7 +266,7 @@ static void refusals(void **state) {
 
 int main(void) {
     char directory[] = "/tmp/cameo_head_XXXXXX";
-    if (!mkdtemp(directory) || chdir(directory)) return 1;
+    if (!scratch_enter(directory)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(another_number_of_classes, setup, teardown),
                                        cmocka_unit_test_setup_teardown(behind_an_embedding, setup, teardown),
                                        cmocka_unit_test_setup_teardown(cosines, setup, teardown),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "loader.h"
+#include "scratch.h"
 #include "threads.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,16 +50,9 @@ static void make_data(void) {
 
 static int setup(void **state) {
     (void)state;
-    if (!mkdtemp(directory) || chdir(directory) != 0) return -1;
+    if (!scratch_enter(directory)) return -1;
     make_data();
     return cameo_preprocess_parse("mean=0 scale=1", &input, &preprocess, NULL) ? 0 : -1;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return chdir("/") == 0 ? system(command) : -1;
 }
 
 static void folders(void **state) {
@@ -354,5 +348,5 @@ int main(void) {
                                        cmocka_unit_test(balanced_batches), cmocka_unit_test(threads_and_memory_do_not_matter),
                                        cmocka_unit_test(destroyed_early),  cmocka_unit_test(bad_pictures),
                                        cmocka_unit_test(hopeless_class)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "cameo.h"
 #include "npy.h"
+#include "scratch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static int verb(const cameo_model *m, const char *line) {
 
 static int setup(void **state) {
     (void)state;
-    if (!mkdtemp(directory) || chdir(directory) != 0) return -1;
+    if (!scratch_enter(directory)) return -1;
     put("red.ppm", "P3 1 1 255 255 0 0");
     put("pink.ppm", "P3 1 1 255 255 99 99");
     put("blue.ppm", "P3 1 1 255 0 0 255");
@@ -148,15 +149,8 @@ static void run_writes_outputs(void **state) {
     cameo_array_free(&y);
 }
 
-static int teardown(void **state) {
-    (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return chdir("/") == 0 ? system(command) : -1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes), cmocka_unit_test(score_writes_all),
                                        cmocka_unit_test(run_writes_outputs)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -1,4 +1,4 @@
-/* Verification but for its metrics: scores and augmentations against a plain reference, the embedding cache, alignment, JSON
+/* Verification but for its metrics: scores and augmentations against a plain reference, alignment, JSON
    that is read back, operating points, submissions, findings. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,10 +9,10 @@
 
 #include "align.h"
 #include "calibration.h"
-#include "embedding_cache.h"
 #include "files.h"
 #include "findings.h"
 #include "json_read.h"
+#include "scratch.h"
 #include "submission.h"
 #include <math.h>
 #include <stdio.h>
@@ -119,55 +119,6 @@ static void a_zero_embedding_is_named(void **unused) {
         assert_non_null(strstr(error.message, "zero.jpg"));
         cameo_verification_free(&v);
     }
-}
-
-static void key_for(int i, char key[CAMEO_CACHE_KEY]) {
-    char content[65];
-    snprintf(content, sizeof content, "%064x", i * 7919 + 1);
-    cameo_cache_key(content, i % 2, "", key);
-}
-
-static cameo_cache *open_with(const char *directory, int expected_records) {
-    char key[CAMEO_CACHE_KEY];
-    cameo_cache *c = cameo_cache_open(directory, "a network", DIM, NULL);
-    assert_non_null(c);
-    for (int i = 0; i < IMAGES; i++) {
-        key_for(i, key);
-        assert_int_equal(cameo_cache_has(c, key), i < expected_records);
-    }
-    return c;
-}
-
-/* A record cut short by a kill is dropped, and so is one whose bytes changed with what follows it; the others stay. */
-static void the_cache_survives_a_kill(void **unused) {
-    (void)unused;
-    char directory[] = "cache-XXXXXX", key[CAMEO_CACHE_KEY];
-    assert_non_null(mkdtemp(directory));
-    cameo_cache *c = open_with(directory, 0);
-    for (int i = 0; i < IMAGES; i++) key_for(i, key), assert_true(cameo_cache_add(c, key, embedding[i][0], NULL));
-    char *path = cameo_join(NULL, cameo_cache_path(c));
-    cameo_cache *other = cameo_cache_open(directory, "a network", DIM, NULL); /* while it's open: a temporary one */
-    assert_non_null(other);
-    assert_null(cameo_cache_path(other));
-    cameo_cache_close(other);
-    cameo_cache_close(c);
-    c = open_with(directory, IMAGES);
-    assert_true(cameo_cache_map(c, NULL));
-    for (int i = 0; i < IMAGES; i++) {
-        key_for(i, key);
-        assert_memory_equal(cameo_cache_row(c, key), embedding[i][0], sizeof embedding[i][0]);
-    }
-    cameo_cache_close(c);
-    assert_int_equal(truncate(path, 64 + (IMAGES - 1) * (72 + DIM * 4) + 30), 0);
-    cameo_cache_close(open_with(directory, IMAGES - 1));
-    FILE *f = fopen(path, "r+b");
-    fseek(f, 64 + 4 * (72 + DIM * 4) + 75, SEEK_SET);
-    fputc('!', f);
-    fclose(f);
-    cameo_cache_close(open_with(directory, 4));
-    unlink(path);
-    rmdir(directory);
-    free(path);
 }
 
 static void a_similarity_is_found_again(void **unused) {
@@ -359,9 +310,10 @@ static void duplicates_and_overlaps(void **unused) {
 }
 
 int main(void) {
+    char directory[] = "/tmp/test_verification_XXXXXX";
+    if (!scratch_enter(directory)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(scores_and_augmentations),
                                        cmocka_unit_test(a_zero_embedding_is_named),
-                                       cmocka_unit_test(the_cache_survives_a_kill),
                                        cmocka_unit_test(a_similarity_is_found_again),
                                        cmocka_unit_test(a_warp_by_pixels_copies),
                                        cmocka_unit_test(crops_of_photographs),
