@@ -267,9 +267,8 @@ static norm_rules norm_rules_of(const builder *b, double power) {
                         shifted(init_uniform(0.2 * power), power)};
 }
 
-feature nn_batch_norm(builder *b, const char *path, feature x) {
+static feature batch_norm(builder *b, const char *path, feature x, norm_rules rules) {
     int64_t n[1] = {x.channels};
-    norm_rules rules = norm_rules_of(b, x.power);
     const char *inputs[5] = {x.name};
     inputs[1] = parameter(b, path, "weight", rules.scale, 1, n);
     inputs[2] = parameter(b, path, "bias", rules.shift, 1, n);
@@ -280,6 +279,14 @@ feature nn_batch_norm(builder *b, const char *path, feature x) {
     if (b->request.random_statistics) x.power = 1;
     x.positive = false;
     return x;
+}
+
+feature nn_batch_norm(builder *b, const char *path, feature x) { return batch_norm(b, path, x, norm_rules_of(b, x.power)); }
+
+feature nn_residual_bn(builder *b, const char *path, feature x) {
+    norm_rules rules = norm_rules_of(b, x.power);
+    if (b->request.has_residual_scale) rules.scale = init_constant(b->request.residual_scale);
+    return batch_norm(b, path, x, rules);
 }
 
 feature nn_conv_bn(builder *b, const char *conv_path, const char *bn_path, feature x, conv_shape c) {

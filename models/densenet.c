@@ -35,7 +35,8 @@ static feature transition(builder *b, int block, feature x) {
 
 void build_densenet(builder *b, const architecture *self) {
     builder_init(b, (init_policy){.conv = SCHEME_KAIMING_IN, .linear = SCHEME_TORCH_ZERO_BIAS});
-    feature x = nn_conv(b, "features.conv0", nn_input(b), (conv_shape){.out = nn_scaled(b, STEM), .kernel = 7, .stride = 2, .pad = 3});
+    feature x =
+        nn_conv(b, "features.conv0", nn_input(b), (conv_shape){.out = nn_scaled(b, STEM), .kernel = 7, .stride = 2, .pad = 3});
     x = norm_relu(b, "features.norm0", "features.relu0", x);
     x = nn_max_pool(b, "features.pool0", x, 3, 2, 1);
     for (int block = 1; block <= 4; block++) {

@@ -8,7 +8,7 @@ static feature block(builder *b, const char *path, feature x, int64_t out, int64
     second.stride = stride;
     y = nn_conv_bn(b, nn_path(b, "%s.conv1", path), nn_path(b, "%s.bn2", path), y, first);
     y = nn_prelu(b, nn_path(b, "%s.prelu", path), y);
-    y = nn_conv_bn(b, nn_path(b, "%s.conv2", path), nn_path(b, "%s.bn3", path), y, second);
+    y = nn_residual_bn(b, nn_path(b, "%s.bn3", path), nn_conv(b, nn_path(b, "%s.conv2", path), y, second));
     if (stride != 1 || x.channels != out) {
         conv_shape c = {.out = out, .kernel = 1, .stride = stride};
         x = nn_conv_bn(b, nn_path(b, "%s.downsample.0", path), nn_path(b, "%s.downsample.1", path), x, c);

@@ -51,6 +51,8 @@ typedef struct feature {
 typedef struct model_request { /* what the user asked for; 0 = the architecture's default */
     int64_t classes, channels, height, width, embedding_size;
     double width_factor;
+    bool has_residual_scale; /* the BatchNormalization that ends a residual branch begins with this scale, not 1 */
+    float residual_scale;
     bool has_dropout; /* dropout is what --dropout says, not the paper's */
     float dropout;
     uint64_t seed;
@@ -97,6 +99,8 @@ typedef struct conv_shape {
  * /layer1/0/conv1/Conv. */
 feature nn_conv(builder *b, const char *path, feature x, conv_shape c);
 feature nn_batch_norm(builder *b, const char *path, feature x);
+/* The last of a residual branch, whose scale the request may set (Goyal et al. 2017, section 5.1, begin with 0). */
+feature nn_residual_bn(builder *b, const char *path, feature x);
 feature nn_relu(builder *b, const char *path, feature x);
 feature nn_relu6(builder *b, const char *path, feature x);
 feature nn_prelu(builder *b, const char *path, feature x);
@@ -121,6 +125,7 @@ typedef struct architecture {
     int option;         /* family specific: batch normalisation, bottleneck ... */
     bool face;          /* outputs an embedding instead of logits */
     bool has_width;     /* takes --width */
+    bool has_residual;  /* takes --residual-scale */
     int size;           /* published input is 3 x size x size */
     int embedding_size; /* of a face net, as published */
     const char *about;

@@ -14,10 +14,16 @@ static const int two[] = {2, 2, 2, 2}, resnet34[] = {3, 4, 6, 3}, resnet101[] = 
 static const int densenet121[] = {6, 12, 24, 16}, densenet169[] = {6, 12, 32, 32}, densenet201[] = {6, 12, 48, 32};
 static const int iresnet50[] = {3, 4, 14, 3}, iresnet100[] = {3, 13, 30, 3}, sphereface20[] = {1, 2, 4, 1};
 
-#define CLASSIFIER(name_, build_, plan_, option_, width_, about_) \
-    { .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, .size = 224, .about = about_ }
-#define FACE(name_, build_, plan_, embedding_, about_) \
-    { .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, .size = 112, .about = about_ }
+#define CLASSIFIER(name_, build_, plan_, option_, width_, about_)                              \
+    {                                                                                          \
+        .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, \
+        .has_residual = build_ == build_resnet, .size = 224, .about = about_                   \
+    }
+#define FACE(name_, build_, plan_, embedding_, about_)                                             \
+    {                                                                                              \
+        .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, \
+        .has_residual = build_ == build_iresnet, .size = 112, .about = about_                      \
+    }
 
 const architecture architectures[] = {
     CLASSIFIER("alexnet", build_alexnet, NULL, 0, false, "Krizhevsky 2014, one tower"),
@@ -83,6 +89,11 @@ static const cli_option table[] = {
     {"embedding-size", "E", "length of a face net's embedding (default: as published)", 0},
     {"input", "CxHxW", "input shape (default: as published)", 0},
     {"width", "F", "scales the channels of a VGG, ResNet, DenseNet or MobileNet (default 1)", 0},
+    {"residual-scale", "F",
+     "first scale of the BatchNormalization that ends each residual branch of a ResNet or iResNet, 0 to 1 (default 1; 0: every "
+     "block "
+     "begins as its shortcut)",
+     0},
     {"dropout", "P", "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)", 0},
     {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained", 0},
     {"seed", "S", "seed of the weights (default 0); the same seed gives the same file", 0},
@@ -129,6 +140,13 @@ static bool read_dropout(const char *s, model_request *r) {
     return rest != s && !*rest && r->dropout >= 0 && r->dropout < 1;
 }
 
+static bool read_residual_scale(const char *s, model_request *r) {
+    char *rest;
+    r->residual_scale = strtof(s, &rest);
+    r->has_residual_scale = true;
+    return rest != s && !*rest && r->residual_scale >= 0 && r->residual_scale <= 1;
+}
+
 static bool read_seed(const char *s, uint64_t *out) {
     char *rest;
     if (*s < '0' || *s > '9') return false;
@@ -145,6 +163,7 @@ static bool read_option(command *c, const char *option, const char *v) {
     if (strcmp(option, "input") == 0) return read_input(v, r);
     if (strcmp(option, "dropout") == 0) return read_dropout(v, r);
     if (strcmp(option, "width") == 0) return read_width(v, &r->width_factor);
+    if (strcmp(option, "residual-scale") == 0) return read_residual_scale(v, r);
     if (strcmp(option, "statistics") == 0) return (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
     if (strcmp(option, "seed") == 0) return read_seed(v, &r->seed);
     return true; /* flags */
@@ -166,6 +185,10 @@ static int check(const command *c) {
     if (!c->arch) return usage_error("which architecture?", NULL);
     if (!c->output) return usage_error("-o FILE.onnx is missing", NULL);
     if (r->width_factor > 0 && !c->arch->has_width) return usage_error("--width does not apply to", c->arch->name);
+    if (r->has_residual_scale && !c->arch->has_residual)
+        return usage_error("--residual-scale does not apply to", c->arch->name);
+    if (r->has_residual_scale && r->random_statistics)
+        return usage_error("--residual-scale contradicts --statistics random", NULL);
     if (r->embedding_size && !c->arch->face) return usage_error("--embedding-size is for face nets, not for", c->arch->name);
     if (r->classes && c->arch->face) {
         fprintf(stderr,

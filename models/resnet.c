@@ -14,10 +14,14 @@ static feature unit(builder *b, const char *path, int k, feature x, conv_shape c
     return nn_conv_bn(b, nn_path(b, "%s.conv%d", path, k), nn_path(b, "%s.bn%d", path, k), x, c);
 }
 
+static feature last_unit(builder *b, const char *path, int k, feature x, conv_shape c) {
+    return nn_residual_bn(b, nn_path(b, "%s.bn%d", path, k), nn_conv(b, nn_path(b, "%s.conv%d", path, k), x, c));
+}
+
 static feature basic(builder *b, const char *path, feature x, int64_t width, int64_t stride) {
     const char *relu = nn_path(b, "%s.relu", path);
     feature y = nn_relu(b, relu, unit(b, path, 1, x, (conv_shape){.out = width, .kernel = 3, .stride = stride, .pad = 1}));
-    y = unit(b, path, 2, y, (conv_shape){.out = width, .kernel = 3, .stride = 1, .pad = 1});
+    y = last_unit(b, path, 2, y, (conv_shape){.out = width, .kernel = 3, .stride = 1, .pad = 1});
     return nn_relu(b, relu, nn_add(b, path, y, shortcut(b, path, x, width, stride)));
 }
 
@@ -25,13 +29,14 @@ static feature bottleneck(builder *b, const char *path, feature x, int64_t width
     const char *relu = nn_path(b, "%s.relu", path);
     feature y = nn_relu(b, relu, unit(b, path, 1, x, (conv_shape){.out = width, .kernel = 1, .stride = 1}));
     y = nn_relu(b, relu, unit(b, path, 2, y, (conv_shape){.out = width, .kernel = 3, .stride = stride, .pad = 1}));
-    y = unit(b, path, 3, y, (conv_shape){.out = width * EXPANSION, .kernel = 1, .stride = 1});
+    y = last_unit(b, path, 3, y, (conv_shape){.out = width * EXPANSION, .kernel = 1, .stride = 1});
     return nn_relu(b, relu, nn_add(b, path, y, shortcut(b, path, x, width * EXPANSION, stride)));
 }
 
 void build_resnet(builder *b, const architecture *self) {
     builder_init(b, (init_policy){.conv = SCHEME_KAIMING_OUT, .linear = SCHEME_TORCH});
-    feature x = nn_conv_bn(b, "conv1", "bn1", nn_input(b), (conv_shape){.out = nn_scaled(b, 64), .kernel = 7, .stride = 2, .pad = 3});
+    feature x =
+        nn_conv_bn(b, "conv1", "bn1", nn_input(b), (conv_shape){.out = nn_scaled(b, 64), .kernel = 7, .stride = 2, .pad = 3});
     x = nn_max_pool(b, "maxpool", nn_relu(b, "relu", x), 3, 2, 1);
     for (int stage = 0; stage < 4; stage++)
         for (int k = 0; k < self->plan[stage]; k++) {

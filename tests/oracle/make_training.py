@@ -21,12 +21,13 @@ SGD, ADAM, ADAMW = "sgd", "adam", "adamw"
 
 # name: (arguments of `cameo new`, of `cameo compile --train`, optimiser, rate). None: a rate at which the loss falls by about 0.02 in ten
 # steps. That shows what an optimiser does, and is little enough that an activation on the other side of a kink in some later step
-# (float32 against float64) stays within the tolerance.
+# (float32 against float64) stays within the tolerance. ResNet-50 with residual branches of scale 1 is no fit subject: rounding grows
+# from block to block, and PyTorch's own float32 gradients are 200 times the tolerance away from its float64 ones (conv1).
 CASES = {
     "alexnet": (["alexnet", "--classes", str(CLASSES), "--input", "3x64x64", "--dropout", "0"], [], SGD, None),
-    "vgg11-bn": (["vgg11-bn", "--classes", str(CLASSES), "--input", "3x32x32", "--dropout", "0"], [], SGD, None),
+    "vgg11-bn": (["vgg11-bn", "--classes", str(CLASSES), "--width", "0.25", "--input", "3x32x32", "--dropout", "0"], [], SGD, None),
     "resnet18": (["resnet18", "--classes", str(CLASSES), "--input", "3x64x64"], [], SGD, None),
-    "resnet50": (["resnet50", "--classes", str(CLASSES), "--width", "0.125", "--input", "3x64x64"], [], SGD, None),
+    "resnet50": (["resnet50", "--classes", str(CLASSES), "--width", "0.25", "--residual-scale", "0.2", "--input", "3x64x64"], [], SGD, None),
     "densenet121": (["densenet121", "--classes", str(CLASSES), "--width", "0.25", "--input", "3x64x64"], [], SGD, None),
     "mobilenet-v1": (["mobilenet-v1", "--classes", str(CLASSES), "--input", "3x64x64", "--width", "0.5"], [], SGD, None),
     "mobilenet-v2": (["mobilenet-v2", "--classes", str(CLASSES), "--width", "0.25", "--input", "3x64x64", "--dropout", "0"], [], SGD, None),
