@@ -20,7 +20,7 @@ int64_t conv_plan_weights(const conv_plan *p, const target *t) {
 /* ---- the register tile ---- */
 
 /* Cycles of one tile and one tap: multiply-adds, at two a cycle; at least the latency of the chains; at least the loads. */
-static double tile_cycles(int64_t pixels, int64_t vectors) {
+double conv_tile_cycles(int64_t pixels, int64_t vectors) {
     const double fma = (double)(pixels * vectors) / 2, loads = (double)(pixels + vectors) / 2;
     const double floor = fma > loads ? fma : loads;
     return (floor > 4 ? floor : 4) + 0.2;
@@ -29,9 +29,9 @@ static double tile_cycles(int64_t pixels, int64_t vectors) {
 /* Of tn images. */
 static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
     const int64_t nw = y->w / tw, rw = y->w % tw, nh = y->h / th, rh = y->h % th;
-    double rows = (double)nw * tile_cycles(tn * th * tw, vectors),
-           rest = rh ? (double)nw * tile_cycles(tn * rh * tw, vectors) : 0;
-    if (rw) rows += tile_cycles(tn * th * rw, vectors), rest += rh ? tile_cycles(tn * rh * rw, vectors) : 0;
+    double rows = (double)nw * conv_tile_cycles(tn * th * tw, vectors),
+           rest = rh ? (double)nw * conv_tile_cycles(tn * rh * tw, vectors) : 0;
+    if (rw) rows += conv_tile_cycles(tn * th * rw, vectors), rest += rh ? conv_tile_cycles(tn * rh * rw, vectors) : 0;
     return (double)nh * rows + rest;
 }
 
@@ -42,7 +42,7 @@ static double tiling_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, 
 }
 
 /* The most pixels whose accumulators, with the weights and one broadcast, fit the registers. */
-static int64_t tile_pixels(const target *t, int64_t vectors) {
+int64_t conv_tile_pixels(const target *t, int64_t vectors) {
     return least(28, (t->vector_registers - vectors - 1) / vectors - (t->vector_registers > 16 && vectors == 1 ? 2 : 0));
 }
 
@@ -54,7 +54,7 @@ static int64_t tile_images(const conv_plan *p, int64_t pixels, int64_t th, int64
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
     double best = 0;
     for (int64_t vectors = bound ? bound : 1; vectors <= (bound ? bound : 2); vectors++) {
-        const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats), pixels = tile_pixels(t, vectors);
+        const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats), pixels = conv_tile_pixels(t, vectors);
         for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
             for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 const implementation *const implementations[] = {&direct_conv,
+                                                 &winograd_conv_4,
+                                                 &winograd_conv_2,
                                                  &conv_input_grad,
                                                  &weight_gradient,
                                                  &depthwise_input_gradient,

@@ -16,6 +16,7 @@
 #include "pool_grad.h"
 #include "reorder.h"
 #include "weight_gradient.h"
+#include "winograd_conv.h"
 
 #include "../xnn.h" /* declarations only: a program without XNNPACK layers refers to none of it */
 #endif

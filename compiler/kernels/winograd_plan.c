@@ -1,0 +1,179 @@
+/* Chooses the blocks of a Winograd convolution and its cut into tasks, by shape only. */
+#include "winograd_plan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* BLOCK_BYTES: V and M of a block, beside which the second-level cache (1 to 2 MB) holds other things. Weights that do not fit
+   there are read once a block from memory, so that larger blocks pay until V and M cost as much: BLOCK_MOST. LANES: with fewer
+   blocks than LANES_LEAST the stages of each block are divided instead. */
+enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
+enum { STREAMED = 1 << 20 }; /* bytes of weights that come from memory */
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+static int64_t elements(const winograd_plan *p) { return (p->m + 2) * (p->m + 2); }
+static int64_t channel_blocks(const winograd_plan *p, const target *t) {
+    return ceil_div(p->y.c, p->vectors * t->vector_floats);
+}
+
+int64_t winograd_plan_tiles(const winograd_plan *p) {
+    return (p->counted ? p->y.n : 1) * ceil_div(p->y.h, p->m) * ceil_div(p->y.w, p->m);
+}
+
+int64_t winograd_plan_weights(const winograd_plan *p, const target *t) {
+    return elements(p) * channel_blocks(p, t) * p->vectors * t->vector_floats * p->x.c;
+}
+
+int64_t winograd_plan_work(const winograd_plan *p) { return most(p->lanes, 1) * elements(p) * (p->v_step + p->m_step); }
+
+/* ---- blocks ---- */
+
+/* Cycles of one element's product with one vector block and input channel, all tiles. */
+static double product_cycles(int64_t tiles, int64_t rows, int64_t vectors) {
+    const int64_t rest = tiles % rows;
+    return (double)(tiles / rows) * conv_tile_cycles(rows, vectors) + (rest ? conv_tile_cycles(rest, vectors) : 0);
+}
+
+static void choose_rows(winograd_plan *p, const target *t, int64_t vectors) {
+    const int64_t tiles = winograd_plan_tiles(p);
+    p->vectors = vectors ? vectors : p->y.c > t->vector_floats ? 2 : 1;
+    p->rows = 1;
+    for (int64_t r = 2; r <= least(conv_tile_pixels(t, p->vectors), tiles); r++)
+        if (product_cycles(tiles, r, p->vectors) <= product_cycles(tiles, p->rows, p->vectors)) p->rows = r;
+}
+
+/* Floats of a row of V or M: whole vectors, and not a multiple of the distance at which rows meet in one cache set. */
+static int64_t row_floats(int64_t channels, int64_t vector) {
+    const int64_t n = round_up(channels, vector);
+    return n % 512 ? n : n + 16;
+}
+
+/* An odd number of cache lines: the same tile of all elements is then spread over all sets. */
+static int64_t step_floats(int64_t n) {
+    const int64_t lines = ceil_div(n, 16);
+    return (lines | 1) * 16;
+}
+
+static void choose_block(winograd_plan *p, const target *t) {
+    const int64_t tiles = winograd_plan_tiles(p), weights = winograd_plan_weights(p, t) * 4;
+    const int64_t bytes = weights <= STREAMED ? BLOCK_BYTES : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
+    const int64_t each = elements(p) * (p->v_row + p->m_row) * 4;
+    const int64_t fit = most(p->rows, bytes / each / p->rows * p->rows), blocks = ceil_div(tiles, fit);
+    p->block = blocks > 1 ? round_up(ceil_div(tiles, blocks), p->rows) : tiles;
+}
+
+void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
+    choose_rows(p, t, vectors);
+    p->v_row = row_floats(p->x.c, t->vector_floats);
+    p->m_row = row_floats(p->y.c, p->vectors * t->vector_floats);
+    choose_block(p, t);
+    p->v_step = step_floats(p->block * p->v_row), p->m_step = step_floats(p->block * p->m_row);
+    const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->block), bytes = elements(p) * (p->v_step + p->m_step) * 4;
+    p->lanes = blocks >= LANES_LEAST && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
+    p->group = ceil_div(p->block, TASKS);
+    p->chunk = ceil_div(channel_blocks(p, t), p->m == 4 ? 2 : 4);
+}
+
+/* ---- cost ---- */
+
+double winograd_plan_cycles(const winograd_plan *p, const target *t) {
+    const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->x.c, t->vector_floats),
+                  out = ceil_div(p->y.c, t->vector_floats);
+    const double product = product_cycles(tiles, p->rows, p->vectors) * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
+    const double transforms = (double)(tiles * (in + out)) * (p->m == 4 ? 180 : 75);
+    return (product + transforms) * (double)(p->counted ? 1 : p->y.n);
+}
+
+/* ---- weights ---- */
+
+/* Rows of G at the points of F(m, 3). */
+static int points(int64_t m, double g[6][3]) {
+    const double a = (double)0.70710678f;
+    const double p4[] = {0, a, -a, 2 * a, -2 * a}, p2[] = {0, 1, -1};
+    const double *p = m == 4 ? p4 : p2;
+    const int n = (int)m + 1;
+    for (int i = 0; i < n; i++) {
+        double f = 1;
+        for (int j = 0; j < n; j++)
+            if (j != i) f *= p[i] - p[j];
+        g[i][0] = 1 / f, g[i][1] = p[i] / f, g[i][2] = p[i] * p[i] / f;
+    }
+    g[n][0] = g[n][1] = 0, g[n][2] = 1;
+    return n + 1;
+}
+
+static void transform_one(double g[6][3], int n, const float *w, double *u) {
+    double t[6][3];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < 3; j++) t[i][j] = g[i][0] * (double)w[j] + g[i][1] * (double)w[3 + j] + g[i][2] * (double)w[6 + j];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) u[i * n + j] = t[i][0] * g[j][0] + t[i][1] * g[j][1] + t[i][2] * g[j][2];
+}
+
+void winograd_plan_transform(const winograd_plan *p, const target *t, const float *w, float *u) {
+    double g[6][3], one[36];
+    const int n = points(p->m, g);
+    const int64_t block = p->vectors * t->vector_floats, blocks = channel_blocks(p, t);
+    memset(u, 0, (size_t)winograd_plan_weights(p, t) * sizeof *u);
+    for (int64_t o = 0; o < p->y.c; o++)
+        for (int64_t c = 0; c < p->x.c; c++) {
+            transform_one(g, n, w + (o * p->x.c + c) * 9, one);
+            for (int64_t i = 0; i < n * n; i++) u[((i * blocks + o / block) * p->x.c + c) * block + o % block] = (float)one[i];
+        }
+}
+
+/* ---- printing ---- */
+
+static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
+    text *t = emit_helpers(e);
+    text_append(t, "static const cameo_winograd $F_shape = {\n");
+    text_printf(t, "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .pt = %lld, .pl = %lld,\n",
+                (long long)p->x.h, (long long)p->x.w, (long long)p->x.c, (long long)p->y.h, (long long)p->y.w,
+                (long long)p->y.c, (long long)p->pt, (long long)p->pl);
+    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .m = %lld, .images = %lld,\n", (long long)p->x.pixel,
+                (long long)p->y.pixel, (long long)p->r_pixel, (long long)p->m, (long long)(p->counted ? p->y.n : 1));
+    text_printf(
+        t, "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, .m_row = %lld, .m_step = %lld,\n",
+        (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row, (long long)p->v_step,
+        (long long)p->m_row, (long long)p->m_step);
+    const int64_t weights = winograd_plan_weights(p, &emit_options(e)->target) * 4;
+    text_printf(t, "    .group = %lld, .chunk = %lld, .prefetch = %d, .act = %s};\n", (long long)p->group, (long long)p->chunk,
+                weights > STREAMED ? 1024 : 0, act);
+}
+
+void winograd_plan_print(emitter *e, const winograd_plan *p, const char *act) {
+    static const char *const stages[] = {"input", "product", "output"};
+    print_shape(e, p, act);
+    text *t = emit_helpers(e);
+    if (p->lanes) text_append(t, "static void $F_lane(void *p, size_t i) { cameo_winograd_lane(&$F_shape, p, i); }\n");
+    for (int i = 0; i < 3 && !p->lanes; i++)
+        text_printf(t, "static void $F_%s(void *p, size_t i) { cameo_winograd_%s_task(&$F_shape, p, i); }\n", stages[i],
+                    stages[i]);
+}
+
+void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments, const char *images) {
+    text *t = emit_body(e);
+    const int64_t channels = channel_blocks(p, &emit_options(e)->target);
+    const int64_t tiles = winograd_plan_tiles(p), blocks = ceil_div(tiles, p->block);
+    const char *rounds = p->counted ? "1" : images;
+    if (p->lanes) {
+        text_printf(t, "    cameo_winograd_run run = {.a = {%s}, .work = work, .blocks = (ptrdiff_t)%s * %lld};\n", arguments,
+                    rounds, (long long)blocks);
+        text_printf(t, "    cameo_parallel(c, %lld, $F_lane, &run); /* blocks of %lld tiles */\n", (long long)p->lanes,
+                    (long long)p->block);
+        return;
+    }
+    const int64_t products = elements(p) * ceil_div(channels, p->chunk);
+    text_printf(t, "    const cameo_winograd_args all = {%s};\n", arguments);
+    text_printf(t, "    for (ptrdiff_t round = 0; round < (ptrdiff_t)%s; round++)\n", rounds);
+    text_printf(t, "        for (ptrdiff_t block = 0; block < %lld; block++) {\n", (long long)blocks);
+    text_append(t, "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, round), work, 0, block, 0};\n");
+    text_printf(t, "            cameo_parallel(c, %lld, $F_input, &run); /* tiles */\n",
+                (long long)ceil_div(p->block, p->group));
+    text_printf(t, "            cameo_parallel(c, %lld, $F_product, &run); /* elements x channels */\n", (long long)products);
+    text_printf(t, "            cameo_parallel(c, %lld, $F_output, &run);\n        }\n",
+                (long long)ceil_div(p->block, p->group));
+}

@@ -1,0 +1,298 @@
+/* Winograd convolution F(m x m, 3 x 3), m = 4 or 2: 3x3, stride 1, no groups, NHWC (Lavin and Gray 2016, "Fast Algorithms for
+   Convolutional Neural Networks"). A tile of m x m outputs needs (m + 2)^2 multiplications instead of 9 m^2:
+
+       V = B' x B   per tile and input channel        cameo_winograd_input
+       M = V U      per element of the tile a matrix  cameo_winograd_product
+       y = A' M A   per tile and output channel       cameo_winograd_output, with bias, residual and activation
+
+   U = G w G' is transformed when compiling, or by the program (conv_pack.h) when the weights are live. The points of F(4 x 4)
+   are 0, +-sqrt(1/2), +-sqrt(2) and infinity: as many operations as with +-1, +-2, a fifth of the error.
+
+   Tiles are counted through all images. V and M of a block of tiles are as large as the second-level cache bears: V is
+   [element][tile][ci], M [element][tile][co], with steps that keep elements off each other's cache sets; U is
+   [element][co / block][ci][block], block = vectors * CAMEO_VF. Where blocks are many, a task computes whole ones, V and M in
+   memory of its own (lanes); where they are few, the three stages are divided (stages). Each output is the same sum in any
+   case. */
+#ifndef CAMEO_KERNELS_WINOGRAD_CONV_H
+#define CAMEO_KERNELS_WINOGRAD_CONV_H
+#include <stdatomic.h>
+
+#include "direct_conv.h"
+
+typedef struct cameo_winograd {
+    ptrdiff_t h, w, ci, oh, ow, co, pt, pl;
+    ptrdiff_t x_pixel, y_pixel, r_pixel;    /* floats from one pixel to the next; r_pixel 0: no residual */
+    ptrdiff_t m, images;                    /* images: whose tiles are counted together */
+    ptrdiff_t vectors, tile;                /* the register tile: vectors of channels, rows of tiles */
+    ptrdiff_t block;                        /* tiles of a block; whole register tiles where there are several blocks */
+    ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the next */
+    ptrdiff_t group, chunk;                 /* stages: tiles of a transform's task, blocks of channels of a product's */
+    ptrdiff_t prefetch;                     /* floats ahead in U, where it comes from memory; 0: none */
+    cameo_act act;
+} cameo_winograd;
+
+/* x, r, y: of the first of the images. */
+typedef struct cameo_winograd_args {
+    const float *x, *u, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
+    float *y;
+} cameo_winograd_args;
+
+typedef struct cameo_winograd_run {
+    cameo_winograd_args a;
+    float *work;      /* V and M, as often as there are lanes */
+    ptrdiff_t blocks; /* lanes: how many, of all rounds of s->images */
+    ptrdiff_t block;  /* stages: which */
+    atomic_long next; /* lanes: the next block */
+} cameo_winograd_run;
+
+/* The float nearest to sqrt(1/2), and its double: the points; the products below are of these. */
+#define CAMEO_WINOGRAD_A 0.70710678f
+#define CAMEO_WINOGRAD_B 1.41421356f
+
+CAMEO_INLINE ptrdiff_t cameo_winograd_edge(const cameo_winograd *s) { return s->m + 2; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_elements(const cameo_winograd *s) { return (s->m + 2) * (s->m + 2); }
+CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) { return (s->ow + s->m - 1) / s->m; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_tiles(const cameo_winograd *s) { /* of an image */
+    return (s->oh + s->m - 1) / s->m * cameo_winograd_columns(s);
+}
+CAMEO_INLINE ptrdiff_t cameo_winograd_blocks(const cameo_winograd *s) {
+    return (s->images * cameo_winograd_tiles(s) + s->block - 1) / s->block;
+}
+CAMEO_INLINE ptrdiff_t cameo_winograd_channels(const cameo_winograd *s) { /* blocks of output channels */
+    return (s->co + s->vectors * CAMEO_VF - 1) / (s->vectors * CAMEO_VF);
+}
+CAMEO_INLINE float *cameo_winograd_m(const cameo_winograd *s, float *work) {
+    return work + cameo_winograd_elements(s) * s->v_step;
+}
+
+/* ---- one-dimensional transforms ---- */
+
+/* B' d: d[0 .. m + 1] at steps of ds to o at steps of os. */
+CAMEO_INLINE void cameo_winograd_b(ptrdiff_t m, const cameo_v *d, ptrdiff_t ds, cameo_v *o, ptrdiff_t os) {
+    const cameo_v d0 = d[0], d1 = d[ds], d2 = d[2 * ds], d3 = d[3 * ds];
+    if (m == 2) {
+        o[0] = d2 - d0, o[os] = d1 + d2, o[2 * os] = d2 - d1, o[3 * os] = d3 - d1;
+        return;
+    }
+    const cameo_v d4 = d[4 * ds], d5 = d[5 * ds];
+    const cameo_v even_a = d4 - d2 * 2.0f, odd_a = d3 - d1 * 2.0f, even_b = d4 - d2 * 0.5f, odd_b = d3 - d1 * 0.5f;
+    o[0] = d0 + d4 - d2 * 2.5f;
+    o[os] = even_a + odd_a * CAMEO_WINOGRAD_A;
+    o[2 * os] = even_a - odd_a * CAMEO_WINOGRAD_A;
+    o[3 * os] = even_b + odd_b * CAMEO_WINOGRAD_B;
+    o[4 * os] = even_b - odd_b * CAMEO_WINOGRAD_B;
+    o[5 * os] = d1 + d5 - d3 * 2.5f;
+}
+
+/* A' p: p[0 .. m + 1] at steps of ps to o[0 .. m - 1] at steps of os. */
+CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, const cameo_v *p, ptrdiff_t ps, cameo_v *o, ptrdiff_t os) {
+    const cameo_v sum_a = p[ps] + p[2 * ps], diff_a = p[ps] - p[2 * ps];
+    if (m == 2) {
+        o[0] = p[0] + sum_a, o[os] = diff_a + p[3 * ps];
+        return;
+    }
+    const cameo_v sum_b = p[3 * ps] + p[4 * ps], diff_b = p[3 * ps] - p[4 * ps];
+    o[0] = p[0] + sum_a + sum_b;
+    o[os] = (diff_a + diff_b * 2.0f) * CAMEO_WINOGRAD_A;
+    o[2 * os] = (sum_a + sum_b * 4.0f) * 0.5f;
+    o[3 * os] = (diff_a + diff_b * 8.0f) * (CAMEO_WINOGRAD_A * 0.5f) + p[5 * ps];
+}
+
+/* ---- input ---- */
+
+/* One vector of channels of one tile; x: the tile's first pixel; pixels outside of [i0, i1) x [j0, j1) are zeros. */
+CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const float *x, float *v, ptrdiff_t lanes, bool inside,
+                                              ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t j0, ptrdiff_t j1) {
+    const ptrdiff_t n = cameo_winograd_edge(s);
+    cameo_v t[36];
+    CAMEO_UNROLL
+    for (ptrdiff_t j = 0; j < n; j++) {
+        cameo_v d[6];
+        CAMEO_UNROLL
+        for (ptrdiff_t i = 0; i < n; i++) {
+            if (inside || (i >= i0 && i < i1 && j >= j0 && j < j1))
+                d[i] = cameo_load_part(x + (i * s->w + j) * s->x_pixel, lanes);
+            else
+                d[i] = (cameo_v){0};
+        }
+        cameo_winograd_b(s->m, d, 1, t + j, n);
+    }
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < n; i++) {
+        cameo_v o[6];
+        cameo_winograd_b(s->m, t + i * n, 1, o, 1);
+        CAMEO_UNROLL
+        for (ptrdiff_t j = 0; j < n; j++) cameo_store(v + (i * n + j) * s->v_step, o[j]);
+    }
+}
+
+CAMEO_INLINE void cameo_winograd_input_tile(const cameo_winograd *s, const float *x, float *v, bool inside, ptrdiff_t i0,
+                                            ptrdiff_t i1, ptrdiff_t j0, ptrdiff_t j1) {
+    const ptrdiff_t rest = s->ci % CAMEO_VF, whole = s->ci - rest;
+    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF)
+        cameo_winograd_input_vector(s, x + c, v + c, CAMEO_VF, inside, i0, i1, j0, j1);
+    if (rest) cameo_winograd_input_vector(s, x + whole, v + whole, rest, inside, i0, i1, j0, j1);
+}
+
+/* Tiles [first, first + count) to rows 0 .. of V. */
+CAMEO_INLINE void cameo_winograd_input(const cameo_winograd *s, const float *x, float *v, ptrdiff_t first, ptrdiff_t count) {
+    const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s), n = cameo_winograd_edge(s);
+    for (ptrdiff_t t = first; t < first + count; t++, v += s->v_row) {
+        const ptrdiff_t h = t % tiles / columns * s->m - s->pt, w = t % columns * s->m - s->pl;
+        const float *p = x + ((t / tiles * s->h + h) * s->w + w) * s->x_pixel;
+        if (h >= 0 && h + n <= s->h && w >= 0 && w + n <= s->w)
+            cameo_winograd_input_tile(s, p, v, true, 0, n, 0, n);
+        else
+            cameo_winograd_input_tile(s, p, v, false, -h, s->h - h, -w, s->w - w);
+    }
+}
+
+/* ---- products ---- */
+
+/* `rows` tiles by one block of channels. */
+CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *v, const float *u, float *m, ptrdiff_t rows) {
+    cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS];
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        CAMEO_UNROLL
+        for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] = (cameo_v){0};
+    }
+    for (ptrdiff_t c = 0; c < s->ci; c++, u += s->vectors * CAMEO_VF) {
+        CAMEO_UNROLL
+        for (ptrdiff_t j = 0; j < s->vectors; j++) {
+            k[j] = cameo_load(u + j * CAMEO_VF);
+            if (s->prefetch) __builtin_prefetch(u + j * CAMEO_VF + s->prefetch, 0, 2);
+        }
+        CAMEO_UNROLL
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const float a = v[i * s->v_row + c];
+            CAMEO_UNROLL
+            for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] += a * k[j];
+        }
+    }
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        CAMEO_UNROLL
+        for (ptrdiff_t j = 0; j < s->vectors; j++) cameo_store(m + i * s->m_row + j * CAMEO_VF, acc[i][j]);
+    }
+}
+
+/* Blocks of output channels [from, to) of one element, `count` tiles. */
+CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u, float *work, ptrdiff_t element,
+                                         ptrdiff_t from, ptrdiff_t to, ptrdiff_t count) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, blocks = cameo_winograd_channels(s);
+    /* Blocks of tiles but the last are whole register tiles, so what remains is a literal. */
+    const ptrdiff_t rest = s->images * cameo_winograd_tiles(s) % s->tile;
+    const float *v = work + element * s->v_step;
+    float *m = cameo_winograd_m(s, work) + element * s->m_step;
+    for (ptrdiff_t q = from; q < to; q++) {
+        const float *w = u + (element * blocks + q) * s->ci * block;
+        ptrdiff_t t = 0;
+        for (; t + s->tile <= count; t += s->tile)
+            cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row + q * block, s->tile);
+        if (rest && t < count) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row + q * block, rest);
+    }
+}
+
+/* ---- output ---- */
+
+/* One vector of channels of one tile: oh x ow of its outputs exist. */
+CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const float *m, cameo_v bias, cameo_v slope,
+                                               const float *r, float *y, ptrdiff_t lanes, ptrdiff_t oh, ptrdiff_t ow) {
+    const ptrdiff_t n = cameo_winograd_edge(s);
+    cameo_v t[24];
+    CAMEO_UNROLL
+    for (ptrdiff_t j = 0; j < n; j++) {
+        cameo_v p[6];
+        CAMEO_UNROLL
+        for (ptrdiff_t i = 0; i < n; i++) p[i] = cameo_load(m + (i * n + j) * s->m_step);
+        cameo_winograd_a(s->m, p, 1, t + j, n);
+    }
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < s->m; i++) {
+        cameo_v o[4];
+        if (i >= oh) break;
+        cameo_winograd_a(s->m, t + i * n, 1, o, 1);
+        CAMEO_UNROLL
+        for (ptrdiff_t j = 0; j < s->m; j++) {
+            if (j >= ow) break;
+            cameo_v v = o[j] + bias;
+            if (s->r_pixel) v += cameo_load_part(r + (i * s->ow + j) * s->r_pixel, lanes);
+            const cameo_v a = s->act.kind == CAMEO_PRELU ? slope : v;
+            cameo_store_part(y + (i * s->ow + j) * s->y_pixel, cameo_activate(&s->act, v, a), lanes);
+        }
+    }
+}
+
+CAMEO_INLINE void cameo_winograd_output_tile(const cameo_winograd *s, const cameo_winograd_args *a, const float *m,
+                                             const float *r, float *y, ptrdiff_t oh, ptrdiff_t ow) {
+    const ptrdiff_t rest = s->co % CAMEO_VF, whole = s->co - rest;
+    const float *slope = s->act.kind == CAMEO_PRELU ? a->slope : a->b;
+    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF)
+        cameo_winograd_output_vector(s, m + c, cameo_load(a->b + c), cameo_load(slope + c), r + c, y + c, CAMEO_VF, oh, ow);
+    if (rest)
+        cameo_winograd_output_vector(s, m + whole, cameo_load(a->b + whole), cameo_load(slope + whole), r + whole, y + whole,
+                                     rest, oh, ow);
+}
+
+/* Tiles [first, first + count) from rows 0 .. of M. r and y may be the same memory. */
+CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_winograd_args *a, const float *m, ptrdiff_t first,
+                                        ptrdiff_t count) {
+    const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s);
+    for (ptrdiff_t t = first; t < first + count; t++, m += s->m_row) {
+        const ptrdiff_t h = t % tiles / columns * s->m, w = t % columns * s->m, pixel = (t / tiles * s->oh + h) * s->ow + w;
+        const float *r = s->r_pixel ? a->r + pixel * s->r_pixel : a->y;
+        float *y = a->y + pixel * s->y_pixel;
+        if (h + s->m <= s->oh && w + s->m <= s->ow)
+            cameo_winograd_output_tile(s, a, m, r, y, s->m, s->m);
+        else
+            cameo_winograd_output_tile(s, a, m, r, y, s->oh - h, s->ow - w);
+    }
+}
+
+/* ---- tasks ---- */
+
+CAMEO_INLINE ptrdiff_t cameo_winograd_count(const cameo_winograd *s, ptrdiff_t block) { /* of its tiles */
+    return cameo_least(s->block, s->images * cameo_winograd_tiles(s) - block * s->block);
+}
+
+/* The arguments of another s->images. */
+CAMEO_INLINE cameo_winograd_args cameo_winograd_round(const cameo_winograd *s, cameo_winograd_args a, ptrdiff_t round) {
+    a.x += round * s->images * s->h * s->w * s->x_pixel;
+    a.y += round * s->images * s->oh * s->ow * s->y_pixel;
+    if (s->r_pixel) a.r += round * s->images * s->oh * s->ow * s->r_pixel;
+    return a;
+}
+
+/* Stages of one block of tiles. */
+CAMEO_INLINE void cameo_winograd_input_task(const cameo_winograd *s, const cameo_winograd_run *run, size_t i) {
+    const ptrdiff_t from = (ptrdiff_t)i * s->group, count = cameo_least(s->group, cameo_winograd_count(s, run->block) - from);
+    cameo_winograd_input(s, run->a.x, run->work + from * s->v_row, run->block * s->block + from, count);
+}
+
+CAMEO_INLINE void cameo_winograd_product_task(const cameo_winograd *s, const cameo_winograd_run *run, size_t i) {
+    const ptrdiff_t blocks = cameo_winograd_channels(s), chunks = (blocks + s->chunk - 1) / s->chunk, t = (ptrdiff_t)i;
+    const ptrdiff_t from = t % chunks * s->chunk, count = cameo_winograd_count(s, run->block);
+    cameo_winograd_product(s, run->a.u, run->work, t / chunks, from, cameo_least(blocks, from + s->chunk), count);
+}
+
+CAMEO_INLINE void cameo_winograd_output_task(const cameo_winograd *s, const cameo_winograd_run *run, size_t i) {
+    const ptrdiff_t from = (ptrdiff_t)i * s->group, count = cameo_least(s->group, cameo_winograd_count(s, run->block) - from);
+    const float *m = cameo_winograd_m(s, run->work) + from * s->m_row;
+    cameo_winograd_output(s, &run->a, m, run->block * s->block + from, count);
+}
+
+/* Lane i: whole blocks, as long as there are any; with one thread all of them in one lane's memory, which stays in the cache.
+ */
+CAMEO_INLINE void cameo_winograd_lane(const cameo_winograd *s, cameo_winograd_run *run, size_t i) {
+    const ptrdiff_t n = cameo_winograd_elements(s), channels = cameo_winograd_channels(s), each = cameo_winograd_blocks(s);
+    float *work = run->work + (ptrdiff_t)i * n * (s->v_step + s->m_step);
+    for (ptrdiff_t q; (q = atomic_fetch_add_explicit(&run->next, 1, memory_order_relaxed)) < run->blocks;) {
+        const cameo_winograd_args a = cameo_winograd_round(s, run->a, q / each);
+        const ptrdiff_t first = q % each * s->block, count = cameo_winograd_count(s, q % each);
+        cameo_winograd_input(s, a.x, work, first, count);
+        for (ptrdiff_t e = 0; e < n; e++) cameo_winograd_product(s, a.u, work, e, 0, channels, count);
+        cameo_winograd_output(s, &a, cameo_winograd_m(s, work), first, count);
+    }
+}
+#endif

@@ -1,0 +1,244 @@
+/* Winograd convolutions against the plain sum in double: random shapes, pads, slices, residuals (also in place), activations,
+   blocks and cuts into tasks, and literal instantiations as generated code has them; guard floats around outputs and scratch
+   memory. Which vector width is tested depends on the flags this file is compiled with.
+
+   A tile's outputs mix all its inputs, so an error is measured against the largest |x| and the sum of |w|, not against the
+   products of one output: |error| <= c(m) * max |x| * sum |w| with c(4) = 1e-6, c(2) = 4e-7, to 5000 products. */
+#define CAMEO_UNROLL
+#include "kernel_case.h"
+
+static const double c_winograd_4 = 1e-6, c_winograd_2 = 4e-7;
+
+static ptrdiff_t between(ptrdiff_t least, ptrdiff_t most) {
+    return least + (ptrdiff_t)((double)(uniform() + 1) / 2 * (double)(most - least + 1)) % (most - least + 1);
+}
+
+static const cameo_act acts[] = {
+    {CAMEO_NONE, 0, 0},  {CAMEO_RELU, 0, 0},    {CAMEO_CLIP, -0.5f, 0.7f},       {CAMEO_LEAKY, 0.1f, 0},
+    {CAMEO_PRELU, 0, 0}, {CAMEO_SIGMOID, 0, 0}, {CAMEO_HARDSIGMOID, 0.2f, 0.5f}, {CAMEO_HARDSWISH, 0, 0},
+    {CAMEO_SILU, 0, 0},  {CAMEO_TANH, 0, 0}};
+
+/* ---- U = G w G' by the textbook's matrices ---- */
+
+static ptrdiff_t g_matrix(ptrdiff_t m, double g[6][3]) {
+    const double r = sqrt(0.5);
+    const double g4[6][3] = {{1, 0, 0},
+                             {-2.0 / 3, -2.0 / 3 * r, -1.0 / 3},
+                             {-2.0 / 3, 2.0 / 3 * r, -1.0 / 3},
+                             {1.0 / 6, r / 3, 1.0 / 3},
+                             {1.0 / 6, -r / 3, 1.0 / 3},
+                             {0, 0, 1}};
+    const double g2[4][3] = {{-1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+    if (m == 4)
+        memcpy(g, g4, sizeof g4);
+    else
+        memcpy(g, g2, sizeof g2);
+    return m + 2;
+}
+
+static double g_of(ptrdiff_t m, const float *w, ptrdiff_t i, ptrdiff_t j) {
+    double g[6][3], sum = 0;
+    g_matrix(m, g);
+    for (int k = 0; k < 3; k++)
+        for (int l = 0; l < 3; l++) sum += g[i][k] * g[j][l] * (double)w[k * 3 + l];
+    return sum;
+}
+
+static float *transformed(const cameo_winograd *s, const float *w) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, blocks = (s->co + block - 1) / block, n = s->m + 2;
+    float *u = floats(n * n * blocks * block * s->ci);
+    memset(u, 0, (size_t)(n * n * blocks * block * s->ci) * sizeof *u);
+    for (ptrdiff_t e = 0; e < n * n; e++)
+        for (ptrdiff_t o = 0; o < s->co; o++)
+            for (ptrdiff_t c = 0; c < s->ci; c++)
+                u[((e * blocks + o / block) * s->ci + c) * block + o % block] =
+                    (float)g_of(s->m, w + (o * s->ci + c) * 9, e / n, e % n);
+    return u;
+}
+
+/* ---- running ---- */
+
+typedef struct stage_tasks {
+    void (*input)(void *, size_t), (*product)(void *, size_t), (*output)(void *, size_t), (*lane)(void *, size_t);
+} stage_tasks;
+
+static void run_stages(const cameo_winograd *s, const stage_tasks *t, const cameo_winograd_args *all, float *work,
+                       ptrdiff_t rounds) {
+    const ptrdiff_t groups = (s->block + s->group - 1) / s->group;
+    const ptrdiff_t chunks = (cameo_winograd_channels(s) + s->chunk - 1) / s->chunk;
+    for (ptrdiff_t round = 0; round < rounds; round++)
+        for (ptrdiff_t block = 0; block < cameo_winograd_blocks(s); block++) {
+            cameo_winograd_run run = {cameo_winograd_round(s, *all, round), work, 0, block, 0};
+            for (ptrdiff_t i = groups - 1; i >= 0; i--) t->input(&run, (size_t)i);
+            for (ptrdiff_t i = cameo_winograd_elements(s) * chunks - 1; i >= 0; i--) t->product(&run, (size_t)i);
+            for (ptrdiff_t i = groups - 1; i >= 0; i--) t->output(&run, (size_t)i);
+        }
+}
+
+/* The second of two lanes finds all blocks. */
+static void run_lanes(const cameo_winograd *s, const stage_tasks *t, const cameo_winograd_args *all, float *work,
+                      ptrdiff_t rounds) {
+    cameo_winograd_run run = {.a = *all, .work = work, .blocks = rounds * cameo_winograd_blocks(s)};
+    t->lane(&run, 1), t->lane(&run, 0);
+}
+
+/* ---- comparing ---- */
+
+/* One output before bias. */
+static double sum_at(const cameo_winograd *s, const float *x, const float *w, ptrdiff_t n, ptrdiff_t h, ptrdiff_t v,
+                     ptrdiff_t o) {
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < 3; i++)
+        for (ptrdiff_t j = 0; j < 3; j++) {
+            const ptrdiff_t y = h - s->pt + i, z = v - s->pl + j;
+            if (y < 0 || y >= s->h || z < 0 || z >= s->w) continue;
+            for (ptrdiff_t c = 0; c < s->ci; c++)
+                sum += (double)x[((n * s->h + y) * s->w + z) * s->x_pixel + c] * (double)w[(o * s->ci + c) * 9 + i * 3 + j];
+        }
+    return sum;
+}
+
+static double weight_of(const cameo_winograd *s, const float *w, ptrdiff_t o) {
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < s->ci * 9; i++) sum += fabs((double)w[o * s->ci * 9 + i]);
+    return sum;
+}
+
+static void check_outputs(const cameo_winograd *s, const cameo_winograd_args *a, const float *r, const float *w,
+                          ptrdiff_t images) {
+    const double c = s->m == 4 ? c_winograd_4 : c_winograd_2;
+    for (ptrdiff_t o = 0; o < s->co; o++) {
+        const double bound = c * weight_of(s, w, o);
+        for (ptrdiff_t p = 0; p < images * s->oh * s->ow; p++) {
+            const ptrdiff_t n = p / (s->oh * s->ow), h = p / s->ow % s->oh;
+            double v = sum_at(s, a->x, w, n, h, p % s->ow, o) + (double)a->b[o];
+            if (s->r_pixel) v += (double)r[p * s->r_pixel + o];
+            check((double)a->y[p * s->y_pixel + o], activate(&s->act, v, (double)a->slope[o]), bound);
+        }
+    }
+    for (ptrdiff_t p = 0; p < images * s->oh * s->ow; p++)
+        for (ptrdiff_t o = s->co; o < s->y_pixel; o++) assert_true(a->y[p * s->y_pixel + o] == guard_value);
+}
+
+/* Both ways of running give the reference's results, and the same bytes. in_place: r in y's memory. */
+static void one_case(const cameo_winograd *s, const stage_tasks *t, ptrdiff_t rounds, bool in_place) {
+    const ptrdiff_t images = rounds * s->images, yn = images * s->oh * s->ow * s->y_pixel, co = up(s->co, 2 * CAMEO_VF);
+    const ptrdiff_t wn = 2 * cameo_winograd_elements(s) * (s->v_step + s->m_step);
+    float *x = floats(images * s->h * s->w * s->x_pixel), *w = floats(s->co * s->ci * 9), *b = floats(co), *slope = floats(co);
+    float *r = floats(images * s->oh * s->ow * s->r_pixel), *u = transformed(s, w), *work = guarded(wn), *first = floats(yn);
+    float *y = guarded(yn);
+    for (int lanes = 0; lanes < 2; lanes++) {
+        for (ptrdiff_t i = 0; i < yn; i++) y[i] = guard_value;
+        for (ptrdiff_t p = 0; in_place && p < images * s->oh * s->ow; p++)
+            memcpy(y + p * s->y_pixel, r + p * s->r_pixel, (size_t)s->co * sizeof *y);
+        const cameo_winograd_args a = {x, u, b, slope, in_place ? y : r, y};
+        (lanes ? run_lanes : run_stages)(s, t, &a, work, rounds);
+        check_guards(y, yn), check_guards(work, wn);
+        if (!lanes) memcpy(first, y, (size_t)yn * sizeof *y);
+        assert_memory_equal(first, y, (size_t)yn * sizeof *y);
+        check_outputs(s, &a, r, w, images);
+    }
+    free(x), free(w), free(b), free(slope), free(r), free(u), free(work - GUARD), free(first), free(y - GUARD);
+}
+
+/* ---- random shapes ---- */
+
+static cameo_winograd current; /* what the tasks below run; the kind of tile and of block are literals, as in generated code */
+
+#define BY_KIND(CALL)                 \
+    cameo_winograd s = current;       \
+    if (s.m == 4 && s.vectors == 1)   \
+        s.m = 4, s.vectors = 1, CALL; \
+    else if (s.m == 4)                \
+        s.m = 4, s.vectors = 2, CALL; \
+    else if (s.vectors == 1)          \
+        s.m = 2, s.vectors = 1, CALL; \
+    else                              \
+        s.m = 2, s.vectors = 2, CALL;
+static void any_input(void *run, size_t i) { BY_KIND(cameo_winograd_input_task(&s, run, i)) }
+static void any_product(void *run, size_t i) { BY_KIND(cameo_winograd_product_task(&s, run, i)) }
+static void any_output(void *run, size_t i) { BY_KIND(cameo_winograd_output_task(&s, run, i)) }
+static void any_lane(void *run, size_t i) { BY_KIND(cameo_winograd_lane(&s, run, i)) }
+
+static void random_shape(cameo_winograd *s, bool in_place) {
+    *s = (cameo_winograd){.h = between(1, 13), .w = between(1, 13), .ci = between(1, 40), .co = between(1, 70)};
+    s->pt = between(s->h < 3, 2), s->pl = between(s->w < 3, 2); /* and at the other side: */
+    s->oh = s->h + s->pt - 2 + between(0, 2), s->ow = s->w + s->pl - 2 + between(0, 2);
+    s->oh = cameo_most(1, s->oh), s->ow = cameo_most(1, s->ow);
+    s->m = between(0, 1) ? 4 : 2, s->vectors = between(1, 2), s->images = between(1, 3);
+    s->x_pixel = s->ci + between(0, 3), s->y_pixel = s->co + between(0, 3);
+    s->act = acts[between(0, 9)];
+    if (in_place || between(0, 1)) s->r_pixel = s->co + between(0, 3);
+    if (in_place) s->r_pixel = s->y_pixel;
+}
+
+static void random_tasks(cameo_winograd *s) {
+    const ptrdiff_t tiles = s->images * cameo_winograd_tiles(s);
+    s->tile = between(1, cameo_least(tiles, 14));
+    s->block = between(0, 2) ? cameo_least(tiles, s->tile * between(1, 3)) : tiles;
+    if (s->block < tiles) s->block = s->block / s->tile * s->tile;
+    s->v_row = up(s->ci, CAMEO_VF) + between(0, 1) * 16, s->v_step = up(s->block * s->v_row, 16) + between(0, 1) * 16;
+    s->m_row = up(s->co, s->vectors * CAMEO_VF), s->m_step = up(s->block * s->m_row, 16) + between(0, 1) * 16;
+    s->group = between(1, s->block), s->chunk = between(1, 3), s->prefetch = between(0, 1) * 64;
+}
+
+static void any_shape(void **state) {
+    (void)state;
+    static const stage_tasks tasks = {any_input, any_product, any_output, any_lane};
+    for (int i = 0; i < 80; i++) {
+        const bool in_place = between(0, 4) == 0;
+        random_shape(&current, in_place);
+        random_tasks(&current);
+        one_case(&current, &tasks, between(1, 2), in_place);
+    }
+}
+
+/* ---- literal shapes ---- */
+
+#define STEP(N) (((N) + 15) / 16 * 16 + 16)
+#define LITERAL(NAME, H, W, CI, CO, P, M, N, V, T, B, R, ...)                                           \
+    static const cameo_winograd NAME##_shape = {.h = H,                                                 \
+                                                .w = W,                                                 \
+                                                .ci = CI,                                               \
+                                                .co = CO,                                               \
+                                                .pt = P,                                                \
+                                                .pl = P,                                                \
+                                                .oh = (H) + 2 * (P)-2,                                  \
+                                                .ow = (W) + 2 * (P)-2,                                  \
+                                                .x_pixel = CI,                                          \
+                                                .y_pixel = CO,                                          \
+                                                .r_pixel = (R) ? (CO) : 0,                              \
+                                                .m = M,                                                 \
+                                                .images = N,                                            \
+                                                .vectors = V,                                           \
+                                                .tile = T,                                              \
+                                                .block = B,                                             \
+                                                .v_row = ((CI) + 15) / 16 * 16,                         \
+                                                .v_step = STEP((B) * (((CI) + 15) / 16 * 16)),          \
+                                                .m_row = ((CO) + 31) / 32 * 32,                         \
+                                                .m_step = STEP((B) * (((CO) + 31) / 32 * 32)),          \
+                                                .group = 3,                                             \
+                                                .chunk = 2,                                             \
+                                                .act = __VA_ARGS__};                                    \
+    static void NAME##_input(void *p, size_t i) { cameo_winograd_input_task(&NAME##_shape, p, i); }     \
+    static void NAME##_product(void *p, size_t i) { cameo_winograd_product_task(&NAME##_shape, p, i); } \
+    static void NAME##_output(void *p, size_t i) { cameo_winograd_output_task(&NAME##_shape, p, i); }   \
+    static void NAME##_lane(void *p, size_t i) { cameo_winograd_lane(&NAME##_shape, p, i); }            \
+    static void NAME(void **state) {                                                                    \
+        (void)state;                                                                                    \
+        static const stage_tasks tasks = {NAME##_input, NAME##_product, NAME##_output, NAME##_lane};    \
+        one_case(&NAME##_shape, &tasks, 2, false);                                                      \
+    }
+#define LITERALS(X)                                                                 \
+    X(winograd_4x4, 14, 14, 32, 64, 1, 4, 1, 2, 5, 10, 0, {CAMEO_RELU, 0, 0})       \
+    X(winograd_4x4_odd, 13, 11, 37, 45, 1, 4, 2, 1, 6, 24, 1, {CAMEO_PRELU, 0, 0})  \
+    X(winograd_2x2, 7, 7, 48, 40, 1, 2, 1, 2, 6, 16, 1, {CAMEO_NONE, 0, 0})         \
+    X(winograd_2x2_odd, 9, 6, 19, 33, 0, 2, 3, 1, 7, 14, 0, {CAMEO_CLIP, -1, 0.5f}) \
+    X(winograd_4x4_one, 3, 3, 500, 18, 0, 4, 1, 2, 1, 1, 1, {CAMEO_LEAKY, 0.2f, 0})
+LITERALS(LITERAL)
+
+#define TEST_LITERAL(NAME, ...) cmocka_unit_test(NAME),
+int main(void) {
+    const struct CMUnitTest tests[] = {LITERALS(TEST_LITERAL) cmocka_unit_test(any_shape)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
