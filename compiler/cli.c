@@ -200,7 +200,7 @@ static int listed(const char *option, const char *given, const char *(*name)(siz
 
 static int one_option(arena *a, options *o, const char *name, const char *given) {
     static const char *const kinds[] = {"auto", "xnnpack", "native", "plain"}, *const emits[] = {"exe", "lib", "so", "c"},
-                             *const places[] = {"embed", "sidecar"};
+                             *const places[] = {"embed", "sidecar"}, *const folded[] = {"continue", "stop"};
     const struct {
         const char *name, **to;
     } strings[] = {{"output", &o->output},
@@ -231,6 +231,7 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     if (strcmp(name, "kernels") == 0 && !(code = choice(name, given, kinds, 4, &which))) o->kernels = (kernel_choice)which;
     if (strcmp(name, "emit") == 0 && !(code = choice(name, given, emits, 4, &which))) o->emit = (emit_kind)which;
     if (strcmp(name, "weights") == 0 && !(code = choice(name, given, places, 2, &which))) o->sidecar = which == 1;
+    if (strcmp(name, "folded") == 0 && !(code = choice(name, given, folded, 2, &which))) o->stop_if_folded = which == 1;
     if (strcmp(name, "target") == 0) code = listed(name, given, target_name, target_resolve(given, &o->target));
     if (strcmp(name, "dump-after") == 0) code = listed(name, given, compile_pass_name, false);
     return code;
@@ -240,7 +241,7 @@ enum { TRAIN_BATCH = 32 };
 
 /* What only training uses; and the batch of a step, which the model rarely says. */
 static int training_options(arena *a, const cli *c, options *o) {
-    static const char *const names[] = {"loss", "classes", "classes-from", "freeze"};
+    static const char *const names[] = {"loss", "classes", "classes-from", "freeze", "folded"};
     for (size_t i = 0; i < sizeof names / sizeof *names && !o->train; i++)
         if (cli_get(c, names[i])) return fprintf(stderr, "cameo: --%s goes with --train\n", names[i]), 2;
     loss_spec spec;

@@ -18,6 +18,8 @@ static const cli_option table[] = {
      0},
     {"classes", "K", "make the classifier anew, for K classes", 0},
     {"classes-from", "DIR", "as --classes, one a sub-folder, with their names", 0},
+    {"folded", "WHAT",
+     "a net whose BatchNormalization an exporter has folded away: continue (default) warns and trains it, stop refuses", 0},
     {"freeze", "PATTERN", "do not train parameters of such names (repeatable)", 0},
     {NULL, NULL, NULL, 0},
 };

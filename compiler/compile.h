@@ -44,6 +44,7 @@ typedef struct options {
     const char *classes_from; /* a folder whose sub-folders are the classes */
     const char **freeze;      /* shell patterns of parameter names that are not learnt */
     size_t n_freeze;
+    bool stop_if_folded; /* refuse a net whose BatchNormalization an exporter has folded away */
     unsigned jobs; /* parallel C compilers; 0 = processors we may use */
 } options;
 

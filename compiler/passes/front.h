@@ -21,6 +21,8 @@ void batch_mark_inputs(graph *g, int64_t batch);
 
 /* parameters.c: a constant becomes a parameter; statistic: kept, not learnt. */
 void parameter_add(graph *g, const options *o, value *v, bool statistic);
+/* False, reported, when a pattern of --freeze names nothing; behind `head`, whose parameters may be meant. */
+bool parameters_check_freeze(graph *g, const options *o);
 
 /* loss.c: the class scores: the first output, or what a final Softmax is applied to. */
 value *loss_logits(const graph *g);

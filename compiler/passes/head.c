@@ -391,5 +391,5 @@ bool pass_head(graph *g, const options *o) {
     if (g->embedding) set_meta(g, "cameo.embedding", g->embedding->name);
     if (h.classes) set_meta(g, "cameo.classes", h.names);
     if (o->preprocess) set_meta(g, "cameo.preprocess", o->preprocess);
-    return true;
+    return parameters_check_freeze(g, o);
 }

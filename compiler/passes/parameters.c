@@ -10,7 +10,7 @@
 #include "../op.h"
 #include "front.h"
 
-enum { FOLD_CONSTANTS = 1 << 30 };
+enum { FOLD_CONSTANTS = 1 << 30, MOST_BIASES = 16 /* of convolutions in a net that never had BatchNormalization (VGG-19) */ };
 
 typedef enum slot { SLOT_PLAIN, SLOT_WEIGHT, SLOT_STATISTIC } slot;
 
@@ -51,7 +51,7 @@ void parameter_add(graph *g, const options *o, value *v, bool statistic) {
     g->parameters = grown;
 }
 
-static bool check_patterns(graph *g, const options *o) {
+bool parameters_check_freeze(graph *g, const options *o) {
     bool ok = true;
     for (size_t i = 0; i < o->n_freeze; i++) {
         bool used = false;
@@ -62,17 +62,23 @@ static bool check_patterns(graph *g, const options *o) {
     return ok;
 }
 
-/* Exporters may fold BatchNormalization into the convolutions; such a net trains, but not as its authors trained it. */
-static void warn_of_folded_normalisation(graph *g) {
+/* Exporters may fold BatchNormalization into the convolutions; such a net trains, but not as its authors trained it: the user
+   chooses whether it does. */
+static bool allow_folded_normalisation(graph *g, const options *o) {
     size_t convolutions = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i]->op->statistics || !strcmp(g->nodes[i]->op_type, "InstanceNormalization")) return;
+        if (g->nodes[i]->op->statistics || !strcmp(g->nodes[i]->op_type, "InstanceNormalization")) return true;
         convolutions += !strcmp(g->nodes[i]->op_type, "Conv") && g->nodes[i]->n_in > 2 && g->nodes[i]->in[2];
     }
-    if (convolutions > 16)
-        diag_warn(
-            g->diag, NULL, "export without folding (training mode) to train with normalisation; a low --lr suits this form",
-            "%zu convolutions with biases and no BatchNormalization: an exporter seems to have folded it away", convolutions);
+    if (convolutions <= MOST_BIASES) return true;
+    static const char found[] =
+        "%zu convolutions with biases and no BatchNormalization: an exporter seems to have folded it away";
+    if (o->stop_if_folded)
+        return diag_error(g->diag, NULL, "export without folding (training mode), or train it as it is: --folded continue",
+                          found, convolutions);
+    diag_warn(g->diag, NULL, "export without folding (training mode) to train with normalisation; a low --lr suits this form",
+              found, convolutions);
+    return true;
 }
 
 bool pass_parameters(graph *g, const options *o) {
@@ -91,7 +97,7 @@ bool pass_parameters(graph *g, const options *o) {
             if (n->out[k]) depends[n->out[k]->id] = any;
     }
     graph_sweep(g);
-    warn_of_folded_normalisation(g);
+    if (!allow_folded_normalisation(g, o)) return false;
     if (!g->n_parameters) return diag_error(g->diag, NULL, NULL, "has no float32 weights to train");
-    return check_patterns(g, o);
+    return true;
 }

@@ -26,6 +26,14 @@ find data/val -name '*.ppm' | sort >list
 ./plain embed --list list -o plain.npy
 cmp same.npy plain.npy
 
+# BatchNormalization folded away is said; the user chooses.
+./net export --folded -o folded.onnx 2>log
+"$CAMEO" compile folded.onnx --train --batch 8 --emit c -o folded.c 2>log || { cat log; fail "a folded net is not trained"; }
+grep -q "folded it away" log || fail "folded BatchNormalization is not said"
+if "$CAMEO" compile folded.onnx --train --batch 8 --folded stop --emit c -o refused.c 2>log; then fail "--folded stop goes on"; fi
+grep -q "folded continue" log || fail "no remedy is named: $(cat log)"
+[ ! -e refused.c ] || fail "a refused net left a file"
+
 run=(--data data/train --val data/val --pairs data/pairs.txt --pairs-root data/held-out --epochs 2 --lr 0.02 --augment crop=2,flip --log-every 1)
 ./net train "${run[@]}" --epochs 6 --threads 1 -o one >log
 grep -q "AUC" log || fail "no AUC is printed"

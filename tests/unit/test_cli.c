@@ -17,9 +17,10 @@
 #include "trial.h"
 
 static const cli_option table[] = {
-    {"output", "FILE", "", 'o'},  {"weights", "WHERE", "", 0}, {"json", NULL, "", 0},   {"emit", "KIND", "", 0},
-    {"train", NULL, "", 0},       {"loss", "SPEC", "", 0},     {"classes", "K", "", 0}, {"classes-from", "DIR", "", 0},
-    {"freeze", "PATTERN", "", 0}, CLI_MODEL_OPTIONS,           CLI_BUILD_OPTIONS,       {NULL, NULL, NULL, 0}};
+    {"output", "FILE", "", 'o'}, {"weights", "WHERE", "", 0},  {"json", NULL, "", 0},   {"emit", "KIND", "", 0},
+    {"train", NULL, "", 0},      {"loss", "SPEC", "", 0},      {"classes", "K", "", 0}, {"classes-from", "DIR", "", 0},
+    {"folded", "WHAT", "", 0},   {"freeze", "PATTERN", "", 0}, CLI_MODEL_OPTIONS,       CLI_BUILD_OPTIONS,
+    {NULL, NULL, NULL, 0}};
 static const cli_verb verb = {"test", "", table};
 
 enum { MAX_WORDS = 12 };
@@ -77,6 +78,8 @@ static void wrong_options(void **state) {
                                         "test --loss ce",
                                         "test --classes 5",
                                         "test --freeze a",
+                                        "test --folded stop",
+                                        "test --train --folded perhaps",
                                         "test --classes-from x",
                                         "test --train --classes 1",
                                         "test --train --classes 5 --classes-from x",

@@ -243,6 +243,17 @@ static void class_names(void **state) {
     assert_string_equal(metadata_of(again, "cameo.classes"), "Ann\nZoe");
 }
 
+/* A pattern may mean the new head, which is not there yet when the file's parameters are told apart. */
+static void frozen(void **state) {
+    (void)state;
+    const char *patterns[] = {"head.*"};
+    graph *g = front(&gemm, &(options){.classes = 9, .freeze = patterns, .n_freeze = 1});
+    assert_non_null(g);
+    assert_false(parameter_named(g, "head.weight")->learnt);
+    assert_false(parameter_named(g, "head.bias")->learnt);
+    assert_true(parameter_named(g, "a.weight")->learnt);
+}
+
 static void refusals(void **state) {
     (void)state;
     const variant named = {.outputs = CLASSES, .embedding = "y"};
@@ -254,6 +265,7 @@ static void refusals(void **state) {
                  {&named, {.loss = "ce"}, "give --classes K"},
                  {&named, {.loss = "arcface"}, "give --classes K"},
                  {&gemm, {.loss = "arc"}, "is no loss"},
+                 {&gemm, {.freeze = (const char *[]){"nothing.*"}, .n_freeze = 1}, "matches no parameter"},
                  {&gemm, {.classes_from = "nowhere"}, "nowhere"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         options o = cases[i].o;
@@ -272,6 +284,7 @@ int main(void) {
                                        cmocka_unit_test_setup_teardown(cosines, setup, teardown),
                                        cmocka_unit_test_setup_teardown(centers, setup, teardown),
                                        cmocka_unit_test_setup_teardown(class_names, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(frozen, setup, teardown),
                                        cmocka_unit_test_setup_teardown(refusals, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
