@@ -84,7 +84,9 @@ static void put_roc(FILE *f, const cameo_metrics *m, bool logarithmic) {
     if (!logarithmic) cameo_plot_diagonal(&p);
     cameo_plot_band(&p, m->roc, m->points, (double)m->positives, 0);
     cameo_plot_roc(&p, m->roc, m->points, false, 0);
-    cameo_plot_end(&p, "Band: 95 % interval of each true positive rate by itself (Wilson).");
+    cameo_plot_end(
+        &p, "Band: 95 % interval (Wilson) of each true positive rate at its own threshold, as if pairs were independent. It is "
+            "not for the curve as a whole and leaves out how uncertain the false positive rate is.");
 }
 
 static void put_det(FILE *f, const cameo_metrics *m) {
