@@ -19,9 +19,9 @@ static void put_style(FILE *f) {
           "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412}\n"
           "@media (prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--page:#14171a;--card:#1f2429;"
           "--line:#3a424b;--c0:#6db3ff;--c1:#ff9a62;--c2:#5fd38a;--c3:#c99bff;--c4:#e6c35c;--c5:#ff86b8;--warn:#ffb08a}}\n"
-          "@media print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#fff;--line:#999;--c0:#0b62c4;--c1:#c2410c}"
-          "figure,.card,tr,.pair{break-inside:avoid}}\n"
-          "*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);"
+          "@media print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#fff;--line:#999;--c0:#0b62c4;--c1:#c2410c;"
+          "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412;font-size:11px}}\n"
+          "*{box-sizing:border-box}body{font:1rem/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);"
           "max-width:70rem;margin:0 auto;padding:1rem}\n"
           "h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem;"
           "border-bottom:1px solid var(--line)}p.soft,figcaption,.soft{color:var(--soft);font-size:.875rem}\n"
@@ -46,6 +46,8 @@ static void put_style(FILE *f) {
           ".pair div{display:flex;gap:.25rem}.pair img,.pair .none{width:50%;min-width:0;aspect-ratio:1;object-fit:contain;"
           "background:var(--line)}.pair p{margin:.25rem 0 0;font-size:.8rem;overflow-wrap:anywhere}"
           ".key{display:inline-block;width:1.6em;height:.28em;vertical-align:middle;margin-right:.4em}\n"
+          "@media print{.plots>*,.card,tr,.pair,p{break-inside:avoid}h1,h2,h3{break-after:avoid}.scroll{overflow:visible}"
+          ".plots{grid-template-columns:1fr 1fr}}\n"
           "</style>\n",
           f);
 }
