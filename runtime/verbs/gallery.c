@@ -87,7 +87,15 @@ static bool run_views(work *w, const size_t *picture, const int *view, const flo
     return true;
 }
 
-/* Decoded pictures move together over those at fault, so that batches are whole. */
+/* Whether a view still has to go through the network: the unmirrored one may be there from a run without augmentation. */
+static bool is_wanted(const work *w, size_t image, size_t view) {
+    char key[CAMEO_CACHE_KEY];
+    if (view == 0 && w->g->views == 1) return true; /* it was asked before */
+    key_of(w, image, (int)view, key);
+    return !cameo_cache_has(w->g->store, key);
+}
+
+/* Wanted views move together over those at fault or known, so that batches are whole. */
 static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *error) {
     size_t stride = cameo_pictures_stride(w->p), views = w->g->views, used = 0, batch = 1;
     size_t *picture = cameo_allocate(n * views, sizeof *picture);
@@ -99,8 +107,12 @@ static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *erro
             fault(w, w->errors[i].message);
             continue;
         }
-        if (used != i * views) memmove(w->input + used * stride, w->input + i * views * stride, views * stride * sizeof(float));
-        for (size_t k = 0; k < views; k++, used++) picture[used] = images[i], view[used] = (int)k;
+        for (size_t k = 0; k < views; k++) {
+            if (!is_wanted(w, images[i], k)) continue;
+            size_t from = i * views + k;
+            if (used != from) memmove(w->input + used * stride, w->input + from * stride, stride * sizeof(float));
+            picture[used] = images[i], view[used++] = (int)k;
+        }
         w->g->embedded++;
     }
     for (size_t i = 0; i < used && good; i += batch)
