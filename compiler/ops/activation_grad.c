@@ -53,19 +53,27 @@ bool prelu_grad(graph *g, node *n, value *const *dout, value **din) {
     return rule_settle(g, n, 1, rule_internal(g, n, "PReluSlopeGrad", dout[0], x), din);
 }
 
-/* Bound i of Clip, an input from opset 11 on, as an attribute. */
-static bool clip_bound(graph *g, node *n, size_t i, node *back, const char *name) {
-    if (!op_present(n, i)) return true;
-    if (rule_wants(n, i) || !n->in[i]->constant)
-        return diag_error(g->diag, n, "make it a constant in the model", "bound %zu is computed, which has no gradient", i);
-    node_set_float(g, back, name, (float)tensor_get(n->in[i]->constant, 0));
-    return true;
+/* Bounds that are computed. x gets dy where it is y; elsewhere it went to max if y is max, else to min. */
+static bool clip_computed_grad(graph *g, node *n, value *dy, value **din) {
+    value *inside = rule_internal(g, n, "EqualMask", n->in[0], n->out[0]);
+    if (rule_wants(n, 0) && !(din[0] = rule_binary(g, n, "Mul", dy, inside))) return false;
+    value *cut = rule_binary(g, n, "Mul", dy, rule_binary(g, n, "Sub", grad_scalar(g, dy, 1), inside)), *high = NULL;
+    if (op_present(n, 2)) high = rule_binary(g, n, "Mul", cut, rule_internal(g, n, "EqualMask", n->out[0], n->in[2]));
+    if (rule_wants(n, 1) && !(din[1] = grad_sum_to(g, n, high ? rule_binary(g, n, "Sub", cut, high) : cut, &n->in[1]->shape)))
+        return false;
+    return !rule_wants(n, 2) || (din[2] = grad_sum_to(g, n, high, &n->in[2]->shape)) != NULL;
+}
+
+static bool clip_is_computed(const node *n) {
+    return (op_present(n, 1) && !n->in[1]->constant) || (op_present(n, 2) && !n->in[2]->constant);
 }
 
 bool clip_grad(graph *g, node *n, value *const *dout, value **din) {
     static const char *const attributes[] = {"min", "max", NULL};
+    if (clip_is_computed(n)) return clip_computed_grad(g, n, dout[0], din);
     node *back = grad_node(g, n, "ClipGrad", "cameo", (value *const[]){dout[0], n->in[0]}, 2, 1);
     grad_copy_attributes(g, n, back, attributes);
-    if (!clip_bound(g, n, 1, back, "min") || !clip_bound(g, n, 2, back, "max")) return false;
+    for (size_t i = 1; i <= 2; i++) /* inputs from opset 11 on */
+        if (op_present(n, i)) node_set_float(g, back, attributes[i - 1], (float)tensor_get(n->in[i]->constant, 0));
     return (din[0] = grad_infer(g, back)) != NULL;
 }

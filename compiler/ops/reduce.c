@@ -327,7 +327,7 @@ const op_row ops_reduce[] = {
     REDUCE("ReduceL1", reduce_l1_grad, "test_reduce_l1_default_axes_keepdims_example"),
     REDUCE("ReduceL2", reduce_l2_grad, "test_reduce_l2_default_axes_keepdims_example"),
     REDUCE("ReduceSumSquare", reduce_square_grad, "test_reduce_sum_square_default_axes_keepdims_example"),
-    REDUCE("ReduceProd", NULL, "test_reduce_prod_default_axes_keepdims_example"),
+    REDUCE("ReduceProd", reduce_prod_grad, "test_reduce_prod_default_axes_keepdims_example"),
     REDUCE("ReduceMax", reduce_extreme_grad, "test_reduce_max_default_axes_keepdim_example"),
     REDUCE("ReduceMin", reduce_extreme_grad, "test_reduce_min_default_axes_keepdims_example"),
     REDUCE("ReduceLogSum", reduce_log_sum_grad, "test_reduce_log_sum"),

@@ -87,6 +87,18 @@ bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = mul(g, n, mask, share)) != NULL;
 }
 
+/* dy times the product of the others. It is y / x where nothing is 0; with the zeros replaced by ones it is right for the only
+   zero of a lane too, and nothing flows to x where another element is 0. */
+bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
+    reduced r;
+    if (!reduced_open(g, n, dout[0], &r)) return false;
+    value *none = grad_scalar(g, r.x, 0), *zero = rule_internal(g, n, "EqualMask", r.x, none);
+    value *filled = rule_binary(g, n, "Add", r.x, zero),
+          *others = rule_binary(g, n, "Sub", reduce(g, n, "ReduceSum", zero, r.mask), zero);
+    value *product = rule_binary(g, n, "Div", mul(g, n, r.dy, reduce(g, n, "ReduceProd", filled, r.mask)), filled);
+    return (din[0] = mul(g, n, product, rule_internal(g, n, "EqualMask", others, none))) != NULL;
+}
+
 bool reduce_log_sum_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;

@@ -41,6 +41,7 @@ case("transposed", [(2, 4, 3, 4), (4, 3, 3, 2), (6,)],
      lambda x, w, b: F.conv_transpose2d(x, w, b, (2, 3), (1, 0), (1, 2), 2, (1, 2)))
 case("max_pool", [(2, 3, 7, 6)], lambda x: F.max_pool2d(x, (3, 2), (2, 2), (1, 1), (1, 2), ceil_mode=True), True)
 case("global_max_pool", [(2, 5, 4, 6)], lambda x: F.adaptive_max_pool2d(x, 1), True)
+case("reduce_prod", [(6, 7)], lambda x: x.prod(1), True)
 case("average_pool", [(2, 3, 7, 6)], lambda x: F.avg_pool2d(x, (3, 2), (2, 3), (1, 0), True, False))
 case("average_pool_pads", [(2, 3, 7, 6)], lambda x: F.avg_pool2d(x, (3, 4), (2, 3), (1, 2), True, True))
 case("global_average_pool", [(2, 3, 3, 4)], lambda x: F.adaptive_avg_pool2d(x, 1))

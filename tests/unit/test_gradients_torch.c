@@ -72,6 +72,7 @@ static const golden_case cases[] = {
      {{4, {2, 3, 7, 6}}},
      {golden_max_pool_0}},
     {"GlobalMaxPool", "GlobalMaxPool", 1, NULL, {{0}}, true, {{4, {2, 5, 4, 6}}}, {golden_global_max_pool_0}},
+    {"ReduceProd", "ReduceProd", 13, NULL, {L("axes", 1, 1), I("keepdims", 0)}, true, {{2, {6, 7}}}, {golden_reduce_prod_0}},
     {"AveragePool",
      "AveragePool",
      19,
