@@ -112,8 +112,7 @@ static bool takes(const graph *g, const node *n, const parameter *param, paramet
 static double cost(const node *n, const options *o) {
     grad_plan p;
     if (!make_plan(n, o, source_block(n), &p)) return 1e30;
-    return 1 + plan_cycles(&p, &o->target) * 2 * o->target.vector_floats / speed(o, 2) +
-           stream_time((double)value_count(n->in[1]) * 4);
+    return 1 + conv_time(o, plan_cycles(&p, &o->target), (double)value_count(n->in[1]) * 4);
 }
 
 static size_t scratch(const node *n, const options *o) {

@@ -5,6 +5,9 @@
    one block of weights; of many weights (STREAMED), where reading them again costs more than a tighter fit. */
 enum { LINE_MOST = 512 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, TASKS = 16, STREAMED = 1 << 20 };
 
+/* Bytes that arrive in a microsecond. */
+static const double MEMORY = 40000;
+
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -24,6 +27,11 @@ double conv_tile_cycles(int64_t pixels, int64_t vectors) {
     const double fma = (double)(pixels * vectors) / 2, loads = (double)(pixels + vectors) / 2;
     const double floor = fma > loads ? fma : loads;
     return (floor > 4 ? floor : 4) + 0.2;
+}
+
+double conv_time(const options *o, double cycles, double bytes) {
+    const double compute = cycles * 2 * o->target.vector_floats / speed(o, 2), stream = bytes / MEMORY;
+    return compute > stream ? compute + stream / 3 : stream + compute / 3;
 }
 
 /* Of tn images. */

@@ -20,6 +20,10 @@ typedef struct conv_plan {
 double conv_tile_cycles(int64_t pixels, int64_t vectors);   /* of a register tile and one tap */
 int64_t conv_tile_pixels(const target *t, int64_t vectors); /* the most that fit the registers */
 
+/* Microseconds of so many cycles of multiply-adds, whose weights meanwhile come from memory: measured on several layers, the
+   longer of the two and a third of the shorter. */
+double conv_time(const options *o, double cycles, double bytes);
+
 /* Chooses tile and tasks; vectors: of the block the weights are packed in, 0 = free. false: no plan fits. */
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors);
 double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images, one core */

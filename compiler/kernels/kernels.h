@@ -40,7 +40,7 @@ extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, depth
     global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc, reorder, xnn_conv,
     xnn_depthwise, xnn_deconv, xnn_gemm, xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
 /* of training */
-extern const implementation conv_input_grad, weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum,
-    batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc, global_average_pool_grad_nhwc, matrix_gemm,
-    matrix_matmul;
+extern const implementation conv_input_grad, winograd_input_grad_4, winograd_input_grad_2, weight_gradient,
+    depthwise_input_gradient, depthwise_weight_gradient, channel_sum, batchnorm_train, batchnorm_grad, max_pool_grad_nhwc,
+    average_pool_grad_nhwc, global_average_pool_grad_nhwc, matrix_gemm, matrix_matmul;
 #endif

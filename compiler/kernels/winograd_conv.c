@@ -1,83 +1,175 @@
-/* Winograd convolution (runtime/kernels/winograd_conv.h) of weights known at compile time, F(4x4, 3x3) and F(2x2, 3x3). */
+/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3) and F(2x2, 3x3): of weights known at compile time, of
+   live ones, which every run transforms into scratch memory first, and the gradient of the input: a convolution of dY by the
+   flipped and transposed weights. */
 #include "winograd_plan.h"
+
+static bool window_fits(const window *k) {
+    return k->kh == 3 && k->kw == 3 && k->sh == 1 && k->sw == 1 && k->dh == 1 && k->dw == 1 && k->group == 1;
+}
+
+/* Live weights are read in the order of direct_conv.c. */
+static int64_t live_block(const value *w) {
+    return w->role == ROLE_PARAMETER && w->type == DT_FLOAT && w->param->layout == PARAMETER_CONV ? w->param->block : 0;
+}
+
+/* Reads the transformed weights once; live ones are read, transformed, written and read again. */
+static double time_of(const winograd_plan *p, const options *o, bool live) {
+    const double weights = (double)winograd_plan_weights(p, &o->target) * 4;
+    const double transform = live ? weights / 4 / o->target.vector_floats * 1.5 : 0;
+    return 2 + conv_time(o, winograd_plan_cycles(p, &o->target) + transform, live ? 2.5 * weights : weights);
+}
+
+static size_t weight_bytes(const winograd_plan *p, const options *o) {
+    return (size_t)round_up(winograd_plan_weights(p, &o->target), 16) * sizeof(float);
+}
+
+/* ---- forward ---- */
 
 static bool make_plan(const node *n, const options *o, int64_t m, winograd_plan *p) {
     const shape *w = &n->in[1]->shape;
     window k;
     *p = (winograd_plan){.m = m, .counted = !emit_batched(n)};
-    if (w->rank != 4 || !window_of(n, w->dim + 2, &k)) return false;
-    if (k.kh != 3 || k.kw != 3 || k.sh != 1 || k.sw != 1 || k.dh != 1 || k.dw != 1 || k.group != 1) return false;
+    if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !window_fits(&k)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->dim[0] != p->y.c || w->dim[1] != p->x.c) return false;
     p->pt = k.pt, p->pl = k.pl;
     p->r_pixel = input_at(n, 3) ? image_of(n->in[3]).pixel : 0;
-    winograd_plan_choose(p, &o->target, 0);
+    winograd_plan_choose(p, &o->target, live_block(n->in[1]) / o->target.vector_floats);
     return true;
 }
+
+/* Parameters are padded with zeros to 64 floats, so that a live bias is read in whole vectors. */
+static bool bias_fits(const value *b) { return !b || is_constant(b) || (b->role == ROLE_PARAMETER && b->type == DT_FLOAT); }
 
 static bool applies(const graph *g, const node *n, const options *o) {
     (void)g;
     winograd_plan p;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || !is_constant(n->in[1])) return false;
-    const value *b = input_at(n, 2);
-    return residual_fits(n, 3) && act_known(n) && (!b || is_constant(b)) && make_plan(n, o, 4, &p);
+    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
+    if (!is_constant(n->in[1]) && !live_block(n->in[1])) return false;
+    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, 4, &p);
 }
 
-/* Beside direct_conv.c's, whose unit it shares. */
 static double cost(const node *n, const options *o, int64_t m) {
     winograd_plan p;
-    if (!make_plan(n, o, m, &p)) return 1e30;
-    return 2 + winograd_plan_cycles(&p, &o->target) * 2 * o->target.vector_floats / speed(o, 2) +
-           stream_time((double)winograd_plan_weights(&p, &o->target) * 4);
+    return make_plan(n, o, m, &p) ? time_of(&p, o, !is_constant(n->in[1])) : 1e30;
 }
 
 static size_t scratch(const node *n, const options *o, int64_t m) {
     winograd_plan p;
-    return make_plan(n, o, m, &p) ? (size_t)winograd_plan_work(&p) * sizeof(float) : 0;
+    if (!make_plan(n, o, m, &p)) return 0;
+    return (size_t)winograd_plan_work(&p) * sizeof(float) + (is_constant(n->in[1]) ? 0 : weight_bytes(&p, o));
+}
+
+static void emit_constant_weights(emitter *e, const node *n, const winograd_plan *p) {
+    const target *t = &emit_options(e)->target;
+    const size_t floats = (size_t)winograd_plan_weights(p, t);
+    float *u = ARENA_ARRAY(emit_arena(e), float, floats);
+    winograd_plan_transform(p, t, n->in[1]->constant->data, u);
+    emit_param(e, "const float *u", "%s", emit_weights(e, u, floats * sizeof *u, n->in[1]->name));
+    emit_param(e, "void *work", "%s", emit_scratch(e));
+}
+
+/* `task`: the call that transforms part i of them. */
+static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p, const char *task) {
+    emit_value(e, "w", w, false);
+    emit_param(e, "void *u", "%s", emit_scratch(e));
+    emit_param(e, "void *work", "%s + %zu", emit_scratch(e), weight_bytes(p, emit_options(e)));
+    text_printf(emit_helpers(e), "static void $F_weights(void *p, size_t i) { %s; }\n", task);
+    text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n");
+    text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), $F_weights, &pack);\n");
 }
 
 static void emit(emitter *e, const node *n, int64_t m) {
-    const target *t = &emit_options(e)->target;
     winograd_plan p;
     if (!make_plan(n, emit_options(e), m, &p)) BUG("Winograd convolution without a plan");
-    const int64_t block = p.vectors * t->vector_floats;
-    const size_t floats = (size_t)winograd_plan_weights(&p, t);
-    float *u = ARENA_ARRAY(emit_arena(e), float, floats);
-    winograd_plan_transform(&p, t, n->in[1]->constant->data, u);
-    const value *slope = input_at(n, 4), *r = input_at(n, 3);
+    const int64_t block = p.vectors * emit_options(e)->target.vector_floats;
+    const value *b = input_at(n, 2), *slope = input_at(n, 4), *r = input_at(n, 3);
+    emit_vector_check(e);
+    winograd_plan_print(e, &p, act_literal(e, n));
     emit_value(e, "x", n->in[0], false);
-    emit_param(e, "const float *u", "%s", emit_weights(e, u, floats * sizeof *u, n->in[1]->name));
-    emit_channels(e, "b", input_at(n, 2), 0, 1, p.y.c, block);
+    if (is_constant(n->in[1]))
+        emit_constant_weights(e, n, &p);
+    else
+        emit_live_weights(e, n->in[1], &p, "cameo_winograd_pack_task(&$F_shape, p, i)");
+    if (b && !is_constant(b))
+        emit_value(e, "b", b, false);
+    else
+        emit_channels(e, "b", b, 0, 1, p.y.c, block);
     if (slope) emit_channels(e, "slope", slope, 0, 1, p.y.c, block);
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", n->out[0], true);
-    emit_param(e, "void *work", "%s", emit_scratch(e));
-    emit_vector_check(e);
-    winograd_plan_print(e, &p, act_literal(e, n));
     const char *arguments = arena_printf(emit_arena(e), "x, u, b, %s, %s, y", slope ? "slope" : "NULL", r ? "r" : "NULL");
     winograd_plan_run(e, &p, arguments, images_of(e, n));
 }
 
-static double cost_4(const node *n, const options *o) { return cost(n, o, 4); }
-static double cost_2(const node *n, const options *o) { return cost(n, o, 2); }
-static size_t scratch_4(const node *n, const options *o) { return scratch(n, o, 4); }
-static size_t scratch_2(const node *n, const options *o) { return scratch(n, o, 2); }
-static void emit_4(emitter *e, const node *n) { emit(e, n, 4); }
-static void emit_2(emitter *e, const node *n) { emit(e, n, 2); }
+/* ---- the gradient of the input ---- */
 
-const implementation winograd_conv_4 = {.name = "winograd-4x4",
-                                        .op = "Conv",
-                                        .applies = applies,
-                                        .cost = cost_4,
-                                        .scratch = scratch_4,
-                                        .emit = emit_4,
-                                        .inplace = 1u << 3,
-                                        .slices = true};
-const implementation winograd_conv_2 = {.name = "winograd-2x2",
-                                        .op = "Conv",
-                                        .applies = applies,
-                                        .cost = cost_2,
-                                        .scratch = scratch_2,
-                                        .emit = emit_2,
-                                        .inplace = 1u << 3,
-                                        .slices = true};
+static bool plan_grad(const node *n, const options *o, int64_t m, winograd_plan *p) {
+    const value *w = n->in[1];
+    window k;
+    *p = (winograd_plan){.m = m, .counted = true};
+    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !window_fits(&k) || !live_block(w)) return false;
+    p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
+    if (w->shape.dim[0] != p->x.c || w->shape.dim[1] != p->y.c) return false;
+    p->pt = 2 - k.pt, p->pl = 2 - k.pl;
+    winograd_plan_choose(p, &o->target, 0);
+    return true;
+}
+
+static bool grad_applies(const graph *g, const node *n, const options *o) {
+    (void)g;
+    winograd_plan p;
+    return is_internal(n) && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && plan_grad(n, o, 4, &p);
+}
+
+static double grad_cost(const node *n, const options *o, int64_t m) {
+    winograd_plan p;
+    return plan_grad(n, o, m, &p) ? time_of(&p, o, true) : 1e30;
+}
+
+static size_t grad_scratch(const node *n, const options *o, int64_t m) {
+    winograd_plan p;
+    if (!plan_grad(n, o, m, &p)) return 0;
+    return (size_t)winograd_plan_work(&p) * sizeof(float) + weight_bytes(&p, o);
+}
+
+static void grad_emit(emitter *e, const node *n, int64_t m) {
+    winograd_plan p;
+    if (!plan_grad(n, emit_options(e), m, &p)) BUG("Winograd input gradient without a plan");
+    emit_vector_check(e);
+    winograd_plan_print(e, &p, "{CAMEO_NONE, 0, 0}");
+    emit_value(e, "dy", n->in[0], false);
+    emit_live_weights(
+        e, n->in[1], &p,
+        arena_printf(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, %lld, p, i)", (long long)live_block(n->in[1])));
+    emit_channels(e, "zero", NULL, 0, 1, p.y.c, p.vectors * emit_options(e)->target.vector_floats);
+    emit_value(e, "dx", n->out[0], true);
+    winograd_plan_run(e, &p, "dy, u, zero, NULL, NULL, dx", "1");
+}
+
+/* ---- the list ---- */
+
+#define OF_SIZE(M)                                                                                    \
+    static double cost_##M(const node *n, const options *o) { return cost(n, o, M); }                 \
+    static size_t scratch_##M(const node *n, const options *o) { return scratch(n, o, M); }           \
+    static void emit_##M(emitter *e, const node *n) { emit(e, n, M); }                                \
+    static double grad_cost_##M(const node *n, const options *o) { return grad_cost(n, o, M); }       \
+    static size_t grad_scratch_##M(const node *n, const options *o) { return grad_scratch(n, o, M); } \
+    static void grad_emit_##M(emitter *e, const node *n) { grad_emit(e, n, M); }                      \
+    const implementation winograd_conv_##M = {.name = "winograd-" #M "x" #M,                          \
+                                              .op = "Conv",                                           \
+                                              .applies = applies,                                     \
+                                              .cost = cost_##M,                                       \
+                                              .scratch = scratch_##M,                                 \
+                                              .emit = emit_##M,                                       \
+                                              .inplace = 1u << 3,                                     \
+                                              .slices = true};                                        \
+    const implementation winograd_input_grad_##M = {.name = "winograd-input-gradient-" #M "x" #M,     \
+                                                    .op = "ConvInputGrad",                            \
+                                                    .applies = grad_applies,                          \
+                                                    .cost = grad_cost_##M,                            \
+                                                    .scratch = grad_scratch_##M,                      \
+                                                    .emit = grad_emit_##M,                            \
+                                                    .slices = true};
+OF_SIZE(4)
+OF_SIZE(2)

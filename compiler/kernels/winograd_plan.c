@@ -139,9 +139,9 @@ static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
         t, "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, .m_row = %lld, .m_step = %lld,\n",
         (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row, (long long)p->v_step,
         (long long)p->m_row, (long long)p->m_step);
-    const int64_t weights = winograd_plan_weights(p, &emit_options(e)->target) * 4;
-    text_printf(t, "    .group = %lld, .chunk = %lld, .prefetch = %d, .act = %s};\n", (long long)p->group, (long long)p->chunk,
-                weights > STREAMED ? 1024 : 0, act);
+    const bool fetch = winograd_plan_weights(p, &emit_options(e)->target) * 4 > STREAMED;
+    text_printf(t, "    .group = %lld, .chunk = %lld, .fetch = %s, .act = %s};\n", (long long)p->group, (long long)p->chunk,
+                fetch ? "true" : "false", act);
 }
 
 void winograd_plan_print(emitter *e, const winograd_plan *p, const char *act) {

@@ -5,7 +5,7 @@
        M = V U      per element of the tile a matrix  cameo_winograd_product
        y = A' M A   per tile and output channel       cameo_winograd_output, with bias, residual and activation
 
-   U = G w G' is transformed when compiling, or by the program (conv_pack.h) when the weights are live. The points of F(4 x 4)
+   U = G w G' is transformed when compiling, or by the program when the weights are live. The points of F(4 x 4)
    are 0, +-sqrt(1/2), +-sqrt(2) and infinity: as many operations as with +-1, +-2, a fifth of the error.
 
    Tiles are counted through all images. V and M of a block of tiles are as large as the second-level cache bears: V is
@@ -17,7 +17,7 @@
 #define CAMEO_KERNELS_WINOGRAD_CONV_H
 #include <stdatomic.h>
 
-#include "direct_conv.h"
+#include "conv_pack.h"
 
 typedef struct cameo_winograd {
     ptrdiff_t h, w, ci, oh, ow, co, pt, pl;
@@ -27,7 +27,7 @@ typedef struct cameo_winograd {
     ptrdiff_t block;                        /* tiles of a block; whole register tiles where there are several blocks */
     ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the next */
     ptrdiff_t group, chunk;                 /* stages: tiles of a transform's task, blocks of channels of a product's */
-    ptrdiff_t prefetch;                     /* floats ahead in U, where it comes from memory; 0: none */
+    bool fetch;                             /* U comes from memory: ask for each part of it in time */
     cameo_act act;
 } cameo_winograd;
 
@@ -100,9 +100,15 @@ CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, const cameo_v *p, ptrdiff_t ps, 
 
 /* ---- input ---- */
 
-/* One vector of channels of one tile; x: the tile's first pixel; pixels outside of [i0, i1) x [j0, j1) are zeros. */
-CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const float *x, float *v, ptrdiff_t lanes, bool inside,
-                                              ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t j0, ptrdiff_t j1) {
+/* Where a tile begins, in floats from x; its pixels outside of [i0, i1) x [j0, j1) are zeros and are not read. */
+typedef struct cameo_winograd_tile {
+    const float *x;
+    ptrdiff_t at, i0, i1, j0, j1;
+} cameo_winograd_tile;
+
+/* One vector of channels, c and the next, of one tile. */
+CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const cameo_winograd_tile *tile, ptrdiff_t c, float *v,
+                                              ptrdiff_t lanes, bool inside) {
     const ptrdiff_t n = cameo_winograd_edge(s);
     cameo_v t[36];
     CAMEO_UNROLL
@@ -110,8 +116,8 @@ CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const flo
         cameo_v d[6];
         CAMEO_UNROLL
         for (ptrdiff_t i = 0; i < n; i++) {
-            if (inside || (i >= i0 && i < i1 && j >= j0 && j < j1))
-                d[i] = cameo_load_part(x + (i * s->w + j) * s->x_pixel, lanes);
+            if (inside || (i >= tile->i0 && i < tile->i1 && j >= tile->j0 && j < tile->j1))
+                d[i] = cameo_load_part(tile->x + (tile->at + (i * s->w + j) * s->x_pixel + c), lanes);
             else
                 d[i] = (cameo_v){0};
         }
@@ -122,47 +128,47 @@ CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const flo
         cameo_v o[6];
         cameo_winograd_b(s->m, t + i * n, 1, o, 1);
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < n; j++) cameo_store(v + (i * n + j) * s->v_step, o[j]);
+        for (ptrdiff_t j = 0; j < n; j++) cameo_store(v + ((i * n + j) * s->v_step + c), o[j]);
     }
 }
 
-CAMEO_INLINE void cameo_winograd_input_tile(const cameo_winograd *s, const float *x, float *v, bool inside, ptrdiff_t i0,
-                                            ptrdiff_t i1, ptrdiff_t j0, ptrdiff_t j1) {
+CAMEO_INLINE void cameo_winograd_input_tile(const cameo_winograd *s, const cameo_winograd_tile *tile, float *v, bool inside) {
     const ptrdiff_t rest = s->ci % CAMEO_VF, whole = s->ci - rest;
-    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF)
-        cameo_winograd_input_vector(s, x + c, v + c, CAMEO_VF, inside, i0, i1, j0, j1);
-    if (rest) cameo_winograd_input_vector(s, x + whole, v + whole, rest, inside, i0, i1, j0, j1);
+    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF) cameo_winograd_input_vector(s, tile, c, v, CAMEO_VF, inside);
+    if (rest) cameo_winograd_input_vector(s, tile, whole, v, rest, inside);
 }
 
 /* Tiles [first, first + count) to rows 0 .. of V. */
 CAMEO_INLINE void cameo_winograd_input(const cameo_winograd *s, const float *x, float *v, ptrdiff_t first, ptrdiff_t count) {
     const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s), n = cameo_winograd_edge(s);
     for (ptrdiff_t t = first; t < first + count; t++, v += s->v_row) {
-        const ptrdiff_t h = t % tiles / columns * s->m - s->pt, w = t % columns * s->m - s->pl;
-        const float *p = x + ((t / tiles * s->h + h) * s->w + w) * s->x_pixel;
+        const ptrdiff_t h = t % tiles / columns * s->m - s->pt, w = t % tiles % columns * s->m - s->pl;
+        const ptrdiff_t at = ((t / tiles * s->h + h) * s->w + w) * s->x_pixel;
+        const cameo_winograd_tile tile = {x, at, -h, s->h - h, -w, s->w - w};
         if (h >= 0 && h + n <= s->h && w >= 0 && w + n <= s->w)
-            cameo_winograd_input_tile(s, p, v, true, 0, n, 0, n);
+            cameo_winograd_input_tile(s, &tile, v, true);
         else
-            cameo_winograd_input_tile(s, p, v, false, -h, s->h - h, -w, s->w - w);
+            cameo_winograd_input_tile(s, &tile, v, false);
     }
 }
 
 /* ---- products ---- */
 
-/* `rows` tiles by one block of channels. */
-CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *v, const float *u, float *m, ptrdiff_t rows) {
+/* `rows` tiles by one block of channels. ahead: of the next block's weights, the part that is fetched meanwhile, `step` floats
+   with each input channel; 0: none. */
+CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *v, const float *u, float *m, ptrdiff_t rows,
+                                          const float *ahead, ptrdiff_t step) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS];
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < rows; i++) {
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] = (cameo_v){0};
     }
-    for (ptrdiff_t c = 0; c < s->ci; c++, u += s->vectors * CAMEO_VF) {
+    for (ptrdiff_t c = 0; c < s->ci; c++, u += s->vectors * CAMEO_VF, ahead += step) {
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < s->vectors; j++) {
-            k[j] = cameo_load(u + j * CAMEO_VF);
-            if (s->prefetch) __builtin_prefetch(u + j * CAMEO_VF + s->prefetch, 0, 2);
-        }
+        for (ptrdiff_t j = 0; j < s->vectors; j++) k[j] = cameo_load(u + j * CAMEO_VF);
+        if (step) __builtin_prefetch(ahead, 0, 2);
+        if (step > 16) __builtin_prefetch(ahead + 16, 0, 2);
         CAMEO_UNROLL
         for (ptrdiff_t i = 0; i < rows; i++) {
             const float a = v[i * s->v_row + c];
@@ -180,17 +186,17 @@ CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *
 /* Blocks of output channels [from, to) of one element, `count` tiles. */
 CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u, float *work, ptrdiff_t element,
                                          ptrdiff_t from, ptrdiff_t to, ptrdiff_t count) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, blocks = cameo_winograd_channels(s);
+    const ptrdiff_t block = s->vectors * CAMEO_VF, panel = s->ci * block, parts = (s->block + s->tile - 1) / s->tile;
     /* Blocks of tiles but the last are whole register tiles, so what remains is a literal. */
-    const ptrdiff_t rest = s->images * cameo_winograd_tiles(s) % s->tile;
-    const float *v = work + element * s->v_step;
-    float *m = cameo_winograd_m(s, work) + element * s->m_step;
-    for (ptrdiff_t q = from; q < to; q++) {
-        const float *w = u + (element * blocks + q) * s->ci * block;
+    const ptrdiff_t rest = s->images * cameo_winograd_tiles(s) % s->tile, step = s->fetch ? (block + parts - 1) / parts : 0;
+    const float *v = work + element * s->v_step, *w = u + (element * cameo_winograd_channels(s) + from) * panel;
+    float *m = cameo_winograd_m(s, work) + element * s->m_step + from * block;
+    for (ptrdiff_t q = from; q < to; q++, w += panel, m += block) {
+        const float *ahead = w + panel;
         ptrdiff_t t = 0;
-        for (; t + s->tile <= count; t += s->tile)
-            cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row + q * block, s->tile);
-        if (rest && t < count) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row + q * block, rest);
+        for (; t + s->tile <= count; t += s->tile, ahead += step * s->ci)
+            cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, s->tile, ahead, step);
+        if (rest && t < count) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, rest, ahead, step);
     }
 }
 
@@ -294,5 +300,86 @@ CAMEO_INLINE void cameo_winograd_lane(const cameo_winograd *s, cameo_winograd_ru
         for (ptrdiff_t e = 0; e < n; e++) cameo_winograd_product(s, a.u, work, e, 0, channels, count);
         cameo_winograd_output(s, &a, cameo_winograd_m(s, work), first, count);
     }
+}
+
+/* ---- live weights: in the order of direct_conv.h, [co / block][kh][kw][ci][block] ---- */
+
+/* G g: g[0 .. 2] at steps of gs to o[0 .. m + 1] at steps of os. */
+CAMEO_INLINE void cameo_winograd_g(ptrdiff_t m, const cameo_v *g, ptrdiff_t gs, cameo_v *o, ptrdiff_t os) {
+    const cameo_v g0 = g[0], g1 = g[gs], g2 = g[2 * gs];
+    if (m == 2) {
+        const cameo_v even = (g0 + g2) * 0.5f, odd = g1 * 0.5f;
+        o[0] = -g0, o[os] = even + odd, o[2 * os] = even - odd, o[3 * os] = g2;
+        return;
+    }
+    const cameo_v even_a = g0 * (-2.0f / 3) - g2 * (1.0f / 3), odd_a = g1 * (CAMEO_WINOGRAD_A * -2 / 3);
+    const cameo_v even_b = g0 * (1.0f / 6) + g2 * (1.0f / 3), odd_b = g1 * (CAMEO_WINOGRAD_B / 6);
+    o[0] = g0, o[5 * os] = g2;
+    o[os] = even_a + odd_a, o[2 * os] = even_a - odd_a;
+    o[3 * os] = even_b + odd_b, o[4 * os] = even_b - odd_b;
+}
+
+/* G w G' of one vector of output channels to u at steps of `step`. */
+CAMEO_INLINE void cameo_winograd_weights(ptrdiff_t m, const cameo_v *w, float *u, ptrdiff_t step) {
+    cameo_v t[18];
+    CAMEO_UNROLL
+    for (ptrdiff_t j = 0; j < 3; j++) cameo_winograd_g(m, w + j, 3, t + j, 3);
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < m + 2; i++) {
+        cameo_v o[6];
+        cameo_winograd_g(m, t + i * 3, 1, o, 1);
+        CAMEO_UNROLL
+        for (ptrdiff_t j = 0; j < m + 2; j++) cameo_store(u + (i * (m + 2) + j) * step, o[j]);
+    }
+}
+
+enum { CAMEO_WINOGRAD_PACK = 64 }; /* input channels of a task */
+
+CAMEO_INLINE ptrdiff_t cameo_winograd_pack_tasks(const cameo_winograd *s) {
+    return cameo_winograd_channels(s) * ((s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK);
+}
+
+/* Task i: some input channels of one block of output channels; the weights have the same blocks. */
+CAMEO_INLINE void cameo_winograd_pack_task(const cameo_winograd *s, const cameo_conv_pack *a, size_t i) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
+    const ptrdiff_t q = (ptrdiff_t)i / parts, first = (ptrdiff_t)i % parts * CAMEO_WINOGRAD_PACK;
+    const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK), step = cameo_winograd_channels(s) * s->ci * block;
+    for (ptrdiff_t c = first; c < last; c++)
+        for (ptrdiff_t j = 0; j < block; j += CAMEO_VF) {
+            const float *from = a->from + (q * 9 * s->ci + c) * block + j;
+            cameo_v w[9];
+            CAMEO_UNROLL
+            for (ptrdiff_t t = 0; t < 9; t++) w[t] = cameo_load(from + t * s->ci * block);
+            cameo_winograd_weights(s->m, w, a->to + (q * s->ci + c) * block + j, step);
+        }
+}
+
+/* For the gradient of the input, whose convolution s is: its output channels are the forward's input channels. One vector of
+   them from c on, one of the forward's outputs from o on; taps in reverse. */
+CAMEO_INLINE void cameo_winograd_flip(const cameo_winograd *s, ptrdiff_t source, const float *from, float *to, ptrdiff_t c,
+                                      ptrdiff_t o) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, step = cameo_winograd_channels(s) * s->ci * block;
+    cameo_v v[9][CAMEO_VF];
+    for (ptrdiff_t t = 0; t < 9; t++) {
+        const float *x = from + ((o / source * 9 + t) * s->co + c) * source + o % source;
+        CAMEO_UNROLL
+        for (ptrdiff_t i = 0; i < CAMEO_VF; i++) v[8 - t][i] = c + i < s->co ? cameo_load(x + i * source) : (cameo_v){0};
+        cameo_transpose(v[8 - t]);
+    }
+    for (ptrdiff_t i = 0; i < CAMEO_VF && o + i < s->ci; i++) {
+        cameo_v w[9];
+        CAMEO_UNROLL
+        for (ptrdiff_t t = 0; t < 9; t++) w[t] = v[t][i];
+        cameo_winograd_weights(s->m, w, to + (c / block * s->ci + o + i) * block + c % block, step);
+    }
+}
+
+/* source: the block of the weights. */
+CAMEO_INLINE void cameo_winograd_flip_task(const cameo_winograd *s, ptrdiff_t source, const cameo_conv_pack *a, size_t i) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
+    const ptrdiff_t q = (ptrdiff_t)i / parts, first = (ptrdiff_t)i % parts * CAMEO_WINOGRAD_PACK;
+    const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK);
+    for (ptrdiff_t o = first; o < last; o += CAMEO_VF)
+        for (ptrdiff_t j = 0; j < block; j += CAMEO_VF) cameo_winograd_flip(s, source, a->from, a->to, q * block + j, o);
 }
 #endif

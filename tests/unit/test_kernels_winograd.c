@@ -179,7 +179,7 @@ static void random_tasks(cameo_winograd *s) {
     if (s->block < tiles) s->block = s->block / s->tile * s->tile;
     s->v_row = up(s->ci, CAMEO_VF) + between(0, 1) * 16, s->v_step = up(s->block * s->v_row, 16) + between(0, 1) * 16;
     s->m_row = up(s->co, s->vectors * CAMEO_VF), s->m_step = up(s->block * s->m_row, 16) + between(0, 1) * 16;
-    s->group = between(1, s->block), s->chunk = between(1, 3), s->prefetch = between(0, 1) * 64;
+    s->group = between(1, s->block), s->chunk = between(1, 3), s->fetch = between(0, 1);
 }
 
 static void any_shape(void **state) {
@@ -190,6 +190,54 @@ static void any_shape(void **state) {
         random_shape(&current, in_place);
         random_tasks(&current);
         one_case(&current, &tasks, between(1, 2), in_place);
+    }
+}
+
+/* ---- live weights ---- */
+
+/* From [co][ci][3][3] into [co / block][tap][ci][block], zeros behind the last channel. */
+static float *in_blocks(const float *w, ptrdiff_t co, ptrdiff_t ci, ptrdiff_t block) {
+    const ptrdiff_t padded = up(co, block);
+    float *to = floats(padded * ci * 9);
+    for (ptrdiff_t o = 0; o < padded; o++)
+        for (ptrdiff_t c = 0; c < ci; c++)
+            for (ptrdiff_t t = 0; t < 9; t++)
+                to[((o / block * 9 + t) * ci + c) * block + o % block] = o < co ? w[(o * ci + c) * 9 + t] : 0;
+    return to;
+}
+
+/* What the program makes of w beside the textbook's matrices; want: of the convolution that s is. */
+static void check_weights(const cameo_winograd *s, const float *u, const float *want) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, n = cameo_winograd_elements(s) * cameo_winograd_channels(s) * s->ci * block;
+    float *expected = transformed(s, want);
+    for (ptrdiff_t i = 0; i < n; i++) check((double)u[i], (double)expected[i], 1e-6);
+    check_guards(u, n);
+    free(expected);
+}
+
+static void one_weights(const cameo_winograd *s, ptrdiff_t source) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, n = cameo_winograd_elements(s) * cameo_winograd_channels(s) * s->ci * block;
+    float *w = floats(s->co * s->ci * 9), *turned = floats(s->co * s->ci * 9), *u = guarded(n);
+    for (ptrdiff_t o = 0; o < s->co; o++) /* the forward's weights, of whose input's gradient w are the weights */
+        for (ptrdiff_t c = 0; c < s->ci; c++)
+            for (ptrdiff_t t = 0; t < 9; t++) turned[(c * s->co + o) * 9 + 8 - t] = w[(o * s->ci + c) * 9 + t];
+    float *forward = in_blocks(w, s->co, s->ci, block), *backward = in_blocks(turned, s->ci, s->co, source);
+    for (ptrdiff_t i = cameo_winograd_pack_tasks(s) - 1; i >= 0; i--)
+        cameo_winograd_pack_task(s, &(cameo_conv_pack){forward, u}, (size_t)i);
+    check_weights(s, u, w);
+    for (ptrdiff_t i = 0; i < n; i++) u[i] = guard_value;
+    for (ptrdiff_t i = cameo_winograd_pack_tasks(s) - 1; i >= 0; i--)
+        cameo_winograd_flip_task(s, source, &(cameo_conv_pack){backward, u}, (size_t)i);
+    check_weights(s, u, w);
+    free(w), free(turned), free(u - GUARD), free(forward), free(backward);
+}
+
+static void live_weights(void **state) {
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        const cameo_winograd s = {
+            .ci = between(1, 90), .co = between(1, 70), .m = between(0, 1) ? 4 : 2, .vectors = between(1, 2)};
+        one_weights(&s, between(1, 2) * CAMEO_VF);
     }
 }
 
@@ -239,6 +287,6 @@ LITERALS(LITERAL)
 
 #define TEST_LITERAL(NAME, ...) cmocka_unit_test(NAME),
 int main(void) {
-    const struct CMUnitTest tests[] = {LITERALS(TEST_LITERAL) cmocka_unit_test(any_shape)};
+    const struct CMUnitTest tests[] = {LITERALS(TEST_LITERAL) cmocka_unit_test(any_shape), cmocka_unit_test(live_weights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
