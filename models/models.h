@@ -125,7 +125,6 @@ typedef struct architecture {
     int option;         /* family specific: batch normalisation, bottleneck ... */
     bool face;          /* outputs an embedding instead of logits */
     bool has_width;     /* takes --width */
-    bool has_residual;  /* takes --residual-scale */
     int size;           /* published input is 3 x size x size */
     int embedding_size; /* of a face net, as published */
     const char *about;

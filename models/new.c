@@ -14,16 +14,10 @@ static const int two[] = {2, 2, 2, 2}, resnet34[] = {3, 4, 6, 3}, resnet101[] = 
 static const int densenet121[] = {6, 12, 24, 16}, densenet169[] = {6, 12, 32, 32}, densenet201[] = {6, 12, 48, 32};
 static const int iresnet50[] = {3, 4, 14, 3}, iresnet100[] = {3, 13, 30, 3}, sphereface20[] = {1, 2, 4, 1};
 
-#define CLASSIFIER(name_, build_, plan_, option_, width_, about_)                              \
-    {                                                                                          \
-        .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, \
-        .has_residual = build_ == build_resnet, .size = 224, .about = about_                   \
-    }
-#define FACE(name_, build_, plan_, embedding_, about_)                                             \
-    {                                                                                              \
-        .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, \
-        .has_residual = build_ == build_iresnet, .size = 112, .about = about_                      \
-    }
+#define CLASSIFIER(name_, build_, plan_, option_, width_, about_) \
+    { .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, .size = 224, .about = about_ }
+#define FACE(name_, build_, plan_, embedding_, about_) \
+    { .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, .size = 112, .about = about_ }
 
 const architecture architectures[] = {
     CLASSIFIER("alexnet", build_alexnet, NULL, 0, false, "Krizhevsky 2014, one tower"),
@@ -53,6 +47,8 @@ const architecture architectures[] = {
     FACE("sphereface20", build_sphereface, sphereface20, 512, "Liu et al. 2017"),
 };
 const size_t n_architectures = sizeof architectures / sizeof *architectures;
+
+static bool has_residual(const architecture *a) { return a->build == build_resnet || a->build == build_iresnet; }
 
 const architecture *architecture_find(const char *name) {
     for (size_t i = 0; i < n_architectures; i++)
@@ -185,7 +181,7 @@ static int check(const command *c) {
     if (!c->arch) return usage_error("which architecture?", NULL);
     if (!c->output) return usage_error("-o FILE.onnx is missing", NULL);
     if (r->width_factor > 0 && !c->arch->has_width) return usage_error("--width does not apply to", c->arch->name);
-    if (r->has_residual_scale && !c->arch->has_residual)
+    if (r->has_residual_scale && !has_residual(c->arch))
         return usage_error("--residual-scale does not apply to", c->arch->name);
     if (r->has_residual_scale && r->random_statistics)
         return usage_error("--residual-scale contradicts --statistics random", NULL);
