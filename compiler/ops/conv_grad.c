@@ -4,6 +4,7 @@
 #include "conv.h"
 
 #include "../grad.h"
+#include "internal_row.h"
 #include "lanes.h"
 #include "pointwise.h"
 
@@ -233,42 +234,12 @@ static const op_attr grad_attrs[] = {{.name = "dilations", .kind = ATTR_INTS},
                                      {.name = "x_shape", .kind = ATTR_INTS},
                                      {.name = NULL}};
 
-const op_row ops_conv_grad[] = {{.name = "ConvInputGrad",
-                                 .domain = "cameo",
-                                 .since = 1,
-                                 .min_in = 2,
-                                 .max_in = 2,
-                                 .min_out = 1,
-                                 .max_out = 1,
-                                 .attrs = grad_attrs,
-                                 .flags = OP_NHWC | OP_ANY_LAYOUT,
-                                 .infer = input_grad_infer,
-                                 .reference = input_grad_reference,
-                                 .emit = input_grad_emit,
-                                 .test = "test_ops_backward conv_input_grad"},
-                                {.name = "ConvWeightGrad",
-                                 .domain = "cameo",
-                                 .since = 1,
-                                 .min_in = 2,
-                                 .max_in = 2,
-                                 .min_out = 1,
-                                 .max_out = 1,
-                                 .attrs = grad_attrs,
-                                 .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT,
-                                 .infer = weight_grad_infer,
-                                 .reference = weight_grad_reference,
-                                 .emit = weight_grad_emit,
-                                 .test = "test_ops_backward conv_weight_grad"},
-                                {.name = "ChannelSum",
-                                 .domain = "cameo",
-                                 .since = 1,
-                                 .min_in = 1,
-                                 .max_in = 1,
-                                 .min_out = 1,
-                                 .max_out = 1,
-                                 .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT,
-                                 .infer = channel_sum_infer,
-                                 .reference = channel_sum_reference,
-                                 .emit = channel_sum_emit,
-                                 .test = "test_ops_backward channel_sum"},
-                                {.name = NULL}};
+const op_row ops_conv_grad[] = {
+    {OP_INTERNAL("ConvInputGrad", 2, 2, 1, 1, input_grad, "test_ops_backward conv_input_grad"), .attrs = grad_attrs,
+     .flags = OP_NHWC | OP_ANY_LAYOUT},
+    {OP_INTERNAL("ConvWeightGrad", 2, 2, 1, 1, weight_grad, "test_ops_backward conv_weight_grad"), .attrs = grad_attrs,
+     .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT},
+    {OP_INTERNAL("ChannelSum", 1, 1, 1, 1, channel_sum, "test_ops_backward channel_sum"),
+     .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT},
+    {.name = NULL},
+};

@@ -7,6 +7,7 @@
 
 #include "../emit/emit.h"
 #include "conv.h"
+#include "internal_row.h"
 
 /* ---- fused activations ---- */
 
@@ -197,9 +198,9 @@ static void affine_emit(emitter *e, const node *n) {
 
 /* ---- Reorder ---- */
 
-static bool copy_infer(graph *g, node *n) { return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape); }
+static bool reorder_infer(graph *g, node *n) { return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape); }
 
-static bool copy_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool reorder_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
     (void)a, (void)n, (void)why;
     memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
     return true;
@@ -219,64 +220,12 @@ static void reorder_emit(emitter *e, const node *n) {
 static const op_attr affine_attrs[] = {{.name = "epsilon", .kind = ATTR_FLOAT, .number = 1e-5, .has_default = true},
                                        {.name = NULL}};
 
-const op_row ops_internal[] = {{.name = "Conv",
-                                .domain = "cameo",
-                                .since = 1,
-                                .min_in = 2,
-                                .max_in = 5,
-                                .min_out = 1,
-                                .max_out = 1,
-                                .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-                                .infer = conv_infer,
-                                .reference = conv_reference,
-                                .emit = conv_emit,
-                                .test = "test_ops_shape internal_conv"},
-                               {.name = "Gemm",
-                                .domain = "cameo",
-                                .since = 1,
-                                .min_in = 2,
-                                .max_in = 5,
-                                .min_out = 1,
-                                .max_out = 1,
-                                .flags = OP_BATCH_AXIS0,
-                                .infer = gemm_infer,
-                                .reference = gemm_reference,
-                                .emit = gemm_emit,
-                                .test = "test_ops_shape internal_gemm"},
-                               {.name = "ScaleShift",
-                                .domain = "cameo",
-                                .since = 1,
-                                .min_in = 3,
-                                .max_in = 5,
-                                .min_out = 1,
-                                .max_out = 1,
-                                .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_INPLACE,
-                                .infer = scale_infer,
-                                .reference = scale_reference,
-                                .emit = scale_emit,
-                                .test = "test_ops_shape internal_scale_shift"},
-                               {.name = "BatchNormAffine",
-                                .domain = "cameo",
-                                .since = 1,
-                                .min_in = 4,
-                                .max_in = 4,
-                                .min_out = 2,
-                                .max_out = 2,
-                                .attrs = affine_attrs,
-                                .infer = affine_infer,
-                                .reference = affine_reference,
-                                .emit = affine_emit,
-                                .test = "test_native_nodes affine"},
-                               {.name = "Reorder",
-                                .domain = "cameo",
-                                .since = 1,
-                                .min_in = 1,
-                                .max_in = 1,
-                                .min_out = 1,
-                                .max_out = 1,
-                                .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-                                .infer = copy_infer,
-                                .reference = copy_reference,
-                                .emit = reorder_emit,
-                                .test = "test_ops_shape internal_reorder"},
-                               {.name = NULL}};
+const op_row ops_internal[] = {
+    {OP_INTERNAL("Conv", 2, 5, 1, 1, conv, "test_ops_shape internal_conv"), .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0},
+    {OP_INTERNAL("Gemm", 2, 5, 1, 1, gemm, "test_ops_shape internal_gemm"), .flags = OP_BATCH_AXIS0},
+    {OP_INTERNAL("ScaleShift", 3, 5, 1, 1, scale, "test_ops_shape internal_scale_shift"),
+     .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_INPLACE},
+    {OP_INTERNAL("BatchNormAffine", 4, 4, 2, 2, affine, "test_native_nodes affine"), .attrs = affine_attrs},
+    {OP_INTERNAL("Reorder", 1, 1, 1, 1, reorder, "test_ops_shape internal_reorder"), .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0},
+    {.name = NULL},
+};

@@ -18,6 +18,7 @@ static inline float uniform(void) {
     return (float)(seed >> 8) / 8388608.0f - 1;
 }
 
+/* Without memory behind the last float, so that a sanitizer sees what reads there. */
 static inline float *floats(ptrdiff_t n) {
     float *p = malloc((size_t)(n > 0 ? n : 1) * sizeof *p);
     assert_non_null(p);

@@ -2,43 +2,11 @@
    against plain references in double: odd sizes and channels, strides, dilations, pads, slices, several cuts into bands, parts
    and tasks; guard floats around the outputs. Allowed: |error| <= c * sum |x||dy|. Which vector width is tested depends on the
    flags this file is compiled with. */
-#include "kernels/all.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "kernel_case.h"
 
 static const double c_sum = 1e-6;
-enum { GUARD = 64 };
-static const float guard_value = 12345.5f;
 
-static uint32_t seed = 1;
-static float uniform(void) {
-    seed = seed * 1664525u + 1013904223u;
-    return (float)(seed >> 8) / 8388608.0f - 1;
-}
-
-/* Without memory behind the last float, so that a sanitizer sees what reads there. */
-static float *floats(ptrdiff_t n) {
-    float *p = malloc((size_t)(n > 0 ? n : 1) * sizeof *p);
-    assert_non_null(p);
-    for (ptrdiff_t i = 0; i < n; i++) p[i] = uniform();
-    return p;
-}
-
-static float *guarded(ptrdiff_t n) {
-    float *p = floats(n + 2 * GUARD);
-    for (ptrdiff_t i = 0; i < n + 2 * GUARD; i++) p[i] = guard_value;
-    return p + GUARD;
-}
-
-static void check_guards(const float *y, ptrdiff_t n) {
-    for (ptrdiff_t i = 1; i <= GUARD; i++) assert_true(y[-i] == guard_value && y[n + i - 1] == guard_value);
-}
-
-static void check(double got, double want, double magnitude) {
+static void check_sum(double got, double want, double magnitude) {
     if (fabs(got - want) > c_sum * magnitude) fail_msg("%.9g instead of %.9g (of %.3g)", got, want, magnitude);
 }
 
@@ -75,7 +43,7 @@ static void check_weights(const cameo_wgrad *s, const cameo_wgrad_args *a, bool 
             for (ptrdiff_t t = 0; t < s->kh * s->kw; t++) {
                 double m;
                 const double want = weight_at(s, a, o, c, t / s->kw, t % s->kw, &m);
-                check((double)a->dw[weight_place(s, onnx, o, c, t)], want, m);
+                check_sum((double)a->dw[weight_place(s, onnx, o, c, t)], want, m);
             }
     if (onnx || s->groups > 1) return;
     cameo_wgrad whole = *s;
@@ -157,7 +125,7 @@ WGRADS(WGRAD)
 
 /* ---- depthwise ---- */
 
-enum { IMAGES = 3 };
+enum { BATCH = 3 };
 
 /* [kh][kw][c rounded up] */
 static ptrdiff_t tap_place(const cameo_depthwise *s, ptrdiff_t c, ptrdiff_t t) { return t * cameo_depthwise_padded(s) + c; }
@@ -179,11 +147,11 @@ static double depthwise_input_at(const cameo_depthwise *s, const float *dy, cons
 }
 
 static void test_depthwise_input(const cameo_depthwise *s, void (*task)(const float *, const float *, float *)) {
-    const ptrdiff_t xn = IMAGES * s->h * s->w * s->x_pixel;
-    float *dy = floats(IMAGES * s->oh * s->ow * s->y_pixel), *w = floats(cameo_depthwise_floats(s)), *dx = guarded(xn);
+    const ptrdiff_t xn = BATCH * s->h * s->w * s->x_pixel;
+    float *dy = floats(BATCH * s->oh * s->ow * s->y_pixel), *w = floats(cameo_depthwise_floats(s)), *dx = guarded(xn);
     task(dy, w, dx);
     check_guards(dx, xn);
-    for (ptrdiff_t p = 0; p < IMAGES * s->h * s->w; p++)
+    for (ptrdiff_t p = 0; p < BATCH * s->h * s->w; p++)
         for (ptrdiff_t c = 0; c < s->x_pixel; c++) {
             if (c >= s->c) {
                 assert_true(dx[p * s->x_pixel + c] == guard_value);
@@ -191,14 +159,14 @@ static void test_depthwise_input(const cameo_depthwise *s, void (*task)(const fl
             }
             double m;
             const double want = depthwise_input_at(s, dy, w, p, c, &m);
-            check((double)dx[p * s->x_pixel + c], want, m);
+            check_sum((double)dx[p * s->x_pixel + c], want, m);
         }
     free(dy), free(w), free(dx - GUARD);
 }
 
 static void check_depthwise_weights(const cameo_depthwise *s, const cameo_depthwise_wgrad_args *a, bool onnx) {
     const ptrdiff_t taps = s->kh * s->kw;
-    const cameo_wgrad as = {.images = IMAGES,
+    const cameo_wgrad as = {.images = BATCH,
                             .h = s->h,
                             .w = s->w,
                             .ci = 1,
@@ -225,7 +193,7 @@ static void check_depthwise_weights(const cameo_depthwise *s, const cameo_depthw
             }
             double m;
             const double want = weight_at(&as, &(cameo_wgrad_args){.x = a->x, .dy = a->dy}, c, 0, t / s->kw, t % s->kw, &m);
-            check(got, want, m);
+            check_sum(got, want, m);
         }
 }
 
@@ -233,7 +201,7 @@ static void test_depthwise_weights(const cameo_depthwise *s, void (*task)(const 
     for (ptrdiff_t parts = 1; parts <= 4; parts += 3)
         for (int onnx = 0; onnx <= 1; onnx++) {
             const ptrdiff_t outputs = onnx ? s->c * s->kh * s->kw : cameo_depthwise_floats(s);
-            float *x = floats(IMAGES * s->h * s->w * s->x_pixel), *dy = floats(IMAGES * s->oh * s->ow * s->y_pixel);
+            float *x = floats(BATCH * s->h * s->w * s->x_pixel), *dy = floats(BATCH * s->oh * s->ow * s->y_pixel);
             float *partial = guarded(parts * cameo_depthwise_floats(s)), *dw = guarded(outputs);
             const cameo_depthwise_wgrad_args a = {x, dy, partial, dw};
             task(&a, parts);
@@ -260,54 +228,54 @@ static void test_depthwise_weights(const cameo_depthwise *s, void (*task)(const 
     X(depthwise_7x7_global, 7, 7, 50, 7, 1, 1, 0, 0, 7)
 
 /* The stride 1 gradient is a convolution of dy whose pads are what the kernel reaches beyond the forward's. */
-#define DEPTHWISE(NAME, H, W, C, K, S, D, P, EXTRA, ROWS)                                                                  \
-    static const cameo_depthwise NAME##_shape = {.h = H,                                                                   \
-                                                 .w = W,                                                                   \
-                                                 .c = C,                                                                   \
-                                                 .oh = OUT(H, K, S, D, P),                                                 \
-                                                 .ow = OUT(W, K, S, D, P),                                                 \
-                                                 .kh = K,                                                                  \
-                                                 .kw = K,                                                                  \
-                                                 .sh = S,                                                                  \
-                                                 .sw = S,                                                                  \
-                                                 .dh = D,                                                                  \
-                                                 .dw = D,                                                                  \
-                                                 .pt = P,                                                                  \
-                                                 .pl = P,                                                                  \
-                                                 .x_pixel = C + EXTRA,                                                     \
-                                                 .y_pixel = C + 2 * EXTRA,                                                 \
-                                                 .rows = ROWS};                                                            \
-    static const cameo_depthwise NAME##_back = {.h = OUT(H, K, S, D, P),                                                   \
-                                                .w = OUT(W, K, S, D, P),                                                   \
-                                                .c = C,                                                                    \
-                                                .oh = H,                                                                   \
-                                                .ow = W,                                                                   \
-                                                .kh = K,                                                                   \
-                                                .kw = K,                                                                   \
-                                                .sh = 1,                                                                   \
-                                                .sw = 1,                                                                   \
-                                                .dh = D,                                                                   \
-                                                .dw = D,                                                                   \
-                                                .pt = (K - 1) * D - P,                                                     \
-                                                .pl = (K - 1) * D - P,                                                     \
-                                                .x_pixel = C + 2 * EXTRA,                                                  \
-                                                .y_pixel = C + EXTRA,                                                      \
-                                                .rows = ROWS,                                                              \
-                                                .flip = true};                                                             \
-    static void NAME##_input(const float *dy, const float *w, float *dx) {                                                 \
-        static const float zeros[256];                                                                                     \
-        cameo_depthwise_spread_args a = {dy, w, dx};                                                                       \
-        cameo_depthwise_args flipped = {dy, w, zeros, NULL, NULL, dx};                                                     \
-        for (size_t i = 0; i < IMAGES * ((H + ROWS - 1) / ROWS); i++)                                                      \
-            S == 1 ? cameo_depthwise_task(&NAME##_back, &flipped, i) : cameo_depthwise_spread_task(&NAME##_shape, &a, i);  \
-    }                                                                                                                      \
-    static void NAME##_weights(const cameo_depthwise_wgrad_args *a, ptrdiff_t parts) {                                     \
-        for (ptrdiff_t i = parts - 1; i >= 0; i--) cameo_depthwise_wgrad_task(&NAME##_shape, a, IMAGES, parts, (size_t)i); \
-    }                                                                                                                      \
-    static void NAME(void **state) {                                                                                       \
-        (void)state;                                                                                                       \
-        test_depthwise_input(&NAME##_shape, NAME##_input);                                                                 \
-        test_depthwise_weights(&NAME##_shape, NAME##_weights);                                                             \
+#define DEPTHWISE(NAME, H, W, C, K, S, D, P, EXTRA, ROWS)                                                                 \
+    static const cameo_depthwise NAME##_shape = {.h = H,                                                                  \
+                                                 .w = W,                                                                  \
+                                                 .c = C,                                                                  \
+                                                 .oh = OUT(H, K, S, D, P),                                                \
+                                                 .ow = OUT(W, K, S, D, P),                                                \
+                                                 .kh = K,                                                                 \
+                                                 .kw = K,                                                                 \
+                                                 .sh = S,                                                                 \
+                                                 .sw = S,                                                                 \
+                                                 .dh = D,                                                                 \
+                                                 .dw = D,                                                                 \
+                                                 .pt = P,                                                                 \
+                                                 .pl = P,                                                                 \
+                                                 .x_pixel = C + EXTRA,                                                    \
+                                                 .y_pixel = C + 2 * EXTRA,                                                \
+                                                 .rows = ROWS};                                                           \
+    static const cameo_depthwise NAME##_back = {.h = OUT(H, K, S, D, P),                                                  \
+                                                .w = OUT(W, K, S, D, P),                                                  \
+                                                .c = C,                                                                   \
+                                                .oh = H,                                                                  \
+                                                .ow = W,                                                                  \
+                                                .kh = K,                                                                  \
+                                                .kw = K,                                                                  \
+                                                .sh = 1,                                                                  \
+                                                .sw = 1,                                                                  \
+                                                .dh = D,                                                                  \
+                                                .dw = D,                                                                  \
+                                                .pt = (K - 1) * D - P,                                                    \
+                                                .pl = (K - 1) * D - P,                                                    \
+                                                .x_pixel = C + 2 * EXTRA,                                                 \
+                                                .y_pixel = C + EXTRA,                                                     \
+                                                .rows = ROWS,                                                             \
+                                                .flip = true};                                                            \
+    static void NAME##_input(const float *dy, const float *w, float *dx) {                                                \
+        static const float zeros[256];                                                                                    \
+        cameo_depthwise_spread_args a = {dy, w, dx};                                                                      \
+        cameo_depthwise_args flipped = {dy, w, zeros, NULL, NULL, dx};                                                    \
+        for (size_t i = 0; i < BATCH * ((H + ROWS - 1) / ROWS); i++)                                                      \
+            S == 1 ? cameo_depthwise_task(&NAME##_back, &flipped, i) : cameo_depthwise_spread_task(&NAME##_shape, &a, i); \
+    }                                                                                                                     \
+    static void NAME##_weights(const cameo_depthwise_wgrad_args *a, ptrdiff_t parts) {                                    \
+        for (ptrdiff_t i = parts - 1; i >= 0; i--) cameo_depthwise_wgrad_task(&NAME##_shape, a, BATCH, parts, (size_t)i); \
+    }                                                                                                                     \
+    static void NAME(void **state) {                                                                                      \
+        (void)state;                                                                                                      \
+        test_depthwise_input(&NAME##_shape, NAME##_input);                                                                \
+        test_depthwise_weights(&NAME##_shape, NAME##_weights);                                                            \
     }
 DEPTHWISES(DEPTHWISE)
 
@@ -324,7 +292,7 @@ static void test_one_channel_sum(const cameo_channel_sum *s) {
         double sum = 0, magnitude = 0;
         for (ptrdiff_t p = 0; p < s->pixels; p++)
             sum += (double)x[p * s->pixel + c], magnitude += fabs((double)x[p * s->pixel + c]);
-        check((double)y[c], sum, magnitude);
+        check_sum((double)y[c], sum, magnitude);
     }
     free(x), free(partial - GUARD), free(y - GUARD);
 }
@@ -363,7 +331,7 @@ static void test_one_product(const cameo_matmul *s, product form, void (*run)(ca
         for (ptrdiff_t i = 0; i < rows * s->n; i++) {
             double m;
             const double want = product_at(s, &a, form, i / s->n, i % s->n, &m);
-            check((double)y[i], want, m);
+            check_sum((double)y[i], want, m);
         }
         free(x), free(w), free(bias), free(y - GUARD), free(packed - GUARD);
     }

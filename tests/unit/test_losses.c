@@ -409,16 +409,30 @@ static void whole_case(const golden_case *c) {
     const int64_t count = shape_count(&gradient->shape);
     near(loss_at(w), c->numbers[0], 2e-7); /* attributes are float32 */
     for (int64_t i = 0; i < count; i++) near(tensor_get(gradient, i), c->numbers[1 + i], 2e-7);
-    if (w->centers) {
-        const node *n = NULL;
-        for (size_t i = 0; i < w->t->g->n_nodes; i++)
-            if (!strcmp(w->t->g->nodes[i]->op_type, "CenterLoss")) n = w->t->g->nodes[i];
-        assert_true(n && n->out[2]->role == ROLE_UPDATE && n->out[2]->param == w->centers->param);
-        for (int i = 0; i < K * LENGTH; i++) near(tensor_get(w->results[n->out[2]->id], i), c->numbers[1 + count + i], 1e-7);
-    }
     differences(w, c->loss);
     end(w->t);
     free(w);
+}
+
+/* The loss goes with cross-entropy, which is taken off again; here the scores are the embeddings. */
+static void center_equals_pytorch(void **state) {
+    (void)state;
+    whole *both = whole_of("center:weight=1", 0, true), *ce = whole_of("ce", 0, true);
+    ce->inputs[3] = both->inputs[3]; /* mixed alike */
+    const tensor *gradient = gradient_at(both), *of_ce = gradient_at(ce);
+    const int64_t count = shape_count(&gradient->shape);
+    near(loss_at(both) - loss_at(ce), golden_center[0], 2e-7);
+    for (int64_t i = 0; i < count; i++) near(tensor_get(gradient, i) - tensor_get(of_ce, i), golden_center[1 + i], 2e-7);
+    const node *n = NULL;
+    for (size_t i = 0; i < both->t->g->n_nodes; i++)
+        if (!strcmp(both->t->g->nodes[i]->op_type, "CenterLoss")) n = both->t->g->nodes[i];
+    assert_true(n && n->out[2]->role == ROLE_UPDATE && n->out[2]->param == both->centers->param);
+    assert_int_equal(sizeof golden_center / sizeof *golden_center, 1 + count + K * LENGTH);
+    for (int i = 0; i < K * LENGTH; i++)
+        near(tensor_get(both->results[n->out[2]->id], i), golden_center[1 + count + i], 1e-7);
+    differences(both, "center");
+    end(both->t), end(ce->t);
+    free(both), free(ce);
 }
 
 static void losses_equal_pytorch(void **state) {
@@ -482,6 +496,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cross_entropy),  cmocka_unit_test(cross_entropy_kernels),
                                        cmocka_unit_test(margin_kernels), cmocka_unit_test(metric_kernels),
                                        cmocka_unit_test(center_kernels), cmocka_unit_test(losses_equal_pytorch),
+                                       cmocka_unit_test(center_equals_pytorch),
                                        cmocka_unit_test(specs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
