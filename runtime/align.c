@@ -1,4 +1,5 @@
 /* Alignment by five landmarks. */
+#define _GNU_SOURCE
 #include "align.h"
 #include "files.h"
 #include <math.h>
@@ -83,6 +84,23 @@ static int by_name(const void *x, const void *y) {
     return strcmp(a->name, b->name);
 }
 
+static const char *last_part(const char *name) {
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+static int by_last_part(const void *x, const void *y, void *data) {
+    const struct cameo_landmark_row *row = data;
+    return strcmp(last_part(row[*(const size_t *)x].name), last_part(row[*(const size_t *)y].name));
+}
+
+static void sort_rows(cameo_landmark_table *t) {
+    qsort(t->row, t->count, sizeof *t->row, by_name);
+    t->by_last = cameo_allocate(t->count, sizeof *t->by_last);
+    for (size_t i = 0; i < t->count; i++) t->by_last[i] = i;
+    qsort_r(t->by_last, t->count, sizeof *t->by_last, by_last_part, t->row);
+}
+
 static bool parse_row(char *line, struct cameo_landmark_row *row) {
     char *rest = line + strcspn(line, "\t,");
     if (!*rest) rest = line + strcspn(line, " ");
@@ -118,7 +136,7 @@ static bool parse_table(char *text, const char *path, cameo_landmark_table *t, c
             return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected", path, number);
         }
     }
-    qsort(t->row, t->count, sizeof *t->row, by_name);
+    sort_rows(t);
     return t->count || cameo_fail(error, CAMEO_BAD_INPUT, "%s: no landmarks in it", path);
 }
 
@@ -134,9 +152,8 @@ bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error
     return good;
 }
 
-static const char *last_part(const char *name) {
-    const char *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
+static bool is_last(const cameo_landmark_table *t, size_t place, const char *name) {
+    return strcmp(last_part(t->row[t->by_last[place]].name), last_part(name)) == 0;
 }
 
 const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const char *name) {
@@ -144,16 +161,21 @@ const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const
     const struct cameo_landmark_row *found = bsearch(&key, t->row, t->count, sizeof *t->row, by_name);
     free(key.name);
     if (found) return &found->at;
-    for (size_t i = 0; i < t->count; i++) {
-        if (strcmp(last_part(t->row[i].name), last_part(name)) != 0) continue;
-        if (found) return NULL;
-        found = &t->row[i];
+    size_t low = 0, high = t->count; /* the first row whose last part is not below */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(last_part(t->row[t->by_last[middle]].name), last_part(name)) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return found ? &found->at : NULL;
+    bool once = low < t->count && is_last(t, low, name) && !(low + 1 < t->count && is_last(t, low + 1, name));
+    return once ? &t->row[t->by_last[low]].at : NULL;
 }
 
 void cameo_landmarks_free(cameo_landmark_table *t) {
     for (size_t i = 0; i < t->count; i++) free(t->row[i].name);
     free(t->row);
+    free(t->by_last);
     *t = (cameo_landmark_table){0};
 }

@@ -31,7 +31,8 @@ typedef struct cameo_landmark_table {
     struct cameo_landmark_row {
         char *name;
         cameo_landmarks at;
-    } * row; /* sorted by name */
+    } * row;         /* sorted by name */
+    size_t *by_last; /* rows sorted by the last part of the name */
 } cameo_landmark_table;
 
 bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error *error);

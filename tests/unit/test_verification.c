@@ -197,6 +197,9 @@ static void landmark_files(void **unused) {
                  {"\xEF\xBB\xBF"
                   "b/2.jpg,1,2,3,4,5,6,7,8,9,10\na/1.jpg,1,2,3,4,5,6,7,8,9,11",
                   true},
+                 {"c/3.jpg 1 2 3 4 5 6 7 8 9 9\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\nd/3.jpg 1 2 3 4 5 6 7 8 9 8\na/1.jpg 1 2 3 4 5 6 "
+                  "7 8 9 11\n",
+                  true},
                  {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2\n", false},
                  {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2 3 4 5 6 7 8 9 nan\n", false},
                  {"", false}};
