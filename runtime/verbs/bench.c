@@ -26,17 +26,18 @@ static int compare(const void *x, const void *y) {
     return a < b ? -1 : a > b;
 }
 
-/* runs = 0: as many as fit in two seconds, at least 5, at most 1000. */
+/* runs < 0: as many as fit in two seconds, at least 5, at most 1000; 0: the first only, which then is the minimum and the
+ * median. */
 static int measure(cameo_context *c, const cameo_model *m, long runs, timing *t) {
     void **inputs = cameo_allocate_buffers(m->inputs, m->n_inputs),
          **outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
     for (size_t i = 0; i < m->n_inputs; i++) fill(&m->inputs[i], inputs[i]);
-    long limit = runs ? runs : 1000;
-    double *times = cameo_allocate((size_t)limit, sizeof *times), begin = cameo_now();
+    long limit = runs < 0 ? 1000 : runs;
+    double *times = cameo_allocate((size_t)limit + 1, sizeof *times), begin = cameo_now();
     int code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs);
-    t->first = cameo_now() - begin;
+    t->first = t->minimum = t->median = cameo_now() - begin;
     for (begin = cameo_now(); code == CAMEO_OK && t->runs < limit; t->runs++) {
-        if (!runs && t->runs >= 5 && cameo_now() - begin > 2) break;
+        if (runs < 0 && t->runs >= 5 && cameo_now() - begin > 2) break;
         double start = cameo_now();
         code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs);
         times[t->runs] = cameo_now() - start;
@@ -76,9 +77,9 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
 /* first_ms is what a caller waits for the first answer: creation and the first run. images_per_s and gflops are of the median.
  */
 int cameo_bench(const cameo_model *m, const cameo_args *a) {
-    long runs = 0;
+    long runs = -1;
     int threads, code;
-    if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
+    if (!cameo_args_integer(a, "runs", 0, 1000000, &runs)) return CAMEO_USAGE;
     double begin = cameo_now();
     cameo_context *c = cameo_verb_context(m, a, &threads, &code);
     if (!c) return code;
@@ -98,7 +99,10 @@ int cameo_bench(const cameo_model *m, const cameo_args *a) {
 
 int cameo_verb_bench(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {
-        {"runs", "R", "timed runs (default: two seconds' worth)"}, OPTION_THREADS, OPTION_JSON, {0}};
+        {"runs", "R", "timed runs after the first, 0: only that one (default: two seconds' worth)"},
+        OPTION_THREADS,
+        OPTION_JSON,
+        {0}};
     cameo_args a = {.options = options, .usage = "bench [--threads T] [--runs R] [--json]", .program = program};
     int code = cameo_args_parse(&a, argc, argv);
     if (code == 0) code = cameo_bench(model, &a);
