@@ -85,7 +85,7 @@ make_net() {
 }
 
 # Runs that fit the budget of one turn, given the time of one in ms.
-runs_of() { awk -v t="$1" -v b="$budget" 'BEGIN { n = int(b / t); print n < 2 ? 2 : n > 50 ? 50 : n }'; }
+runs_of() { awk -v t="$1" -v b="$budget" 'BEGIN { n = int(b / t); print (n < 2 ? 2 : n > 50 ? 50 : n) }'; }
 
 # alternate ROW THREADS: lines "ORT ours XNNPACK" in ms
 alternate() {
