@@ -1,4 +1,5 @@
 /* The cache's file: 64 bytes of heading, then records {64 digits of the key, checksum, 4 bytes zero, floats}. */
+#define _GNU_SOURCE 1 /* memfd_create */
 #include "embedding_cache.h"
 #include "files.h"
 #include "sha256.h"
@@ -126,13 +127,15 @@ static char *new_name(const char *path) {
     return strcat(strcpy(name, path), CAMEO_CACHE_NEW);
 }
 
+/* A file without a name; in memory where there is no /tmp, as in an empty chroot. */
 static int open_temporary(void) {
     const char *directory = getenv("TMPDIR");
-    char *path = cameo_join(directory && *directory ? directory : "/tmp", "cameo-embeddings-XXXXXX");
+    const bool chosen = directory && *directory;
+    char *path = cameo_join(chosen ? directory : "/tmp", "cameo-embeddings-XXXXXX");
     int fd = mkstemp(path);
     if (fd >= 0) unlink(path);
     free(path);
-    return fd;
+    return fd >= 0 || chosen ? fd : memfd_create("cameo-embeddings", MFD_CLOEXEC);
 }
 
 /* Another run may have replaced or removed the file between our open and our lock; what we have then is nobody's any more. */

@@ -43,6 +43,18 @@ if [ "$sanitized" -ne 0 ]; then echo "left out: there is no static sanitizer"
 elif "$CAMEO" compile net.onnx --static -o static 2>err; then
   close "--static" "$(numbers ./static)"
   if ldd static >out 2>&1; then fail "--static is dynamic"; cat out; fi
+  [ "$(($(stat -c %s static) - $(stat -c %s net.onnx)))" -le 4000000 ] || fail "--static: more than 4 MB beside the weights"
+  # Nothing but itself and pictures: no library, no /tmp, no /proc.
+  mkdir -p empty
+  cp static empty/face
+  for k in a b; do awk -v k=$k 'BEGIN { print "P3\n112 112\n255"; for (i = 0; i < 37632; i++) print (i * i * (k == "a" ? 7 : 3) + i) % 251 }' >$k.ppm; done
+  cp a.ppm b.ppm empty
+  if unshare -rR empty /face info >/dev/null 2>log; then inside="unshare -rR empty"; else inside="chroot empty"; fi
+  if [ "$inside" = "chroot empty" ] && [ "$(id -u)" -ne 0 ]; then echo "left out: no right to change the root: $(head -1 log)"
+  else
+    got=$($inside /face verify /a.ppm /b.ppm --json 2>err) || { fail "--static in an empty root"; cat err; }
+    [ "$got" = "$(./static verify a.ppm b.ppm --json | sed 's|"\([ab].ppm\)|"/\1|g')" ] && echo "ok   in an empty root: $got" || fail "--static in an empty root: $got"
+  fi
 else
   grep -q 'does not find lib.*\.a' err && echo "ok   refused: $(head -1 err)" || { fail "--static"; cat err; }
 fi
