@@ -2,8 +2,13 @@
 #include "conv_plan.h"
 
 /* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the second-level cache together with
-   one block of weights; of many weights (STREAMED), where reading them again costs more than a tighter fit. */
-enum { LINE_MOST = 512 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, TASKS = 16, STREAMED = 1 << 20 };
+   one block of weights; more where there are many weights (MANY, STREAMED), which costs more to read again than a tighter fit
+   saves. PREFETCHED: weights that are not in the first-level cache anyway. */
+enum { LINE_MOST = 512 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = 640 * 1024, TASKS = 16 };
+enum { STREAMED = 1 << 20, MANY = 1 << 19, PREFETCHED = 1 << 16 };
+/* A first-level cache has 8 or more lines for addresses that are equal modulo PAGE: tiles of more such pixels evict themselves.
+ */
+enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4 };
 
 /* Bytes that arrive in a microsecond. */
 static const double MEMORY = 40000;
@@ -59,10 +64,17 @@ static int64_t tile_images(const conv_plan *p, int64_t pixels, int64_t th, int64
     return p->counted && th == p->y.h && tw == p->y.w ? most(1, least(pixels / (th * tw), p->y.n)) : 1;
 }
 
+/* Pixels are a multiple of a page apart: those of the input, or of the line buffer's copy. */
+static bool pixels_collide(const conv_plan *p) {
+    const bool copied = p->k.pt || p->k.pl;
+    return (copied ? p->x.c : p->x.pixel * p->k.sw) * (int64_t)sizeof(float) % PAGE == 0;
+}
+
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
     double best = 0;
-    for (int64_t vectors = bound ? bound : 1; vectors <= (bound ? bound : 2); vectors++) {
-        const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats), pixels = conv_tile_pixels(t, vectors);
+    for (int64_t vectors = bound ? bound : 1; vectors <= (bound ? bound : VECTORS_MOST); vectors++) {
+        const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats);
+        const int64_t pixels = least(conv_tile_pixels(t, vectors), !bound && pixels_collide(p) ? PAGE_PIXELS : INT64_MAX);
         for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
             for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);
@@ -82,13 +94,14 @@ double conv_plan_cycles(const conv_plan *p, const target *t) {
 
 /* ---- tasks ---- */
 
-/* Pixels that know no neighbours: those of all images are one column, of which a tile takes any number. */
+/* Pixels that know no neighbours: those of an image, or of all, are one column, of which a tile takes any number. */
 static void merge_pixels(conv_plan *p) {
     const window *k = &p->k;
     const bool pointwise = k->kh == 1 && k->kw == 1 && k->sh == 1 && k->sw == 1 && !k->pt && !k->pl;
-    if (!p->counted || !pointwise || p->y_row || p->x.h != p->y.h || p->x.w != p->y.w) return;
-    p->x.h = p->y.h = p->y.n * p->y.h * p->y.w;
-    p->x.n = p->y.n = p->x.w = p->y.w = 1;
+    if (!pointwise || p->y_row || p->x.h != p->y.h || p->x.w != p->y.w) return;
+    p->x.h = p->y.h = (p->counted ? p->y.n : 1) * p->y.h * p->y.w;
+    if (p->counted) p->x.n = p->y.n = 1;
+    p->x.w = p->y.w = 1;
 }
 
 static int64_t line_floats(const conv_plan *p, int64_t rows) {
@@ -114,7 +127,10 @@ static void choose_images(conv_plan *p, int64_t bytes) {
 /* Bands of rows whose input stays in the second-level cache, then chunks of channels until there are tasks enough. */
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
-    const int64_t bytes = p->counted && conv_plan_weights(p, t) * 4 > STREAMED ? BAND_STREAMED : BAND_BYTES;
+    const int64_t weights = conv_plan_weights(p, t) * 4;
+    const int64_t bytes = p->x.w == 1 && weights > MANY      ? BAND_MANY
+                          : p->counted && weights > STREAMED ? BAND_STREAMED
+                                                             : BAND_BYTES;
     p->rows = round_up(p->y.h, p->tile_h);
     while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
     const int64_t bands = ceil_div(p->y.h, p->rows);
@@ -137,6 +153,14 @@ bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
 
 /* ---- printing ---- */
 
+/* The next page is not fetched by itself. */
+static const char *prefetch(const conv_plan *p) {
+    const window *k = &p->k;
+    if (k->kh * k->kw * p->ci * p->co * k->group * 4 > PREFETCHED) return "CAMEO_FETCH_WEIGHTS";
+    const bool dense = p->x.w == 1 && k->kh == 1 && k->kw == 1 && k->group == 1 && p->x.pixel == p->ci && !p->line;
+    return dense && p->x.h * p->ci * 4 > PREFETCHED ? "CAMEO_FETCH_INPUT" : "CAMEO_FETCH_NOTHING";
+}
+
 static void print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
     text *t = emit_helpers(e);
     const window *k = &p->k;
@@ -154,9 +178,7 @@ static void print_shape(emitter *e, const conv_plan *p, const char *suffix, cons
     if (p->images > 1)
         text_printf(t, "    .tile_n = %lld, .count = %lld, .images = %lld,\n", (long long)p->tile_n, (long long)p->y.n,
                     (long long)p->images);
-    /* Few pixels and many weights: the weights stream from memory, and the next page is not fetched by itself. */
-    const int64_t weights = k->kh * k->kw * p->ci * p->co * k->group;
-    text_printf(t, "    .prefetch = %d, ", weights * 4 > STREAMED ? 1024 : 0);
+    text_printf(t, "    .prefetch = %s, ", prefetch(p));
     text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
                 p->line ? "true" : "false", act);
 }

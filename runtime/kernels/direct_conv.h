@@ -14,17 +14,20 @@
 #define CAMEO_KERNELS_DIRECT_CONV_H
 #include "vector.h"
 
+/* What comes from far away, and is fetched ahead of its use: many weights, or the dense input of a convolution of 1x1. */
+typedef enum cameo_conv_prefetch { CAMEO_FETCH_NOTHING, CAMEO_FETCH_WEIGHTS, CAMEO_FETCH_INPUT } cameo_conv_prefetch;
+
 typedef struct cameo_conv {
     ptrdiff_t h, w, ci, oh, ow, co, groups; /* ci, co: of one group */
     ptrdiff_t kh, kw, sh, sw, dh, dw, pt, pl;
     ptrdiff_t x_pixel, y_pixel, r_pixel;       /* floats from one pixel to the next; r_pixel 0: no residual */
     ptrdiff_t y_row, y_image;                  /* floats from one output row, or image, to the next; 0: they are dense */
     ptrdiff_t tile_n, tile_h, tile_w, vectors; /* tile_n: 0 = 1; more only of whole maps */
-    ptrdiff_t count;    /* images, where a task has several of them; 0: one image a task, and any number */
-    ptrdiff_t images;   /* of a task, of whole maps; the last task may have less */
-    ptrdiff_t rows;     /* output rows of a band */
-    ptrdiff_t blocks;   /* blocks of output channels of a task */
-    ptrdiff_t prefetch; /* floats ahead in the weights, where they come from memory; 0: none */
+    ptrdiff_t count;  /* images, where a task has several of them; 0: one image a task, and any number */
+    ptrdiff_t images; /* of a task, of whole maps; the last task may have less */
+    ptrdiff_t rows;   /* output rows of a band */
+    ptrdiff_t blocks; /* blocks of output channels of a task */
+    bool prefetch;    /* the weights come from memory: fetch them ahead of their use */
     bool padded;
     cameo_act act;
 } cameo_conv;
@@ -41,6 +44,17 @@ typedef struct cameo_conv_source {
     const float *x;
     ptrdiff_t image, row, pixel;
 } cameo_conv_source;
+
+/* What is fetched ahead: while the tiles of one block of channels are computed, the weights of the next block come, `step`
+   floats with every input channel, so that neither memory nor multiply-adds wait. A task's first block is fetched
+   CAMEO_CONV_AHEAD floats before its use. Behind a layer's last weights usually lie the next layer's. Or: while the first block
+   of channels is computed, the next tile's pixels come. */
+typedef struct cameo_conv_ahead {
+    const float *at, *end;
+    ptrdiff_t step;
+} cameo_conv_ahead;
+
+enum { CAMEO_CONV_AHEAD = 1024 };
 
 /* Where it writes, and reads the residual. */
 typedef struct cameo_conv_target {
@@ -84,12 +98,38 @@ CAMEO_INLINE cameo_conv_target cameo_conv_at(const cameo_conv *s, cameo_conv_tar
     return to;
 }
 
+/* Floats of a block's weights, and what a tile fetches with every channel when all tiles of a task share the next block. */
+CAMEO_INLINE ptrdiff_t cameo_conv_block_weights(const cameo_conv *s) { return s->kh * s->kw * s->ci * cameo_conv_block(s); }
+CAMEO_INLINE ptrdiff_t cameo_conv_share(const cameo_conv *s) {
+    const ptrdiff_t images = s->count ? s->images / cameo_conv_tile_n(s) : 1;
+    const ptrdiff_t tiles = images * ((s->rows + s->tile_h - 1) / s->tile_h) * ((s->ow + s->tile_w - 1) / s->tile_w);
+    return (cameo_conv_block(s) + tiles - 1) / tiles;
+}
+
+/* Before a block: fetch the next; a task's first block has to be fetched itself first. */
+CAMEO_INLINE cameo_conv_ahead cameo_conv_fetch(const cameo_conv *s, const float *x, const float *w, bool first) {
+    const ptrdiff_t pixels = cameo_conv_tile_n(s) * s->tile_h * s->tile_w;
+    if (s->prefetch == CAMEO_FETCH_INPUT) return (cameo_conv_ahead){x + pixels * s->ci, x, first ? pixels : 0};
+    const float *next = w + cameo_conv_block_weights(s);
+    if (first) return (cameo_conv_ahead){w + CAMEO_CONV_AHEAD, next, cameo_conv_block(s)};
+    return (cameo_conv_ahead){next, next + cameo_conv_block_weights(s), cameo_conv_share(s)};
+}
+
+/* Behind a tile, which fetched up to `at`. */
+CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahead, const float *at, const float *block_end) {
+    ahead->at = at;
+    if (at < ahead->end || s->prefetch == CAMEO_FETCH_INPUT) return;
+    *ahead = ahead->end == block_end ? cameo_conv_fetch(s, NULL, block_end - cameo_conv_block_weights(s), false)
+                                     : (cameo_conv_ahead){ahead->end, ahead->end, 0};
+}
+
 /* One tile of tn images of th x tw output pixels. */
 CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
-                                  cameo_conv_target to, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
+                                  cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS];
     const bool flat = s->dw == 1 && in.pixel == s->ci; /* taps of a row are then contiguous */
     const ptrdiff_t taps = flat ? 1 : s->kw, run = flat ? s->kw * s->ci : s->ci;
+    const float *next = ahead->at;
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         CAMEO_UNROLL
@@ -102,8 +142,10 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
                 CAMEO_UNROLL
                 for (ptrdiff_t j = 0; j < s->vectors; j++) {
                     k[j] = cameo_load(w + j * CAMEO_VF);
-                    if (s->prefetch) __builtin_prefetch(w + j * CAMEO_VF + s->prefetch, 0, 2);
+                    if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
                 }
+                if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
+                next += ahead->step;
                 CAMEO_UNROLL
                 for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
                     const float a =
@@ -113,6 +155,7 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
                 }
             }
         }
+    if (s->prefetch) cameo_conv_advance(s, ahead, next, w);
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         const cameo_conv_target at = cameo_conv_at(s, to, i / (th * tw), i / tw % th, i % tw);
@@ -122,35 +165,39 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
 
 /* One row of tiles, th pixels high, with a narrower tile at its end where the width leaves a remainder. */
 CAMEO_INLINE void cameo_conv_tiles(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                   const float *slope, cameo_conv_target to, ptrdiff_t tn, ptrdiff_t th) {
+                                   const float *slope, cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn,
+                                   ptrdiff_t th) {
     const ptrdiff_t rest = s->ow % s->tile_w, full = s->ow - rest;
     for (ptrdiff_t t = 0; t < full; t += s->tile_w)
-        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), w, b, slope, cameo_conv_at(s, to, 0, 0, t), tn, th, s->tile_w);
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), w, b, slope, cameo_conv_at(s, to, 0, 0, t), ahead, tn, th,
+                        s->tile_w);
     if (rest)
-        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), w, b, slope, cameo_conv_at(s, to, 0, 0, full), tn, th, rest);
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), w, b, slope, cameo_conv_at(s, to, 0, 0, full), ahead, tn, th,
+                        rest);
 }
 
 /* All pixels of a band of tn images for one block of output channels. */
 CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
-                                  cameo_conv_target to, ptrdiff_t tn, ptrdiff_t rows) {
+                                  cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t rows) {
     ptrdiff_t h = 0;
     for (; h + s->tile_h <= rows; h += s->tile_h)
-        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), tn, s->tile_h);
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), ahead, tn, s->tile_h);
     /* Bands but the last are whole tiles, so what remains is a literal: one flatter tile, which reads the weights once more. */
     const ptrdiff_t rest = s->oh % s->rows % s->tile_h;
     if (rest && h < rows)
-        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), tn, rest);
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), ahead, tn, rest);
 }
 
 /* The same of all images of a task. */
 CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                    const float *slope, cameo_conv_target to, ptrdiff_t images, ptrdiff_t rows) {
+                                    const float *slope, cameo_conv_target to, bool first, ptrdiff_t images, ptrdiff_t rows) {
+    cameo_conv_ahead ahead = cameo_conv_fetch(s, in.x, w, first);
     const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have whole tiles of images */
     ptrdiff_t n = 0;
     for (; n + each <= images; n += each)
-        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), each, rows);
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), &ahead, each, rows);
     if (rest && n < images)
-        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), rest, rows);
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), &ahead, rest, rows);
 }
 
 /* Copies the input rows that output rows [first, first + rows) read into the line buffer, zeros around them. */
@@ -215,10 +262,10 @@ CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a,
         if (s->act.kind == CAMEO_PRELU) slope += q * block;
         cameo_conv_target to = {out.y + channel, out.r + channel, block};
         if (co + block <= s->co) {
-            cameo_conv_images(s, from, w, b, slope, to, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, q == chunk * s->blocks, images, rows);
         } else {
             to.lanes = s->co % block;
-            cameo_conv_images(s, from, w, b, slope, to, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, q == chunk * s->blocks, images, rows);
         }
     }
 }

@@ -36,17 +36,39 @@ CAMEO_INLINE cameo_v cameo_splat(float a) { return a - (cameo_v){0}; }
 CAMEO_INLINE cameo_v cameo_load(const float *p) { return *(const cameo_v *)p; }
 CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
 
+/* Half a vector, as numbers of channels often leave it: one instruction, where memcpy goes through the stack. */
+#if CAMEO_VF == 16
+#define CAMEO_HALF 0, 1, 2, 3, 4, 5, 6, 7
+#define CAMEO_WHOLE CAMEO_HALF, 8, 9, 10, 11, 12, 13, 14, 15
+#elif CAMEO_VF == 8
+#define CAMEO_HALF 0, 1, 2, 3
+#define CAMEO_WHOLE CAMEO_HALF, 4, 5, 6, 7
+#endif
+#ifdef CAMEO_HALF
+typedef float cameo_half __attribute__((vector_size(CAMEO_VF * 2), aligned(4), may_alias));
+CAMEO_INLINE cameo_v cameo_load_half(const float *p) {
+    return __builtin_shufflevector(*(const cameo_half *)p, (cameo_half){0}, CAMEO_WHOLE);
+}
+CAMEO_INLINE void cameo_store_half(float *p, cameo_v v) { *(cameo_half *)p = __builtin_shufflevector(v, v, CAMEO_HALF); }
+#endif
+
 /* The first `lanes` floats (a literal, so that whole vectors cost nothing extra); the rest are zero. */
 CAMEO_INLINE cameo_v cameo_load_part(const float *p, ptrdiff_t lanes) {
     if (lanes >= CAMEO_VF) return cameo_load(p);
+#ifdef CAMEO_HALF
+    if (lanes == CAMEO_VF / 2) return cameo_load_half(p);
+#endif
     cameo_v v = {0};
     memcpy(&v, p, (size_t)lanes * sizeof(float));
     return v;
 }
 
 CAMEO_INLINE void cameo_store_part(float *p, cameo_v v, ptrdiff_t lanes) {
-    if (lanes >= CAMEO_VF)
-        cameo_store(p, v);
+    if (lanes >= CAMEO_VF) cameo_store(p, v);
+#ifdef CAMEO_HALF
+    else if (lanes == CAMEO_VF / 2)
+        cameo_store_half(p, v);
+#endif
     else
         memcpy(p, &v, (size_t)lanes * sizeof(float));
 }

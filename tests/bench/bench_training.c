@@ -165,7 +165,7 @@ static float *line;
                                            .vectors = 2,                                                                     \
                                            .count = N,                                                                       \
                                            .images = TASK,                                                                   \
-                                           .prefetch = K * K * CI * CO > 262144 ? 1024 : 0,                                  \
+                                           .prefetch = K * K * CI * CO > 262144 ? CAMEO_FETCH_WEIGHTS : CAMEO_FETCH_NOTHING, \
                                            .rows = ROWS,                                                                     \
                                            .blocks = BLOCKS,                                                                 \
                                            .padded = K > 1};                                                                 \
