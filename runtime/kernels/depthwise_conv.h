@@ -1,6 +1,8 @@
-/* Depthwise convolution (one input and one output channel a group), NHWC. 3x3 keeps its nine weights and a sliding window in
-   registers; other sizes accumulate four pixels at a time. Weights [kh][kw][c rounded up to CAMEO_VF], bias and slope likewise.
- */
+/* Depthwise convolution (one input and one output channel a group), NHWC. 3x3 of stride 1 and 2: a tile of neighbouring pixels
+   accumulates, every input is loaded once a row; pixels at the edges leave out taps when compiled. Channels are the innermost
+   loop, so that memory is read as it lies, in chunks of which the rows that the next output row reads again stay in the
+   first-level cache. Other sizes accumulate four pixels at a time. Weights [kh][kw][c rounded up to CAMEO_VF], bias and slope
+   likewise. */
 #ifndef CAMEO_KERNELS_DEPTHWISE_CONV_H
 #define CAMEO_KERNELS_DEPTHWISE_CONV_H
 #include "vector.h"
@@ -32,51 +34,84 @@ CAMEO_INLINE void cameo_depthwise_store(const cameo_depthwise *s, cameo_v v, cam
     cameo_store_part(y, cameo_activate(&s->act, v, slope), lanes);
 }
 
-/* One output row of one channel vector, 3x3, pads 0 or 1. x: the three input rows at this channel; a row outside the image has
-   zero weights in k and any valid address. */
-CAMEO_INLINE void cameo_depthwise_row3(const cameo_depthwise *s, const float *const x[3], const cameo_v k[9], cameo_v bias,
-                                       cameo_v slope, const float *r, float *y, ptrdiff_t lanes) {
-    const cameo_v zero = {0};
-    cameo_v p[3][3]; /* [row][column] */
-    CAMEO_UNROLL
-    for (int i = 0; i < 3; i++) {
-        p[i][0] = s->pl ? zero : cameo_load_part(x[i], lanes);
-        if (s->sw == 1) p[i][1] = s->w > 1 - s->pl ? cameo_load_part(x[i] + (1 - s->pl) * s->x_pixel, lanes) : zero;
-    }
-    for (ptrdiff_t j = 0; j < s->ow; j++) {
-        const ptrdiff_t at = j * s->sw - s->pl;
-        CAMEO_UNROLL
-        for (int i = 0; i < 3; i++) {
-            if (s->sw == 2) p[i][1] = at + 1 < s->w ? cameo_load_part(x[i] + (at + 1) * s->x_pixel, lanes) : zero;
-            p[i][2] = at + 2 < s->w ? cameo_load_part(x[i] + (at + 2) * s->x_pixel, lanes) : zero;
-        }
-        cameo_v a = bias + p[0][0] * k[0], b = p[0][1] * k[1], c = p[0][2] * k[2];
-        a += p[1][0] * k[3], b += p[1][1] * k[4], c += p[1][2] * k[5];
-        a += p[2][0] * k[6], b += p[2][1] * k[7], c += p[2][2] * k[8];
-        cameo_depthwise_store(s, a + (b + c), slope, r + j * s->r_pixel, y + j * s->y_pixel, lanes);
-        CAMEO_UNROLL
-        for (int i = 0; i < 3; i++) {
-            p[i][0] = s->sw == 1 ? p[i][1] : p[i][2];
-            if (s->sw == 1) p[i][1] = p[i][2];
-        }
-    }
+/* ---- 3x3 ---- */
+
+/* Floats of an input row's chunk: three rows and the output fit a cache of 32 KiB. */
+enum { CAMEO_DEPTHWISE_CHUNK = 2048, CAMEO_DEPTHWISE_MOST = 8, CAMEO_DEPTHWISE_LEAST = 5 };
+
+/* Pixels of a tile: a divisor of the row, else few. */
+CAMEO_INLINE ptrdiff_t cameo_depthwise_tile(const cameo_depthwise *s) {
+    if (s->ow <= CAMEO_DEPTHWISE_MOST) return s->ow;
+    for (ptrdiff_t tile = CAMEO_DEPTHWISE_MOST; tile >= CAMEO_DEPTHWISE_LEAST; tile--)
+        if (s->ow % tile == 0) return tile;
+    return CAMEO_DEPTHWISE_LEAST + 1;
 }
 
-CAMEO_INLINE void cameo_depthwise_band3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
-                                        float *y, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t c, ptrdiff_t lanes) {
-    const cameo_v zero = {0}, bias = cameo_load(a->b + c), slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : zero;
-    for (ptrdiff_t o = first; o < first + rows; o++) {
-        const float *row[3];
-        cameo_v k[9];
-        for (int i = 0; i < 3; i++) {
-            const ptrdiff_t h = o * s->sh - s->pt + i;
-            const bool inside = h >= 0 && h < s->h;
-            row[i] = x + (inside ? h : 0) * s->w * s->x_pixel + c;
-            for (int j = 0; j < 3; j++) k[3 * i + j] = inside ? cameo_load(cameo_depthwise_tap(s, a->w, i, j) + c) : zero;
-        }
-        cameo_depthwise_row3(s, row, k, bias, slope, r + o * s->ow * s->r_pixel + c, y + o * s->ow * s->y_pixel + c, lanes);
-    }
+/* Columns that the row's last window reads beyond the image. */
+CAMEO_INLINE ptrdiff_t cameo_depthwise_beyond(const cameo_depthwise *s) {
+    return cameo_most(0, (s->ow - 1) * s->sw - s->pl + 3 - s->w);
 }
+
+CAMEO_INLINE bool cameo_depthwise_tiled(const cameo_depthwise *s) {
+    const ptrdiff_t tile = cameo_depthwise_tile(s), rest = s->ow % tile ? s->ow % tile : tile;
+    return s->kh == 3 && s->kw == 3 && s->dh == 1 && s->dw == 1 && s->sw <= 2 && s->pl >= 0 && s->pl <= 2 &&
+           cameo_depthwise_beyond(s) <= cameo_least(2, rest * s->sw);
+}
+
+/* One vector of `pixels` outputs. Rows of taps [h0, h1); of the columns read, `left` and `right` lie outside the image. All of
+   them are literals. x: the input under tap (0, 0) of the first pixel. */
+CAMEO_INLINE void cameo_depthwise_vector3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x,
+                                          const float *r, float *y, ptrdiff_t c, int h0, int h1, ptrdiff_t pixels,
+                                          ptrdiff_t left, ptrdiff_t right, ptrdiff_t lanes) {
+    const cameo_v bias = cameo_load(a->b + c), slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : bias;
+    const ptrdiff_t end = (pixels - 1) * s->sw + 3 - right;
+    cameo_v acc[CAMEO_DEPTHWISE_MOST], k[3];
+    CAMEO_UNROLL
+    for (ptrdiff_t p = 0; p < pixels; p++) acc[p] = bias;
+    CAMEO_UNROLL
+    for (int i = h0; i < h1; i++) {
+        CAMEO_UNROLL
+        for (int j = 0; j < 3; j++) k[j] = cameo_load(cameo_depthwise_tap(s, a->w, i, j) + c);
+        CAMEO_UNROLL
+        for (ptrdiff_t q = left; q < end; q++) {
+            const cameo_v v = cameo_load_part(x + (i * s->w + q) * s->x_pixel + c, lanes);
+            CAMEO_UNROLL
+            for (int j = 0; j < 3; j++)
+                if (q >= j && (q - j) % s->sw == 0 && (q - j) / s->sw < pixels) acc[(q - j) / s->sw] += v * k[j];
+        }
+    }
+    CAMEO_UNROLL
+    for (ptrdiff_t p = 0; p < pixels; p++)
+        cameo_depthwise_store(s, acc[p], slope, r + p * s->r_pixel + c, y + p * s->y_pixel + c, lanes);
+}
+
+/* The same of channels [first, end). */
+CAMEO_INLINE void cameo_depthwise_pixels3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x,
+                                          const float *r, float *y, ptrdiff_t first, ptrdiff_t end, int h0, int h1,
+                                          ptrdiff_t pixels, ptrdiff_t left, ptrdiff_t right) {
+    ptrdiff_t c = first;
+    for (; c + CAMEO_VF <= end; c += CAMEO_VF) cameo_depthwise_vector3(s, a, x, r, y, c, h0, h1, pixels, left, right, CAMEO_VF);
+    if (s->c % CAMEO_VF && c < end) cameo_depthwise_vector3(s, a, x, r, y, c, h0, h1, pixels, left, right, s->c % CAMEO_VF);
+}
+
+/* An output row, tile by tile. x, r, y: its first pixel. */
+CAMEO_INLINE void cameo_depthwise_row3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
+                                       float *y, ptrdiff_t c, ptrdiff_t end, int h0, int h1) {
+    const ptrdiff_t tile = cameo_depthwise_tile(s), rest = s->ow % tile ? s->ow % tile : tile, last = s->ow - rest;
+    const ptrdiff_t beyond = cameo_depthwise_beyond(s), step = tile * s->sw * s->x_pixel;
+    if (last == 0) {
+        cameo_depthwise_pixels3(s, a, x, r, y, c, end, h0, h1, rest, s->pl, beyond);
+        return;
+    }
+    cameo_depthwise_pixels3(s, a, x, r, y, c, end, h0, h1, tile, s->pl, 0);
+    for (ptrdiff_t j = tile; j < last; j += tile) {
+        x += step, r += tile * s->r_pixel, y += tile * s->y_pixel;
+        cameo_depthwise_pixels3(s, a, x, r, y, c, end, h0, h1, tile, 0, 0);
+    }
+    cameo_depthwise_pixels3(s, a, x + step, r + tile * s->r_pixel, y + tile * s->y_pixel, c, end, h0, h1, rest, 0, beyond);
+}
+
+/* ---- any kernel ---- */
 
 /* `pixels` neighbouring outputs, any kernel. Taps [h0, h1) x [w0, w1) lie inside the image; x is the input under tap (0, 0). */
 CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *x, const float *w, cameo_v bias, cameo_v slope,
@@ -124,24 +159,48 @@ CAMEO_INLINE void cameo_depthwise_row(const cameo_depthwise *s, const cameo_dept
     }
 }
 
+/* Output row o, any kernel, channels [c, end). */
+CAMEO_INLINE void cameo_depthwise_row_any(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x,
+                                          const float *r, float *y, ptrdiff_t o, ptrdiff_t c, ptrdiff_t end) {
+    for (; c + CAMEO_VF <= end; c += CAMEO_VF) cameo_depthwise_row(s, a, x, r, y, o, c, CAMEO_VF);
+    if (s->c % CAMEO_VF && c < end) cameo_depthwise_row(s, a, x, r, y, o, c, s->c % CAMEO_VF);
+}
+
+/* Rows [first, first + rows) of channels [c, end). Rows at the edges of 3x3 are made without the taps that lie outside. */
 CAMEO_INLINE void cameo_depthwise_band(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
-                                       float *y, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t c, ptrdiff_t lanes) {
-    const bool sliding = s->kh == 3 && s->kw == 3 && s->dh == 1 && s->dw == 1 && s->pl >= 0 && s->pl <= 1 && s->sw <= 2;
-    if (sliding)
-        cameo_depthwise_band3(s, a, x, r, y, first, rows, c, lanes);
-    else
-        for (ptrdiff_t o = first; o < first + rows; o++) cameo_depthwise_row(s, a, x, r, y, o, c, lanes);
+                                       float *y, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t c, ptrdiff_t end) {
+    for (ptrdiff_t o = first; o < first + rows; o++) {
+        const ptrdiff_t h = o * s->sh - s->pt;
+        const float *xx = x + (h * s->w - s->pl) * s->x_pixel, *rr = r + o * s->ow * s->r_pixel;
+        float *yy = y + o * s->ow * s->y_pixel;
+        if (!cameo_depthwise_tiled(s))
+            cameo_depthwise_row_any(s, a, x, r, y, o, c, end);
+        else if (h >= 0 && h + 3 <= s->h)
+            cameo_depthwise_row3(s, a, xx, rr, yy, c, end, 0, 3);
+        else if (h == -1 && s->h >= 2)
+            cameo_depthwise_row3(s, a, xx, rr, yy, c, end, 1, 3);
+        else if (h >= 0 && h + 2 == s->h)
+            cameo_depthwise_row3(s, a, xx, rr, yy, c, end, 0, 2);
+        else
+            cameo_depthwise_row_any(s, a, x, r, y, o, c, end);
+    }
+}
+
+/* Channels of a pass. */
+CAMEO_INLINE ptrdiff_t cameo_depthwise_chunk(const cameo_depthwise *s) {
+    if (!cameo_depthwise_tiled(s)) return CAMEO_VF;
+    return cameo_most(1, CAMEO_DEPTHWISE_CHUNK / (s->w * CAMEO_VF)) * CAMEO_VF;
 }
 
 /* Task i: [image][band of rows]. */
 CAMEO_INLINE void cameo_depthwise_task(const cameo_depthwise *s, const cameo_depthwise_args *a, size_t i) {
     const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, image = (ptrdiff_t)i / bands,
                     first = (ptrdiff_t)i % bands * s->rows;
-    const ptrdiff_t rows = cameo_least(s->rows, s->oh - first), whole = s->c / CAMEO_VF * CAMEO_VF;
+    const ptrdiff_t rows = cameo_least(s->rows, s->oh - first), chunk = cameo_depthwise_chunk(s);
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
     float *y = a->y + image * s->oh * s->ow * s->y_pixel;
     const float *r = s->r_pixel ? a->r + image * s->oh * s->ow * s->r_pixel : y;
-    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF) cameo_depthwise_band(s, a, x, r, y, first, rows, c, CAMEO_VF);
-    if (whole < s->c) cameo_depthwise_band(s, a, x, r, y, first, rows, whole, s->c - whole);
+    for (ptrdiff_t c = 0; c < s->c; c += chunk)
+        cameo_depthwise_band(s, a, x, r, y, first, rows, c, cameo_least(s->c, c + chunk));
 }
 #endif
