@@ -55,7 +55,7 @@ void cli_print_diag(const diag *d);
             "batch, "                                                                                                         \
             "fuse, "                                                                                                          \
             "layout, "                                                                                                        \
-            "select, schedule or plan",                                                                                       \
+            "select, group, schedule or plan",                                                                                \
             0                                                                                                                 \
     }
 #define CLI_BUILD_OPTIONS                                                                                            \

@@ -190,6 +190,7 @@ typedef struct graph {
     value *loss;              /* --train: of the step graph, one number */
     value *embedding;         /* chosen by the embedding rule; may be NULL */
     int64_t batch;            /* images of one run at most; 1 when nothing is batched */
+    int64_t group;            /* of them, how many the layers treat together; set by the group pass, 0: all */
     int64_t weights;          /* float elements that training would change, as the model has them; set at gate A */
     bool training;            /* --train: nothing may assume evaluation mode yet */
     const new_head *new_head; /* NULL: outputs are as the file says */

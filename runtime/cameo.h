@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define CAMEO_ABI 1
+#define CAMEO_ABI 2
 #define CAMEO_VERSION "0.1.0"
 
 /* Exit codes, everywhere. */
@@ -35,8 +35,9 @@ typedef struct cameo_tensor_info {
     const char *name; /* as in the model */
     int dtype;        /* ONNX number: 1 = float32, 7 = int64, 9 = bool ... */
     int rank;
-    int64_t dim[8]; /* dim[0] = the largest count when batched */
-    bool batched;   /* the first axis is the batch: any count up to dim[0] */
+    int64_t dim[8];     /* dim[0] = the largest count when batched */
+    bool batched;       /* the first axis is the batch: any count up to dim[0] */
+    size_t image_bytes; /* batched: from one image to the next; else 0 */
 } cameo_tensor_info;
 
 typedef struct cameo_layer_info {
@@ -49,7 +50,7 @@ typedef struct cameo_layer_info {
 typedef struct cameo_model {
     uint32_t abi;
     const char *name, *version, *hash, *target, *producer; /* hash: SHA-256 of the model */
-    int64_t batch;
+    int64_t batch, group; /* images of a call at most; how many of them the layers treat together */
     uint64_t parameters;
     double macs; /* one image */
     size_t n_inputs, n_outputs, n_layers, n_states;

@@ -175,13 +175,22 @@ static bool count_fits(const cameo_context *c, size_t count) {
     return false;
 }
 
+/* Group by group. */
 static int run(cameo_context *c, size_t count, const void *const *inputs, void *const *outputs, void *embedding, size_t last) {
+    const cameo_model *m = c->model;
+    const size_t group = m->group > 0 ? (size_t)m->group : count;
+    const void *in[m->n_inputs + 1];
+    void *out[m->n_outputs + 1];
     c->error->code = CAMEO_OK;
-    c->count = count;
-    c->in = (const void **)(uintptr_t)inputs; /* never written */
-    c->out = (void **)(uintptr_t)outputs;
-    c->embedding = embedding;
-    c->model->run(c, last);
+    for (size_t first = 0; first < count; first += group) {
+        for (size_t i = 0; i < m->n_inputs; i++) in[i] = (const char *)inputs[i] + first * m->inputs[i].image_bytes;
+        for (size_t i = 0; outputs && i < m->n_outputs; i++)
+            out[i] = outputs[i] ? (char *)outputs[i] + first * m->outputs[i].image_bytes : NULL;
+        c->count = count - first < group ? count - first : group;
+        c->in = in, c->out = outputs ? out : NULL;
+        c->embedding = embedding ? (char *)embedding + first * m->embedding->image_bytes : NULL;
+        m->run(c, last);
+    }
     c->in = NULL, c->out = NULL, c->embedding = NULL;
     return c->error->code;
 }

@@ -380,7 +380,7 @@ static void measure_arena(emitter *e) {
         const value *v = g->values[i];
         if (v->arena_offset < 0 || v->base || v->constant) continue;
         size_t bytes;
-        if (!size_mul((size_t)value_count(v), dtype_size(v->type), &bytes)) BUG("\"%s\" is too big", v->name);
+        if (!size_mul((size_t)value_planned_count(g, v), dtype_size(v->type), &bytes)) BUG("\"%s\" is too big", v->name);
         end = max_size(end, ((size_t)v->arena_offset + bytes + 128 + 63) & ~(size_t)63);
     }
     for (size_t i = 0; i < g->n_nodes; i++) {

@@ -69,7 +69,9 @@ void table_write(emitter *e, text *t) {
     text_comment(t, g->name && g->name[0] ? g->name : e->options->name);
     text_append(t, ", compiled by cameo. Generated: change the model, not this file.\n\n   target ");
     text_comment(t, e->options->target.name ? e->options->target.name : "generic");
-    text_printf(t, ", kernels %s, batch %lld\n   model  %s\n", kernels_word(e->options), (long long)g->batch, g->hash);
+    text_printf(t, ", kernels %s, batch %lld", kernels_word(e->options), (long long)g->batch);
+    if (g->group && g->group < g->batch) text_printf(t, " in groups of %lld", (long long)g->group);
+    text_printf(t, "\n   model  %s\n", g->hash);
     text_printf(t, "   arena  %zu bytes, weights %zu bytes\n\n", e->arena_bytes, e->blob.data.size);
     text_append(
         t,
@@ -85,7 +87,8 @@ static void tensor_row(text *t, const value *v) {
     text_c_string(t, v->name);
     text_printf(t, ", %d, %d, {", (int)v->type, v->shape.rank);
     for (int i = 0; i < v->shape.rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)v->shape.dim[i]);
-    text_printf(t, "%s}, %s},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false");
+    const int64_t image = v->batched ? image_elements(v) * (int64_t)dtype_size(v->type) : 0;
+    text_printf(t, "%s}, %s, %lld},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false", (long long)image);
 }
 
 static void tensor_table(text *t, const char *name, value *const *v, size_t n) {
@@ -210,8 +213,9 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     string_field(t, "hash", g->hash);
     string_field(t, "target", e->options->target.name ? e->options->target.name : "generic");
     string_field(t, "producer", g->producer ? g->producer : "");
-    text_printf(t, "    .batch = %lld, .parameters = %lluu, .macs = %.17g,\n", (long long)(g->batch > 0 ? g->batch : 1),
-                (unsigned long long)g->weights, macs);
+    const int64_t batch = g->batch > 0 ? g->batch : 1;
+    text_printf(t, "    .batch = %lld, .group = %lld, .parameters = %lluu, .macs = %.17g,\n", (long long)batch,
+                (long long)(g->group > 0 ? g->group : batch), (unsigned long long)g->weights, macs);
     text_printf(t, "    .n_inputs = %zu, .n_outputs = %zu, .n_layers = %zu, .n_states = %zu,\n", g->n_inputs, g->n_outputs,
                 e->n_calls, e->n_states);
     text_printf(t, "    .inputs = %s, .outputs = %s, .layers = %s,\n", g->n_inputs ? "inputs" : "NULL",

@@ -241,9 +241,14 @@ static int by_offset(const void *a, const void *b) {
 
 static bool meet(life a, life b) { return a.first <= b.last && b.first <= a.last; }
 
-static bool slot_bytes(const value *v, int64_t *out) {
+int64_t value_planned_count(const graph *g, const value *v) {
+    const bool grouped = v->batched && g->group > 0 && v->shape.rank > 0 && v->shape.dim[0] > g->group;
+    return grouped ? value_count(v) / v->shape.dim[0] * g->group : value_count(v);
+}
+
+static bool slot_bytes(const graph *g, const value *v, int64_t *out) {
     int64_t b;
-    if (__builtin_mul_overflow(value_count(v), (int64_t)dtype_size(v->type), &b)) return false;
+    if (__builtin_mul_overflow(value_planned_count(g, v), (int64_t)dtype_size(v->type), &b)) return false;
     if (b > ((int64_t)1 << 46)) return false;
     *out = (b + TAIL + ALIGN - 1) / ALIGN * ALIGN;
     return true;
@@ -272,7 +277,7 @@ static bool place_all(graph *g, const life *l) {
         value *v = g->values[i];
         if (!in_arena(g, v, l)) continue;
         s[n] = (slot){v, 0, l[v->id]};
-        if (!slot_bytes(v, &s[n++].bytes))
+        if (!slot_bytes(g, v, &s[n++].bytes))
             return diag_error(g->diag, v->producer, "a smaller --batch or --shape", "value \"%s\" does not fit in memory",
                               v->name);
     }
@@ -290,11 +295,11 @@ void plan_check(const graph *g) {
         const value *a = g->values[i];
         int64_t ab, bb;
         if (a->base || a->arena_offset < 0 || a->constant || l[a->id].first == INT64_MAX) continue;
-        if (a->arena_offset % ALIGN || !slot_bytes(a, &ab)) BUG("slot of \"%s\"", a->name);
+        if (a->arena_offset % ALIGN || !slot_bytes(g, a, &ab)) BUG("slot of \"%s\"", a->name);
         for (size_t k = i + 1; k < g->n_values; k++) {
             const value *b = g->values[k];
             if (b->base || b->arena_offset < 0 || b->constant || !meet(l[a->id], l[b->id])) continue;
-            if (!slot_bytes(b, &bb)) BUG("slot of \"%s\"", b->name);
+            if (!slot_bytes(g, b, &bb)) BUG("slot of \"%s\"", b->name);
             if (a->arena_offset < b->arena_offset + bb && b->arena_offset < a->arena_offset + ab)
                 BUG("gate B: \"%s\" and \"%s\" are alive together and overlap", a->name, b->name);
         }

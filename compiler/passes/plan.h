@@ -7,6 +7,8 @@
 bool layout_is_same_memory(const value *x, const value *y);
 /* The layout pass found that input and output are the same memory, read in another order of axes. */
 bool node_is_relabel(const node *n);
+/* Elements of a value that lie in memory at once: of one group of images. */
+int64_t value_planned_count(const graph *g, const value *v);
 /* Gate B: BUG() when two values that are alive together overlap. */
 void plan_check(const graph *g);
 #endif

@@ -1,11 +1,12 @@
-/* profile: where the time goes. The run calls back before every layer; a layer's figure is its least time over the runs. */
+/* profile: where the time goes. The run calls back before every layer, for each group of images; a layer's figure is the least
+   time of a run. */
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
 
 typedef struct stopwatch {
     const cameo_model *model;
-    double *least; /* seconds, of each layer */
+    double *least, *run; /* seconds, of each layer: of all runs, of this one so far */
     double started;
     size_t current;
 } stopwatch;
@@ -13,9 +14,16 @@ typedef struct stopwatch {
 static void tick(void *data, size_t layer) {
     stopwatch *w = data;
     double now = cameo_now();
-    if (layer > 0 && w->current < w->model->n_layers) w->least[w->current] = fmin(w->least[w->current], now - w->started);
+    if (layer > 0 && w->current < w->model->n_layers) w->run[w->current] += now - w->started;
     w->current = layer;
     w->started = cameo_now();
+}
+
+static void finish_run(stopwatch *w) {
+    for (size_t i = 0; i < w->model->n_layers; i++) {
+        if (w->run[i] > 0) w->least[i] = fmin(w->least[i], w->run[i]);
+        w->run[i] = 0;
+    }
 }
 
 /* Multiply-adds of the whole run of `batch` images. */
@@ -64,21 +72,26 @@ int cameo_profile_context(cameo_context *c, const cameo_args *a) {
     const cameo_model *m = c->model;
     long runs = 10;
     if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
-    stopwatch w = {m, cameo_allocate(m->n_layers, sizeof *w.least), 0, m->n_layers};
+    stopwatch w = {.model = m, .current = m->n_layers};
+    w.least = cameo_allocate(m->n_layers, sizeof *w.least);
+    w.run = cameo_allocate(m->n_layers, sizeof *w.run);
     for (size_t i = 0; i < m->n_layers; i++) w.least[i] = INFINITY;
     void **inputs = cameo_allocate_buffers(m->inputs, m->n_inputs),
          **outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
     int code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs); /* warm */
     c->tick = tick;
     c->tick_data = &w;
-    for (long r = 0; r < runs && code == CAMEO_OK; r++)
+    for (long r = 0; r < runs && code == CAMEO_OK; r++) {
         code = cameo_run(c, (size_t)m->batch, (const void *const *)inputs, outputs);
+        finish_run(&w);
+    }
     for (size_t i = 0; i < m->n_layers; i++)
         if (!isfinite(w.least[i])) w.least[i] = 0; /* a layer that never ran took no time */
     if (code == CAMEO_OK) (cameo_args_get(a, "json") ? print_json : print_text)(&w);
     cameo_free_buffers(inputs, m->n_inputs);
     cameo_free_buffers(outputs, m->n_outputs);
     free(w.least);
+    free(w.run);
     return code;
 }
 

@@ -12,7 +12,7 @@ for arch in mobilefacenet iresnet18; do
   "$CAMEO" new $arch --statistics random -o net.onnx 2>log
   for kernels in auto xnnpack; do
     rm -f reference.*
-    for batch in 1 4; do
+    for batch in 1 4 13; do
       "$CAMEO" compile net.onnx --batch $batch --kernels $kernels -o net
       for threads in 1 2 5; do
         ./net embed 1.ppm 2.ppm 3.ppm 4.ppm 5.ppm 6.ppm 7.ppm --threads $threads -o all.npy >log
