@@ -57,6 +57,40 @@ static const cameo_model model = {.abi = CAMEO_ABI,
                                   .create = create,
                                   .run = run};
 
+/* ---- groups of a batch ---- */
+
+static size_t counts[8], n_counts;
+
+static void run_and_count(cameo_context *c, size_t last) {
+    counts[n_counts++] = c->count;
+    run(c, last);
+}
+
+/* Seven images in groups of three, as outputs and as embeddings: each is what it is alone, and nothing is written behind. */
+static void groups_of_a_batch(void **state) {
+    (void)state;
+    enum { IMAGES = 7 };
+    float x[IMAGES * 12], want[IMAGES * 3], got[IMAGES * 3 + 1], embedded[IMAGES * 3 + 1];
+    cameo_model m = model;
+    m.batch = 8, m.group = 3, m.run = run_and_count;
+    for (size_t i = 0; i < IMAGES * 12; i++) x[i] = (float)(i * i % 97);
+    for (size_t i = 0; i < IMAGES * 3; i++) want[i] = (x[i * 4] + x[i * 4 + 1] + x[i * 4 + 2] + x[i * 4 + 3]) / 4;
+    got[IMAGES * 3] = embedded[IMAGES * 3] = -5;
+    cameo_context *c = cameo_create(&m, NULL, NULL);
+    assert_non_null(c);
+    n_counts = 0;
+    assert_int_equal(cameo_run(c, IMAGES, (const void *[]){x}, (void *[]){got}), CAMEO_OK);
+    assert_int_equal(cameo_embed(c, IMAGES, x, embedded), CAMEO_OK);
+    cameo_destroy(c);
+    assert_int_equal(n_counts, 6);
+    for (size_t i = 0; i < n_counts; i++) assert_int_equal(counts[i], i % 3 == 2 ? 1 : 3);
+    for (size_t i = 0; i < IMAGES * 3; i++) {
+        assert_float_equal(got[i], want[i], 1e-4f);
+        assert_float_equal(embedded[i], want[i], 1e-4f);
+    }
+    assert_true(got[IMAGES * 3] == -5 && embedded[IMAGES * 3] == -5);
+}
+
 static char directory[] = "/tmp/test_verbs_XXXXXX";
 
 static void put(const char *name, const char *text) {
@@ -151,6 +185,6 @@ static void run_writes_outputs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes), cmocka_unit_test(score_writes_all),
-                                       cmocka_unit_test(run_writes_outputs)};
+                                       cmocka_unit_test(run_writes_outputs), cmocka_unit_test(groups_of_a_batch)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
