@@ -37,14 +37,12 @@ CAMEO_INLINE void cameo_depthwise_store(const cameo_depthwise *s, cameo_v v, cam
 /* ---- 3x3 ---- */
 
 /* Floats of an input row's chunk: three rows and the output fit a cache of 32 KiB. */
-enum { CAMEO_DEPTHWISE_CHUNK = 2048, CAMEO_DEPTHWISE_MOST = 8, CAMEO_DEPTHWISE_LEAST = 5 };
+enum { CAMEO_DEPTHWISE_CHUNK = 2048, CAMEO_DEPTHWISE_MOST = 8 };
 
 /* Pixels of a tile: a divisor of the row, else few. */
 CAMEO_INLINE ptrdiff_t cameo_depthwise_tile(const cameo_depthwise *s) {
-    if (s->ow <= CAMEO_DEPTHWISE_MOST) return s->ow;
-    for (ptrdiff_t tile = CAMEO_DEPTHWISE_MOST; tile >= CAMEO_DEPTHWISE_LEAST; tile--)
-        if (s->ow % tile == 0) return tile;
-    return CAMEO_DEPTHWISE_LEAST + 1;
+    const ptrdiff_t w = s->ow;
+    return w <= 8 ? w : w % 8 == 0 ? 8 : w % 7 == 0 ? 7 : w % 5 == 0 && w % 6 ? 5 : 6;
 }
 
 /* Columns that the row's last window reads beyond the image. */

@@ -27,7 +27,7 @@ typedef struct cameo_conv {
     ptrdiff_t images; /* of a task, of whole maps; the last task may have less */
     ptrdiff_t rows;   /* output rows of a band */
     ptrdiff_t blocks; /* blocks of output channels of a task */
-    bool prefetch;    /* the weights come from memory: fetch them ahead of their use */
+    cameo_conv_prefetch prefetch;
     bool padded;
     cameo_act act;
 } cameo_conv;

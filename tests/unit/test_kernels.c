@@ -102,6 +102,7 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
                                             .vectors = V,                                                                 \
                                             .rows = ROWS,                                                                 \
                                             .blocks = BLOCKS,                                                             \
+                                            .prefetch = CI % 3, /* every kind */                                          \
                                             .padded = P > 0,                                                              \
                                             .act = __VA_ARGS__};                                                          \
     static void NAME##_task(void *a, size_t i) {                                                                          \
@@ -113,6 +114,8 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     X(conv_3x3_tile_2x7, 7, 7, 12, 64, 1, 3, 3, 1, 1, 1, 0, 1, 2, 7, 2, 8, 2, {CAMEO_PRELU, 0, 0})   \
     X(conv_stem, 23, 21, 3, 24, 1, 7, 7, 2, 1, 3, 0, 0, 1, 4, 2, 5, 1, {CAMEO_CLIP, 0, 6})           \
     X(conv_1x1, 13, 11, 37, 50, 1, 1, 1, 1, 1, 0, 0, 1, 1, 6, 2, 3, 9, {CAMEO_NONE, 0, 0})           \
+    X(conv_1x1_column, 49, 1, 38, 100, 1, 1, 1, 1, 1, 0, 0, 1, 6, 1, 4, 18, 2, {CAMEO_RELU, 0, 0})   \
+    X(conv_1x1_weights, 31, 1, 37, 88, 1, 1, 1, 1, 1, 0, 0, 0, 4, 1, 3, 32, 9, {CAMEO_PRELU, 0, 0})  \
     X(conv_1x1_slices, 5, 9, 19, 8, 1, 1, 1, 1, 1, 0, 5, 0, 2, 3, 1, 4, 1, {CAMEO_LEAKY, 0.1f, 0})   \
     X(conv_1x1_stride_2, 9, 9, 20, 40, 1, 1, 1, 2, 1, 0, 0, 0, 1, 5, 1, 5, 2, {CAMEO_SIGMOID, 0, 0}) \
     X(conv_dilated, 15, 13, 6, 17, 1, 3, 3, 1, 2, 2, 3, 0, 1, 13, 1, 3, 1, {CAMEO_HARDSWISH, 0, 0})  \
@@ -197,6 +200,13 @@ DEPTHWISE(depthwise_3x3_stride_2, 13, 12, 32, 3, 2, 1, 1, 3, 0, 2, {CAMEO_CLIP, 
 DEPTHWISE(depthwise_3x3_even, 14, 14, 16, 3, 2, 1, 0, 0, 0, 7, {CAMEO_RELU, 0, 0})
 DEPTHWISE(depthwise_3x3_tiny, 1, 1, 5, 3, 1, 1, 1, 0, 0, 1, {CAMEO_NONE, 0, 0})
 DEPTHWISE(depthwise_3x3_pair, 2, 2, 20, 3, 2, 1, 1, 0, 0, 1, {CAMEO_NONE, 0, 0})
+DEPTHWISE(depthwise_3x3_wide, 9, 28, 40, 3, 1, 1, 1, 0, 1, 4, {CAMEO_RELU, 0, 0})
+DEPTHWISE(depthwise_3x3_eights, 5, 16, 24, 3, 1, 1, 1, 4, 0, 5, {CAMEO_CLIP, 0, 6})
+DEPTHWISE(depthwise_3x3_rest, 5, 13, 50, 3, 1, 1, 1, 0, 0, 2, {CAMEO_NONE, 0, 0})
+DEPTHWISE(depthwise_3x3_wide_stride_2, 7, 33, 24, 3, 2, 1, 1, 0, 0, 2, {CAMEO_PRELU, 0, 0})
+DEPTHWISE(depthwise_3x3_chunks, 7, 112, 70, 3, 1, 1, 1, 0, 0, 3, {CAMEO_RELU, 0, 0})
+DEPTHWISE(depthwise_3x3_far_pads, 8, 9, 17, 3, 1, 1, 2, 0, 0, 3, {CAMEO_NONE, 0, 0})
+DEPTHWISE(depthwise_3x3_no_pads, 6, 9, 33, 3, 1, 1, 0, 0, 0, 2, {CAMEO_NONE, 0, 0})
 DEPTHWISE(depthwise_5x5, 12, 10, 21, 5, 1, 1, 2, 0, 0, 4, {CAMEO_HARDSWISH, 0, 0})
 DEPTHWISE(depthwise_dilated, 12, 13, 9, 3, 1, 2, 2, 0, 1, 5, {CAMEO_NONE, 0, 0})
 DEPTHWISE(depthwise_stride_3, 17, 19, 18, 3, 3, 1, 1, 0, 0, 5, {CAMEO_NONE, 0, 0})
@@ -377,6 +387,13 @@ int main(void) {
                                        cmocka_unit_test(depthwise_3x3_even),
                                        cmocka_unit_test(depthwise_3x3_tiny),
                                        cmocka_unit_test(depthwise_3x3_pair),
+                                       cmocka_unit_test(depthwise_3x3_wide),
+                                       cmocka_unit_test(depthwise_3x3_eights),
+                                       cmocka_unit_test(depthwise_3x3_rest),
+                                       cmocka_unit_test(depthwise_3x3_wide_stride_2),
+                                       cmocka_unit_test(depthwise_3x3_chunks),
+                                       cmocka_unit_test(depthwise_3x3_far_pads),
+                                       cmocka_unit_test(depthwise_3x3_no_pads),
                                        cmocka_unit_test(depthwise_5x5),
                                        cmocka_unit_test(depthwise_dilated),
                                        cmocka_unit_test(depthwise_stride_3),
