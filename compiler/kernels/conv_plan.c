@@ -39,6 +39,8 @@ double conv_time(const options *o, double cycles, double bytes) {
     return compute > stream ? compute + stream / 3 : stream + compute / 3;
 }
 
+double conv_images(const node *n) { return emit_batched(n) ? (double)n->out[0]->shape.dim[0] : 1; }
+
 /* Of tn images. */
 static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
     const int64_t nw = y->w / tw, rw = y->w % tw, nh = y->h / th, rh = y->h % th;
