@@ -107,15 +107,25 @@ static double nice_step(double range) {
     return unit * (n < 1.5 ? 1 : n < 3.5 ? 2 : n < 7.5 ? 5 : 10);
 }
 
+/* An axis whose ends are (nearly) one number, as when all scores are equal, gets some width: its steps would be too small to count by. */
+static cameo_axis widened(cameo_axis a) {
+    const double size = fmax(fabs(a.low), fabs(a.high)), least = 1e-6 * (size > 1e-30 ? size : 1);
+    if (a.kind == CAMEO_AXIS_LINEAR && !(a.high - a.low > least)) a.low -= least, a.high += least;
+    return a;
+}
+
+enum { MOST_TICKS = 32 };
+
 static void ticks(const cameo_plot *p, bool horizontal) {
     static const double rates[] = {1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99};
     const cameo_axis *a = horizontal ? &p->x : &p->y;
     char text[32];
     if (a->kind == CAMEO_AXIS_LINEAR) {
         double step = nice_step(a->high - a->low);
-        for (double k = ceil(a->low / step - 1e-9); k * step <= a->high + 1e-9 * step; k++) {
-            snprintf(text, sizeof text, "%.4g", k == 0 ? 0 : k * step);
-            tick(p, horizontal, k * step, text);
+        const double first = ceil(a->low / step - 1e-9);
+        for (int i = 0; i < MOST_TICKS && (first + i) * step <= a->high + 1e-9 * step; i++) {
+            snprintf(text, sizeof text, "%.4g", first + i == 0 ? 0 : (first + i) * step);
+            tick(p, horizontal, (first + i) * step, text);
         }
         return;
     }
@@ -129,7 +139,7 @@ static void ticks(const cameo_plot *p, bool horizontal) {
 }
 
 void cameo_plot_begin(cameo_plot *p, FILE *f, const char *title, cameo_axis x, cameo_axis y) {
-    *p = (cameo_plot){f, x, y};
+    *p = (cameo_plot){f, widened(x), widened(y)};
     fprintf(f, "<figure><h3>%s</h3><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", title, PLOT_WIDTH,
             PLOT_HEIGHT, title);
     ticks(p, true);
