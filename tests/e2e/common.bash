@@ -8,3 +8,10 @@ trap 'rm -rf "$scratch"' EXIT
 skip() { echo "SKIPPED: $*"; exit 77; }
 need_data() { [ -d "$DATA/$1" ] || skip "no $1 under ../shared/data or \$CAMEO_DATA"; }
 number() { grep -o "\"$2\": [-0-9.e+]*" "$1/metrics.json" | sed 's/.* //;q'; } # RUN KEY: the first of that name, which is the chosen score's
+
+# CLASSES PICTURES SIZE: drawn faces in data/, and net.onnx, a small MobileNet for them.
+synthetic_net() {
+  ${CC:-cc} -O2 "$SOURCE/examples/synthetic_faces/synthetic_faces.c" -o faces -lm
+  ./faces data "$1" "$2" "$3" >log
+  "$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes "$1" -o net.onnx 2>log
+}

@@ -2,7 +2,6 @@
 # The training program for real: compiled from a net of `cameo new`, trained on synthetic faces, interrupted and resumed; what it
 # writes is an ONNX model that compiles, and scores as the training program did.
 . "$(dirname "$0")/common.bash"
-cc=${CC:-cc}
 cd "$scratch"
 fail() { echo "FAIL $*"; exit 1; }
 expect() { # EXIT MESSAGE COMMAND...
@@ -12,9 +11,7 @@ expect() { # EXIT MESSAGE COMMAND...
   [ $got -eq "$want" ] || { cat out err; fail "exit $got instead of $want: $*"; }
   grep -qF -- "$message" out err || { cat out err; fail "\"$message\" is not said: $*"; }
 }
-$cc -O2 "$SOURCE/examples/synthetic_faces/synthetic_faces.c" -o faces -lm
-./faces data 8 8 24 >log
-"$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 8 -o net.onnx 2>log
+synthetic_net 8 8 24
 "$CAMEO" compile net.onnx --train --batch 8 --preprocess "color=rgb mean=127.5 scale=1/127.5" -o net 2>log || { cat log; fail "compile --train"; }
 
 # Untouched weights come out bit for bit, and the model is the one that went in.
@@ -43,8 +40,9 @@ cmp one/best.onnx two/best.onnx
 
 # Interrupted at any moment: the same bytes in the end.
 ./net train "${run[@]}" --checkpoint-every 3 -o whole >log
-for wait in 0.2 0.7; do
+for wait in 0.1 0.6; do
   ./net train "${run[@]}" --checkpoint-every 3 -o cut >log 2>err & pid=$!
+  while [ ! -e cut/last.onnx ] && kill -0 $pid 2>err; do sleep 0.02; done # from here on it heeds signals
   sleep $wait
   kill -TERM $pid 2>err || true
   wait $pid || { cat err; fail "SIGTERM: exit $?"; }

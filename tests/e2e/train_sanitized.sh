@@ -10,9 +10,7 @@ echo 'int main(void) { return 0; }' >empty.c
 { $cc "${sanitize[@]}" empty.c -o empty && ./empty; } 2>log || skip "$cc has no sanitizers"
 target=x86-64-v3
 grep -qw avx2 /proc/cpuinfo || target=x86-64-v2
-$cc -O2 "$SOURCE/examples/synthetic_faces/synthetic_faces.c" -o faces -lm
-./faces data 4 6 32 >log
-"$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 4 -o net.onnx 2>log
+synthetic_net 4 6 32
 "$CAMEO" compile net.onnx --train --batch 4 --emit c --name net --target $target --preprocess "color=rgb mean=127.5 scale=1/127.5" -o c 2>log
 cat >c/main.c <<'C'
 #include "training.h"
