@@ -68,12 +68,14 @@ void build_mobilenet_v2(builder *b, const architecture *self) {
     (void)self;
     init(b);
     double factor = builder_request(b)->width_factor;
-    feature x = v2_unit(b, "features.0", nn_input(b), (conv_shape){.out = nn_scaled(b, 32), .kernel = 3, .stride = 2, .pad = 1});
+    feature x =
+        v2_unit(b, "features.0", nn_input(b), (conv_shape){.out = nn_scaled(b, 32), .kernel = 3, .stride = 2, .pad = 1});
     int index = 1;
     for (int s = 0; s < 7; s++)
         for (int k = 0; k < stages[s].repeat; k++) {
             const char *path = nn_path(b, "features.%d", index++);
-            x = inverted_residual(b, path, x, stages[s].expand, nn_scaled(b, stages[s].channels), k == 0 ? stages[s].stride : 1);
+            x = inverted_residual(b, path, x, stages[s].expand, nn_scaled(b, stages[s].channels),
+                                  k == 0 ? stages[s].stride : 1);
         }
     int64_t last = factor < 1 ? 1280 : nn_scaled(b, 1280); /* the last layer never shrinks */
     x = v2_unit(b, nn_path(b, "features.%d", index), x, (conv_shape){.out = last, .kernel = 1, .stride = 1});

@@ -86,9 +86,8 @@ static const cli_option table[] = {
     {"input", "CxHxW", "input shape (default: as published)", 0},
     {"width", "F", "scales the channels of a VGG, ResNet, DenseNet or MobileNet (default 1)", 0},
     {"residual-scale", "F",
-     "first scale of the BatchNormalization that ends each residual branch of a ResNet or iResNet, 0 to 1 (default 1; 0: every "
-     "block "
-     "begins as its shortcut)",
+     "first scale of the BatchNormalization that ends each residual branch of a ResNet or iResNet, 0 to 1 (default 1; "
+     "0: every block begins as its shortcut)",
      0},
     {"dropout", "P", "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)", 0},
     {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained", 0},

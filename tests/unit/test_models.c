@@ -123,6 +123,31 @@ static void draws_have_the_stated_distribution(void **state) {
     free(x);
 }
 
+static size_t scales(const char *name, const char *ending, float residual_scale) {
+    model_request request = {.classes = 10, .residual_scale = residual_scale, .has_residual_scale = true};
+    builder *b = architecture_build(architecture_find(name), &request);
+    const onnx_model *m = builder_model(b, name);
+    size_t found = 0;
+    for (size_t i = 0; i < m->n_initializers; i++) {
+        const char *dot = strchr(m->initializers[i].name, '.'); /* layerS.B.bnK.weight */
+        if (!dot || !strstr(dot, ".bn") || !strstr(dot, ".weight")) continue;
+        float first;
+        m->initializers[i].fill(&m->initializers[i], 1, (unsigned char *)&first);
+        assert_true(first == (strstr(dot, ending) ? residual_scale : 1));
+        found += strstr(dot, ending) != NULL;
+    }
+    builder_destroy(b);
+    return found;
+}
+
+/* The last BatchNormalization of every residual branch, and no other. */
+static void residual_scales_reach_every_branch(void **state) {
+    (void)state;
+    assert_int_equal(scales("resnet18", ".bn2.weight", 0.25F), 8);
+    assert_int_equal(scales("resnet50", ".bn3.weight", 0.25F), 16);
+    assert_int_equal(scales("iresnet18", ".bn3.weight", 0), 8);
+}
+
 /* Fixed for ever: these values are what makes a seed mean the same model on every machine. */
 static void draws_are_fixed(void **state) {
     (void)state;
@@ -236,6 +261,7 @@ int main(void) {
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(draws_have_the_stated_distribution),
         cmocka_unit_test(draws_are_fixed),
+        cmocka_unit_test(residual_scales_reach_every_branch),
         cmocka_unit_test(inputs_that_do_not_fit_are_named),
         cmocka_unit_test(models_past_two_gigabytes_are_refused),
         cmocka_unit_test(wire_bytes_are_exact),
