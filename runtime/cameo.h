@@ -35,9 +35,8 @@ typedef struct cameo_tensor_info {
     const char *name; /* as in the model */
     int dtype;        /* ONNX number: 1 = float32, 7 = int64, 9 = bool ... */
     int rank;
-    int64_t dim[8];     /* dim[0] = the largest count when batched */
-    bool batched;       /* the first axis is the batch: any count up to dim[0] */
-    size_t image_bytes; /* batched: from one image to the next; else 0 */
+    int64_t dim[8]; /* dim[0] = the largest count when batched */
+    bool batched;   /* the first axis is the batch: any count up to dim[0] */
 } cameo_tensor_info;
 
 typedef struct cameo_layer_info {
@@ -94,6 +93,9 @@ struct cameo_context {
 /* options NULL = defaults. NULL with *error filled (may be NULL). */
 cameo_context *cameo_create(const cameo_model *, const cameo_options *, cameo_error *error);
 void cameo_destroy(cameo_context *);
+/* Elements of a tensor at the full batch; and of one image, or of all of it where it is not batched. */
+size_t cameo_tensor_elements(const cameo_tensor_info *t);
+size_t cameo_image_elements(const cameo_tensor_info *t);
 /* Arrays of n_inputs / n_outputs pointers to dense tensors in ONNX layout. Any count 1..batch; CAMEO_USAGE otherwise. */
 int cameo_run(cameo_context *, size_t count, const void *const *inputs, void *const *outputs);
 /* First input only (models with one input): count embeddings. */

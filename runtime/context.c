@@ -1,5 +1,6 @@
 /* Contexts: creation, destruction and runs of a compiled model. Everything that can fail happens in cameo_create. */
 #define _GNU_SOURCE
+#include "npy.h"
 #include "processor.h"
 #include "sha256.h"
 #include "threads.h"
@@ -175,6 +176,23 @@ static bool count_fits(const cameo_context *c, size_t count) {
     return false;
 }
 
+size_t cameo_tensor_elements(const cameo_tensor_info *t) {
+    size_t count = 1;
+    for (int i = 0; i < t->rank; i++) count *= (size_t)t->dim[i];
+    return count;
+}
+
+size_t cameo_image_elements(const cameo_tensor_info *t) {
+    size_t count = 1;
+    for (int i = t->batched ? 1 : 0; i < t->rank; i++) count *= (size_t)t->dim[i];
+    return count;
+}
+
+/* Bytes from image `first` on, of a tensor whose images lie one behind the other. */
+static size_t image_offset(const cameo_tensor_info *t, size_t first) {
+    return t->batched ? first * cameo_image_elements(t) * cameo_dtype_size(t->dtype) : 0;
+}
+
 /* Group by group. */
 static int run(cameo_context *c, size_t count, const void *const *inputs, void *const *outputs, void *embedding, size_t last) {
     const cameo_model *m = c->model;
@@ -183,12 +201,12 @@ static int run(cameo_context *c, size_t count, const void *const *inputs, void *
     void *out[m->n_outputs + 1];
     c->error->code = CAMEO_OK;
     for (size_t first = 0; first < count; first += group) {
-        for (size_t i = 0; i < m->n_inputs; i++) in[i] = (const char *)inputs[i] + first * m->inputs[i].image_bytes;
+        for (size_t i = 0; i < m->n_inputs; i++) in[i] = (const char *)inputs[i] + image_offset(&m->inputs[i], first);
         for (size_t i = 0; outputs && i < m->n_outputs; i++)
-            out[i] = outputs[i] ? (char *)outputs[i] + first * m->outputs[i].image_bytes : NULL;
+            out[i] = outputs[i] ? (char *)outputs[i] + image_offset(&m->outputs[i], first) : NULL;
         c->count = count - first < group ? count - first : group;
         c->in = in, c->out = outputs ? out : NULL;
-        c->embedding = embedding ? (char *)embedding + first * m->embedding->image_bytes : NULL;
+        c->embedding = embedding ? (char *)embedding + image_offset(m->embedding, first) : NULL;
         m->run(c, last);
     }
     c->in = NULL, c->out = NULL, c->embedding = NULL;

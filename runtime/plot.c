@@ -107,7 +107,8 @@ static double nice_step(double range) {
     return unit * (n < 1.5 ? 1 : n < 3.5 ? 2 : n < 7.5 ? 5 : 10);
 }
 
-/* An axis whose ends are (nearly) one number, as when all scores are equal, gets some width: its steps would be too small to count by. */
+/* An axis whose ends are (nearly) one number, as when all scores are equal, gets some width: its steps would be too small to
+ * count by. */
 static cameo_axis widened(cameo_axis a) {
     const double size = fmax(fabs(a.low), fabs(a.high)), least = 1e-6 * (size > 1e-30 ? size : 1);
     if (a.kind == CAMEO_AXIS_LINEAR && !(a.high - a.low > least)) a.low -= least, a.high += least;

@@ -87,8 +87,7 @@ static void tensor_row(text *t, const value *v) {
     text_c_string(t, v->name);
     text_printf(t, ", %d, %d, {", (int)v->type, v->shape.rank);
     for (int i = 0; i < v->shape.rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)v->shape.dim[i]);
-    const int64_t image = v->batched ? image_elements(v) * (int64_t)dtype_size(v->type) : 0;
-    text_printf(t, "%s}, %s, %lld},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false", (long long)image);
+    text_printf(t, "%s}, %s},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false");
 }
 
 static void tensor_table(text *t, const char *name, value *const *v, size_t n) {

@@ -25,18 +25,6 @@ cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a,
     return context;
 }
 
-size_t cameo_tensor_elements(const cameo_tensor_info *t) {
-    size_t count = 1;
-    for (int i = 0; i < t->rank; i++) count *= (size_t)t->dim[i];
-    return count;
-}
-
-size_t cameo_image_elements(const cameo_tensor_info *t) {
-    size_t count = 1;
-    for (int i = t->batched ? 1 : 0; i < t->rank; i++) count *= (size_t)t->dim[i];
-    return count;
-}
-
 const char *cameo_tensor_shape(const cameo_tensor_info *t, char buffer[200]) {
     return cameo_shape_text(t->dim, t->rank, buffer);
 }

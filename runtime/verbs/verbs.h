@@ -43,9 +43,6 @@ int cameo_report_error(const cameo_error *error);
 int cameo_usage_error(const cameo_args *a, const char *message);
 /* A context with --threads; NULL and *code after a message. */
 cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads, int *code);
-/* Elements of one image (batched) or of the whole tensor. */
-size_t cameo_image_elements(const cameo_tensor_info *t);
-size_t cameo_tensor_elements(const cameo_tensor_info *t);
 const char *cameo_tensor_shape(const cameo_tensor_info *t, char buffer[200]);
 /* Buffers for every output at the full batch; freed with cameo_free_buffers. */
 void **cameo_allocate_buffers(const cameo_tensor_info *t, size_t n);
