@@ -45,7 +45,7 @@ typedef struct options {
     const char **freeze;      /* shell patterns of parameter names that are not learnt */
     size_t n_freeze;
     bool stop_if_folded; /* refuse a net whose BatchNormalization an exporter has folded away */
-    unsigned jobs; /* parallel C compilers; 0 = processors we may use */
+    unsigned jobs;       /* parallel C compilers; 0 = processors we may use */
 } options;
 
 /* Each pass returns false when it added errors to g->diag. */

@@ -61,7 +61,8 @@ typedef struct implementation {
     const char *op;   /* row name it serves ("Conv", ...), domain as the row's */
     bool xnnpack;     /* needs libXNNPACK */
     bool (*applies)(const graph *g, const node *n, const options *o);
-    double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights; lower wins */
+    double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights, of one image where images stay
+                                                           apart; lower wins */
     size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
     void (*emit)(emitter *e, const node *n);
     unsigned inplace;      /* bit i: out 0 may use in i's memory */

@@ -104,7 +104,7 @@ bool residual_fits(const node *n, size_t i) {
 
 double speed(const options *o, double fraction) { return 8000.0 * o->target.vector_floats * fraction; }
 
-double stream_time(double bytes) { return bytes / 20000; }
+double stream_time(double bytes) { return bytes / 40000; }
 
 /* ---- emission ---- */
 

@@ -23,8 +23,6 @@ typedef struct axis {              /* one axis of a phase */
     int64_t taps, out, pad, first; /* outputs, padding in front, first pixel of dX */
 } axis;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
-
 /* Pixel x of dX = stride * q + residue - pad; it sums taps j of dy[q - j] w[residue + stride * j]. */
 static axis axis_of(int64_t x, int64_t k, int64_t stride, int64_t pad, int64_t residue) {
     const int64_t taps = residue < k ? ceil_div(k - residue, stride) : 0, q = ceil_div(pad - residue, stride);

@@ -2,20 +2,13 @@
 #include "conv_plan.h"
 
 /* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the second-level cache together with
-   one block of weights; more where there are many weights (MANY, STREAMED), which costs more to read again than a tighter fit
-   saves. PREFETCHED: weights that are not in the first-level cache anyway. */
+   one block of weights; more where there are many weights (MANY, CONV_STREAMED), which costs more to read again than a tighter
+   fit saves. PREFETCHED: weights that are not in the first-level cache anyway. */
 enum { LINE_MOST = 512 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = 640 * 1024, TASKS = 16 };
-enum { STREAMED = 1 << 20, MANY = 1 << 19, PREFETCHED = 1 << 16 };
+enum { MANY = 1 << 19, PREFETCHED = 1 << 16 };
 /* A first-level cache has 8 or more lines for addresses that are equal modulo PAGE: tiles of more such pixels evict themselves.
  */
 enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4 };
-
-/* Bytes that arrive in a microsecond. */
-static const double MEMORY = 40000;
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
     return ceil_div(p->co, p->vectors * t->vector_floats) * p->k.group;
@@ -35,11 +28,9 @@ double conv_tile_cycles(int64_t pixels, int64_t vectors) {
 }
 
 double conv_time(const options *o, double cycles, double bytes) {
-    const double compute = cycles * 2 * o->target.vector_floats / speed(o, 2), stream = bytes / MEMORY;
+    const double compute = cycles * 2 * o->target.vector_floats / speed(o, 2), stream = stream_time(bytes);
     return compute > stream ? compute + stream / 3 : stream + compute / 3;
 }
-
-double conv_images(const node *n) { return emit_batched(n) ? (double)n->out[0]->shape.dim[0] : 1; }
 
 /* Of tn images. */
 static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
@@ -130,9 +121,9 @@ static void choose_images(conv_plan *p, int64_t bytes) {
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
     const int64_t weights = conv_plan_weights(p, t) * 4;
-    const int64_t bytes = p->x.w == 1 && weights > MANY      ? BAND_MANY
-                          : p->counted && weights > STREAMED ? BAND_STREAMED
-                                                             : BAND_BYTES;
+    const int64_t bytes = p->x.w == 1 && weights > MANY           ? BAND_MANY
+                          : p->counted && weights > CONV_STREAMED ? BAND_STREAMED
+                                                                  : BAND_BYTES;
     p->rows = round_up(p->y.h, p->tile_h);
     while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
     const int64_t bands = ceil_div(p->y.h, p->rows);

@@ -23,9 +23,9 @@ int64_t conv_tile_pixels(const target *t, int64_t vectors); /* the most that fit
 /* Microseconds of so many cycles of multiply-adds, whose weights meanwhile come from memory: measured on several layers, the
    longer of the two and a third of the shorter. */
 double conv_time(const options *o, double cycles, double bytes);
-/* How often a convolution reads its weights: for each image of a batch. Costs are so many times those of one image, so that the
-   choice, and with it the bits of an image's result, does not depend on the batch. */
-double conv_images(const node *n);
+
+/* Weights of more bytes than that come from memory. */
+enum { CONV_STREAMED = 1 << 20 };
 
 /* Chooses tile and tasks; vectors: of the block the weights are packed in, 0 = free. false: no plan fits. */
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors);

@@ -52,8 +52,7 @@ static bool takes(const graph *g, const node *n, const parameter *param, paramet
 static double cost(const node *n, const options *o) {
     conv_plan p;
     if (!make_plan(n, o, bound_vectors(n, o), &p)) return 1e30;
-    const double images = conv_images(n);
-    return images * (1 + conv_time(o, conv_plan_cycles(&p, &o->target) / images, (double)value_count(n->in[1]) * 4));
+    return 1 + conv_time(o, conv_plan_cycles(&p, &o->target), (double)value_count(n->in[1]) * 4);
 }
 
 /* ---- weights ---- */

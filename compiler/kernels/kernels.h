@@ -22,6 +22,9 @@ bool act_known(const node *n);            /* and its slope, if any, is one numbe
 bool act_is_clamp(const node *n, float *least, float *most); /* none, relu, clip */
 const char *act_literal(emitter *e, const node *n);          /* "{CAMEO_RELU, 0, 0}" */
 bool residual_fits(const node *n, size_t i);                 /* absent, or NHWC of the output's shape */
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t ceil_div(int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : a / b; } /* b > 0 */
 int64_t round_up(int64_t a, int64_t b);
 double speed(const options *o, double fraction);  /* multiply-adds a microsecond of one core */
 double stream_time(double bytes);                 /* microseconds to read cold weights */

@@ -18,10 +18,6 @@ typedef struct plan {
 enum { PANEL_FLOATS = 72 * 1024, PANEL_MOST = 256 * 1024, PIXELS = 448, PIXELS_LEAST = 128, DEPTH = 512 };
 enum { TASKS = 16, PARTIAL_FLOATS = 1024 * 1024, FEW_CHANNELS = 8 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static void choose_tile(plan *p, const target *t) {
     p->vectors = p->co > t->vector_floats ? 2 : 1;
     p->block = p->vectors * t->vector_floats;

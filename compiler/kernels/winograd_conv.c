@@ -13,11 +13,10 @@ static int64_t live_block(const value *w) {
 }
 
 /* Reads the transformed weights once; live ones are read, transformed, written and read again. */
-static double time_of(const winograd_plan *p, const options *o, double images, bool live) {
+static double time_of(const winograd_plan *p, const options *o, bool live) {
     const double weights = (double)winograd_plan_weights(p, &o->target) * 4;
     const double transform = live ? weights / 4 / o->target.vector_floats * 1.5 : 0;
-    const double cycles = winograd_plan_cycles(p, &o->target) / images + transform;
-    return images * (2 + conv_time(o, cycles, live ? 2.5 * weights : weights));
+    return 2 + conv_time(o, winograd_plan_cycles(p, &o->target) + transform, live ? 2.5 * weights : weights);
 }
 
 static size_t weight_bytes(const winograd_plan *p, const options *o) {
@@ -52,7 +51,7 @@ static bool applies(const graph *g, const node *n, const options *o) {
 
 static double cost(const node *n, const options *o, int64_t m) {
     winograd_plan p;
-    return make_plan(n, o, m, &p) ? time_of(&p, o, conv_images(n), !is_constant(n->in[1])) : 1e30;
+    return make_plan(n, o, m, &p) ? time_of(&p, o, !is_constant(n->in[1])) : 1e30;
 }
 
 static size_t scratch(const node *n, const options *o, int64_t m) {
@@ -125,7 +124,7 @@ static bool grad_applies(const graph *g, const node *n, const options *o) {
 
 static double grad_cost(const node *n, const options *o, int64_t m) {
     winograd_plan p;
-    return plan_grad(n, o, m, &p) ? time_of(&p, o, 1, true) : 1e30;
+    return plan_grad(n, o, m, &p) ? time_of(&p, o, true) : 1e30;
 }
 
 static size_t grad_scratch(const node *n, const options *o, int64_t m) {

@@ -8,11 +8,6 @@
    there are read once a block from memory, so that larger blocks pay until V and M cost as much: BLOCK_MOST. LANES: with fewer
    blocks than LANES_LEAST the stages of each block are divided instead. */
 enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
-enum { STREAMED = 1 << 20 }; /* bytes of weights that come from memory */
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t elements(const winograd_plan *p) { return (p->m + 2) * (p->m + 2); }
 static int64_t channel_blocks(const winograd_plan *p, const target *t) {
@@ -59,7 +54,7 @@ static int64_t step_floats(int64_t n) {
 
 static void choose_block(winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), weights = winograd_plan_weights(p, t) * 4;
-    const int64_t bytes = weights <= STREAMED ? BLOCK_BYTES : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
+    const int64_t bytes = weights <= CONV_STREAMED ? BLOCK_BYTES : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
     const int64_t each = elements(p) * (p->v_row + p->m_row) * 4;
     const int64_t fit = most(p->rows, bytes / each / p->rows * p->rows), blocks = ceil_div(tiles, fit);
     p->block = blocks > 1 ? round_up(ceil_div(tiles, blocks), p->rows) : tiles;
@@ -139,7 +134,7 @@ static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
         t, "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, .m_row = %lld, .m_step = %lld,\n",
         (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row, (long long)p->v_step,
         (long long)p->m_row, (long long)p->m_step);
-    const bool fetch = winograd_plan_weights(p, &emit_options(e)->target) * 4 > STREAMED;
+    const bool fetch = winograd_plan_weights(p, &emit_options(e)->target) * 4 > CONV_STREAMED;
     text_printf(t, "    .group = %lld, .chunk = %lld, .fetch = %s, .act = %s};\n", (long long)p->group, (long long)p->chunk,
                 fetch ? "true" : "false", act);
 }

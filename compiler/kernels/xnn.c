@@ -1,6 +1,5 @@
 /* XNNPACK layers (runtime/xnn.h). Operators are made in create(), where XNNPACK packs its own copy of the weights; a residual
    or an activation that is no clamp follows as an elementwise pass over the output. */
-#include "conv_plan.h"
 #include "kernels.h"
 
 #include <math.h>
@@ -111,8 +110,7 @@ static double conv_macs(const node *n) {
 }
 
 static double cost_conv(const node *n, const options *o) {
-    const double images = conv_images(n);
-    return images * (3 + stream_time(4 * (double)value_count(n->in[1]))) + conv_macs(n) / speed(o, 0.78) + after_cost(n);
+    return 3 + conv_macs(n) / speed(o, 0.78) + stream_time(4 * (double)value_count(n->in[1])) + after_cost(n);
 }
 
 static double cost_depthwise(const node *n, const options *o) {

@@ -12,8 +12,8 @@ gradient_rule neg_grad, exp_grad, log_grad, sin_grad, cos_grad;
 /* activation_grad.c; pointwise_grad: whatever has one pointwise operator as its derivative, Abs and Sqrt too */
 gradient_rule pointwise_grad, prelu_grad, clip_grad;
 /* reduce_grad.c */
-gradient_rule reduce_sum_grad, reduce_mean_grad, reduce_l1_grad, reduce_l2_grad, reduce_square_grad, reduce_prod_grad, reduce_extreme_grad,
-    reduce_log_sum_grad, reduce_log_sum_exp_grad;
+gradient_rule reduce_sum_grad, reduce_mean_grad, reduce_l1_grad, reduce_l2_grad, reduce_square_grad, reduce_prod_grad,
+    reduce_extreme_grad, reduce_log_sum_grad, reduce_log_sum_exp_grad;
 gradient_rule softmax_grad, log_softmax_grad, lp_grad;
 /* matrix_grad.c */
 gradient_rule gemm_grad, matmul_grad;

@@ -12,6 +12,7 @@ for arch in mobilefacenet iresnet18; do
   "$CAMEO" new $arch --statistics random -o net.onnx 2>log
   for kernels in auto xnnpack; do
     rm -f reference.*
+    same=yes
     for batch in 1 4 13; do
       "$CAMEO" compile net.onnx --batch $batch --kernels $kernels -o net
       for threads in 1 2 5; do
@@ -24,10 +25,10 @@ for arch in mobilefacenet iresnet18; do
         [ -s reference.all ] || cp all reference.all
         if [ "$size" -eq $((28 * dim)) ] && cmp -s all reference.all && cmp -s some want; then continue; fi
         echo "FAIL $arch, kernels $kernels, batch $batch, threads $threads"
-        status=1
+        status=1 same=no
       done
     done
-    echo "$arch, kernels $kernels: the same bits"
+    [ $same = no ] || echo "$arch, kernels $kernels: the same bits"
   done
 done
 exit $status

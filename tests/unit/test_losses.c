@@ -428,8 +428,7 @@ static void center_equals_pytorch(void **state) {
         if (!strcmp(both->t->g->nodes[i]->op_type, "CenterLoss")) n = both->t->g->nodes[i];
     assert_true(n && n->out[2]->role == ROLE_UPDATE && n->out[2]->param == both->centers->param);
     assert_int_equal(sizeof golden_center / sizeof *golden_center, 1 + count + K * LENGTH);
-    for (int i = 0; i < K * LENGTH; i++)
-        near(tensor_get(both->results[n->out[2]->id], i), golden_center[1 + count + i], 1e-7);
+    for (int i = 0; i < K * LENGTH; i++) near(tensor_get(both->results[n->out[2]->id], i), golden_center[1 + count + i], 1e-7);
     differences(both, "center");
     end(both->t), end(ce->t);
     free(both), free(ce);
@@ -493,10 +492,9 @@ static void specs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cross_entropy),  cmocka_unit_test(cross_entropy_kernels),
-                                       cmocka_unit_test(margin_kernels), cmocka_unit_test(metric_kernels),
-                                       cmocka_unit_test(center_kernels), cmocka_unit_test(losses_equal_pytorch),
-                                       cmocka_unit_test(center_equals_pytorch),
-                                       cmocka_unit_test(specs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cross_entropy),         cmocka_unit_test(cross_entropy_kernels),
+                                       cmocka_unit_test(margin_kernels),        cmocka_unit_test(metric_kernels),
+                                       cmocka_unit_test(center_kernels),        cmocka_unit_test(losses_equal_pytorch),
+                                       cmocka_unit_test(center_equals_pytorch), cmocka_unit_test(specs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
