@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../runtime/cameo.h"
+#include "cache.h"
 #include "cli.h"
 #include "passes/front.h"
 #include "sha256.h"
@@ -98,32 +99,6 @@ static void cache_key(const graph *g, const options *o, char key[65]) {
 }
 
 /* ---- the cache ---- */
-
-static bool make_directories(char *path) {
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/') continue;
-        *p = 0;
-        const bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
-        *p = '/';
-        if (!ok) return false;
-    }
-    return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
-static char *cache_directory(arena *a) {
-    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *path = NULL;
-    if (base && base[0] == '/') /* the XDG rules: relative paths are to be ignored */
-        path = arena_printf(a, "%s/cameo", base);
-    else if (home && home[0])
-        path = arena_printf(a, "%s/.cache/cameo", home);
-    if (path && make_directories(path)) return path;
-    if (path)
-        fprintf(stderr, "cameo: can not make the cache %s: %s; set XDG_CACHE_HOME\n", path, strerror(errno));
-    else
-        fprintf(stderr, "cameo: there is no place for the cache; set XDG_CACHE_HOME or HOME\n");
-    return NULL;
-}
 
 /* An entry, or what an interrupted link left beside one. Nothing else in the directory is ours to remove. */
 static bool is_entry(const char *name) {

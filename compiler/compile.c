@@ -7,6 +7,7 @@
 
 #include "emit/build.h"
 #include "passes/front.h"
+#include "tuning.h"
 
 typedef struct pass {
     const char *name;
@@ -174,6 +175,7 @@ int compile_rest(graph *g, const options *o) {
 }
 
 int compile_model(const options *o) {
+    if (o->tune || o->tuning_file) return tuning_compile(o);
     arena *a = arena_create();
     diag d = {.arena = a, .file = o->input};
     graph *g = compile_front(a, &d, o);

@@ -22,6 +22,8 @@ typedef struct target {   /* what the C compiler is told, and what kernels may a
     int vector_registers; /* 32 or 16 */
 } target;
 
+typedef struct tuning tuning;
+
 typedef struct options {
     const char *input, *output, *name; /* name: C prefix */
     emit_kind emit;
@@ -37,7 +39,10 @@ typedef struct options {
     const char *detector;                        /* an ONNX file: a face detector that enters the program too */
     const char *keep_c;
     const char *cc; /* C compiler; NULL = $CC, cc */
-    bool sidecar, is_static, tune;
+    bool sidecar, is_static;
+    bool tune;                /* time the kernels that fit each layer */
+    const char *tuning_file;  /* of timings; NULL: in the cache (tune), or none */
+    tuning *tuning;           /* set by tuning_compile: select asks it */
     bool train;               /* a program that trains: `step` and `infer` over one block of parameters */
     const char *loss;         /* "ce" (NULL), "arcface:s=64,m=0.5", ...; see passes/loss.c */
     int64_t classes;          /* 0 = as the model; else the classifier is made anew */

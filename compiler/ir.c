@@ -145,6 +145,10 @@ void graph_sweep(graph *g) {
     g->n_nodes = kept;
 }
 
+const char *node_label(const node *n) {
+    return n->name && n->name[0] ? n->name : n->n_out && n->out[0] ? n->out[0]->name : n->op_type;
+}
+
 const attr *node_attr(const node *n, const char *name) {
     for (size_t i = 0; i < n->n_attrs; i++)
         if (strcmp(n->attrs[i].name, name) == 0) return &n->attrs[i];

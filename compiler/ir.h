@@ -215,6 +215,7 @@ bool value_is_external(const value *v); /* a constant or a parameter: nothing th
 bool value_is_stored(const value *v);   /* written outside the arena (gradient, running statistic): needed without a reader */
 void graph_sweep(graph *g);             /* drop nodes marked dead and nodes none of whose outputs is used */
 
+const char *node_label(const node *n);                  /* its name; its first output's, or its operator's, when it has none */
 const attr *node_attr(const node *n, const char *name); /* NULL when absent */
 int64_t node_int(const node *n, const char *name, int64_t otherwise);
 float node_float(const node *n, const char *name, float otherwise);

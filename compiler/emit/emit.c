@@ -359,10 +359,9 @@ void emit_node(emitter *e, const node *n, size_t position) {
     text_free(&source);
     arena *a = e->graph->arena;
     grow(a, &e->calls, e->n_calls, &e->cap_calls, sizeof *e->calls);
-    const char *label = n->name && n->name[0] ? n->name : n->out[0] ? n->out[0]->name : n->op_type;
     e->calls[e->n_calls++] = (call){.node = n,
                                     .function = f,
-                                    .name = mangle(e, "", label, n->op_type),
+                                    .name = mangle(e, "", node_label(n), n->op_type),
                                     .position = position,
                                     .arguments = arena_strdup(a, text_str(&e->arguments)),
                                     .batched = emit_batched(n)};

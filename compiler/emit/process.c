@@ -15,11 +15,13 @@ enum { NOT_FOUND = 127 };
 
 static volatile sig_atomic_t signal_seen;
 static struct sigaction old_int, old_term;
+static unsigned depth; /* of process_begin */
 
 static void note_signal(int s) { signal_seen = s; }
 
 void process_begin(void) {
     struct sigaction sa;
+    if (depth++) return;
     memset(&sa, 0, sizeof sa);
     sa.sa_handler = note_signal; /* no SA_RESTART: waitpid must return */
     signal_seen = 0;
@@ -28,6 +30,7 @@ void process_begin(void) {
 }
 
 void process_end(void) {
+    if (--depth) return;
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
     if (signal_seen) raise((int)signal_seen);

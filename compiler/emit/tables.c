@@ -41,15 +41,11 @@ static void padded(text *t, const char *s, bool comment, size_t width) {
     while (t->size - start < width) text_append(t, " ");
 }
 
-static const char *layer_label(const node *n) {
-    return n->name && n->name[0] ? n->name : n->n_out && n->out[0] ? n->out[0]->name : n->op_type;
-}
-
 static void table_row(text *t, const node *n) {
     text size = {0};
     if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
     text_append(t, "   ");
-    padded(t, layer_label(n), true, 40);
+    padded(t, node_label(n), true, 40);
     text_append(t, " ");
     padded(t, n->op_type, true, 16);
     text_append(t, " ");
@@ -118,7 +114,7 @@ static void layer_table(const emitter *e, text *t) {
         text size = {0};
         if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
         text_append(t, "    {");
-        text_c_string(t, layer_label(n));
+        text_c_string(t, node_label(n));
         text_append(t, ", ");
         text_c_string(t, n->op_type);
         text_append(t, ", ");

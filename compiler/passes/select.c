@@ -1,8 +1,9 @@
 /* Pass 9: an implementation for each node. Of those that apply to the node and that --kernels allows, the cheapest; none: the
-   row's plain loops. Under --kernels xnnpack a native kernel serves only where XNNPACK has nothing; under auto with --static
-   XNNPACK is left out, since distributions have it as a shared library only. */
+   row's plain loops. Under --tune the fastest by measurement. Under --kernels xnnpack a native kernel serves only where XNNPACK
+   has nothing; under auto with --static XNNPACK is left out, since distributions have it as a shared library only. */
 #include "../compile.h"
 #include "../emit/emit.h"
+#include "../tuning.h"
 #include "plan.h"
 
 #include <string.h>
@@ -10,12 +11,6 @@
 static bool allowed(const implementation *k, const options *o) {
     if (o->kernels == KERNELS_PLAIN) return false;
     return !k->xnnpack || o->kernels == KERNELS_XNNPACK || (o->kernels == KERNELS_AUTO && !o->is_static);
-}
-
-static bool better(const implementation *k, double cost, const implementation *best, double best_cost, const options *o) {
-    if (!best) return true;
-    if (o->kernels == KERNELS_XNNPACK && k->xnnpack != best->xnnpack) return k->xnnpack;
-    return cost < best_cost;
 }
 
 /* A batched node and its batched neighbours as of `images`; returns what they were. */
@@ -38,15 +33,40 @@ static double cost_of(const implementation *k, const node *n, const options *o) 
     return cost;
 }
 
-static const implementation *choose(const graph *g, const node *n, const options *o) {
-    const implementation *best = NULL;
-    double best_cost = 0;
+typedef struct candidate {
+    const implementation *kernel;
+    double cost;
+} candidate;
+
+static bool better(const candidate *a, const candidate *b, const options *o) {
+    if (o->kernels == KERNELS_XNNPACK && a->kernel->xnnpack != b->kernel->xnnpack) return a->kernel->xnnpack;
+    return a->cost < b->cost;
+}
+
+enum { CANDIDATES_MOST = 16 };
+
+/* Those that fit, cheapest first; of equal ones the first of the list of implementations. */
+static size_t candidates_of(const graph *g, const node *n, const options *o, candidate *list) {
+    size_t count = 0;
     for (const implementation *const *k = implementations; *k; k++) {
         if (strcmp((*k)->op, n->op->name) || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
-        const double cost = cost_of(*k, n, o);
-        if (better(*k, cost, best, best_cost, o)) best = *k, best_cost = cost;
+        if (count == CANDIDATES_MOST) BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
+        const candidate c = {*k, cost_of(*k, n, o)};
+        size_t at = count++;
+        for (; at > 0 && better(&c, &list[at - 1], o); at--) list[at] = list[at - 1];
+        list[at] = c;
     }
-    return best;
+    return count;
+}
+
+static const implementation *choose(const graph *g, const node *n, const options *o) {
+    candidate list[CANDIDATES_MOST];
+    const implementation *kernels[CANDIDATES_MOST];
+    size_t count = candidates_of(g, n, o, list);
+    if (!count) return NULL;
+    while (o->kernels == KERNELS_XNNPACK && list[count - 1].kernel->xnnpack != list[0].kernel->xnnpack) count--;
+    for (size_t i = 0; i < count; i++) kernels[i] = list[i].kernel;
+    return o->tuning ? tuning_choose(o->tuning, n, kernels, count) : kernels[0];
 }
 
 bool pass_select(graph *g, const options *o) {

@@ -21,16 +21,16 @@ static const cameo_parameter tiny_parameters[] = {
     {"fc.bias", 1, {TINY_CLASSES}, TINY_BIAS, 64, CAMEO_PARAMETER_ONNX, 0, true, false},
     {"norm.mean", 1, {TINY_INPUTS}, TINY_MEAN, 64, CAMEO_PARAMETER_ONNX, 0, false, false}};
 
-static const cameo_tensor_info tiny_step_inputs[] = {{"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, false, 0},
-                                                     {"labels", 7, 1, {TINY_BATCH}, false, 0},
-                                                     {"labels_b", 7, 1, {TINY_BATCH}, false, 0},
-                                                     {"mix", 1, 1, {TINY_BATCH}, false, 0},
-                                                     {"seed", 7, 1, {1}, false, 0},
-                                                     {"smoothing", 1, 1, {1}, false, 0}},
-                               tiny_step_outputs[] = {{"loss", 1, 0, {0}, false, 0}, {"correct", 1, 0, {0}, false, 0}},
-                               tiny_input = {"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, true, 12 * TINY_SIDE *TINY_SIDE},
-                               tiny_output = {"logits", 1, 2, {TINY_BATCH, TINY_CLASSES}, true, 4 * TINY_CLASSES},
-                               tiny_embedding = {"centred", 1, 2, {TINY_BATCH, TINY_INPUTS}, true, 4 * TINY_INPUTS};
+static const cameo_tensor_info tiny_step_inputs[] = {{"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, false},
+                                                     {"labels", 7, 1, {TINY_BATCH}, false},
+                                                     {"labels_b", 7, 1, {TINY_BATCH}, false},
+                                                     {"mix", 1, 1, {TINY_BATCH}, false},
+                                                     {"seed", 7, 1, {1}, false},
+                                                     {"smoothing", 1, 1, {1}, false}},
+                               tiny_step_outputs[] = {{"loss", 1, 0, {0}, false}, {"correct", 1, 0, {0}, false}},
+                               tiny_input = {"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, true},
+                               tiny_output = {"logits", 1, 2, {TINY_BATCH, TINY_CLASSES}, true},
+                               tiny_embedding = {"centred", 1, 2, {TINY_BATCH, TINY_INPUTS}, true};
 static const cameo_layer_info tiny_layers[] = {{"norm", "Sub", "plain", "8x48", 0, 48, 0, 0},
                                                {"fc", "Gemm", "plain", "8x4", 192, 196, 0, TINY_BATCH *TINY_CLASSES}};
 
