@@ -198,23 +198,52 @@ static int listed(const char *option, const char *given, const char *(*name)(siz
     return also ? 0 : unknown_value(option, given, names, count);
 }
 
+enum { TARGETS_MOST = 8 };
+
+/* Into its place in list: widest first. */
+static int add_target(target *list, size_t *count, const char *name) {
+    target t;
+    int order;
+    if (!target_resolve(name, &t)) return listed("target", name, target_name, false);
+    if (*count == TARGETS_MOST) return bad("target", name);
+    for (size_t i = 0; i < *count; i++) {
+        if (!target_compare(&t, &list[i], &order))
+            return fprintf(stderr, "cameo: --target: a program is for one processor family, not for %s and %s\n", t.name,
+                           list[i].name),
+                   2;
+        if (order == 0) return 0;
+    }
+    size_t at = (*count)++;
+    for (; at > 0 && (target_compare(&t, &list[at - 1], &order), order < 0); at--) list[at] = list[at - 1];
+    list[at] = t;
+    return 0;
+}
+
+/* NAME[,NAME...]. */
+static int target_option(arena *a, options *o, const char *given) {
+    target *list = ARENA_ARRAY(a, target, TARGETS_MOST);
+    size_t count = 0;
+    for (const char *s = given;; s++) {
+        const size_t n = strcspn(s, ",");
+        const int code = add_target(list, &count, arena_strndup(a, s, n));
+        if (code) return code;
+        s += n;
+        if (!*s) break;
+    }
+    o->target = list[0];
+    o->narrower = list + 1, o->n_narrower = count - 1;
+    return 0;
+}
+
 static int one_option(arena *a, options *o, const char *name, const char *given) {
     static const char *const kinds[] = {"auto", "xnnpack", "native", "plain"}, *const emits[] = {"exe", "lib", "so", "c"},
                              *const places[] = {"embed", "sidecar"}, *const folded[] = {"continue", "stop"};
     const struct {
         const char *name, **to;
-    } strings[] = {{"output", &o->output},
-                   {"name", &o->name},
-                   {"embedding", &o->embedding},
-                   {"preprocess", &o->preprocess},
-                   {"labels", &o->labels},
-                   {"dump-after", &o->dump_after},
-                   {"detector", &o->detector},
-                   {"keep-c", &o->keep_c},
-                   {"cc", &o->cc},
-                   {"tuning", &o->tuning_file},
-                   {"loss", &o->loss},
-                   {"classes-from", &o->classes_from}};
+    } strings[] = {{"output", &o->output},         {"name", &o->name},     {"embedding", &o->embedding},
+                   {"preprocess", &o->preprocess}, {"labels", &o->labels}, {"dump-after", &o->dump_after},
+                   {"detector", &o->detector},     {"keep-c", &o->keep_c}, {"cc", &o->cc},
+                   {"tuning", &o->tuning_file},    {"loss", &o->loss},     {"classes-from", &o->classes_from}};
     int64_t number;
     int which = 0, code = 0;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
@@ -234,12 +263,22 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     if (strcmp(name, "emit") == 0 && !(code = choice(name, given, emits, 4, &which))) o->emit = (emit_kind)which;
     if (strcmp(name, "weights") == 0 && !(code = choice(name, given, places, 2, &which))) o->sidecar = which == 1;
     if (strcmp(name, "folded") == 0 && !(code = choice(name, given, folded, 2, &which))) o->stop_if_folded = which == 1;
-    if (strcmp(name, "target") == 0) code = listed(name, given, target_name, target_resolve(given, &o->target));
+    if (strcmp(name, "target") == 0) code = target_option(a, o, given);
     if (strcmp(name, "dump-after") == 0) code = listed(name, given, compile_pass_name, false);
     return code;
 }
 
 enum { TRAIN_BATCH = 32 };
+
+static int several_targets(const options *o) {
+    const char *what = o->train                    ? "--train"
+                       : o->tune || o->tuning_file ? "--tune and --tuning"
+                       : o->sidecar                ? "--weights sidecar"
+                       : o->emit == EMIT_C         ? "--emit c"
+                                                   : NULL;
+    if (!o->n_narrower || !what) return 0;
+    return fprintf(stderr, "cameo: several targets do not go with %s; compile once for each\n", what), 2;
+}
 
 /* What only training uses; and the batch of a step, which the model rarely says. */
 static int training_options(arena *a, const cli *c, options *o) {
@@ -276,7 +315,8 @@ int cli_options(arena *a, const cli *c, options *o) {
         int code = one_option(a, o, c->given[i].option->name, c->given[i].value);
         if (code) return code;
     }
-    return training_options(a, c, o);
+    const int code = several_targets(o);
+    return code ? code : training_options(a, c, o);
 }
 
 static bool same_problem(const diag_item *a, const diag_item *b) {

@@ -58,13 +58,16 @@ void cli_print_diag(const diag *d);
             "select, group, schedule or plan",                                                                                \
             0                                                                                                                 \
     }
-#define CLI_BUILD_OPTIONS                                                                                            \
-    {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64", 0},                   \
-        {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)", 0},                                              \
-        {"kernels", "KIND", "auto (default), xnnpack, native or plain", 0},                                          \
-        {"jobs", "N", "C compilers at once (default: the processors)", 'j'}, {"static", NULL, "link statically", 0}, \
-        {"keep-c", "DIR", "keep the generated C there", 0}, {                                                        \
-        "labels", "FILE", "names of the classes, one a line", 0                                                      \
+#define CLI_BUILD_OPTIONS                                                                                                      \
+    {"target", "NAME[,NAME]",                                                                                                  \
+     "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64; of several the program takes the widest that the " \
+     "processor has",                                                                                                          \
+     0},                                                                                                                       \
+        {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)", 0},                                                        \
+        {"kernels", "KIND", "auto (default), xnnpack, native or plain", 0},                                                    \
+        {"jobs", "N", "C compilers at once (default: the processors)", 'j'}, {"static", NULL, "link statically", 0},           \
+        {"keep-c", "DIR", "keep the generated C there", 0}, {                                                                  \
+        "labels", "FILE", "names of the classes, one a line", 0                                                                \
     }
 
 int cmd_info(int argc, char **argv);

@@ -79,6 +79,7 @@ static void cache_key(const graph *g, const options *o, char key[65]) {
     add_string(&s, "name", o->name);
     add_string(&s, "target", o->target.name);
     add_string(&s, "flags", o->target.flags);
+    for (size_t i = 0; i < o->n_narrower; i++) add_string(&s, "or", o->narrower[i].name);
     add_string(&s, "cc", o->cc ? o->cc : getenv("CC"));
     add_number(&s, "kernels", o->kernels);
     add_number(&s, "static", o->is_static);

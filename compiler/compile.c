@@ -145,7 +145,7 @@ static bool add_detector(graph *g, const options *o, program *p) {
                          .output = o->output,
                          .name = o->name,
                          .kernels = o->kernels,
-                         .target = o->target,
+                         .target = o->n_narrower ? o->narrower[o->n_narrower - 1] : o->target, /* runs with each of them */
                          .is_static = o->is_static};
     graph *n = compile_front(g->arena, d, &own);
     const bool ok = n && compile_back(n, &own) && emit_model(n, &own, "detector_", &p->units[p->n_units++]);
@@ -156,11 +156,21 @@ static bool add_detector(graph *g, const options *o, program *p) {
     return ok;
 }
 
+static bool make_unit(graph *g, const options *o, const char *unit, program *p) {
+    return compile_back(g, o) && emit_model(g, o, unit, &p->units[p->n_units++]);
+}
+
+/* --target A,B: one net for each, which share nothing: weights are packed as wide as the target's vectors. */
 static bool make_net(graph *g, const options *o, program *p) {
     if (o->train) return make_trainer(g, o, p);
-    if (!compile_back(g, o)) return false;
-    p->n_units = 1;
-    return emit_model(g, o, "", &p->units[0]);
+    bool ok = make_unit(o->n_narrower ? graph_clone(g) : g, o, "", p);
+    for (size_t i = 0; ok && i < o->n_narrower; i++) {
+        options own = *o;
+        own.target = o->narrower[i], own.is_narrower = true;
+        own.narrower = o->narrower + i + 1, own.n_narrower = o->n_narrower - i - 1;
+        ok = make_unit(own.n_narrower ? graph_clone(g) : g, &own, emit_unit_of_target(g->arena, &own.target), p);
+    }
+    return ok;
 }
 
 static bool make_program(graph *g, const options *o, program *p) {

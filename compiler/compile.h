@@ -28,8 +28,11 @@ typedef struct options {
     const char *input, *output, *name; /* name: C prefix */
     emit_kind emit;
     kernel_choice kernels;
-    target target;
-    int64_t batch; /* 0 = as the model says (1 for symbolic batch) */
+    target target;          /* of several the widest */
+    const target *narrower; /* the others, widest first: nets for processors that cannot run the ones before */
+    size_t n_narrower;
+    bool is_narrower; /* this net is one of those */
+    int64_t batch;    /* 0 = as the model says (1 for symbolic batch) */
     dim_binding *dims;
     size_t n_dims;
     shape_binding *shapes;
@@ -97,6 +100,8 @@ bool interpret(graph *g, tensor *const *inputs, tensor **results);
 
 /* "native" and the architecture levels; false for unknown names. */
 bool target_resolve(const char *name, target *out);
+/* Widest first. False when the two are of different processor families. */
+bool target_compare(const target *a, const target *b, int *order);
 /* Names of the levels, and of the passes in order; NULL behind the last. */
 const char *target_name(size_t i);
 const char *compile_pass_name(size_t i);

@@ -38,4 +38,15 @@ bool target_resolve(const char *name, target *out) {
     return false;
 }
 
+static size_t position(const target *t) {
+    size_t i = 0;
+    while (strcmp(levels[i].name, t->name)) i++;
+    return i;
+}
+
+bool target_compare(const target *a, const target *b, int *order) {
+    *order = position(a) < position(b) ? -1 : position(a) > position(b);
+    return (strncmp(a->name, "x86", 3) == 0) == (strncmp(b->name, "x86", 3) == 0);
+}
+
 const char *target_name(size_t i) { return i < sizeof levels / sizeof *levels ? levels[i].name : NULL; }

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define CAMEO_ABI 2
+#define CAMEO_ABI 3
 #define CAMEO_VERSION "0.1.0"
 
 /* Exit codes, everywhere. */
@@ -61,6 +61,7 @@ typedef struct cameo_model {
     const char *preprocess;     /* --preprocess text; NULL = unknown */
     const char *calibration;    /* the model's operating point (calibration.h); NULL = none */
     const struct cameo_model *detector; /* --detector: finds the landmarks that faces are aligned by; NULL = none */
+    const struct cameo_model *narrower; /* --target A,B: the same net for processors that cannot run this; NULL = none */
     size_t n_classes;
     const char *const *classes; /* names or NULL */
     size_t arena_bytes, weights_bytes;
@@ -91,8 +92,14 @@ struct cameo_context {
 };
 
 /* options NULL = defaults. NULL with *error filled (may be NULL). */
+/* Of a model compiled for several targets the widest that this processor runs; else the narrowest, which cameo_create refuses.
+ */
+const cameo_model *cameo_model_here(const cameo_model *);
 cameo_context *cameo_create(const cameo_model *, const cameo_options *, cameo_error *error);
 void cameo_destroy(cameo_context *);
+/* Bytes of an element, "float32" ...; 0 and "unknown" for types that are not held in dense arrays. */
+size_t cameo_dtype_size(int dtype);
+const char *cameo_dtype_name(int dtype);
 /* Elements of a tensor at the full batch; and of one image, or of all of it where it is not batched. */
 size_t cameo_tensor_elements(const cameo_tensor_info *t);
 size_t cameo_image_elements(const cameo_tensor_info *t);

@@ -1,6 +1,5 @@
 /* Contexts: creation, destruction and runs of a compiled model. Everything that can fail happens in cameo_create. */
 #define _GNU_SOURCE
-#include "npy.h"
 #include "processor.h"
 #include "sha256.h"
 #include "threads.h"
@@ -140,12 +139,19 @@ static bool build(context *k, const cameo_options *options) {
     return c->error->code ? false : fail(c, CAMEO_ENVIRONMENT, "failed to prepare the model");
 }
 
+const cameo_model *cameo_model_here(const cameo_model *model) {
+    const char *lacks;
+    while (model->abi == CAMEO_ABI && model->narrower && !cameo_target_runs(model->target, &lacks)) model = model->narrower;
+    return model;
+}
+
 cameo_context *cameo_create(const cameo_model *model, const cameo_options *options, cameo_error *error) {
     context *k = calloc(1, sizeof *k);
     if (!k) {
         if (error) *error = (cameo_error){CAMEO_ENVIRONMENT, "out of memory"};
         return NULL;
     }
+    model = cameo_model_here(model);
     k->base.model = model;
     k->base.parameters = model->live;
     k->base.error = &k->error;
@@ -174,18 +180,6 @@ static bool count_fits(const cameo_context *c, size_t count) {
     snprintf(c->error->message, sizeof c->error->message, "failed to run %zu images: 1 to %lld are possible", count,
              (long long)most);
     return false;
-}
-
-size_t cameo_tensor_elements(const cameo_tensor_info *t) {
-    size_t count = 1;
-    for (int i = 0; i < t->rank; i++) count *= (size_t)t->dim[i];
-    return count;
-}
-
-size_t cameo_image_elements(const cameo_tensor_info *t) {
-    size_t count = 1;
-    for (int i = t->batched ? 1 : 0; i < t->rank; i++) count *= (size_t)t->dim[i];
-    return count;
 }
 
 /* Bytes from image `first` on, of a tensor whose images lie one behind the other. */

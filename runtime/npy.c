@@ -6,28 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct dtype_row {
+/* NumPy's codes, behind a sign for the order of bytes. */
+static const struct code {
     int dtype;
-    size_t size;
-    const char *name, *descr;
-} dtypes[] = {{1, 4, "float32", "f4"},  {2, 1, "uint8", "u1"},    {3, 1, "int8", "i1"},    {4, 2, "uint16", "u2"},
-              {5, 2, "int16", "i2"},    {6, 4, "int32", "i4"},    {7, 8, "int64", "i8"},   {9, 1, "bool", "b1"},
-              {10, 2, "float16", "f2"}, {11, 8, "float64", "f8"}, {12, 4, "uint32", "u4"}, {13, 8, "uint64", "u8"}};
+    const char *descr;
+} codes[] = {{1, "f4"}, {2, "u1"}, {3, "i1"},  {4, "u2"},  {5, "i2"},  {6, "i4"},
+             {7, "i8"}, {9, "b1"}, {10, "f2"}, {11, "f8"}, {12, "u4"}, {13, "u8"}};
 
-static const struct dtype_row *find_dtype(int dtype) {
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (dtypes[i].dtype == dtype) return &dtypes[i];
+static const char *descr_of(int dtype) {
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].dtype == dtype) return codes[i].descr;
     return NULL;
-}
-
-size_t cameo_dtype_size(int dtype) {
-    const struct dtype_row *row = find_dtype(dtype);
-    return row ? row->size : 0;
-}
-
-const char *cameo_dtype_name(int dtype) {
-    const struct dtype_row *row = find_dtype(dtype);
-    return row ? row->name : "unknown";
 }
 
 bool cameo_array_allocate(cameo_array *a, const char *name, cameo_error *error) {
@@ -74,8 +63,8 @@ static bool read_descr(const char **p, cameo_array *a, bool *swap) {
     if (*s && strchr("<>|=", *s)) s++;
     size_t length = (size_t)(end - s);
     if (length == 1 && *s == '?') return a->dtype = 9, true;
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (length == 2 && memcmp(dtypes[i].descr, s, 2) == 0) return a->dtype = dtypes[i].dtype, true;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (length == 2 && memcmp(codes[i].descr, s, 2) == 0) return a->dtype = codes[i].dtype, true;
     a->dtype = 0;
     return true;
 }
@@ -205,13 +194,14 @@ bool cameo_array_read(const char *path, cameo_array *a, cameo_error *error) {
 }
 
 bool cameo_npy_write(const char *path, const cameo_array *a, cameo_error *error) {
-    const struct dtype_row *row = find_dtype(a->dtype);
+    const char *descr = descr_of(a->dtype);
+    const size_t width = cameo_dtype_size(a->dtype);
     cameo_output o;
-    if (!row) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: type %d cannot be stored as .npy", path, a->dtype);
+    if (!descr) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: type %d cannot be stored as .npy", path, a->dtype);
     if (!cameo_output_open(&o, error)) return false;
     char header[512];
-    int used = snprintf(header, sizeof header, "{'descr': '%s%s', 'fortran_order': False, 'shape': (",
-                        row->size == 1 ? "|" : "<", row->descr);
+    int used =
+        snprintf(header, sizeof header, "{'descr': '%s%s', 'fortran_order': False, 'shape': (", width == 1 ? "|" : "<", descr);
     for (int i = 0; i < a->rank; i++)
         used += snprintf(header + used, sizeof header - (size_t)used, "%lld%s", (long long)a->dim[i],
                          a->rank == 1 || i + 1 < a->rank ? ", " : "");
@@ -221,6 +211,6 @@ bool cameo_npy_write(const char *path, const cameo_array *a, cameo_error *error)
     fputc((int)(total & 255), o.stream);
     fputc((int)(total >> 8), o.stream);
     fprintf(o.stream, "%-*s\n", (int)total - 1, header);
-    fwrite(a->data, row->size, a->count, o.stream);
+    fwrite(a->data, width, a->count, o.stream);
     return cameo_output_save(&o, NULL, path, error);
 }

@@ -11,9 +11,6 @@ typedef struct cameo_array {
     void *data;   /* dense, C order */
 } cameo_array;
 
-/* Bytes of an element, "float32" ...; 0 and "unknown" for types that we do not hold in dense arrays. */
-size_t cameo_dtype_size(int dtype);
-const char *cameo_dtype_name(int dtype);
 /* Allocates data (zeroed) for dtype, rank and dim; checks the product. */
 bool cameo_array_allocate(cameo_array *a, const char *name, cameo_error *error);
 void cameo_array_free(cameo_array *a);

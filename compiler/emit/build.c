@@ -57,11 +57,13 @@ static int put_text(const char *path, const text *t) { return put(path, text_str
 
 /* ---- compiling ---- */
 
-static command compile_command(const job *j, const char *flags, const char *include, const char *source, const char *name) {
+/* level: the flags of a target. */
+static command compile_command(const job *j, const char *flags, const char *level, const char *include, const char *source,
+                               const char *name) {
     arguments a = new_arguments(j);
     add_words(j, &a, j->tools.cc);
     add_words(j, &a, flags);
-    add_words(j, &a, j->options->target.flags);
+    add_words(j, &a, level);
     add(&a, "-I");
     add(&a, include);
     add_words(j, &a, "-c -o");
@@ -70,10 +72,19 @@ static command compile_command(const job *j, const char *flags, const char *incl
     return (command){.argv = a.v, .log = arena_printf(j->arena, "%s.log", name)};
 }
 
-static command compile_generated(const job *j, const char *name) {
+/* What runs on any of the program's targets. */
+static const char *lowest_flags(const options *o) {
+    return o->n_narrower ? o->narrower[o->n_narrower - 1].flags : o->target.flags;
+}
+
+typedef struct source_file { /* a C file by its name without the ending */
+    const char *name, *level;
+} source_file;
+
+static command compile_generated(const job *j, const source_file *s) {
     static const char flags[] =
         "-std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fPIC -ffunction-sections";
-    return compile_command(j, flags, j->tools.include, arena_printf(j->arena, "%s.c", name), name);
+    return compile_command(j, flags, s->level, j->tools.include, arena_printf(j->arena, "%s.c", s->name), s->name);
 }
 
 static const char *runtime_name(const job *j, size_t i) { return arena_printf(j->arena, "runtime%zu", i); }
@@ -82,26 +93,29 @@ static const char *runtime_name(const job *j, size_t i) { return arena_printf(j-
 static command compile_runtime(const job *j, size_t i) {
     static const char flags[] = "-std=gnu11 -O2 -DNDEBUG -fno-math-errno -fPIC -ffunction-sections";
     const char *source = arena_printf(j->arena, "%s/%s", j->tools.sources, j->runtime[i]);
-    return compile_command(j, flags, j->tools.sources, source, runtime_name(j, i));
+    return compile_command(j, flags, lowest_flags(j->options), j->tools.sources, source, runtime_name(j, i));
 }
 
-/* Every C file by its name without the ending: the parts of all units, the trainer, main. */
-static size_t list_sources(const job *j, const char **name) {
+/* The parts of all units, the trainer, main. */
+static size_t list_sources(const job *j, source_file *s) {
+    const char *lowest = lowest_flags(j->options);
     size_t n = 0;
     for (size_t u = 0; u < j->program->n_units; u++)
-        for (size_t i = 0; i < j->program->units[u].n_parts; i++)
-            name[n++] = arena_printf(j->arena, "%spart%zu", j->program->units[u].unit, i);
-    if (j->program->trainer_c.size) name[n++] = "trainer";
-    if (j->options->emit == EMIT_EXE) name[n++] = "main";
+        for (size_t i = 0; i < j->program->units[u].n_parts; i++) {
+            const emitted *em = &j->program->units[u];
+            s[n++] = (source_file){arena_printf(j->arena, "%spart%zu", em->unit, i), em->flags};
+        }
+    if (j->program->trainer_c.size) s[n++] = (source_file){"trainer", lowest};
+    if (j->options->emit == EMIT_EXE) s[n++] = (source_file){"main", lowest};
     return n;
 }
 
-static const char **all_sources(const job *j, size_t *n) {
+static source_file *all_sources(const job *j, size_t *n) {
     size_t most = 2;
     for (size_t u = 0; u < j->program->n_units; u++) most += j->program->units[u].n_parts;
-    const char **name = ARENA_ARRAY(j->arena, const char *, most);
-    *n = list_sources(j, name);
-    return name;
+    source_file *s = ARENA_ARRAY(j->arena, source_file, most);
+    *n = list_sources(j, s);
+    return s;
 }
 
 static int write_unit(const job *j, const emitted *em) {
@@ -158,10 +172,10 @@ static int run(const job *j, command *c, size_t n, const char *doing) {
 
 static int compile_parts(const job *j) {
     size_t n;
-    const char **name = all_sources(j, &n);
+    const source_file *s = all_sources(j, &n);
     command *c = ARENA_ARRAY(j->arena, command, n), *r = ARENA_ARRAY(j->arena, command, j->n_runtime);
     for (size_t i = 0; i < j->n_runtime; i++) r[i] = compile_runtime(j, i);
-    for (size_t i = 0; i < n; i++) c[i] = compile_generated(j, name[i]);
+    for (size_t i = 0; i < n; i++) c[i] = compile_generated(j, &s[i]);
     const int code = j->n_runtime ? run(j, r, j->n_runtime, "compiling the runtime") : DONE;
     return code ? code : run(j, c, n, "compiling the generated C");
 }
@@ -170,8 +184,8 @@ static int compile_parts(const job *j) {
 
 static void add_objects(const job *j, arguments *a) {
     size_t n;
-    const char **name = all_sources(j, &n);
-    for (size_t i = 0; i < n; i++) add(a, arena_printf(j->arena, "%s.o", name[i]));
+    const source_file *s = all_sources(j, &n);
+    for (size_t i = 0; i < n; i++) add(a, arena_printf(j->arena, "%s.o", s[i].name));
     for (size_t i = 0; i < j->n_runtime; i++) add(a, arena_printf(j->arena, "%s.o", runtime_name(j, i)));
 }
 
@@ -255,9 +269,9 @@ static void remove_file(const job *j, const char *stem, const char *suffix) {
 static void clean(const job *j) {
     static const char *const suffix[] = {".c", ".o", ".log", NULL};
     size_t n;
-    const char **name = all_sources(j, &n);
+    const source_file *s = all_sources(j, &n);
     for (const char *const *x = suffix; *x; x++) {
-        for (size_t i = 0; i < n; i++) remove_file(j, name[i], *x);
+        for (size_t i = 0; i < n; i++) remove_file(j, s[i].name, *x);
         for (size_t i = 0; i < j->n_runtime; i++) remove_file(j, runtime_name(j, i), *x);
         remove_file(j, "link", *x);
     }

@@ -433,14 +433,27 @@ const char *emit_prefix(arena *a, const options *o) {
     return is_reserved(s) ? arena_printf(a, "%s_net", s) : s;
 }
 
+const char *emit_unit_of_target(arena *a, const target *t) { return arena_printf(a, "%s_", mangle_plain(a, "", t->name)); }
+
+/* NAME of a unit: "step_" names net_step. */
+static const char *unit_name(arena *a, const char *prefix, const char *unit) {
+    const size_t stem = strlen(unit);
+    return stem ? arena_printf(a, "%s_%.*s", prefix, (int)stem - 1, unit) : prefix;
+}
+
+const char *narrower_name(const emitter *e) {
+    arena *a = e->graph->arena;
+    return unit_name(a, e->prefix, emit_unit_of_target(a, &e->options->narrower[0]));
+}
+
 bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     emitter *e = ARENA_NEW(g->arena, emitter);
     options *named = ARENA_NEW(g->arena, options);
     *named = *o;
-    const size_t stem = strlen(unit); /* "step_" names net_step */
-    named->name = emit_prefix(g->arena, o);
-    if (stem) named->name = arena_printf(g->arena, "%s_%.*s", named->name, (int)stem - 1, unit);
+    e->prefix = emit_prefix(g->arena, o);
+    named->name = unit_name(g->arena, e->prefix, unit);
     out->unit = e->unit = unit;
+    out->flags = o->target.flags;
     e->graph = g;
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);

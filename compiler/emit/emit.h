@@ -80,7 +80,8 @@ int64_t kernel_parameter_block(const parameter *p, parameter_layout order, const
 
 /* One compiled graph, in memory. The texts belong to whoever frees them (emitted_free). */
 typedef struct emitted {
-    const char *unit; /* stem of its files: "" for the program's own net, "step_" ... for others */
+    const char *unit;  /* stem of its files: "" for the program's own net, "step_" ... for others */
+    const char *flags; /* of its target, for the C compiler */
     text model_c, model_h, weights;
     text *parts;
     size_t n_parts;
@@ -92,8 +93,9 @@ typedef struct blob_file {
     const char *name;
     text data;
 } blob_file;
+enum { UNITS_MOST = 8 }; /* a net for each target, and a detector */
 typedef struct program {
-    emitted units[3];
+    emitted units[UNITS_MOST];
     size_t n_units;
     text trainer_c;     /* --train: the parameters' table and the cameo_trainer; empty otherwise */
     blob_file files[3]; /* that it includes */
@@ -105,4 +107,6 @@ bool emit_model(graph *g, const options *o, const char *unit, emitted *out);
 /* trainer.c: the object that joins step and infer. */
 bool emit_trainer(const graph *infer, const graph *step, const options *o, program *out);
 void program_free(program *p);
+/* "x86_64_v3_" for that target. */
+const char *emit_unit_of_target(arena *a, const target *t);
 #endif

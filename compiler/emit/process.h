@@ -10,8 +10,8 @@ typedef struct command {
     int status;        /* of waitpid; set by run_commands */
 } command;
 
-/* Catches SIGINT and SIGTERM until process_end, so that children end and files are cleaned up. Pairs of them may nest: the outer
-   one counts. */
+/* Catches SIGINT and SIGTERM until process_end, so that children end and files are cleaned up. Pairs of them may nest: the
+   outer one counts. */
 void process_begin(void);
 /* Restores the handlers; when a signal came meanwhile, raises it. */
 void process_end(void);

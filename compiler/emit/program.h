@@ -39,7 +39,7 @@ typedef struct call { /* one layer: a node that emits something */
 struct emitter {
     graph *graph;
     const options *options;
-    const char *unit; /* stem of the files */
+    const char *prefix, *unit; /* of the program's C names; stem of the files. options->name is both */
     text body, helpers, create, parameters, arguments;
     blob blob;
     name_table names;
@@ -71,6 +71,9 @@ bool node_is_silent(const node *n);    /* a view, or a Concat all of whose input
 bool concat_has_slices(const node *n); /* then the driver copies the inputs that are none */
 void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched);
 void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it is new */
+
+/* The C name of the net for the next narrower target. */
+const char *narrower_name(const emitter *e);
 
 /* A fresh C identifier made from text of a model; prefix "" or such as "A_". Unique within the emitter. */
 const char *mangle(emitter *e, const char *prefix, const char *name, const char *suffix_to_drop);

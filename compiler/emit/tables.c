@@ -199,8 +199,9 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     const graph *g = e->graph;
     double macs = 0;
     for (size_t i = 0; i < e->n_calls; i++) macs += layer_macs(e->calls[i].node);
-    const bool own = !e->unit[0]; /* no other unit of the program */
-    if (own && e->options->detector) text_printf(t, "extern const cameo_model %s_detector_model;\n", e->options->name);
+    const bool own = !e->unit[0] || e->options->is_narrower; /* not a step, not a detector */
+    if (e->options->n_narrower) text_printf(t, "extern const cameo_model %s_model;\n", narrower_name(e));
+    if (own && e->options->detector) text_printf(t, "extern const cameo_model %s_detector_model;\n", e->prefix);
     text_printf(t, "extern const cameo_model %s_model;\nconst cameo_model %s_model = {\n    .abi = CAMEO_ABI,\n",
                 e->options->name, e->options->name);
     string_field(t, "name", e->options->name);
@@ -221,7 +222,8 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     }
     string_field(t, "preprocess", e->options->preprocess ? e->options->preprocess : model_meta(g, "cameo.preprocess"));
     string_field(t, "calibration", own ? model_meta(g, "cameo.calibration") : NULL);
-    if (own && e->options->detector) text_printf(t, "    .detector = &%s_detector_model,\n", e->options->name);
+    if (own && e->options->detector) text_printf(t, "    .detector = &%s_detector_model,\n", e->prefix);
+    if (e->options->n_narrower) text_printf(t, "    .narrower = &%s_model,\n", narrower_name(e));
     if (n_classes) text_printf(t, "    .n_classes = %zu, .classes = classes,\n", n_classes);
     weights_fields(e, t);
     text_printf(t, "    .xnnpack = %s,\n    .create = create,\n    .run = run,\n};\n", e->xnnpack ? "true" : "false");

@@ -73,4 +73,6 @@ int cameo_dispatch(const cameo_model *model, const cameo_verb_row *own, int argc
     return code ? code : CAMEO_ENVIRONMENT;
 }
 
-int cameo_main(const cameo_model *model, int argc, char **argv) { return cameo_dispatch(model, NULL, argc, argv); }
+int cameo_main(const cameo_model *model, int argc, char **argv) {
+    return cameo_dispatch(cameo_model_here(model), NULL, argc, argv);
+}

@@ -38,6 +38,39 @@ close native "$(numbers ./native)"
 native=$(./native info --json | sed 's/.*"target": *"\([^"]*\)".*/\1/')
 case " $levels " in *" $native "*) ;; *) fail "native is \"$native\"" ;; esac
 
+echo "-- several targets"
+if [ "$(uname -m)" = x86_64 ]; then
+  several=x86-64-v2,x86-64-v4,x86-64,x86-64-v3,x86-64-v2
+  "$CAMEO" compile net.onnx --target $several -o several
+  [ "$(./several info --json | sed 's/.*"target": *"\([^"]*\)".*/\1/')" = "$native" ] || fail "several targets: not $native's code"
+  for k in a b; do
+    ./several run --input $k.npy --output many >out
+    ./native run --input $k.npy --output one >out
+    cmp many/output_0.npy one/output_0.npy || fail "several targets: not the numbers of $native alone"
+  done
+  "$CAMEO" compile net.onnx --target $several --emit so -o libseveral.so
+  "$CAMEO" compile net.onnx --target $several --kernels native --emit lib --name face -o libface.a
+  ${CC:-cc} -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a "$build/lib/libcameo.a" -lm -lpthread -o several_embed
+  close "several targets in a library" "$(./several_embed)"
+  if command -v qemu-x86_64-static >log && [ "$sanitized" -eq 0 ]; then
+    close "several targets on a Nehalem" "$(qemu-x86_64-static -cpu Nehalem ./several_embed)"
+    level=$(qemu-x86_64-static -cpu Nehalem ./several info --json | sed 's/.*"target": *"\([^"]*\)".*/\1/')
+    [ "$level" = x86-64-v2 ] || fail "several targets on a Nehalem: $level"
+  else echo "not run on an older processor: no qemu-x86_64-static"; fi
+fi
+refused() { # MESSAGE OPTION...
+  local got=0 message=$1
+  shift
+  "$CAMEO" compile net.onnx "$@" -o none 2>err || got=$?
+  if [ $got -ne 2 ] || ! grep -qF -- "$message" err; then fail "exit $got: $*"; cat err; fi
+}
+refused "one processor family" --target x86-64-v3,aarch64
+refused 'unknown value of --target "x86-64-v5"' --target x86-64-v3,x86-64-v5
+refused 'unknown value of --target ""' --target x86-64-v3,
+refused "several targets do not go with --train" --target x86-64-v3,x86-64-v2 --train
+refused "several targets do not go with --weights sidecar" --target x86-64-v3,x86-64-v2 --weights sidecar
+refused "several targets do not go with --emit c" --target x86-64-v3,x86-64-v2 --emit c
+
 echo "-- --static"
 if [ "$sanitized" -ne 0 ]; then echo "left out: there is no static sanitizer"
 elif "$CAMEO" compile net.onnx --static -o static 2>err; then
@@ -72,12 +105,22 @@ if [ $got -ne 2 ] || ! grep -q "the target is $other; name a compiler for it, su
 "$CAMEO" compile net.onnx --target $other --emit c --name face -o generated # needs no compiler
 grep -q "target $other" generated/model.c || fail "--emit c --target $other"
 if ! command -v $cross >log; then echo "left out: no $cross"; exit $status; fi
-"$CAMEO" compile net.onnx --target $other --cc $cross --kernels native --emit lib --name face -o libface.a
-$cross -static -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a -lm -lpthread -o embed
+# Nets with every family of kernels: direct, Winograd and depthwise convolutions, pools, fully connected layers.
+for arch in mobilefacenet resnet18 mobilenet-v2 densenet121 vgg11-bn alexnet; do
+  case $arch in mobilefacenet) shape=3x112x112 width=() ;; alexnet) shape=3x67x67 width=() ;; *) shape=3x67x67 width=(--width 0.25) ;; esac
+  [ $arch = vgg11-bn ] && shape=3x64x64
+  "$CAMEO" new $arch "${width[@]}" --input $shape --statistics random --seed 3 -o foreign.onnx 2>log
+  "$TOOLS/example_numbers" draw $shape a.npy b.npy
+  output=$("$CAMEO" info foreign.onnx --json | grep -o "\"outputs\":\[{\"name\":\"[^\"]*" | sed "s/.*\"//")
+  "$CAMEO" compile foreign.onnx --embedding "$output" --kernels plain -o plain
+  want=$(numbers ./plain)
+  "$CAMEO" compile foreign.onnx --embedding "$output" --target $other --cc $cross --kernels native --emit lib --name face -o libface.a
+  $cross -static -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a -lm -lpthread -o embed
+  if command -v $emulator >log; then close "$arch for $other, emulated" "$($emulator ./embed)"; else echo "not run: no $emulator"; fi
+done
 (cd generated && $cross -O2 -I"$SOURCE/runtime" -c model.c)
 "$CAMEO" compile net.onnx --target $other --cc $cross --kernels native --emit so -o libface.so
 got=0
 "$CAMEO" compile net.onnx --target $other --cc $cross --kernels native -o foreign 2>err || got=$?
 case $got in 0) ;; 4) grep -q "does not find lib.* for $other" err && echo "ok   a program needs more: $(head -1 err)" || fail "a whole program" ;; *) fail "a whole program: exit $got"; cat err ;; esac
-if command -v $emulator >log; then close "$other, emulated" "$($emulator ./embed)"; else echo "not run: no $emulator"; fi
 exit $status

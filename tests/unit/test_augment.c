@@ -12,9 +12,8 @@
 
 enum { SIDE = 12, N = SIDE * SIDE, ALL = 3 * N };
 
-static const cameo_tensor_info nchw = {"x", 1, 4, {1, 3, SIDE, SIDE}, true, 12 * SIDE *SIDE},
-                               nhwc = {"x", 1, 4, {1, SIDE, SIDE, 3}, true, 12 * SIDE *SIDE},
-                               gray = {"x", 1, 4, {1, 1, SIDE, SIDE}, true, 4 * SIDE *SIDE};
+static const cameo_tensor_info nchw = {"x", 1, 4, {1, 3, SIDE, SIDE}, true}, nhwc = {"x", 1, 4, {1, SIDE, SIDE, 3}, true},
+                               gray = {"x", 1, 4, {1, 1, SIDE, SIDE}, true};
 
 static cameo_preprocess preprocess(const cameo_tensor_info *t, const char *spec) {
     cameo_preprocess p;

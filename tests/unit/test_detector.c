@@ -51,13 +51,13 @@ static void answer(cameo_context *c, size_t last) {
     }
 }
 
-#define LEVEL(kind, width)                                                                       \
-    {kind "_8", 1, 3, {1, 64, width}, false, 0}, {kind "_16", 1, 3, {1, 16, width}, false, 0}, { \
-        kind "_32", 1, 3, {1, 4, width}, false, 0                                                \
+#define LEVEL(kind, width)                                                                 \
+    {kind "_8", 1, 3, {1, 64, width}, false}, {kind "_16", 1, 3, {1, 16, width}, false}, { \
+        kind "_32", 1, 3, {1, 4, width}, false                                             \
     }
 
 static const cameo_tensor_info outputs[12] = {LEVEL("cls", 1), LEVEL("obj", 1), LEVEL("bbox", 4), LEVEL("kps", 10)};
-static const cameo_tensor_info input[1] = {{"input", 1, 4, {1, 3, SIDE, SIDE}, false, 0}};
+static const cameo_tensor_info input[1] = {{"input", 1, 4, {1, 3, SIDE, SIDE}, false}};
 static const cameo_model model = {.abi = CAMEO_ABI,
                                   .name = "planted",
                                   .target = "x86-64",

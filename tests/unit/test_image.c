@@ -233,7 +233,7 @@ static void broken_files_are_named(void **state) {
 
 static void preprocessing(void **state) {
     (void)state;
-    cameo_tensor_info input = {"x", 1, 4, {1, 3, 1, 1}, true, 12};
+    cameo_tensor_info input = {"x", 1, 4, {1, 3, 1, 1}, true};
     cameo_preprocess p;
     float out[3];
     cameo_image image = {1, 1, malloc(3)};

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static char directory[] = "/tmp/test_loader_XXXXXX";
-static const cameo_tensor_info input = {"x", 1, 4, {8, 3, 6, 6}, true, 432};
+static const cameo_tensor_info input = {"x", 1, 4, {8, 3, 6, 6}, true};
 static cameo_preprocess preprocess;
 
 static void put(const char *name, const char *text) {

@@ -30,7 +30,7 @@ static bool create(cameo_context *c) {
     return true;
 }
 
-static const cameo_tensor_info input = {"x", 1, 4, {2, 3, 2, 2}, true, 48}, output = {"y", 1, 2, {2, 3}, true, 12};
+static const cameo_tensor_info input = {"x", 1, 4, {2, 3, 2, 2}, true}, output = {"y", 1, 2, {2, 3}, true};
 static const cameo_layer_info layer = {"mean", "GlobalAveragePool", "plain", "2x3", 12, 0, 0, 0};
 static const unsigned char weights[64];
 static const cameo_model model = {.abi = CAMEO_ABI,
