@@ -253,6 +253,7 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     if (strcmp(name, "static") == 0) o->is_static = true;
     if (strcmp(name, "train") == 0) o->train = true;
     if (strcmp(name, "tune") == 0) o->tune = true;
+    if (strcmp(name, "bfloat16") == 0) o->bfloat16 = true;
     if (strcmp(name, "freeze") == 0) o->freeze[o->n_freeze++] = given;
     if (strcmp(name, "classes") == 0 && !cli_integer(given, 2, 1 << 24, &o->classes)) return bad(name, given);
     if (strcmp(name, "jobs") == 0) {
@@ -289,8 +290,8 @@ static int training_options(arena *a, const cli *c, options *o) {
     const char *why = loss_parse(a, o->loss, &spec);
     if (why) return fprintf(stderr, "cameo: --loss %s: %s\n", o->loss, why), 2;
     if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
-    if (o->train && (o->tune || o->tuning_file))
-        return fprintf(stderr, "cameo: --tune and --tuning are for programs that do not train\n"), 2;
+    if (o->train && (o->tune || o->tuning_file || o->bfloat16))
+        return fprintf(stderr, "cameo: --tune, --tuning and --bfloat16 are for programs that do not train\n"), 2;
     if (o->train && o->emit == EMIT_SO)
         return fprintf(stderr, "cameo: --train does not go with --emit so; exe, lib and c do\n"), 2;
     if (o->detector && o->emit != EMIT_EXE && o->emit != EMIT_C)

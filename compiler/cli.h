@@ -66,6 +66,10 @@ void cli_print_diag(const diag *d);
         {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)", 0},                                                        \
         {"kernels", "KIND", "auto (default), xnnpack, native or plain", 0},                                                    \
         {"jobs", "N", "C compilers at once (default: the processors)", 'j'}, {"static", NULL, "link statically", 0},           \
+        {"bfloat16", NULL,                                                                                                     \
+         "round the weights of fully connected layers to 16 bits (3 digits) where reading them takes the time; see cameo "     \
+         "compare",                                                                                                            \
+         0},                                                                                                                   \
         {"keep-c", "DIR", "keep the generated C there", 0}, {                                                                  \
         "labels", "FILE", "names of the classes, one a line", 0                                                                \
     }

@@ -83,6 +83,7 @@ static void cache_key(const graph *g, const options *o, char key[65]) {
     add_string(&s, "cc", o->cc ? o->cc : getenv("CC"));
     add_number(&s, "kernels", o->kernels);
     add_number(&s, "static", o->is_static);
+    add_number(&s, "bfloat16", o->bfloat16);
     add_number(&s, "batch", o->batch);
     for (size_t i = 0; i < o->n_dims; i++) {
         add_string(&s, "dim", o->dims[i].name);

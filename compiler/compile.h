@@ -43,6 +43,7 @@ typedef struct options {
     const char *keep_c;
     const char *cc; /* C compiler; NULL = $CC, cc */
     bool sidecar, is_static;
+    bool bfloat16;            /* weights of fully connected layers may be rounded to it */
     bool tune;                /* time the kernels that fit each layer */
     const char *tuning_file;  /* of timings; NULL: in the cache (tune), or none */
     tuning *tuning;           /* set by tuning_compile: select asks it */

@@ -1,6 +1,9 @@
 /* Fully connected layers (runtime/kernels/gemm.h). */
 #include "kernels.h"
 
+#include <math.h>
+#include <string.h>
+
 static bool is_rows(const value *v) {
     return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && value_count(v) > 0;
 }
@@ -16,11 +19,16 @@ static bool applies(const graph *g, const node *n, const options *o) {
     return act_known(n) && (!r || (is_rows(r) && !r->constant && shape_equal(&r->shape, &n->out[0]->shape)));
 }
 
-static double cost(const node *n, const options *o) {
+/* bytes: of a weight. */
+static double time_of(const node *n, const options *o, double bytes) {
     const double weights = (double)value_count(n->in[1]), rows = (double)n->out[0]->shape.dim[0];
-    const double compute = weights * rows / speed(o, rows > 1 ? 0.7 : 0.3), stream = stream_time(4 * weights);
+    const double compute = weights * rows / speed(o, rows > 1 ? 0.7 : 0.3), stream = stream_time(bytes * weights);
     return 1 + (compute > stream ? compute : stream);
 }
+
+static double cost(const node *n, const options *o) { return time_of(n, o, 4); }
+
+/* ---- weights ---- */
 
 /* [n / block][k][block] */
 static void emit_packed(emitter *e, const node *n, int64_t block) {
@@ -30,21 +38,44 @@ static void emit_packed(emitter *e, const node *n, int64_t block) {
     float *to = ARENA_ARRAY(emit_arena(e), float, count);
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t i = 0; i < k; i++) to[(o / block * k + i) * block + o % block] = from[o * k + i];
-    emit_param(e, "const float *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
+    emit_param(e, "const void *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
 }
 
-static void emit(emitter *e, const node *n) {
+/* The upper half of a float, rounded to nearest, ties to even; infinities stay, a NaN stays one. */
+static uint32_t bfloat16(float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    if (isnan(v)) return bits >> 16 | 0x40;
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+/* [n / block][k / 2][block] pairs */
+static void emit_packed_bfloat16(emitter *e, const node *n, int64_t block) {
+    const int64_t outputs = n->in[1]->shape.dim[0], k = n->in[1]->shape.dim[1], pairs = ceil_div(k, 2);
+    const float *from = n->in[1]->constant->data;
+    const size_t count = (size_t)(round_up(outputs, block) * pairs);
+    uint32_t *to = ARENA_ARRAY(emit_arena(e), uint32_t, count);
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t i = 0; i < k; i++)
+            to[(o / block * pairs + i / 2) * block + o % block] |= bfloat16(from[o * k + i]) << (i % 2 ? 16 : 0);
+    emit_param(e, "const void *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
+}
+
+/* ---- emission ---- */
+
+static void emit_either(emitter *e, const node *n, bool rounded) {
     const int64_t *w = n->in[1]->shape.dim, block = 4 * emit_options(e)->target.vector_floats;
     const value *slope = input_at(n, 4), *r = input_at(n, 3);
     emit_value(e, "x", n->in[0], false);
-    emit_packed(e, n, block);
+    (rounded ? emit_packed_bfloat16 : emit_packed)(e, n, block);
     emit_channels(e, "b", input_at(n, 2), 0, 1, w[0], block);
     if (slope) emit_channels(e, "slope", slope, 0, 1, w[0], block);
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    text_printf(emit_helpers(e), "static const cameo_gemm $F_shape = {.k = %lld, .n = %lld, .residual = %s, .act = %s};\n",
-                (long long)w[1], (long long)w[0], r ? "true" : "false", act_literal(e, n));
+    text_printf(emit_helpers(e),
+                "static const cameo_gemm $F_shape = {.k = %lld, .n = %lld, .residual = %s, .bfloat16 = %s, .act = %s};\n",
+                (long long)w[1], (long long)w[0], r ? "true" : "false", rounded ? "true" : "false", act_literal(e, n));
     text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_gemm_task(&$F_shape, p, i); }\n");
     text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, b, %s, %s, y, (ptrdiff_t)%s};\n", slope ? "slope" : "NULL",
                 r ? "r" : "NULL", images_of(e, n));
@@ -52,4 +83,21 @@ static void emit(emitter *e, const node *n) {
                 (long long)(round_up(w[0], block) / block));
 }
 
+static void emit(emitter *e, const node *n) { emit_either(e, n, false); }
+
 const implementation gemm = {.name = "gemm", .op = "Gemm", .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3};
+
+/* ---- --bfloat16 ---- */
+
+static bool applies_rounded(const graph *g, const node *n, const options *o) { return o->bfloat16 && applies(g, n, o); }
+
+static double cost_rounded(const node *n, const options *o) { return time_of(n, o, 2); }
+
+static void emit_rounded(emitter *e, const node *n) { emit_either(e, n, true); }
+
+const implementation gemm_bfloat16 = {.name = "gemm-bfloat16",
+                                      .op = "Gemm",
+                                      .applies = applies_rounded,
+                                      .cost = cost_rounded,
+                                      .emit = emit_rounded,
+                                      .inplace = 1u << 3};

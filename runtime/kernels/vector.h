@@ -31,6 +31,7 @@
 /* Aligned to one float: tensors with odd channel counts are read at any element. */
 typedef float cameo_v __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
 typedef int32_t cameo_vi __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
+typedef uint32_t cameo_vu __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
 
 CAMEO_INLINE cameo_v cameo_splat(float a) { return a - (cameo_v){0}; }
 CAMEO_INLINE cameo_v cameo_load(const float *p) { return *(const cameo_v *)p; }

@@ -239,32 +239,51 @@ static void check_gemm_rows(const cameo_gemm *s, cameo_gemm_args a, void (*task)
     free(y - GUARD);
 }
 
+/* Those of an even k and of the next in one word; w is rounded along. */
+static void pack_bfloat16(const cameo_gemm *s, float *w, uint32_t *to) {
+    const ptrdiff_t block = CAMEO_GEMM_BLOCK, pairs = (s->k + 1) / 2;
+    for (ptrdiff_t o = 0; o < s->n; o++)
+        for (ptrdiff_t k = 0; k < s->k; k++) {
+            uint32_t bits;
+            memcpy(&bits, &w[o * s->k + k], sizeof bits);
+            bits &= 0xffff0000u;
+            memcpy(&w[o * s->k + k], &bits, sizeof bits);
+            to[(o / block * pairs + k / 2) * block + o % block] |= k % 2 ? bits : bits >> 16;
+        }
+}
+
 static void test_one_gemm(const cameo_gemm *s, void (*task)(void *, size_t)) {
     enum { ROWS = 11 };
     const ptrdiff_t block = CAMEO_GEMM_BLOCK, padded = up(s->n, block);
     float *x = floats(ROWS * s->k), *w = floats(s->n * s->k), *b = floats(padded), *slope = floats(padded),
           *r = floats(ROWS * s->n);
     float *y = guarded(ROWS * s->n), *pw = floats(padded * s->k);
+    uint32_t *words = calloc((size_t)(padded * (s->k + 1) / 2), sizeof *words);
+    assert_non_null(words);
+    if (s->bfloat16) pack_bfloat16(s, w, words);
     for (ptrdiff_t o = 0; o < s->n; o++)
         for (ptrdiff_t k = 0; k < s->k; k++) pw[(o / block * s->k + k) * block + o % block] = w[o * s->k + k];
-    cameo_gemm_args a = {x, pw, b, slope, r, y, ROWS};
+    cameo_gemm_args a = {x, s->bfloat16 ? (const void *)words : pw, b, slope, r, y, ROWS};
     for (ptrdiff_t i = 0; i < padded / block; i++) task(&a, (size_t)i);
     check_guards(y, ROWS * s->n);
     check_gemm(s, &a, w);
     check_gemm_rows(s, a, task, padded / block);
-    free(x), free(w), free(b), free(slope), free(r), free(y - GUARD), free(pw);
+    free(x), free(w), free(b), free(slope), free(r), free(y - GUARD), free(pw), free(words);
 }
 
-#define GEMM(NAME, K, N, R, ...)                                                                \
-    static const cameo_gemm NAME##_shape = {.k = K, .n = N, .residual = R, .act = __VA_ARGS__}; \
-    static void NAME##_task(void *a, size_t i) { cameo_gemm_task(&NAME##_shape, a, i); }        \
-    static void NAME(void **state) {                                                            \
-        (void)state;                                                                            \
-        test_one_gemm(&NAME##_shape, NAME##_task);                                              \
+#define GEMM(NAME, K, N, R, BF, ...)                                                                            \
+    static const cameo_gemm NAME##_shape = {.k = K, .n = N, .residual = R, .bfloat16 = BF, .act = __VA_ARGS__}; \
+    static void NAME##_task(void *a, size_t i) { cameo_gemm_task(&NAME##_shape, a, i); }                        \
+    static void NAME(void **state) {                                                                            \
+        (void)state;                                                                                            \
+        test_one_gemm(&NAME##_shape, NAME##_task);                                                              \
     }
-GEMM(gemm_odd, 131, 77, true, {CAMEO_RELU, 0, 0})
-GEMM(gemm_blocks, 300, 128, false, {CAMEO_PRELU, 0, 0})
-GEMM(gemm_small, 1, 3, false, {CAMEO_TANH, 0, 0})
+GEMM(gemm_odd, 131, 77, true, false, {CAMEO_RELU, 0, 0})
+GEMM(gemm_blocks, 300, 128, false, false, {CAMEO_PRELU, 0, 0})
+GEMM(gemm_small, 1, 3, false, false, {CAMEO_TANH, 0, 0})
+GEMM(gemm_bfloat16_odd, 131, 77, true, true, {CAMEO_RELU, 0, 0})
+GEMM(gemm_bfloat16_blocks, 300, 128, false, true, {CAMEO_PRELU, 0, 0})
+GEMM(gemm_bfloat16_small, 1, 3, false, true, {CAMEO_TANH, 0, 0})
 
 /* ---- pools ---- */
 
@@ -401,6 +420,9 @@ int main(void) {
                                        cmocka_unit_test(gemm_odd),
                                        cmocka_unit_test(gemm_blocks),
                                        cmocka_unit_test(gemm_small),
+                                       cmocka_unit_test(gemm_bfloat16_odd),
+                                       cmocka_unit_test(gemm_bfloat16_blocks),
+                                       cmocka_unit_test(gemm_bfloat16_small),
                                        cmocka_unit_test(max_pool),
                                        cmocka_unit_test(max_pool_ceil),
                                        cmocka_unit_test(max_pool_dilated),
