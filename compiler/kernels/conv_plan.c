@@ -4,8 +4,11 @@
 /* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the second-level cache together with
    one block of weights; more where there are many weights (MANY, CONV_STREAMED), which costs more to read again than a tighter
    fit saves. PREFETCHED: weights that are not in the first-level cache anyway. */
-enum { LINE_MOST = 512 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = 640 * 1024, TASKS = 16 };
+enum { LINE_MOST = 640 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = 640 * 1024, TASKS = 16 };
 enum { MANY = 1 << 19, PREFETCHED = 1 << 16 };
+/* Every chunk of channels copies its band into a line buffer of its own: at most so much of the time, at so many floats a
+ * cycle. */
+static const double COPY_SHARE = 0.06, COPY_FLOATS = 3;
 /* A first-level cache has 8 or more lines for addresses that are equal modulo PAGE: tiles of more such pixels evict themselves.
  */
 enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4 };
@@ -57,10 +60,9 @@ static int64_t tile_images(const conv_plan *p, int64_t pixels, int64_t th, int64
     return p->counted && th == p->y.h && tw == p->y.w ? most(1, least(pixels / (th * tw), p->y.n)) : 1;
 }
 
-/* Pixels are a multiple of a page apart: those of the input, or of the line buffer's copy. */
+/* Pixels that are read in place are a multiple of a page apart. */
 static bool pixels_collide(const conv_plan *p) {
-    const bool copied = p->k.pt || p->k.pl;
-    return (copied ? p->x.c : p->x.pixel * p->k.sw) * (int64_t)sizeof(float) % PAGE == 0;
+    return !p->line_pixel && p->x.pixel * p->k.sw * (int64_t)sizeof(float) % PAGE == 0;
 }
 
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
@@ -87,25 +89,39 @@ double conv_plan_cycles(const conv_plan *p, const target *t) {
 
 /* ---- tasks ---- */
 
-/* Pixels that know no neighbours: those of an image, or of all, are one column, of which a tile takes any number. */
-static void merge_pixels(conv_plan *p) {
-    const window *k = &p->k;
-    const bool pointwise = k->kh == 1 && k->kw == 1 && k->sh == 1 && k->sw == 1 && !k->pt && !k->pl;
-    if (!pointwise || p->y_row || p->x.h != p->y.h || p->x.w != p->y.w) return;
-    p->x.h = p->y.h = (p->counted ? p->y.n : 1) * p->y.h * p->y.w;
-    if (p->counted) p->x.n = p->y.n = 1;
-    p->x.w = p->y.w = 1;
-}
-
-static int64_t line_floats(const conv_plan *p, int64_t rows) {
-    const int64_t pw = (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1;
-    return ((rows - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1) * pw * p->x.c;
-}
-
 static bool reaches_out(const conv_plan *p) {
     if (!p->k.kh || !p->k.kw) return false; /* reads nothing */
     return (p->y.h - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1 > p->x.h + p->k.pt ||
            (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1 > p->x.w + p->k.pl;
+}
+
+/* Pixels that know no neighbours: those of an image, or of all, are one column, of which a tile takes any number. */
+static void merge_pixels(conv_plan *p) {
+    window *k = &p->k;
+    const bool strided = k->sh > 1 || k->sw > 1;
+    if (k->kh != 1 || k->kw != 1 || k->pt || k->pl || p->y_row || reaches_out(p)) return;
+    if (!strided && (p->x.h != p->y.h || p->x.w != p->y.w)) return;
+    if (strided && !pixels_collide(p)) return;
+    if (strided) {
+        p->gather.w = p->x.w, p->gather.ow = p->y.w, p->gather.sh = k->sh, p->gather.sw = k->sw;
+        p->gather.image = p->x.h * p->x.w * p->x.pixel;
+    }
+    const int64_t images = p->counted && p->x.h == p->y.h * k->sh ? p->y.n : 1; /* rows go on from one to the next */
+    p->x.h = p->y.h = images * p->y.h * p->y.w;
+    if (images > 1) p->x.n = p->y.n = 1;
+    p->x.w = p->y.w = k->sh = k->sw = 1;
+}
+
+/* Pixels of a line buffer whose neighbours in a tile would meet in few lines of the cache are moved apart. */
+static void choose_line(conv_plan *p, const target *t) {
+    if (!p->k.pt && !p->k.pl && !p->gather.ow && !reaches_out(p)) return;
+    const bool meet = p->x.c * p->k.sw * (int64_t)sizeof(float) % (PAGE / 2) == 0;
+    p->line_pixel = p->x.c + (meet ? t->vector_floats : 0);
+}
+
+static int64_t line_floats(const conv_plan *p, int64_t rows) {
+    const int64_t pw = (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1;
+    return ((rows - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1) * pw * (p->line_pixel ? p->line_pixel : p->x.c);
 }
 
 /* Images of a task: whole tiles of them, as many as the cache holds, groups of like size. */
@@ -117,28 +133,34 @@ static void choose_images(conv_plan *p, int64_t bytes) {
     p->images = round_up(ceil_div(p->y.n, groups), p->tile_n);
 }
 
+/* Every band reads all weights again. */
+static int64_t band_bytes(const conv_plan *p, int64_t weights) {
+    if (p->x.w == 1 && weights > MANY) return p->line_pixel ? LINE_MOST : BAND_MANY;
+    if (weights > CONV_STREAMED) return p->counted ? BAND_STREAMED : LINE_MOST;
+    return BAND_BYTES;
+}
+
 /* Bands of rows whose input stays in the second-level cache, then chunks of channels until there are tasks enough. */
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
-    const int64_t weights = conv_plan_weights(p, t) * 4;
-    const int64_t bytes = p->x.w == 1 && weights > MANY           ? BAND_MANY
-                          : p->counted && weights > CONV_STREAMED ? BAND_STREAMED
-                                                                  : BAND_BYTES;
+    const int64_t bytes = band_bytes(p, conv_plan_weights(p, t) * 4);
     p->rows = round_up(p->y.h, p->tile_h);
     while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
     const int64_t bands = ceil_div(p->y.h, p->rows);
     p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
     choose_images(p, bytes);
     const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);
-    const int64_t chunks = least(all, most(1, TASKS / cuts));
-    p->blocks = ceil_div(all, chunks);
-    p->line = p->k.pt || p->k.pl || reaches_out(p) ? line_floats(p, p->rows) * p->images : 0;
+    p->line = p->line_pixel ? line_floats(p, p->rows) * p->images : 0;
+    const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->y.n)); /* of a band, all channels */
+    const int64_t copies = p->line ? (int64_t)(COPY_SHARE * cycles / (double)p->line * COPY_FLOATS) : TASKS;
+    p->blocks = ceil_div(all, least(all, most(1, least(TASKS / cuts, copies))));
 }
 
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
     if (p->k.pt < 0 || p->k.pl < 0 || (p->k.pl && p->k.pl >= (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1))
         return false;
     merge_pixels(p);
+    choose_line(p, t);
     choose_tile(p, t, vectors);
     choose_tasks(p, t);
     return p->line * 4 <= LINE_MOST;
@@ -171,6 +193,11 @@ static void print_shape(emitter *e, const conv_plan *p, const char *suffix, cons
     if (p->images > 1)
         text_printf(t, "    .tile_n = %lld, .count = %lld, .images = %lld,\n", (long long)p->tile_n, (long long)p->y.n,
                     (long long)p->images);
+    if (p->line_pixel > p->x.c) text_printf(t, "    .line_pixel = %lld,\n", (long long)p->line_pixel);
+    if (p->gather.ow)
+        text_printf(t, "    .gather = {.w = %lld, .ow = %lld, .sh = %lld, .sw = %lld, .image = %lld},\n",
+                    (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh, (long long)p->gather.sw,
+                    (long long)p->gather.image);
     text_printf(t, "    .prefetch = %s, ", prefetch(p));
     text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
                 p->line ? "true" : "false", act);

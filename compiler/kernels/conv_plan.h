@@ -14,7 +14,10 @@ typedef struct conv_plan {
     /* chosen */
     int64_t vectors, tile_n, tile_h, tile_w;
     int64_t images, rows, blocks; /* of a task */
-    int64_t line;                 /* floats of the line buffer, 0 = no padding */
+    int64_t line, line_pixel;     /* floats of the line buffer, 0 = none; and from one pixel of it to the next */
+    struct {
+        int64_t w, ow, sh, sw, image;
+    } gather; /* cameo_conv_map; ow 0: none */
 } conv_plan;
 
 double conv_tile_cycles(int64_t pixels, int64_t vectors);   /* of a register tile and one tap */

@@ -5,7 +5,11 @@
    Every number in cameo_conv is a literal of the instantiation: the compiler unrolls the tile, addresses pixels with immediate
    displacements and drops what does not apply. Weights are packed as [group][co / block][kh][kw][ci][block] with zeros behind
    the last channel, bias and slope as [group][co rounded up to block], where block = vectors * CAMEO_VF. Padding: a task copies
-   the input rows of its band into a line buffer with zeros around; without padding it reads in place.
+   the input rows of its band into a line buffer with zeros around; without padding it reads in place. The buffer's pixels may
+   be further apart than their channels, so that those of a tile do not meet in a few lines of the first-level cache.
+
+   Of a 1x1 convolution all pixels are one column (w = 1), whatever the map; those of a stride that meet in the cache are
+   gathered into the line buffer first.
 
    A task is a band of rows of one image, or several whole images, times some blocks of channels: within a block all its pixels
    are computed before the next block's weights are touched. An output may be spread (y_row, y_image): each phase of the input
@@ -13,6 +17,12 @@
 #ifndef CAMEO_KERNELS_DIRECT_CONV_H
 #define CAMEO_KERNELS_DIRECT_CONV_H
 #include "vector.h"
+
+/* Where the column's pixel i is in the input: at row i / ow * sh, column i % ow * sw. */
+typedef struct cameo_conv_map {
+    ptrdiff_t w, ow, sh, sw;
+    ptrdiff_t image; /* floats from one image to the next */
+} cameo_conv_map;
 
 /* What comes from far away, and is fetched ahead of its use: many weights, or the dense input of a convolution of 1x1. */
 typedef enum cameo_conv_prefetch { CAMEO_FETCH_NOTHING, CAMEO_FETCH_WEIGHTS, CAMEO_FETCH_INPUT } cameo_conv_prefetch;
@@ -23,12 +33,14 @@ typedef struct cameo_conv {
     ptrdiff_t x_pixel, y_pixel, r_pixel;       /* floats from one pixel to the next; r_pixel 0: no residual */
     ptrdiff_t y_row, y_image;                  /* floats from one output row, or image, to the next; 0: they are dense */
     ptrdiff_t tile_n, tile_h, tile_w, vectors; /* tile_n: 0 = 1; more only of whole maps */
-    ptrdiff_t count;  /* images, where a task has several of them; 0: one image a task, and any number */
-    ptrdiff_t images; /* of a task, of whole maps; the last task may have less */
-    ptrdiff_t rows;   /* output rows of a band */
-    ptrdiff_t blocks; /* blocks of output channels of a task */
+    ptrdiff_t count;       /* images, where a task has several of them; 0: one image a task, and any number */
+    ptrdiff_t images;      /* of a task, of whole maps; the last task may have less */
+    ptrdiff_t rows;        /* output rows of a band */
+    ptrdiff_t blocks;      /* blocks of output channels of a task */
+    ptrdiff_t line_pixel;  /* of the line buffer: floats from one pixel to the next; 0: dense */
+    cameo_conv_map gather; /* ow 0: not needed */
     cameo_conv_prefetch prefetch;
-    bool padded;
+    bool padded; /* reads a line buffer */
     cameo_act act;
 } cameo_conv;
 
@@ -200,9 +212,27 @@ CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, c
         cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), &ahead, rest, rows);
 }
 
+CAMEO_INLINE ptrdiff_t cameo_conv_line_pixel(const cameo_conv *s) { return s->line_pixel ? s->line_pixel : s->ci * s->groups; }
+
+CAMEO_INLINE void cameo_conv_copy_pixels(const cameo_conv *s, const float *x, float *line, ptrdiff_t pixels) {
+    const ptrdiff_t c = s->ci * s->groups, pixel = cameo_conv_line_pixel(s);
+    if (s->x_pixel == c && pixel == c)
+        memcpy(line, x, (size_t)(pixels * c) * sizeof *line);
+    else
+        for (ptrdiff_t j = 0; j < pixels; j++) memcpy(line + j * pixel, x + j * s->x_pixel, (size_t)c * sizeof *line);
+}
+
+/* Pixels [first, first + count) of the column. */
+CAMEO_INLINE void cameo_conv_gather(const cameo_conv *s, const float *x, float *line, ptrdiff_t first, ptrdiff_t count) {
+    const cameo_conv_map *m = &s->gather;
+    for (ptrdiff_t i = first; i < first + count; i++, line += cameo_conv_line_pixel(s))
+        memcpy(line, x + (i / m->ow * m->sh * m->w + i % m->ow * m->sw) * s->x_pixel,
+               (size_t)(s->ci * s->groups) * sizeof *line);
+}
+
 /* Copies the input rows that output rows [first, first + rows) read into the line buffer, zeros around them. */
 CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const float *x, float *line, ptrdiff_t first, ptrdiff_t rows) {
-    const ptrdiff_t c = s->ci * s->groups, pw = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
+    const ptrdiff_t c = cameo_conv_line_pixel(s), pw = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
     const ptrdiff_t ph = (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1, inside = cameo_most(0, cameo_least(s->w, pw - s->pl));
     for (ptrdiff_t i = 0; i < ph; i++, line += pw * c) {
         const ptrdiff_t h = first * s->sh - s->pt + i;
@@ -212,11 +242,7 @@ CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const float *x, float *lin
         }
         const float *row = x + h * s->w * s->x_pixel;
         memset(line, 0, (size_t)(s->pl * c) * sizeof *line);
-        if (s->x_pixel == c)
-            memcpy(line + s->pl * c, row, (size_t)(inside * c) * sizeof *line);
-        else
-            for (ptrdiff_t j = 0; j < inside; j++)
-                memcpy(line + (s->pl + j) * c, row + j * s->x_pixel, (size_t)c * sizeof *line);
+        cameo_conv_copy_pixels(s, row, line + s->pl * c, inside);
         const ptrdiff_t done = s->pl + inside;
         memset(line + done * c, 0, (size_t)((pw - done) * c) * sizeof *line);
     }
@@ -224,17 +250,22 @@ CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const float *x, float *lin
 
 /* Floats of the line buffer that one image's band takes. */
 CAMEO_INLINE ptrdiff_t cameo_conv_line(const cameo_conv *s, ptrdiff_t rows) {
-    return ((rows - 1) * s->sh + (s->kh - 1) * s->dh + 1) * ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * s->ci * s->groups;
+    return ((rows - 1) * s->sh + (s->kh - 1) * s->dh + 1) * ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) *
+           cameo_conv_line_pixel(s);
 }
 
 /* Where the task's images begin, or their copies in the line buffer. */
 CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const float *x, float *line, ptrdiff_t image,
                                                 ptrdiff_t images, ptrdiff_t first, ptrdiff_t rows) {
-    const ptrdiff_t stride = s->h * s->w * s->x_pixel, c = s->ci * s->groups;
+    const ptrdiff_t stride = s->gather.ow ? s->gather.image : s->h * s->w * s->x_pixel, c = cameo_conv_line_pixel(s);
     x += image * stride;
     if (!s->padded) return (cameo_conv_source){x + first * s->sh * s->w * s->x_pixel, stride, s->w * s->x_pixel, s->x_pixel};
     const ptrdiff_t copy = cameo_conv_line(s, s->rows);
-    for (ptrdiff_t n = 0; n < images; n++) cameo_conv_pad(s, x + n * stride, line + n * copy, first, rows);
+    for (ptrdiff_t n = 0; n < images; n++)
+        if (s->gather.ow)
+            cameo_conv_gather(s, x + n * stride, line + n * copy, first, rows);
+        else
+            cameo_conv_pad(s, x + n * stride, line + n * copy, first, rows);
     return (cameo_conv_source){line, copy, ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * c, c};
 }
 

@@ -125,6 +125,138 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
 CONVS(SHAPE)
 CONVS(CONV)
 
+/* The same convolution as one that reads in place, by another way, must give the same bits: a line buffer with room between its
+   pixels, and the pixels of a stride gathered into a column. */
+static void same_conv(const cameo_conv *a, void (*task_a)(void *, size_t), const cameo_conv *b, void (*task_b)(void *, size_t),
+                      ptrdiff_t pixels) {
+    const ptrdiff_t block = a->vectors * CAMEO_VF, padded = up(a->co, block), yn = IMAGES * pixels * a->y_pixel;
+    float *x = floats(IMAGES * a->h * a->w * a->x_pixel), *w = floats(padded * a->kh * a->kw * a->ci), *bias = floats(padded);
+    float *y = guarded(yn), *z = guarded(yn);
+    cameo_conv_args args = {x, w, bias, NULL, NULL, y};
+    for (ptrdiff_t i = 0; i < cameo_conv_tasks(a, IMAGES); i++) task_a(&args, (size_t)i);
+    args.y = z;
+    for (ptrdiff_t i = cameo_conv_tasks(b, IMAGES) - 1; i >= 0; i--) task_b(&args, (size_t)i);
+    check_guards(z, yn);
+    assert_memory_equal(y, z, (size_t)yn * sizeof *y);
+    free(x), free(w), free(bias), free(y - GUARD), free(z - GUARD);
+}
+
+#define TASK(NAME, FLOATS)                          \
+    static void NAME##_task(void *a, size_t i) {    \
+        float line[FLOATS];                         \
+        cameo_conv_task(&NAME##_shape, a, i, line); \
+    }
+static const cameo_conv dense_shape = {.h = 11,
+                                       .w = 9,
+                                       .ci = 21,
+                                       .oh = 6,
+                                       .ow = 5,
+                                       .co = 40,
+                                       .groups = 1,
+                                       .kh = 3,
+                                       .kw = 3,
+                                       .sh = 2,
+                                       .sw = 2,
+                                       .dh = 1,
+                                       .dw = 1,
+                                       .pt = 1,
+                                       .pl = 1,
+                                       .x_pixel = 24,
+                                       .y_pixel = 41,
+                                       .tile_h = 1,
+                                       .tile_w = 4,
+                                       .vectors = 2,
+                                       .rows = 2,
+                                       .blocks = 1,
+                                       .padded = true,
+                                       .prefetch = CAMEO_FETCH_WEIGHTS,
+                                       .act = {CAMEO_RELU, 0, 0}},
+                        spread_shape = {.h = 11,
+                                        .w = 9,
+                                        .ci = 21,
+                                        .oh = 6,
+                                        .ow = 5,
+                                        .co = 40,
+                                        .groups = 1,
+                                        .kh = 3,
+                                        .kw = 3,
+                                        .sh = 2,
+                                        .sw = 2,
+                                        .dh = 1,
+                                        .dw = 1,
+                                        .pt = 1,
+                                        .pl = 1,
+                                        .x_pixel = 24,
+                                        .y_pixel = 41,
+                                        .tile_h = 1,
+                                        .tile_w = 4,
+                                        .vectors = 2,
+                                        .rows = 3,
+                                        .blocks = 2,
+                                        .padded = true,
+                                        .line_pixel = 37,
+                                        .prefetch = CAMEO_FETCH_NOTHING,
+                                        .act = {CAMEO_RELU, 0, 0}},
+                        strided_shape = {.h = 11,
+                                         .w = 9,
+                                         .ci = 21,
+                                         .oh = 4,
+                                         .ow = 5,
+                                         .co = 40,
+                                         .groups = 1,
+                                         .kh = 1,
+                                         .kw = 1,
+                                         .sh = 3,
+                                         .sw = 2,
+                                         .dh = 1,
+                                         .dw = 1,
+                                         .x_pixel = 24,
+                                         .y_pixel = 41,
+                                         .tile_h = 1,
+                                         .tile_w = 3,
+                                         .vectors = 2,
+                                         .rows = 2,
+                                         .blocks = 1,
+                                         .act = {CAMEO_RELU, 0, 0}},
+                        gathered_shape = {.h = 20,
+                                          .w = 1,
+                                          .ci = 21,
+                                          .oh = 20,
+                                          .ow = 1,
+                                          .co = 40,
+                                          .groups = 1,
+                                          .kh = 1,
+                                          .kw = 1,
+                                          .sh = 1,
+                                          .sw = 1,
+                                          .dh = 1,
+                                          .dw = 1,
+                                          .x_pixel = 24,
+                                          .y_pixel = 41,
+                                          .tile_h = 6,
+                                          .tile_w = 1,
+                                          .vectors = 2,
+                                          .rows = 12,
+                                          .blocks = 2,
+                                          .padded = true,
+                                          .line_pixel = 37,
+                                          .gather = {.w = 9, .ow = 5, .sh = 3, .sw = 2, .image = 11 * 9 * 24},
+                                          .act = {CAMEO_RELU, 0, 0}};
+TASK(dense, 5 * 11 * 21)
+TASK(spread, 7 * 11 * 37)
+TASK(strided, 1)
+TASK(gathered, 12 * 37)
+
+static void conv_spread_line(void **state) {
+    (void)state;
+    same_conv(&dense_shape, dense_task, &spread_shape, spread_task, 6 * 5);
+}
+
+static void conv_gathered(void **state) {
+    (void)state;
+    same_conv(&strided_shape, strided_task, &gathered_shape, gathered_task, 4 * 5);
+}
+
 /* ---- depthwise ---- */
 
 static void check_depthwise(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *w) {
@@ -417,6 +549,8 @@ int main(void) {
                                        cmocka_unit_test(depthwise_dilated),
                                        cmocka_unit_test(depthwise_stride_3),
                                        cmocka_unit_test(depthwise_7x7_global),
+                                       cmocka_unit_test(conv_spread_line),
+                                       cmocka_unit_test(conv_gathered),
                                        cmocka_unit_test(gemm_odd),
                                        cmocka_unit_test(gemm_blocks),
                                        cmocka_unit_test(gemm_small),
