@@ -6,6 +6,7 @@
 const implementation *const implementations[] = {&direct_conv,
                                                  &winograd_conv_4,
                                                  &winograd_conv_2,
+                                                 &winograd_conv_5x5,
                                                  &conv_input_grad,
                                                  &winograd_input_grad_4,
                                                  &winograd_input_grad_2,

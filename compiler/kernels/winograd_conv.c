@@ -1,10 +1,15 @@
-/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3) and F(2x2, 3x3): of weights known at compile time, of
-   live ones, which every run transforms into scratch memory first, and the gradient of the input: a convolution of dY by the
-   flipped and transposed weights. */
+/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5): of weights known at compile
+   time, of live ones, which every run transforms into scratch memory first, and the gradient of the input: a convolution of dY
+   by the flipped and transposed weights. */
 #include "winograd_plan.h"
 
-static bool window_fits(const window *k) {
-    return k->kh == 3 && k->kw == 3 && k->sh == 1 && k->sw == 1 && k->dh == 1 && k->dw == 1 && k->group == 1;
+/* Of a tile and an axis: outputs, and taps of the convolution. */
+typedef struct tile_kind {
+    int64_t m, r;
+} tile_kind;
+
+static bool window_fits(const window *k, int64_t r) {
+    return k->kh == r && k->kw == r && k->sh == 1 && k->sw == 1 && k->dh == 1 && k->dw == 1 && k->group == 1;
 }
 
 /* Live weights are read in the order of direct_conv.c. */
@@ -25,11 +30,11 @@ static size_t weight_bytes(const winograd_plan *p, const options *o) {
 
 /* ---- forward ---- */
 
-static bool make_plan(const node *n, const options *o, int64_t m, winograd_plan *p) {
+static bool make_plan(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
     const shape *w = &n->in[1]->shape;
     window k;
-    *p = (winograd_plan){.m = m, .counted = !emit_batched(n)};
-    if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !window_fits(&k)) return false;
+    *p = (winograd_plan){.m = kind.m, .r = kind.r, .counted = !emit_batched(n)};
+    if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !window_fits(&k, kind.r)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->dim[0] != p->y.c || w->dim[1] != p->x.c) return false;
     p->pt = k.pt, p->pl = k.pl;
@@ -41,22 +46,21 @@ static bool make_plan(const node *n, const options *o, int64_t m, winograd_plan 
 /* Parameters are padded with zeros to 64 floats, so that a live bias is read in whole vectors. */
 static bool bias_fits(const value *b) { return !b || is_constant(b) || (b->role == ROLE_PARAMETER && b->type == DT_FLOAT); }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    if (!is_constant(n->in[1]) && !live_block(n->in[1])) return false;
-    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, 4, &p);
+    if (!is_constant(n->in[1]) && (kind.r != 3 || !live_block(n->in[1]))) return false;
+    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, kind, &p);
 }
 
-static double cost(const node *n, const options *o, int64_t m) {
+static double cost(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    return make_plan(n, o, m, &p) ? time_of(&p, o, !is_constant(n->in[1])) : 1e30;
+    return make_plan(n, o, kind, &p) ? time_of(&p, o, !is_constant(n->in[1])) : 1e30;
 }
 
-static size_t scratch(const node *n, const options *o, int64_t m) {
+static size_t scratch(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    if (!make_plan(n, o, m, &p)) return 0;
+    if (!make_plan(n, o, kind, &p)) return 0;
     return (size_t)winograd_plan_work(&p) * sizeof(float) + (is_constant(n->in[1]) ? 0 : weight_bytes(&p, o));
 }
 
@@ -79,9 +83,9 @@ static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p
     text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), $F_weights, &pack);\n");
 }
 
-static void emit(emitter *e, const node *n, int64_t m) {
+static void emit(emitter *e, const node *n, tile_kind kind) {
     winograd_plan p;
-    if (!make_plan(n, emit_options(e), m, &p)) BUG("Winograd convolution without a plan");
+    if (!make_plan(n, emit_options(e), kind, &p)) BUG("Winograd convolution without a plan");
     const int64_t block = p.vectors * emit_options(e)->target.vector_floats;
     const value *b = input_at(n, 2), *slope = input_at(n, 4), *r = input_at(n, 3);
     emit_vector_check(e);
@@ -104,11 +108,11 @@ static void emit(emitter *e, const node *n, int64_t m) {
 
 /* ---- the gradient of the input ---- */
 
-static bool plan_grad(const node *n, const options *o, int64_t m, winograd_plan *p) {
+static bool plan_grad(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
     const value *w = n->in[1];
     window k;
-    *p = (winograd_plan){.m = m, .counted = true};
-    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !window_fits(&k) || !live_block(w)) return false;
+    *p = (winograd_plan){.m = kind.m, .r = kind.r, .counted = true};
+    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !window_fits(&k, kind.r) || !live_block(w)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->shape.dim[0] != p->x.c || w->shape.dim[1] != p->y.c) return false;
     p->pt = 2 - k.pt, p->pl = 2 - k.pl;
@@ -116,26 +120,25 @@ static bool plan_grad(const node *n, const options *o, int64_t m, winograd_plan 
     return true;
 }
 
-static bool grad_applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool grad_applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    return is_internal(n) && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && plan_grad(n, o, 4, &p);
+    return is_internal(n) && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && plan_grad(n, o, kind, &p);
 }
 
-static double grad_cost(const node *n, const options *o, int64_t m) {
+static double grad_cost(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    return plan_grad(n, o, m, &p) ? time_of(&p, o, true) : 1e30;
+    return plan_grad(n, o, kind, &p) ? time_of(&p, o, true) : 1e30;
 }
 
-static size_t grad_scratch(const node *n, const options *o, int64_t m) {
+static size_t grad_scratch(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    if (!plan_grad(n, o, m, &p)) return 0;
+    if (!plan_grad(n, o, kind, &p)) return 0;
     return (size_t)winograd_plan_work(&p) * sizeof(float) + weight_bytes(&p, o);
 }
 
-static void grad_emit(emitter *e, const node *n, int64_t m) {
+static void grad_emit(emitter *e, const node *n, tile_kind kind) {
     winograd_plan p;
-    if (!plan_grad(n, emit_options(e), m, &p)) BUG("Winograd input gradient without a plan");
+    if (!plan_grad(n, emit_options(e), kind, &p)) BUG("Winograd input gradient without a plan");
     emit_vector_check(e);
     winograd_plan_print(e, &p, "{CAMEO_NONE, 0, 0}");
     emit_value(e, "dy", n->in[0], false);
@@ -149,27 +152,26 @@ static void grad_emit(emitter *e, const node *n, int64_t m) {
 
 /* ---- the list ---- */
 
-#define OF_SIZE(M)                                                                                    \
-    static double cost_##M(const node *n, const options *o) { return cost(n, o, M); }                 \
-    static size_t scratch_##M(const node *n, const options *o) { return scratch(n, o, M); }           \
-    static void emit_##M(emitter *e, const node *n) { emit(e, n, M); }                                \
-    static double grad_cost_##M(const node *n, const options *o) { return grad_cost(n, o, M); }       \
-    static size_t grad_scratch_##M(const node *n, const options *o) { return grad_scratch(n, o, M); } \
-    static void grad_emit_##M(emitter *e, const node *n) { grad_emit(e, n, M); }                      \
-    const implementation winograd_conv_##M = {.name = "winograd-" #M "x" #M,                          \
-                                              .op = "Conv",                                           \
-                                              .applies = applies,                                     \
-                                              .cost = cost_##M,                                       \
-                                              .scratch = scratch_##M,                                 \
-                                              .emit = emit_##M,                                       \
-                                              .inplace = 1u << 3,                                     \
-                                              .slices = true};                                        \
-    const implementation winograd_input_grad_##M = {.name = "winograd-input-gradient-" #M "x" #M,     \
-                                                    .op = "ConvInputGrad",                            \
-                                                    .applies = grad_applies,                          \
-                                                    .cost = grad_cost_##M,                            \
-                                                    .scratch = grad_scratch_##M,                      \
-                                                    .emit = grad_emit_##M,                            \
-                                                    .slices = true};
-OF_SIZE(4)
-OF_SIZE(2)
+/* An implementation of FUNCTION_applies, _cost, _scratch and _emit with tiles of this kind. */
+#define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, INPLACE)                                                             \
+    static const tile_kind kind_##OBJECT = {M, R};                                                                     \
+    static bool applies_##OBJECT(const graph *g, const node *n, const options *o) {                                    \
+        (void)g;                                                                                                       \
+        return FUNCTION##applies(n, o, kind_##OBJECT);                                                                 \
+    }                                                                                                                  \
+    static double cost_##OBJECT(const node *n, const options *o) { return FUNCTION##cost(n, o, kind_##OBJECT); }       \
+    static size_t scratch_##OBJECT(const node *n, const options *o) { return FUNCTION##scratch(n, o, kind_##OBJECT); } \
+    static void emit_##OBJECT(emitter *e, const node *n) { FUNCTION##emit(e, n, kind_##OBJECT); }                      \
+    const implementation OBJECT = {.name = NAME,                                                                       \
+                                   .op = OP,                                                                           \
+                                   .applies = applies_##OBJECT,                                                        \
+                                   .cost = cost_##OBJECT,                                                              \
+                                   .scratch = scratch_##OBJECT,                                                        \
+                                   .emit = emit_##OBJECT,                                                              \
+                                   .inplace = INPLACE,                                                                 \
+                                   .slices = true};
+OF_KIND(winograd_conv_4, , "winograd-4x4", "Conv", 4, 3, 1u << 3)
+OF_KIND(winograd_conv_2, , "winograd-2x2", "Conv", 2, 3, 1u << 3)
+OF_KIND(winograd_conv_5x5, , "winograd-5x5", "Conv", 2, 5, 1u << 3)
+OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", "ConvInputGrad", 4, 3, 0)
+OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", "ConvInputGrad", 2, 3, 0)

@@ -9,7 +9,8 @@
    blocks than LANES_LEAST the stages of each block are divided instead. */
 enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
 
-static int64_t elements(const winograd_plan *p) { return (p->m + 2) * (p->m + 2); }
+static int64_t edge(const winograd_plan *p) { return p->m + p->r - 1; }
+static int64_t elements(const winograd_plan *p) { return edge(p) * edge(p); }
 static int64_t channel_blocks(const winograd_plan *p, const target *t) {
     return ceil_div(p->y.c, p->vectors * t->vector_floats);
 }
@@ -69,7 +70,7 @@ void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
     const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->block), bytes = elements(p) * (p->v_step + p->m_step) * 4;
     p->lanes = blocks >= LANES_LEAST && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
     p->group = ceil_div(p->block, TASKS);
-    p->chunk = ceil_div(channel_blocks(p, t), p->m == 4 ? 2 : 4);
+    p->chunk = ceil_div(channel_blocks(p, t), edge(p) == 6 ? 2 : 4);
 }
 
 /* ---- cost ---- */
@@ -78,44 +79,48 @@ double winograd_plan_cycles(const winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->x.c, t->vector_floats),
                   out = ceil_div(p->y.c, t->vector_floats);
     const double product = product_cycles(tiles, p->rows, p->vectors) * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
-    const double transforms = (double)(tiles * (in + out)) * (p->m == 4 ? 180 : 75);
+    const double transforms = (double)(tiles * (in + out)) * (edge(p) == 6 ? 180 : 75);
     return (product + transforms) * (double)(p->counted ? 1 : p->y.n);
 }
 
 /* ---- weights ---- */
 
-/* Rows of G at the points of F(m, 3). */
-static int points(int64_t m, double g[6][3]) {
+/* Rows of G, of r columns, at n - 1 points and infinity. */
+static void points(int64_t n, int64_t r, double g[6][5]) {
     const double a = (double)0.70710678f;
     const double p4[] = {0, a, -a, 2 * a, -2 * a}, p2[] = {0, 1, -1};
-    const double *p = m == 4 ? p4 : p2;
-    const int n = (int)m + 1;
-    for (int i = 0; i < n; i++) {
+    const double *p = n == 6 ? p4 : p2;
+    for (int64_t i = 0; i < n - 1; i++) {
         double f = 1;
-        for (int j = 0; j < n; j++)
+        for (int64_t j = 0; j < n - 1; j++)
             if (j != i) f *= p[i] - p[j];
-        g[i][0] = 1 / f, g[i][1] = p[i] / f, g[i][2] = p[i] * p[i] / f;
+        g[i][0] = 1 / f;
+        for (int64_t k = 1; k < r; k++) g[i][k] = g[i][k - 1] * p[i];
     }
-    g[n][0] = g[n][1] = 0, g[n][2] = 1;
-    return n + 1;
+    for (int64_t k = 0; k < r; k++) g[n - 1][k] = k == r - 1;
 }
 
-static void transform_one(double g[6][3], int n, const float *w, double *u) {
-    double t[6][3];
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < 3; j++) t[i][j] = g[i][0] * (double)w[j] + g[i][1] * (double)w[3 + j] + g[i][2] * (double)w[6 + j];
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) u[i * n + j] = t[i][0] * g[j][0] + t[i][1] * g[j][1] + t[i][2] * g[j][2];
+static void transform_one(double g[6][5], int64_t n, int64_t r, const float *w, double *u) {
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            u[i * n + j] = 0;
+            for (int64_t l = 0; l < r; l++) {
+                double sum = 0;
+                for (int64_t k = 0; k < r; k++) sum += g[i][k] * (double)w[k * r + l];
+                u[i * n + j] += sum * g[j][l];
+            }
+        }
 }
 
 void winograd_plan_transform(const winograd_plan *p, const target *t, const float *w, float *u) {
-    double g[6][3], one[36];
-    const int n = points(p->m, g);
+    double g[6][5], one[36];
+    const int64_t n = edge(p);
+    points(n, p->r, g);
     const int64_t block = p->vectors * t->vector_floats, blocks = channel_blocks(p, t);
     memset(u, 0, (size_t)winograd_plan_weights(p, t) * sizeof *u);
     for (int64_t o = 0; o < p->y.c; o++)
         for (int64_t c = 0; c < p->x.c; c++) {
-            transform_one(g, n, w + (o * p->x.c + c) * 9, one);
+            transform_one(g, n, p->r, w + (o * p->x.c + c) * p->r * p->r, one);
             for (int64_t i = 0; i < n * n; i++) u[((i * blocks + o / block) * p->x.c + c) * block + o % block] = (float)one[i];
         }
 }
@@ -128,8 +133,9 @@ static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
     text_printf(t, "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .pt = %lld, .pl = %lld,\n",
                 (long long)p->x.h, (long long)p->x.w, (long long)p->x.c, (long long)p->y.h, (long long)p->y.w,
                 (long long)p->y.c, (long long)p->pt, (long long)p->pl);
-    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .m = %lld, .images = %lld,\n", (long long)p->x.pixel,
-                (long long)p->y.pixel, (long long)p->r_pixel, (long long)p->m, (long long)(p->counted ? p->y.n : 1));
+    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .m = %lld, .r = %lld, .images = %lld,\n",
+                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel, (long long)p->m, (long long)p->r,
+                (long long)(p->counted ? p->y.n : 1));
     text_printf(
         t, "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, .m_row = %lld, .m_step = %lld,\n",
         (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row, (long long)p->v_step,

@@ -1,11 +1,12 @@
-/* Winograd convolution F(m x m, 3 x 3), m = 4 or 2: 3x3, stride 1, no groups, NHWC (Lavin and Gray 2016, "Fast Algorithms for
-   Convolutional Neural Networks"). A tile of m x m outputs needs (m + 2)^2 multiplications instead of 9 m^2:
+/* Winograd convolution F(m x m, r x r) of 3x3 (m = 4 or 2) and 5x5 (m = 2), stride 1, no groups, NHWC (Lavin and Gray 2016,
+   "Fast Algorithms for Convolutional Neural Networks"). A tile of m x m outputs needs (m + r - 1)^2 multiplications instead of
+   (r m)^2:
 
        V = B' x B   per tile and input channel        cameo_winograd_input
        M = V U      per element of the tile a matrix  cameo_winograd_product
        y = A' M A   per tile and output channel       cameo_winograd_output, with bias, residual and activation
 
-   U = G w G' is transformed when compiling, or by the program when the weights are live. The points of F(4 x 4)
+   U = G w G' is transformed when compiling, or by the program when the weights are live. The points of six
    are 0, +-sqrt(1/2), +-sqrt(2) and infinity: as many operations as with +-1, +-2, a fifth of the error.
 
    Tiles are counted through all images. V and M of a block of tiles are as large as the second-level cache bears: V is
@@ -22,7 +23,7 @@
 typedef struct cameo_winograd {
     ptrdiff_t h, w, ci, oh, ow, co, pt, pl;
     ptrdiff_t x_pixel, y_pixel, r_pixel;    /* floats from one pixel to the next; r_pixel 0: no residual */
-    ptrdiff_t m, images;                    /* images: whose tiles are counted together */
+    ptrdiff_t m, r, images;                 /* outputs and taps of an axis; images: whose tiles are counted together */
     ptrdiff_t vectors, tile;                /* the register tile: vectors of channels, rows of tiles */
     ptrdiff_t block;                        /* tiles of a block; whole register tiles where there are several blocks */
     ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the next */
@@ -49,8 +50,10 @@ typedef struct cameo_winograd_run {
 #define CAMEO_WINOGRAD_A 0.70710678f
 #define CAMEO_WINOGRAD_B 1.41421356f
 
-CAMEO_INLINE ptrdiff_t cameo_winograd_edge(const cameo_winograd *s) { return s->m + 2; }
-CAMEO_INLINE ptrdiff_t cameo_winograd_elements(const cameo_winograd *s) { return (s->m + 2) * (s->m + 2); }
+CAMEO_INLINE ptrdiff_t cameo_winograd_edge(const cameo_winograd *s) { return s->m + s->r - 1; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_elements(const cameo_winograd *s) {
+    return cameo_winograd_edge(s) * cameo_winograd_edge(s);
+}
 CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) { return (s->ow + s->m - 1) / s->m; }
 CAMEO_INLINE ptrdiff_t cameo_winograd_tiles(const cameo_winograd *s) { /* of an image */
     return (s->oh + s->m - 1) / s->m * cameo_winograd_columns(s);
@@ -67,10 +70,10 @@ CAMEO_INLINE float *cameo_winograd_m(const cameo_winograd *s, float *work) {
 
 /* ---- one-dimensional transforms ---- */
 
-/* B' d: d[0 .. m + 1] at steps of ds to o at steps of os. */
-CAMEO_INLINE void cameo_winograd_b(ptrdiff_t m, const cameo_v *d, ptrdiff_t ds, cameo_v *o, ptrdiff_t os) {
+/* B' d: d[0 .. n - 1] at steps of ds to o at steps of os; n = 4 or 6, whatever m and r. */
+CAMEO_INLINE void cameo_winograd_b(ptrdiff_t n, const cameo_v *d, ptrdiff_t ds, cameo_v *o, ptrdiff_t os) {
     const cameo_v d0 = d[0], d1 = d[ds], d2 = d[2 * ds], d3 = d[3 * ds];
-    if (m == 2) {
+    if (n == 4) {
         o[0] = d2 - d0, o[os] = d1 + d2, o[2 * os] = d2 - d1, o[3 * os] = d3 - d1;
         return;
     }
@@ -84,16 +87,20 @@ CAMEO_INLINE void cameo_winograd_b(ptrdiff_t m, const cameo_v *d, ptrdiff_t ds, 
     o[5 * os] = d1 + d5 - d3 * 2.5f;
 }
 
-/* A' p: p[0 .. m + 1] at steps of ps to o[0 .. m - 1] at steps of os. */
-CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, const cameo_v *p, ptrdiff_t ps, cameo_v *o, ptrdiff_t os) {
+/* A' p: p[0 .. n - 1] at steps of ps to o[0 .. m - 1] at steps of os. */
+CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, ptrdiff_t n, const cameo_v *p, ptrdiff_t ps, cameo_v *o, ptrdiff_t os) {
     const cameo_v sum_a = p[ps] + p[2 * ps], diff_a = p[ps] - p[2 * ps];
-    if (m == 2) {
+    if (n == 4) {
         o[0] = p[0] + sum_a, o[os] = diff_a + p[3 * ps];
         return;
     }
     const cameo_v sum_b = p[3 * ps] + p[4 * ps], diff_b = p[3 * ps] - p[4 * ps];
     o[0] = p[0] + sum_a + sum_b;
     o[os] = (diff_a + diff_b * 2.0f) * CAMEO_WINOGRAD_A;
+    if (m == 2) {
+        o[os] += p[5 * ps];
+        return;
+    }
     o[2 * os] = (sum_a + sum_b * 4.0f) * 0.5f;
     o[3 * os] = (diff_a + diff_b * 8.0f) * (CAMEO_WINOGRAD_A * 0.5f) + p[5 * ps];
 }
@@ -121,12 +128,12 @@ CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const cam
             else
                 d[i] = (cameo_v){0};
         }
-        cameo_winograd_b(s->m, d, 1, t + j, n);
+        cameo_winograd_b(n, d, 1, t + j, n);
     }
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < n; i++) {
         cameo_v o[6];
-        cameo_winograd_b(s->m, t + i * n, 1, o, 1);
+        cameo_winograd_b(n, t + i * n, 1, o, 1);
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < n; j++) cameo_store(v + ((i * n + j) * s->v_step + c), o[j]);
     }
@@ -212,13 +219,13 @@ CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const fl
         cameo_v p[6];
         CAMEO_UNROLL
         for (ptrdiff_t i = 0; i < n; i++) p[i] = cameo_load(m + (i * n + j) * s->m_step);
-        cameo_winograd_a(s->m, p, 1, t + j, n);
+        cameo_winograd_a(s->m, n, p, 1, t + j, n);
     }
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < s->m; i++) {
         cameo_v o[4];
         if (i >= oh) break;
-        cameo_winograd_a(s->m, t + i * n, 1, o, 1);
+        cameo_winograd_a(s->m, n, t + i * n, 1, o, 1);
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < s->m; j++) {
             if (j >= ow) break;
@@ -302,7 +309,7 @@ CAMEO_INLINE void cameo_winograd_lane(const cameo_winograd *s, cameo_winograd_ru
     }
 }
 
-/* ---- live weights: in the order of direct_conv.h, [co / block][kh][kw][ci][block] ---- */
+/* ---- live weights of 3x3: in the order of direct_conv.h, [co / block][kh][kw][ci][block] ---- */
 
 /* G g: g[0 .. 2] at steps of gs to o[0 .. m + 1] at steps of os. */
 CAMEO_INLINE void cameo_winograd_g(ptrdiff_t m, const cameo_v *g, ptrdiff_t gs, cameo_v *o, ptrdiff_t os) {

@@ -3,11 +3,12 @@
    memory. Which vector width is tested depends on the flags this file is compiled with.
 
    A tile's outputs mix all its inputs, so an error is measured against the largest |x| and the sum of |w|, not against the
-   products of one output: |error| <= c(m) * max |x| * sum |w| with c(4) = 1e-6, c(2) = 4e-7, to 5000 products. */
+   products of one output: |error| <= c * max |x| * sum |w| with c = 1e-6 for tiles of 6 x 6, 4e-7 of 4 x 4, to 5000 products.
+ */
 #define CAMEO_UNROLL
 #include "kernel_case.h"
 
-static const double c_winograd_4 = 1e-6, c_winograd_2 = 4e-7;
+static const double c_winograd_6 = 1e-6, c_winograd_4 = 4e-7; /* of edge 6 and 4 */
 
 static ptrdiff_t between(ptrdiff_t least, ptrdiff_t most) {
     return least + (ptrdiff_t)((double)(uniform() + 1) / 2 * (double)(most - least + 1)) % (most - least + 1);
@@ -20,8 +21,15 @@ static const cameo_act acts[] = {
 
 /* ---- U = G w G' by the textbook's matrices ---- */
 
-static ptrdiff_t g_matrix(ptrdiff_t m, double g[6][3]) {
+static void g_matrix(const cameo_winograd *s, double g[6][5]) {
     const double r = sqrt(0.5);
+    /* F(2, 5): powers of the points over products of their differences */
+    const double g5[6][5] = {{1, 0, 0, 0, 0},
+                             {-2.0 / 3, -2.0 / 3 * r, -1.0 / 3, -1.0 / 3 * r, -1.0 / 6},
+                             {-2.0 / 3, 2.0 / 3 * r, -1.0 / 3, 1.0 / 3 * r, -1.0 / 6},
+                             {1.0 / 6, r / 3, 1.0 / 3, 2 * r / 3, 2.0 / 3},
+                             {1.0 / 6, -r / 3, 1.0 / 3, -2 * r / 3, 2.0 / 3},
+                             {0, 0, 0, 0, 1}};
     const double g4[6][3] = {{1, 0, 0},
                              {-2.0 / 3, -2.0 / 3 * r, -1.0 / 3},
                              {-2.0 / 3, 2.0 / 3 * r, -1.0 / 3},
@@ -29,30 +37,27 @@ static ptrdiff_t g_matrix(ptrdiff_t m, double g[6][3]) {
                              {1.0 / 6, -r / 3, 1.0 / 3},
                              {0, 0, 1}};
     const double g2[4][3] = {{-1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-    if (m == 4)
-        memcpy(g, g4, sizeof g4);
-    else
-        memcpy(g, g2, sizeof g2);
-    return m + 2;
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < s->r; k++) g[i][k] = s->r == 5 ? g5[i][k] : s->m == 4 ? g4[i][k] : i < 4 ? g2[i][k] : 0;
 }
 
-static double g_of(ptrdiff_t m, const float *w, ptrdiff_t i, ptrdiff_t j) {
-    double g[6][3], sum = 0;
-    g_matrix(m, g);
-    for (int k = 0; k < 3; k++)
-        for (int l = 0; l < 3; l++) sum += g[i][k] * g[j][l] * (double)w[k * 3 + l];
+static double g_of(const cameo_winograd *s, const float *w, ptrdiff_t i, ptrdiff_t j) {
+    double g[6][5], sum = 0;
+    g_matrix(s, g);
+    for (int k = 0; k < s->r; k++)
+        for (int l = 0; l < s->r; l++) sum += g[i][k] * g[j][l] * (double)w[k * s->r + l];
     return sum;
 }
 
 static float *transformed(const cameo_winograd *s, const float *w) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, blocks = (s->co + block - 1) / block, n = s->m + 2;
+    const ptrdiff_t block = s->vectors * CAMEO_VF, blocks = (s->co + block - 1) / block, n = cameo_winograd_edge(s);
     float *u = floats(n * n * blocks * block * s->ci);
     memset(u, 0, (size_t)(n * n * blocks * block * s->ci) * sizeof *u);
     for (ptrdiff_t e = 0; e < n * n; e++)
         for (ptrdiff_t o = 0; o < s->co; o++)
             for (ptrdiff_t c = 0; c < s->ci; c++)
                 u[((e * blocks + o / block) * s->ci + c) * block + o % block] =
-                    (float)g_of(s->m, w + (o * s->ci + c) * 9, e / n, e % n);
+                    (float)g_of(s, w + (o * s->ci + c) * s->r * s->r, e / n, e % n);
     return u;
 }
 
@@ -88,25 +93,27 @@ static void run_lanes(const cameo_winograd *s, const stage_tasks *t, const cameo
 static double sum_at(const cameo_winograd *s, const float *x, const float *w, ptrdiff_t n, ptrdiff_t h, ptrdiff_t v,
                      ptrdiff_t o) {
     double sum = 0;
-    for (ptrdiff_t i = 0; i < 3; i++)
-        for (ptrdiff_t j = 0; j < 3; j++) {
+    for (ptrdiff_t i = 0; i < s->r; i++)
+        for (ptrdiff_t j = 0; j < s->r; j++) {
             const ptrdiff_t y = h - s->pt + i, z = v - s->pl + j;
             if (y < 0 || y >= s->h || z < 0 || z >= s->w) continue;
             for (ptrdiff_t c = 0; c < s->ci; c++)
-                sum += (double)x[((n * s->h + y) * s->w + z) * s->x_pixel + c] * (double)w[(o * s->ci + c) * 9 + i * 3 + j];
+                sum += (double)x[((n * s->h + y) * s->w + z) * s->x_pixel + c] *
+                       (double)w[((o * s->ci + c) * s->r + i) * s->r + j];
         }
     return sum;
 }
 
 static double weight_of(const cameo_winograd *s, const float *w, ptrdiff_t o) {
     double sum = 0;
-    for (ptrdiff_t i = 0; i < s->ci * 9; i++) sum += fabs((double)w[o * s->ci * 9 + i]);
+    const ptrdiff_t n = s->ci * s->r * s->r;
+    for (ptrdiff_t i = 0; i < n; i++) sum += fabs((double)w[o * n + i]);
     return sum;
 }
 
 static void check_outputs(const cameo_winograd *s, const cameo_winograd_args *a, const float *r, const float *w,
                           ptrdiff_t images) {
-    const double c = s->m == 4 ? c_winograd_4 : c_winograd_2;
+    const double c = cameo_winograd_edge(s) == 6 ? c_winograd_6 : c_winograd_4;
     for (ptrdiff_t o = 0; o < s->co; o++) {
         const double bound = c * weight_of(s, w, o);
         for (ptrdiff_t p = 0; p < images * s->oh * s->ow; p++) {
@@ -124,7 +131,8 @@ static void check_outputs(const cameo_winograd *s, const cameo_winograd_args *a,
 static void one_case(const cameo_winograd *s, const stage_tasks *t, ptrdiff_t rounds, bool in_place) {
     const ptrdiff_t images = rounds * s->images, yn = images * s->oh * s->ow * s->y_pixel, co = up(s->co, 2 * CAMEO_VF);
     const ptrdiff_t wn = 2 * cameo_winograd_elements(s) * (s->v_step + s->m_step);
-    float *x = floats(images * s->h * s->w * s->x_pixel), *w = floats(s->co * s->ci * 9), *b = floats(co), *slope = floats(co);
+    float *x = floats(images * s->h * s->w * s->x_pixel), *w = floats(s->co * s->ci * s->r * s->r), *b = floats(co),
+          *slope = floats(co);
     float *r = floats(images * s->oh * s->ow * s->r_pixel), *u = transformed(s, w), *work = guarded(wn), *first = floats(yn);
     float *y = guarded(yn);
     for (int lanes = 0; lanes < 2; lanes++) {
@@ -145,16 +153,18 @@ static void one_case(const cameo_winograd *s, const stage_tasks *t, ptrdiff_t ro
 
 static cameo_winograd current; /* what the tasks below run; the kind of tile and of block are literals, as in generated code */
 
-#define BY_KIND(CALL)                 \
-    cameo_winograd s = current;       \
-    if (s.m == 4 && s.vectors == 1)   \
-        s.m = 4, s.vectors = 1, CALL; \
-    else if (s.m == 4)                \
-        s.m = 4, s.vectors = 2, CALL; \
-    else if (s.vectors == 1)          \
-        s.m = 2, s.vectors = 1, CALL; \
-    else                              \
-        s.m = 2, s.vectors = 2, CALL;
+#define BY_KIND(CALL)                          \
+    cameo_winograd s = current;                \
+    if (s.r == 5)                              \
+        s.m = 2, s.r = 5, s.vectors = 2, CALL; \
+    else if (s.m == 4 && s.vectors == 1)       \
+        s.m = 4, s.r = 3, s.vectors = 1, CALL; \
+    else if (s.m == 4)                         \
+        s.m = 4, s.r = 3, s.vectors = 2, CALL; \
+    else if (s.vectors == 1)                   \
+        s.m = 2, s.r = 3, s.vectors = 1, CALL; \
+    else                                       \
+        s.m = 2, s.r = 3, s.vectors = 2, CALL;
 static void any_input(void *run, size_t i) { BY_KIND(cameo_winograd_input_task(&s, run, i)) }
 static void any_product(void *run, size_t i) { BY_KIND(cameo_winograd_product_task(&s, run, i)) }
 static void any_output(void *run, size_t i) { BY_KIND(cameo_winograd_output_task(&s, run, i)) }
@@ -162,10 +172,13 @@ static void any_lane(void *run, size_t i) { BY_KIND(cameo_winograd_lane(&s, run,
 
 static void random_shape(cameo_winograd *s, bool in_place) {
     *s = (cameo_winograd){.h = between(1, 13), .w = between(1, 13), .ci = between(1, 40), .co = between(1, 70)};
-    s->pt = between(s->h < 3, 2), s->pl = between(s->w < 3, 2); /* and at the other side: */
-    s->oh = s->h + s->pt - 2 + between(0, 2), s->ow = s->w + s->pl - 2 + between(0, 2);
+    s->m = between(0, 1) ? 4 : 2, s->r = 3, s->vectors = between(1, 2), s->images = between(1, 3);
+    if (between(0, 3) == 0) s->m = 2, s->r = 5, s->vectors = 2;
+    const ptrdiff_t p = s->r - 1; /* the most that a side is padded */
+    s->pt = between(s->h < s->r ? cameo_least(p, s->r - s->h) : 0, p);
+    s->pl = between(s->w < s->r ? cameo_least(p, s->r - s->w) : 0, p); /* and at the other side: */
+    s->oh = s->h + s->pt - p + between(0, p), s->ow = s->w + s->pl - p + between(0, p);
     s->oh = cameo_most(1, s->oh), s->ow = cameo_most(1, s->ow);
-    s->m = between(0, 1) ? 4 : 2, s->vectors = between(1, 2), s->images = between(1, 3);
     s->x_pixel = s->ci + between(0, 3), s->y_pixel = s->co + between(0, 3);
     s->act = acts[between(0, 9)];
     if (in_place || between(0, 1)) s->r_pixel = s->co + between(0, 3);
@@ -236,7 +249,7 @@ static void live_weights(void **state) {
     (void)state;
     for (int i = 0; i < 40; i++) {
         const cameo_winograd s = {
-            .ci = between(1, 90), .co = between(1, 70), .m = between(0, 1) ? 4 : 2, .vectors = between(1, 2)};
+            .ci = between(1, 90), .co = between(1, 70), .m = between(0, 1) ? 4 : 2, .r = 3, .vectors = between(1, 2)};
         one_weights(&s, between(1, 2) * CAMEO_VF);
     }
 }
@@ -244,19 +257,20 @@ static void live_weights(void **state) {
 /* ---- literal shapes ---- */
 
 #define STEP(N) (((N) + 15) / 16 * 16 + 16)
-#define LITERAL(NAME, H, W, CI, CO, P, M, N, V, T, B, R, ...)                                           \
+#define LITERAL(NAME, H, W, CI, CO, P, M, K, N, V, T, B, R, ...)                                        \
     static const cameo_winograd NAME##_shape = {.h = H,                                                 \
                                                 .w = W,                                                 \
                                                 .ci = CI,                                               \
                                                 .co = CO,                                               \
                                                 .pt = P,                                                \
                                                 .pl = P,                                                \
-                                                .oh = (H) + 2 * (P)-2,                                  \
-                                                .ow = (W) + 2 * (P)-2,                                  \
+                                                .oh = (H) + 2 * (P) + 1 - (K),                          \
+                                                .ow = (W) + 2 * (P) + 1 - (K),                          \
                                                 .x_pixel = CI,                                          \
                                                 .y_pixel = CO,                                          \
                                                 .r_pixel = (R) ? (CO) : 0,                              \
                                                 .m = M,                                                 \
+                                                .r = K,                                                 \
                                                 .images = N,                                            \
                                                 .vectors = V,                                           \
                                                 .tile = T,                                              \
@@ -277,12 +291,14 @@ static void live_weights(void **state) {
         static const stage_tasks tasks = {NAME##_input, NAME##_product, NAME##_output, NAME##_lane};    \
         one_case(&NAME##_shape, &tasks, 2, false);                                                      \
     }
-#define LITERALS(X)                                                                 \
-    X(winograd_4x4, 14, 14, 32, 64, 1, 4, 1, 2, 5, 10, 0, {CAMEO_RELU, 0, 0})       \
-    X(winograd_4x4_odd, 13, 11, 37, 45, 1, 4, 2, 1, 6, 24, 1, {CAMEO_PRELU, 0, 0})  \
-    X(winograd_2x2, 7, 7, 48, 40, 1, 2, 1, 2, 6, 16, 1, {CAMEO_NONE, 0, 0})         \
-    X(winograd_2x2_odd, 9, 6, 19, 33, 0, 2, 3, 1, 7, 14, 0, {CAMEO_CLIP, -1, 0.5f}) \
-    X(winograd_4x4_one, 3, 3, 500, 18, 0, 4, 1, 2, 1, 1, 1, {CAMEO_LEAKY, 0.2f, 0})
+#define LITERALS(X)                                                                    \
+    X(winograd_4x4, 14, 14, 32, 64, 1, 4, 3, 1, 2, 5, 10, 0, {CAMEO_RELU, 0, 0})       \
+    X(winograd_4x4_odd, 13, 11, 37, 45, 1, 4, 3, 2, 1, 6, 24, 1, {CAMEO_PRELU, 0, 0})  \
+    X(winograd_2x2, 7, 7, 48, 40, 1, 2, 3, 1, 2, 6, 16, 1, {CAMEO_NONE, 0, 0})         \
+    X(winograd_2x2_odd, 9, 6, 19, 33, 0, 2, 3, 3, 1, 7, 14, 0, {CAMEO_CLIP, -1, 0.5f}) \
+    X(winograd_4x4_one, 3, 3, 500, 18, 0, 4, 3, 1, 2, 1, 1, 1, {CAMEO_LEAKY, 0.2f, 0}) \
+    X(winograd_5x5, 13, 13, 48, 40, 2, 2, 5, 1, 2, 7, 49, 1, {CAMEO_RELU, 0, 0})       \
+    X(winograd_5x5_odd, 9, 11, 21, 33, 1, 2, 5, 2, 1, 5, 10, 0, {CAMEO_PRELU, 0, 0})
 LITERALS(LITERAL)
 
 #define TEST_LITERAL(NAME, ...) cmocka_unit_test(NAME),
