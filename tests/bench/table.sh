@@ -152,7 +152,7 @@ json() {
     BEGIN { printf "{\"peak_gflops\":%s,\"memory_gbytes\":%s,\"rows\":[", peak, memory }
     {
         rate = 2 * $3 * $4 / $6 / 1e6
-        printf "%s\n{\"net\":\"%s\",\"threads\":%d,\"batch\":%d,\"macs\":%.0f,", NR > 1 ? "," : "", $1, $2, $3, $4
+        printf "%s\n{\"net\":\"%s\",\"threads\":%d,\"batch\":%d,\"macs\":%.0f,", (NR > 1 ? "," : ""), $1, $2, $3, $4
         printf "\"onnxruntime_ms\":%s,\"cameo_ms\":%s,\"xnnpack_ms\":%s,", $5, $6, $7 ? $7 : "null"
         printf "\"gflops\":%.2f,\"of_peak\":%.4f,\"ratio\":%s,\"ratio_quartiles\":[%s,%s],", rate, rate / peak / $2, $9, $8, $10
         printf "\"xnnpack_ratio\":%s,\"alternations\":%d,\"startup_ms\":%s,\"peak_rss_mb\":%s,", $7 ? $12 : "null", $14, $15, $16
