@@ -39,6 +39,7 @@ typedef struct cameo_trainer {
     const cameo_parameter *parameters; /* learnt ones first: an optimiser touches floats [0, learnt_floats) only */
     size_t floats, learnt_floats;      /* sizes of the parameter block and of the gradient block */
     const unsigned char *initial;      /* the parameter block as of the model file: floats */
+    bool initial_in_program;           /* it lies in a part of the program's file that nobody writes */
     const char *loss;                  /* --loss as given */
     int64_t batch;
     int64_t classes; /* of the class scores. 0: the loss compares images and knows no classes, so labels may be any numbers,

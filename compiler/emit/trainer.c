@@ -81,7 +81,7 @@ static void trainer_object(const graph *infer, const graph *step, const options 
     text_printf(t, "    .n_parameters = %zu, .parameters = parameters, .floats = %zu, .learnt_floats = %zu,\n",
                 infer->n_parameters, floats, learnt);
     loss_fields(infer, step, o, t);
-    text_printf(t, "    .initial = %s_initial,\n", prefix);
+    text_printf(t, "    .initial = %s_initial, .initial_in_program = true,\n", prefix);
     text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n", prefix, prefix);
     text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n};\n", out->files[1].data.size, out->files[2].data.size);
 }

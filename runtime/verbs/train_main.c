@@ -1,10 +1,13 @@
 /* cameo_train_main: the entry of a training program. Its weights are a block in memory, from the model file or a checkpoint. */
+#define _GNU_SOURCE 1
 #include "../checkpoint.h"
 #include "../parameters.h"
 #include "live.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char *checkpoint_of(const char *path) {
     struct stat s;
@@ -85,6 +88,20 @@ static int dispatch(cameo_live *live, int argc, char **argv) {
     return cameo_dispatch(&live->model, own, argc, argv);
 }
 
+/* Piece by piece: what was read of the program's file is given back at once, or a large net's weights would be in memory twice.
+   It comes again when somebody reads it. */
+static void copy_initial(float *to, const cameo_trainer *t) {
+    enum { PIECE = 1 << 24 };
+    const size_t bytes = t->floats * sizeof *to, page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        const size_t n = bytes - at < PIECE ? bytes - at : PIECE;
+        memcpy((unsigned char *)to + at, t->initial + at, n);
+        const uintptr_t from = (uintptr_t)(t->initial + at), first = (from + page - 1) / page * page,
+                        end = (from + n) / page * page;
+        if (t->initial_in_program && first < end) madvise((void *)first, end - first, MADV_DONTNEED);
+    }
+}
+
 int cameo_train_main(const cameo_trainer *t, int argc, char **argv) {
     cameo_live live = {.model = *t->infer, .trainer = t};
     cameo_error error = {0};
@@ -93,7 +110,7 @@ int cameo_train_main(const cameo_trainer *t, int argc, char **argv) {
     live.parameters = live.model.live = cameo_block_create(t->floats, "weights", &error);
     int code;
     if (live.parameters) {
-        memcpy(live.parameters, t->initial, t->floats * sizeof *live.parameters);
+        copy_initial(live.parameters, t);
         code = dispatch(&live, argc, copy);
     } else {
         code = cameo_report_error(&error);
