@@ -15,3 +15,12 @@ synthetic_net() {
   ./faces data "$1" "$2" "$3" >log
   "$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes "$1" -o net.onnx 2>log
 }
+
+# EXIT MESSAGE COMMAND...: the command ends so and says that; else the script's own `fail`.
+expect() {
+  local want=$1 message=$2 got=0
+  shift 2
+  "$@" >out 2>err || got=$?
+  [ $got -eq "$want" ] || { cat out err; fail "exit $got instead of $want: $*"; }
+  grep -qF -- "$message" out err || { cat out err; fail "\"$message\" is not said: $*"; }
+}

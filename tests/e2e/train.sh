@@ -4,13 +4,6 @@
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
 fail() { echo "FAIL $*"; exit 1; }
-expect() { # EXIT MESSAGE COMMAND...
-  local want=$1 message=$2 got=0
-  shift 2
-  "$@" >out 2>err || got=$?
-  [ $got -eq "$want" ] || { cat out err; fail "exit $got instead of $want: $*"; }
-  grep -qF -- "$message" out err || { cat out err; fail "\"$message\" is not said: $*"; }
-}
 synthetic_net 8 8 24
 "$CAMEO" compile net.onnx --train --batch 8 --preprocess "color=rgb mean=127.5 scale=1/127.5" -o net 2>log || { cat log; fail "compile --train"; }
 

@@ -6,13 +6,6 @@ export TMPDIR=$scratch/tmp
 mkdir tmp
 status=0
 fail() { echo "FAIL $*"; status=1; }
-expect() { # EXIT MESSAGE COMMAND...
-  local want=$1 message=$2 got=0
-  shift 2
-  "$@" >out 2>err || got=$?
-  [ $got -eq "$want" ] || { cat err; fail "exit $got instead of $want: $*"; }
-  grep -qF -- "$message" err || { cat err; fail "\"$message\" is not said: $*"; }
-}
 "$CAMEO" new resnet18 --width 0.25 --input 3x56x56 --classes 10 -o net.onnx 2>log
 
 expect 0 "programs, 5 times" "$CAMEO" compile net.onnx --tune --name net -o tuned
