@@ -149,10 +149,7 @@ static bool add_detector(graph *g, const options *o, program *p) {
                          .is_static = o->is_static};
     graph *n = compile_front(g->arena, d, &own);
     const bool ok = n && compile_back(n, &own) && emit_model(n, &own, "detector_", &p->units[p->n_units++]);
-    text t = {0};
-    diag_print(d, &t);
-    fputs(text_str(&t), stderr);
-    text_free(&t);
+    diag_tell(d);
     return ok;
 }
 
@@ -190,10 +187,7 @@ int compile_model(const options *o) {
     diag d = {.arena = a, .file = o->input};
     graph *g = compile_front(a, &d, o);
     int code = g ? compile_rest(g, o) : 1;
-    text t = {0};
-    diag_print(&d, &t);
-    fputs(text_str(&t), stderr);
-    text_free(&t);
+    diag_tell(&d);
     arena_destroy(a);
     return code;
 }

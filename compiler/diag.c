@@ -116,6 +116,13 @@ static void json_items(const diag *d, bool warnings, text *out) {
     }
 }
 
+void diag_tell(const diag *d) {
+    text t = {0};
+    diag_print(d, &t);
+    fputs(text_str(&t), stderr);
+    text_free(&t);
+}
+
 void diag_print_json(const diag *d, text *out) {
     text_append(out, "{\"file\":");
     text_json(out, d->file ? d->file : "");

@@ -9,7 +9,7 @@ struct node;
 
 typedef struct diag_item {
     bool warning;
-    const struct node *node; /* NULL: about the whole file */
+    const struct node *node;    /* NULL: about the whole file */
     const char *message, *hint; /* hint may be NULL */
     struct diag_item *next;
 } diag_item;
@@ -27,6 +27,7 @@ bool diag_error(diag *d, const struct node *n, const char *hint, const char *for
 void diag_warn(diag *d, const struct node *n, const char *hint, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* As DESIGN: "FILE: node 42 "name" (Op, opset 13): message", the inputs with types, shapes and producers, the hint. */
 void diag_print(const diag *d, text *out);
+void diag_tell(const diag *d); /* the same to stderr */
 /* One JSON object: {"file","ok","errors":[{"node","name","op","opset","reason","hint"}],"warnings":[...]} */
 void diag_print_json(const diag *d, text *out);
 

@@ -129,15 +129,17 @@ static const char *program_path(const tuning *t, const char *directory, size_t i
     return arena_printf(t->known.arena, "%s/program%zu", directory, i);
 }
 
-/* Compiles the model once more. choose: the program that the user wants; else the next one to time, when one is needed:
-   t->missing says so. */
+/* Compiles the model once more. MODE_COUNT: only as far as t->missing needs. MODE_TRIAL: a program to time, which is `output`.
+   MODE_CHOOSE: what the user wants; output is NULL. */
 static int compile_once(tuning *t, mode m, const char *output) {
     arena *a = arena_create();
     options own = *t->options;
     diag d = {.arena = a, .file = own.input};
     own.tuning = t;
-    if (output) own.output = output, own.emit = EMIT_EXE, own.sidecar = false, own.detector = NULL, own.keep_c = NULL;
-    if (output) own.name = "trial";
+    if (output) {
+        own.output = output, own.name = "trial", own.emit = EMIT_EXE;
+        own.sidecar = false, own.detector = NULL, own.keep_c = NULL;
+    }
     t->mode = m;
     graph *g = compile_front(a, &d, &own);
     int code = !g;
@@ -147,12 +149,7 @@ static int compile_once(tuning *t, mode m, const char *output) {
     } else if (g) {
         code = compile_rest(g, &own);
     }
-    if (m == MODE_CHOOSE || code) {
-        text said = {0};
-        diag_print(&d, &said);
-        fputs(text_str(&said), stderr);
-        text_free(&said);
-    }
+    if (m == MODE_CHOOSE || code) diag_tell(&d);
     arena_destroy(a);
     return code;
 }

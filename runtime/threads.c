@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPIN = 20000, LINE = 64 }; /* polls before sleeping: some 20 to 100 microseconds; bytes of a cache line */
+enum { SPIN = 20000, LINE = 64 }; /* polls before sleeping: a fraction of a millisecond; bytes of a cache line */
 
 typedef struct share { /* tasks [next, end) are not taken yet */
     alignas(LINE) atomic_size_t next;
@@ -93,13 +93,16 @@ static void announce(own_pool *p) {
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Where thread t's share of n tasks begins, of `all` threads. */
+static size_t share_begin(size_t n, size_t t, size_t all) { return n / all * t + n % all * t / all; }
+
 static void own_run(cameo_pool *base, size_t n, void (*fn)(void *, size_t), void *argument) {
     own_pool *p = (own_pool *)base;
     const size_t all = (size_t)p->workers + 1;
     p->fn = fn, p->argument = argument;
     for (size_t t = 0; t < all; t++) {
-        p->shares[t].end = n / all * (t + 1) + n % all * (t + 1) / all;
-        atomic_store_explicit(&p->shares[t].next, n / all * t + n % all * t / all, memory_order_relaxed);
+        p->shares[t].end = share_begin(n, t + 1, all);
+        atomic_store_explicit(&p->shares[t].next, share_begin(n, t, all), memory_order_relaxed);
     }
     atomic_store(&p->busy, p->workers);
     announce(p);

@@ -4,7 +4,7 @@
 /* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the second-level cache together with
    one block of weights; more where there are many weights (MANY, CONV_STREAMED), which costs more to read again than a tighter
    fit saves. PREFETCHED: weights that are not in the first-level cache anyway. */
-enum { LINE_MOST = 640 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = 640 * 1024, TASKS = 16 };
+enum { LINE_MOST = 640 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = LINE_MOST, TASKS = 16 };
 enum { MANY = 1 << 19, PREFETCHED = 1 << 16 };
 /* Every chunk of channels copies its band into a line buffer of its own: at most so much of the time, at so many floats a
  * cycle. */
@@ -135,8 +135,8 @@ static void choose_images(conv_plan *p, int64_t bytes) {
 
 /* Every band reads all weights again. */
 static int64_t band_bytes(const conv_plan *p, int64_t weights) {
-    if (p->x.w == 1 && weights > MANY) return p->line_pixel ? LINE_MOST : BAND_MANY;
-    if (weights > CONV_STREAMED) return p->counted ? BAND_STREAMED : LINE_MOST;
+    if (p->x.w == 1 && weights > MANY) return BAND_MANY;
+    if (weights > CONV_STREAMED) return p->counted ? BAND_STREAMED : BAND_MANY;
     return BAND_BYTES;
 }
 

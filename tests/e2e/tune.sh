@@ -17,6 +17,8 @@ cut -f1-5 "$cache" | sort | uniq -d | grep . && fail "a kernel was timed twice"
 expect 0 "layers have a choice" "$CAMEO" compile net.onnx --tune --name net -o again
 grep -q "program 1" err && fail "what is known was timed again"
 cmp tuned again || fail "the same timings make another program"
+expect 0 "layers have a choice" "$CAMEO" compile net.onnx --tuning "$cache" --name net -o replayed
+cmp tuned replayed || fail "--tuning makes another program of the same timings"
 "$CAMEO" compare net.onnx >out 2>err || fail "compare"
 ./tuned bench --runs 1 >out || fail "the tuned program does not run"
 
