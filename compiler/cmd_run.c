@@ -15,7 +15,7 @@
 #include "cache.h"
 #include "cli.h"
 #include "passes/front.h"
-#include "sha256.h"
+#include "../runtime/sha256.h"
 
 #define CACHE_LIMIT ((uint64_t)2 << 30)
 
@@ -44,25 +44,25 @@ int cli_first_positional(const cli_verb *v, int argc, char **argv) {
 
 /* ---- the key ---- */
 
-static void add_string(sha256 *s, const char *name, const char *v) {
-    sha256_update(s, name, strlen(name) + 1);
-    if (v) sha256_update(s, v, strlen(v) + 1); /* with the NUL: no two lists of words look alike */
+static void add_string(cameo_sha256_sum *s, const char *name, const char *v) {
+    cameo_sha256_add(s, name, strlen(name) + 1);
+    if (v) cameo_sha256_add(s, v, strlen(v) + 1); /* with the NUL: no two lists of words look alike */
 }
 
-static void add_number(sha256 *s, const char *name, int64_t v) {
+static void add_number(cameo_sha256_sum *s, const char *name, int64_t v) {
     add_string(s, name, NULL);
-    sha256_update(s, &v, sizeof v);
+    cameo_sha256_add(s, &v, sizeof v);
 }
 
-static void add_file(sha256 *s, const char *path) {
+static void add_file(cameo_sha256_sum *s, const char *path) {
     char buffer[4096];
     FILE *f = path ? fopen(path, "rb") : NULL;
-    for (size_t n; f && (n = fread(buffer, 1, sizeof buffer, f)) > 0;) sha256_update(s, buffer, n);
+    for (size_t n; f && (n = fread(buffer, 1, sizeof buffer, f)) > 0;) cameo_sha256_add(s, buffer, n);
     if (f) fclose(f);
 }
 
 /* A rebuilt compiler of the same version makes another program. */
-static void add_version(sha256 *s) {
+static void add_version(cameo_sha256_sum *s) {
     struct stat self;
     add_string(s, "version", CAMEO_VERSION);
     if (stat("/proc/self/exe", &self)) return;
@@ -72,8 +72,8 @@ static void add_version(sha256 *s) {
 }
 
 static void cache_key(const graph *g, const options *o, char key[65]) {
-    sha256 s;
-    sha256_init(&s);
+    cameo_sha256_sum s;
+    cameo_sha256_begin(&s);
     add_version(&s);
     add_string(&s, "model", g->hash);
     add_string(&s, "name", o->name);
@@ -97,7 +97,7 @@ static void cache_key(const graph *g, const options *o, char key[65]) {
     add_string(&s, "preprocess", o->preprocess);
     add_string(&s, "labels", o->labels);
     add_file(&s, o->labels);
-    sha256_hex(&s, key);
+    cameo_sha256_end(&s, key);
 }
 
 /* ---- the cache ---- */

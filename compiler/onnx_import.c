@@ -323,11 +323,11 @@ static bool import_graph(importer *im) {
     return ok && onnx_sort(g);
 }
 
-static graph *import_model(arena *a, diag *d, const Onnx__ModelProto *m, const char *directory, sha256 *hash) {
+static graph *import_model(arena *a, diag *d, const Onnx__ModelProto *m, const char *directory, cameo_sha256_sum *hash) {
     importer im = {.g = graph_create(a, d), .model = m, .external = {.directory = directory, .hash = hash}};
     size_t before = d->errors;
     if (!import_head(&im) || !import_graph(&im) || d->errors > before) return NULL;
-    sha256_hex(hash, im.g->hash);
+    cameo_sha256_end(hash, im.g->hash);
     return im.g;
 }
 
@@ -335,9 +335,9 @@ graph *onnx_import_memory(arena *a, diag *d, const void *data, size_t size, cons
     const char *why = "";
     ProtobufCMessage *m = wire_unpack(a, &onnx__model_proto__descriptor, data, size, &why);
     if (!m) return diag_error(d, NULL, NULL, "%s", why), NULL;
-    sha256 hash;
-    sha256_init(&hash);
-    sha256_update(&hash, data, size);
+    cameo_sha256_sum hash;
+    cameo_sha256_begin(&hash);
+    cameo_sha256_add(&hash, data, size);
     graph *g = import_model(a, d, (const Onnx__ModelProto *)(const void *)m, directory, &hash);
     wire_free(m);
     return g;

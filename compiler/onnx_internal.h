@@ -5,14 +5,14 @@
 #define CAMEO_ONNX_INTERNAL_H
 #include "compile.h"
 #include "onnx.pb-c.h"
-#include "sha256.h"
+#include "../runtime/sha256.h"
 
 /* ---- onnx_tensor.c ---- */
 
 typedef struct external_data { /* where tensors kept outside the model file may be */
     const char *directory;     /* NULL: nowhere */
     uint64_t used;             /* bytes read so far, bounded */
-    sha256 *hash;              /* takes in what is read; may be NULL */
+    cameo_sha256_sum *hash;              /* takes in what is read; may be NULL */
 } external_data;
 
 /* NULL with *why (a sentence's predicate: "has 3 elements of data but ..."). ext may be NULL: no external data. */

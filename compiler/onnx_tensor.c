@@ -240,7 +240,7 @@ static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape
     if (!ok) return *why = arena_printf(a, "has external data \"%s\" that can't be read", onnx_shown(a, l.path)), NULL;
     for (size_t i = 0; i < n && out->type == DT_BOOL; i++) ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
     ext->used += bytes;
-    if (ext->hash) sha256_update(ext->hash, out->data, bytes);
+    if (ext->hash) cameo_sha256_add(ext->hash, out->data, bytes);
     return out;
 }
 

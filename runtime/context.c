@@ -123,7 +123,7 @@ static bool create_pool(cameo_context *c, const cameo_options *options) {
     return c->pool ? true : fail(c, CAMEO_ENVIRONMENT, "failed to start %d threads", threads);
 }
 
-static bool build(context *k, const cameo_options *options) {
+static bool build(context *k, const cameo_options *options, const cameo_context *first) {
     cameo_context *c = &k->base;
     const cameo_model *m = c->model;
     if (m->abi != CAMEO_ABI)
@@ -132,7 +132,8 @@ static bool build(context *k, const cameo_options *options) {
     if (!cameo_target_runs(m->target, &lacks))
         return fail(c, CAMEO_ENVIRONMENT,
                     "the model was compiled for %s, but this processor has no %s; compile it with --target", m->target, lacks);
-    if (!create_arena(k) || !find_weights(k) || !create_pool(c, options)) return false;
+    if (first) c->weights = first->weights, c->parameters = first->parameters;
+    if (!create_arena(k) || !(first || find_weights(k)) || !create_pool(c, options)) return false;
     c->state = calloc(m->n_states + 1, sizeof *c->state);
     if (!c->state) return fail(c, CAMEO_ENVIRONMENT, "out of memory");
     if (!m->create || m->create(c)) return true;
@@ -145,20 +146,28 @@ const cameo_model *cameo_model_here(const cameo_model *model) {
     return model;
 }
 
-cameo_context *cameo_create(const cameo_model *model, const cameo_options *options, cameo_error *error) {
+static cameo_context *create(const cameo_model *model, const cameo_options *options, const cameo_context *first,
+                             cameo_error *error) {
     context *k = calloc(1, sizeof *k);
     if (!k) {
         if (error) *error = (cameo_error){CAMEO_ENVIRONMENT, "out of memory"};
         return NULL;
     }
-    model = cameo_model_here(model);
     k->base.model = model;
     k->base.parameters = model->live;
     k->base.error = &k->error;
-    if (build(k, options)) return &k->base;
+    if (build(k, options, first)) return &k->base;
     if (error) *error = k->error;
     cameo_destroy(&k->base);
     return NULL;
+}
+
+cameo_context *cameo_create(const cameo_model *model, const cameo_options *options, cameo_error *error) {
+    return create(cameo_model_here(model), options, NULL, error);
+}
+
+cameo_context *cameo_create_beside(const cameo_context *first, cameo_error *error) {
+    return create(first->model, &(cameo_options){1}, first, error);
 }
 
 void cameo_destroy(cameo_context *c) {

@@ -157,6 +157,14 @@ void cameo_parallel(cameo_context *c, size_t n, void (*fn)(void *argument, size_
         for (size_t i = 0; i < n; i++) fn(argument, i);
 }
 
+void cameo_parallel_once(int threads, size_t n, void (*fn)(void *argument, size_t i), void *argument) {
+    cameo_pool *pool = threads > 1 && n > 1 ? cameo_pool_create(threads) : NULL;
+    if (pool)
+        pool->run(pool, n, fn, argument), pool->destroy(pool);
+    else
+        for (size_t i = 0; i < n; i++) fn(argument, i);
+}
+
 /* ---- processors ---- */
 
 static bool read_line(const char *path, char *line, int size) {

@@ -11,4 +11,6 @@ struct cameo_pool {
 
 /* NULL when no thread could be started; threads >= 2. */
 cameo_pool *cameo_pool_create(int threads);
+/* cameo_parallel with threads of this call alone; the caller's only where none can be started. */
+void cameo_parallel_once(int threads, size_t n, void (*fn)(void *argument, size_t i), void *argument);
 #endif

@@ -46,18 +46,23 @@ const char *cameo_embedding_fault(const float *row, size_t dimension) {
     return norm == 0 ? "is zero" : isfinite(norm) ? NULL : "is not finite";
 }
 
+enum { PARTS = 8 }; /* partial sums, so that the additions need not wait for each other */
+
+static double sum_of(const double x[PARTS]) { return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])); }
+
 static void add_scores(const float *a, const float *b, double na, double nb, size_t n, double share, double out[CAMEO_SCORES]) {
-    double dot = 0, raw = 0, normalised = 0, ra = 1 / na, rb = 1 / nb;
-    for (size_t i = 0; i < n; i++) {
-        double x = a[i], y = b[i], d = x - y, u = x * ra - y * rb;
-        dot += x * y;
-        raw += d * d;
-        normalised += u * u;
-    }
-    out[CAMEO_COSINE] += share * (dot / (na * nb));
-    out[CAMEO_L2_NORMALISED] -= share * sqrt(normalised);
-    out[CAMEO_L2_RAW] -= share * sqrt(raw);
-    out[CAMEO_DOT] += share * dot;
+    double dot[PARTS] = {0}, raw[PARTS] = {0}, normalised[PARTS] = {0}, ra = 1 / na, rb = 1 / nb;
+    for (size_t i = 0; i < n; i += PARTS)
+        for (size_t k = 0; k < PARTS && i + k < n; k++) {
+            double x = a[i + k], y = b[i + k], d = x - y, u = x * ra - y * rb;
+            dot[k] += x * y;
+            raw[k] += d * d;
+            normalised[k] += u * u;
+        }
+    out[CAMEO_COSINE] += share * (sum_of(dot) / (na * nb));
+    out[CAMEO_L2_NORMALISED] -= share * sqrt(sum_of(normalised));
+    out[CAMEO_L2_RAW] -= share * sqrt(sum_of(raw));
+    out[CAMEO_DOT] += share * sum_of(dot);
 }
 
 static void score_pair(const scorer *s, size_t i, float *buffer) {
@@ -82,14 +87,6 @@ static void score_task(void *argument, size_t task) {
     size_t end = (task + 1) * CHUNK < s->pairs->count ? (task + 1) * CHUNK : s->pairs->count;
     for (size_t i = task * CHUNK; i < end; i++) score_pair(s, i, buffer);
     free(buffer);
-}
-
-static void in_parallel(int threads, size_t n, void (*fn)(void *, size_t), void *argument) {
-    cameo_pool *pool = threads > 1 && n > 1 ? cameo_pool_create(threads) : NULL;
-    if (pool)
-        pool->run(pool, n, fn, argument), pool->destroy(pool);
-    else
-        for (size_t i = 0; i < n; i++) fn(argument, i);
 }
 
 static bool measure_norms(scorer *s, cameo_norms *m, cameo_error *error) {
@@ -139,24 +136,36 @@ static void find_hardest(cameo_verification *v) {
     }
 }
 
-/* Metrics of each score over the pairs that have one. */
-static bool measure_all(cameo_verification *v, cameo_error *error) {
+typedef struct measuring {
+    cameo_verification *v;
+    bool good[CAMEO_SCORES];
+    cameo_error error[CAMEO_SCORES];
+} measuring;
+
+/* Metrics of score k over the pairs that have one. */
+static void measure_task(void *argument, size_t k) {
     static const cameo_grid grid[CAMEO_SCORES] = {CAMEO_GRID_COSINE, CAMEO_GRID_L2, CAMEO_GRID_NONE, CAMEO_GRID_NONE};
-    size_t n = v->pairs->count;
+    measuring *all = argument;
+    cameo_verification *v = all->v;
+    size_t n = v->pairs->count, used = 0;
     double *score = cameo_allocate(n, sizeof *score);
     unsigned char *label = cameo_allocate(n, 1);
-    bool good = true;
-    for (int k = 0; k < CAMEO_SCORES && good; k++) {
-        size_t used = 0;
-        for (size_t i = 0; i < n; i++)
-            if (!isnan(v->score[k][i])) score[used] = v->score[k][i], label[used++] = v->label[i];
-        cameo_metrics_options options = {v->pairs->folds >= 2 ? v->pairs->folds : 0, grid[k]};
-        good = cameo_metrics_compute(score, label, used, &options, &v->metrics[k], error);
-        if (k != (int)v->primary) cameo_metrics_free(&v->metrics[k]); /* a curve of a million points that nobody draws */
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(v->score[k][i])) score[used] = v->score[k][i], label[used++] = v->label[i];
+    cameo_metrics_options options = {v->pairs->folds >= 2 ? v->pairs->folds : 0, grid[k]};
+    all->good[k] = cameo_metrics_compute(score, label, used, &options, &v->metrics[k], &all->error[k]);
+    if (k != v->primary) cameo_metrics_free(&v->metrics[k]); /* a curve of a million points that nobody draws */
     free(score);
     free(label);
-    return v->measured = good;
+}
+
+static bool measure_all(cameo_verification *v, cameo_error *error) {
+    measuring all = {.v = v};
+    cameo_parallel_once(v->threads, CAMEO_SCORES, measure_task, &all);
+    v->measured = true;
+    for (int k = 0; k < CAMEO_SCORES && v->measured; k++)
+        if (!all.good[k]) v->measured = false, *error = all.error[k];
+    return v->measured;
 }
 
 bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e, cameo_error *error) {
@@ -169,7 +178,7 @@ bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e
     for (int k = 0; k < CAMEO_SCORES; k++) v->score[k] = cameo_allocate(n, sizeof **v->score);
     v->label = cameo_allocate(n, 1);
     bool good = measure_norms(&s, &v->norms, error);
-    if (good) in_parallel(v->threads, (n + CHUNK - 1) / CHUNK, score_task, &s);
+    if (good) cameo_parallel_once(v->threads, (n + CHUNK - 1) / CHUNK, score_task, &s);
     free(s.norm);
     for (size_t i = 0; i < n && good; i++) {
         v->label[i] = v->pairs->pair[i].label == 1;

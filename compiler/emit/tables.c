@@ -1,6 +1,6 @@
 /* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
    and model.h. Every string of the model is escaped on its way. */
-#include "../sha256.h"
+#include "../../runtime/sha256.h"
 #include "program.h"
 
 #include <ctype.h>
@@ -185,10 +185,10 @@ static void string_field(text *t, const char *field, const char *s) {
 
 static void weights_fields(const emitter *e, text *t) {
     char hash[65];
-    sha256 sum;
-    sha256_init(&sum);
-    sha256_update(&sum, text_str(&e->blob.data), e->blob.data.size);
-    sha256_hex(&sum, hash);
+    cameo_sha256_sum sum;
+    cameo_sha256_begin(&sum);
+    cameo_sha256_add(&sum, text_str(&e->blob.data), e->blob.data.size);
+    cameo_sha256_end(&sum, hash);
     text_printf(t, "    .arena_bytes = %zuu, .weights_bytes = %zuu,\n", e->arena_bytes, e->blob.data.size);
     if (!e->options->sidecar) text_printf(t, "    .weights = %s_weights,\n", e->options->name);
     if (e->options->sidecar) string_field(t, "weights_file", arena_printf(e->graph->arena, "%s.weights", e->options->name));

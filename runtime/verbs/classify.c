@@ -90,8 +90,7 @@ static void put_picture(classifying *c, const char *path) {
     cameo_json_close(c->json, '}');
 }
 
-static bool classify_batch(void *data, size_t first, size_t count, const float *input, cameo_error *error) {
-    classifying *c = data;
+static bool classify_batch(classifying *c, size_t first, size_t count, const float *input, cameo_error *error) {
     const void *inputs[1] = {input};
     int code = cameo_run(c->pictures.context, count, inputs, c->outputs);
     if (code != CAMEO_OK) return cameo_fail(error, code, "the network refused %zu pictures", count);
@@ -102,6 +101,16 @@ static bool classify_batch(void *data, size_t first, size_t count, const float *
                 return cameo_fail(error, CAMEO_BAD_INPUT, "%s: an output is not finite", c->paths[first + i]);
         cameo_probabilities(logits, c->classes, c->probability);
         (c->rows ? put_row : put_picture)(c, c->paths[first + i]);
+    }
+    return true;
+}
+
+static bool classify_chunk(void *data, size_t first, size_t count, const float *input, cameo_error *error) {
+    classifying *c = data;
+    size_t largest = cameo_pictures_batch(&c->pictures), stride = cameo_pictures_stride(&c->pictures);
+    for (size_t i = 0, n; i < count; i += n) {
+        n = count - i < largest ? count - i : largest;
+        if (!classify_batch(c, first + i, n, input + i * stride, error)) return false;
     }
     return true;
 }
@@ -118,7 +127,7 @@ static bool classify_all(classifying *c, const cameo_model *model, const cameo_p
         good = cameo_fail(error, CAMEO_BAD_INPUT,
                           "names are known for %zu of %zu classes\n    hint: --labels FILE, one name a line; or --as index",
                           c->labels.count, c->classes);
-    good = good && cameo_pictures_each(&c->pictures, c->paths, l->count, "classifying", classify_batch, c, error);
+    good = good && cameo_pictures_each(&c->pictures, c->paths, l->count, "classifying", classify_chunk, c, error);
     cameo_free_buffers(c->outputs, model->n_outputs);
     free(c->probability);
     return good;

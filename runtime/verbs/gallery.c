@@ -35,7 +35,7 @@ typedef struct work {
     cameo_gallery *g;
     cameo_pictures *p;
     size_t dimension, *todo, count;
-    float *input, *output; /* [chunk][views][stride], [batch][dimension] */
+    float *input, *output; /* [chunk][views][stride], [chunk * views][dimension] */
     cameo_error *errors;
     size_t named;
 } work;
@@ -68,23 +68,17 @@ static bool is_cached(const work *w, size_t image) {
     return true;
 }
 
-/* Views [first, first + n) of the chunk's good pictures through the network; at most a batch. */
-static bool run_views(work *w, const size_t *picture, const int *view, const float *input, size_t n, cameo_error *error) {
-    int code = cameo_embed(w->p->context, n, input, w->output);
-    if (code) return cameo_fail(error, code, "%s: the network refused %zu pictures", w->p->model->name, n);
-    for (size_t i = 0; i < n; i++) {
-        const float *row = w->output + i * w->dimension;
-        const char *why = cameo_embedding_fault(row, w->dimension);
-        char key[CAMEO_CACHE_KEY], message[600];
-        if (why) {
-            snprintf(message, sizeof message, "%.400s: its embedding %s", w->g->name[picture[i]], why);
-            if (view[i] == 0) fault(w, message);
-            continue;
-        }
-        key_of(w, picture[i], view[i], key);
-        if (!cameo_cache_has(w->g->store, key) && !cameo_cache_add(w->g->store, key, row, error)) return false;
+/* A view's embedding goes to the cache. */
+static bool keep(work *w, size_t picture, int view, const float *row, cameo_error *error) {
+    const char *why = cameo_embedding_fault(row, w->dimension);
+    char key[CAMEO_CACHE_KEY], message[600];
+    if (why) {
+        snprintf(message, sizeof message, "%.400s: its embedding %s", w->g->name[picture], why);
+        if (view == 0) fault(w, message);
+        return true;
     }
-    return true;
+    key_of(w, picture, view, key);
+    return cameo_cache_has(w->g->store, key) || cameo_cache_add(w->g->store, key, row, error);
 }
 
 /* Whether a view still has to go through the network: the unmirrored one may be there from a run without augmentation. */
@@ -97,11 +91,9 @@ static bool is_wanted(const work *w, size_t image, size_t view) {
 
 /* Wanted views move together over those at fault or known, so that batches are whole. */
 static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *error) {
-    size_t stride = cameo_pictures_stride(w->p), views = w->g->views, used = 0, batch = 1;
+    size_t stride = cameo_pictures_stride(w->p), views = w->g->views, used = 0;
     size_t *picture = cameo_allocate(n * views, sizeof *picture);
     int *view = cameo_allocate(n * views, sizeof *view);
-    bool good = true;
-    if (w->p->model->inputs[0].batched) batch = (size_t)w->p->model->batch;
     for (size_t i = 0; i < n; i++) {
         if (w->errors[i].code) {
             fault(w, w->errors[i].message);
@@ -115,8 +107,8 @@ static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *erro
         }
         w->g->embedded++;
     }
-    for (size_t i = 0; i < used && good; i += batch)
-        good = run_views(w, picture + i, view + i, w->input + i * stride, used - i < batch ? used - i : batch, error);
+    bool good = cameo_pictures_run(w->p, w->input, used, w->output, error);
+    for (size_t i = 0; i < used && good; i++) good = keep(w, picture[i], view[i], w->output + i * w->dimension, error);
     free(picture);
     free(view);
     return good;
@@ -126,9 +118,8 @@ static bool run_all(work *w, cameo_error *error) {
     cameo_gallery *g = w->g;
     size_t chunk = cameo_pictures_chunk(w->p);
     char **paths = cameo_allocate(chunk, sizeof *paths), **names = cameo_allocate(chunk, sizeof *names);
-    size_t batch = w->p->model->inputs[0].batched ? (size_t)w->p->model->batch : 1;
     w->input = cameo_allocate(chunk * g->views * cameo_pictures_stride(w->p), sizeof(float));
-    w->output = cameo_allocate(batch * w->dimension, sizeof(float));
+    w->output = cameo_allocate(chunk * g->views * w->dimension, sizeof(float));
     w->errors = cameo_allocate(chunk, sizeof *w->errors);
     cameo_progress progress;
     cameo_progress_start(&progress, "embedding", w->count);

@@ -1,10 +1,11 @@
-/* Pictures into the network: decoding on all threads, alignment, preprocessing, batches. */
+/* Pictures into the network: decoding, alignment and preprocessing, then batches; each with one picture or batch a thread, which
+   beats sharing the work of one among threads: nobody waits for the others but at the end of a chunk. */
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 64, CHUNK_RAW = 16 }; /* pictures decoded at once; whole photographs wait in memory for the detector */
+enum { CHUNK = 128, INPUTS = 64 << 20, ARENAS = 1 << 30 }; /* pictures at once, if their inputs fit; bytes of all threads' arenas */
 
 static int no_preprocess(const cameo_model *model) {
     fprintf(
@@ -13,6 +14,18 @@ static int no_preprocess(const cameo_model *model) {
         "    hint: compile it with --preprocess SPEC, or give one here. Usual forms:\n%s",
         model->name, cameo_preprocess_forms);
     return CAMEO_USAGE;
+}
+
+static void close_detector(void *item) { cameo_detector_close(item); }
+static void close_context(void *item) { cameo_destroy(item); }
+static void close_contexts(cameo_pictures *p) { cameo_lanes_free(&p->contexts, close_context); }
+
+static bool open_detectors(cameo_pictures *p, cameo_error *error) {
+    p->detectors = cameo_lanes_make((size_t)p->threads);
+    bool good = true;
+    for (size_t i = 0; i < p->detectors.count && good; i++)
+        good = (p->detectors.item[i] = cameo_detector_open(p->model->detector, 1, error)) != NULL;
+    return good;
 }
 
 static bool open_alignment(cameo_pictures *p, const cameo_args *a, cameo_error *error) {
@@ -25,8 +38,19 @@ static bool open_alignment(cameo_pictures *p, const cameo_args *a, cameo_error *
     }
     if (!detector || cameo_args_get(a, "aligned")) return true;
     snprintf(p->alignment, sizeof p->alignment, "detector %.64s, model %.64s", detector->name, detector->hash);
-    p->detector = cameo_detector_open(detector, p->threads, error);
-    return p->detector != NULL;
+    return open_detectors(p, error);
+}
+
+/* Not for XNNPACK's operators, which each pack the weights anew; and a machine short of memory does without. */
+static void open_contexts(cameo_pictures *p) {
+    const size_t threads = (size_t)p->threads;
+    if (threads < 2 || p->model->xnnpack || p->context->model->arena_bytes > ARENAS / threads) return;
+    p->contexts = cameo_lanes_make(threads);
+    for (size_t i = 0; i < threads; i++)
+        if (!(p->contexts.item[i] = cameo_create_beside(p->context, NULL))) {
+            close_contexts(p);
+            return;
+        }
 }
 
 int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo_args *a) {
@@ -42,6 +66,7 @@ int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo
     }
     if (!cameo_preprocess_parse(p->spec, &model->inputs[0], &p->preprocess, &error)) return cameo_report_error(&error);
     p->context = cameo_verb_context(model, a, &p->threads, &code);
+    if (!code) open_contexts(p);
     if (code || open_alignment(p, a, &error)) return code;
     cameo_pictures_close(p);
     return cameo_report_error(&error);
@@ -49,7 +74,8 @@ int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo
 
 void cameo_pictures_close(cameo_pictures *p) {
     cameo_landmarks_free(&p->landmarks);
-    cameo_detector_close(p->detector);
+    cameo_lanes_free(&p->detectors, close_detector);
+    close_contexts(p);
     cameo_destroy(p->context);
 }
 
@@ -57,10 +83,13 @@ size_t cameo_pictures_stride(const cameo_pictures *p) {
     return (size_t)p->preprocess.width * (size_t)p->preprocess.height * (size_t)p->preprocess.channels;
 }
 
-static size_t batch_of(const cameo_pictures *p) { return p->model->inputs[0].batched ? (size_t)p->model->batch : 1; }
+size_t cameo_pictures_batch(const cameo_pictures *p) { return p->model->inputs[0].batched ? (size_t)p->model->batch : 1; }
 
 size_t cameo_pictures_chunk(const cameo_pictures *p) {
-    size_t size = batch_of(p), chunk = p->detector ? CHUNK_RAW : CHUNK; /* whole batches: only the last one is partial */
+    size_t size = cameo_pictures_batch(p), chunk = INPUTS / sizeof(float) / cameo_pictures_stride(p);
+    if (chunk > CHUNK) chunk = CHUNK;
+    if (chunk < 1) chunk = 1;
+    /* Whole batches: only the last one is partial. */
     return (chunk + size - 1) / size * size;
 }
 
@@ -70,31 +99,33 @@ typedef struct decoding {
     char *const *paths, *const *names;
     size_t views, stride;
     float *input;
-    cameo_image *images;     /* between the halves */
-    cameo_landmarks *points; /* found by the detector */
     cameo_error *errors;
 } decoding;
 
-static void read_task(void *argument, size_t i) {
-    const decoding *d = argument;
-    cameo_image_read(d->paths[i], &d->images[i], &d->errors[i]);
-}
-
-static bool look_up(const decoding *d, size_t i, const cameo_landmarks **points, cameo_error *error) {
-    *points = d->p->detector ? &d->points[i] : NULL;
-    if (!d->p->landmarks.count) return true;
-    *points = cameo_landmarks_find(&d->p->landmarks, d->names ? d->names[i] : d->paths[i]);
-    return *points || cameo_fail(error, CAMEO_BAD_INPUT, "no landmarks are given for it (or for several of that name)");
+static bool detect(cameo_pictures *p, const cameo_image *image, cameo_landmarks *points, cameo_error *error) {
+    size_t lane;
+    cameo_detector *d = cameo_lanes_borrow(&p->detectors, &lane);
+    bool found = cameo_detector_find(d, image, points, error);
+    cameo_lanes_return(&p->detectors, lane);
+    return found;
 }
 
 /* A decoded picture becomes what the network sees. */
-static bool fit_picture(const decoding *d, size_t i, cameo_error *error) {
-    const cameo_preprocess *p = &d->p->preprocess;
+static bool fit_picture(cameo_pictures *p, const char *name, cameo_image *image, cameo_error *error) {
+    const cameo_preprocess *spec = &p->preprocess;
     const cameo_landmarks *points;
-    if (!look_up(d, i, &points, error)) return false;
-    if (!points) return cameo_preprocess_fit(p, &d->images[i], error);
-    if (!cameo_image_align(&d->images[i], points, p->width, p->height, error)) return false;
-    cameo_preprocess_gray(p, &d->images[i]);
+    cameo_landmarks found;
+    if (p->detectors.count) {
+        if (!detect(p, image, &found, error)) return false;
+        points = &found;
+    } else if (p->landmarks.count) {
+        points = cameo_landmarks_find(&p->landmarks, name);
+        if (!points) return cameo_fail(error, CAMEO_BAD_INPUT, "no landmarks are given for it (or for several of that name)");
+    } else {
+        return cameo_preprocess_fit(spec, image, error);
+    }
+    if (!cameo_image_align(image, points, spec->width, spec->height, error)) return false;
+    cameo_preprocess_gray(spec, image);
     return true;
 }
 
@@ -109,73 +140,71 @@ static void mirror(cameo_image *image) {
     }
 }
 
-static void finish_task(void *argument, size_t i) {
+static void decode_task(void *argument, size_t i) {
     const decoding *d = argument;
+    const cameo_preprocess *spec = &d->p->preprocess;
+    float *to = d->input + i * d->views * d->stride;
+    cameo_image image = {0};
     cameo_error why = {0};
-    if (d->errors[i].code) return;
-    if (fit_picture(d, i, &why)) {
-        float *to = d->input + i * d->views * d->stride;
-        cameo_preprocess_values(&d->p->preprocess, d->images[i].pixels, to);
-        if (d->views == 2)
-            mirror(&d->images[i]), cameo_preprocess_values(&d->p->preprocess, d->images[i].pixels, to + d->stride);
+    if (!cameo_image_read(d->paths[i], &image, &d->errors[i])) return;
+    if (fit_picture(d->p, d->names ? d->names[i] : d->paths[i], &image, &why)) {
+        cameo_preprocess_values(spec, image.pixels, to);
+        if (d->views == 2) mirror(&image), cameo_preprocess_values(spec, image.pixels, to + d->stride);
     } else {
         cameo_fail(&d->errors[i], why.code, "%s: %.400s", d->paths[i], why.message);
     }
-    cameo_image_free(&d->images[i]);
-}
-
-static void read_and_finish(void *argument, size_t i) {
-    read_task(argument, i);
-    finish_task(argument, i);
-}
-
-static void detect(const decoding *d, size_t i) {
-    cameo_error why = {0};
-    if (d->errors[i].code || cameo_detector_find(d->p->detector, &d->images[i], &d->points[i], &why)) return;
-    cameo_fail(&d->errors[i], why.code, "%s: %.400s", d->paths[i], why.message);
-    cameo_image_free(&d->images[i]);
+    cameo_image_free(&image);
 }
 
 void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views, float *input,
                            cameo_error *errors) {
-    decoding d = {p, paths, names, views, cameo_pictures_stride(p), input, NULL, NULL, errors};
-    d.images = cameo_allocate(count, sizeof *d.images);
-    d.points = cameo_allocate(count, sizeof *d.points);
+    decoding d = {p, paths, names, views, cameo_pictures_stride(p), input, errors};
     memset(errors, 0, count * sizeof *errors);
-    if (p->detector) {
-        cameo_parallel(p->context, count, read_task, &d);
-        for (size_t i = 0; i < count; i++) detect(&d, i);
-        cameo_parallel(p->context, count, finish_task, &d);
-    } else {
-        cameo_parallel(p->context, count, read_and_finish, &d);
-    }
-    free(d.images);
-    free(d.points);
+    cameo_parallel(p->context, count, decode_task, &d);
 }
 
 bool cameo_pictures_view(cameo_pictures *p, const char *path, const char *name, cameo_image *image, cameo_error *error) {
-    cameo_landmarks points;
-    char *paths[1] = {cameo_join(NULL, path)}, *names[1] = {cameo_join(NULL, name)};
-    decoding d = {.p = p, .paths = paths, .names = names, .images = image, .points = &points};
-    bool good = cameo_image_read(path, image, error) &&
-                (!p->detector || cameo_detector_find(p->detector, image, &points, error)) && fit_picture(&d, 0, error);
+    bool good = cameo_image_read(path, image, error) && fit_picture(p, name, image, error);
     if (!good) cameo_image_free(image);
-    free(paths[0]);
-    free(names[0]);
     return good;
 }
 
-static bool run_batches(const cameo_pictures *p, const float *input, size_t first, size_t count, cameo_picture_batch *batch,
-                        void *data, cameo_error *error) {
-    size_t largest = batch_of(p), stride = cameo_pictures_stride(p);
-    for (size_t i = 0, n; i < count; i += n) {
-        n = count - i < largest ? count - i : largest;
-        if (!batch(data, first + i, n, input + i * stride, error)) return false;
-    }
-    return true;
+/* ---- batches ---- */
+
+typedef struct running {
+    cameo_pictures *p;
+    const float *input;
+    float *out;
+    size_t count, largest, stride, dimension;
+    atomic_int code; /* the first failure's */
+} running;
+
+static void embed_batch(running *r, cameo_context *context, size_t batch) {
+    size_t first = batch * r->largest, n = r->count - first < r->largest ? r->count - first : r->largest;
+    int code = cameo_embed(context, n, r->input + first * r->stride, r->out + first * r->dimension), none = CAMEO_OK;
+    if (code) atomic_compare_exchange_strong(&r->code, &none, code);
 }
 
-bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, const char *what, cameo_picture_batch *batch,
+static void embed_task(void *argument, size_t batch) {
+    running *r = argument;
+    size_t lane;
+    cameo_context *context = cameo_lanes_borrow(&r->p->contexts, &lane);
+    embed_batch(r, context, batch);
+    cameo_lanes_return(&r->p->contexts, lane);
+}
+
+bool cameo_pictures_run(cameo_pictures *p, const float *input, size_t count, float *out, cameo_error *error) {
+    size_t largest = cameo_pictures_batch(p), batches = (count + largest - 1) / largest;
+    running r = {p, input, out, count, largest, cameo_pictures_stride(p), cameo_image_elements(p->model->embedding), CAMEO_OK};
+    if (p->contexts.count && batches >= p->contexts.count)
+        cameo_parallel(p->context, batches, embed_task, &r);
+    else
+        for (size_t i = 0; i < batches; i++) embed_batch(&r, p->context, i);
+    int code = atomic_load(&r.code);
+    return !code || cameo_fail(error, code, "%s: the network refused %zu pictures", p->model->name, count);
+}
+
+bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, const char *what, cameo_picture_chunk *each,
                          void *data, cameo_error *error) {
     size_t chunk = cameo_pictures_chunk(p);
     if (chunk > count) chunk = count;
@@ -189,7 +218,7 @@ bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, co
         cameo_pictures_decode(p, paths + first, NULL, n, 1, input, errors);
         for (size_t i = 0; i < n && good; i++)
             if (errors[i].code) *error = errors[i], good = false;
-        good = good && run_batches(p, input, first, n, batch, data, error);
+        good = good && each(data, first, n, input, error);
         cameo_progress_step(&progress, first + n);
     }
     cameo_progress_end(&progress);
@@ -213,12 +242,10 @@ typedef struct embedding_job {
     size_t dimension;
 } embedding_job;
 
-static bool embed_batch(void *data, size_t first, size_t count, const float *input, cameo_error *error) {
+static bool embed_chunk(void *data, size_t first, size_t count, const float *input, cameo_error *error) {
     embedding_job *job = data;
     float *out = job->out + first * job->dimension;
-    int code = cameo_embed(job->pictures->context, count, input, out);
-    if (code != CAMEO_OK)
-        return cameo_fail(error, code, "%s: the network refused %zu pictures", job->pictures->model->name, count);
+    if (!cameo_pictures_run(job->pictures, input, count, out, error)) return false;
     for (size_t i = 0; i < count; i++) {
         const char *why = cameo_embedding_fault(out + i * job->dimension, job->dimension);
         if (why) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s", job->paths[first + i], why);
@@ -231,7 +258,7 @@ float *cameo_pictures_embed(cameo_pictures *p, char *const *paths, size_t count,
     if (!job.dimension) return NULL;
     job.out = cameo_allocate(count * job.dimension, sizeof(float));
     *dimension = job.dimension;
-    if (cameo_pictures_each(p, paths, count, "embedding", embed_batch, &job, error)) return job.out;
+    if (cameo_pictures_each(p, paths, count, "embedding", embed_chunk, &job, error)) return job.out;
     free(job.out);
     return NULL;
 }

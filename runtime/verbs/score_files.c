@@ -1,38 +1,95 @@
 /* What a scoring run leaves behind: scores.csv, roc.csv, metrics.json. docs/verification.md says what each number is. */
 #include "../submission.h"
+#include "../threads.h"
 #include "scoring.h"
 #include <math.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void put_name(FILE *f, const char *name) { cameo_csv_field(f, name, strlen(name)); }
+/* Rows of a table that are made on all threads, each part into a buffer of its own, and written in order. */
+typedef struct table {
+    const cameo_verification *v;
+    void (*put)(const struct table *, size_t row, FILE *);
+    size_t rows;
+    char **field; /* names as CSV fields; NULL where there are none */
+    cameo_output *part;
+} table;
 
-static bool write_scores(const cameo_verification *v, const char *directory, cameo_error *error) {
-    static const char *const label[] = {"", "0", "1"};
+enum { ROWS = 1 << 14 }; /* of a part */
+
+static void part_task(void *argument, size_t part) {
+    const table *t = argument;
+    cameo_output *o = &t->part[part];
+    size_t end = (part + 1) * ROWS < t->rows ? (part + 1) * ROWS : t->rows;
+    if (!cameo_output_open(o, NULL)) return;
+    (void)__fsetlocking(o->stream, FSETLOCKING_BYCALLER); /* no other thread has it */
+    for (size_t i = part * ROWS; i < end; i++) t->put(t, i, o->stream);
+    bool bad = ferror(o->stream);
+    if (fclose(o->stream) != 0 || bad) free(o->data), o->data = NULL;
+}
+
+static bool write_table(table *t, const char *heading, const char *directory, const char *name, cameo_error *error) {
+    size_t parts = (t->rows + ROWS - 1) / ROWS;
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
-    fputs("img1,img2,label,cosine,l2\n", o.stream);
-    for (size_t i = 0; i < v->pairs->count; i++) {
-        const cameo_pair *p = &v->pairs->pair[i];
-        put_name(o.stream, v->pairs->image[p->a]);
-        fputc(',', o.stream);
-        put_name(o.stream, v->pairs->image[p->b]);
-        fprintf(o.stream, ",%s,", label[p->label + 1]);
-        if (isnan(v->score[CAMEO_COSINE][i]))
-            fputs(",\n", o.stream); /* no score: a picture is missing */
-        else
-            fprintf(o.stream, "%.9g,%.9g\n", v->score[CAMEO_COSINE][i], 0 - v->score[CAMEO_L2_RAW][i]); /* no -0 */
+    fputs(heading, o.stream);
+    t->part = cameo_allocate(parts, sizeof *t->part);
+    cameo_parallel_once(t->v->threads, parts, part_task, t);
+    bool whole = true;
+    for (size_t i = 0; i < parts; i++) {
+        whole &= t->part[i].data && fwrite(t->part[i].data, 1, t->part[i].size, o.stream) == t->part[i].size;
+        free(t->part[i].data);
     }
-    return cameo_output_save(&o, directory, "scores.csv", error);
+    free(t->part);
+    if (whole) return cameo_output_save(&o, directory, name, error);
+    fclose(o.stream);
+    free(o.data);
+    return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
+}
+
+static void put_pair(const table *t, size_t i, FILE *f) {
+    static const char *const label[] = {"", "0", "1"};
+    const cameo_verification *v = t->v;
+    const cameo_pair *p = &v->pairs->pair[i];
+    fputs(t->field[p->a], f);
+    fputc(',', f);
+    fputs(t->field[p->b], f);
+    fputc(',', f);
+    fputs(label[p->label + 1], f);
+    if (isnan(v->score[CAMEO_COSINE][i]))
+        fputs(",,\n", f); /* no score: a picture is missing */
+    else
+        fprintf(f, ",%.9g,%.9g\n", v->score[CAMEO_COSINE][i], 0 - v->score[CAMEO_L2_RAW][i]); /* no -0 */
+}
+
+static char *csv_field(const char *name) {
+    cameo_output o;
+    if (!cameo_output_open(&o, NULL)) return NULL;
+    cameo_csv_field(o.stream, name, strlen(name));
+    return fclose(o.stream) == 0 ? o.data : NULL;
+}
+
+static bool write_scores(const cameo_verification *v, const char *directory, cameo_error *error) {
+    table t = {.v = v, .put = put_pair, .rows = v->pairs->count};
+    bool good = true;
+    t.field = cameo_allocate(v->pairs->images, sizeof *t.field);
+    for (size_t i = 0; i < v->pairs->images && good; i++) good = (t.field[i] = csv_field(v->pairs->image[i])) != NULL;
+    good = good ? write_table(&t, "img1,img2,label,cosine,l2\n", directory, "scores.csv", error)
+                : cameo_fail(error, CAMEO_ENVIRONMENT, "scores.csv: out of memory");
+    for (size_t i = 0; i < v->pairs->images; i++) free(t.field[i]);
+    free(t.field);
+    return good;
+}
+
+static void put_point(const table *t, size_t i, FILE *f) {
+    const cameo_roc_point *p = &t->v->metrics[t->v->primary].roc[i];
+    fprintf(f, "%.9g,%.9g,%.9g\n", p->fpr, p->tpr, p->threshold);
 }
 
 static bool write_roc(const cameo_verification *v, const char *directory, cameo_error *error) {
-    const cameo_metrics *m = &v->metrics[v->primary];
-    cameo_output o;
-    if (!cameo_output_open(&o, error)) return false;
-    fputs("fpr,tpr,threshold\n", o.stream);
-    for (size_t i = 0; i < m->points; i++)
-        fprintf(o.stream, "%.9g,%.9g,%.9g\n", m->roc[i].fpr, m->roc[i].tpr, m->roc[i].threshold);
-    return cameo_output_save(&o, directory, "roc.csv", error);
+    table t = {.v = v, .put = put_point, .rows = v->metrics[v->primary].points};
+    return write_table(&t, "fpr,tpr,threshold\n", directory, "roc.csv", error);
 }
 
 static void put_folds(cameo_json *j, const char *key, const cameo_folds *f) {

@@ -12,6 +12,7 @@
 #include "../preprocess.h"
 #include "../progress.h"
 #include "../verification.h"
+#include <stdatomic.h>
 
 typedef int cameo_verb(const cameo_model *model, const char *program, int argc, char **argv);
 cameo_verb cameo_verb_info, cameo_verb_run, cameo_verb_bench, cameo_verb_profile, cameo_verb_embed, cameo_verb_verify,
@@ -57,6 +58,18 @@ void cameo_free_buffers(void **buffers, size_t n);
         "cache-mb", "MB", "how much is kept there when the run ends; the oldest goes first (default: 2048)"      \
     }
 
+/* Workers of which each task borrows one; no more tasks than workers run at a time, so one is always free. The items are the
+   caller's. lanes.c */
+typedef struct cameo_lanes {
+    size_t count;
+    void **item;
+    atomic_flag *taken;
+} cameo_lanes;
+cameo_lanes cameo_lanes_make(size_t count); /* items NULL */
+void *cameo_lanes_borrow(cameo_lanes *l, size_t *lane);
+void cameo_lanes_return(cameo_lanes *l, size_t lane);
+void cameo_lanes_free(cameo_lanes *l, void (*destroy)(void *item)); /* destroy is not called for NULL */
+
 /* Pictures through the network: pictures.c. */
 typedef struct cameo_pictures {
     const cameo_model *model;
@@ -65,14 +78,16 @@ typedef struct cameo_pictures {
     const char *spec; /* the preprocessing in force */
     int threads;
     cameo_landmark_table landmarks; /* --landmarks; count = 0: none */
-    cameo_detector *detector;       /* NULL: pictures are taken as they are, or aligned by the landmarks given */
+    cameo_lanes contexts;           /* of one thread each, beside `context`; none: batches take turns and share all threads */
+    cameo_lanes detectors;          /* one a thread; none: pictures are taken as they are, or aligned by the landmarks given */
     char alignment[300];            /* "none", "landmarks FILE", "detector NAME, model HASH" */
 } cameo_pictures;
 /* Exit code 0, or another after a message; needs cameo_pictures_close after 0. */
 int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo_args *a);
 void cameo_pictures_close(cameo_pictures *p);
-/* Floats of one picture, and how many pictures are worth decoding at once. */
+/* Floats of one picture, how many the network takes at once, and how many are worth decoding at once. */
 size_t cameo_pictures_stride(const cameo_pictures *p);
+size_t cameo_pictures_batch(const cameo_pictures *p);
 size_t cameo_pictures_chunk(const cameo_pictures *p);
 /* Reads `count` pictures into input[count][views][stride] (the second view is mirrored) on all threads. errors[i].code says
    which could not be. names: what landmarks are looked up by; NULL = paths. */
@@ -80,11 +95,12 @@ void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *n
                            cameo_error *errors);
 /* A picture as the network sees it: aligned, resized, 8 bits (for thumbnails). */
 bool cameo_pictures_view(cameo_pictures *p, const char *path, const char *name, cameo_image *image, cameo_error *error);
+/* Embeds input[count][stride] into out[count][dimension], batch by batch: one batch a thread where there are enough. */
+bool cameo_pictures_run(cameo_pictures *p, const float *input, size_t count, float *out, cameo_error *error);
 /* Called with `count` decoded inputs of images [first, first + count); false stops. */
-typedef bool cameo_picture_batch(void *data, size_t first, size_t count, const float *input, cameo_error *error);
-/* Decodes in chunks on all threads, then hands them over in batches the network takes. The first picture (in order) at fault is
- * named. */
-bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, const char *what, cameo_picture_batch *batch,
+typedef bool cameo_picture_chunk(void *data, size_t first, size_t count, const float *input, cameo_error *error);
+/* Decodes in chunks on all threads and hands them over. The first picture (in order) at fault is named. */
+bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, const char *what, cameo_picture_chunk *each,
                          void *data, cameo_error *error);
 /* count embeddings, in order; NULL with *error. Zero-norm or non-finite ones are errors naming the picture. */
 float *cameo_pictures_embed(cameo_pictures *p, char *const *paths, size_t count, size_t *dimension, cameo_error *error);

@@ -236,22 +236,22 @@ static void test_function_explosion(void **state) {
 
 static void test_sha256(void **state) {
     char hex[65];
-    sha256 s;
+    cameo_sha256_sum s;
     (void)state;
-    sha256_init(&s);
-    sha256_hex(&s, hex);
+    cameo_sha256_begin(&s);
+    cameo_sha256_end(&s, hex);
     assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    sha256_init(&s);
-    sha256_update(&s, "abc", 3);
-    sha256_hex(&s, hex);
+    cameo_sha256_begin(&s);
+    cameo_sha256_add(&s, "abc", 3);
+    cameo_sha256_end(&s, hex);
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    sha256_init(&s);
+    cameo_sha256_begin(&s);
     for (int i = 0; i < 1000000; i += 100) {
         char part[100];
         memset(part, 'a', sizeof part);
-        sha256_update(&s, part, sizeof part);
+        cameo_sha256_add(&s, part, sizeof part);
     }
-    sha256_hex(&s, hex);
+    cameo_sha256_end(&s, hex);
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
