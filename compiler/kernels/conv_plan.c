@@ -6,6 +6,7 @@
    fit saves. PREFETCHED: weights that are not in the first-level cache anyway. */
 enum { LINE_MOST = 640 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = LINE_MOST, TASKS = 16 };
 enum { MANY = 1 << 19, PREFETCHED = 1 << 16 };
+enum { TASK_CYCLES = 20000, SHARES = 4 }; /* a task below which sharing costs more than it gains; shares worth having */
 /* Every chunk of channels copies its band into a line buffer of its own: at most so much of the time, at so many floats a
  * cycle. */
 static const double COPY_SHARE = 0.06, COPY_FLOATS = 3;
@@ -146,7 +147,9 @@ static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t bytes = band_bytes(p, conv_plan_weights(p, t) * 4);
     p->rows = round_up(p->y.h, p->tile_h);
     while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
-    const int64_t bands = ceil_div(p->y.h, p->rows);
+    const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->y.n);
+    const int64_t shares = p->counted && p->y.n > 1 ? 1 : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
+    const int64_t bands = most(ceil_div(p->y.h, p->rows), ceil_div(shares, all)); /* chunks of channels are shares too */
     p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
     choose_images(p, bytes);
     const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);

@@ -5,9 +5,11 @@
 #include <string.h>
 
 /* BLOCK_BYTES: V and M of a block, beside which the second-level cache (1 to 2 MB) holds other things. Weights that do not fit
-   there are read once a block from memory, so that larger blocks pay until V and M cost as much: BLOCK_MOST. LANES: with fewer
-   blocks than LANES_LEAST the stages of each block are divided instead. */
+   there are read once a block from memory, so that larger blocks pay until V and M cost as much: BLOCK_MOST. LANES: with only
+   one block, or with fewer than LANES_LEAST that all read many weights, the stages of each block are divided instead. BLOCK_TILES:
+   what a block must keep when there could be more of them for other threads. */
 enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
+enum { BLOCK_TILES = 8 };
 
 static int64_t edge(const winograd_plan *p) { return p->m + p->r - 1; }
 static int64_t elements(const winograd_plan *p) { return edge(p) * edge(p); }
@@ -33,12 +35,10 @@ static double product_cycles(int64_t tiles, int64_t rows, int64_t vectors) {
     return (double)(tiles / rows) * conv_tile_cycles(rows, vectors) + (rest ? conv_tile_cycles(rest, vectors) : 0);
 }
 
-static void choose_rows(winograd_plan *p, const target *t, int64_t vectors) {
-    const int64_t tiles = winograd_plan_tiles(p);
-    p->vectors = vectors ? vectors : p->y.c > t->vector_floats ? 2 : 1;
+static void choose_rows(winograd_plan *p, const target *t) {
     p->rows = 1;
-    for (int64_t r = 2; r <= least(conv_tile_pixels(t, p->vectors), tiles); r++)
-        if (product_cycles(tiles, r, p->vectors) <= product_cycles(tiles, p->rows, p->vectors)) p->rows = r;
+    for (int64_t r = 2; r <= least(conv_tile_pixels(t, p->vectors), p->block); r++)
+        if (product_cycles(p->block, r, p->vectors) <= product_cycles(p->block, p->rows, p->vectors)) p->rows = r;
 }
 
 /* Floats of a row of V or M: whole vectors, and not a multiple of the distance at which rows meet in one cache set. */
@@ -53,22 +53,27 @@ static int64_t step_floats(int64_t n) {
     return (lines | 1) * 16;
 }
 
+/* Blocks of like size, which two or four threads can share evenly. */
 static void choose_block(winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), weights = winograd_plan_weights(p, t) * 4;
     const int64_t bytes = weights <= CONV_STREAMED ? BLOCK_BYTES : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
-    const int64_t each = elements(p) * (p->v_row + p->m_row) * 4;
-    const int64_t fit = most(p->rows, bytes / each / p->rows * p->rows), blocks = ceil_div(tiles, fit);
-    p->block = blocks > 1 ? round_up(ceil_div(tiles, blocks), p->rows) : tiles;
+    const int64_t each = elements(p) * (p->v_row + p->m_row) * 4, fit = most(conv_tile_pixels(t, p->vectors), bytes / each);
+    int64_t blocks = ceil_div(tiles, fit);
+    if (weights <= CONV_STREAMED) blocks = most(blocks, least(4, tiles / BLOCK_TILES));
+    if (blocks > 1) blocks = round_up(blocks, blocks > 4 ? 4 : 2);
+    p->block = ceil_div(tiles, most(1, blocks));
 }
 
 void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
-    choose_rows(p, t, vectors);
+    p->vectors = vectors ? vectors : p->y.c > t->vector_floats ? 2 : 1;
     p->v_row = row_floats(p->x.c, t->vector_floats);
     p->m_row = row_floats(p->y.c, p->vectors * t->vector_floats);
     choose_block(p, t);
+    choose_rows(p, t);
     p->v_step = step_floats(p->block * p->v_row), p->m_step = step_floats(p->block * p->m_row);
     const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->block), bytes = elements(p) * (p->v_step + p->m_step) * 4;
-    p->lanes = blocks >= LANES_LEAST && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
+    const bool few = winograd_plan_weights(p, t) * 4 <= CONV_STREAMED;
+    p->lanes = blocks >= (few ? 2 : LANES_LEAST) && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
     p->group = ceil_div(p->block, TASKS);
     p->chunk = ceil_div(channel_blocks(p, t), edge(p) == 6 ? 2 : 4);
 }
@@ -78,7 +83,10 @@ void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
 double winograd_plan_cycles(const winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->x.c, t->vector_floats),
                   out = ceil_div(p->y.c, t->vector_floats);
-    const double product = product_cycles(tiles, p->rows, p->vectors) * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
+    const int64_t whole = tiles / p->block, rest = tiles % p->block;
+    const double each = product_cycles(p->block, p->rows, p->vectors) * (double)whole +
+                        (rest ? product_cycles(rest, p->rows, p->vectors) : 0);
+    const double product = each * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
     const double transforms = (double)(tiles * (in + out)) * (edge(p) == 6 ? 180 : 75);
     return (product + transforms) * (double)(p->counted ? 1 : p->y.n);
 }
