@@ -96,7 +96,8 @@ struct cameo_context {
  */
 const cameo_model *cameo_model_here(const cameo_model *);
 cameo_context *cameo_create(const cameo_model *, const cameo_options *, cameo_error *error);
-/* Another context of one thread over the same weights and parameters; `first` must outlive it. They may run at the same time. */
+/* Another context of one thread over the same weights and parameters; `first` must outlive it. They may run at the same time.
+ */
 cameo_context *cameo_create_beside(const cameo_context *first, cameo_error *error);
 void cameo_destroy(cameo_context *);
 /* Bytes of an element, "float32" ...; 0 and "unknown" for types that are not held in dense arrays. */

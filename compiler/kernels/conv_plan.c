@@ -150,7 +150,7 @@ static void choose_tasks(conv_plan *p, const target *t) {
     const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->y.n);
     const int64_t shares = p->counted && p->y.n > 1 ? 1 : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
     const int64_t bands = most(ceil_div(p->y.h, p->rows), ceil_div(shares, all)); /* chunks of channels are shares too */
-    p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
+    p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h);                       /* bands of like size */
     choose_images(p, bytes);
     const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);
     p->line = p->line_pixel ? line_floats(p, p->rows) * p->images : 0;

@@ -6,8 +6,8 @@
 
 /* BLOCK_BYTES: V and M of a block, beside which the second-level cache (1 to 2 MB) holds other things. Weights that do not fit
    there are read once a block from memory, so that larger blocks pay until V and M cost as much: BLOCK_MOST. LANES: with only
-   one block, or with fewer than LANES_LEAST that all read many weights, the stages of each block are divided instead. BLOCK_TILES:
-   what a block must keep when there could be more of them for other threads. */
+   one block, or with fewer than LANES_LEAST that all read many weights, the stages of each block are divided instead.
+   BLOCK_TILES: what a block must keep when there could be more of them for other threads. */
 enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
 enum { BLOCK_TILES = 8 };
 
@@ -84,8 +84,8 @@ double winograd_plan_cycles(const winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->x.c, t->vector_floats),
                   out = ceil_div(p->y.c, t->vector_floats);
     const int64_t whole = tiles / p->block, rest = tiles % p->block;
-    const double each = product_cycles(p->block, p->rows, p->vectors) * (double)whole +
-                        (rest ? product_cycles(rest, p->rows, p->vectors) : 0);
+    const double each =
+        product_cycles(p->block, p->rows, p->vectors) * (double)whole + (rest ? product_cycles(rest, p->rows, p->vectors) : 0);
     const double product = each * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
     const double transforms = (double)(tiles * (in + out)) * (edge(p) == 6 ? 180 : 75);
     return (product + transforms) * (double)(p->counted ? 1 : p->y.n);

@@ -194,8 +194,9 @@ CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *
 CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u, float *work, ptrdiff_t element,
                                          ptrdiff_t from, ptrdiff_t to, ptrdiff_t count) {
     const ptrdiff_t block = s->vectors * CAMEO_VF, panel = s->ci * block, parts = (s->block + s->tile - 1) / s->tile;
-    /* Blocks of tiles but the last are whole register tiles, so what remains is a literal. */
-    const ptrdiff_t rest = s->images * cameo_winograd_tiles(s) % s->tile, step = s->fetch ? (block + parts - 1) / parts : 0;
+    /* All blocks of tiles but the last are alike, so what remains of either is a literal. */
+    const ptrdiff_t rest = s->block % s->tile, last = s->images * cameo_winograd_tiles(s) % s->block % s->tile;
+    const ptrdiff_t step = s->fetch ? (block + parts - 1) / parts : 0;
     const float *v = work + element * s->v_step, *w = u + (element * cameo_winograd_channels(s) + from) * panel;
     float *m = cameo_winograd_m(s, work) + element * s->m_step + from * block;
     for (ptrdiff_t q = from; q < to; q++, w += panel, m += block) {
@@ -203,7 +204,8 @@ CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u
         ptrdiff_t t = 0;
         for (; t + s->tile <= count; t += s->tile, ahead += step * s->ci)
             cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, s->tile, ahead, step);
-        if (rest && t < count) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, rest, ahead, step);
+        if (rest && count == s->block) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, rest, ahead, step);
+        if (last && count < s->block) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, last, ahead, step);
     }
 }
 

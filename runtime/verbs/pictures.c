@@ -1,11 +1,15 @@
-/* Pictures into the network: decoding, alignment and preprocessing, then batches; each with one picture or batch a thread, which
-   beats sharing the work of one among threads: nobody waits for the others but at the end of a chunk. */
+/* Pictures into the network: decoding, alignment and preprocessing, then batches; each with one picture or batch a thread,
+   which beats sharing the work of one among threads: nobody waits for the others but at the end of a chunk. */
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 128, INPUTS = 64 << 20, ARENAS = 1 << 30 }; /* pictures at once, if their inputs fit; bytes of all threads' arenas */
+enum {
+    CHUNK = 128,
+    INPUTS = 64 << 20,
+    ARENAS = 1 << 30
+}; /* pictures at once, if their inputs fit; bytes of all threads' arenas */
 
 static int no_preprocess(const cameo_model *model) {
     fprintf(

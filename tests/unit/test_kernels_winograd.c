@@ -188,8 +188,7 @@ static void random_shape(cameo_winograd *s, bool in_place) {
 static void random_tasks(cameo_winograd *s) {
     const ptrdiff_t tiles = s->images * cameo_winograd_tiles(s);
     s->tile = between(1, cameo_least(tiles, 14));
-    s->block = between(0, 2) ? cameo_least(tiles, s->tile * between(1, 3)) : tiles;
-    if (s->block < tiles) s->block = s->block / s->tile * s->tile;
+    s->block = between(0, 2) ? between(s->tile, cameo_least(tiles, 3 * s->tile)) : tiles;
     s->v_row = up(s->ci, CAMEO_VF) + between(0, 1) * 16, s->v_step = up(s->block * s->v_row, 16) + between(0, 1) * 16;
     s->m_row = up(s->co, s->vectors * CAMEO_VF), s->m_step = up(s->block * s->m_row, 16) + between(0, 1) * 16;
     s->group = between(1, s->block), s->chunk = between(1, 3), s->fetch = between(0, 1);
@@ -292,8 +291,8 @@ static void live_weights(void **state) {
         one_case(&NAME##_shape, &tasks, 2, false);                                                      \
     }
 #define LITERALS(X)                                                                    \
-    X(winograd_4x4, 14, 14, 32, 64, 1, 4, 3, 1, 2, 5, 10, 0, {CAMEO_RELU, 0, 0})       \
-    X(winograd_4x4_odd, 13, 11, 37, 45, 1, 4, 3, 2, 1, 6, 24, 1, {CAMEO_PRELU, 0, 0})  \
+    X(winograd_4x4, 14, 14, 32, 64, 1, 4, 3, 1, 2, 5, 8, 0, {CAMEO_RELU, 0, 0})        \
+    X(winograd_4x4_odd, 13, 11, 37, 45, 1, 4, 3, 2, 1, 6, 22, 1, {CAMEO_PRELU, 0, 0})  \
     X(winograd_2x2, 7, 7, 48, 40, 1, 2, 3, 1, 2, 6, 16, 1, {CAMEO_NONE, 0, 0})         \
     X(winograd_2x2_odd, 9, 6, 19, 33, 0, 2, 3, 3, 1, 7, 14, 0, {CAMEO_CLIP, -1, 0.5f}) \
     X(winograd_4x4_one, 3, 3, 500, 18, 0, 4, 3, 1, 2, 1, 1, 1, {CAMEO_LEAKY, 0.2f, 0}) \
