@@ -141,6 +141,18 @@ static int64_t band_bytes(const conv_plan *p, int64_t weights) {
     return BAND_BYTES;
 }
 
+/* Blocks of channels a task, of `all` in at most `chunks` chunks: what the busiest of two threads does counts twice, of four
+   once. */
+static int64_t choose_chunks(int64_t all, int64_t cuts, int64_t chunks) {
+    int64_t best = all, least_time = INT64_MAX;
+    for (int64_t n = 1; n <= chunks; n++) {
+        const int64_t blocks = ceil_div(all, n), tasks = cuts * ceil_div(all, blocks);
+        const int64_t time = blocks * (2 * ceil_div(tasks, 2) + ceil_div(tasks, 4));
+        if (time < least_time) best = blocks, least_time = time;
+    }
+    return best;
+}
+
 /* Bands of rows whose input stays in the second-level cache, then chunks of channels until there are tasks enough. */
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
@@ -156,7 +168,7 @@ static void choose_tasks(conv_plan *p, const target *t) {
     p->line = p->line_pixel ? line_floats(p, p->rows) * p->images : 0;
     const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->y.n)); /* of a band, all channels */
     const int64_t copies = p->line ? (int64_t)(COPY_SHARE * cycles / (double)p->line * COPY_FLOATS) : TASKS;
-    p->blocks = ceil_div(all, least(all, most(1, least(TASKS / cuts, copies))));
+    p->blocks = choose_chunks(all, cuts, least(all, most(1, least(TASKS / cuts, copies))));
 }
 
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
