@@ -255,6 +255,26 @@ static void test_sha256(void **state) {
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* The processor's instructions against plain C, in pieces of every size. */
+static void test_sha256_instructions(void **state) {
+    (void)state;
+    static unsigned char data[3000];
+    uint32_t x = 1;
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (unsigned char)((x = x * 1664525 + 1013904223) >> 24);
+    for (size_t n = 0; n < sizeof data; n += 1 + n / 7) {
+        char plain[65], fast[65];
+        cameo_sha256_sum s;
+        cameo_sha256_plain(true);
+        cameo_sha256(data, n, plain);
+        cameo_sha256_plain(false);
+        cameo_sha256_begin(&s);
+        cameo_sha256_add(&s, data, n / 3);
+        cameo_sha256_add(&s, data + n / 3, n - n / 3);
+        cameo_sha256_end(&s, fast);
+        assert_string_equal(fast, plain);
+    }
+}
+
 /* The test models of the ONNX distribution, where installed: all are read; only sequences and optionals are refused. */
 static void test_distribution(void **state) {
     static const char root[] = "/usr/share/libonnx-testdata/data/node";
@@ -277,10 +297,11 @@ static void test_distribution(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(test_encodings),       T(test_unpacked_numbers),   T(test_unsorted),           T(test_initializer_ir3),
-        T(test_initializer_ir4), T(test_batch_zero),         T(test_optional_inputs),    T(test_attribute_types),
-        T(test_function),        T(test_function_recursion), T(test_function_explosion), T(test_sha256),
-        T(test_distribution),
+        T(test_encodings),           T(test_unpacked_numbers),   T(test_unsorted),
+        T(test_initializer_ir3),     T(test_initializer_ir4),    T(test_batch_zero),
+        T(test_optional_inputs),     T(test_attribute_types),    T(test_function),
+        T(test_function_recursion),  T(test_function_explosion), T(test_sha256),
+        T(test_sha256_instructions), T(test_distribution),
     };
     return cmocka_run_group_tests_name("import", tests, NULL, NULL);
 }

@@ -132,8 +132,40 @@ static void as_the_oracle(void **state) {
     }
 }
 
+static int by_falling_value(const void *x, const void *y) {
+    double a = *(const double *)x, b = *(const double *)y;
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+/* The curve's thresholds are the distinct scores by falling value, whatever their sign and size; -0 is 0. */
+static void ranks_numbers_of_every_size(void **state) {
+    (void)state;
+    enum { N = 5000 };
+    static double scores[N], sorted[N];
+    static unsigned char labels[N];
+    uint64_t x = 7;
+    for (size_t i = 0; i < N; i++) {
+        scores[i] = ldexp(draw(&x) - 0.5, (int)(draw(&x) * 2000) - 1000);
+        if (i % 7 == 0) scores[i] = i % 2 ? -0.0 : 0.0;
+        if (i % 11 == 5) scores[i] = scores[i / 2];
+        sorted[i] = scores[i], labels[i] = i % 3 == 0;
+    }
+    qsort(sorted, N, sizeof *sorted, by_falling_value);
+    cameo_metrics m;
+    assert_true(cameo_metrics_compute(scores, labels, N, NULL, &m, NULL));
+    size_t at = 1;
+    for (size_t i = 0; i < N; i++) {
+        if (i && sorted[i] == sorted[i - 1]) continue;
+        assert_true(at < m.points && m.roc[at].threshold == sorted[i]);
+        at++;
+    }
+    assert_int_equal(at, m.points);
+    cameo_metrics_free(&m);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_score_that_is_no_number_is_an_error),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ranks_numbers_of_every_size),
+                                       cmocka_unit_test(a_score_that_is_no_number_is_an_error),
                                        cmocka_unit_test(as_the_oracle),
                                        cmocka_unit_test(auc_counts_ties_half),
                                        cmocka_unit_test(perfect_and_reversed),
