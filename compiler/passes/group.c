@@ -4,7 +4,7 @@
    Time is estimated from what moves: a node's inputs and outputs of one group cost nothing in the second-level cache, something
    in the third, several times that in memory. Weights are divided by the images that share them; those that each image uses
    once are waited for, while those of convolutions arrive during the work of many pixels. The costs were fitted to eight nets
-   of 16 images in groups of 1, 2, 4, 8 and 16 (docs/kernels.md). */
+   of 16 images in groups of 1, 2, 4, 8 and 16 (docs/performance.md). */
 #include "../compile.h"
 #include "../op.h"
 

@@ -5,11 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CHUNK = 128,
-    INPUTS = 64 << 20,
-    ARENAS = 1 << 30
-}; /* pictures at once, if their inputs fit; bytes of all threads' arenas */
+/* CHUNK: pictures at once, as long as their inputs fit INPUTS bytes. ARENAS: bytes of all threads' arenas. */
+enum { CHUNK = 128, INPUTS = 64 << 20, ARENAS = 1 << 30 };
 
 static int no_preprocess(const cameo_model *model) {
     fprintf(
@@ -47,8 +44,9 @@ static bool open_alignment(cameo_pictures *p, const cameo_args *a, cameo_error *
 
 /* Not for XNNPACK's operators, which each pack the weights anew; and a machine short of memory does without. */
 static void open_contexts(cameo_pictures *p) {
+    const cameo_model *m = p->context->model;
     const size_t threads = (size_t)p->threads;
-    if (threads < 2 || p->model->xnnpack || p->context->model->arena_bytes > ARENAS / threads) return;
+    if (threads < 2 || m->xnnpack || m->arena_bytes > ARENAS / threads) return;
     p->contexts = cameo_lanes_make(threads);
     for (size_t i = 0; i < threads; i++)
         if (!(p->contexts.item[i] = cameo_create_beside(p->context, NULL))) {
