@@ -12,7 +12,7 @@ enum { TASK_CYCLES = 20000, SHARES = 4 }; /* a task below which sharing costs mo
 static const double COPY_SHARE = 0.06, COPY_FLOATS = 3;
 /* A first-level cache has 8 or more lines for addresses that are equal modulo PAGE: tiles of more such pixels evict themselves.
  */
-enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4 };
+enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4, FEW_PRODUCTS = 32 };
 
 int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
     return ceil_div(p->co, p->vectors * t->vector_floats) * p->k.group;
@@ -66,9 +66,18 @@ static bool pixels_collide(const conv_plan *p) {
     return !p->line_pixel && p->x.pixel * p->k.sw * (int64_t)sizeof(float) % PAGE == 0;
 }
 
+/* Few products of a large output: what takes time is writing it, and a pixel that is written as a whole, by as many vectors as
+   it has, takes a third less than one of several passes. 0: it does not matter, or does not fit. */
+static int64_t whole_pixels(const conv_plan *p, const target *t) {
+    const int64_t vectors = ceil_div(p->co, t->vector_floats), bytes = p->y.h * p->y.w * p->y.pixel * (int64_t)sizeof(float);
+    const bool writes = p->k.kh * p->k.kw * p->ci <= FEW_PRODUCTS && bytes > CONV_STREAMED && p->k.group == 1;
+    return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS ? vectors : 0;
+}
+
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
     double best = 0;
-    for (int64_t vectors = bound ? bound : 1; vectors <= (bound ? bound : VECTORS_MOST); vectors++) {
+    const int64_t fewest = bound ? bound : most(1, whole_pixels(p, t));
+    for (int64_t vectors = fewest; vectors <= (bound ? bound : VECTORS_MOST); vectors++) {
         const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats);
         const int64_t pixels = least(conv_tile_pixels(t, vectors), !bound && pixels_collide(p) ? PAGE_PIXELS : INT64_MAX);
         for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
