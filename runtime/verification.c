@@ -164,7 +164,7 @@ static bool measure_all(cameo_verification *v, cameo_error *error) {
     cameo_parallel_once(v->threads, CAMEO_SCORES, measure_task, &all);
     v->measured = true;
     for (int k = 0; k < CAMEO_SCORES && v->measured; k++)
-        if (!all.good[k]) v->measured = false, *error = all.error[k];
+        if (!all.good[k]) v->measured = cameo_fail(error, all.error[k].code, "%s", all.error[k].message);
     return v->measured;
 }
 
