@@ -91,10 +91,10 @@ struct cameo_context {
     cameo_error *error;
 };
 
-/* options NULL = defaults. NULL with *error filled (may be NULL). */
 /* Of a model compiled for several targets the widest that this processor runs; else the narrowest, which cameo_create refuses.
  */
 const cameo_model *cameo_model_here(const cameo_model *);
+/* options NULL = defaults. NULL with *error filled (may be NULL). */
 cameo_context *cameo_create(const cameo_model *, const cameo_options *, cameo_error *error);
 /* Another context of one thread over the same weights and parameters; `first` must outlive it. They may run at the same time.
  */

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4), with the instructions that x86 has for it where it has them: four times as fast. */
+/* SHA-256 (FIPS 180-4), with the instructions that x86 has for it where it has them: 3.7 times as fast. */
 #include "sha256.h"
 
 #include <stdatomic.h>
