@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "passes/front.h"
+#include "temporary.h"
 #include "trial.h"
 
 static const cli_option table[] = {
@@ -112,12 +113,12 @@ static int compare_graph(graph *g, const cli *c, options *o, const char *directo
 static int compare(arena *a, const cli *c, options *o) {
     diag d = {.arena = a, .file = o->input};
     graph *g = compile_front(a, &d, o);
-    char *directory = g ? trial_directory(a) : NULL;
+    char *directory = g ? temporary_directory(a) : NULL;
     int code = !g ? 1 : !directory ? 4 : 0;
     if (!code) {
         if (cli_get(c, "layers")) all_layers_are_outputs(g);
         code = compare_graph(g, c, o, directory);
-        trial_remove(directory);
+        temporary_remove(directory);
     }
     cli_print_diag(&d);
     return code;

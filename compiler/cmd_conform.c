@@ -19,6 +19,7 @@
 #include "cli.h"
 #include "conform.h"
 #include "emit/process.h"
+#include "temporary.h"
 #include "trial.h"
 
 static const cli_option table[] = {
@@ -122,7 +123,7 @@ static _Noreturn void child(const suite *s, size_t i) {
 }
 
 static bool start(suite *s, size_t i) {
-    s->scratch[i] = trial_directory(s->arena);
+    s->scratch[i] = temporary_directory(s->arena);
     if (!s->scratch[i]) return false;
     fflush(NULL);
     s->deadlines[i] = now() + 120 + 4.0 * s->options->seconds;
@@ -130,7 +131,7 @@ static bool start(suite *s, size_t i) {
     if (s->pids[i] == 0) child(s, i);
     if (s->pids[i] > 0) return true;
     fprintf(stderr, "cameo: can not start a process: %s\n", strerror(errno));
-    trial_remove(s->scratch[i]);
+    temporary_remove(s->scratch[i]);
     return false;
 }
 
@@ -161,7 +162,7 @@ static void finish(suite *s, size_t i, int status, bool late) {
         snprintf(o->reason, sizeof o->reason, "ended with %d: %s", WEXITSTATUS(status), line);
     else if (o->see_log)
         snprintf(o->reason, sizeof o->reason, "%s", line);
-    trial_remove(s->scratch[i]);
+    temporary_remove(s->scratch[i]);
     s->pids[i] = 0;
     s->done[i] = true;
 }

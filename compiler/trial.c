@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,21 +38,6 @@ void tensor_compare(const tensor *got, const tensor *expected, double rtol, doub
         }
     }
 }
-
-char *trial_directory(arena *a) {
-    const char *base = getenv("TMPDIR");
-    char *path = arena_printf(a, "%s/cameo-XXXXXX", base && base[0] ? base : "/tmp");
-    if (mkdtemp(path)) return path;
-    fprintf(stderr, "cameo: can not make a temporary directory %s: %s\n", path, strerror(errno));
-    return NULL;
-}
-
-static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *f) {
-    (void)s, (void)type, (void)f;
-    return remove(path);
-}
-
-void trial_remove(const char *directory) { nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS); }
 
 static _Noreturn void child(char *const *argv, const char *log) {
     setpgid(0, 0);

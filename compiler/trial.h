@@ -11,9 +11,6 @@ typedef struct difference { /* of one or more tensors */
 /* Adds what differs between got and expected: floats by |got - expected| <= rtol |expected| + atol, integers exactly, NaN =
  * NaN. */
 void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol, difference *d);
-/* A fresh directory in $TMPDIR; NULL with a message. */
-char *trial_directory(arena *a);
-void trial_remove(const char *directory);
 /* argv NULL-terminated; both outputs go to `log`. The exit code, or 128 + signal; 124 after `seconds`. */
 int trial_spawn(char *const *argv, const char *log, unsigned seconds);
 /* Writes .npy (version 1.0). False on failure. */

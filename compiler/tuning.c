@@ -16,6 +16,7 @@
 #include "emit/emit.h"
 #include "emit/process.h"
 #include "passes/front.h"
+#include "temporary.h"
 #include "trial.h"
 
 enum { CYCLES = 5, RUNS = 8, PROGRAMS_MOST = 16, PROFILE_MOST = 64 << 20, USAGE = 2, ENVIRONMENT = 4 };
@@ -214,12 +215,12 @@ static int run_trials(tuning *t, const char *directory) {
 }
 
 static int time_missing(tuning *t) {
-    char *directory = trial_directory(t->known.arena);
+    char *directory = temporary_directory(t->known.arena);
     if (!directory) return ENVIRONMENT;
     process_begin();
     int code = build_trials(t, directory);
     if (!code) code = run_trials(t, directory);
-    trial_remove(directory);
+    temporary_remove(directory);
     if (!code && t->programs && !timings_write(&t->known, t->path)) code = ENVIRONMENT;
     process_end();
     return code;

@@ -4,6 +4,7 @@
 #include "build.h"
 #include "process.h"
 #include "program.h"
+#include "temporary.h"
 #include "toolchain.h"
 
 #include <errno.h>
@@ -262,24 +263,6 @@ static int write_c(const job *j, const char *directory) {
 
 /* ---- the temporary directory ---- */
 
-static void remove_file(const job *j, const char *stem, const char *suffix) {
-    unlink(in_directory(j, arena_printf(j->arena, "%s%s", stem, suffix)));
-}
-
-static void clean(const job *j) {
-    static const char *const suffix[] = {".c", ".o", ".log", NULL};
-    size_t n;
-    const source_file *s = all_sources(j, &n);
-    for (const char *const *x = suffix; *x; x++) {
-        for (size_t i = 0; i < n; i++) remove_file(j, s[i].name, *x);
-        for (size_t i = 0; i < j->n_runtime; i++) remove_file(j, runtime_name(j, i), *x);
-        remove_file(j, "link", *x);
-    }
-    for (size_t u = 0; u < j->program->n_units; u++) remove_file(j, j->program->units[u].unit, "weights.bin");
-    for (size_t i = 0; i < j->program->n_files; i++) remove_file(j, j->program->files[i].name, "");
-    rmdir(j->directory);
-}
-
 static int find_tools(job *j) {
     const int code = toolchain_find(j->arena, j->options, j->directory, &j->tools);
     if (code || j->tools.library) return code;
@@ -289,17 +272,14 @@ static int find_tools(job *j) {
 }
 
 static int build_in_temporary(job *j) {
-    const char *tmp = getenv("TMPDIR");
-    char *directory = arena_printf(j->arena, "%s/cameo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(directory))
-        return toolchain_complain(ENVIRONMENT, "cannot make a temporary directory %s: %s", directory, strerror(errno));
-    j->directory = absolute(j, directory);
+    j->directory = temporary_directory(j->arena);
+    if (!j->directory) return ENVIRONMENT;
     process_begin();
     int code = find_tools(j);
     if (!code) code = write_sources(j);
     if (!code) code = compile_parts(j);
     if (!code) code = link_output(j);
-    clean(j);
+    temporary_remove(j->directory);
     process_end();
     return code;
 }

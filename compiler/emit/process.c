@@ -8,7 +8,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NOT_FOUND = 127 };
@@ -25,6 +27,7 @@ void process_begin(void) {
     memset(&sa, 0, sizeof sa);
     sa.sa_handler = note_signal; /* no SA_RESTART: waitpid must return */
     signal_seen = 0;
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* a compiler's children become ours when it ends before them */
     sigaction(SIGINT, &sa, &old_int);
     sigaction(SIGTERM, &sa, &old_term);
 }
@@ -33,6 +36,7 @@ void process_end(void) {
     if (--depth) return;
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
     if (signal_seen) raise((int)signal_seen);
 }
 
@@ -45,7 +49,8 @@ static pid_t start(const command *c, const char *directory) {
     setpgid(0, 0);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    setenv("LC_ALL", "C", 1); /* messages in the words that toolchain.c knows */
+    setenv("LC_ALL", "C", 1);       /* messages in the words that toolchain.c knows */
+    setenv("TMPDIR", directory, 1); /* what an interrupted compiler leaves there goes with the directory */
     if (chdir(directory)) _exit(NOT_FOUND);
     const int fd = open(c->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd >= 0) dup2(fd, 1), dup2(fd, 2);
@@ -62,6 +67,17 @@ static size_t find(const pid_t *pid, size_t n, pid_t wanted) {
 static void kill_all(const pid_t *pid, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (pid[i] > 0) kill(-pid[i], SIGTERM);
+}
+
+/* A compiler that ends at a signal does not wait for its own children; here they are ours (see process_begin) and are waited
+   for, so that none writes into a directory that is being removed. Not for ever: one of them may have made a daemon. */
+static void wait_for_orphans(void) {
+    const struct timespec pause = {.tv_nsec = 5000000};
+    for (int i = 0; i < 400; i++) {
+        const pid_t ended = waitpid(-1, NULL, WNOHANG);
+        if (ended < 0 && errno == ECHILD) return;
+        if (ended == 0) nanosleep(&pause, NULL);
+    }
 }
 
 bool run_commands(command *c, size_t n, unsigned at_once, const char *directory, size_t *failed) {
@@ -92,6 +108,7 @@ bool run_commands(command *c, size_t n, unsigned at_once, const char *directory,
         if (status && ok) ok = false, *failed = i, kill_all(pid, next);
     }
     free(pid);
+    if (signal_seen) wait_for_orphans();
     return ok && !signal_seen;
 }
 

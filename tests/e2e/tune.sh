@@ -41,7 +41,9 @@ expect 1 "net2.onnx" "$CAMEO" compile net2.onnx --tune -o x
 [ ! -e x ] || fail "a refused compilation left a file"
 
 # Interrupted: no program, no timings, nothing in the temporary folder.
-"$CAMEO" compile net.onnx --tune --tuning new.tsv -o x >out 2>err & pid=$!
+printf '#!/bin/sh\n>"$TMPDIR/left.$$"\nexec cc "$@"\n' >leaving-cc # as a compiler does that a signal meets between two steps
+chmod +x leaving-cc
+"$CAMEO" compile net.onnx --tune --tuning new.tsv --cc "$PWD/leaving-cc" -o x >out 2>err & pid=$!
 while ! grep -q "program 2" err && kill -0 $pid 2>gone; do sleep 0.05; done
 kill -INT $pid 2>gone || true
 kill -TERM $pid 2>gone || true # a script's children do not hear SIGINT

@@ -14,7 +14,7 @@
 
 #include "cli.h"
 #include "conform.h"
-#include "trial.h"
+#include "temporary.h"
 
 static const cli_option table[] = {
     {"output", "FILE", "", 'o'}, {"weights", "WHERE", "", 0},  {"json", NULL, "", 0},   {"emit", "KIND", "", 0},
@@ -222,7 +222,7 @@ static void cache_keeps_what_was_used_last(void **state) {
                       c[] = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
                       rest[] = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd.tmp77";
     arena *memory = arena_create();
-    char *d = trial_directory(memory);
+    char *d = temporary_directory(memory);
     assert_non_null(d);
     put(d, a, 100), put(d, b, 300), put(d, c, 200), put(d, rest, 50), put(d, "other", 1);
     cli_trim_cache(d, a, 40);
@@ -231,7 +231,7 @@ static void cache_keeps_what_was_used_last(void **state) {
     assert_true(there(d, a) && there(d, b) && !there(d, c) && !there(d, rest));
     cli_trim_cache(d, a, 0); /* what was just built stays, and what is not ours */
     assert_true(there(d, a) && !there(d, b) && there(d, "other"));
-    trial_remove(d);
+    temporary_remove(d);
     arena_destroy(memory);
 }
 

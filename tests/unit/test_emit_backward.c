@@ -14,6 +14,7 @@
 #include "../../compiler/compile.h"
 #include "../../compiler/grad.h"
 #include "../../compiler/passes/front.h"
+#include "../../compiler/temporary.h"
 #include "../../compiler/trial.h"
 
 enum { MOST = 128 };
@@ -222,7 +223,7 @@ static void compared(fixture *f, const shape *s) {
 
 static void compile_and_compare(fixture *f, kernel_choice kernels) {
     tensor **results = ARENA_ARRAY(f->a, tensor *, f->g->n_values + 1), *want[MOST], *got[MOST] = {NULL};
-    const char *paths[MOST], *folder = trial_directory(f->a);
+    const char *paths[MOST], *folder = temporary_directory(f->a);
     const size_t n_in = f->g->n_inputs, n_out = f->g->n_outputs;
     assert_non_null(folder);
     assert_true(interpret(f->g, f->data, results));
@@ -241,7 +242,7 @@ static void compile_and_compare(fixture *f, kernel_choice kernels) {
         tensor_compare(got[i], want[i], 1e-4, 2e-5, &d);
         if (!d.ok) fail_msg("output %zu, %s, differs by %g", i, f->g->outputs[i]->name, d.max_abs);
     }
-    trial_remove(folder);
+    temporary_remove(folder);
     arena_destroy(f->a);
 }
 

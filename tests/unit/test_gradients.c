@@ -2,6 +2,7 @@
    against its reference. The cases are tables: gradient_cases*.h. */
 #include "gradient_cases.h"
 
+#include "../../compiler/temporary.h"
 #include "../../compiler/trial.h"
 
 enum { ROWS = 1024 }; /* at most */
@@ -75,7 +76,7 @@ static void run_compiled(gradient_world *w) {
     tensor **results = ARENA_ARRAY(w->a, tensor *, w->g->n_values + 1), *got[GRADIENT_INPUTS] = {NULL};
     const size_t n_in = w->g->n_inputs, n_out = w->g->n_outputs;
     tensor **want = ARENA_ARRAY(w->a, tensor *, n_out);
-    const char *paths[GRADIENT_INPUTS], *folder = trial_directory(w->a);
+    const char *paths[GRADIENT_INPUTS], *folder = temporary_directory(w->a);
     assert_non_null(folder);
     assert_true(interpret(w->g, w->data, results));
     for (size_t i = 0; i < n_out; i++) want[i] = results[w->g->outputs[i]->id];
@@ -93,7 +94,7 @@ static void run_compiled(gradient_world *w) {
         tensor_compare(got[i], want[i], 1e-4, 2e-5, &d);
         if (!d.ok) fail_msg("%s differs by %g", w->g->outputs[i]->name, d.max_abs);
     }
-    trial_remove(folder);
+    temporary_remove(folder);
     arena_destroy(w->a);
 }
 

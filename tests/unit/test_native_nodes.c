@@ -18,6 +18,7 @@
 #include "../../compiler/emit/emit.h"
 #include "../../compiler/op.h"
 #include "../../compiler/passes/front.h"
+#include "../../compiler/temporary.h"
 #include "../../compiler/trial.h"
 
 enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
@@ -150,7 +151,7 @@ static void setup(fixture *f) {
     f->g = graph_create(f->arena, &f->diag);
     f->g->name = "nodes", f->g->batch = 1;
     f->g->inputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS), f->g->outputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS);
-    f->directory = trial_directory(f->arena);
+    f->directory = temporary_directory(f->arena);
     assert_non_null(f->directory);
     setenv("CAMEO_HOME", get_current_dir_name(), 1);
 }
@@ -180,7 +181,7 @@ static void run_graph(fixture *f, const char *level) {
     const size_t n_outputs = f->g->n_outputs;
     assert_int_equal(compile_rest(f->g, &o), 0);
     compare(f, o.output, want, names, n_outputs);
-    trial_remove(f->directory);
+    temporary_remove(f->directory);
 }
 
 static void run_cases(const node_case *cases, size_t count) {
