@@ -148,6 +148,8 @@ typedef struct node {
     attr *attrs;
     size_t n_attrs;
     bool dead;
+    struct node *const *parts; /* of a cameo.ConvChain, the nodes it does; what passes between them is no value of the graph */
+    size_t n_parts;
     const struct implementation *impl; /* set by select; NULL = the row's plain loops */
     double macs;                       /* multiply-adds, set by infer where meaningful (whole batch) */
 } node;

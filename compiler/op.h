@@ -45,7 +45,8 @@ typedef struct op_row {
     bool (*infer)(graph *g, node *n); /* sets type, shape, shaped of every output (and macs). false after diag_error */
     op_reference reference;
     bool (*grad)(graph *g, node *n, value *const *dout, value **din); /* compiler/grad.h; NULL = none */
-    void (*emit)(struct emitter *e, const node *n); /* plain loops; see emit/emit.h. NULL only for OP_VIEW/OP_IDENTITY rows */
+    void (*emit)(struct emitter *e, const node *n); /* plain loops; see emit/emit.h. NULL for OP_VIEW/OP_IDENTITY rows, and for
+                                                       nodes made with their kernel */
     const char *test;                               /* what tests it: a conformance test or a unit-test name */
     unsigned weights;    /* bit i: input i is learnt under --train when it is an initializer (parameters.c has the rule) */
     unsigned statistics; /* bit i: input i is kept by training, not learnt (running mean and variance) */

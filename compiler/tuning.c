@@ -124,6 +124,8 @@ const implementation *tuning_choose(tuning *t, const node *n, const implementati
     return candidates[0];
 }
 
+bool tuning_is_trial(const tuning *t) { return t->mode != MODE_CHOOSE; }
+
 /* ---- trial programs ---- */
 
 static const char *program_path(const tuning *t, const char *directory, size_t i) {

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define CAMEO_ABI 3
+#define CAMEO_ABI 4
 #define CAMEO_VERSION "0.1.0"
 
 /* Exit codes, everywhere. */
@@ -80,6 +80,7 @@ struct cameo_context {
     unsigned char *arena;
     const unsigned char *weights;
     cameo_pool *pool;
+    int threads;                   /* of the pool; 1 without one */
     void **state;                  /* XNNPACK operators */
     size_t count;                  /* images of this run */
     const void **in;               /* one pointer a graph input */

@@ -117,6 +117,7 @@ static bool create_pool(cameo_context *c, const cameo_options *options) {
     const int asked = options ? options->threads : 0;
     if (asked < 0 || asked > 1024) return fail(c, CAMEO_USAGE, "failed to start %d threads: 0 to 1024 are possible", asked);
     const int threads = asked ? asked : cameo_processors();
+    c->threads = threads;
     if (threads == 1) return true;
     if (c->model->xnnpack && !cameo_xnn_pool_create) return fail(c, CAMEO_DEFECT, "the program lacks its XNNPACK part");
     c->pool = c->model->xnnpack ? cameo_xnn_pool_create(threads) : cameo_pool_create(threads);

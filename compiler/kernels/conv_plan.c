@@ -74,17 +74,23 @@ static int64_t whole_pixels(const conv_plan *p, const target *t) {
     return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS ? vectors : 0;
 }
 
+/* Of all channels of a group: of the last block only the vectors that have channels are computed. */
+static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
+    const int64_t used = ceil_div(p->co, t->vector_floats), whole = used / vectors, rest = used % vectors;
+    const double cycles = (double)whole * tiling_cycles(&p->y, tn, th, tw, vectors);
+    return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0);
+}
+
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
     double best = 0;
     const int64_t fewest = bound ? bound : most(1, whole_pixels(p, t));
     for (int64_t vectors = fewest; vectors <= (bound ? bound : VECTORS_MOST); vectors++) {
-        const int64_t blocks = ceil_div(p->co, vectors * t->vector_floats);
         const int64_t pixels = least(conv_tile_pixels(t, vectors), !bound && pixels_collide(p) ? PAGE_PIXELS : INT64_MAX);
         for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
             for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);
                 const double flat = p->y.w > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row are nearer in memory */
-                const double cycles = (double)blocks * tiling_cycles(&p->y, tn, th, tw, vectors) * flat;
+                const double cycles = channel_cycles(p, t, tn, th, tw, vectors) * flat;
                 if (best > 0 && cycles >= best) continue;
                 best = cycles;
                 p->vectors = vectors, p->tile_n = tn, p->tile_h = th, p->tile_w = tw;
@@ -93,8 +99,8 @@ static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
 }
 
 double conv_plan_cycles(const conv_plan *p, const target *t) {
-    const double tap = tiling_cycles(&p->y, p->tile_n, p->tile_h, p->tile_w, p->vectors);
-    return tap * (double)(conv_plan_blocks(p, t) * most(1, p->k.kh * p->k.kw * p->ci));
+    const double tap = channel_cycles(p, t, p->tile_n, p->tile_h, p->tile_w, p->vectors);
+    return tap * (double)(p->k.group * most(1, p->k.kh * p->k.kw * p->ci));
 }
 
 /* ---- tasks ---- */
@@ -190,17 +196,26 @@ bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
     return p->line * 4 <= LINE_MOST;
 }
 
+void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows) {
+    p->x.h = p->y.h = 1;
+    choose_tile(p, t, 0); /* of a map of one row, tiles are parts of rows */
+    p->x.h = p->y.h = p->rows = rows;
+    p->images = 1;
+    p->blocks = conv_plan_blocks(p, t);
+}
+
 /* ---- printing ---- */
 
 /* The next page is not fetched by itself. */
 static const char *prefetch(const conv_plan *p) {
     const window *k = &p->k;
     if (k->kh * k->kw * p->ci * p->co * k->group * 4 > PREFETCHED) return "CAMEO_FETCH_WEIGHTS";
-    const bool dense = p->x.w == 1 && k->kh == 1 && k->kw == 1 && k->group == 1 && p->x.pixel == p->ci && !p->line;
-    return dense && p->x.h * p->ci * 4 > PREFETCHED ? "CAMEO_FETCH_INPUT" : "CAMEO_FETCH_NOTHING";
+    const bool ordered = p->x.w == 1 || (p->tile_h == 1 && k->sw == 1); /* a tile's pixels lie behind those of the one before */
+    const bool dense = ordered && k->kh == 1 && k->kw == 1 && k->group == 1 && p->x.pixel == p->ci && !p->line && !p->near;
+    return dense && p->x.h * p->x.w * p->ci * 4 > PREFETCHED ? "CAMEO_FETCH_INPUT" : "CAMEO_FETCH_NOTHING";
 }
 
-static void print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
+void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
     text *t = emit_helpers(e);
     const window *k = &p->k;
     text_printf(t, "static const cameo_conv $F_shape%s = {\n", suffix);
@@ -228,7 +243,7 @@ static void print_shape(emitter *e, const conv_plan *p, const char *suffix, cons
 }
 
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
-    print_shape(e, p, suffix, act);
+    conv_plan_print_shape(e, p, suffix, act);
     text *t = emit_helpers(e);
     text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
     if (p->line) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)p->line);

@@ -10,6 +10,7 @@ typedef struct conv_plan {
     int64_t ci, co;         /* of one group */
     int64_t y_row, y_image; /* elements from one output row, or image, to the next; 0: dense */
     int64_t r_pixel;        /* 0: no residual */
+    bool near;              /* the input is in a near cache */
     bool counted;           /* the number of images is a literal */
     /* chosen */
     int64_t vectors, tile_n, tile_h, tile_w;
@@ -27,14 +28,20 @@ int64_t conv_tile_pixels(const target *t, int64_t vectors); /* the most that fit
    longer of the two and a third of the shorter. */
 double conv_time(const options *o, double cycles, double bytes);
 
+/* Packed weights of a convolution, from constants in ONNX order: [group][co / block][kh][kw][ci][block] (direct_conv.c). */
+const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes);
+
 /* Weights of more bytes than that come from memory. */
 enum { CONV_STREAMED = 1 << 20 };
 
 /* Chooses tile and tasks; vectors: of the block the weights are packed in, 0 = free. false: no plan fits. */
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors);
+/* The same of a 1x1 convolution of stride 1 that gets so many rows at a time, by strip_conv.h: tiles of one row, no tasks. */
+void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows);
 double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images, one core */
 int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups */
 int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the packed weights */
-void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act); /* $F_shapeS and $F_taskS */
-const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images);           /* how many, as a C expression */
+void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act); /* $F_shapeS alone */
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act);       /* $F_shapeS and $F_taskS */
+const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C expression */
 #endif

@@ -44,20 +44,19 @@ static double cost(const node *n, const options *o) {
     return 1 + macs / speed(o, 0.35);
 }
 
-/* [kh][kw][c rounded up] */
-static void emit_packed(emitter *e, const value *w) {
+void depthwise_emit_weights(emitter *e, const char *name, const value *w) {
     const int64_t *d = w->shape.dim, taps = d[2] * d[3], padded = round_up(d[0], emit_options(e)->target.vector_floats);
     const float *from = w->constant->data;
     const size_t count = (size_t)(taps * padded);
     float *to = ARENA_ARRAY(emit_arena(e), float, count);
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < d[0]; c++) to[t * padded + c] = from[c * taps + t];
-    emit_param(e, "const float *w", "%s", emit_weights(e, to, count * sizeof *to, w->name));
+    emit_param(e, arena_printf(emit_arena(e), "const float *%s", name), "%s", emit_weights(e, to, count * sizeof *to, w->name));
 }
 
 static void emit_taps(emitter *e, const value *w) {
     if (w->constant)
-        emit_packed(e, w);
+        depthwise_emit_weights(e, "w", w);
     else
         emit_value(e, "w", w, false);
 }
@@ -67,11 +66,10 @@ static int64_t rows_of_task(const image *y) {
     return fit < 1 ? 1 : fit > y->h ? y->h : fit;
 }
 
-/* What is printed of a node: the forward convolution of `x`, or of dY with `flip`. */
-void depthwise_shape(emitter *e, const image *x, const image *y, const window *k, int64_t r_pixel, int64_t rows, bool flip,
-                     const char *act) {
+void depthwise_shape(emitter *e, const char *suffix, const image *x, const image *y, const window *k, int64_t r_pixel,
+                     int64_t rows, bool flip, const char *act) {
     text *t = emit_helpers(e);
-    text_append(t, "static const cameo_depthwise $F_shape = {\n");
+    text_printf(t, "static const cameo_depthwise $F_shape%s = {\n", suffix);
     text_printf(t, "    .h = %lld, .w = %lld, .c = %lld, .oh = %lld, .ow = %lld, .kh = %lld, .kw = %lld,\n", (long long)x->h,
                 (long long)x->w, (long long)x->c, (long long)y->h, (long long)y->w, (long long)k->kh, (long long)k->kw);
     text_printf(t, "    .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld,\n", (long long)k->sh,
@@ -96,7 +94,7 @@ static void emit(emitter *e, const node *n) {
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    depthwise_shape(e, &x, &y, &k, r ? image_of(r).pixel : 0, rows, false, act_literal(e, n));
+    depthwise_shape(e, "", &x, &y, &k, r ? image_of(r).pixel : 0, rows, false, act_literal(e, n));
     text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_depthwise_task(&$F_shape, p, i); }\n");
     text_printf(emit_body(e), "    cameo_depthwise_args a = {x, w, b, %s, %s, y};\n", slope ? "slope" : "NULL",
                 r ? "r" : "NULL");
@@ -160,7 +158,7 @@ static void emit_back(emitter *e, const node *n) {
     if (flip) emit_channels(e, "b", NULL, 0, 1, dx.c, emit_options(e)->target.vector_floats);
     emit_value(e, "dx", n->out[0], true);
     emit_vector_check(e);
-    depthwise_shape(e, flip ? &dy : &dx, flip ? &dx : &dy, flip ? &f : &k, 0, rows, flip, "{CAMEO_NONE, 0, 0}");
+    depthwise_shape(e, "", flip ? &dy : &dx, flip ? &dx : &dy, flip ? &f : &k, 0, rows, flip, "{CAMEO_NONE, 0, 0}");
     text_printf(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_depthwise_%stask(&$F_shape, p, i); }\n",
                 flip ? "" : "spread_");
     text_append(emit_body(e), flip ? "    cameo_depthwise_args a = {dy, w, b, NULL, NULL, dx};\n"

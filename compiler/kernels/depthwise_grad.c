@@ -60,7 +60,7 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "dw", n->out[0], true);
     emit_param(e, "void *partial", "%s", emit_scratch(e));
     emit_vector_check(e);
-    depthwise_shape(e, &p.x, &p.y, &p.k, 0, p.rows, false, "{CAMEO_NONE, 0, 0}");
+    depthwise_shape(e, "", &p.x, &p.y, &p.k, 0, p.rows, false, "{CAMEO_NONE, 0, 0}");
     text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) {\n");
     text_printf(emit_helpers(e), "    cameo_depthwise_wgrad_task(&$F_shape, p, %lld, %lld, i);\n}\n", (long long)p.x.n,
                 (long long)p.parts);

@@ -57,10 +57,10 @@ static double cost(const node *n, const options *o) {
 
 /* ---- weights ---- */
 
-/* [group][co / block][kh][kw][ci][block] */
-static const float *pack(emitter *e, const node *n, const conv_plan *p, int64_t block, size_t *bytes) {
+const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes) {
+    const int64_t block = p->vectors * emit_options(e)->target.vector_floats;
     const int64_t blocks = round_up(p->co, block) / block, taps = p->k.kh * p->k.kw;
-    const float *from = n->in[1]->constant->data;
+    const float *from = w->constant->data;
     *bytes = (size_t)conv_plan_weights(p, &emit_options(e)->target) * sizeof(float);
     float *to = arena_alloc(emit_arena(e), *bytes);
     for (int64_t g = 0; g < p->k.group; g++)
@@ -81,14 +81,14 @@ static size_t scratch(const node *n, const options *o) {
     return (size_t)conv_plan_weights(&p, &o->target) * sizeof(float);
 }
 
-static void emit_weight_param(emitter *e, const node *n, const conv_plan *p, int64_t block) {
+static void emit_weight_param(emitter *e, const node *n, const conv_plan *p) {
     if (!is_constant(n->in[1])) {
         emit_value(e, "w", n->in[1], false);
         if (is_repacked(n)) emit_param(e, "void *packed", "%s", emit_scratch(e));
         return;
     }
     size_t bytes;
-    const float *w = pack(e, n, p, block, &bytes);
+    const float *w = conv_plan_pack(e, p, n->in[1], &bytes);
     emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
 }
 
@@ -113,7 +113,7 @@ static void emit(emitter *e, const node *n) {
     if (!make_plan(n, emit_options(e), bound_vectors(n, emit_options(e)), &p)) BUG("direct convolution without a plan");
     const int64_t block = p.vectors * t->vector_floats;
     emit_value(e, "x", n->in[0], false);
-    emit_weight_param(e, n, &p, block);
+    emit_weight_param(e, n, &p);
     emit_bias(e, n, &p, block);
     const value *slope = input_at(n, 4), *r = input_at(n, 3);
     if (slope) emit_channels(e, "slope", slope, 0, p.k.group, p.co, block);

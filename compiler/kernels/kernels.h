@@ -33,13 +33,18 @@ const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
 /* Per-channel floats, [group][c rounded up to block], zeros (or `otherwise` everywhere when v is NULL). Adds parameter `name`.
  */
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups, int64_t c, int64_t block);
-/* The cameo_depthwise of the current node, x -> y (depthwise_conv.c). flip: taps in reverse order. */
-void depthwise_shape(emitter *e, const image *x, const image *y, const window *k, int64_t r_pixel, int64_t rows, bool flip,
-                     const char *act);
+/* Prints the cameo_depthwise $F_shapeS of the current node (depthwise_conv.c): the forward convolution of x, or of dY with
+   `flip`, its taps in reverse order. */
+void depthwise_shape(emitter *e, const char *suffix, const image *x, const image *y, const window *k, int64_t r_pixel,
+                     int64_t rows, bool flip, const char *act);
+/* Parameter `name`: constant weights as the depthwise kernel reads them, [kh][kw][c rounded up]. */
+void depthwise_emit_weights(emitter *e, const char *name, const value *w);
+/* strip_conv.c: nodes whose kernels are chosen can run a strip of rows at a time, and gain by it. expand may be NULL. */
+bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project);
 /* A static assertion that the C compiler's vectors are those the weights were packed for. */
 void emit_vector_check(emitter *e);
 
-extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, winograd_conv_5x5, depthwise_conv, gemm,
+extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, winograd_conv_5x5, depthwise_conv, strip_conv, gemm,
     gemm_bfloat16, max_pool, average_pool, global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc,
     prelu_nhwc, reorder, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm, xnn_max_pool, xnn_average_pool, xnn_global_average_pool,
     xnn_add;

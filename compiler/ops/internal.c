@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../emit/emit.h"
+#include "chain.h"
 #include "conv.h"
 #include "internal_row.h"
 
@@ -227,5 +228,17 @@ const op_row ops_internal[] = {
      .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_INPLACE},
     {OP_INTERNAL("BatchNormAffine", 4, 4, 2, 2, affine, "test_native_nodes affine"), .attrs = affine_attrs},
     {OP_INTERNAL("Reorder", 1, 1, 1, 1, reorder, "test_ops_shape internal_reorder"), .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0},
+    /* made with its kernel, so there are no plain loops */
+    {.name = "ConvChain",
+     .domain = "cameo",
+     .since = 1,
+     .min_in = 3,
+     .max_in = -1,
+     .min_out = 1,
+     .max_out = 1,
+     .infer = chain_infer,
+     .reference = chain_reference,
+     .test = "test_back strips",
+     .flags = OP_BATCH_AXIS0},
     {.name = NULL},
 };

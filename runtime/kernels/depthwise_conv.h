@@ -190,15 +190,21 @@ CAMEO_INLINE ptrdiff_t cameo_depthwise_chunk(const cameo_depthwise *s) {
     return cameo_most(1, CAMEO_DEPTHWISE_CHUNK / (s->w * CAMEO_VF)) * CAMEO_VF;
 }
 
+/* The same of all channels, in chunks. */
+CAMEO_INLINE void cameo_depthwise_rows(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
+                                       float *y, ptrdiff_t first, ptrdiff_t rows) {
+    const ptrdiff_t chunk = cameo_depthwise_chunk(s);
+    for (ptrdiff_t c = 0; c < s->c; c += chunk)
+        cameo_depthwise_band(s, a, x, r, y, first, rows, c, cameo_least(s->c, c + chunk));
+}
+
 /* Task i: [image][band of rows]. */
 CAMEO_INLINE void cameo_depthwise_task(const cameo_depthwise *s, const cameo_depthwise_args *a, size_t i) {
     const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, image = (ptrdiff_t)i / bands,
                     first = (ptrdiff_t)i % bands * s->rows;
-    const ptrdiff_t rows = cameo_least(s->rows, s->oh - first), chunk = cameo_depthwise_chunk(s);
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
     float *y = a->y + image * s->oh * s->ow * s->y_pixel;
     const float *r = s->r_pixel ? a->r + image * s->oh * s->ow * s->r_pixel : y;
-    for (ptrdiff_t c = 0; c < s->c; c += chunk)
-        cameo_depthwise_band(s, a, x, r, y, first, rows, c, cameo_least(s->c, c + chunk));
+    cameo_depthwise_rows(s, a, x, r, y, first, cameo_least(s->rows, s->oh - first));
 }
 #endif

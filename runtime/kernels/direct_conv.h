@@ -135,17 +135,28 @@ CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahea
                                      : (cameo_conv_ahead){ahead->end, ahead->end, 0};
 }
 
+/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds the rest, which some
+   processors multiply in half the time. What the block's vectors have beyond those is not computed. */
+CAMEO_INLINE ptrdiff_t cameo_conv_whole(ptrdiff_t lanes) {
+    return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF : (lanes + CAMEO_VF - 1) / CAMEO_VF;
+}
+CAMEO_INLINE bool cameo_conv_half(ptrdiff_t lanes) { return lanes > cameo_conv_whole(lanes) * CAMEO_VF; }
+
 /* One tile of tn images of th x tw output pixels. */
 CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
                                   cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
-    cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS];
+    cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS] = {{0}};
+    cameo_half half[CAMEO_TILE_PIXELS] = {{0}}, half_k = {0};
+    const ptrdiff_t whole = cameo_conv_whole(to.lanes);
+    const bool rest = cameo_conv_half(to.lanes);
     const bool flat = s->dw == 1 && in.pixel == s->ci; /* taps of a row are then contiguous */
     const ptrdiff_t taps = flat ? 1 : s->kw, run = flat ? s->kw * s->ci : s->ci;
     const float *next = ahead->at;
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] = cameo_load(b + j * CAMEO_VF);
+        for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] = cameo_load(b + j * CAMEO_VF);
+        if (rest) half[i] = *(const cameo_half *)(b + whole * CAMEO_VF);
     }
     for (ptrdiff_t kh = 0; kh < s->kh; kh++)
         for (ptrdiff_t kw = 0; kw < taps; kw++) {
@@ -153,9 +164,10 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
             for (ptrdiff_t c = 0; c < run; c++, w += cameo_conv_block(s)) {
                 CAMEO_UNROLL
                 for (ptrdiff_t j = 0; j < s->vectors; j++) {
-                    k[j] = cameo_load(w + j * CAMEO_VF);
+                    if (j < whole) k[j] = cameo_load(w + j * CAMEO_VF);
                     if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
                 }
+                if (rest) half_k = *(const cameo_half *)(w + whole * CAMEO_VF);
                 if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
                 next += ahead->step;
                 CAMEO_UNROLL
@@ -163,7 +175,8 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
                     const float a =
                         x[i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel + c];
                     CAMEO_UNROLL
-                    for (ptrdiff_t j = 0; j < s->vectors; j++) acc[i][j] += a * k[j];
+                    for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] += a * k[j];
+                    if (rest) half[i] += a * half_k;
                 }
             }
         }
@@ -171,6 +184,7 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         const cameo_conv_target at = cameo_conv_at(s, to, i / (th * tw), i / tw % th, i % tw);
+        if (rest) acc[i][whole] = cameo_widen(half[i]);
         cameo_conv_store(s, acc[i], slope, at.r, at.y, to.lanes);
     }
 }
@@ -276,28 +290,35 @@ CAMEO_INLINE ptrdiff_t cameo_conv_tasks(const cameo_conv *s, ptrdiff_t n) {
     return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
 }
 
-/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded. */
-CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i, float *line) {
-    const ptrdiff_t per_group = cameo_conv_group_blocks(s), all = per_group * s->groups, block = cameo_conv_block(s);
-    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
-    const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s), band = t / chunks % bands, chunk = t % chunks;
-    const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);
-    const ptrdiff_t images = s->count ? cameo_least(s->images, s->count - image) : 1;
-    const cameo_conv_source in = cameo_conv_input(s, a->x, line, image, images, first, rows);
-    const cameo_conv_target out = cameo_conv_at(s, (cameo_conv_target){a->y, s->r_pixel ? a->r : a->y, block}, image, first, 0);
-    const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
-    for (ptrdiff_t q = chunk * s->blocks; q < end; q++) {
+/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the band's first pixel. */
+CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *a, cameo_conv_source in, cameo_conv_target out,
+                                    ptrdiff_t q, ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows) {
+    const ptrdiff_t per_group = cameo_conv_group_blocks(s), block = cameo_conv_block(s);
+    for (ptrdiff_t first = q; q < end; q++) {
         const ptrdiff_t group = q / per_group, co = q % per_group * block, channel = group * s->co + co;
         const cameo_conv_source from = {in.x + group * s->ci, in.image, in.row, in.pixel};
         const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block, *slope = a->slope;
         if (s->act.kind == CAMEO_PRELU) slope += q * block;
         cameo_conv_target to = {out.y + channel, out.r + channel, block};
         if (co + block <= s->co) {
-            cameo_conv_images(s, from, w, b, slope, to, q == chunk * s->blocks, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, q == first, images, rows);
         } else {
             to.lanes = s->co % block;
-            cameo_conv_images(s, from, w, b, slope, to, q == chunk * s->blocks, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, q == first, images, rows);
         }
     }
+}
+
+/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded. */
+CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i, float *line) {
+    const ptrdiff_t all = cameo_conv_group_blocks(s) * s->groups;
+    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
+    const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s), band = t / chunks % bands, chunk = t % chunks;
+    const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);
+    const ptrdiff_t images = s->count ? cameo_least(s->images, s->count - image) : 1;
+    const cameo_conv_source in = cameo_conv_input(s, a->x, line, image, images, first, rows);
+    const cameo_conv_target begin = {a->y, s->r_pixel ? a->r : a->y, cameo_conv_block(s)};
+    const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
+    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows);
 }
 #endif

@@ -44,32 +44,28 @@ CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
 #elif CAMEO_VF == 8
 #define CAMEO_HALF 0, 1, 2, 3
 #define CAMEO_WHOLE CAMEO_HALF, 4, 5, 6, 7
+#else
+#define CAMEO_HALF 0, 1
+#define CAMEO_WHOLE CAMEO_HALF, 2, 3
 #endif
-#ifdef CAMEO_HALF
 typedef float cameo_half __attribute__((vector_size(CAMEO_VF * 2), aligned(4), may_alias));
-CAMEO_INLINE cameo_v cameo_load_half(const float *p) {
-    return __builtin_shufflevector(*(const cameo_half *)p, (cameo_half){0}, CAMEO_WHOLE);
-}
-CAMEO_INLINE void cameo_store_half(float *p, cameo_v v) { *(cameo_half *)p = __builtin_shufflevector(v, v, CAMEO_HALF); }
-#endif
+CAMEO_INLINE cameo_v cameo_widen(cameo_half h) { return __builtin_shufflevector(h, (cameo_half){0}, CAMEO_WHOLE); }
+CAMEO_INLINE cameo_half cameo_narrow(cameo_v v) { return __builtin_shufflevector(v, v, CAMEO_HALF); }
 
 /* The first `lanes` floats (a literal, so that whole vectors cost nothing extra); the rest are zero. */
 CAMEO_INLINE cameo_v cameo_load_part(const float *p, ptrdiff_t lanes) {
     if (lanes >= CAMEO_VF) return cameo_load(p);
-#ifdef CAMEO_HALF
-    if (lanes == CAMEO_VF / 2) return cameo_load_half(p);
-#endif
+    if (lanes == CAMEO_VF / 2) return cameo_widen(*(const cameo_half *)p);
     cameo_v v = {0};
     memcpy(&v, p, (size_t)lanes * sizeof(float));
     return v;
 }
 
 CAMEO_INLINE void cameo_store_part(float *p, cameo_v v, ptrdiff_t lanes) {
-    if (lanes >= CAMEO_VF) cameo_store(p, v);
-#ifdef CAMEO_HALF
+    if (lanes >= CAMEO_VF)
+        cameo_store(p, v);
     else if (lanes == CAMEO_VF / 2)
-        cameo_store_half(p, v);
-#endif
+        *(cameo_half *)p = cameo_narrow(v);
     else
         memcpy(p, &v, (size_t)lanes * sizeof(float));
 }

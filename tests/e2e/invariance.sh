@@ -8,13 +8,20 @@ for k in 1 2 3 4 5 6 7; do
 done
 rows() { tail -c $((4 * $2 * $3)) "$1"; } # the data of an .npy of $2 rows of $3 floats
 status=0
-for arch in mobilefacenet iresnet18; do
+for arch in mobilefacenet iresnet18 mobilenet-v2; do
   "$CAMEO" new $arch --statistics random -o net.onnx 2>log
-  for kernels in auto xnnpack; do
+  choices="auto xnnpack" batches="1 4 13"
+  [ $arch != mobilenet-v2 ] || choices=native batches="1 3" # its first blocks run a strip of rows at a time, in bands
+  for kernels in $choices; do
     rm -f reference.*
     same=yes
-    for batch in 1 4 13; do
+    for batch in $batches; do
       "$CAMEO" compile net.onnx --batch $batch --kernels $kernels -o net
+      ./net profile --runs 1 >layers
+      if [ $arch = mobilenet-v2 ] && ! grep -q strip-conv layers; then
+        echo "FAIL no layers of $arch run a strip at a time"
+        status=1
+      fi
       for threads in 1 2 5; do
         ./net embed 1.ppm 2.ppm 3.ppm 4.ppm 5.ppm 6.ppm 7.ppm --threads $threads -o all.npy >log
         ./net embed 7.ppm 1.ppm 3.ppm --threads $threads -o some.npy >log

@@ -109,6 +109,7 @@ if ! command -v $cross >log; then echo "left out: no $cross"; exit $status; fi
 for arch in mobilefacenet resnet18 mobilenet-v2 densenet121 vgg11-bn alexnet; do
   case $arch in mobilefacenet) shape=3x112x112 width=() ;; alexnet) shape=3x67x67 width=() ;; *) shape=3x67x67 width=(--width 0.25) ;; esac
   [ $arch = vgg11-bn ] && shape=3x64x64
+  [ $arch = mobilenet-v2 ] && shape=3x224x224 width=(--width 0.5) # large enough for strips
   "$CAMEO" new $arch "${width[@]}" --input $shape --statistics random --seed 3 -o foreign.onnx 2>log
   "$TOOLS/example_numbers" draw $shape a.npy b.npy
   output=$("$CAMEO" info foreign.onnx --json | grep -o "\"outputs\":\[{\"name\":\"[^\"]*" | sed "s/.*\"//")

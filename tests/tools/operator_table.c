@@ -90,9 +90,10 @@ static void put_properties(const op_row *r) {
 
 static void put_kernels(const op_row *r) {
     const bool silent = r->flags & (OP_VIEW | OP_IDENTITY);
-    printf("%s", silent ? "none needed: a view" : "plain");
+    const char *separator = r->emit ? ", " : "";
+    printf("%s", silent ? "none needed: a view" : r->emit ? "plain" : "");
     for (const implementation *const *k = implementations; *k; k++)
-        if (strcmp((*k)->op, r->name) == 0) printf(", %s", (*k)->name);
+        if (strcmp((*k)->op, r->name) == 0) printf("%s%s", separator, (*k)->name), separator = ", ";
     printf(" | ");
 }
 

@@ -248,6 +248,70 @@ static void layout_output_is_onnx(void **state) {
     arena_destroy(f.arena);
 }
 
+/* ---- strips ---- */
+
+typedef struct block { /* x expands, depthwise, back to x's channels; what else is wanted of it */
+    int64_t size;
+    bool expands, expanded_is_output, depthwise_used_twice;
+    kernel_choice kernels;
+    const char *chain; /* the parts that run together, by their first letters */
+} block;
+
+static value *depthwise(fixture *f, value *x, int64_t c) {
+    value *w = constant(f, 4, (int64_t[]){c, 1, 3, 3}, -0.5), *b = constant(f, 1, &c, -0.5);
+    value *y = apply(f, "Conv", (value *[]){x, w, b}, 3);
+    node_set_ints(f->g, y->producer, "pads", (int64_t[]){1, 1, 1, 1}, 4);
+    node_set_int(f->g, y->producer, "group", c);
+    return y;
+}
+
+static void block_net(fixture *f, const block *k) {
+    enum { NARROW = 8, WIDE = 32 };
+    begin(f);
+    f->options.kernels = k->kernels;
+    value *x = input(f, k->expands ? NARROW : WIDE, k->size, k->size), *wide = x;
+    if (k->expands) wide = relu(f, conv(f, x, NARROW, WIDE, 1));
+    value *d = relu(f, depthwise(f, wide, WIDE)), *y = conv(f, d, WIDE, NARROW, 1);
+    if (k->expands) y = add(f, y, x);
+    if (k->depthwise_used_twice) y = add(f, y, conv(f, d, WIDE, NARROW, 1));
+    finish(f, y);
+    wide->is_output |= k->expanded_is_output;
+    assert_true(pass_batch(f->g, &f->options));
+}
+
+static void check_block(const block *k) {
+    fixture f = setup();
+    block_net(&f, k);
+    const tensor *want = evaluate(&f);
+    assert_true(pass_fuse(f.g, &f.options) && pass_layout(f.g, &f.options) && pass_select(f.g, &f.options));
+    double before = 0, after = 0;
+    for (size_t i = 0; i < f.g->n_nodes; i++) before += f.g->nodes[i]->macs;
+    assert_true(pass_strips(f.g, &f.options));
+    ir_verify(f.g, "strips", true);
+    const node *chain = NULL;
+    for (size_t i = 0; i < f.g->n_nodes; i++) {
+        after += f.g->nodes[i]->macs;
+        if (!strcmp(f.g->nodes[i]->op_type, "ConvChain")) chain = f.g->nodes[i];
+    }
+    assert_int_equal(chain ? chain->n_parts : 0, strlen(k->chain));
+    assert_true(before == after && before > 0);
+    assert_close(want, evaluate(&f));
+    assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) && pass_plan(f.g, &f.options));
+    arena_destroy(f.arena);
+}
+
+static void strips(void **state) {
+    (void)state;
+    static const block blocks[] = {{120, .expands = true, .kernels = KERNELS_NATIVE, .chain = "edp"},
+                                   {120, .kernels = KERNELS_AUTO, .chain = "dp"},
+                                   {120, .expands = true, .kernels = KERNELS_PLAIN, .chain = ""},
+                                   {120, .expands = true, .kernels = KERNELS_XNNPACK, .chain = ""},
+                                   {30, .expands = true, .kernels = KERNELS_NATIVE, .chain = ""}, /* stays in the cache */
+                                   {120, true, .expanded_is_output = true, .kernels = KERNELS_NATIVE, .chain = "dp"},
+                                   {120, true, .depthwise_used_twice = true, .kernels = KERNELS_NATIVE, .chain = ""}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) check_block(&blocks[i]);
+}
+
 /* ---- plan ---- */
 
 static void random_net(fixture *f) {
@@ -322,9 +386,15 @@ static void emit_is_repeatable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fuse_residual),       cmocka_unit_test(fuse_keeps_outputs),   cmocka_unit_test(fuse_hardswish),
-        cmocka_unit_test(fuse_live_batchnorm), cmocka_unit_test(layout_permutes_gemm), cmocka_unit_test(layout_output_is_onnx),
-        cmocka_unit_test(plan_random),         cmocka_unit_test(emit_is_repeatable),
+        cmocka_unit_test(fuse_residual),
+        cmocka_unit_test(fuse_keeps_outputs),
+        cmocka_unit_test(fuse_hardswish),
+        cmocka_unit_test(fuse_live_batchnorm),
+        cmocka_unit_test(layout_permutes_gemm),
+        cmocka_unit_test(layout_output_is_onnx),
+        cmocka_unit_test(strips),
+        cmocka_unit_test(plan_random),
+        cmocka_unit_test(emit_is_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
