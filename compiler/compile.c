@@ -34,7 +34,7 @@ static const pass back[] = {
     {"fuse", pass_fuse, true, false, false},         /* BatchNormalization, bias, residual, activation into one node */
     {"layout", pass_layout, true, false, false},     /* NHWC where rows want it */
     {"select", pass_select, true, false, false},     /* an implementation for each node */
-    {"strips", pass_strips, true, false, false},     /* convolutions that run together, a strip of rows at a time */
+    {"chains", pass_chains, true, false, false},     /* nodes that one kernel does together */
     {"group", pass_group, true, false, false},       /* how many images of a batch run together */
     {"schedule", pass_schedule, true, false, false}, /* an order of low peak memory */
     {"plan", pass_plan, true, true, false},          /* gate B: offsets in one arena */

@@ -84,7 +84,7 @@ bool pass_step_finish(graph *g, const options *o); /* internal forms of what ker
 void parameters_order(graph *infer, graph *step, const options *o);
 void parameters_place(graph *g);
 bool pass_select(graph *g, const options *o);
-bool pass_strips(graph *g, const options *o);
+bool pass_chains(graph *g, const options *o);
 bool pass_group(graph *g, const options *o);
 bool pass_schedule(graph *g, const options *o);
 bool pass_plan(graph *g, const options *o);

@@ -18,7 +18,7 @@ int tuning_compile(const options *o);
 const struct implementation *tuning_choose(tuning *t, const node *n, const struct implementation *const *candidates,
                                            size_t count);
 
-/* For the strips pass: layers are to be timed one by one. */
+/* For the chains pass: layers are to be timed one by one. */
 bool tuning_is_trial(const tuning *t);
 
 /* ---- the file of timings, for tests as well ---- */

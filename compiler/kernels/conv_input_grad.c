@@ -134,7 +134,7 @@ static void emit_flip(emitter *e, const grad_plan *p) {
 static void emit_phase(emitter *e, const phase *f, size_t i) {
     const char *suffix = arena_printf(emit_arena(e), "_%zu", i);
     conv_plan_print(e, &f->plan, suffix, "{CAMEO_NONE, 0, 0}");
-    text_printf(emit_body(e), "    cameo_conv_args a%zu = {dy, pack.to + %lld, zero, NULL, NULL, dx + %lld};\n", i,
+    text_printf(emit_body(e), "    cameo_conv_args a%zu = {.x = dy, .w = pack.to + %lld, .b = zero, .y = dx + %lld};\n", i,
                 (long long)f->weights, (long long)f->y);
     text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task%s, &a%zu);\n", conv_plan_tasks(e, &f->plan, "1"), suffix, i);
 }

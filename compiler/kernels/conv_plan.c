@@ -130,7 +130,7 @@ static void merge_pixels(conv_plan *p) {
 
 /* Pixels of a line buffer whose neighbours in a tile would meet in few lines of the cache are moved apart. */
 static void choose_line(conv_plan *p, const target *t) {
-    if (!p->k.pt && !p->k.pl && !p->gather.ow && !reaches_out(p)) return;
+    if (!p->k.pt && !p->k.pl && !p->gather.ow && !p->scaled && !reaches_out(p)) return;
     const bool meet = p->x.c * p->k.sw * (int64_t)sizeof(float) % (PAGE / 2) == 0;
     p->line_pixel = p->x.c + (meet ? t->vector_floats : 0);
 }
@@ -168,6 +168,14 @@ static int64_t choose_chunks(int64_t all, int64_t cuts, int64_t chunks) {
     return best;
 }
 
+/* Chunks of channels, each of which copies its band of so many rows anew; cycles: of the band, all channels. */
+static int64_t most_chunks(const conv_plan *p, const target *t, int64_t rows, int64_t images, double cycles) {
+    const int64_t all = conv_plan_blocks(p, t);
+    if (!p->line_pixel) return all;
+    const double copy = (double)(line_floats(p, rows) * images) / COPY_FLOATS;
+    return least(all, most(1, (int64_t)(COPY_SHARE * cycles / copy)));
+}
+
 /* Bands of rows whose input stays in the second-level cache, then chunks of channels until there are tasks enough. */
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
@@ -176,14 +184,15 @@ static void choose_tasks(conv_plan *p, const target *t) {
     while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
     const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->y.n);
     const int64_t shares = p->counted && p->y.n > 1 ? 1 : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
-    const int64_t bands = most(ceil_div(p->y.h, p->rows), ceil_div(shares, all)); /* chunks of channels are shares too */
-    p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h);                       /* bands of like size */
+    const int64_t whole_chunks = most_chunks(p, t, p->y.h, 1, all_cycles); /* which are shares too */
+    const int64_t bands = most(ceil_div(p->y.h, p->rows), ceil_div(shares, whole_chunks));
+    p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
     choose_images(p, bytes);
     const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);
     p->line = p->line_pixel ? line_floats(p, p->rows) * p->images : 0;
-    const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->y.n)); /* of a band, all channels */
-    const int64_t copies = p->line ? (int64_t)(COPY_SHARE * cycles / (double)p->line * COPY_FLOATS) : TASKS;
-    p->blocks = choose_chunks(all, cuts, least(all, most(1, least(TASKS / cuts, copies))));
+    const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->y.n));
+    const int64_t chunks = least(most_chunks(p, t, p->rows, p->images, cycles), most(1, TASKS / cuts));
+    p->blocks = choose_chunks(all, cuts, chunks);
 }
 
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
@@ -237,6 +246,7 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, c
         text_printf(t, "    .gather = {.w = %lld, .ow = %lld, .sh = %lld, .sw = %lld, .image = %lld},\n",
                     (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh, (long long)p->gather.sw,
                     (long long)p->gather.image);
+    if (p->scaled) text_printf(t, "    .scaled = true, .before = %s,\n", p->before);
     text_printf(t, "    .prefetch = %s, ", prefetch(p));
     text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
                 p->line ? "true" : "false", act);

@@ -10,6 +10,8 @@ typedef struct conv_plan {
     int64_t ci, co;         /* of one group */
     int64_t y_row, y_image; /* elements from one output row, or image, to the next; 0: dense */
     int64_t r_pixel;        /* 0: no residual */
+    bool scaled;            /* the input is scaled and activated while it is copied */
+    const char *before;     /* by that activation, a cameo_act's initialiser; set for printing */
     bool near;              /* the input is in a near cache */
     bool counted;           /* the number of images is a literal */
     /* chosen */
@@ -44,4 +46,6 @@ int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the
 void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act); /* $F_shapeS alone */
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act);       /* $F_shapeS and $F_taskS */
 const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C expression */
+/* A ScaleShift and a convolution whose kernels are chosen: one kernel can do both, and gains by it (direct_conv.c). */
+bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o);
 #endif

@@ -8,11 +8,12 @@ static int64_t bound_vectors(const node *n, const options *o) {
     return w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_CONV ? w->param->block / o->target.vector_floats : 0;
 }
 
-static bool make_plan(const node *n, const options *o, int64_t vectors, conv_plan *p) {
+/* scale: the ScaleShift before it, whose input is read, or NULL. */
+static bool make_plan(const node *n, const node *scale, const options *o, int64_t vectors, conv_plan *p) {
     const int64_t *w = n->in[1]->shape.dim;
-    *p = (conv_plan){.counted = !emit_batched(n)};
+    *p = (conv_plan){.counted = !emit_batched(n), .scaled = scale != NULL};
     if (n->in[1]->shape.rank != 4 || !window_of(n, w + 2, &p->k)) return false;
-    p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
+    p->x = image_of(scale ? scale->in[0] : n->in[0]), p->y = image_of(n->out[0]);
     if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group || w[0] != p->y.c)
         return false;
     p->ci = w[1], p->co = w[0] / p->k.group;
@@ -32,7 +33,7 @@ static bool bias_fits(const node *n, const conv_plan *p, const options *o) {
 static bool fits(const node *n, const options *o, int64_t vectors) {
     conv_plan p;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    return residual_fits(n, 3) && act_known(n) && make_plan(n, o, vectors, &p) && bias_fits(n, &p, o);
+    return residual_fits(n, 3) && act_known(n) && make_plan(n, NULL, o, vectors, &p) && bias_fits(n, &p, o);
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
@@ -51,7 +52,7 @@ static bool takes(const graph *g, const node *n, const parameter *param, paramet
 
 static double cost(const node *n, const options *o) {
     conv_plan p;
-    if (!make_plan(n, o, bound_vectors(n, o), &p)) return 1e30;
+    if (!make_plan(n, NULL, o, bound_vectors(n, o), &p)) return 1e30;
     return 1 + conv_time(o, conv_plan_cycles(&p, &o->target), (double)value_count(n->in[1]) * 4);
 }
 
@@ -77,7 +78,7 @@ static bool is_repacked(const node *n) { return n->in[1]->role == ROLE_PARAMETER
 
 static size_t scratch(const node *n, const options *o) {
     conv_plan p;
-    if (!is_repacked(n) || !make_plan(n, o, 0, &p)) return 0;
+    if (!is_repacked(n) || !make_plan(n, NULL, o, 0, &p)) return 0;
     return (size_t)conv_plan_weights(&p, &o->target) * sizeof(float);
 }
 
@@ -107,12 +108,21 @@ static void emit_repack(emitter *e, const conv_plan *p) {
                 (long long)conv_plan_blocks(p, &emit_options(e)->target));
 }
 
-static void emit(emitter *e, const node *n) {
+/* scale, shift and the activation before the convolution. */
+static void emit_scale(emitter *e, const node *scale, conv_plan *p) {
+    const int64_t vf = emit_options(e)->target.vector_floats, channels = scale->out[0]->shape.dim[1];
+    emit_channels(e, "scale", scale->in[1], 0, 1, channels, vf);
+    emit_channels(e, "shift", scale->in[2], 0, 1, channels, vf);
+    p->before = act_literal(e, scale);
+}
+
+static void emit_conv(emitter *e, const node *n, const node *scale) {
     const target *t = &emit_options(e)->target;
     conv_plan p;
-    if (!make_plan(n, emit_options(e), bound_vectors(n, emit_options(e)), &p)) BUG("direct convolution without a plan");
+    if (!make_plan(n, scale, emit_options(e), bound_vectors(n, emit_options(e)), &p)) BUG("direct convolution without a plan");
     const int64_t block = p.vectors * t->vector_floats;
-    emit_value(e, "x", n->in[0], false);
+    emit_value(e, "x", scale ? scale->in[0] : n->in[0], false);
+    if (scale) emit_scale(e, scale, &p);
     emit_weight_param(e, n, &p);
     emit_bias(e, n, &p, block);
     const value *slope = input_at(n, 4), *r = input_at(n, 3);
@@ -122,11 +132,14 @@ static void emit(emitter *e, const node *n) {
     emit_vector_check(e);
     conv_plan_print(e, &p, "", act_literal(e, n));
     if (is_repacked(n)) emit_repack(e, &p);
-    text_printf(emit_body(e), "    cameo_conv_args a = {x, %s, b, %s, %s, y};\n", is_repacked(n) ? "packed" : "w",
-                slope ? "slope" : "NULL", r ? "r" : "NULL");
+    text_printf(emit_body(e), "    cameo_conv_args a = {.x = x, .w = %s, .b = b, .y = y%s%s%s};\n",
+                is_repacked(n) ? "packed" : "w", slope ? ", .slope = slope" : "", r ? ", .r = r" : "",
+                scale ? ", .scale = scale, .shift = shift" : "");
     text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task, &a); /* images x bands of rows x channels */\n",
                 conv_plan_tasks(e, &p, images_of(e, n)));
 }
+
+static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
 
 const implementation direct_conv = {.name = "direct-conv",
                                     .op = "Conv",
@@ -137,3 +150,22 @@ const implementation direct_conv = {.name = "direct-conv",
                                     .inplace = 1u << 3,
                                     .slices = true,
                                     .takes = takes};
+
+/* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
+
+bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o) {
+    conv_plan p;
+    if (scale->impl != &scale_shift || conv->impl != &direct_conv || !is_constant(conv->in[1])) return false;
+    if (!is_constant(scale->in[1]) || !is_constant(scale->in[2]) || input_at(scale, 3) || input_at(scale, 4)) return false;
+    return make_plan(conv, scale, o, 0, &p) && !p.gather.ow;
+}
+
+static bool scaled_applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    return n->n_parts == 2 && n->parts[0]->impl == &scale_shift;
+}
+
+static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n->parts[0]); }
+
+const implementation scaled_conv = {
+    .name = "scaled-conv", .op = "ConvChain", .applies = scaled_applies, .emit = emit_scaled, .slices = true};

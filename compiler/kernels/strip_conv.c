@@ -1,5 +1,5 @@
 /* cameo.ConvChain: a depthwise convolution and the 1x1 convolutions around it, a strip of rows at a time
-   (runtime/kernels/strip_conv.h). The strips pass makes such nodes of those that have a kernel already. */
+   (runtime/kernels/strip_conv.h). The chains pass makes such nodes of those that have a kernel already. */
 #include "conv_plan.h"
 
 /* STRIP_BYTES: of the depthwise convolution's input, what a strip keeps. NEAR_BYTES: what passes between the convolutions stays
@@ -55,7 +55,7 @@ bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node
 
 static bool applies(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    return n->n_parts > 0;
+    return n->n_parts > 1 && n->parts[n->n_parts - 2]->impl == &depthwise_conv;
 }
 
 /* ---- emission ---- */
@@ -72,9 +72,9 @@ static conv_plan pointwise_plan(emitter *e, const node *n, int64_t rows, int64_t
 
 static const char *named(emitter *e, const char *stem, const char *of) { return arena_printf(emit_arena(e), "%s%s", stem, of); }
 
-/* Weights, bias and slope as parameters wS, bS, slopeS; the initialiser of their part of the arguments. */
-static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, const char *of, const char *x, const char *r,
-                                 const char *y) {
+/* Weights, bias and slope as parameters wS, bS, slopeS; the initialiser of their part of the arguments, with `places` (x, y).
+ */
+static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, const char *of, const char *places) {
     const int64_t vf = emit_options(e)->target.vector_floats, block = p ? p->vectors * vf : vf;
     const value *slope = input_at(n, 4);
     if (p) {
@@ -86,7 +86,8 @@ static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, 
     }
     emit_channels(e, named(e, "b", of), input_at(n, 2), 0, 1, n->out[0]->shape.dim[1], block);
     if (slope) emit_channels(e, named(e, "slope", of), slope, 0, 1, n->out[0]->shape.dim[1], block);
-    return arena_printf(emit_arena(e), "{%s, w%s, b%s, %s, %s, %s}", x, of, of, slope ? named(e, "slope", of) : "NULL", r, y);
+    const char *slopes = slope ? arena_printf(emit_arena(e), ", .slope = slope%s", of) : "";
+    return arena_printf(emit_arena(e), "{.w = w%s, .b = b%s%s%s}", of, of, slopes, places);
 }
 
 static void emit_task(emitter *e, const chain *c) {
@@ -122,15 +123,17 @@ static void emit(emitter *e, const node *n) {
     conv_plan expand = {0};
     if (expands) expand = pointwise_plan(e, c.expand, c.rows, image_of(c.expand->in[0]).pixel, c.x.c, false);
     emit_value(e, "x", first->in[0], false);
-    const char *one = expands ? emit_operands(e, c.expand, &expand, "_expand", "x", "NULL", "NULL") : "{0}";
-    const char *two = emit_operands(e, c.depthwise, NULL, "_depthwise", expands ? "NULL" : "x", "NULL", "NULL");
+    const char *one = expands ? emit_operands(e, c.expand, &expand, "_expand", ", .x = x") : NULL;
+    const char *two = emit_operands(e, c.depthwise, NULL, "_depthwise", expands ? "" : ", .x = x");
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", c.project->out[0], true);
-    const char *three = emit_operands(e, c.project, &project, "_project", "NULL", r ? "r" : "NULL", "y");
+    const char *three = emit_operands(e, c.project, &project, "_project", r ? ", .r = r, .y = y" : ", .y = y");
     emit_shapes(e, &c, &expand, &project);
     text_printf(emit_body(e), "    const size_t images = %s, bands = cameo_strip_bands(c->threads, images, %lld);\n",
                 images_of(e, n), (long long)ceil_div(c.y.h, c.rows));
-    text_printf(emit_body(e), "    cameo_strips_args a = {%s, %s, %s, bands};\n", one, two, three);
+    text_append(emit_body(e), "    cameo_strips_args a = {\n");
+    if (one) text_printf(emit_body(e), "        .expand = %s,\n", one);
+    text_printf(emit_body(e), "        .depthwise = %s,\n        .project = %s,\n        .bands = bands};\n", two, three);
     text_append(emit_body(e), "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");
 }
 

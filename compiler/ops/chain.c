@@ -1,4 +1,4 @@
-/* cameo.ConvChain: convolutions one after the other as one node (passes/strips.c). Its inputs are the parts', in order, without
+/* cameo.ConvChain: convolutions one after the other as one node (passes/chains.c). Its inputs are the parts', in order, without
    what passes between them. */
 #include "chain.h"
 

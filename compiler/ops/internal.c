@@ -238,7 +238,7 @@ const op_row ops_internal[] = {
      .max_out = 1,
      .infer = chain_infer,
      .reference = chain_reference,
-     .test = "test_back strips",
+     .test = "test_back chains",
      .flags = OP_BATCH_AXIS0},
     {.name = NULL},
 };

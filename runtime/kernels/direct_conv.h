@@ -11,6 +11,9 @@
    Of a 1x1 convolution all pixels are one column (w = 1), whatever the map; those of a stride that meet in the cache are
    gathered into the line buffer first.
 
+   scaled: what is copied into the line buffer is scaled, shifted and activated on its way, so that the BatchNormalization and
+   activation before a convolution (DenseNet) need no pass of their own; the zeros around stay zeros.
+
    A task is a band of rows of one image, or several whole images, times some blocks of channels: within a block all its pixels
    are computed before the next block's weights are touched. An output may be spread (y_row, y_image): each phase of the input
    gradient of a strided convolution is such a convolution. */
@@ -40,13 +43,16 @@ typedef struct cameo_conv {
     ptrdiff_t line_pixel;  /* of the line buffer: floats from one pixel to the next; 0: dense */
     cameo_conv_map gather; /* ow 0: not needed */
     cameo_conv_prefetch prefetch;
-    bool padded; /* reads a line buffer */
+    bool padded;      /* reads a line buffer */
+    bool scaled;      /* padded, without gather: x * scale + shift, then `before`, is convolved */
+    cameo_act before; /* of scaled: none, relu, clip ... but no prelu */
     cameo_act act;
 } cameo_conv;
 
 typedef struct cameo_conv_args {
     const float *x, *w, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
     float *y;
+    const float *scale, *shift; /* scaled: one a channel of x, padded to whole vectors */
 } cameo_conv_args;
 
 enum { CAMEO_TILE_PIXELS = 28, CAMEO_TILE_VECTORS = 4 };
@@ -228,9 +234,28 @@ CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, c
 
 CAMEO_INLINE ptrdiff_t cameo_conv_line_pixel(const cameo_conv *s) { return s->line_pixel ? s->line_pixel : s->ci * s->groups; }
 
-CAMEO_INLINE void cameo_conv_copy_pixels(const cameo_conv *s, const float *x, float *line, ptrdiff_t pixels) {
+CAMEO_INLINE void cameo_conv_scale(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line, ptrdiff_t c,
+                                   ptrdiff_t lanes) {
+    const cameo_v v = cameo_load_part(x + c, lanes) * cameo_load(a->scale + c) + cameo_load(a->shift + c);
+    cameo_store_part(line + c, cameo_activate(&s->before, v, v), lanes);
+}
+
+CAMEO_INLINE void cameo_conv_scale_pixels(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line,
+                                          ptrdiff_t pixels) {
+    const ptrdiff_t channels = s->ci * s->groups, pixel = cameo_conv_line_pixel(s);
+    for (ptrdiff_t j = 0; j < pixels; j++, x += s->x_pixel, line += pixel) {
+        ptrdiff_t c = 0;
+        for (; c + CAMEO_VF <= channels; c += CAMEO_VF) cameo_conv_scale(s, a, x, line, c, CAMEO_VF);
+        if (channels % CAMEO_VF) cameo_conv_scale(s, a, x, line, c, channels % CAMEO_VF);
+    }
+}
+
+CAMEO_INLINE void cameo_conv_copy_pixels(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line,
+                                         ptrdiff_t pixels) {
     const ptrdiff_t c = s->ci * s->groups, pixel = cameo_conv_line_pixel(s);
-    if (s->x_pixel == c && pixel == c)
+    if (s->scaled)
+        cameo_conv_scale_pixels(s, a, x, line, pixels);
+    else if (s->x_pixel == c && pixel == c)
         memcpy(line, x, (size_t)(pixels * c) * sizeof *line);
     else
         for (ptrdiff_t j = 0; j < pixels; j++) memcpy(line + j * pixel, x + j * s->x_pixel, (size_t)c * sizeof *line);
@@ -245,7 +270,8 @@ CAMEO_INLINE void cameo_conv_gather(const cameo_conv *s, const float *x, float *
 }
 
 /* Copies the input rows that output rows [first, first + rows) read into the line buffer, zeros around them. */
-CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const float *x, float *line, ptrdiff_t first, ptrdiff_t rows) {
+CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line, ptrdiff_t first,
+                                 ptrdiff_t rows) {
     const ptrdiff_t c = cameo_conv_line_pixel(s), pw = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
     const ptrdiff_t ph = (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1, inside = cameo_most(0, cameo_least(s->w, pw - s->pl));
     for (ptrdiff_t i = 0; i < ph; i++, line += pw * c) {
@@ -256,7 +282,7 @@ CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const float *x, float *lin
         }
         const float *row = x + h * s->w * s->x_pixel;
         memset(line, 0, (size_t)(s->pl * c) * sizeof *line);
-        cameo_conv_copy_pixels(s, row, line + s->pl * c, inside);
+        cameo_conv_copy_pixels(s, a, row, line + s->pl * c, inside);
         const ptrdiff_t done = s->pl + inside;
         memset(line + done * c, 0, (size_t)((pw - done) * c) * sizeof *line);
     }
@@ -269,17 +295,17 @@ CAMEO_INLINE ptrdiff_t cameo_conv_line(const cameo_conv *s, ptrdiff_t rows) {
 }
 
 /* Where the task's images begin, or their copies in the line buffer. */
-CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const float *x, float *line, ptrdiff_t image,
+CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const cameo_conv_args *a, float *line, ptrdiff_t image,
                                                 ptrdiff_t images, ptrdiff_t first, ptrdiff_t rows) {
     const ptrdiff_t stride = s->gather.ow ? s->gather.image : s->h * s->w * s->x_pixel, c = cameo_conv_line_pixel(s);
-    x += image * stride;
+    const float *x = a->x + image * stride;
     if (!s->padded) return (cameo_conv_source){x + first * s->sh * s->w * s->x_pixel, stride, s->w * s->x_pixel, s->x_pixel};
     const ptrdiff_t copy = cameo_conv_line(s, s->rows);
     for (ptrdiff_t n = 0; n < images; n++)
         if (s->gather.ow)
             cameo_conv_gather(s, x + n * stride, line + n * copy, first, rows);
         else
-            cameo_conv_pad(s, x + n * stride, line + n * copy, first, rows);
+            cameo_conv_pad(s, a, x + n * stride, line + n * copy, first, rows);
     return (cameo_conv_source){line, copy, ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * c, c};
 }
 
@@ -316,7 +342,7 @@ CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a,
     const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s), band = t / chunks % bands, chunk = t % chunks;
     const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);
     const ptrdiff_t images = s->count ? cameo_least(s->images, s->count - image) : 1;
-    const cameo_conv_source in = cameo_conv_input(s, a->x, line, image, images, first, rows);
+    const cameo_conv_source in = cameo_conv_input(s, a, line, image, images, first, rows);
     const cameo_conv_target begin = {a->y, s->r_pixel ? a->r : a->y, cameo_conv_block(s)};
     const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
     cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows);

@@ -248,11 +248,11 @@ static void layout_output_is_onnx(void **state) {
     arena_destroy(f.arena);
 }
 
-/* ---- strips ---- */
+/* ---- chains ---- */
 
-typedef struct block { /* x expands, depthwise, back to x's channels; what else is wanted of it */
+typedef struct block { /* x expands, depthwise, back to x's channels, or x scaled and to more; what else is wanted of it */
     int64_t size;
-    bool expands, expanded_is_output, depthwise_used_twice;
+    bool expands, expanded_is_output, depthwise_used_twice, scales;
     kernel_choice kernels;
     const char *chain; /* the parts that run together, by their first letters */
 } block;
@@ -270,6 +270,11 @@ static void block_net(fixture *f, const block *k) {
     begin(f);
     f->options.kernels = k->kernels;
     value *x = input(f, k->expands ? NARROW : WIDE, k->size, k->size), *wide = x;
+    if (k->scales) {
+        finish(f, conv(f, relu(f, batchnorm(f, x, WIDE)), WIDE, NARROW, 3));
+        assert_true(pass_batch(f->g, &f->options));
+        return;
+    }
     if (k->expands) wide = relu(f, conv(f, x, NARROW, WIDE, 1));
     value *d = relu(f, depthwise(f, wide, WIDE)), *y = conv(f, d, WIDE, NARROW, 1);
     if (k->expands) y = add(f, y, x);
@@ -286,21 +291,22 @@ static void check_block(const block *k) {
     assert_true(pass_fuse(f.g, &f.options) && pass_layout(f.g, &f.options) && pass_select(f.g, &f.options));
     double before = 0, after = 0;
     for (size_t i = 0; i < f.g->n_nodes; i++) before += f.g->nodes[i]->macs;
-    assert_true(pass_strips(f.g, &f.options));
-    ir_verify(f.g, "strips", true);
+    assert_true(pass_chains(f.g, &f.options));
+    ir_verify(f.g, "chains", true);
     const node *chain = NULL;
     for (size_t i = 0; i < f.g->n_nodes; i++) {
         after += f.g->nodes[i]->macs;
         if (!strcmp(f.g->nodes[i]->op_type, "ConvChain")) chain = f.g->nodes[i];
     }
     assert_int_equal(chain ? chain->n_parts : 0, strlen(k->chain));
+    if (chain) assert_string_equal(chain->impl->name, k->scales ? "scaled-conv" : "strip-conv");
     assert_true(before == after && before > 0);
     assert_close(want, evaluate(&f));
     assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) && pass_plan(f.g, &f.options));
     arena_destroy(f.arena);
 }
 
-static void strips(void **state) {
+static void chains(void **state) {
     (void)state;
     static const block blocks[] = {{120, .expands = true, .kernels = KERNELS_NATIVE, .chain = "edp"},
                                    {120, .kernels = KERNELS_AUTO, .chain = "dp"},
@@ -308,7 +314,9 @@ static void strips(void **state) {
                                    {120, .expands = true, .kernels = KERNELS_XNNPACK, .chain = ""},
                                    {30, .expands = true, .kernels = KERNELS_NATIVE, .chain = ""}, /* stays in the cache */
                                    {120, true, .expanded_is_output = true, .kernels = KERNELS_NATIVE, .chain = "dp"},
-                                   {120, true, .depthwise_used_twice = true, .kernels = KERNELS_NATIVE, .chain = ""}};
+                                   {120, true, .depthwise_used_twice = true, .kernels = KERNELS_NATIVE, .chain = ""},
+                                   {6, .scales = true, .kernels = KERNELS_AUTO, .chain = "sp"},
+                                   {6, .scales = true, .kernels = KERNELS_PLAIN, .chain = ""}};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) check_block(&blocks[i]);
 }
 
@@ -392,7 +400,7 @@ int main(void) {
         cmocka_unit_test(fuse_live_batchnorm),
         cmocka_unit_test(layout_permutes_gemm),
         cmocka_unit_test(layout_output_is_onnx),
-        cmocka_unit_test(strips),
+        cmocka_unit_test(chains),
         cmocka_unit_test(plan_random),
         cmocka_unit_test(emit_is_repeatable),
     };

@@ -55,6 +55,18 @@ static void check_conv(const cameo_conv *s, const cameo_conv_args *a, const floa
     }
 }
 
+/* What a scaled convolution convolves. */
+static float *scaled_input(const cameo_conv *s, const cameo_conv_args *a) {
+    const ptrdiff_t pixels = IMAGES * s->h * s->w, channels = s->ci * s->groups;
+    float *x = floats(pixels * s->x_pixel);
+    for (ptrdiff_t p = 0; p < pixels; p++)
+        for (ptrdiff_t c = 0; c < channels; c++) {
+            const double v = (double)a->x[p * s->x_pixel + c] * (double)a->scale[c] + (double)a->shift[c];
+            x[p * s->x_pixel + c] = (float)activate(&s->before, v, 0);
+        }
+    return x;
+}
+
 static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     const ptrdiff_t block = s->vectors * CAMEO_VF, padded = up(s->co, block), channels = s->co * s->groups,
                     taps = s->kh * s->kw;
@@ -64,12 +76,16 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     float *r = floats(IMAGES * s->oh * s->ow * s->r_pixel), *y = guarded(yn);
     float *pw = floats(s->groups * padded * taps * s->ci), *pb = floats(s->groups * padded), *ps = floats(s->groups * padded);
     pack_conv(s, w, b, slope, pw, pb, ps);
-    cameo_conv_args a = {x, pw, pb, ps, r, y};
+    float *scale = floats(up(s->ci * s->groups, CAMEO_VF)), *shift = floats(up(s->ci * s->groups, CAMEO_VF));
+    cameo_conv_args a = {x, pw, pb, ps, r, y, scale, shift};
     const ptrdiff_t tasks = IMAGES * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
     for (ptrdiff_t i = tasks - 1; i >= 0; i--) task(&a, (size_t)i);
     check_guards(y, yn);
+    float *seen = s->scaled ? scaled_input(s, &a) : NULL;
+    if (seen) a.x = seen;
     check_conv(s, &a, w, b, slope);
     free(x), free(w), free(b), free(slope), free(r), free(y - GUARD), free(pw), free(pb), free(ps);
+    free(scale), free(shift), free(seen);
 }
 
 #define OUT(H, K, S, D, P0, P1) (((H) + (P0) + (P1) - ((K)-1) * (D)-1) / (S) + 1)
@@ -132,7 +148,7 @@ static void same_conv(const cameo_conv *a, void (*task_a)(void *, size_t), const
     const ptrdiff_t block = a->vectors * CAMEO_VF, padded = up(a->co, block), yn = IMAGES * pixels * a->y_pixel;
     float *x = floats(IMAGES * a->h * a->w * a->x_pixel), *w = floats(padded * a->kh * a->kw * a->ci), *bias = floats(padded);
     float *y = guarded(yn), *z = guarded(yn);
-    cameo_conv_args args = {x, w, bias, NULL, NULL, y};
+    cameo_conv_args args = {.x = x, .w = w, .b = bias, .y = y};
     for (ptrdiff_t i = 0; i < cameo_conv_tasks(a, IMAGES); i++) task_a(&args, (size_t)i);
     args.y = z;
     for (ptrdiff_t i = cameo_conv_tasks(b, IMAGES) - 1; i >= 0; i--) task_b(&args, (size_t)i);
@@ -177,6 +193,94 @@ static void conv_spread_line(void **state) {
 static void conv_gathered(void **state) {
     (void)state;
     same_conv(&strided_shape, strided_task, &gathered_shape, gathered_task, 4 * 5);
+}
+
+/* Scaled and activated on the way into the line buffer: 1x1 of a slice as one column, 3x3 whose pads stay zeros, groups. */
+static const cameo_conv scaled_column_shape = {.h = 35,
+                                               .w = 1,
+                                               .ci = 37,
+                                               .oh = 35,
+                                               .ow = 1,
+                                               .co = 50,
+                                               .groups = 1,
+                                               .kh = 1,
+                                               .kw = 1,
+                                               .sh = 1,
+                                               .sw = 1,
+                                               .dh = 1,
+                                               .dw = 1,
+                                               .x_pixel = 61,
+                                               .y_pixel = 50,
+                                               .tile_h = 6,
+                                               .tile_w = 1,
+                                               .vectors = 2,
+                                               .rows = 12,
+                                               .blocks = 1,
+                                               .line_pixel = 41,
+                                               .padded = true,
+                                               .scaled = true,
+                                               .before = {CAMEO_RELU, 0, 0},
+                                               .act = {CAMEO_CLIP, -1, 2}},
+                        scaled_3x3_shape = {.h = 9,
+                                            .w = 8,
+                                            .ci = 21,
+                                            .oh = 9,
+                                            .ow = 8,
+                                            .co = 24,
+                                            .groups = 1,
+                                            .kh = 3,
+                                            .kw = 3,
+                                            .sh = 1,
+                                            .sw = 1,
+                                            .dh = 1,
+                                            .dw = 1,
+                                            .pt = 1,
+                                            .pl = 1,
+                                            .x_pixel = 21,
+                                            .y_pixel = 27,
+                                            .r_pixel = 24,
+                                            .tile_h = 1,
+                                            .tile_w = 4,
+                                            .vectors = 2,
+                                            .rows = 4,
+                                            .blocks = 2,
+                                            .padded = true,
+                                            .scaled = true,
+                                            .before = {CAMEO_NONE, 0, 0},
+                                            .act = {CAMEO_RELU, 0, 0}},
+                        scaled_grouped_shape = {.h = 11,
+                                                .w = 7,
+                                                .ci = 8,
+                                                .oh = 5,
+                                                .ow = 3,
+                                                .co = 5,
+                                                .groups = 3,
+                                                .kh = 3,
+                                                .kw = 3,
+                                                .sh = 2,
+                                                .sw = 2,
+                                                .dh = 1,
+                                                .dw = 1,
+                                                .x_pixel = 24,
+                                                .y_pixel = 15,
+                                                .tile_h = 1,
+                                                .tile_w = 3,
+                                                .vectors = 1,
+                                                .rows = 2,
+                                                .blocks = 1,
+                                                .padded = true,
+                                                .scaled = true,
+                                                .before = {CAMEO_CLIP, 0, 0.5f},
+                                                .act = {CAMEO_PRELU, 0, 0}};
+TASK(scaled_column, 12 * 41)
+TASK(scaled_3x3, 6 * 10 * 21)
+TASK(scaled_grouped, 5 * 7 * 24)
+
+static void conv_scaled(void **state) {
+    (void)state;
+    test_one_conv(&scaled_column_shape, scaled_column_task);
+    test_one_conv(&scaled_3x3_shape, scaled_3x3_task);
+    test_one_conv(&scaled_grouped_shape, scaled_grouped_task);
 }
 
 /* ---- depthwise ---- */
@@ -455,7 +559,8 @@ static void reorder(void **state) {
 
 #define TEST_CONV(NAME, ...) cmocka_unit_test(NAME),
 int main(void) {
-    const struct CMUnitTest tests[] = {CONVS(TEST_CONV) cmocka_unit_test(depthwise_3x3),
+    const struct CMUnitTest tests[] = {CONVS(TEST_CONV) cmocka_unit_test(conv_scaled),
+                                       cmocka_unit_test(depthwise_3x3),
                                        cmocka_unit_test(depthwise_3x3_stride_2),
                                        cmocka_unit_test(depthwise_3x3_even),
                                        cmocka_unit_test(depthwise_3x3_tiny),

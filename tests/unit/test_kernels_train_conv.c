@@ -93,7 +93,7 @@ static void run_phase(const grad_case *k, ptrdiff_t ah, ptrdiff_t aw, const floa
     if (s.oh * s.ow <= 4) s.tile_n = between(1, 3), s.tile_h = s.rows = s.oh, s.tile_w = s.ow, s.images = s.tile_n * 2;
     float *line = floats(empty ? 1 : s.images * cameo_conv_line(&s, s.rows)), *zero = floats(2 * up(c, 64) * k->groups);
     memset(zero, 0, (size_t)(2 * up(c, 64) * k->groups) * sizeof *zero);
-    cameo_conv_args a = {dy, packed, zero, NULL, NULL, dx + (fh * k->w + fw) * c};
+    cameo_conv_args a = {.x = dy, .w = packed, .b = zero, .y = dx + (fh * k->w + fw) * c};
     run_tasks(s, &a, line);
     free(line), free(zero);
 }

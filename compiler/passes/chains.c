@@ -1,0 +1,85 @@
+/* Behind select: nodes that one kernel does together become a cameo.ConvChain, which keeps them as its parts.
+   - A depthwise convolution with the 1x1 convolution behind it, and often the one before it (kernels/strip_conv.c).
+   - A ScaleShift, which is a BatchNormalization that stayed, with the convolution behind it (kernels/direct_conv.c).
+   Layers that --tune is timing stay apart. */
+#include "../kernels/conv_plan.h"
+#include "../tuning.h"
+#include "fuse.h"
+
+#include <string.h>
+
+enum { PARTS_MOST = 3 };
+
+typedef struct chain {
+    node *part[PARTS_MOST]; /* in order */
+    size_t n;               /* 0: nothing is done with that node */
+    const implementation *kernel;
+} chain;
+
+/* What makes n's input, for n alone. */
+static node *node_before(const graph *g, const node *n, const char *op_type) {
+    node *p = n->in[0]->producer;
+    return fuse_is(p, "cameo", op_type) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
+}
+
+/* The chain that ends with a convolution. */
+static chain find_chain(const graph *g, node *conv, const options *o) {
+    if (!emit_batched(conv)) return (chain){.n = 0};
+    node *scale = node_before(g, conv, "ScaleShift"), *depthwise = node_before(g, conv, "Conv");
+    if (scale && scaled_conv_worthwhile(scale, conv, o)) return (chain){{scale, conv}, 2, &scaled_conv};
+    if (!depthwise) return (chain){.n = 0};
+    node *expand = node_before(g, depthwise, "Conv");
+    if (expand && strip_conv_worthwhile(expand, depthwise, conv)) return (chain){{expand, depthwise, conv}, 3, &strip_conv};
+    if (strip_conv_worthwhile(NULL, depthwise, conv)) return (chain){{depthwise, conv}, 2, &strip_conv};
+    return (chain){.n = 0};
+}
+
+static bool is_inside(const chain *c, const value *v) {
+    for (size_t i = 0; i < c->n; i++)
+        if (c->part[i]->out[0] == v) return true;
+    return false;
+}
+
+static size_t all_inputs(const chain *c) {
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++) count += c->part[i]->n_in;
+    return count;
+}
+
+/* The parts' inputs, in order, but for what passes between them. */
+static size_t outer_inputs(const chain *c, value **in) {
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->part[i]->n_in; k++)
+            if (c->part[i]->in[k] && !is_inside(c, c->part[i]->in[k])) in[count++] = c->part[i]->in[k];
+    return count;
+}
+
+/* The last part itself becomes the chain, in its place; a copy of it becomes the part. */
+static void join(graph *g, const chain *c) {
+    node *last = c->part[c->n - 1], *kept = ARENA_NEW(g->arena, node), **parts = ARENA_ARRAY(g->arena, node *, c->n);
+    value **in = ARENA_ARRAY(g->arena, value *, all_inputs(c));
+    *kept = *last;
+    last->n_in = outer_inputs(c, in), last->in = in;
+    last->macs = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        parts[i] = i + 1 < c->n ? c->part[i] : kept;
+        last->macs += parts[i]->macs;
+        if (i + 1 < c->n) parts[i]->dead = true, parts[i]->out[0]->producer = NULL;
+    }
+    last->op_type = "ConvChain", last->op = op_find("cameo", "ConvChain", 1, NULL);
+    last->attrs = NULL, last->n_attrs = 0;
+    last->parts = parts, last->n_parts = c->n, last->impl = c->kernel;
+    if (!last->op) BUG("no row for cameo.ConvChain");
+}
+
+bool pass_chains(graph *g, const options *o) {
+    if (o->tuning && tuning_is_trial(o->tuning)) return true;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        if (!fuse_is(g->nodes[i], "cameo", "Conv")) continue;
+        const chain c = find_chain(g, g->nodes[i], o);
+        if (c.n) join(g, &c);
+    }
+    graph_sweep(g);
+    return true;
+}
