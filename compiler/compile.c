@@ -35,8 +35,8 @@ static const pass back[] = {
     {"layout", pass_layout, true, false, false},     /* NHWC where rows want it */
     {"select", pass_select, true, false, false},     /* an implementation for each node */
     {"chains", pass_chains, true, false, false},     /* nodes that one kernel does together */
-    {"group", pass_group, true, false, false},       /* how many images of a batch run together */
     {"schedule", pass_schedule, true, false, false}, /* an order of low peak memory */
+    {"group", pass_group, true, false, false},       /* how many images of a batch run together */
     {"plan", pass_plan, true, true, false},          /* gate B: offsets in one arena */
 };
 

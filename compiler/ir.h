@@ -102,6 +102,7 @@ typedef struct value {
     value_role role;  /* --train only */
     parameter *param; /* of the role */
     bool wants_grad;  /* backward pass: a learnt parameter influences it */
+    bool is_late;     /* group pass: its memory holds late_group images */
     bool batched;     /* batch pass: the first axis is the batch and images do not mix */
     layout layout;
     /* Storage, set by the plan pass. A view shares `base`'s memory starting `view_offset` elements in. */
@@ -189,10 +190,12 @@ typedef struct graph {
     size_t n_inputs;
     value **outputs;
     size_t n_outputs;
-    value *loss;              /* --train: of the step graph, one number */
-    value *embedding;         /* chosen by the embedding rule; may be NULL */
-    int64_t batch;            /* images of one run at most; 1 when nothing is batched */
-    int64_t group;            /* of them, how many the layers treat together; set by the group pass, 0: all */
+    value *loss;      /* --train: of the step graph, one number */
+    value *embedding; /* chosen by the embedding rule; may be NULL */
+    int64_t batch;    /* images of one run at most; 1 when nothing is batched */
+    int64_t group;    /* of them, how many the layers treat together; set by the group pass, 0: all */
+    size_t late;      /* nodes from there on treat late_group images together, the earlier ones group; 0: no such */
+    int64_t late_group;
     int64_t weights;          /* float elements that training would change, as the model has them; set at gate A */
     bool training;            /* --train: nothing may assume evaluation mode yet */
     const new_head *new_head; /* NULL: outputs are as the file says */

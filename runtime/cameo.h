@@ -50,6 +50,8 @@ typedef struct cameo_model {
     uint32_t abi;
     const char *name, *version, *hash, *target, *producer; /* hash: SHA-256 of the model */
     int64_t batch, group; /* images of a call at most; how many of them the layers treat together */
+    int64_t late_group; /* as many go together through the layers from late_layer on, a multiple of group or all; 0: no such */
+    size_t late_layer;
     uint64_t parameters;
     double macs; /* one image */
     size_t n_inputs, n_outputs, n_layers, n_states;
@@ -73,6 +75,7 @@ typedef struct cameo_model {
     bool (*create)(cameo_context *); /* XNNPACK operators; false with c->error set */
     /* Runs layers [0, last). The driver below calls it with c->count, c->in, c->out set. */
     void (*run)(cameo_context *, size_t last);
+    void (*run_late)(cameo_context *, size_t last); /* layers [late_layer, last), behind run for each group */
 } cameo_model;
 
 struct cameo_context {
@@ -83,6 +86,7 @@ struct cameo_context {
     int threads;                   /* of the pool; 1 without one */
     void **state;                  /* XNNPACK operators */
     size_t count;                  /* images of this run */
+    size_t first;                  /* the first of them, among those that wait for the late layers */
     const void **in;               /* one pointer a graph input */
     void **out;                    /* one pointer a graph output */
     void *embedding;               /* where the embedding goes when only it is asked for, else NULL */

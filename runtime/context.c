@@ -197,29 +197,51 @@ static size_t image_offset(const cameo_tensor_info *t, size_t first) {
     return t->batched ? first * cameo_image_elements(t) * cameo_dtype_size(t->dtype) : 0;
 }
 
-/* Group by group. */
-static int run(cameo_context *c, size_t count, const void *const *inputs, void *const *outputs, void *embedding, size_t last) {
+/* One call's arrays, of its first image. */
+typedef struct arrays {
+    const void *const *inputs;
+    void *const *outputs;
+    void *embedding;
+} arrays;
+
+/* Layers of `count` images from image `first` on. */
+static void run_images(cameo_context *c, const arrays *a, size_t first, size_t count, size_t last,
+                       void (*layers)(cameo_context *, size_t)) {
     const cameo_model *m = c->model;
-    const size_t group = m->group > 0 ? (size_t)m->group : count;
     const void *in[m->n_inputs + 1];
     void *out[m->n_outputs + 1];
-    c->error->code = CAMEO_OK;
-    for (size_t first = 0; first < count; first += group) {
-        for (size_t i = 0; i < m->n_inputs; i++) in[i] = (const char *)inputs[i] + image_offset(&m->inputs[i], first);
-        for (size_t i = 0; outputs && i < m->n_outputs; i++)
-            out[i] = outputs[i] ? (char *)outputs[i] + image_offset(&m->outputs[i], first) : NULL;
-        c->count = count - first < group ? count - first : group;
-        c->in = in, c->out = outputs ? out : NULL;
-        c->embedding = embedding ? (char *)embedding + image_offset(m->embedding, first) : NULL;
-        m->run(c, last);
-    }
+    for (size_t i = 0; i < m->n_inputs; i++) in[i] = (const char *)a->inputs[i] + image_offset(&m->inputs[i], first);
+    for (size_t i = 0; a->outputs && i < m->n_outputs; i++)
+        out[i] = a->outputs[i] ? (char *)a->outputs[i] + image_offset(&m->outputs[i], first) : NULL;
+    c->count = count;
+    c->in = in, c->out = a->outputs ? out : NULL;
+    c->embedding = a->embedding ? (char *)a->embedding + image_offset(m->embedding, first) : NULL;
+    layers(c, last);
     c->in = NULL, c->out = NULL, c->embedding = NULL;
+}
+
+static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Group by group; with late layers, groups of groups. */
+static int run(cameo_context *c, size_t count, const arrays *a, size_t last) {
+    const cameo_model *m = c->model;
+    const size_t group = m->group > 0 ? (size_t)m->group : count, late = m->run_late ? (size_t)m->late_group : group;
+    c->error->code = CAMEO_OK;
+    for (size_t begin = 0; begin < count; begin += late) {
+        const size_t end = at_most(count, begin + late);
+        for (size_t first = begin; first < end; first += group) {
+            c->first = first - begin;
+            run_images(c, a, first, at_most(group, end - first), last, m->run);
+        }
+        c->first = 0;
+        if (m->run_late && last > m->late_layer) run_images(c, a, begin, end - begin, last, m->run_late);
+    }
     return c->error->code;
 }
 
 int cameo_run(cameo_context *c, size_t count, const void *const *inputs, void *const *outputs) {
     if (!count_fits(c, count)) return CAMEO_USAGE;
-    return run(c, count, inputs, outputs, NULL, c->model->n_layers);
+    return run(c, count, &(arrays){inputs, outputs, NULL}, c->model->n_layers);
 }
 
 int cameo_embed(cameo_context *c, size_t count, const float *input, float *embedding) {
@@ -227,5 +249,5 @@ int cameo_embed(cameo_context *c, size_t count, const float *input, float *embed
     if (!c->model->embedding || c->model->n_inputs != 1)
         return fail(c, CAMEO_USAGE, "the model has no embedding of one input"), CAMEO_USAGE;
     const void *inputs[1] = {input};
-    return run(c, count, inputs, NULL, embedding, c->model->embedding_layers);
+    return run(c, count, &(arrays){inputs, NULL, embedding}, c->model->embedding_layers);
 }

@@ -169,7 +169,10 @@ const char *place_expression(emitter *e, const value *v, bool written) {
     case PLACE_GRADIENT: return arena_printf(a, "c->gradients + %lld", (long long)p.offset);
     case PLACE_INPUT: return arena_printf(a, "IN(%s, %zu)%s", type, p.index, plus);
     case PLACE_OUTPUT: return arena_printf(a, "OUT(%s, %zu)%s", type, p.index, plus);
-    default: return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
+    default:
+        if (p.root->is_late && e->position < e->graph->late) /* memory that also holds the images of other early groups */
+            plus = arena_printf(a, "%s + c->first * %lld", plus, (long long)image_elements(p.root));
+        return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
     }
 }
 
@@ -349,6 +352,7 @@ static void emit_dispatch(emitter *e, const node *n) {
 
 void emit_node(emitter *e, const node *n, size_t position) {
     text_clear(&e->body), text_clear(&e->helpers), text_clear(&e->parameters), text_clear(&e->arguments);
+    e->position = position;
     emit_dispatch(e, n);
     if (n->impl && n->impl->xnnpack) e->xnnpack = true;
     text source = {0};

@@ -171,25 +171,40 @@ static void call_print(const emitter *e, text *t, size_t i) {
     text_free(&line);
 }
 
-static void run_write(emitter *e, text *t) {
+/* Of calls [first, end) as one function. The embedding and the outputs are made by the last. */
+static void section_write(emitter *e, text *t, const char *name, size_t first, size_t end) {
     const graph *g = e->graph;
+    const size_t layers = embedding_layers(e);
     size_t k;
-    embedding_function(e, t);
-    text_append(t, "static void run(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n");
+    text_printf(t, "static void %s(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n", name);
     text_printf(t, "    void *out[%zu];\n    for (size_t i = 0; i < %zu; i++) out[i] = c->out ? c->out[i] : NULL;\n",
                 g->n_outputs, g->n_outputs);
     if (embedding_in_output(e, &k)) text_printf(t, "    if (c->embedding) out[%zu] = c->embedding;\n", k);
     text_append(t, "    (void)n, (void)out;\n");
-    inputs_to_arena(e, t);
-    const size_t layers = embedding_layers(e);
-    if (!layers) embedding_copy(e, t);
-    for (size_t i = 0; i < e->n_calls; i++) {
+    if (!first) inputs_to_arena(e, t);
+    if (!first && !layers) embedding_copy(e, t);
+    for (size_t i = first; i < end; i++) {
         call_print(e, t, i);
         if (i + 1 == layers) embedding_copy(e, t);
     }
-    if (g->embedding) text_append(t, "    if (c->embedding) return; /* the caller gave no room for the outputs */\n");
-    outputs_from_elsewhere(e, t);
-    text_printf(t, "    if (c->tick) c->tick(c->tick_data, %zu);\n    (void)last;\n}\n\n", e->n_calls);
+    if (end == e->n_calls && g->embedding)
+        text_append(t, "    if (c->embedding) return; /* the caller gave no room for the outputs */\n");
+    if (end == e->n_calls) outputs_from_elsewhere(e, t);
+    text_printf(t, "    if (c->tick) c->tick(c->tick_data, %zu);\n    (void)last;\n}\n\n", end);
+}
+
+size_t late_layer(const emitter *e) {
+    size_t first = 0;
+    while (e->graph->late && first < e->n_calls && e->calls[first].position < e->graph->late) first++;
+    return first;
+}
+
+static void run_write(emitter *e, text *t) {
+    const size_t late = late_layer(e);
+    e->position = e->graph->n_nodes;
+    embedding_function(e, t);
+    section_write(e, t, "run", 0, late ? late : e->n_calls);
+    if (late) section_write(e, t, "run_late", late, e->n_calls);
 }
 
 static void create_write(const emitter *e, text *t) {

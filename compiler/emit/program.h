@@ -53,6 +53,7 @@ struct emitter {
     size_t n_states;
     size_t scratch_offset; /* bytes; one region behind all values, since a node's scratch lives during the node only */
     size_t arena_bytes;
+    size_t position; /* in graph->nodes, of what is being emitted */
     bool xnnpack;
 };
 
@@ -66,10 +67,12 @@ typedef struct place {
 } place;
 
 place value_place(const graph *g, const value *v);
+/* C expression of v's memory for the node that is being emitted. */
 const char *place_expression(emitter *e, const value *v, bool written);
 bool node_is_silent(const node *n);    /* a view, or a Concat all of whose inputs are slices: no code */
 bool concat_has_slices(const node *n); /* then the driver copies the inputs that are none */
 void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched);
+size_t late_layer(const emitter *e);                        /* the first call of the late nodes; 0: there are none */
 void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it is new */
 
 /* The C name of the net for the next narrower target. */

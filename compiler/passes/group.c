@@ -3,12 +3,17 @@
 
    Time is estimated from what moves: a node's inputs and outputs of one group cost nothing in the second-level cache, something
    in the third, several times that in memory. Weights are divided by the images that share them; those that each image uses
-   once are waited for, while those of convolutions arrive during the work of many pixels. The costs were fitted to eight nets
-   of 16 images in groups of 1, 2, 4, 8 and 16 (docs/performance.md). */
+   once are waited for, while those of convolutions arrive during the work of many pixels. Where one value alone passes from the
+   nodes before to those behind, the two sections may have groups of their own: it waits until as many images as the late
+   section takes together have been through the early one. The costs were fitted to eight nets of 16 images in groups of 1, 2,
+   4, 8 and 16 (docs/performance.md). */
 #include "../compile.h"
 #include "../op.h"
 
 enum { NEAR = 1 << 20, FAR = 1 << 24 }; /* bytes: of a core's share of caches */
+
+/* Two sections instead of one must save more than the estimate is wrong. */
+static const double WORTH = 0.97;
 
 static const double memory = 5.5, once = 6, often = 1.2; /* relative to a byte from the third-level cache, some 4 us a MB */
 
@@ -42,15 +47,26 @@ static double moved(const node *n, int64_t batch, double *weights) {
     return bytes;
 }
 
-/* Of one image. */
-static double estimate(const graph *g, int64_t group) {
+/* Of one image, by nodes [begin, end). */
+static double estimate(const graph *g, size_t begin, size_t end, int64_t group) {
     double time = 0, weights = 0;
-    for (size_t i = 0; i < g->n_nodes; i++) {
+    for (size_t i = begin; i < end; i++) {
         if (!is_moved(g->nodes[i])) continue;
         const double bytes = moved(g->nodes[i], g->batch, &weights);
         time += bytes * distance(bytes * (double)group);
     }
     return time + weights / (double)group;
+}
+
+/* The best group for these nodes, of powers of two from `least` on, and all. */
+static double best_group(const graph *g, size_t begin, size_t end, int64_t least, int64_t *group) {
+    double best = estimate(g, begin, end, g->batch);
+    *group = g->batch;
+    for (int64_t k = least; k < g->batch; k *= 2) {
+        const double time = estimate(g, begin, end, k);
+        if (time < best) best = time, *group = k;
+    }
+    return best;
 }
 
 /* Every value of a run belongs to images. */
@@ -62,14 +78,66 @@ static bool images_only(const graph *g) {
     return true;
 }
 
+/* ---- early and late nodes ---- */
+
+static size_t *positions(const graph *g) {
+    size_t *at = ARENA_ARRAY(g->arena, size_t, g->n_values);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i]->n_out; k++)
+            if (g->nodes[i]->out[k]) at[g->nodes[i]->out[k]->id] = i;
+    return at;
+}
+
+static bool is_view(const node *n) { return !n->impl || (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))); }
+
+/* v may wait in memory for all images: an image between two kernels, which nobody outside sees. */
+static bool can_wait(const graph *g, const value *v) {
+    return v->producer && !is_view(v->producer) && v->batched && v->shape.rank == 4 && !v->is_output && v != g->embedding;
+}
+
+/* What nodes before `cut` make for those behind; NULL: not exactly one value, or one that cannot wait. */
+static value *only_crossing(const graph *g, const size_t *at, size_t cut) {
+    value *found = NULL;
+    for (size_t i = cut; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i]->n_in; k++) {
+            value *v = g->nodes[i]->in[k];
+            if (!v || value_is_external(v) || (v->producer && at[v->id] >= cut) || v == found) continue;
+            if (found || !can_wait(g, v) || is_view(g->nodes[i])) return NULL;
+            found = v;
+        }
+    return found;
+}
+
+/* The embedding and the outputs are made by late nodes. */
+static bool results_are_late(const graph *g, const size_t *at, size_t cut) {
+    if (g->embedding && (!g->embedding->producer || at[g->embedding->id] < cut)) return false;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (!g->outputs[i]->producer || at[g->outputs[i]->id] < cut) return false;
+    return true;
+}
+
+/* Where early nodes, whose activations fill the caches, had better end, and late ones, whose weights do, begin. */
+static void choose_sections(graph *g, double best) {
+    const size_t *at = positions(g);
+    best *= WORTH;
+    for (size_t cut = 1; cut < g->n_nodes; cut++) {
+        int64_t early, late;
+        if (!results_are_late(g, at, cut)) break;
+        if (!only_crossing(g, at, cut)) continue;
+        double time = best_group(g, 0, cut, 1, &early);
+        time += best_group(g, cut, g->n_nodes, early, &late);
+        if (early < late && time < best) best = time, g->late = cut, g->group = early, g->late_group = late;
+    }
+    if (!g->late) return;
+    only_crossing(g, at, g->late)->is_late = true;
+    for (size_t i = g->late; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i]->n_out; k++)
+            if (g->nodes[i]->out[k]) g->nodes[i]->out[k]->is_late = true;
+}
+
 bool pass_group(graph *g, const options *o) {
     (void)o;
     g->group = g->batch;
-    if (g->batch <= 1 || !images_only(g)) return true;
-    double best = estimate(g, g->batch);
-    for (int64_t group = 1; group < g->batch; group *= 2) {
-        const double time = estimate(g, group);
-        if (time < best) best = time, g->group = group;
-    }
+    if (g->batch > 1 && images_only(g)) choose_sections(g, best_group(g, 0, g->n_nodes, 1, &g->group));
     return true;
 }

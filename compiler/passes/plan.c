@@ -136,6 +136,15 @@ static void extend(life *l, const value *v, int64_t at) {
     if (at > k->last) k->last = at;
 }
 
+/* Memory that images of several early groups fill before the late nodes read it is alive from the start. */
+static bool waits(const graph *g, value *v, size_t node_number) { return node_number < g->late && owner(v)->is_late; }
+
+/* An owner is late when any value in its memory is. */
+static void mark_late_owners(const graph *g) {
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->values[i]->is_late) owner(g->values[i])->is_late = true;
+}
+
 static life *find_lives(const graph *g) {
     life *l = ARENA_ARRAY(g->arena, life, g->n_values);
     for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1};
@@ -145,7 +154,7 @@ static life *find_lives(const graph *g) {
         for (size_t k = 0; k < n->n_in; k++)
             if (n->in[k]) extend(l, n->in[k], (int64_t)i);
         for (size_t k = 0; k < n->n_out; k++)
-            if (n->out[k]) extend(l, n->out[k], (int64_t)i);
+            if (n->out[k]) extend(l, n->out[k], waits(g, n->out[k], i) ? -1 : (int64_t)i);
     }
     for (size_t i = 0; i < g->n_outputs; i++) extend(l, g->outputs[i], (int64_t)g->n_nodes);
     return l;
@@ -242,8 +251,9 @@ static int by_offset(const void *a, const void *b) {
 static bool meet(life a, life b) { return a.first <= b.last && b.first <= a.last; }
 
 int64_t value_planned_count(const graph *g, const value *v) {
-    const bool grouped = v->batched && g->group > 0 && v->shape.rank > 0 && v->shape.dim[0] > g->group;
-    return grouped ? value_count(v) / v->shape.dim[0] * g->group : value_count(v);
+    const int64_t group = v->is_late ? g->late_group : g->group;
+    const bool grouped = v->batched && group > 0 && v->shape.rank > 0 && v->shape.dim[0] > group;
+    return grouped ? value_count(v) / v->shape.dim[0] * group : value_count(v);
 }
 
 static bool slot_bytes(const graph *g, const value *v, int64_t *out) {
@@ -315,12 +325,14 @@ bool pass_plan(graph *g, const options *o) {
     join_concats(g);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (is_view_node(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
+    mark_late_owners(g);
     life *l = find_lives(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         if (n->n_out > 1) join_inplace(g, n, n->n_out - 1, (int64_t)i, l);
         if (n->n_out) join_inplace(g, n, 0, (int64_t)i, l);
     }
+    mark_late_owners(g);
     l = find_lives(g);
     if (!place_all(g, l)) return false;
     plan_check(g);

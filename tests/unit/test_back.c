@@ -320,6 +320,60 @@ static void chains(void **state) {
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) check_block(&blocks[i]);
 }
 
+/* ---- early and late nodes of a batch ---- */
+
+static value *strided(fixture *f, value *x, int64_t c_in, int64_t c_out, int64_t stride) {
+    value *y = conv(f, x, c_in, c_out, 3);
+    node_set_ints(f->g, y->producer, "strides", (int64_t[]){stride, stride}, 2);
+    return y;
+}
+
+/* Large maps, then large weights; with `shortcut`, two values pass to wherever the weights begin. */
+static void two_sections_net(fixture *f, bool shortcut) {
+    enum { BATCH = 16 };
+    begin(f);
+    f->options.kernels = KERNELS_NATIVE;
+    value *x = input(f, 3, 256, 256);
+    x->shape.dim[0] = BATCH;
+    value *a = relu(f, conv(f, x, 3, 16, 3)), *b = relu(f, conv(f, a, 16, 16, 3));
+    value *narrow = strided(f, b, 16, 64, 16), *y = narrow;
+    for (int i = 0; i < 3; i++) y = relu(f, conv(f, y, i ? 512 : 64, 512, 3));
+    finish(f, shortcut ? add(f, y, strided(f, a, 16, 512, 16)) : y);
+    assert_true(pass_batch(f->g, &f->options));
+    assert_int_equal(f->g->batch, BATCH);
+    assert_true(compile_back(f->g, &f->options));
+    plan_check(f->g);
+}
+
+static bool overlap(const graph *g, const value *a, const value *b) {
+    const int64_t an = value_planned_count(g, a) * 4, bn = value_planned_count(g, b) * 4;
+    return a->arena_offset < b->arena_offset + bn && b->arena_offset < a->arena_offset + an;
+}
+
+/* Early values come again with every group: none may lie where the images of the groups before wait. */
+static void sections(void **state) {
+    (void)state;
+    fixture f = setup();
+    two_sections_net(&f, false);
+    const graph *g = f.g;
+    assert_true(g->late > 0 && g->late < g->n_nodes && g->group < g->late_group);
+    const value *waiting = g->nodes[g->late]->in[0];
+    assert_true(waiting->is_late && waiting->arena_offset >= 0);
+    assert_int_equal(value_planned_count(g, waiting), value_count(waiting) / g->batch * g->late_group);
+    size_t early = 0;
+    for (size_t i = 0; i < g->late; i++) {
+        const value *v = g->nodes[i]->out[0];
+        if (v == waiting || v->arena_offset < 0 || v->base) continue;
+        early++;
+        assert_int_equal(value_planned_count(g, v), value_count(v) / g->batch * g->group);
+        assert_false(overlap(g, v, waiting));
+    }
+    assert_true(early > 0);
+    two_sections_net(&f, true); /* two values pass wherever the weights begin, until the last addition */
+    assert_int_equal(f.g->late, 0);
+    arena_destroy(f.arena);
+}
+
 /* ---- plan ---- */
 
 static void random_net(fixture *f) {
@@ -401,6 +455,7 @@ int main(void) {
         cmocka_unit_test(layout_permutes_gemm),
         cmocka_unit_test(layout_output_is_onnx),
         cmocka_unit_test(chains),
+        cmocka_unit_test(sections),
         cmocka_unit_test(plan_random),
         cmocka_unit_test(emit_is_repeatable),
     };

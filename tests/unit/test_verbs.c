@@ -91,6 +91,57 @@ static void groups_of_a_batch(void **state) {
     assert_true(got[IMAGES * 3] == -5 && embedded[IMAGES * 3] == -5);
 }
 
+/* ---- late layers ---- */
+
+static float waiting[8 * 3];
+static size_t firsts[8], late_counts[4], n_firsts, n_late;
+
+static void early(cameo_context *c, size_t last) {
+    (void)last;
+    firsts[n_firsts++] = c->first;
+    for (size_t i = 0; i < c->count * 3; i++) {
+        const float *x = (const float *)c->in[0] + i * 4;
+        waiting[c->first * 3 + i] = x[0] + x[1] + x[2] + x[3];
+    }
+}
+
+static void late(cameo_context *c, size_t last) {
+    (void)last;
+    late_counts[n_late++] = c->count;
+    float *y = c->embedding ? c->embedding : c->out[0];
+    for (size_t i = 0; i < c->count * 3; i++) y[i] = waiting[i] / 4;
+}
+
+static void check_means(const float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) assert_true(y[i] == (x[i * 4] + x[i * 4 + 1] + x[i * 4 + 2] + x[i * 4 + 3]) / 4);
+    assert_true(y[n] == -5);
+}
+
+/* Seven images: early layers in groups of two, late ones of four. What is asked of early layers alone runs no late ones. */
+static void late_layers_of_a_batch(void **state) {
+    (void)state;
+    enum { IMAGES = 7 };
+    float x[IMAGES * 12], got[IMAGES * 3 + 1], embedded[IMAGES * 3 + 1];
+    cameo_model m = model;
+    m.batch = 8, m.group = 2, m.run = early, m.late_group = 4, m.run_late = late;
+    for (size_t i = 0; i < IMAGES * 12; i++) x[i] = (float)(i * i % 97);
+    got[IMAGES * 3] = embedded[IMAGES * 3] = -5;
+    cameo_context *c = cameo_create(&m, NULL, NULL);
+    assert_non_null(c);
+    assert_int_equal(cameo_run(c, IMAGES, (const void *[]){x}, (void *[]){got}), CAMEO_OK);
+    assert_int_equal(n_firsts, 4);
+    assert_true(firsts[0] == 0 && firsts[1] == 2 && firsts[2] == 0 && firsts[3] == 2);
+    assert_true(n_late == 2 && late_counts[0] == 4 && late_counts[1] == 3);
+    check_means(x, got, IMAGES * 3);
+    assert_int_equal(cameo_embed(c, IMAGES, x, embedded), CAMEO_OK);
+    assert_true(n_firsts == 8 && n_late == 4);
+    check_means(x, embedded, IMAGES * 3);
+    m.late_layer = m.embedding_layers, n_firsts = n_late = 0;
+    assert_int_equal(cameo_embed(c, IMAGES, x, embedded), CAMEO_OK);
+    assert_true(n_firsts == 4 && n_late == 0);
+    cameo_destroy(c);
+}
+
 static char directory[] = "/tmp/test_verbs_XXXXXX";
 
 static void put(const char *name, const char *text) {
@@ -185,6 +236,7 @@ static void run_writes_outputs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes), cmocka_unit_test(score_writes_all),
-                                       cmocka_unit_test(run_writes_outputs), cmocka_unit_test(groups_of_a_batch)};
+                                       cmocka_unit_test(run_writes_outputs), cmocka_unit_test(groups_of_a_batch),
+                                       cmocka_unit_test(late_layers_of_a_batch)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
