@@ -5,8 +5,8 @@
 /* STRIP_BYTES: of the depthwise convolution's input, what a strip keeps. NEAR_BYTES: what passes between the convolutions stays
    in the second-level cache anyway. WORK: multiply-adds for each byte of it, which hide its way to the next cache and back; the
    two limits were measured on the blocks of MobileNet V1, V2 and MobileFaceNet (docs/performance.md). STRIPS: of an image, so
-   that threads can share them. */
-enum { STRIP_BYTES = 384 * 1024, NEAR_BYTES = 3 << 19, WORK = 24, STRIPS = 8 };
+   that threads can share them. MOST_BYTES: both buffers are on the stack. */
+enum { STRIP_BYTES = 384 * 1024, MOST_BYTES = 640 * 1024, NEAR_BYTES = 3 << 19, WORK = 24, STRIPS = 8 };
 
 typedef struct chain {
     const node *expand, *depthwise, *project; /* expand may be NULL */
@@ -40,6 +40,11 @@ static chain chain_of(const node *expand, const node *depthwise, const node *pro
     return c;
 }
 
+static bool fits_stack(const chain *c) {
+    const int64_t wide = c->expand ? window_rows(&c->window, c->rows) * c->x.w * c->x.c : 0, middle = c->rows * c->y.w * c->y.c;
+    return (wide + middle) * (int64_t)sizeof(float) <= MOST_BYTES;
+}
+
 static double macs_of(const node *n) { return n ? n->macs : 0; }
 
 bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project) {
@@ -47,10 +52,11 @@ bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node
         return false;
     if (input_at(depthwise, 3) || !is_constant(depthwise->in[1]) || !is_pointwise(project)) return false;
     if (expand && (input_at(expand, 3) || !is_pointwise(expand))) return false;
-    const image x = image_of(depthwise->in[0]), y = image_of(depthwise->out[0]);
-    const int64_t between = ((expand ? x.h * x.w : 0) + y.h * y.w) * x.c * (int64_t)sizeof(float); /* of one image */
-    const double macs = (macs_of(expand) + depthwise->macs + project->macs) / (double)y.n;
-    return between > NEAR_BYTES && macs <= WORK * (double)between;
+    const chain c = chain_of(expand, depthwise, project);
+    const int64_t pixels = (expand ? c.x.h * c.x.w : 0) + c.y.h * c.y.w; /* of one image */
+    const double between = (double)(pixels * c.x.c) * sizeof(float),
+                 macs = (macs_of(expand) + depthwise->macs + project->macs) / (double)c.y.n;
+    return between > NEAR_BYTES && macs <= WORK * between && fits_stack(&c);
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
