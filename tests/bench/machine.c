@@ -23,11 +23,13 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Independent chains of a = a * m + b, enough to hide the latency of two multiply-adds a cycle. */
+/* Independent chains of a = a * m + b, enough to hide the latency of two multiply-adds a cycle. Numbers that the compiler does
+   not know: 1 is a fixed point of 0.999 a + 0.001, and a chain that begins with it would not be computed. */
 static double chains(void) {
-    cameo_v a[CHAINS], m = cameo_splat(0.999f), b = cameo_splat(0.001f);
+    static volatile const float one = 1;
+    cameo_v a[CHAINS], m = cameo_splat(0.999f * one), b = cameo_splat(0.001f * one);
     CAMEO_UNROLL
-    for (int i = 0; i < CHAINS; i++) a[i] = cameo_splat((float)i);
+    for (int i = 0; i < CHAINS; i++) a[i] = cameo_splat((float)i * one);
     const double start = now();
     for (int step = 0; step < STEPS; step++) {
         CAMEO_UNROLL
