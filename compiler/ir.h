@@ -196,6 +196,7 @@ typedef struct graph {
     int64_t group;    /* of them, how many the layers treat together; set by the group pass, 0: all */
     size_t late;      /* nodes from there on treat late_group images together, the earlier ones group; 0: no such */
     int64_t late_group;
+    int64_t alone;            /* instead of group where there is one thread; 0: the same */
     int64_t weights;          /* float elements that training would change, as the model has them; set at gate A */
     bool training;            /* --train: nothing may assume evaluation mode yet */
     const new_head *new_head; /* NULL: outputs are as the file says */

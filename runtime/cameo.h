@@ -50,6 +50,7 @@ typedef struct cameo_model {
     uint32_t abi;
     const char *name, *version, *hash, *target, *producer; /* hash: SHA-256 of the model */
     int64_t batch, group; /* images of a call at most; how many of them the layers treat together */
+    int64_t group_alone;  /* instead of group, and less, where there is one thread; 0: the same */
     int64_t late_group; /* as many go together through the layers from late_layer on, a multiple of group or all; 0: no such */
     size_t late_layer;
     uint64_t parameters;

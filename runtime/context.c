@@ -225,7 +225,8 @@ static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 /* Group by group; with late layers, groups of groups. */
 static int run(cameo_context *c, size_t count, const arrays *a, size_t last) {
     const cameo_model *m = c->model;
-    const size_t group = m->group > 0 ? (size_t)m->group : count, late = m->run_late ? (size_t)m->late_group : group;
+    const int64_t chosen = c->threads == 1 && m->group_alone > 0 ? m->group_alone : m->group;
+    const size_t group = chosen > 0 ? (size_t)chosen : count, late = m->run_late ? (size_t)m->late_group : group;
     c->error->code = CAMEO_OK;
     for (size_t begin = 0; begin < count; begin += late) {
         const size_t end = at_most(count, begin + late);

@@ -67,6 +67,7 @@ void table_write(emitter *e, text *t) {
     text_comment(t, e->options->target.name ? e->options->target.name : "generic");
     text_printf(t, ", kernels %s, batch %lld", kernels_word(e->options), (long long)g->batch);
     if (g->group && g->group < g->batch) text_printf(t, " in groups of %lld", (long long)g->group);
+    if (g->alone) text_printf(t, ", %lld with one thread", (long long)g->alone);
     if (g->late) text_printf(t, ", of %lld from layer %zu on", (long long)g->late_group, late_layer(e));
     text_printf(t, "\n   model  %s\n", g->hash);
     text_printf(t, "   arena  %zu bytes, weights %zu bytes\n\n", e->arena_bytes, e->blob.data.size);
@@ -213,6 +214,7 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     const int64_t batch = g->batch > 0 ? g->batch : 1;
     text_printf(t, "    .batch = %lld, .group = %lld, .parameters = %lluu, .macs = %.17g,\n", (long long)batch,
                 (long long)(g->group > 0 ? g->group : batch), (unsigned long long)g->weights, macs);
+    if (g->alone) text_printf(t, "    .group_alone = %lld,\n", (long long)g->alone);
     if (g->late)
         text_printf(t, "    .late_group = %lld, .late_layer = %zu, .run_late = run_late,\n", (long long)g->late_group,
                     late_layer(e));

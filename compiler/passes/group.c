@@ -17,8 +17,11 @@ static const double WORTH = 0.97;
 
 static const double memory = 5.5, once = 6, often = 1.2; /* relative to a byte from the third-level cache, some 4 us a MB */
 
+/* The part of so many bytes that a cache of that size does not hold. */
+static double beyond(double bytes, double cache) { return bytes > cache ? 1 - cache / bytes : 0; }
+
 /* Relative cost of a byte of something that big. */
-static double distance(double bytes) { return bytes <= NEAR ? 0 : bytes <= FAR ? 1 : memory; }
+static double distance(double bytes) { return beyond(bytes, NEAR) + (memory - 1) * beyond(bytes, FAR); }
 
 /* Places that use a weight, of one image. */
 static int64_t uses(const node *n) {
@@ -138,6 +141,8 @@ static void choose_sections(graph *g, double best) {
 bool pass_group(graph *g, const options *o) {
     (void)o;
     g->group = g->batch;
-    if (g->batch > 1 && images_only(g)) choose_sections(g, best_group(g, 0, g->n_nodes, 1, &g->group));
+    if (g->batch <= 1 || !images_only(g)) return true;
+    choose_sections(g, best_group(g, 0, g->n_nodes, 1, &g->group));
+    if (g->group == 1) g->alone = 1, g->group = 2; /* several threads share two images better than one */
     return true;
 }

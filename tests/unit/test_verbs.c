@@ -94,7 +94,7 @@ static void groups_of_a_batch(void **state) {
 /* ---- late layers ---- */
 
 static float waiting[8 * 3];
-static size_t firsts[8], late_counts[4], n_firsts, n_late;
+static size_t firsts[16], late_counts[8], n_firsts, n_late;
 
 static void early(cameo_context *c, size_t last) {
     (void)last;
@@ -126,7 +126,7 @@ static void late_layers_of_a_batch(void **state) {
     m.batch = 8, m.group = 2, m.run = early, m.late_group = 4, m.run_late = late;
     for (size_t i = 0; i < IMAGES * 12; i++) x[i] = (float)(i * i % 97);
     got[IMAGES * 3] = embedded[IMAGES * 3] = -5;
-    cameo_context *c = cameo_create(&m, NULL, NULL);
+    cameo_context *c = cameo_create(&m, &(cameo_options){.threads = 1}, NULL);
     assert_non_null(c);
     assert_int_equal(cameo_run(c, IMAGES, (const void *[]){x}, (void *[]){got}), CAMEO_OK);
     assert_int_equal(n_firsts, 4);
@@ -136,7 +136,11 @@ static void late_layers_of_a_batch(void **state) {
     assert_int_equal(cameo_embed(c, IMAGES, x, embedded), CAMEO_OK);
     assert_true(n_firsts == 8 && n_late == 4);
     check_means(x, embedded, IMAGES * 3);
-    m.late_layer = m.embedding_layers, n_firsts = n_late = 0;
+    m.group_alone = 1, n_firsts = n_late = 0;
+    assert_int_equal(cameo_run(c, IMAGES, (const void *[]){x}, (void *[]){got}), CAMEO_OK);
+    assert_true(n_firsts == 7 && firsts[3] == 3 && firsts[4] == 0 && n_late == 2);
+    check_means(x, got, IMAGES * 3);
+    m.group_alone = 0, m.late_layer = m.embedding_layers, n_firsts = n_late = 0;
     assert_int_equal(cameo_embed(c, IMAGES, x, embedded), CAMEO_OK);
     assert_true(n_firsts == 4 && n_late == 0);
     cameo_destroy(c);
