@@ -108,7 +108,7 @@ bool run_commands(command *c, size_t n, unsigned at_once, const char *directory,
         if (status && ok) ok = false, *failed = i, kill_all(pid, next);
     }
     free(pid);
-    if (signal_seen) wait_for_orphans();
+    if (!ok || signal_seen) wait_for_orphans(); /* what was killed */
     return ok && !signal_seen;
 }
 

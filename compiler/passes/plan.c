@@ -325,7 +325,6 @@ bool pass_plan(graph *g, const options *o) {
     join_concats(g);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (is_view_node(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
-    mark_late_owners(g);
     life *l = find_lives(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];

@@ -19,6 +19,7 @@
    gradient of a strided convolution is such a convolution. */
 #ifndef CAMEO_KERNELS_DIRECT_CONV_H
 #define CAMEO_KERNELS_DIRECT_CONV_H
+#include "elementwise.h"
 #include "vector.h"
 
 /* Where the column's pixel i is in the input: at row i / ow * sh, column i % ow * sw. */
@@ -234,20 +235,18 @@ CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, c
 
 CAMEO_INLINE ptrdiff_t cameo_conv_line_pixel(const cameo_conv *s) { return s->line_pixel ? s->line_pixel : s->ci * s->groups; }
 
-CAMEO_INLINE void cameo_conv_scale(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line, ptrdiff_t c,
-                                   ptrdiff_t lanes) {
-    const cameo_v v = cameo_load_part(x + c, lanes) * cameo_load(a->scale + c) + cameo_load(a->shift + c);
-    cameo_store_part(line + c, cameo_activate(&s->before, v, v), lanes);
-}
-
+/* Into the line buffer, scaled and activated. */
 CAMEO_INLINE void cameo_conv_scale_pixels(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line,
                                           ptrdiff_t pixels) {
-    const ptrdiff_t channels = s->ci * s->groups, pixel = cameo_conv_line_pixel(s);
-    for (ptrdiff_t j = 0; j < pixels; j++, x += s->x_pixel, line += pixel) {
-        ptrdiff_t c = 0;
-        for (; c + CAMEO_VF <= channels; c += CAMEO_VF) cameo_conv_scale(s, a, x, line, c, CAMEO_VF);
-        if (channels % CAMEO_VF) cameo_conv_scale(s, a, x, line, c, channels % CAMEO_VF);
-    }
+    const cameo_elementwise scale = {.pixels = pixels,
+                                     .c = s->ci * s->groups,
+                                     .x_pixel = s->x_pixel,
+                                     .y_pixel = cameo_conv_line_pixel(s),
+                                     .scale = true,
+                                     .shift = true,
+                                     .act = s->before};
+    const cameo_elementwise_args args = {.x = x, .scale = a->scale, .shift = a->shift, .y = line, .total = pixels};
+    cameo_elementwise_task(&scale, &args, 0);
 }
 
 CAMEO_INLINE void cameo_conv_copy_pixels(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line,
