@@ -2,8 +2,9 @@
 #
 # usage: torch_step.py NET SIZE BATCH CLASSES THREADS [OPTIONS]
 #   OPTIONS   words joined by commas: nchw (default: channels last), foreach, fused (forms of SGD), compile (torch.compile)
-# Prints {"ready_ms"} once two steps are done; then, for every number N read, {"min_ms", "peak_rss_mb", "loss"} of N steps.
-# Needs python3-torch and python3-torchvision; the product does not.
+# Prints {"ready_ms"} once some steps are done, by when memory has grown as far as it will; then, for every number N read, {"min_ms", "peak_rss_mb", "loss"} of N steps.
+# Needs python3-torch, python3-torchvision and a fast BLAS: Debian's PyTorch runs with the reference implementation too, and its
+# fully connected layers then take 30 times as long. So that one is refused.
 import json
 import resource
 import sys
@@ -37,7 +38,10 @@ def step():
 
 
 start = time.perf_counter()
-step(), step()
+for _ in range(4):
+    step()
+if not any(name in open("/proc/self/maps").read() for name in ("openblas", "blis", "mkl_core")):
+    sys.exit("torch_step.py: PyTorch runs with the reference BLAS; install libopenblas0-pthread")
 print(json.dumps({"ready_ms": (time.perf_counter() - start) * 1e3, "torch": torch.__version__}), flush=True)
 for line in sys.stdin:
     steps = [step() for _ in range(int(line))]

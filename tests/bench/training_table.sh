@@ -7,11 +7,11 @@
 #                (default "- foreach"); the fastest of them is what Cameo is compared with
 #   -o DIR       where programs and results are kept (default bench-out)
 # environment: CAMEO (default: cameo on the PATH), PYTHON (default /usr/bin/python3, with Debian's python3-torch and
-#   python3-torchvision; "chroot DIR /usr/bin/python3" for one of another release)
+#   python3-torchvision and libopenblas0-pthread; "chroot DIR /usr/bin/python3" for one of another release)
 #
-# glibc gives memory back to the system after each step unless told otherwise, and PyTorch then spends up to a third of
-# its time on page faults; so it runs with trimming off, as its users are advised. Debian 12's OpenBLAS does not know
-# the newest processors and takes slow kernels for them: OPENBLAS_CORETYPE=SkylakeX, where AVX-512 is there.
+# PyTorch at its best. glibc gives large blocks back to the system unless told otherwise, and PyTorch then spends up to
+# half of a step on page faults: so it may neither map blocks nor trim. Debian 12's OpenBLAS does not know the newest
+# processors and takes slow kernels for them: OPENBLAS_CORETYPE=SkylakeX, where AVX-512 is there.
 # An alternation takes the least of some steps of each; a ratio is PyTorch's time over ours of one alternation.
 # Writes DIR/training.md. Fails when a row cannot be measured.
 set -euo pipefail
@@ -44,7 +44,7 @@ cameo=$(command -v "${CAMEO:-cameo}") || { echo "training_table.sh: no cameo; se
 cameo=$(realpath "$cameo")
 python=${PYTHON:-/usr/bin/python3}
 mkdir -p "$out"
-export MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_MMAP_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=200000000
+export MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_MMAP_MAX_=0 MALLOC_TOP_PAD_=200000000
 if grep -q avx512f /proc/cpuinfo; then export OPENBLAS_CORETYPE=SkylakeX; fi
 unset OPENBLAS_L2_SIZE
 
