@@ -1,6 +1,6 @@
 /* NaN and infinities through everything: each elementwise row, rows whose other tests are ONNX's, and networks of one or a few
-   layers through native kernels at every vector width of the machine and through XNNPACK. A NaN that goes in must come out
-   where the reference has one, and nowhere else; infinities likewise. */
+   layers through native kernels, plain loops and XNNPACK. (Kernels at every vector width: test_kernels*.c.) A NaN that goes in
+   must come out where the reference has one, and nowhere else; infinities likewise. */
 #define _GNU_SOURCE
 #include "op_case.h"
 
@@ -232,7 +232,6 @@ static void native_kernels(void **state) {
     run_nets("native", KERNELS_NATIVE, wanted);
 }
 static void native_kernels_v3(void **state) { (void)state, run_nets("x86-64-v3", KERNELS_NATIVE, NULL); }
-static void native_kernels_v2(void **state) { (void)state, run_nets("x86-64-v2", KERNELS_NATIVE, NULL); }
 static void plain_loops(void **state) { (void)state, run_nets("native", KERNELS_PLAIN, NULL); }
 static void xnnpack_kernels(void **state) {
     (void)state;
@@ -244,9 +243,8 @@ static void xnnpack_kernels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_elementwise_row), cmocka_unit_test(every_other_row),   cmocka_unit_test(native_kernels),
-        cmocka_unit_test(native_kernels_v3),     cmocka_unit_test(native_kernels_v2), cmocka_unit_test(plain_loops),
-        cmocka_unit_test(xnnpack_kernels),
+        cmocka_unit_test(every_elementwise_row), cmocka_unit_test(every_other_row), cmocka_unit_test(native_kernels),
+        cmocka_unit_test(native_kernels_v3),     cmocka_unit_test(plain_loops),     cmocka_unit_test(xnnpack_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
