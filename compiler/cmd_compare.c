@@ -58,19 +58,26 @@ static void all_layers_are_outputs(graph *g) {
     g->n_outputs = n;
 }
 
+/* Of the finite elements; 0 when there are none. */
 static double range(const tensor *t) {
     double low = INFINITY, high = -INFINITY;
-    for (int64_t i = 0, n = shape_count(&t->shape); i < n; i++)
-        low = fmin(low, tensor_get(t, i)), high = fmax(high, tensor_get(t, i));
+    for (int64_t i = 0, n = shape_count(&t->shape); i < n; i++) {
+        const double v = tensor_get(t, i);
+        if (isfinite(v)) low = fmin(low, v), high = fmax(high, v);
+    }
+    if (high < low) return 0;
     return high > low ? fmax(high - low, fabs(high)) : fabs(high);
 }
 
 static bool report(const char *name, const tensor *got, const tensor *expected, double rtol) {
     difference d = {.ok = true};
-    double size = isfinite(range(expected)) ? range(expected) : 0;
+    const double size = range(expected);
     tensor_compare(got, expected, 0, rtol * size + 1e-6, &d);
     text t = {0};
     text_escape(&t, name);
+    if (d.odd)
+        text_printf(&t, ": NaN or infinity on one side only in %zu of %lld elements", d.odd,
+                    (long long)shape_count(&expected->shape));
     printf("%-6s max |difference| %-11.3g of range %-11.3g %s\n", d.ok ? "ok" : "DIFFER", d.max_abs, size, text_str(&t));
     text_free(&t);
     return d.ok;

@@ -180,7 +180,7 @@ void tensor_set(tensor *t, int64_t i, double v) {
     case DT_BFLOAT16: ((uint16_t *)t->data)[i] = to_bfloat(v); break;
     case DT_INT64: ((int64_t *)t->data)[i] = to_int(v); break;
     case DT_UINT64:
-        ((uint64_t *)t->data)[i] = v >= 0x1p63 ? (uint64_t)(v < 0x1p64 ? v : 0x1.fffffffffffffp63) : (uint64_t)to_int(v);
+        ((uint64_t *)t->data)[i] = v >= 0x1p64 ? UINT64_MAX : v >= 0x1p63 ? (uint64_t)v : (uint64_t)to_int(v);
         break;
     case DT_INT32: ((int32_t *)t->data)[i] = (int32_t)to_int(v); break;
     case DT_UINT32: ((uint32_t *)t->data)[i] = (uint32_t)to_int(v); break;

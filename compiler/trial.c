@@ -16,12 +16,15 @@
 static bool is_float(dtype t) { return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16; }
 
 static void compare_float(double x, double y, double rtol, double atol, difference *d) {
-    if (isnan(x) && isnan(y)) return;
-    if (x == y) return; /* infinities */
-    double error = fabs(x - y);
-    if (!(error <= rtol * fabs(y) + atol)) d->ok = false;
-    if (!(error <= d->max_abs)) d->max_abs = error;
-    if (y != 0 && !(error / fabs(y) <= d->max_rel)) d->max_rel = error / fabs(y);
+    if (x == y || (isnan(x) && isnan(y))) return; /* infinities too */
+    if (!isfinite(x) || !isfinite(y)) {           /* of different kinds: no tolerance covers that */
+        d->ok = false, d->odd++;
+        return;
+    }
+    const double error = fabs(x - y);
+    if (error > rtol * fabs(y) + atol) d->ok = false;
+    if (error > d->max_abs) d->max_abs = error;
+    if (y != 0 && error / fabs(y) > d->max_rel) d->max_rel = error / fabs(y);
 }
 
 void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol, difference *d) {

@@ -3,13 +3,14 @@
 #define CAMEO_TRIAL_H
 #include "compile.h"
 
-typedef struct difference { /* of one or more tensors */
-    double max_abs, max_rel;
+typedef struct difference {  /* of one or more tensors */
+    double max_abs, max_rel; /* where both are finite */
+    size_t odd;              /* elements where one is NaN or infinite, and the other another */
     bool ok;
 } difference;
 
-/* Adds what differs between got and expected: floats by |got - expected| <= rtol |expected| + atol, integers exactly, NaN =
- * NaN. */
+/* Adds what differs between got and expected: finite floats by |got - expected| <= rtol |expected| + atol, integers exactly,
+   NaN equals NaN and nothing else, an infinity itself. */
 void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol, difference *d);
 /* argv NULL-terminated; both outputs go to `log`. The exit code, or 128 + signal; 124 after `seconds`. */
 int trial_spawn(char *const *argv, const char *log, unsigned seconds);

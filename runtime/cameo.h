@@ -95,6 +95,7 @@ struct cameo_context {
     void (*tick)(void *data, size_t layer); /* called before each layer when set (profile); with n_layers at the end */
     void *tick_data;
     cameo_error *error;
+    unsigned char *odd; /* XNNPACK: one an image that waits for the late layers; whether a NaN or an infinity was met in it */
 };
 
 /* Of a model compiled for several targets the widest that this processor runs; else the narrowest, which cameo_create refuses.

@@ -136,7 +136,8 @@ static bool build(context *k, const cameo_options *options, const cameo_context 
     if (first) c->weights = first->weights, c->parameters = first->parameters;
     if (!create_arena(k) || !(first || find_weights(k)) || !create_pool(c, options)) return false;
     c->state = calloc(m->n_states + 1, sizeof *c->state);
-    if (!c->state) return fail(c, CAMEO_ENVIRONMENT, "out of memory");
+    c->odd = m->xnnpack ? calloc(m->batch > 0 ? (size_t)m->batch : 1, 1) : NULL;
+    if (!c->state || (m->xnnpack && !c->odd)) return fail(c, CAMEO_ENVIRONMENT, "out of memory");
     if (!m->create || m->create(c)) return true;
     return c->error->code ? false : fail(c, CAMEO_ENVIRONMENT, "failed to prepare the model");
 }
@@ -176,7 +177,7 @@ void cameo_destroy(cameo_context *c) {
     if (!c) return;
     for (size_t i = 0; c->state && i < c->model->n_states; i++)
         if (c->state[i] && cameo_xnn_delete) cameo_xnn_delete(c->state[i]);
-    free(c->state);
+    free(c->state), free(c->odd);
     if (c->pool) c->pool->destroy(c->pool);
     if (k->mapped) munmap((void *)(uintptr_t)c->weights, k->mapped);
     if (c->arena) munmap(c->arena, k->arena_size);
@@ -230,6 +231,7 @@ static int run(cameo_context *c, size_t count, const arrays *a, size_t last) {
     c->error->code = CAMEO_OK;
     for (size_t begin = 0; begin < count; begin += late) {
         const size_t end = at_most(count, begin + late);
+        if (c->odd) memset(c->odd, 0, end - begin);
         for (size_t first = begin; first < end; first += group) {
             c->first = first - begin;
             run_images(c, a, first, at_most(group, end - first), last, m->run);

@@ -35,6 +35,28 @@ void *cameo_xnn_add(cameo_context *c, size_t elements, float least, float most);
 /* n images (rows, for gemm). x2: add's other operand, else NULL. x needs 16 readable bytes behind it. */
 void cameo_xnn_run(cameo_context *c, void *state, size_t n, const float *x, const float *x2, float *y);
 void cameo_xnn_delete(void *state);
+
+typedef enum cameo_xnn_kind { /* of layers whose windows can be looked at; pools come last */
+                              CAMEO_XNN_CONV,
+                              CAMEO_XNN_DEPTHWISE,
+                              CAMEO_XNN_DECONV,
+                              CAMEO_XNN_MAX,
+                              CAMEO_XNN_AVERAGE,
+                              CAMEO_XNN_GLOBAL_AVERAGE
+} cameo_xnn_kind;
+
+typedef struct cameo_xnn_doubt {
+    cameo_xnn_window s; /* gemm: a 1x1 convolution of one pixel; sums: ci = floats of an image */
+    cameo_xnn_kind kind;
+    bool entering; /* x comes from elsewhere than an XNNPACK layer: it is looked at in any case */
+    bool batched;
+} cameo_xnn_doubt;
+
+/* After a run: computes outputs again that depend on a NaN or an infinity, which XNNPACK's clamps and maxima lose
+   (nonfinite.c). w, b: as at creation; x must be intact. */
+void cameo_xnn_mend(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x, const float *w, const float *b,
+                    float *y);
+void cameo_xnn_mend_sum(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x, const float *x2, float *y);
 /* A pthreadpool as a cameo_pool; NULL when no thread could be started. */
 cameo_pool *cameo_xnn_pool_create(int threads);
 

@@ -161,7 +161,7 @@ static bool add_sources(arena *a, const toolchain *t, const char *directory, con
 }
 
 const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xnnpack, size_t *count) {
-    static const char *const core[] = {"context.c", "processor.c", "sha256.c", "tensor.c", "threads.c"};
+    static const char *const core[] = {"context.c", "nonfinite.c", "processor.c", "sha256.c", "tensor.c", "threads.c"};
     enum { CAPACITY = 256 };
     const char **list = ARENA_ARRAY(a, const char *, CAPACITY);
     *count = 0;

@@ -15,6 +15,14 @@ image image_of(const value *v) {
 
 bool is_constant(const value *v) { return v && v->constant && v->constant->type == DT_FLOAT && v->constant->data; }
 
+bool is_finite(const value *v) {
+    if (!is_constant(v)) return false;
+    const float *p = v->constant->data;
+    for (int64_t i = 0; i < shape_count(&v->constant->shape); i++)
+        if (!isfinite(p[i])) return false;
+    return true;
+}
+
 bool is_internal(const node *n) { return !strcmp(n->domain, "cameo"); }
 
 value *input_at(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL; }

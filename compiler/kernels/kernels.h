@@ -16,6 +16,7 @@ image image_of(const value *v);
 bool window_of(const node *n, const int64_t *kernel,
                window *out);              /* kernel: when kernel_shape is absent; false: auto_pad or odd ranks */
 bool is_constant(const value *v);         /* float32, known at compile time */
+bool is_finite(const value *v);           /* a constant without NaN or infinity */
 bool is_internal(const node *n);          /* domain "cameo" */
 value *input_at(const node *n, size_t i); /* NULL when absent */
 bool act_known(const node *n);            /* and its slope, if any, is one number or one a channel */

@@ -49,7 +49,7 @@ static bool bias_fits(const value *b) { return !b || is_constant(b) || (b->role 
 static bool applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    if (!is_constant(n->in[1]) && (kind.r != 3 || !live_block(n->in[1]))) return false;
+    if (is_constant(n->in[1]) ? !is_finite(n->in[1]) : kind.r != 3 || !live_block(n->in[1])) return false;
     return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, kind, &p);
 }
 

@@ -20,7 +20,7 @@ static const char *print_window(emitter *e, const node *n, const window *k, int6
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     return arena_printf(
         emit_arena(e),
-        "&(const cameo_xnn_window){.h = %lld, .w = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = "
+        "{.h = %lld, .w = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = "
         "%lld,\n"
         "        .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .adjust_h = %lld, .adjust_w = %lld, .groups = %lld,\n"
         "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = %s}",
@@ -28,6 +28,19 @@ static const char *print_window(emitter *e, const node *n, const window *k, int6
         (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl, (long long)k->pb, (long long)k->pr,
         (long long)(adjust ? adjust[0] : 0), (long long)(adjust ? adjust[1] : 0), (long long)k->group, (long long)ci,
         (long long)co, (long long)x.pixel, (long long)y.pixel, emit_float(e, (double)least), emit_float(e, (double)most));
+}
+
+/* The window of a fully connected layer, which is a 1x1 convolution of one pixel. */
+static const char *print_pixel(emitter *e, int64_t ci, int64_t co, float least, float most) {
+    return arena_printf(emit_arena(e),
+                        "{.h = 1, .w = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1,\n"
+                        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = %s}",
+                        (long long)ci, (long long)co, (long long)ci, (long long)co, emit_float(e, (double)least),
+                        emit_float(e, (double)most));
+}
+
+static const char *window_text(emitter *e, const char *literal) {
+    return arena_printf(emit_arena(e), "&(const cameo_xnn_window)%s", literal);
 }
 
 /* The creation statement; returns the operator's slot, passed to the function as `state`. */
@@ -66,17 +79,41 @@ static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, in
                 (long long)step);
 }
 
-static void print_run(emitter *e, const node *n) {
+/* Whether the layers that made v have looked for NaN themselves (cameo_xnn_mend). */
+static bool is_looked_at(const value *v) {
+    while (v->producer && v->producer->impl && v->producer->impl->xnnpack) {
+        if (!input_at(v->producer, 3)) return true;
+        v = v->producer->in[3];
+    }
+    return false;
+}
+
+static void print_doubt(emitter *e, const node *n, const char *literal, const char *kind) {
+    bool entering = false;
+    for (size_t i = 0; i < n->n_in && i < 2; i++) entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
+    text_printf(emit_helpers(e),
+                "static const cameo_xnn_doubt $F_doubt = {\n    .s = %s,\n    .kind = %s, .entering = %s, .batched = %s};\n",
+                literal, kind, entering ? "true" : "false", emit_batched(n) ? "true" : "false");
+}
+
+/* w, b: what the operator was created with, or NULL. */
+static void print_run(emitter *e, const node *n, const char *literal, const char *kind, const char *w, const char *b) {
     emit_value(e, "x", n->in[0], false);
+    if (w) emit_param(e, "const float *w", "%s", w);
+    if (b) emit_param(e, "const float *b", "%s", b);
     emit_value(e, "y", n->out[0], true);
-    text_printf(emit_body(e), "    cameo_xnn_run(c, state, (size_t)%s, x, NULL, y);\n", images_of(e, n));
+    print_doubt(e, n, literal, kind);
+    text_printf(emit_body(e),
+                "    cameo_xnn_run(c, state, (size_t)%s, x, NULL, y);\n"
+                "    cameo_xnn_mend(c, &$F_doubt, (size_t)%s, x, %s, %s, y);\n",
+                images_of(e, n), images_of(e, n), w ? "w" : "NULL", b ? "b" : "NULL");
 }
 
 /* ---- convolution ---- */
 
 static bool conv_window(const node *n, window *k) {
-    if (!is_internal(n) || !images_ready(n) || !is_constant(n->in[1]) || n->in[1]->shape.rank != 4) return false;
-    if (input_at(n, 2) && !is_constant(n->in[2])) return false;
+    if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4) return false;
+    if (input_at(n, 2) && !is_finite(n->in[2])) return false;
     const int64_t *w = n->in[1]->shape.dim;
     if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, w + 2, k)) return false;
     return k->group >= 1 && w[0] % k->group == 0 && w[1] * k->group == n->in[0]->shape.dim[1] &&
@@ -149,18 +186,19 @@ static void emit_conv(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
     const char *literal = print_window(e, n, &k, n->in[1]->shape.dim[1], y.c / k.group, least, most, NULL);
     const char *w = depthwise ? pack_depthwise(e, n->in[1]) : pack_conv(e, n->in[1]);
-    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", literal, w, print_bias(e, input_at(n, 2), y.c));
-    print_run(e, n);
+    const char *b = print_bias(e, input_at(n, 2), y.c);
+    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", window_text(e, literal), w, b);
+    print_run(e, n, literal, depthwise ? "CAMEO_XNN_DEPTHWISE" : "CAMEO_XNN_CONV", w, b);
     if (after) print_after(e, n, y.h * y.w, y.c, y.pixel);
 }
 
 /* ---- deconvolution ---- */
 
 static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
-    if (n->domain[0] || !images_ready(n) || !is_constant(n->in[1]) || n->in[1]->shape.rank != 4 || node_ints(n, "output_shape"))
+    if (n->domain[0] || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4 || node_ints(n, "output_shape"))
         return false;
     const int64_t *w = n->in[1]->shape.dim;
-    if ((input_at(n, 2) && !is_constant(n->in[2])) || !window_of(n, w + 2, k)) return false;
+    if ((input_at(n, 2) && !is_finite(n->in[2])) || !window_of(n, w + 2, k)) return false;
     const attr *a = node_ints(n, "output_padding");
     for (int i = 0; i < 2; i++) adjust[i] = a && a->count == 2 ? a->ints[i] : 0;
     if (adjust[0] >= k->sh || adjust[1] >= k->sw || adjust[0] < 0 || adjust[1] < 0) return false;
@@ -197,8 +235,9 @@ static void emit_deconv(emitter *e, const node *n) {
                 to[((g * co + q / taps) * taps + q % taps) * ci + i] = from[(g * ci + i) * co * taps + q];
     const char *w = emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
     const char *literal = print_window(e, n, &k, ci, co, -INFINITY, INFINITY, adjust);
-    print_create(e, "cameo_xnn_deconv", literal, w, print_bias(e, input_at(n, 2), co * k.group));
-    print_run(e, n);
+    const char *b = print_bias(e, input_at(n, 2), co * k.group);
+    print_create(e, "cameo_xnn_deconv", window_text(e, literal), w, b);
+    print_run(e, n, literal, "CAMEO_XNN_DECONV", w, b);
 }
 
 /* ---- fully connected ---- */
@@ -209,9 +248,9 @@ static bool is_rows(const value *v) {
 
 static bool applies_gemm(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (!is_internal(n) || !is_rows(n->in[0]) || !is_rows(n->out[0]) || !has_tail(n->in[0]) || !is_constant(n->in[1]))
+    if (!is_internal(n) || !is_rows(n->in[0]) || !is_rows(n->out[0]) || !has_tail(n->in[0]) || !is_finite(n->in[1]))
         return false;
-    if (n->in[1]->shape.rank != 2 || (input_at(n, 2) && !is_constant(n->in[2])) || value_count(n->out[0]) < 1) return false;
+    if (n->in[1]->shape.rank != 2 || (input_at(n, 2) && !is_finite(n->in[2])) || value_count(n->out[0]) < 1) return false;
     const value *r = input_at(n, 3);
     return act_known(n) && (!r || (is_rows(r) && shape_equal(&r->shape, &n->out[0]->shape)));
 }
@@ -230,8 +269,9 @@ static void emit_gemm(emitter *e, const node *n) {
         arena_printf(emit_arena(e), "&(const cameo_xnn_matrix){.ci = %lld, .co = %lld, .least = %s, .most = %s}",
                      (long long)d[1], (long long)d[0], emit_float(e, (double)least), emit_float(e, (double)most));
     const char *w = emit_weights(e, n->in[1]->constant->data, tensor_bytes(n->in[1]->constant), n->in[1]->name);
-    print_create(e, "cameo_xnn_gemm", literal, w, print_bias(e, input_at(n, 2), d[0]));
-    print_run(e, n);
+    const char *b = print_bias(e, input_at(n, 2), d[0]);
+    print_create(e, "cameo_xnn_gemm", literal, w, b);
+    print_run(e, n, print_pixel(e, d[1], d[0], least, most), "CAMEO_XNN_CONV", w, b);
     if (after) print_after(e, n, 1, d[0], d[0]);
 }
 
@@ -262,11 +302,12 @@ static void emit_pool(emitter *e, const node *n) {
     if (!global && !window_of(n, NULL, &k)) BUG("XNNPACK pool without a window");
     k.group = 1;
     const int64_t c = n->in[0]->shape.dim[1];
-    const char *call = global                 ? "cameo_xnn_global_average_pool"
-                       : n->op_type[0] == 'M' ? "cameo_xnn_max_pool"
-                                              : "cameo_xnn_average_pool";
-    print_create(e, call, print_window(e, n, &k, c, c, -INFINITY, INFINITY, NULL), NULL, NULL);
-    print_run(e, n);
+    const bool maximum = n->op_type[0] == 'M';
+    const char *call = global ? "cameo_xnn_global_average_pool" : maximum ? "cameo_xnn_max_pool" : "cameo_xnn_average_pool";
+    const char *kind = global ? "CAMEO_XNN_GLOBAL_AVERAGE" : maximum ? "CAMEO_XNN_MAX" : "CAMEO_XNN_AVERAGE";
+    const char *literal = print_window(e, n, &k, c, c, -INFINITY, INFINITY, NULL);
+    print_create(e, call, window_text(e, literal), NULL, NULL);
+    print_run(e, n, literal, kind, NULL, NULL);
 }
 
 /* ---- sum ---- */
@@ -292,7 +333,11 @@ static void emit_add(emitter *e, const node *n) {
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);
-    text_printf(emit_body(e), "    cameo_xnn_run(c, state, (size_t)%s, x, x2, y);\n", images_of(e, n));
+    print_doubt(e, n, print_pixel(e, y.c * y.h * y.w, 1, -INFINITY, INFINITY), "CAMEO_XNN_CONV");
+    text_printf(emit_body(e),
+                "    cameo_xnn_run(c, state, (size_t)%s, x, x2, y);\n"
+                "    cameo_xnn_mend_sum(c, &$F_doubt, (size_t)%s, x, x2, y);\n",
+                images_of(e, n), images_of(e, n));
 }
 
 #define XNN(variable, NAME, OP, APPLIES, COST, EMIT, SLICES) \

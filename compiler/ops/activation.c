@@ -28,7 +28,7 @@ REAL(hard_sigmoid, clamp(p[0] * x[0] + p[1], 0, 1))
 REAL(hard_swish, x[0] * clamp(x[0] / 6 + 0.5, 0, 1))
 REAL(swish, x[0] * sigmoid(p[0] * x[0]))
 REAL(elu, x[0] < 0 ? p[0] * expm1(x[0]) : x[0])
-REAL(celu, fmax(0, x[0]) + fmin(0, p[0] * expm1(x[0] / p[0])))
+REAL(celu, x[0] < 0 ? p[0] * expm1(x[0] / p[0]) : x[0])
 REAL(selu, p[1] * (x[0] > 0 ? x[0] : p[0] * expm1(x[0])))
 REAL(softplus, softplus(x[0]))
 REAL(softsign, x[0] / (1 + fabs(x[0])))
@@ -64,12 +64,7 @@ const pointwise pointwise_activation[] = {
     {.name = "HardSwish", TYPES_FLOAT, real_hard_swish, "x0 < -3.0@ ? x0 * 0.0@ : x0 > 3.0@ ? x0 : x0 * (x0 / 6.0@ + 0.5@)"},
     {.name = "Swish", TYPES_FLOAT, real_swish, "x0 / (1.0@ + exp@(-($0 * x0)))", .parameter = {"alpha"}, .otherwise = {1}},
     {.name = "Elu", TYPES_FLOAT, real_elu, "x0 < 0 ? $0 * expm1@(x0) : x0", .parameter = {"alpha"}, .otherwise = {1}},
-    {.name = "Celu",
-     TYPES_FLOAT,
-     real_celu,
-     "fmax@(0, x0) + fmin@(0, $0 * expm1@(x0 / $0))",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
+    {.name = "Celu", TYPES_FLOAT, real_celu, "x0 < 0 ? $0 * expm1@(x0 / $0) : x0", .parameter = {"alpha"}, .otherwise = {1}},
     {.name = "Selu",
      TYPES_FLOAT,
      real_selu,

@@ -231,8 +231,20 @@ static bool cast_reference(arena *a, const node *n, const tensor *const *in, ten
     return true;
 }
 
+/* A float beyond int64 is undefined in C: it becomes the nearest, NaN 0, as in the reference. Narrower integers take the low
+   bits of that. */
 static void cast_emit(struct emitter *e, const node *n) {
-    emit_elementwise(e, n, n->out[0]->type == DT_BOOL ? "x0 != 0" : "x0");
+    const dtype type = n->out[0]->type;
+    const bool real = type_is(n->in[0]->type, TYPES_FLOAT) && !type_is(type, TYPES_FLOAT);
+    const char *made = "x0";
+    if (type == DT_BOOL)
+        made = "x0 != 0";
+    else if (real && type == DT_UINT64)
+        made = "x0 != x0 ? 0 : x0 >= 0x1p64 ? UINT64_MAX : x0 >= 0x1p63 ? (uint64_t)x0 : x0 <= -0x1p63 ? 1ull << 63 : "
+               "(uint64_t)(int64_t)x0";
+    else if (real)
+        made = "x0 != x0 ? 0 : x0 >= 0x1p63 ? INT64_MAX : x0 <= -0x1p63 ? INT64_MIN : (int64_t)x0";
+    emit_elementwise(e, n, made);
 }
 
 /* ---- rows ---- */

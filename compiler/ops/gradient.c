@@ -1,5 +1,5 @@
 /* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule saved (x or y), further ones
-   are the forward operator's. */
+   are the forward operator's. Where that is NaN, dy passes or NaN comes out, as in PyTorch: a zero would hide it. */
 #include "pointwise.h"
 
 #include <math.h>
@@ -29,14 +29,14 @@ static double gelu_tanh_slope(double x) {
 }
 
 REAL(copy, x[0])
-REAL(relu, x[1] > 0 ? x[0] : 0)
-REAL(clip, x[1] >= p[0] && x[1] <= p[1] ? x[0] : 0)
+REAL(relu, x[1] <= 0 ? 0 : x[0])
+REAL(clip, x[1]<p[0] || x[1]> p[1] ? 0 : x[0])
 REAL(leaky, x[1] < 0 ? p[0] * x[0] : x[0])
 REAL(prelu, x[1] < 0 ? x[0] * x[2] : x[0])
-REAL(prelu_slope, x[1] < 0 ? x[0] * x[1] : 0)
+REAL(prelu_slope, x[1] >= 0 ? 0 : x[0] * x[1])
 REAL(sigmoid, x[0] * x[1] * (1 - x[1]))
 REAL(tanh, x[0] * (1 - x[1] * x[1]))
-REAL(hard_sigmoid, p[0] * x[1] + p[1] > 0 && p[0] * x[1] + p[1] < 1 ? p[0] * x[0] : 0)
+REAL(hard_sigmoid, p[0] * x[1] + p[1] <= 0 || p[0] * x[1] + p[1] >= 1 ? 0 : p[0] * x[0])
 REAL(hard_swish, x[1]<-3 ? 0 : x[1]> 3 ? x[0] : x[0] * (x[1] / 3 + 0.5))
 REAL(swish, x[0] * swish_slope(x[1], p[0]))
 REAL(elu, x[1] < 0 ? p[0] * exp(x[1]) * x[0] : x[0])
@@ -47,9 +47,9 @@ REAL(softsign, x[0] / ((1 + fabs(x[1])) * (1 + fabs(x[1]))))
 REAL(gelu, x[0] * (0.5 * (1 + erf(x[1] * M_SQRT1_2)) + x[1] * exp(-0.5 * x[1] * x[1]) / sqrt(2 * M_PI)))
 REAL(gelu_tanh, x[0] * gelu_tanh_slope(x[1]))
 REAL(mish, x[0] * mish_slope(x[1]))
-REAL(thresholded, x[1] > p[0] ? x[0] : 0)
+REAL(thresholded, x[1] <= p[0] ? 0 : x[0])
 REAL(erf, x[0] * M_2_SQRTPI * exp(-x[1] * x[1]))
-REAL(abs, x[1] > 0 ? x[0] : x[1] < 0 ? -x[0] : 0)
+REAL(abs, x[1] > 0 ? x[0] : x[1] < 0 ? -x[0] : x[1])
 REAL(sqrt, x[0] / (2 * x[1]))
 REAL(reciprocal, -x[0] * x[1] * x[1])
 REAL(pow_base, x[2] == 0 ? 0 : x[0] * x[2] * pow(x[1], x[2] - 1))
@@ -63,22 +63,22 @@ REAL(safe_div, x[1] == 0 ? 0 : x[0] / x[1])
 
 const pointwise pointwise_gradient[] = {
     {.name = "Copy", TYPES_FLOAT, real_copy, "x0"},
-    {.name = "ReluGrad", TYPES_FLOAT, real_relu, "x1 > 0 ? x0 : 0"},
+    {.name = "ReluGrad", TYPES_FLOAT, real_relu, "x1 <= 0 ? 0 : x0"},
     {.name = "ClipGrad",
      TYPES_FLOAT,
      real_clip,
-     "x1 >= $0 && x1 <= $1 ? x0 : 0",
+     "x1 < $0 || x1 > $1 ? 0 : x0",
      .parameter = {"min", "max"},
      .otherwise = {-(double)INFINITY, (double)INFINITY}},
     {.name = "LeakyReluGrad", TYPES_FLOAT, real_leaky, "x1 < 0 ? $0 * x0 : x0", .parameter = {"alpha"}, .otherwise = {0.01}},
     {.name = "PReluGrad", TYPES_FLOAT, real_prelu, "x1 < 0 ? x0 * x2 : x0"},
-    {.name = "PReluSlopeGrad", TYPES_FLOAT, real_prelu_slope, "x1 < 0 ? x0 * x1 : 0"},
+    {.name = "PReluSlopeGrad", TYPES_FLOAT, real_prelu_slope, "x1 >= 0 ? 0 : x0 * x1"},
     {.name = "SigmoidGrad", TYPES_FLOAT, real_sigmoid, "x0 * x1 * (1.0@ - x1)"},
     {.name = "TanhGrad", TYPES_FLOAT, real_tanh, "x0 * (1.0@ - x1 * x1)"},
     {.name = "HardSigmoidGrad",
      TYPES_FLOAT,
      real_hard_sigmoid,
-     "$0 * x1 + $1 > 0 && $0 * x1 + $1 < 1 ? $0 * x0 : 0",
+     "$0 * x1 + $1 <= 0 || $0 * x1 + $1 >= 1 ? 0 : $0 * x0",
      .parameter = {"alpha", "beta"},
      .otherwise = {0.2, 0.5}},
     {.name = "HardSwishGrad", TYPES_FLOAT, real_hard_swish, "x1 < -3.0@ ? 0 : x1 > 3.0@ ? x0 : x0 * (x1 / 3.0@ + 0.5@)"},
@@ -111,11 +111,11 @@ const pointwise pointwise_gradient[] = {
     {.name = "ThresholdedReluGrad",
      TYPES_FLOAT,
      real_thresholded,
-     "x1 > $0 ? x0 : 0",
+     "x1 <= $0 ? 0 : x0",
      .parameter = {"alpha"},
      .otherwise = {1}},
     {.name = "ErfGrad", TYPES_FLOAT, real_erf, "x0 * 1.1283791670955126@ * exp@(-x1 * x1)"},
-    {.name = "AbsGrad", TYPES_FLOAT, real_abs, "x1 > 0 ? x0 : x1 < 0 ? -x0 : 0"},
+    {.name = "AbsGrad", TYPES_FLOAT, real_abs, "x1 > 0 ? x0 : x1 < 0 ? -x0 : x1"},
     {.name = "SqrtGrad", TYPES_FLOAT, real_sqrt, "x0 / (2.0@ * x1)"},
     {.name = "ReciprocalGrad", TYPES_FLOAT, real_reciprocal, "-x0 * x1 * x1"},
     {.name = "PowBaseGrad", TYPES_FLOAT, real_pow_base, "x2 == 0 ? 0 : x0 * x2 * pow@(x1, x2 - 1)"},

@@ -28,6 +28,11 @@ static const char *clip_expression(arena *a, const node *n, const char *x) {
     return s;
 }
 
+/* x within 0..1, computed anew in each branch. No fminf: a NaN would not come out of it. */
+static const char *unit_expression(arena *a, const char *x) {
+    return arena_printf(a, "(%s < 0.0f ? 0.0f : %s > 1.0f ? 1.0f : %s)", x, x, x);
+}
+
 const char *act_expression(arena *a, const node *n, const char *x, const char *slope) {
     const char *act = node_string(n, "act", "none");
     const char *alpha = literal(a, (double)node_float(n, "act_alpha", 0)),
@@ -40,8 +45,9 @@ const char *act_expression(arena *a, const node *n, const char *x, const char *s
     if (!strcmp(act, "sigmoid")) return arena_printf(a, "(1.0f / (1.0f + expf(-%s)))", x);
     if (!strcmp(act, "silu")) return arena_printf(a, "(%s / (1.0f + expf(-%s)))", x, x);
     if (!strcmp(act, "tanh")) return arena_printf(a, "tanhf(%s)", x);
-    if (!strcmp(act, "hardsigmoid")) return arena_printf(a, "fminf(fmaxf(%s * %s + %s, 0.0f), 1.0f)", x, alpha, beta);
-    if (!strcmp(act, "hardswish")) return arena_printf(a, "(%s * fminf(fmaxf(%s * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))", x, x);
+    if (!strcmp(act, "hardsigmoid")) return unit_expression(a, arena_printf(a, "%s * %s + %s", x, alpha, beta));
+    if (!strcmp(act, "hardswish"))
+        return arena_printf(a, "(%s * %s)", x, unit_expression(a, arena_printf(a, "%s * (1.0f / 6.0f) + 0.5f", x)));
     BUG("unknown fused activation");
 }
 

@@ -56,7 +56,7 @@ static double *distances(arena *a, const batch *b) {
         for (int64_t j = 0; j < b->images; j++) {
             double sum = 0;
             for (int64_t k = 0; k < b->length; k++) sum += pow(b->x[i * b->length + k] - b->x[j * b->length + k], 2);
-            d[i * b->images + j] = i == j ? 0 : sqrt(fmax(sum, 1e-12));
+            d[i * b->images + j] = i == j ? 0 : sqrt(sum < 1e-12 ? 1e-12 : sum);
         }
     return d;
 }
@@ -122,6 +122,13 @@ static double pairs(const batch *b) {
     return loss;
 }
 
+/* A NaN is in no triplet or pair that comparisons find: the loss says so. */
+static double loss_of(const batch *b) {
+    for (int64_t i = 0; i < b->images * b->images; i++)
+        if (isnan(b->distance[i])) return (double)NAN;
+    return is_kind(b->n, "contrastive") ? pairs(b) : triplets(b);
+}
+
 static bool nearest_is_same(const batch *b, int64_t i) {
     double least[2] = {INFINITY, INFINITY};
     for (int64_t j = 0; j < b->images; j++)
@@ -143,7 +150,7 @@ static bool metric_reference(arena *a, const node *n, const tensor *const *in, t
     b.distance = distances(a, &b);
     b.slope = ARENA_ARRAY(a, double, (size_t)(b.images * b.images));
     b.gradient = ARENA_ARRAY(a, double, (size_t)(b.images * b.length));
-    tensor_set(out[LOSS], 0, is_kind(n, "contrastive") ? pairs(&b) : triplets(&b));
+    tensor_set(out[LOSS], 0, loss_of(&b));
     double correct = 0;
     for (int64_t i = 0; i < b.images; i++) {
         correct += nearest_is_same(&b, i);

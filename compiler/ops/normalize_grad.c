@@ -127,10 +127,11 @@ static bool batchnorm_grad_infer(graph *g, node *n) {
     return true;
 }
 
-/* Where the activation passes a gradient on, seen from its result: a Relu above 0, a Clip strictly between its bounds. */
+/* Where the activation passes a gradient on, seen from its result: a Relu above 0, a Clip strictly between its bounds. Where
+   that is NaN, too: a zero would hide it. */
 static bool passes(const node *n, double y) {
-    if (!strcmp(node_string(n, "act", "none"), "relu")) return y > 0;
-    return y > (double)node_float(n, "act_min", -INFINITY) && y < (double)node_float(n, "act_max", INFINITY);
+    if (!strcmp(node_string(n, "act", "none"), "relu")) return !(y <= 0);
+    return !(y <= (double)node_float(n, "act_min", -INFINITY) || y >= (double)node_float(n, "act_max", INFINITY));
 }
 
 static double masked(const node *n, const tensor *const *in, int64_t at) {
@@ -167,11 +168,11 @@ static const char *masked_text(emitter *e, const node *n, const lanes *l) {
     const char *dy = arena_printf(a, "(double)in0[%s]", lanes_index(e, n, n->in[0], l));
     if (!op_present(n, 5)) return dy;
     const char *y = arena_printf(a, "in5[%s]", lanes_index(e, n, n->in[5], l)), *low = NULL, *high = NULL;
-    if (!strcmp(node_string(n, "act", "none"), "relu")) return arena_printf(a, "%s > 0 ? %s : 0", y, dy);
-    if (node_attr(n, "act_min")) low = arena_printf(a, "%s > %s", y, emit_float(e, (double)node_float(n, "act_min", 0)));
-    if (node_attr(n, "act_max")) high = arena_printf(a, "%s < %s", y, emit_float(e, (double)node_float(n, "act_max", 0)));
-    if (low && high) return arena_printf(a, "%s && %s ? %s : 0", low, high, dy);
-    return arena_printf(a, "%s ? %s : 0", low ? low : high ? high : "1", dy);
+    if (!strcmp(node_string(n, "act", "none"), "relu")) return arena_printf(a, "%s <= 0 ? 0 : %s", y, dy);
+    if (node_attr(n, "act_min")) low = arena_printf(a, "%s <= %s", y, emit_float(e, (double)node_float(n, "act_min", 0)));
+    if (node_attr(n, "act_max")) high = arena_printf(a, "%s >= %s", y, emit_float(e, (double)node_float(n, "act_max", 0)));
+    if (low && high) return arena_printf(a, "%s || %s ? 0 : %s", low, high, dy);
+    return arena_printf(a, "%s ? 0 : %s", low ? low : high ? high : "0", dy);
 }
 
 /* Element i of dX and dR is written after dY and X were read there: both may be overwritten. */

@@ -126,6 +126,8 @@ static bool exceeds(const tensor *t, int64_t i, int64_t j) {
     return t->type == DT_UINT64 ? (uint64_t)a > (uint64_t)b : a > b;
 }
 
+static bool is_nan(const tensor *t, int64_t i) { return type_is(t->type, TYPES_FLOAT) && isnan(tensor_get(t, i)); }
+
 static int64_t extreme_int(const reduction *r, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
     int64_t best = base;
     for (int64_t i = 1; i < length; i++) {
@@ -244,7 +246,7 @@ static void reduce_emit(struct emitter *e, const node *n) {
     lanes_close(e, n, &l);
 }
 
-/* ---- ArgMax, ArgMin ---- */
+/* ---- ArgMax, ArgMin: a NaN is the largest and the smallest, as in NumPy, PyTorch and ONNX Runtime ---- */
 
 static bool arg_infer(graph *g, node *n) {
     int axis;
@@ -269,8 +271,11 @@ static bool arg_reference(arena *a, const node *n, const tensor *const *in, tens
         int64_t best = 0;
         for (int64_t k = 1; k < l.length; k++) {
             const int64_t x = base[i] + step[k], b = base[i] + step[best];
-            const bool more = exceeds(in[0], x, b), less = exceeds(in[0], b, x);
-            if ((arg_max(n) ? more : less) || (last && !more && !less)) best = k;
+            const bool more = arg_max(n) ? exceeds(in[0], x, b) : exceeds(in[0], b, x);
+            const bool less = arg_max(n) ? exceeds(in[0], b, x) : exceeds(in[0], x, b);
+            if (is_nan(in[0], x) || is_nan(in[0], b) ? is_nan(in[0], x) && (last || !is_nan(in[0], b))
+                                                     : more || (last && !less))
+                best = k;
         }
         store_int(out[0], i, best);
     }
@@ -281,15 +286,18 @@ static void arg_emit(struct emitter *e, const node *n) {
     const int axis = arg_axis(n);
     lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, 1u << axis);
     const bool last = node_int(n, "select_last_index", 0) != 0;
-    const char *at = element_index(e, n, &l);
+    const char *x = arena_printf(emit_arena(e), "in0[%s]", element_index(e, n, &l));
     lanes best = l;
     best.names[axis] = "best";
+    const char *b = arena_printf(emit_arena(e), "in0[%s]", element_index(e, n, &best)), *odd = "";
+    if (type_is(n->in[0]->type, TYPES_FLOAT))
+        odd = last ? arena_printf(emit_arena(e), " || %s != %s", x, x)
+                   : arena_printf(emit_arena(e), " || (%s != %s && %s == %s)", x, x, b, b);
     lanes_open(e, n, &l);
     text *t = emit_helpers(e);
     text_append(t, "    size_t best = 0;\n");
     lanes_loop(e, &l);
-    text_printf(t, "        if (in0[%s] %s%s in0[%s]) best = r%d;\n", at, arg_max(n) ? ">" : "<", last ? "=" : "",
-                element_index(e, n, &best), axis);
+    text_printf(t, "        if (%s %s%s %s%s) best = r%d;\n", x, arg_max(n) ? ">" : "<", last ? "=" : "", b, odd, axis);
     lanes_end(e, &l);
     text_printf(t, "    out0[%s] = (int64_t)best;\n", result_index(e, n, &l));
     lanes_close(e, n, &l);

@@ -119,7 +119,7 @@ CAMEO_INLINE void cameo_batchnorm_join_task(const cameo_batchnorm *s, const came
     double means[CAMEO_BATCHNORM_CHANNELS] = {0}, sums[CAMEO_BATCHNORM_CHANNELS] = {0};
     cameo_batchnorm_join(s, a, first, end - first, means, sums);
     for (ptrdiff_t c = first; c < end; c++) {
-        const double mean = means[c - first], squares = sums[c - first] > 0 ? sums[c - first] : 0;
+        const double mean = means[c - first], squares = sums[c - first] < 0 ? 0 : sums[c - first];
         const double inv_std = 1 / sqrt(squares / count + (double)s->epsilon);
         const double unbiased = squares / (count > 1 ? count - 1 : 1);
         a->mean[c] = (float)mean, a->inv_std[c] = (float)inv_std;
@@ -154,14 +154,14 @@ CAMEO_INLINE void cameo_batchnorm_apply_task(const cameo_batchnorm *s, const cam
 
 /* ---- gradients ---- */
 
-/* dy where the activation let the value through. */
+/* dy where the activation let the value through, or a NaN. */
 CAMEO_INLINE cameo_v cameo_batchnorm_masked(const cameo_batchnorm *s, const cameo_batchnorm_grad_args *a, ptrdiff_t p,
                                             ptrdiff_t c, ptrdiff_t lanes) {
     const cameo_v zero = {0}, dy = cameo_load_part(a->dy + p * s->dy_row + c, lanes);
     if (s->act.kind == CAMEO_NONE) return dy;
     const cameo_v y = cameo_load_part(a->y + p * s->y_row + c, lanes);
-    if (s->act.kind == CAMEO_RELU) return cameo_select((cameo_vi)(y > zero), dy, zero);
-    return cameo_select((cameo_vi)(y > s->act.a) & (cameo_vi)(y < s->act.b), dy, zero);
+    if (s->act.kind == CAMEO_RELU) return cameo_select((cameo_vi)(y <= zero), zero, dy);
+    return cameo_select((cameo_vi)(y <= s->act.a) | (cameo_vi)(y >= s->act.b), zero, dy);
 }
 
 CAMEO_INLINE void cameo_batchnorm_sums(const cameo_batchnorm *s, const cameo_batchnorm_grad_args *a, ptrdiff_t first,

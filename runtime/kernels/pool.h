@@ -19,18 +19,50 @@ CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v 
     return a + b;
 }
 
+/* A maximum of vectors passes a NaN over in one order of its operands and forgets it in the other, so a maximum also
+   adds up what it sees. The sum of a window with a NaN is a NaN; where it is (infinities of both signs do that as well),
+   cameo_pool_exact looks at the window again. */
+CAMEO_INLINE bool cameo_pool_doubtful(const cameo_v *sum, ptrdiff_t vectors) {
+    cameo_v all = {0};
+    CAMEO_UNROLL
+    for (ptrdiff_t v = 0; v < vectors; v++) all += sum[v];
+    return cameo_any_nan(all);
+}
+
+/* Maxima of `channels` channels over rows x columns pixels, where a NaN exceeds every number. */
+CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_row,
+                                 ptrdiff_t x_column, ptrdiff_t channels) {
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        float best = -INFINITY;
+        for (ptrdiff_t i = 0; i < rows; i++)
+            for (ptrdiff_t j = 0; j < columns; j++) {
+                const float v = x[i * x_row + j * x_column + c];
+                if (v > best || isnan(v)) best = v;
+                if (isnan(best)) i = rows, j = columns;
+            }
+        y[c] = best;
+    }
+}
+
 CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0,
                                      ptrdiff_t w1, float scale, ptrdiff_t vectors, ptrdiff_t lanes) {
-    cameo_v acc[4];
+    cameo_v acc[4], sum[4];
     CAMEO_UNROLL
-    for (ptrdiff_t v = 0; v < vectors; v++) acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f);
+    for (ptrdiff_t v = 0; v < vectors; v++) acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f), sum[v] = (cameo_v){0};
     for (ptrdiff_t i = h0; i < h1; i++)
         for (ptrdiff_t j = w0; j < w1; j++) {
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
-            for (ptrdiff_t v = 0; v < vectors; v++)
-                acc[v] = cameo_pool_join(s, acc[v], cameo_load_part(p + v * CAMEO_VF, lanes));
+            for (ptrdiff_t v = 0; v < vectors; v++) {
+                const cameo_v k = cameo_load_part(p + v * CAMEO_VF, lanes);
+                acc[v] = cameo_pool_join(s, acc[v], k), sum[v] += k;
+            }
         }
+    if (s->maximum && cameo_pool_doubtful(sum, vectors)) {
+        const ptrdiff_t column = s->dw * s->x_pixel, row = s->dh * s->w * s->x_pixel;
+        cameo_pool_exact(x + h0 * row + w0 * column, y, h1 - h0, w1 - w0, row, column, (vectors - 1) * CAMEO_VF + lanes);
+        return;
+    }
     CAMEO_UNROLL
     for (ptrdiff_t v = 0; v < vectors; v++)
         cameo_store_part(y + v * CAMEO_VF, s->maximum ? acc[v] : (cameo_v)(acc[v] * scale), lanes);
@@ -63,12 +95,19 @@ CAMEO_INLINE void cameo_pool_task(const cameo_pooling *s, const cameo_pool_args 
 
 /* One vector of a whole image: rows are summed first, then their sums, which keeps the rounding error small. */
 CAMEO_INLINE void cameo_pool_whole(const cameo_pooling *s, const float *x, float *y, ptrdiff_t lanes) {
-    cameo_v total = cameo_splat(s->maximum ? -INFINITY : 0.0f);
+    cameo_v total = cameo_splat(s->maximum ? -INFINITY : 0.0f), sum = {0};
     for (ptrdiff_t i = 0; i < s->h; i++) {
         cameo_v row = cameo_load_part(x + i * s->w * s->x_pixel, lanes);
-        for (ptrdiff_t j = 1; j < s->w; j++)
-            row = cameo_pool_join(s, row, cameo_load_part(x + (i * s->w + j) * s->x_pixel, lanes));
+        sum += row;
+        for (ptrdiff_t j = 1; j < s->w; j++) {
+            const cameo_v v = cameo_load_part(x + (i * s->w + j) * s->x_pixel, lanes);
+            row = cameo_pool_join(s, row, v), sum += v;
+        }
         total = cameo_pool_join(s, total, row);
+    }
+    if (s->maximum && cameo_pool_doubtful(&sum, 1)) {
+        cameo_pool_exact(x, y, s->h, s->w, s->w * s->x_pixel, s->x_pixel, lanes);
+        return;
     }
     cameo_store_part(y, s->maximum ? total : (cameo_v)(total / (float)(s->h * s->w)), lanes);
 }

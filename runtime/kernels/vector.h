@@ -19,6 +19,7 @@
 #endif
 
 #define CAMEO_INLINE static inline __attribute__((always_inline, unused))
+#define CAMEO_RARE static __attribute__((noinline, cold, unused)) /* what happens to numbers that are none, say */
 #ifdef CAMEO_UNROLL /* a test whose shapes are no literals has nothing to unroll */
 #elif defined(__clang__)
 #define CAMEO_UNROLL _Pragma("clang loop unroll(full)")
@@ -74,12 +75,24 @@ CAMEO_INLINE void cameo_store_part(float *p, cameo_v v, ptrdiff_t lanes) {
 CAMEO_INLINE cameo_v cameo_select(cameo_vi mask, cameo_v a, cameo_v b) {
     return (cameo_v)(((cameo_vi)a & mask) | ((cameo_vi)b & ~mask));
 }
+/* A NaN in `a` comes out of these two, one in `b` does not: clamps put the value first. */
 CAMEO_INLINE cameo_v cameo_max(cameo_v a, cameo_v b) { return cameo_select((cameo_vi)(a < b), b, a); }
 CAMEO_INLINE cameo_v cameo_min(cameo_v a, cameo_v b) { return cameo_select((cameo_vi)(a > b), b, a); }
 
-/* exp to 2 ulp: 2^n times a polynomial on [-ln2/2, ln2/2] (coefficients of Cephes' expf). */
+/* Whether any lane is no number. */
+CAMEO_INLINE bool cameo_any_nan(cameo_v v) {
+    const cameo_vi odd = (cameo_vi)(v != v);
+    int64_t words[CAMEO_VF / 2], any = 0;
+    memcpy(words, &odd, sizeof words);
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < CAMEO_VF / 2; i++) any |= words[i];
+    return any != 0;
+}
+
+/* exp to 2 ulp: 2^n times a polynomial on [-ln2/2, ln2/2] (coefficients of Cephes' expf). Infinity above 88.37, 1.2e-38 below
+   -87.3. */
 CAMEO_INLINE cameo_v cameo_exp(cameo_v x) {
-    x = cameo_min(cameo_max(x, cameo_splat(-87.3f)), cameo_splat(88.3f));
+    x = cameo_min(cameo_max(x, cameo_splat(-87.3f)), cameo_splat(89.0f));
     const cameo_v shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f; /* rounds to nearest */
     const cameo_v r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     cameo_v p = r * 1.9875691500e-4f + 1.3981999507e-3f;

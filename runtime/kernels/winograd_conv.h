@@ -250,6 +250,17 @@ CAMEO_INLINE void cameo_winograd_output_tile(const cameo_winograd *s, const came
                                      rest, oh, ow);
 }
 
+/* A NaN or an infinity in any input of a tile is in one of the four corners of V, since their rows of B' reach the even
+   and the odd inputs; of M then, whatever the channel. It would be in all outputs of the tile. */
+CAMEO_INLINE bool cameo_winograd_doubtful(const cameo_winograd *s, const float *m) {
+    const ptrdiff_t n = cameo_winograd_edge(s), step = s->m_step;
+    const float sum = m[0] + m[(n - 1) * step] + m[n * (n - 1) * step] + m[(n * n - 1) * step];
+    return __builtin_expect(isnan(sum - sum), 0);
+}
+
+/* Computes the outputs of one tile as plain sums (nonfinite.c). block: of channels, of the weights. */
+void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_winograd_args *a, ptrdiff_t tile);
+
 /* Tiles [first, first + count) from rows 0 .. of M. r and y may be the same memory. */
 CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_winograd_args *a, const float *m, ptrdiff_t first,
                                         ptrdiff_t count) {
@@ -258,7 +269,9 @@ CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_win
         const ptrdiff_t h = t % tiles / columns * s->m, w = t % columns * s->m, pixel = (t / tiles * s->oh + h) * s->ow + w;
         const float *r = s->r_pixel ? a->r + pixel * s->r_pixel : a->y;
         float *y = a->y + pixel * s->y_pixel;
-        if (h + s->m <= s->oh && w + s->m <= s->ow)
+        if (cameo_winograd_doubtful(s, m))
+            cameo_winograd_again(s, s->vectors * CAMEO_VF, a, t);
+        else if (h + s->m <= s->oh && w + s->m <= s->ow)
             cameo_winograd_output_tile(s, a, m, r, y, s->m, s->m);
         else
             cameo_winograd_output_tile(s, a, m, r, y, s->oh - h, s->ow - w);

@@ -88,7 +88,7 @@ static size_t find(const planted *cells, size_t n, cameo_face *faces, size_t cap
 }
 
 static void near(double got, double want) {
-    if (fabs(got - want) > 1e-3) fail_msg("%g is not %g", got, want);
+    if (!(fabs(got - want) <= 1e-3)) fail_msg("%g is not %g", got, want);
 }
 
 /* 128 x 96 enters 64 x 64 at half its size; the input's index i is the photograph's 2 i + 1/2. */

@@ -71,7 +71,7 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     const ptrdiff_t block = s->vectors * CAMEO_VF, padded = up(s->co, block), channels = s->co * s->groups,
                     taps = s->kh * s->kw;
     const ptrdiff_t yn = IMAGES * s->oh * s->ow * s->y_pixel, all = padded / block * s->groups;
-    float *x = floats(IMAGES * s->h * s->w * s->x_pixel), *w = floats(channels * s->ci * taps), *b = floats(channels),
+    float *x = inputs(IMAGES * s->h * s->w * s->x_pixel), *w = floats(channels * s->ci * taps), *b = floats(channels),
           *slope = floats(channels);
     float *r = floats(IMAGES * s->oh * s->ow * s->r_pixel), *y = guarded(yn);
     float *pw = floats(s->groups * padded * taps * s->ci), *pb = floats(s->groups * padded), *ps = floats(s->groups * padded);
@@ -92,7 +92,7 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
 #define CONV(NAME, H, W, CI, CO, G, KH, KW, S, D, P, EXTRA, R, TH, TW, V, ROWS, BLOCKS, ...) \
     static void NAME(void **state) {                                                         \
         (void)state;                                                                         \
-        test_one_conv(&NAME##_shape, NAME##_task);                                           \
+        WITHOUT_AND_WITH_ODD(test_one_conv(&NAME##_shape, NAME##_task));                     \
     }
 #define SHAPE(NAME, H, W, CI, CO, G, KH, KW, S, D, P, EXTRA, R, TH, TW, V, ROWS, BLOCKS, ...)                             \
     static const cameo_conv NAME##_shape = {.h = H,                                                                       \
@@ -317,7 +317,7 @@ static void check_depthwise(const cameo_depthwise *s, const cameo_depthwise_args
 
 static void test_one_depthwise(const cameo_depthwise *s, void (*task)(void *, size_t)) {
     const ptrdiff_t padded = up(s->c, CAMEO_VF), taps = s->kh * s->kw, yn = IMAGES * s->oh * s->ow * s->y_pixel;
-    float *x = floats(IMAGES * s->h * s->w * s->x_pixel), *w = floats(s->c * taps), *b = floats(padded),
+    float *x = inputs(IMAGES * s->h * s->w * s->x_pixel), *w = floats(s->c * taps), *b = floats(padded),
           *slope = floats(padded);
     float *r = floats(IMAGES * s->oh * s->ow * s->r_pixel), *y = guarded(yn), *pw = floats(padded * taps);
     for (ptrdiff_t c = 0; c < s->c; c++)
@@ -351,7 +351,7 @@ static void test_one_depthwise(const cameo_depthwise *s, void (*task)(void *, si
     static void NAME##_task(void *a, size_t i) { cameo_depthwise_task(&NAME##_shape, a, i); } \
     static void NAME(void **state) {                                                          \
         (void)state;                                                                          \
-        test_one_depthwise(&NAME##_shape, NAME##_task);                                       \
+        WITHOUT_AND_WITH_ODD(test_one_depthwise(&NAME##_shape, NAME##_task));                 \
     }
 DEPTHWISE(depthwise_3x3, 11, 14, 37, 3, 1, 1, 1, 0, 1, 3, {CAMEO_PRELU, 0, 0})
 DEPTHWISE(depthwise_3x3_stride_2, 13, 12, 32, 3, 2, 1, 1, 3, 0, 2, {CAMEO_CLIP, 0, 6})
@@ -413,7 +413,7 @@ static void pack_bfloat16(const cameo_gemm *s, float *w, uint32_t *to) {
 static void test_one_gemm(const cameo_gemm *s, void (*task)(void *, size_t)) {
     enum { ROWS = 11 };
     const ptrdiff_t block = CAMEO_GEMM_BLOCK, padded = up(s->n, block);
-    float *x = floats(ROWS * s->k), *w = floats(s->n * s->k), *b = floats(padded), *slope = floats(padded),
+    float *x = inputs(ROWS * s->k), *w = floats(s->n * s->k), *b = floats(padded), *slope = floats(padded),
           *r = floats(ROWS * s->n);
     float *y = guarded(ROWS * s->n), *pw = floats(padded * s->k);
     uint32_t *words = calloc((size_t)(padded * (s->k + 1) / 2), sizeof *words);
@@ -434,7 +434,7 @@ static void test_one_gemm(const cameo_gemm *s, void (*task)(void *, size_t)) {
     static void NAME##_task(void *a, size_t i) { cameo_gemm_task(&NAME##_shape, a, i); }                        \
     static void NAME(void **state) {                                                                            \
         (void)state;                                                                                            \
-        test_one_gemm(&NAME##_shape, NAME##_task);                                                              \
+        WITHOUT_AND_WITH_ODD(test_one_gemm(&NAME##_shape, NAME##_task));                                        \
     }
 GEMM(gemm_odd, 131, 77, true, false, {CAMEO_RELU, 0, 0})
 GEMM(gemm_blocks, 300, 128, false, false, {CAMEO_PRELU, 0, 0})
@@ -454,14 +454,14 @@ static double pool_at(const cameo_pooling *s, const float *x, ptrdiff_t n, ptrdi
             padded += y < s->h + s->pb && z < s->w + s->pr;
             if (y < 0 || y >= s->h || z < 0 || z >= s->w) continue;
             const double v = (double)x[((n * s->h + y) * s->w + z) * s->x_pixel + c];
-            sum += v, count++, high = fmax(high, v);
+            sum += v, count++, high = v > high || isnan(v) ? v : high;
         }
     return s->maximum ? high : sum / (double)(s->count_pad ? padded : count);
 }
 
 static void test_one_pool(const cameo_pooling *s, void (*task)(void *, size_t), ptrdiff_t tasks) {
     const ptrdiff_t yn = IMAGES * s->oh * s->ow * s->y_pixel;
-    float *x = floats(IMAGES * s->h * s->w * s->x_pixel), *y = guarded(yn);
+    float *x = inputs(IMAGES * s->h * s->w * s->x_pixel), *y = guarded(yn);
     cameo_pool_args a = {x, y};
     for (ptrdiff_t i = 0; i < tasks; i++) task(&a, (size_t)i);
     check_guards(y, yn);
@@ -471,30 +471,30 @@ static void test_one_pool(const cameo_pooling *s, void (*task)(void *, size_t), 
     free(x), free(y - GUARD);
 }
 
-#define POOL(NAME, TASK, TASKS, H, W, C, OH, OW, KH, KW, S, D, P, E, EXTRA, MAX, COUNT) \
-    static const cameo_pooling NAME##_shape = {.h = H,                                  \
-                                               .w = W,                                  \
-                                               .c = C,                                  \
-                                               .oh = OH,                                \
-                                               .ow = OW,                                \
-                                               .kh = KH,                                \
-                                               .kw = KW,                                \
-                                               .sh = S,                                 \
-                                               .sw = S,                                 \
-                                               .dh = D,                                 \
-                                               .dw = D,                                 \
-                                               .pt = P,                                 \
-                                               .pl = P,                                 \
-                                               .pb = E,                                 \
-                                               .pr = E,                                 \
-                                               .x_pixel = C + EXTRA,                    \
-                                               .y_pixel = C + EXTRA,                    \
-                                               .maximum = MAX,                          \
-                                               .count_pad = COUNT};                     \
-    static void NAME##_task(void *a, size_t i) { TASK(&NAME##_shape, a, i); }           \
-    static void NAME(void **state) {                                                    \
-        (void)state;                                                                    \
-        test_one_pool(&NAME##_shape, NAME##_task, IMAGES *(TASKS));                     \
+#define POOL(NAME, TASK, TASKS, H, W, C, OH, OW, KH, KW, S, D, P, E, EXTRA, MAX, COUNT)   \
+    static const cameo_pooling NAME##_shape = {.h = H,                                    \
+                                               .w = W,                                    \
+                                               .c = C,                                    \
+                                               .oh = OH,                                  \
+                                               .ow = OW,                                  \
+                                               .kh = KH,                                  \
+                                               .kw = KW,                                  \
+                                               .sh = S,                                   \
+                                               .sw = S,                                   \
+                                               .dh = D,                                   \
+                                               .dw = D,                                   \
+                                               .pt = P,                                   \
+                                               .pl = P,                                   \
+                                               .pb = E,                                   \
+                                               .pr = E,                                   \
+                                               .x_pixel = C + EXTRA,                      \
+                                               .y_pixel = C + EXTRA,                      \
+                                               .maximum = MAX,                            \
+                                               .count_pad = COUNT};                       \
+    static void NAME##_task(void *a, size_t i) { TASK(&NAME##_shape, a, i); }             \
+    static void NAME(void **state) {                                                      \
+        (void)state;                                                                      \
+        WITHOUT_AND_WITH_ODD(test_one_pool(&NAME##_shape, NAME##_task, IMAGES *(TASKS))); \
     }
 POOL(max_pool, cameo_pool_task, 6, 12, 12, 67, 6, 6, 3, 3, 2, 1, 1, 1, 0, true, false)
 POOL(max_pool_ceil, cameo_pool_task, 4, 7, 7, 16, 4, 4, 2, 2, 2, 1, 0, 0, 3, true, false)

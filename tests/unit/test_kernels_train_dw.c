@@ -7,7 +7,7 @@
 static const double c_sum = 1e-6;
 
 static void check_sum(double got, double want, double magnitude) {
-    if (fabs(got - want) > c_sum * magnitude) fail_msg("%.9g instead of %.9g (of %.3g)", got, want, magnitude);
+    if (!(fabs(got - want) <= c_sum * magnitude)) fail_msg("%.9g instead of %.9g (of %.3g)", got, want, magnitude);
 }
 
 #define OUT(H, K, S, D, P) (((H) + 2 * (P) - ((K)-1) * (D)-1) / (S) + 1)

@@ -131,7 +131,7 @@ static void check_outputs(const cameo_winograd *s, const cameo_winograd_args *a,
 static void one_case(const cameo_winograd *s, const stage_tasks *t, ptrdiff_t rounds, bool in_place) {
     const ptrdiff_t images = rounds * s->images, yn = images * s->oh * s->ow * s->y_pixel, co = up(s->co, 2 * CAMEO_VF);
     const ptrdiff_t wn = 2 * cameo_winograd_elements(s) * (s->v_step + s->m_step);
-    float *x = floats(images * s->h * s->w * s->x_pixel), *w = floats(s->co * s->ci * s->r * s->r), *b = floats(co),
+    float *x = inputs(images * s->h * s->w * s->x_pixel), *w = floats(s->co * s->ci * s->r * s->r), *b = floats(co),
           *slope = floats(co);
     float *r = floats(images * s->oh * s->ow * s->r_pixel), *u = transformed(s, w), *work = guarded(wn), *first = floats(yn);
     float *y = guarded(yn);
@@ -201,7 +201,7 @@ static void any_shape(void **state) {
         const bool in_place = between(0, 4) == 0;
         random_shape(&current, in_place);
         random_tasks(&current);
-        one_case(&current, &tasks, between(1, 2), in_place);
+        WITHOUT_AND_WITH_ODD(one_case(&current, &tasks, between(1, 2), in_place));
     }
 }
 
@@ -288,7 +288,7 @@ static void live_weights(void **state) {
     static void NAME(void **state) {                                                                    \
         (void)state;                                                                                    \
         static const stage_tasks tasks = {NAME##_input, NAME##_product, NAME##_output, NAME##_lane};    \
-        one_case(&NAME##_shape, &tasks, 2, false);                                                      \
+        WITHOUT_AND_WITH_ODD(one_case(&NAME##_shape, &tasks, 2, false));                                \
     }
 #define LITERALS(X)                                                                    \
     X(winograd_4x4, 14, 14, 32, 64, 1, 4, 3, 1, 2, 5, 8, 0, {CAMEO_RELU, 0, 0})        \

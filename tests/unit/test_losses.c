@@ -389,7 +389,7 @@ static void differences(whole *w, const char *loss) {
         const double slope = (above - loss_at(w)) / (2 * h);
         tensor_set(x, i, old);
         const double got = tensor_get(gradient_at(w), i);
-        if (fabs(got - slope) > 1e-7 * (1 + fabs(slope)))
+        if (!(fabs(got - slope) <= 1e-7 * (1 + fabs(slope))))
             fail_msg("%s: gradient %d is %.9g, not %.9g", loss, (int)i, got, slope);
         most = fmax(most, fabs(got));
     }

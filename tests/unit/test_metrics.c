@@ -103,7 +103,7 @@ static void generate(const struct reference *r, double *scores, unsigned char *l
 
 static void agrees(size_t which, const char *name, double got, double want) {
     if (isnan(want)) return;
-    if (fabs(got - want) > 1e-9) fail_msg("list %zu: %s is %.17g, the oracle has %.17g", which, name, got, want);
+    if (!(fabs(got - want) <= 1e-9)) fail_msg("list %zu: %s is %.17g, the oracle has %.17g", which, name, got, want);
 }
 
 static void as_the_oracle(void **state) {

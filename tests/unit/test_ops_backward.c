@@ -1,6 +1,9 @@
 /* Internal rows of the backward pass: small cases worked out by hand or by another framework, and convolutions on random
    shapes, whose two gradients must be the adjoints of the forward map: sum dY conv(X, W) = sum X dX = sum W dW. */
+#define _GNU_SOURCE
 #include "op_case.h"
+
+#include "poison_case.h"
 
 static void test_conv_input_grad(void **state) {
     (void)state;
@@ -557,6 +560,7 @@ int main(void) {
         cmocka_unit_test(test_standardize),
         cmocka_unit_test(test_lrn_grad),
         cmocka_unit_test(test_conv_adjoints),
+        cmocka_unit_test(poisoned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

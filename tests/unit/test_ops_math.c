@@ -1,6 +1,9 @@
 /* Rows of arithmetic, activations, reductions, matrix products and normalisations: their references against numbers worked out
    by hand, over the opsets that changed a meaning, and what infer must refuse. Tables of one-node graphs (op_case.h). */
+#define _GNU_SOURCE
 #include "op_case.h"
+
+#include "poison_case.h"
 
 #include <float.h>
 
@@ -412,7 +415,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise),    cmocka_unit_test(test_uint64),   cmocka_unit_test(test_activations),
         cmocka_unit_test(test_reductions),     cmocka_unit_test(test_matrices), cmocka_unit_test(test_batchnorm),
-        cmocka_unit_test(test_normalisations),
+        cmocka_unit_test(test_normalisations), cmocka_unit_test(poisoned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,9 @@
 /* Rows that move elements (ops/move.c, slice.c, lookup.c): every form that an opset brought, and what infer must refuse.
    Expectations are worked out by hand. */
+#define _GNU_SOURCE
 #include "op_case.h"
+
+#include "poison_case.h"
 
 /* Two channels of 2x2: 0..7. */
 #define BLOCK2 X(4, D(1, 2, 2, 2), 0, 1, 2, 3, 4, 5, 6, 7)
@@ -573,9 +576,12 @@ static void test_gather_at_run_time(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_move),   cmocka_unit_test(test_blocks),
-                                       cmocka_unit_test(test_concat), cmocka_unit_test(test_split),
-                                       cmocka_unit_test(test_slice),  cmocka_unit_test(test_pad),
-                                       cmocka_unit_test(test_gather), cmocka_unit_test(test_gather_at_run_time)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_move),   cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_concat), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_slice),  cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_gather), cmocka_unit_test(test_gather_at_run_time),
+        cmocka_unit_test(poisoned),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,9 @@
 /* Rows that make shapes (ops/shape.c): every form that an opset brought, and what infer must refuse. Expectations are worked
    out by hand. */
+#define _GNU_SOURCE
 #include "op_case.h"
+
+#include "poison_case.h"
 
 #define SIX(rank, ...) X(rank, D(__VA_ARGS__), 1, 2, 3, 4, 5, 6)
 
@@ -331,8 +334,10 @@ static void test_constants(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reshape),      cmocka_unit_test(test_flatten),
-                                       cmocka_unit_test(test_squeeze),      cmocka_unit_test(test_identity),
-                                       cmocka_unit_test(test_dropout_mask), cmocka_unit_test(test_constants)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reshape),  cmocka_unit_test(test_flatten),      cmocka_unit_test(test_squeeze),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_dropout_mask), cmocka_unit_test(test_constants),
+        cmocka_unit_test(poisoned),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
