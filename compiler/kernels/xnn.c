@@ -287,8 +287,7 @@ static double cost_add(const node *n, const options *o) {
 static void emit_add(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
     if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0])) BUG("XNNPACK sum of slices");
-    print_create(e, "cameo_xnn_add", arena_printf(emit_arena(e), "%lld, -INFINITY, INFINITY", (long long)(y.c * y.h * y.w)),
-                 NULL, NULL);
+    print_create(e, "cameo_xnn_add", arena_printf(emit_arena(e), "%lld", (long long)(y.c * y.h * y.w)), NULL, NULL);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);
