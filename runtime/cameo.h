@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define CAMEO_ABI 4
+#define CAMEO_ABI 5
 #define CAMEO_VERSION "0.1.0"
 
 /* Exit codes, everywhere. */

@@ -31,7 +31,7 @@ void *cameo_xnn_gemm(cameo_context *c, const cameo_xnn_matrix *s, const float *w
 void *cameo_xnn_max_pool(cameo_context *c, const cameo_xnn_window *s);
 void *cameo_xnn_average_pool(cameo_context *c, const cameo_xnn_window *s);
 void *cameo_xnn_global_average_pool(cameo_context *c, const cameo_xnn_window *s);
-void *cameo_xnn_add(cameo_context *c, size_t elements, float least, float most);
+void *cameo_xnn_add(cameo_context *c, size_t elements);
 /* n images (rows, for gemm). x2: add's other operand, else NULL. x needs 16 readable bytes behind it. */
 void cameo_xnn_run(cameo_context *c, void *state, size_t n, const float *x, const float *x2, float *y);
 void cameo_xnn_delete(void *state);

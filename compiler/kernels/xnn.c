@@ -203,7 +203,7 @@ static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
     for (int i = 0; i < 2; i++) adjust[i] = a && a->count == 2 ? a->ints[i] : 0;
     if (adjust[0] >= k->sh || adjust[1] >= k->sw || adjust[0] < 0 || adjust[1] < 0) return false;
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const bool tiny = y.h < k->sh || y.w < k->sw; /* underflows in this version of XNNPACK */
+    const bool tiny = y.h < k->sh || y.w < k->sw; /* underflows in XNNPACK before 2026 */
     if (k->group < 1 || tiny || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c) return false;
     return y.h == (x.h - 1) * k->sh + (k->kh - 1) * k->dh + 1 + adjust[0] - k->pt - k->pb &&
            y.w == (x.w - 1) * k->sw + (k->kw - 1) * k->dw + 1 + adjust[1] - k->pl - k->pr;
@@ -282,6 +282,7 @@ static bool applies_pool(const graph *g, const node *n, const options *o) {
     window k;
     if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) || !window_of(n, NULL, &k)) return false;
     if (k.kh * k.kw < 2 || node_int(n, "ceil_mode", 0) != 0) return false;
+    if (k.sh > k.kh || k.sw > k.kw) return false; /* XNNPACK of 2024 refuses pixels that no window sees */
     const bool average = !strcmp(n->op_type, "AveragePool"), padded = k.pt || k.pl || k.pb || k.pr;
     return !average || (k.dh == 1 && k.dw == 1 && !(padded && node_int(n, "count_include_pad", 0)));
 }
@@ -328,8 +329,7 @@ static double cost_add(const node *n, const options *o) {
 static void emit_add(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
     if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0])) BUG("XNNPACK sum of slices");
-    print_create(e, "cameo_xnn_add", arena_printf(emit_arena(e), "%lld, -INFINITY, INFINITY", (long long)(y.c * y.h * y.w)),
-                 NULL, NULL);
+    print_create(e, "cameo_xnn_add", arena_printf(emit_arena(e), "%lld", (long long)(y.c * y.h * y.w)), NULL, NULL);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);

@@ -1,12 +1,12 @@
 /* GFLOP/s of the native kernels on ResNet-50 and MobileNet layers beside XNNPACK, one thread.
-   gcc -O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -I runtime tests/bench/bench_kernels.c -lXNNPACK
-   -lpthreadpool */
+   gcc -O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -I runtime tests/bench/bench_kernels.c
+   runtime/xnn.c -lXNNPACK -lpthreadpool -lm */
 #include "kernels/all.h"
+#include "xnn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <xnnpack.h>
 
 static double now(void) {
     struct timespec t;
@@ -32,20 +32,46 @@ static double best_of(void (*run)(void *), void *argument) {
     return best;
 }
 
-static void run_xnn(void *op) { xnn_run_operator(op, NULL); }
+typedef struct call { /* of an XNNPACK operator */
+    cameo_context *c;
+    void *op;
+    const float *x;
+    float *y;
+} call;
+
+static void run_xnn(void *argument) {
+    const call *a = argument;
+    cameo_xnn_run(a->c, a->op, 1, a->x, NULL, a->y);
+}
 
 /* Same-padded square convolution through XNNPACK, seconds. groups > 1: depthwise. */
 static double xnn(size_t h, size_t ci, size_t co, uint32_t k, uint32_t s, uint32_t groups, const float *x, const float *w,
                   const float *b, float *y) {
-    xnn_operator_t op;
+    cameo_context c = {.threads = 1};
     const uint32_t p = (k - 1) / 2;
-    xnn_initialize(NULL);
-    if (xnn_create_convolution2d_nhwc_f32(p, p, p, p, k, k, s, s, 1, 1, groups, ci, co, ci * groups, co * groups, w, b, 0,
-                                          INFINITY, 0, &op))
-        return 1e9;
-    xnn_setup_convolution2d_nhwc_f32(op, 1, h, h, x, y, NULL);
-    const double t = best_of(run_xnn, op);
-    xnn_delete_operator(op);
+    const cameo_xnn_window window = {.h = h,
+                                     .w = h,
+                                     .kh = k,
+                                     .kw = k,
+                                     .sh = s,
+                                     .sw = s,
+                                     .dh = 1,
+                                     .dw = 1,
+                                     .pt = p,
+                                     .pl = p,
+                                     .pb = p,
+                                     .pr = p,
+                                     .groups = groups,
+                                     .ci = ci,
+                                     .co = co,
+                                     .x_pixel = ci * groups,
+                                     .y_pixel = co * groups,
+                                     .least = 0,
+                                     .most = INFINITY};
+    void *op = cameo_xnn_conv(&c, &window, w, b);
+    if (!op) return 1e9;
+    const double t = best_of(run_xnn, &(call){&c, op, x, y});
+    cameo_xnn_delete(op);
     return t;
 }
 

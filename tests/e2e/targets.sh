@@ -8,6 +8,7 @@ sanitized=$(grep -c '^CAMEO_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" || true)
 cd "$scratch"
 status=0
 fail() { echo "FAIL $*"; status=1; }
+emulator_of() { command -v "qemu-$1-static" || command -v "qemu-$1" || true; } # Debian 12's name, Debian 13's
 "$CAMEO" new mobilefacenet --statistics random --seed 3 -o net.onnx 2>log
 "$TOOLS/example_numbers" draw 3x112x112 a.npy b.npy
 numbers() { # PROGRAM: the example's line
@@ -52,11 +53,12 @@ if [ "$(uname -m)" = x86_64 ]; then
   "$CAMEO" compile net.onnx --target $several --kernels native --emit lib --name face -o libface.a
   ${CC:-cc} -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a "$build/lib/libcameo.a" -lm -lpthread -o several_embed
   close "several targets in a library" "$(./several_embed)"
-  if command -v qemu-x86_64-static >log && [ "$sanitized" -eq 0 ]; then
-    close "several targets on a Nehalem" "$(qemu-x86_64-static -cpu Nehalem ./several_embed)"
-    level=$(qemu-x86_64-static -cpu Nehalem ./several info --json | sed 's/.*"target": *"\([^"]*\)".*/\1/')
+  old=$(emulator_of x86_64)
+  if [ -n "$old" ] && [ "$sanitized" -eq 0 ]; then
+    close "several targets on a Nehalem" "$("$old" -cpu Nehalem ./several_embed)"
+    level=$("$old" -cpu Nehalem ./several info --json | sed 's/.*"target": *"\([^"]*\)".*/\1/')
     [ "$level" = x86-64-v2 ] || fail "several targets on a Nehalem: $level"
-  else echo "not run on an older processor: no qemu-x86_64-static"; fi
+  else echo "not run on an older processor: no qemu-x86_64"; fi
 fi
 refused() { # MESSAGE OPTION...
   local got=0 message=$1
@@ -98,7 +100,8 @@ if [ "$sanitized" -eq 0 ] && [ ! -e "$(${CC:-cc} -print-file-name=libXNNPACK.a)"
 fi
 
 echo "-- another processor family"
-case $(uname -m) in x86_64) other=aarch64 cross=aarch64-linux-gnu-gcc emulator=qemu-aarch64-static ;; *) other=x86-64-v2 cross=x86_64-linux-gnu-gcc emulator=qemu-x86_64-static ;; esac
+case $(uname -m) in x86_64) other=aarch64 family=aarch64 ;; *) other=x86-64-v2 family=x86_64 ;; esac
+cross=$family-linux-gnu-gcc emulator=$(emulator_of $family)
 got=0
 "$CAMEO" compile net.onnx --target $other -o none 2>err || got=$?
 if [ $got -ne 2 ] || ! grep -q "the target is $other; name a compiler for it, such as --cc" err; then fail "a compiler for another family: exit $got"; cat err; fi
@@ -117,7 +120,7 @@ for arch in mobilefacenet resnet18 mobilenet-v2 densenet121 vgg11-bn alexnet; do
   want=$(numbers ./plain)
   "$CAMEO" compile foreign.onnx --embedding "$output" --target $other --cc $cross --kernels native --emit lib --name face -o libface.a
   $cross -static -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a -lm -lpthread -o embed
-  if command -v $emulator >log; then close "$arch for $other, emulated" "$($emulator ./embed)"; else echo "not run: no $emulator"; fi
+  if [ -n "$emulator" ]; then close "$arch for $other, emulated" "$("$emulator" ./embed)"; else echo "not run: no emulator of $other"; fi
 done
 (cd generated && $cross -O2 -I"$SOURCE/runtime" -c model.c)
 "$CAMEO" compile net.onnx --target $other --cc $cross --kernels native --emit so -o libface.so
