@@ -17,7 +17,7 @@ typedef struct scorer {
     const cameo_pairs *pairs;
     cameo_tta tta;
     size_t dimension, parts; /* of what enters a score; parts = 2 for score-mean, whose views are scored apart */
-    double *norm;            /* [images][parts]; 0 where an image has no embedding */
+    double *squares;         /* [images][parts]: norms, squared; 0 where an image has no embedding */
     double **score;
 } scorer;
 
@@ -35,48 +35,67 @@ static const float *joined(const scorer *s, size_t image, size_t part, float *bu
     return buffer;
 }
 
-static double norm_of(const float *x, size_t n) {
-    double squares = 0;
-    for (size_t i = 0; i < n; i++) squares += (double)x[i] * x[i];
-    return sqrt(squares);
-}
-
-const char *cameo_embedding_fault(const float *row, size_t dimension) {
-    double norm = norm_of(row, dimension);
-    return norm == 0 ? "is zero" : isfinite(norm) ? NULL : "is not finite";
-}
-
 enum { PARTS = 8 }; /* partial sums, so that the additions need not wait for each other */
 
 static double sum_of(const double x[PARTS]) { return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])); }
 
-static void add_scores(const float *a, const float *b, double na, double nb, size_t n, double share, double out[CAMEO_SCORES]) {
-    double dot[PARTS] = {0}, raw[PARTS] = {0}, normalised[PARTS] = {0}, ra = 1 / na, rb = 1 / nb;
+/* The dot product. A vector's squared norm is the one with itself, so that equal vectors have a dot product equal to it, bit
+   for bit. */
+static double dot_of(const float *a, const float *b, size_t n) {
+    double dot[PARTS] = {0};
+    for (size_t i = 0; i < n; i += PARTS)
+        for (size_t k = 0; k < PARTS && i + k < n; k++) dot[k] += (double)a[i + k] * b[i + k];
+    return sum_of(dot);
+}
+
+const char *cameo_embedding_fault(const float *row, size_t dimension) {
+    double squares = dot_of(row, row, dimension);
+    return squares == 0 ? "is zero" : isfinite(squares) ? NULL : "is not finite";
+}
+
+/* The root of the product, not the product of the roots: of equal factors that's the factor itself, and a picture's cosine with
+   itself exactly 1. Floats leave room: no product of theirs overflows in double, none but zeros is 0. */
+static double cosine_of(double dot, double squares_a, double squares_b) {
+    const double cosine = dot / sqrt(squares_a * squares_b);
+    return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
+}
+
+double cameo_squared_norm(const float *x, size_t n) { return dot_of(x, x, n); }
+
+double cameo_cosine(const float *a, const float *b, size_t n, double squares_a, double squares_b) {
+    return cosine_of(dot_of(a, b, n), squares_a, squares_b);
+}
+
+/* All scores in one go. The sums are those of dot_of(), and equal vectors have both distances 0, as long as no product is fused
+   with an addition: CMakeLists.txt forbids that for this file. */
+static void add_scores(const float *a, const float *b, double aa, double bb, size_t n, double share, double out[CAMEO_SCORES]) {
+    double dots[PARTS] = {0}, raw[PARTS] = {0}, normalised[PARTS] = {0}, ra = 1 / sqrt(aa), rb = 1 / sqrt(bb);
     for (size_t i = 0; i < n; i += PARTS)
         for (size_t k = 0; k < PARTS && i + k < n; k++) {
             double x = a[i + k], y = b[i + k], d = x - y, u = x * ra - y * rb;
-            dot[k] += x * y;
+            dots[k] += x * y;
             raw[k] += d * d;
             normalised[k] += u * u;
         }
-    out[CAMEO_COSINE] += share * (sum_of(dot) / (na * nb));
+    const double dot = sum_of(dots);
+    out[CAMEO_COSINE] += share * cosine_of(dot, aa, bb);
     out[CAMEO_L2_NORMALISED] -= share * sqrt(sum_of(normalised));
     out[CAMEO_L2_RAW] -= share * sqrt(sum_of(raw));
-    out[CAMEO_DOT] += share * sum_of(dot);
+    out[CAMEO_DOT] += share * dot;
 }
 
 static void score_pair(const scorer *s, size_t i, float *buffer) {
     const cameo_pair *p = &s->pairs->pair[i];
-    const double *na = s->norm + p->a * s->parts, *nb = s->norm + p->b * s->parts;
+    const double *aa = s->squares + p->a * s->parts, *bb = s->squares + p->b * s->parts;
     double out[CAMEO_SCORES] = {0}, share = 1 / (double)(s->parts * s->parts);
     for (size_t x = 0; x < s->parts; x++)
         for (size_t y = 0; y < s->parts; y++) {
-            if (na[x] == 0 || nb[y] == 0) {
+            if (aa[x] == 0 || bb[y] == 0) {
                 out[0] = out[1] = out[2] = out[3] = NAN;
                 continue;
             }
             const float *a = joined(s, p->a, x, buffer), *b = joined(s, p->b, y, buffer + s->dimension);
-            add_scores(a, b, na[x], nb[y], s->dimension, share, out);
+            add_scores(a, b, aa[x], bb[y], s->dimension, share, out);
         }
     for (int k = 0; k < CAMEO_SCORES; k++) s->score[k][i] = out[k];
 }
@@ -94,16 +113,16 @@ static bool measure_norms(scorer *s, cameo_norms *m, cameo_error *error) {
     double sum = 0, squares = 0;
     bool good = true;
     *m = (cameo_norms){.least = INFINITY};
-    s->norm = cameo_allocate(s->e->images * s->parts, sizeof *s->norm);
+    s->squares = cameo_allocate(s->e->images * s->parts, sizeof *s->squares);
     for (size_t i = 0; i < s->e->images && good; i++) {
         if (!s->e->row[i * s->e->views]) continue;
         for (size_t k = 0; k < s->parts && good; k++) {
-            double norm = s->norm[i * s->parts + k] = norm_of(joined(s, i, k, buffer), s->dimension);
-            if (norm == 0 || !isfinite(norm))
-                good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s", s->pairs->image[i],
-                                  norm == 0 ? "is zero" : "is not finite");
+            const float *x = joined(s, i, k, buffer);
+            const char *why = cameo_embedding_fault(x, s->dimension);
+            s->squares[i * s->parts + k] = dot_of(x, x, s->dimension);
+            if (why) good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s", s->pairs->image[i], why);
         }
-        double norm = s->norm[i * s->parts];
+        double norm = sqrt(s->squares[i * s->parts]);
         m->count++, sum += norm, squares += norm * norm;
         if (norm < m->least) m->least = norm, m->least_image = i;
         if (norm > m->largest) m->largest = norm, m->largest_image = i;
@@ -179,7 +198,7 @@ bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e
     v->label = cameo_allocate(n, 1);
     bool good = measure_norms(&s, &v->norms, error);
     if (good) cameo_parallel_once(v->threads, (n + CHUNK - 1) / CHUNK, score_task, &s);
-    free(s.norm);
+    free(s.squares);
     for (size_t i = 0; i < n && good; i++) {
         v->label[i] = v->pairs->pair[i].label == 1;
         if (isnan(v->score[0][i])) v->failed++;

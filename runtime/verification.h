@@ -97,6 +97,11 @@ void cameo_verification_free(cameo_verification *v);
 /* What makes an embedding worthless, for a message: "is zero", "is not finite"; NULL = nothing. */
 const char *cameo_embedding_fault(const float *row, size_t dimension);
 
+/* The cosine of two embeddings by their squared norms; exactly 1 for equal ones, never beyond 1. What `cosine` is everywhere.
+ */
+double cameo_squared_norm(const float *x, size_t n);
+double cameo_cosine(const float *a, const float *b, size_t n, double squares_a, double squares_b);
+
 /* The short way, for training: embeddings[pairs->images][dimension] in memory, cosine, no augmentation. */
 bool cameo_verification_quick(const float *embeddings, size_t dimension, const cameo_pairs *pairs, cameo_metrics *m,
                               cameo_error *error);

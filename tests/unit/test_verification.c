@@ -104,6 +104,42 @@ static void scores_and_augmentations(void **unused) {
     }
 }
 
+/* Equal embeddings tie: cosine exactly 1, distances exactly 0, whatever the width and the augmentation; those of one direction
+   don't come before them; both orders of a pair agree to the bit; other places ask through cameo_cosine(). */
+static void equal_embeddings_tie(void **unused) {
+    (void)unused;
+    enum { MOST = 70 };
+    static float view[3][2][MOST];
+    cameo_pair pair[4] = {{.a = 0, .b = 1, .label = 1}, {.a = 0, .b = 0, .label = 1}, {.a = 0, .b = 2}, {.a = 2, .b = 1}};
+    char *names[3] = {"0.jpg", "same.jpg", "longer.jpg"};
+    cameo_pairs pairs = {.count = 4, .images = 3, .pair = pair, .image = names};
+    for (size_t n = 1; n <= MOST; n++)
+        for (int tta = 0; tta < CAMEO_TTAS; tta++) {
+            for (size_t i = 0; i < 2 * n; i++) {
+                const double x =
+                    (double)(tta == CAMEO_TTA_SCORE_MEAN ? i % n : i); /* there the mirrored view must be the same too */
+                view[0][i / n][i % n] = view[1][i / n][i % n] = (float)sin(x * 7.3 + (double)n) * 1e3f;
+                view[2][i / n][i % n] = view[0][i / n][i % n] * 3;
+            }
+            const size_t views = tta ? 2 : 1;
+            const float *row[6];
+            for (size_t i = 0; i < 3 * views; i++) row[i] = view[i / views][i % views];
+            cameo_embeddings e = {3, n, views, row};
+            cameo_verification v = {.pairs = &pairs, .threads = 1, .tta = (cameo_tta)tta};
+            assert_true(cameo_verification_measure(&v, &e, NULL));
+            for (int k = 0; k < 2; k++) {
+                assert_true(v.score[CAMEO_COSINE][k] == 1);
+                assert_true(v.score[CAMEO_L2_NORMALISED][k] == 0 && v.score[CAMEO_L2_RAW][k] == 0);
+            }
+            for (int k = 2; k < 4; k++) assert_true(v.score[CAMEO_COSINE][k] <= 1 && v.score[CAMEO_COSINE][k] > 1 - 1e-6);
+            for (int k = 0; k < CAMEO_SCORES; k++) assert_true(v.score[k][2] == v.score[k][3]);
+            const float *a = view[0][0], *c = view[2][0];
+            const double alone = cameo_cosine(a, c, n, cameo_squared_norm(a, n), cameo_squared_norm(c, n));
+            if (tta == CAMEO_TTA_NONE) assert_true(alone == v.score[CAMEO_COSINE][2]);
+            cameo_verification_free(&v);
+        }
+}
+
 static void a_zero_embedding_is_named(void **unused) {
     (void)unused;
     cameo_pair pair[1] = {{.a = 0, .b = 1, .label = 1}};
@@ -200,6 +236,9 @@ static void landmark_files(void **unused) {
                  {"c/3.jpg 1 2 3 4 5 6 7 8 9 9\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\nd/3.jpg 1 2 3 4 5 6 7 8 9 8\na/1.jpg 1 2 3 4 5 6 "
                   "7 8 9 11\n",
                   true},
+                 {"# ours\rb/2.jpg 1 2 3 4 5 6 7 8 9 10\r\"a/1.jpg\",1,2,3,4,5,6,7,8,9,11\r", true},
+                 {"Smith, J/2.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t10\na/1.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t11\n", true},
+                 {"a/1.jpg 1 2\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\n", false}, /* no row of headings */
                  {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2\n", false},
                  {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2 3 4 5 6 7 8 9 nan\n", false},
                  {"", false}};
@@ -263,17 +302,17 @@ static void operating_points(void **unused) {
 
 static void submission_forms(void **unused) {
     (void)unused;
-    static const char list[] = "p,1.jpg\tb.jpg\r\nb.jpg c.jpg\r\n";
+    static const char list[] = "p,1.jpg\tb.jpg\r\nb.jpg\tc.jpg\r\n";
     const struct {
         const char *family, *text;
-    } cases[] = {{"s19", "trial,score\n\"p,1.jpg\tb.jpg\",0.5\nb.jpg c.jpg,0.25\n"},
-                 {"s21", "Id,Category\n\"p,1.jpg\tb.jpg\",0.5\nb.jpg c.jpg,0.25\n"},
+    } cases[] = {{"s19", "trial,score\n\"p,1.jpg\tb.jpg\",0.5\nb.jpg\tc.jpg,0.25\n"},
+                 {"s21", "Id,Category\n\"p,1.jpg\tb.jpg\",0.5\nb.jpg\tc.jpg,0.25\n"},
                  {"s22", "id,match\n0,0.5\n1,0.25\n"},
                  {"f24", "ID,Label\n0,0.5\n1,0.25\n"},
                  {"s26", "ID,Label\n0,0.5\n1,0.25\n"}};
     double score[2] = {0.5, 0.25};
-    cameo_pair pair[2] = {{.at = 0, .label = -1}, {.at = 15, .label = -1}};
-    cameo_pairs pairs = {.count = 2, .pair = pair, .format = "a b", .text = cameo_join(NULL, list)};
+    cameo_pairs pairs;
+    assert_true(cameo_pairs_parse(list, strlen(list), "list", NULL, &pairs, NULL));
     cameo_verification v = {.pairs = &pairs, .score = {score}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cameo_output o;
@@ -285,7 +324,7 @@ static void submission_forms(void **unused) {
         assert_string_equal(o.data, cases[i].text);
         free(o.data);
     }
-    free(pairs.text);
+    cameo_pairs_free(&pairs);
     cameo_error error = {0};
     assert_null(cameo_submission_find("f22", CAMEO_TASK_PAIRS, &error));
     assert_non_null(strstr(error.message, "identify"));
@@ -316,6 +355,7 @@ int main(void) {
     char directory[] = "/tmp/test_verification_XXXXXX";
     if (!scratch_enter(directory)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(scores_and_augmentations),
+                                       cmocka_unit_test(equal_embeddings_tie),
                                        cmocka_unit_test(a_zero_embedding_is_named),
                                        cmocka_unit_test(a_similarity_is_found_again),
                                        cmocka_unit_test(a_warp_by_pixels_copies),
