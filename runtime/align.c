@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "align.h"
 #include "files.h"
+#include "lines.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,39 +102,49 @@ static void sort_rows(cameo_landmark_table *t) {
     qsort_r(t->by_last, t->count, sizeof *t->by_last, by_last_part, t->row);
 }
 
-static bool parse_row(char *line, struct cameo_landmark_row *row) {
-    char *rest = line + strcspn(line, "\t,");
+/* A name that holds a comma is quoted, or apart by a tab; one that holds a blank is apart by a tab or a comma. */
+static char *end_of_name(char *line, char **name) {
+    *name = line;
+    if (*line == '"') {
+        char *end = strchr(line + 1, '"');
+        if (!end || !strchr("\t, ", end[1])) return NULL;
+        *name = line + 1;
+        *end = 0;
+        return end + 1;
+    }
+    char *rest = line + strcspn(line, "\t");
+    if (!*rest) rest = line + strcspn(line, ",");
     if (!*rest) rest = line + strcspn(line, " ");
-    if (!*rest) return false;
+    return *rest ? rest : NULL;
+}
+
+static bool parse_row(char *line, struct cameo_landmark_row *row) {
+    char *rest = end_of_name(line, &row->name);
+    if (!rest) return false;
     *rest++ = 0;
     double v[10];
     for (int i = 0; i < 10; i++) {
         char *end;
         v[i] = strtod(rest, &end);
         if (end == rest || !isfinite(v[i])) return false;
-        rest = end + strspn(end, "\t, \r");
+        rest = end + strspn(end, "\t, ");
     }
     for (int i = 0; i < 5; i++) row->at.x[i] = v[2 * i], row->at.y[i] = v[2 * i + 1];
-    row->name = line;
     return *rest == 0;
 }
 
-static bool parse_table(char *text, const char *path, cameo_landmark_table *t, cameo_error *error) {
-    size_t lines = 1, number = 0;
-    for (const char *s = text; *s; s++) lines += *s == '\n';
-    t->row = cameo_allocate(lines, sizeof *t->row);
-    for (char *line = text, *next; line; line = next) {
-        next = strchr(line, '\n');
-        if (next) *next++ = 0;
-        number++;
-        line[strcspn(line, "\r")] = 0;
+/* The first line may be one of headings, or a count; any other is a row, a comment or at fault. */
+static bool parse_table(cameo_lines *l, const char *path, cameo_landmark_table *t, cameo_error *error) {
+    t->row = cameo_allocate(l->count, sizeof *t->row);
+    for (size_t i = 0; i < l->count; i++) {
+        char *line = l->text + l->line[i].at;
         struct cameo_landmark_row row;
-        if (!*line) continue;
+        if (cameo_line_empty(line) || *line == '#') continue;
         if (parse_row(line, &row)) {
             row.name = cameo_join(NULL, row.name);
             t->row[t->count++] = row;
-        } else if (number > 1) {
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected", path, number);
+        } else if (i > 0 || strpbrk(line, "./")) {
+            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected", path, l->line[i].number);
         }
     }
     sort_rows(t);
@@ -141,13 +152,11 @@ static bool parse_table(char *text, const char *path, cameo_landmark_table *t, c
 }
 
 bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error *error) {
-    size_t size;
+    cameo_lines l;
     *t = (cameo_landmark_table){0};
-    char *text = (char *)cameo_read_file(path, (size_t)1 << 30, &size, error);
-    if (!text) return false;
-    bool mark = size > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
-    bool good = parse_table(text + (mark ? 3 : 0), path, t, error);
-    free(text);
+    if (!cameo_lines_read(path, &l, error)) return false;
+    const bool good = parse_table(&l, path, t, error);
+    cameo_lines_free(&l);
     if (!good) cameo_landmarks_free(t);
     return good;
 }

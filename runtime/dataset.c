@@ -51,14 +51,30 @@ static bool list_directory(const char *path, names *out, cameo_error *error) {
     return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(why));
 }
 
-static bool looks_like_picture(const char *name) {
-    static const char *const endings[] = {"jpg", "jpeg", "jpe", "png", "ppm", "pgm",
-                                          "pnm", "webp", "bmp", "gif", "tif", "tiff"};
+static const char *const endings[] = {"jpg", "jpeg", "jpe", "png", "ppm", "pgm", "pnm", "webp", "bmp", "gif", "tif", "tiff"};
+
+static bool has_picture_ending(const char *name) {
     const char *dot = strrchr(name, '.');
-    if (!dot) return true;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot + 1, endings[i]) == 0) return true;
     return false;
+}
+
+static bool looks_like_picture(const char *name) { return !strrchr(name, '.') || has_picture_ending(name); }
+
+char *cameo_find_picture(const char *path, bool any_ending) {
+    static const char *const tried[] = {"jpg", "png", "jpeg", "JPG", "PNG", "JPEG", "ppm", "pgm", NULL};
+    if (cameo_file_exists(path)) return cameo_join(NULL, path);
+    const bool has = has_picture_ending(path);
+    if (has && !any_ending) return NULL;
+    size_t n = has ? (size_t)(strrchr(path, '.') - path) : strlen(path), length = n + 8;
+    char *other = cameo_allocate(length, 1);
+    for (const char *const *ending = tried; *ending; ending++) {
+        snprintf(other, length, "%.*s.%s", (int)n, path, *ending);
+        if (cameo_file_exists(other)) return other;
+    }
+    free(other);
+    return NULL;
 }
 
 bool cameo_list_pictures(const char *directory, char ***path, size_t *count, cameo_error *error) {

@@ -19,6 +19,9 @@ bool cameo_dataset_scan(const char *directory, size_t least, cameo_dataset *d, c
 void cameo_dataset_free(cameo_dataset *d);
 /* The pictures (by the same rule) right in a folder, sorted by name; the caller frees them and the array. */
 bool cameo_list_pictures(const char *directory, char ***path, size_t *count, cameo_error *error);
+/* The file of that name; a name without a picture's ending may also be one with it (.jpg, .png, .jpeg, in capitals, .ppm, .pgm,
+   in this order), with any_ending one that has another. A new string, or NULL when there is none. */
+char *cameo_find_picture(const char *path, bool any_ending);
 
 /* The classes of d against the program's: their number (0 = any), and their names where the program knows them (else NULL). The
    message says how to compile for these classes. */

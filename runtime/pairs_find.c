@@ -1,5 +1,6 @@
 /* Where the pictures of a pair list are. Data set families keep them in folders of their own (the table below); one rule, the
    first that finds most of the names, serves the whole list, so that no picture comes from a folder of another split. */
+#include "dataset.h"
 #include "files.h"
 #include "pairs.h"
 #include <stdlib.h>
@@ -40,16 +41,16 @@ static char *path_by(const rule *r, const char *root, const char *name) {
     return path;
 }
 
-/* LFW's lists say .jpg whatever the crops were saved as. NULL when there is no such file. */
+/* The same name with folders apart by /, when it has Windows' \\ instead; takes the path, which is freed on failure. */
 static char *existing(const cameo_pairs *p, char *path) {
-    if (cameo_file_exists(path)) return path;
-    size_t n = strlen(path);
-    if (strcmp(p->format, "lfw") == 0 && n > 4) {
-        memcpy(path + n - 3, "png", 3);
-        if (cameo_file_exists(path)) return path;
+    char *found = cameo_find_picture(path, p->format && strcmp(p->format, "lfw") == 0);
+    if (!found && strchr(path, '\\')) {
+        for (char *s = path; *s; s++)
+            if (*s == '\\') *s = '/';
+        found = cameo_find_picture(path, false);
     }
     free(path);
-    return NULL;
+    return found;
 }
 
 /* Fills out[images]; returns how many were found. */
@@ -97,14 +98,20 @@ static void take(cameo_pairs *p, const rule *r, const char *root, char **paths) 
     free(folder);
 }
 
-size_t cameo_pairs_find(cameo_pairs *p, const char *root) {
-    char *beside = NULL;
-    if (p->list) {
-        beside = cameo_join(NULL, p->list);
-        char *slash = strrchr(beside, '/');
-        slash ? (void)(slash[slash == beside] = 0) : (void)(*beside = 0);
+/* The folder of the list; NULL when it is the working directory. */
+static char *folder_of(const char *list) {
+    char *folder = cameo_join(NULL, list), *slash = strrchr(folder, '/');
+    if (slash) {
+        slash[slash == folder] = 0;
+        return folder;
     }
-    const char *roots[2] = {root, beside && *beside ? beside : NULL};
+    free(folder);
+    return NULL;
+}
+
+size_t cameo_pairs_find(cameo_pairs *p, const char *root) {
+    char *beside = p->list ? folder_of(p->list) : NULL;
+    const char *roots[2] = {root, beside};
     size_t best = 0;
     const rule *chosen = &rules[0];
     /* A root that has some of them has the others too, or they are missing: pictures beside the list would be other ones. */
@@ -122,6 +129,33 @@ size_t cameo_pairs_find(cameo_pairs *p, const char *root) {
     p->family = family_of(p, chosen);
     free(beside);
     return p->images - best;
+}
+
+typedef struct below {
+    const char *root;
+    char *beside;
+} below;
+
+static bool is_below(const void *data, const char *name) {
+    const below *b = data;
+    const cameo_pairs none = {0};
+    const char *roots[2] = {b->root, b->beside};
+    for (int k = 0; k < (b->beside ? 2 : 1); k++)
+        for (const rule *r = rules; r < rules + RULES; r++) {
+            char *path = existing(&none, path_by(r, roots[k], name));
+            if (!path) continue;
+            free(path);
+            return true;
+        }
+    return false;
+}
+
+bool cameo_pairs_read(const char *path, const char *root, cameo_pairs *p, cameo_error *error) {
+    const below b = {root, folder_of(path)};
+    const cameo_pairs_known known = {is_below, &b};
+    const bool good = cameo_pairs_read_known(path, &known, p, error);
+    free(b.beside);
+    return good;
 }
 
 bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error) {

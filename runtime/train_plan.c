@@ -53,7 +53,8 @@ static bool read_pairs(cameo_train *t, cameo_error *error) {
     if (!o->pairs) return true;
     if (!t->trainer->infer->embedding)
         return cameo_fail(error, CAMEO_BAD_INPUT, "--pairs: the model has no embedding\n    hint: compile it with --embedding");
-    if (!cameo_pairs_read(o->pairs, &t->pairs, error) || !cameo_pairs_locate(&t->pairs, o->pairs_root, error)) return false;
+    if (!cameo_pairs_read(o->pairs, o->pairs_root, &t->pairs, error) || !cameo_pairs_locate(&t->pairs, o->pairs_root, error))
+        return false;
     size_t same = 0, different = 0;
     for (size_t i = 0; i < t->pairs.count; i++) {
         same += t->pairs.pair[i].label == 1;
@@ -264,7 +265,10 @@ static void print_memory(const cameo_train *t) {
     printf("threads    %d\n", t->threads);
     if (t->options.output && writes(t))
         printf("output     %s; best.onnx by %s\n", t->options.output, cameo_best_names[t->options.best]);
-    if (t->resumed)
+    if (t->resumed && (double)t->at.epoch >= t->options.epochs)
+        printf("resumed    after step %" PRId64 ": all %.0f epochs are done; a larger --epochs goes on\n", t->at.step,
+               t->options.epochs);
+    else if (t->resumed)
         printf("resumed    after step %" PRId64 ", epoch %" PRId64 " of %.0f\n", t->at.step, t->at.epoch + 1,
                t->options.epochs);
 }

@@ -19,7 +19,7 @@ typedef struct identification {
     cameo_paths unknown;
     cameo_gallery gallery; /* known pictures, then unknown ones */
     char **path;
-    double *norm;
+    double *squares;     /* of the embeddings' norms */
     answer *answers;     /* [unknown.count] */
     char **truth;        /* [unknown.count] or NULL */
     double threshold;    /* -infinity: nobody is rejected */
@@ -30,10 +30,8 @@ typedef struct identification {
 } identification;
 
 static double cosine(const identification *s, size_t a, size_t b) {
-    const float *x = s->gallery.e.row[a], *y = s->gallery.e.row[b];
-    double dot = 0;
-    for (size_t i = 0; i < s->gallery.e.dimension; i++) dot += (double)x[i] * y[i];
-    return dot / (s->norm[a] * s->norm[b]);
+    const cameo_embeddings *e = &s->gallery.e;
+    return cameo_cosine(e->row[a], e->row[b], e->dimension, s->squares[a], s->squares[b]);
 }
 
 static void search_task(void *argument, size_t i) {
@@ -57,11 +55,9 @@ static bool search(identification *s, cameo_pictures *p) {
     g->path = g->name = s->path;
     g->views = 1;
     if (!cameo_gallery_embed(g, p, &s->error)) return false;
-    s->norm = cameo_allocate(g->images, sizeof *s->norm);
-    for (size_t i = 0; i < g->images; i++) {
-        for (size_t k = 0; k < g->e.dimension && g->e.row[i]; k++) s->norm[i] += (double)g->e.row[i][k] * g->e.row[i][k];
-        s->norm[i] = sqrt(s->norm[i]);
-    }
+    s->squares = cameo_allocate(g->images, sizeof *s->squares);
+    for (size_t i = 0; i < g->images; i++)
+        if (g->e.row[i]) s->squares[i] = cameo_squared_norm(g->e.row[i], g->e.dimension);
     s->answers = cameo_allocate(s->unknown.count, sizeof *s->answers);
     cameo_parallel(p->context, s->unknown.count, search_task, s);
     return true;
@@ -69,52 +65,29 @@ static bool search(identification *s, cameo_pictures *p) {
 
 /* ---- the truth ---- */
 
-/* Field `column` of a line of CSV without quotation marks, trimmed; a copy. */
-static char *field_of(const char *line, size_t length, size_t column) {
-    const char *end = line + length;
-    for (; column && line < end; column--) {
-        const char *comma = memchr(line, ',', (size_t)(end - line));
-        line = comma ? comma + 1 : end;
-    }
-    const char *stop = memchr(line, ',', (size_t)(end - line));
-    if (!stop) stop = end;
-    while (line < stop && (*line == ' ' || *line == '"')) line++;
-    while (stop > line && strchr(" \r\"", stop[-1])) stop--;
-    char *copy = cameo_allocate((size_t)(stop - line) + 1, 1);
-    memcpy(copy, line, (size_t)(stop - line));
-    return copy;
-}
+static int by_name(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
 
-static size_t label_column(const char *line, size_t length) {
-    for (size_t column = 0, commas = 0;; column++) {
-        char *name = field_of(line, length, column);
-        bool found = strcmp(name, "label") == 0;
-        free(name);
-        if (found) return column;
-        for (size_t i = commas = 0; i < length; i++) commas += line[i] == ',';
-        if (column > commas) return SIZE_MAX;
+/* Identities that nobody known has can't be found, which is no fault when they are many, and one when they are all. */
+static void warn_strangers(const identification *s, const char *file) {
+    const cameo_dataset *d = &s->known;
+    size_t strangers = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < s->unknown.count; i++) {
+        if (strcmp(s->truth[i], nobody) == 0) continue;
+        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, by_name)) continue;
+        if (!strangers++) first = s->truth[i];
     }
+    if (strangers)
+        fprintf(stderr, "warning: %s: %zu labels are neither a known identity nor %s, the first: %s\n", file, strangers, nobody,
+                first);
 }
 
 static bool read_truth(identification *s, const char *file) {
-    size_t size, rows = 0;
     if (!file) return true;
-    char *text = (char *)cameo_read_file(file, 1 << 30, &size, &s->error);
-    if (!text) return false;
-    const char *line = text + (size > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0);
-    size_t column = label_column(line, strcspn(line, "\n"));
     s->truth = cameo_allocate(s->unknown.count, sizeof *s->truth);
-    for (line += strcspn(line, "\n"); *line && column != SIZE_MAX; line += strcspn(line, "\n")) {
-        line++;
-        size_t length = strcspn(line, "\r\n");
-        if (!length) continue;
-        if (rows < s->unknown.count) s->truth[rows] = field_of(line, length, column);
-        rows++;
-    }
-    free(text);
-    if (column == SIZE_MAX) return cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: has no column \"label\"", file);
-    return rows == s->unknown.count ||
-           cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: %zu rows for %zu unknown pictures", file, rows, s->unknown.count);
+    if (!cameo_truth_read(file, &s->unknown, s->truth, &s->error)) return false;
+    warn_strangers(s, file);
+    return true;
 }
 
 static bool is_right(const identification *s, size_t i, double threshold) {
@@ -191,7 +164,11 @@ static bool write_rows(const identification *s, const char *directory, cameo_err
     for (size_t i = 0; i < s->unknown.count; i++) {
         const char *nearest = s->known.class_name[s->answers[i].class];
         cameo_csv_field(o.stream, s->unknown.path[i], strlen(s->unknown.path[i]));
-        fprintf(o.stream, ",%s,%s,", name_of(s, i), isnan(s->answers[i].score) ? "" : nearest);
+        fputc(',', o.stream);
+        cameo_csv_field(o.stream, name_of(s, i), strlen(name_of(s, i)));
+        fputc(',', o.stream);
+        if (!isnan(s->answers[i].score)) cameo_csv_field(o.stream, nearest, strlen(nearest));
+        fputc(',', o.stream);
         isnan(s->answers[i].score) ? fputs("\n", o.stream) : fprintf(o.stream, "%.9g\n", s->answers[i].score);
     }
     return cameo_output_save(&o, directory, "identities.csv", error);
@@ -257,7 +234,7 @@ static void free_all(identification *s) {
     for (size_t i = 0; s->truth && i < s->unknown.count; i++) free(s->truth[i]);
     free(s->truth);
     free(s->path);
-    free(s->norm);
+    free(s->squares);
     free(s->answers);
     cameo_gallery_free(&s->gallery);
     cameo_dataset_free(&s->known);
@@ -287,7 +264,7 @@ static int identify(const cameo_model *model, const cameo_args *a) {
 
 int cameo_verb_identify(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {
-        {"truth", "FILE", "a CSV whose column `label` has each unknown picture's identity, n000000 = nobody"},
+        {"truth", "FILE", "a CSV `id,label`: an unknown picture's name or place from 0, who it is; n000000 = nobody"},
         {"threshold", "T", "least cosine (default: the stored operating point; else the best on --truth; else none)"},
         {"output", "DIR", "identities.csv goes here (also -o)"},
         {"submission", "FAMILY", "also submission.csv: f22 s23 f23 s24"},

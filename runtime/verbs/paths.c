@@ -1,5 +1,6 @@
 /* Lists of pictures as people give them: files, folders, files with lists. */
 #include "../dataset.h"
+#include "../lines.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +28,27 @@ bool cameo_paths_add(cameo_paths *l, const char *path, cameo_error *error) {
     return true;
 }
 
+/* The picture of a list's line, or the path where it should be, for a message. */
+static char *listed(const char *root, const char *name) {
+    char *path = cameo_join(root, name), *found = cameo_find_picture(path, false);
+    if (!found) return path;
+    free(path);
+    return found;
+}
+
 bool cameo_paths_add_list(cameo_paths *l, const char *file, const char *root, cameo_error *error) {
-    size_t size;
-    char *text = (char *)cameo_read_file(file, (size_t)1 << 30, &size, error), *rest = NULL;
-    if (!text) return false;
-    bool mark = size > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
-    for (char *line = strtok_r(text + (mark ? 3 : 0), "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
-        for (size_t n = strlen(line); n && (line[n - 1] == ' ' || line[n - 1] == '\t');) line[--n] = 0;
-        if (*line) add(l, cameo_join(root, line));
+    cameo_lines lines;
+    if (!cameo_lines_read(file, &lines, error)) return false;
+    for (size_t i = 0; i < lines.count; i++) {
+        char *name = cameo_line_name(lines.text + lines.line[i].at);
+        if (!*name) continue;
+        char *path = listed(root, name);
+        if (*name == '#' && !cameo_file_exists(path))
+            free(path); /* a comment */
+        else
+            add(l, path);
     }
-    free(text);
+    cameo_lines_free(&lines);
     return true;
 }
 

@@ -122,7 +122,7 @@ static bool write_embeddings(const cameo_scoring *s, const char *directory, came
     free(data);
     free(path);
     if (!good) return false;
-    for (size_t i = 0; i < n; i++) fprintf(o.stream, "%s\n", s->pairs.image[i]);
+    for (size_t i = 0; i < n; i++) cameo_line_put_name(o.stream, s->pairs.image[i]);
     return cameo_output_save(&o, directory, "images.txt", error);
 }
 

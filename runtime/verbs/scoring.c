@@ -1,5 +1,6 @@
 /* Running a scoring: what score and calibrate have in common. */
 #include "scoring.h"
+#include "../lines.h"
 #include "../sha256.h"
 #include <math.h>
 #include <stdlib.h>
@@ -39,9 +40,51 @@ static int choice(const cameo_args *a, const char *option, const char *const *na
     return CAMEO_USAGE;
 }
 
-static bool read_list(cameo_scoring *s, const char *list) {
+/* ---- the list ---- */
+
+static int by_name(const void *x, const void *y) {
+    const cameo_named_row *a = x, *b = y;
+    const int order = strcmp(a->name, b->name);
+    return order ? order : a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* --names: rows by name, sorted. */
+static bool read_names(cameo_scoring *s, const char *file) {
+    if (!cameo_lines_read(file, &s->names_text, &s->error)) return false;
+    s->name = cameo_allocate(s->names_text.count, sizeof *s->name);
+    for (size_t i = 0; i < s->names_text.count; i++) {
+        char *name = cameo_line_name(s->names_text.text + s->names_text.line[i].at);
+        if (!*name) continue;
+        s->name[s->names] = (cameo_named_row){name, s->names, s->names_text.line[i].number};
+        s->names++;
+    }
+    qsort(s->name, s->names, sizeof *s->name, by_name);
+    return true;
+}
+
+/* The first row of that name; NULL when there is none. */
+static const cameo_named_row *find_name(const cameo_scoring *s, const char *name) {
+    size_t low = 0, high = s->names;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (strcmp(s->name[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->names && strcmp(s->name[low].name, name) == 0 ? &s->name[low] : NULL;
+}
+
+static bool is_named(const void *data, const char *name) { return find_name(data, name) != NULL; }
+
+static bool read_list(cameo_scoring *s, const cameo_args *a) {
+    const char *list = s->v.list, *names = s->v.embeddings_file ? cameo_args_get(a, "names") : NULL;
+    const cameo_pairs_known known = {is_named, s};
     size_t size;
-    if (!cameo_pairs_read(list, &s->pairs, &s->error)) return false;
+    if (names && !read_names(s, names)) return false;
+    if (names ? !cameo_pairs_read_known(list, &known, &s->pairs, &s->error)
+              : !cameo_pairs_read(list, cameo_args_get(a, "root"), &s->pairs, &s->error))
+        return false;
     unsigned char *data = cameo_read_file(list, (size_t)1 << 30, &size, &s->error);
     if (!data) return false;
     cameo_sha256(data, size, s->list_hash);
@@ -82,36 +125,27 @@ static bool from_pictures(cameo_scoring *s) {
 
 /* ---- embeddings from a file ---- */
 
-typedef struct named_row {
-    const char *name;
-    size_t row;
-} named_row;
-
-static int by_name(const void *x, const void *y) { return strcmp(((const named_row *)x)->name, ((const named_row *)y)->name); }
-
-/* Rows by name, sorted; the text holds the names. */
-static named_row *read_names(const char *file, size_t rows, char **text, cameo_error *error) {
-    size_t size, count = 0;
-    *text = (char *)cameo_read_file(file, (size_t)1 << 30, &size, error);
-    if (!*text) return NULL;
-    named_row *n = cameo_allocate(rows + 1, sizeof *n);
-    char *rest = NULL;
-    for (char *line = strtok_r(*text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest), count++)
-        if (count < rows) n[count] = (named_row){line, count};
-    if (count != rows) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %zu names for %zu rows of embeddings", file, count, rows);
-        free(n);
-        return NULL;
+/* A name twice is a fault, unless both rows are the same. */
+static bool check_names(cameo_scoring *s, const char *file, size_t row_bytes) {
+    const char *rows = s->stored.data;
+    for (size_t i = 1; i < s->names; i++) {
+        const cameo_named_row *x = &s->name[i - 1], *y = &s->name[i];
+        if (strcmp(x->name, y->name) != 0) continue;
+        const bool equal = memcmp(rows + x->row * row_bytes, rows + y->row * row_bytes, row_bytes) == 0;
+        if (!equal)
+            return cameo_fail(&s->error, CAMEO_BAD_INPUT,
+                              "%s: \"%.200s\" is listed twice, in lines %zu and %zu, with different embeddings", file, x->name,
+                              x->line, y->line);
+        fprintf(stderr, "warning: %s: \"%s\" is listed twice, in lines %zu and %zu, with one embedding\n", file, x->name,
+                x->line, y->line);
     }
-    qsort(n, rows, sizeof *n, by_name);
-    return n;
+    return true;
 }
 
-static bool assign_rows(cameo_scoring *s, const named_row *names, size_t rows, size_t views) {
+static bool assign_rows(cameo_scoring *s, size_t views) {
     size_t d = s->e.dimension, missing = 0, stride = (s->stored.rank == 3 ? 2 : 1) * d;
     for (size_t i = 0; i < s->e.images; i++) {
-        named_row key = {s->pairs.image[i], i};
-        const named_row *found = names ? bsearch(&key, names, rows, sizeof *names, by_name) : &key;
+        const cameo_named_row here = {s->pairs.image[i], i, 0}, *found = s->name ? find_name(s, here.name) : &here;
         if (!found && missing++ < 10) fprintf(stderr, "missing: %s has no embedding\n", s->pairs.image[i]);
         for (size_t k = 0; k < views && found; k++)
             s->e.row[i * views + k] = (const float *)s->stored.data + found->row * stride + k * d;
@@ -135,7 +169,7 @@ static bool to_float(cameo_array *a, const char *file, cameo_error *error) {
 static bool from_file(cameo_scoring *s, const char *file, const char *names_file) {
     cameo_array *a = &s->stored;
     size_t views = s->v.tta == CAMEO_TTA_NONE ? 1 : 2;
-    char shape[200], *text = NULL;
+    char shape[200];
     if (!cameo_array_read(file, a, &s->error) || !to_float(a, file, &s->error)) return false;
     bool fits = (a->rank == 2 && views == 1) || (a->rank == 3 && a->dim[1] == 2);
     if (!fits)
@@ -148,11 +182,10 @@ static bool from_file(cameo_scoring *s, const char *file, const char *names_file
                           "%s: %zu rows, but the list names %zu pictures\n    hint: say which row is which with --names", file,
                           rows, images);
     s->e = (cameo_embeddings){images, (size_t)a->dim[a->rank - 1], views, cameo_allocate(images * views, sizeof *s->e.row)};
-    named_row *names = names_file ? read_names(names_file, rows, &text, &s->error) : NULL;
-    bool good = (names || !names_file) && assign_rows(s, names, rows, views);
-    free(names);
-    free(text);
-    return good;
+    if (names_file && s->names != rows)
+        return cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: %zu names for %zu rows of embeddings", names_file, s->names, rows);
+    const size_t row_bytes = s->e.dimension * (a->rank == 3 ? 2 : 1) * sizeof(float);
+    return (!names_file || check_names(s, names_file, row_bytes)) && assign_rows(s, views);
 }
 
 /* ---- the training folder ---- */
@@ -177,7 +210,7 @@ static bool find_overlaps(cameo_scoring *s, const char *folder) {
 
 static bool run(cameo_scoring *s, const cameo_args *a) {
     const char *file = s->v.embeddings_file;
-    if (!read_list(s, s->v.list)) return false;
+    if (!read_list(s, a)) return false;
     if (!file) cameo_pairs_find(&s->pairs, cameo_args_get(a, "root"));
     make_title(s);
     fprintf(stderr, "%s\n", s->title);
@@ -236,6 +269,8 @@ void cameo_scoring_free(cameo_scoring *s) {
     cameo_dataset_free(&s->train);
     cameo_calibration_free(&s->calibration);
     cameo_pairs_free(&s->pairs);
+    cameo_lines_free(&s->names_text);
+    free(s->name);
     if (s->has_pictures) cameo_pictures_close(&s->pictures);
     free(s->command);
     free(s->title);

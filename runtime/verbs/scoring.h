@@ -3,6 +3,7 @@
 #define CAMEO_SCORING_H
 #include "../calibration.h"
 #include "../findings.h"
+#include "../lines.h"
 #include "verbs.h"
 
 #define SCORING_OPTIONS                                                                                             \
@@ -15,6 +16,11 @@
         {"train-dir", "DIR", "look for identities and pictures of the list in this training folder"}, OPTION_CACHE, \
         OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS, OPTION_THREADS, OPTION_JSON
 
+typedef struct cameo_named_row { /* of --embeddings */
+    const char *name;
+    size_t row, line; /* of the array, from 0; of --names, from 1 */
+} cameo_named_row;
+
 typedef struct cameo_scoring {
     cameo_verification v;
     cameo_pairs pairs;
@@ -22,6 +28,9 @@ typedef struct cameo_scoring {
     bool has_pictures;
     cameo_gallery gallery;
     cameo_array stored; /* --embeddings */
+    cameo_lines names_text;
+    cameo_named_row *name; /* [names] of --names, sorted by name; NULL without */
+    size_t names;
     cameo_embeddings e;
     cameo_findings duplicates, overlaps;
     cameo_dataset train;

@@ -120,6 +120,10 @@ bool cameo_paths_add_list(cameo_paths *l, const char *file, const char *root, ca
 int cameo_paths_given(cameo_paths *l, const cameo_args *a);
 void cameo_paths_free(cameo_paths *l);
 
+/* truth.c. Who each picture shows, by a table with headings, into label[pictures->count] (new strings, NULL before). Rows are
+   matched by the column of ids, if there is one, whatever their order. */
+bool cameo_truth_read(const char *file, const cameo_paths *pictures, char **label, cameo_error *error);
+
 /* Many pictures and their embeddings, through the cache: gallery.c. Equal content is embedded once. */
 typedef struct cameo_gallery {
     size_t images, views;
