@@ -27,8 +27,7 @@ static unsigned exif_read(const unsigned char *p, int bytes, bool little) {
     return value;
 }
 
-/* TIFF inside EXIF: the orientation tag (0x0112, SHORT) of the first directory; 1 when there is none. */
-static int exif_tiff(const unsigned char *tiff, size_t size) {
+int cameo_exif_orientation(const unsigned char *tiff, size_t size) {
     if (size < 8) return 1;
     bool little = tiff[0] == 'I';
     size_t directory = exif_read(tiff + 4, 4, little);
@@ -43,7 +42,7 @@ static int exif_tiff(const unsigned char *tiff, size_t size) {
     return 1;
 }
 
-static int exif_orientation(const unsigned char *data, size_t size) {
+static int jpeg_orientation(const unsigned char *data, size_t size) {
     for (size_t at = 2; at + 4 <= size && data[at] == 0xFF;) {
         unsigned marker = data[at + 1];
         if (marker == 0xFF) { /* fill byte */
@@ -54,7 +53,7 @@ static int exif_orientation(const unsigned char *data, size_t size) {
         size_t length = (size_t)data[at + 2] << 8 | data[at + 3];
         if (length < 2 || at + 2 + length > size) break;
         if (marker == 0xE1 && length >= 16 && memcmp(data + at + 4, "Exif\0\0", 6) == 0)
-            return exif_tiff(data + at + 10, length - 8);
+            return cameo_exif_orientation(data + at + 10, length - 8);
         at += 2 + length;
     }
     return 1;
@@ -76,7 +75,7 @@ static size_t oriented_source(int orientation, int x, int y, int w, int h) {
     return (size_t)sy * (size_t)w + (size_t)sx;
 }
 
-static bool apply_orientation(cameo_image *image, int orientation, const char *name, cameo_error *error) {
+bool cameo_image_turn(cameo_image *image, int orientation, const char *name, cameo_error *error) {
     if (orientation <= 1) return true;
     int w = image->width, h = image->height;
     cameo_image upright = {0};
@@ -130,7 +129,7 @@ static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size,
     free(cmyk);
     if (result != 0 && !jpeg_harmless(handle))
         return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name, tjGetErrorStr2(handle));
-    return apply_orientation(image, exif_orientation(data, size), name, error);
+    return cameo_image_turn(image, jpeg_orientation(data, size), name, error);
 }
 
 static bool jpeg_decode(const unsigned char *data, size_t size, const char *name, int least, cameo_image *image,

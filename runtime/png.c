@@ -10,7 +10,7 @@ typedef struct source {
     const unsigned char *data;
     size_t size, at;
     const char *name;
-    cameo_error *error;
+    cameo_error *error; /* the decoder's own: a complaint about what follows the rows is none of the caller's */
 } source;
 
 static void take(png_structp png, png_bytep to, size_t count) {
@@ -38,8 +38,22 @@ static void set_rgb(png_structp png) {
     png_set_interlace_handling(png);
 }
 
+/* By the eXIf chunk; 1 without. */
+static int orientation_of(png_structp png, png_infop info) {
+    png_uint_32 size;
+    png_bytep exif;
+    return png_get_eXIf_1(png, info, &size, &exif) ? cameo_exif_orientation(exif, size) : 1;
+}
+
+/* A file that was cut behind the last row has all that is wanted of it. */
+static bool has_all_rows(png_structp png, png_infop info) {
+    const bool interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
+    return interlaced ? png_get_current_pass_number(png) >= PNG_INTERLACE_ADAM7_PASSES
+                      : png_get_current_row_number(png) >= png_get_image_height(png, info);
+}
+
 static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_bytep **rows, const source *s) {
-    if (setjmp(png_jmpbuf(png))) return false;
+    if (setjmp(png_jmpbuf(png))) return *rows && has_all_rows(png, info);
     png_read_info(png, info);
     if (!cameo_image_allocate(image, png_get_image_width(png, info), png_get_image_height(png, info), s->name, s->error))
         return false;
@@ -49,12 +63,13 @@ static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_b
     *rows = cameo_allocate((size_t)image->height, sizeof **rows);
     for (int y = 0; y < image->height; y++) (*rows)[y] = image->pixels + (size_t)y * (size_t)image->width * 3;
     png_read_image(png, *rows);
-    png_read_end(png, NULL);
+    png_read_end(png, info); /* eXIf may stand behind the rows */
     return true;
 }
 
 bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
-    source s = {data, size, 0, name, error};
+    cameo_error why = {0};
+    source s = {data, size, 0, name, &why};
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, complain, ignore);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
@@ -66,7 +81,9 @@ bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, 
     png_set_chunk_malloc_max(png, 16 << 20);
     png_bytep *rows = NULL;
     bool good = read_rows(png, info, image, &rows, &s);
+    const int orientation = good ? orientation_of(png, info) : 1;
     free(rows);
     png_destroy_read_struct(&png, &info, NULL);
-    return good;
+    if (!good) return cameo_fail(error, why.code, "%s", why.message);
+    return cameo_image_turn(image, orientation, name, error);
 }

@@ -1,5 +1,6 @@
 /* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
    and model.h. Every string of the model is escaped on its way. */
+#include "../../runtime/lines.h"
 #include "../../runtime/sha256.h"
 #include "program.h"
 
@@ -129,23 +130,36 @@ static void layer_table(const emitter *e, text *t) {
     text_append(t, "};\n\n");
 }
 
+/* The --labels file as lines of names. One that is empty would move all names behind it; at the end they do no harm. */
+static char *class_file(const emitter *e, const char *file) {
+    static const char hint[] = "--labels takes a text file, one class name a line, none left out";
+    cameo_lines l;
+    cameo_error error = {0};
+    if (!cameo_lines_read(file, &l, &error)) {
+        diag_error(e->graph->diag, NULL, hint, "cannot read %s", error.message);
+        return NULL;
+    }
+    while (l.count && cameo_line_empty(l.text + l.line[l.count - 1].at)) l.count--;
+    text t = {0};
+    size_t empty = 0;
+    for (size_t i = 0; i < l.count && !empty; i++) {
+        const char *name = cameo_line_name(l.text + l.line[i].at);
+        if (!*name || strchr(name, '\n')) empty = l.line[i].number;
+        text_append(&t, name);
+        text_append(&t, "\n");
+    }
+    if (empty) diag_error(e->graph->diag, NULL, hint, "%s:%zu: the line is empty, or its name has several", file, empty);
+    char *s = empty ? NULL : arena_strdup(e->graph->arena, text_str(&t));
+    text_free(&t);
+    cameo_lines_free(&l);
+    return s;
+}
+
 /* Class names, one a line: the --labels file, or the model's metadata. NULL when there are none. */
 static char *class_text(const emitter *e) {
     const char *meta = model_meta(e->graph, "cameo.classes");
-    if (!e->options->labels) return meta ? arena_strdup(e->graph->arena, meta) : NULL;
-    FILE *f = fopen(e->options->labels, "rb");
-    if (!f) {
-        diag_error(e->graph->diag, NULL, "--labels takes a text file, one class name a line", "cannot read %s",
-                   e->options->labels);
-        return NULL;
-    }
-    text t = {0};
-    char buffer[4096];
-    for (size_t n; (n = fread(buffer, 1, sizeof buffer, f)) > 0;) text_append_n(&t, buffer, n);
-    fclose(f);
-    char *s = arena_strdup(e->graph->arena, text_str(&t));
-    text_free(&t);
-    return s;
+    if (e->options->labels) return class_file(e, e->options->labels);
+    return meta ? arena_strdup(e->graph->arena, meta) : NULL;
 }
 
 static size_t class_table(const emitter *e, text *t) {
@@ -156,8 +170,7 @@ static size_t class_table(const emitter *e, text *t) {
     while (s && *s) {
         char *end = strchr(s, '\n');
         if (end) *end++ = 0;
-        const size_t length = strlen(s);
-        if (length && s[length - 1] == '\r') s[length - 1] = 0;
+        s[strcspn(s, "\r")] = 0;
         text_append(t, "    ");
         text_c_string(t, s);
         text_append(t, ",\n");

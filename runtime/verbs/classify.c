@@ -1,5 +1,6 @@
 /* classify: the most likely classes of pictures. The first output counts; values that are no probabilities go through a
  * softmax. */
+#include "../lines.h"
 #include "../submission.h"
 #include "verbs.h"
 #include <math.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 
 typedef struct labels {
-    char *text; /* of --labels, cut into lines; NULL when the model's names are used */
+    cameo_lines lines; /* of --labels; none when the model's names are used */
     const char **name;
     size_t count;
 } labels;
@@ -26,18 +27,24 @@ typedef struct classifying {
 } classifying;
 
 static bool read_labels(const cameo_model *model, const char *file, labels *l, cameo_error *error) {
-    size_t size;
     if (!file) {
         l->count = model->classes ? model->n_classes : 0;
         l->name = cameo_allocate(l->count, sizeof *l->name);
         for (size_t i = 0; i < l->count; i++) l->name[i] = model->classes[i];
         return true;
     }
-    l->text = (char *)cameo_read_file(file, 64 << 20, &size, error);
-    if (!l->text) return false;
-    l->name = cameo_allocate(size + 1, sizeof *l->name);
-    char *rest = NULL;
-    for (char *line = strtok_r(l->text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) l->name[l->count++] = line;
+    if (!cameo_lines_read(file, &l->lines, error)) return false;
+    cameo_lines *t = &l->lines;
+    while (t->count && cameo_line_empty(t->text + t->line[t->count - 1].at)) t->count--; /* at the end they do no harm */
+    l->name = cameo_allocate(t->count, sizeof *l->name);
+    for (l->count = 0; l->count < t->count; l->count++) {
+        l->name[l->count] = cameo_line_name(t->text + t->line[l->count].at);
+        if (!*l->name[l->count])
+            return cameo_fail(error, CAMEO_BAD_INPUT,
+                              "%s:%zu: the line is empty; the names of all classes behind it would move\n    hint: one name a "
+                              "line, none left out",
+                              file, t->line[l->count].number);
+    }
     return true;
 }
 
@@ -127,6 +134,8 @@ static bool classify_all(classifying *c, const cameo_model *model, const cameo_p
         good = cameo_fail(error, CAMEO_BAD_INPUT,
                           "names are known for %zu of %zu classes\n    hint: --labels FILE, one name a line; or --as index",
                           c->labels.count, c->classes);
+    if (good && c->labels.lines.text && c->labels.count > c->classes)
+        good = cameo_fail(error, CAMEO_BAD_INPUT, "--labels: %zu names for %zu classes", c->labels.count, c->classes);
     good = good && cameo_pictures_each(&c->pictures, c->paths, l->count, "classifying", classify_chunk, c, error);
     cameo_free_buffers(c->outputs, model->n_outputs);
     free(c->probability);
@@ -177,7 +186,7 @@ static int classify_paths(const cameo_model *model, const cameo_args *a, const c
     bool good = read_labels(model, cameo_args_get(a, "labels"), &c.labels, &error) &&
                 (c.form ? to_submission(&c, model, l, cameo_args_get(a, "output"), &error) : to_listing(&c, model, l, &error));
     free(c.labels.name);
-    free(c.labels.text);
+    cameo_lines_free(&c.labels.lines);
     cameo_pictures_close(&c.pictures);
     return good ? CAMEO_OK : cameo_report_error(&error);
 }
