@@ -10,12 +10,16 @@ typedef struct source {
     const unsigned char *data;
     size_t size, at;
     const char *name;
+    bool ended;         /* more was asked for than there is */
     cameo_error *error; /* the decoder's own: a complaint about what follows the rows is none of the caller's */
 } source;
 
 static void take(png_structp png, png_bytep to, size_t count) {
     source *s = png_get_io_ptr(png);
-    if (count > s->size - s->at) png_error(png, "the file ends too early");
+    if (count > s->size - s->at) {
+        s->ended = true;
+        png_error(png, "the file ends too early");
+    }
     memcpy(to, s->data + s->at, count);
     s->at += count;
 }
@@ -53,7 +57,7 @@ static bool has_all_rows(png_structp png, png_infop info) {
 }
 
 static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_bytep **rows, const source *s) {
-    if (setjmp(png_jmpbuf(png))) return *rows && has_all_rows(png, info);
+    if (setjmp(png_jmpbuf(png))) return s->ended && *rows && has_all_rows(png, info);
     png_read_info(png, info);
     if (!cameo_image_allocate(image, png_get_image_width(png, info), png_get_image_height(png, info), s->name, s->error))
         return false;
@@ -67,23 +71,36 @@ static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_b
     return true;
 }
 
-bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
-    cameo_error why = {0};
-    source s = {data, size, 0, name, &why};
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, complain, ignore);
+/* piece: bytes of the compressed rows that libpng asks for at once; 0: as many as it likes. */
+static bool decode(source *s, size_t piece, cameo_image *image) {
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, s, complain, ignore);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
         png_destroy_read_struct(&png, NULL, NULL);
-        return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
+        return cameo_fail(s->error, CAMEO_ENVIRONMENT, "%s: out of memory", s->name);
     }
-    png_set_read_fn(png, &s, take);
+    png_set_read_fn(png, s, take);
     png_set_user_limits(png, CAMEO_IMAGE_SIDE, CAMEO_IMAGE_SIDE);
     png_set_chunk_malloc_max(png, 16 << 20);
+    if (piece) png_set_compression_buffer_size(png, piece);
     png_bytep *rows = NULL;
-    bool good = read_rows(png, info, image, &rows, &s);
+    bool good = read_rows(png, info, image, &rows, s);
     const int orientation = good ? orientation_of(png, info) : 1;
     free(rows);
     png_destroy_read_struct(&png, &info, NULL);
-    if (!good) return cameo_fail(error, why.code, "%s", why.message);
-    return cameo_image_turn(image, orientation, name, error);
+    return good && cameo_image_turn(image, orientation, s->name, s->error);
+}
+
+/* A file that ends within its rows' last bytes, which are a checksum, has them all: libpng sees them byte by byte only. */
+bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+    cameo_error why = {0};
+    source s = {data, size, 0, name, false, &why};
+    bool good = decode(&s, 0, image);
+    if (!good && s.ended) {
+        cameo_image_free(image);
+        s.at = 0;
+        s.ended = false;
+        good = decode(&s, 1, image);
+    }
+    return good || cameo_fail(error, why.code, "%s", why.message);
 }

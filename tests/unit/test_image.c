@@ -124,7 +124,72 @@ static void png_there_and_back(void **state) {
     assert_true(cameo_image_decode(data, size, "x.png", &back, NULL));
     assert_memory_equal(back.pixels, image.pixels, 13 * 9 * 3);
     cameo_image_free(&back);
-    for (size_t cut = 0; cut + 12 < size; cut += 11) assert_false(cameo_image_decode(data, cut, "x.png", &back, NULL));
+    for (size_t cut = 0; cut + 21 < size; cut += 11) assert_false(cameo_image_decode(data, cut, "x.png", &back, NULL));
+    cameo_image_free(&image);
+}
+
+/* A chunk into a PNG of *size bytes, behind byte `at`. */
+static void insert_chunk(unsigned char *png, size_t *size, size_t at, const char *type, const unsigned char *data, size_t n) {
+    unsigned char *to = png + at, number[4];
+    uint32_t crc = ~0u;
+    memmove(to + n + 12, to, *size - at);
+    *size += n + 12;
+    memset(to, 0, 4);
+    to[3] = (unsigned char)n;
+    memcpy(to + 4, type, 4);
+    memcpy(to + 8, data, n);
+    for (size_t i = 0; i < n + 4; i++) {
+        crc ^= to[4 + i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    for (int i = 0; i < 4; i++) number[i] = (unsigned char)(~crc >> (24 - 8 * i));
+    memcpy(to + 8 + n, number, 4);
+}
+
+/* eXIf before or behind the rows, of either byte order: the stored left bottom of orientation 6 is the upright left top. */
+static void png_orientation(void **state) {
+    (void)state;
+    static const unsigned char big[] = "MM\0\x2a\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0",
+                               little[] = "II\x2a\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0";
+    cameo_image image = pattern();
+    png_image p = {.version = PNG_IMAGE_VERSION, .width = 13, .height = 9, .format = PNG_FORMAT_RGB};
+    for (int k = 0; k < 4; k++) {
+        unsigned char data[4096];
+        size_t size = sizeof data - 100;
+        cameo_image back;
+        assert_true(png_image_write_to_memory(&p, data, &size, 0, image.pixels, 0, NULL));
+        insert_chunk(data, &size, k < 2 ? 33 : size - 12, "eXIf", k % 2 ? big : little, 26);
+        assert_true(cameo_image_decode(data, size, "x.png", &back, NULL));
+        assert_int_equal(back.width, 9);
+        assert_int_equal(back.height, 13);
+        for (int y = 0; y < 13; y++)
+            for (int x = 0; x < 9; x++)
+                assert_memory_equal(back.pixels + 3 * (y * 9 + x), image.pixels + 3 * ((8 - x) * 13 + y), 3);
+        cameo_image_free(&back);
+    }
+    cameo_image_free(&image);
+}
+
+/* What follows the rows may be missing: IEND (12 bytes), the last chunk's sum (4), that of the compressed rows (4). A sum that
+   is there and wrong is a fault all the same. */
+static void png_without_an_end(void **state) {
+    (void)state;
+    cameo_image image = pattern(), back;
+    png_image p = {.version = PNG_IMAGE_VERSION, .width = 13, .height = 9, .format = PNG_FORMAT_RGB};
+    unsigned char data[4096];
+    size_t size = sizeof data;
+    cameo_error error = {0};
+    assert_true(png_image_write_to_memory(&p, data, &size, 0, image.pixels, 0, NULL));
+    for (size_t missing = 0; missing <= 20; missing++) {
+        assert_true(cameo_image_decode(data, size - missing, "x.png", &back, &error));
+        assert_int_equal(error.code, CAMEO_OK);
+        assert_memory_equal(back.pixels, image.pixels, 13 * 9 * 3);
+        cameo_image_free(&back);
+    }
+    assert_false(cameo_image_decode(data, size - 40, "x.png", &back, &error));
+    assert_non_null(strstr(error.message, "ends too early"));
+    data[size - 13] ^= 1;
+    assert_false(cameo_image_decode(data, size, "x.png", &back, &error));
     cameo_image_free(&image);
 }
 
@@ -249,6 +314,7 @@ static void preprocessing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(resize_equals_pillow),     cmocka_unit_test(pnm_by_value),
                                        cmocka_unit_test(jpeg_there_and_back),      cmocka_unit_test(png_there_and_back),
+                                       cmocka_unit_test(png_orientation),          cmocka_unit_test(png_without_an_end),
                                        cmocka_unit_test(broken_files_are_named),   cmocka_unit_test(odd_pictures),
                                        cmocka_unit_test(huge_headers_are_refused), cmocka_unit_test(preprocessing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
