@@ -122,6 +122,67 @@ code=0; ./with verify known.jpg known.jpg >out 2>err || code=$?
 code=0; ./net calibrate s19/validation_trials_verification.txt --root s19 --by fpr=0.001 >out 2>err || code=$?
 [ $code = 1 ] && grep -q 'longer list' err || fail "a rate that can not be resolved"
 
+# names without an ending, names with blanks and commas, labels of other kinds: every line is a pair
+for p in n1/0001 n1/0002 n2/0001 n2/0002; do picture odd/$p.jpg 7${p//[!0-9]/}; done
+for p in "Ann Lee/p1" "Ann Lee/p2" "Bob Ray/p1" "Smith, J/1" "Doe, A/2" "x y"; do picture "odd/$p.png" $((800 + ${#p} * 7)); done
+pairs() { # TEXT COUNT [LABELS]: how many pairs score finds, and their labels
+  printf "$1" >odd.txt
+  rm -rf odd1
+  ./net score odd.txt --root odd -o odd1 >out 2>err || { fail "list $1: $(head -1 err)"; return; }
+  [ "$(($(wc -l <odd1/scores.csv) - 1))" = "$2" ] || fail "list $1: $(head -1 err)"
+  [ -z "${3-}" ] || [ "$(sed 1d odd1/scores.csv | sed 's/.*,\([^,]*\),[^,]*,[^,]*$/\1/' | tr -d '\n')" = "$3" ] || fail "labels of $1"
+}
+pairs 'n1/0001,n1/0002\nn1/0001,n2/0001\nn2/0001,n2/0002\n' 3
+pairs 'n1/0001,n2/0001,-1\nn1/0001,n1/0002,1\n' 2 01
+pairs 'n1/0001,n1/0002,same\nn1/0001,n2/0001,different\n' 2 10
+pairs 'Ann Lee/p1\tAnn Lee/p2\nAnn Lee/p1\tBob Ray/p1\nAnn Lee/p2\tBob Ray/p1\n' 3
+pairs 'Smith, J/1.png\tDoe, A/2.png\t0\nx y.png\tx y.png\t1\n' 2 01
+pairs 'x y;n1\\0001;genuine\r"Doe, A/2";n1/0002;impostor\r' 2 10
+pairs '# ours\nfoto1,foto2,igual\nn1/0001,n1/0002,1\nn1/0001,n2/0001,0\n' 2 10
+for l in Ann\ Lee_1 Ann\ Lee_2 Bob\ Ray_1; do picture "odd/${l%_*}/${l%_*}_000${l#*_}.jpg" 9${l#*_}${#l}; done
+pairs '1\t1\nAnn Lee\t1\t2\nAnn Lee\t1\tBob Ray\t1\n' 2 10
+printf '2\t300\nAnn Lee\t1\t2\nAnn Lee\t1\tBob Ray\t1\n' >odd.txt
+code=0; ./net score odd.txt --root odd 2>err || code=$?
+[ $code = 1 ] && grep -q 'promises 1200 pairs, 2 were found' err || fail "an LFW list that is too short"
+pairs 'x y.png\t"Smith, J/1.png"\nx y.png\tx y.png\n' 2
+[ "$(sed -n 2p odd1/scores.csv | cut -d, -f1-3)" = 'x y.png,"Smith, J/1.png"' ] || fail "quoted names"
+[ "$(sed -n 3p odd1/scores.csv)" = 'x y.png,x y.png,,1,0' ] || fail "a picture with itself: $(sed -n 3p odd1/scores.csv)"
+printf 'n1/0001\nx y\n#c\n"Smith, J/1.png"\r\n' >odd.txt
+./net embed --list odd.txt --root odd -o odd.npy 2>err || fail "embed --list: $(cat err)"
+head -c 128 odd.npy | grep -qa "(3, " || fail "embed --list: $(head -c 128 odd.npy)"
+
+# names of stored embeddings: one that stands for two different rows is named
+./net score s19/validation_trials_verification.txt --root s19 --save-embeddings -o e3 2>err
+sed '2s/.*/1.jpg/' e3/images.txt >twice.txt
+code=0; ./net score s19/validation_trials_verification.txt --embeddings e3/embeddings.npy --names twice.txt 2>err || code=$?
+[ $code = 1 ] && grep -q '"1.jpg" is listed twice, in lines 1 and 2' err || fail "a name twice: exit $code $(cat err)"
+
+# identify: the truth's rows by their ids; identities that hold commas, in and out
+mkdir -p people/known "people/known/Smith, J" people/unknown
+picture "people/known/Smith, J/1.png" 31; picture "people/known/O\"Hara/1.png" 32; picture people/known/Lee/1.png 33
+cp "people/known/Smith, J/1.png" people/unknown/a.png; cp "people/known/O\"Hara/1.png" people/unknown/b.png
+cp people/known/Lee/1.png people/unknown/c.png
+printf 'label,id\nLee,c.png\n"Smith, J",a\n"O""Hara",b.png\n' >truth.csv
+./net identify people/known people/unknown --truth truth.csv -o people/out --submission f22 >out 2>err || fail "identify by id: $(cat err)"
+grep -q 'accuracy *100' out || fail "identify by id: $(cat out)"
+[ "$(sed 1d people/out/submission.csv)" = "$(printf '0,"Smith, J"\n1,"O""Hara"\n2,Lee')" ] || fail "identities in a submission"
+[ "$(sed -n 2p people/out/identities.csv | cut -d, -f2-)" = '"Smith, J","Smith, J",1' ] || fail "$(cat people/out/identities.csv)"
+printf 'id,label\n2,Lee\n0,"Smith, J"\n1,"O""Hara"\n' >truth.csv
+./net identify people/known people/unknown --truth truth.csv >out 2>err && grep -q 'accuracy *100' out || fail "identify by place"
+for bad in 'id,label\na,Lee\na,Lee\nb,Lee:lines 2 and 3 are both about' 'id,label\na,Lee\nb,Lee:2 rows for 3.*none for.*c.png' \
+  'id,label\na,Lee\nz,Lee\nb,Lee:3: no unknown picture' 'id,label\na,Smith, J\nb,Lee\nc,Lee:2: more fields' 'id,who\na,Lee:no column'; do
+  printf "${bad%%:*}\n" >truth.csv
+  code=0; ./net identify people/known people/unknown --truth truth.csv 2>err || code=$?
+  [ $code = 1 ] && grep -q "${bad#*:}" err || fail "truth ${bad%%:*}: exit $code $(cat err)"
+done
+
+# class names: a line left out would move the others
+printf 'a\n\nc\nd\ne\nf\ng\n' >gap
+code=0; ./net classify known.jpg --labels gap 2>err || code=$?
+[ $code = 1 ] && grep -q 'gap:2: the line is empty' err || fail "classify --labels: exit $code"
+code=0; "$CAMEO" compile net.onnx --kernels plain --labels gap -o gapped 2>err || code=$?
+[ $code = 1 ] && grep -q 'gap:2: the line is empty' err || fail "compile --labels: exit $code"
+
 ./net report s19v s22d -o both.html && grep -q 'lists of pairs differ' both.html || fail "report of two runs"
 ! grep -qE '(src|href)="?(https?:)?//' both.html s19v/report.html || fail "a report refers to another file"
 exit $status
