@@ -126,6 +126,8 @@ static bool is_heading(const survey *s, const cameo_pairs_known *known, const in
     const bool label_off = c[2] >= 0 && c[2] < s->count && cameo_label_of(s->field[c[2]]) == CAMEO_LABEL_NONE;
     const bool plain = !looks_like_name(a) && !looks_like_name(b);
     if (c[2] >= 0 && !label_off && cameo_label_column(s->field, s->count) != c[2]) return false; /* a pair's label */
+    /* Words of headings alone, or more fields than a pair has, can't be a pair. */
+    if (certain && s->lines > 1 && (s->count > 3 || (label_off && cameo_label_column(s->field, s->count) == c[2]))) return true;
     if (s->again || is_known(known, a) || is_known(known, b)) return false;
     if (s->lines < 2) return certain;
     if (plain && c[0] < 3 && c[1] < 3 && s->looks[c[0]] && s->looks[c[1]]) return true; /* unlike all the others */

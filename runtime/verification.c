@@ -187,6 +187,14 @@ static bool measure_all(cameo_verification *v, cameo_error *error) {
     return v->measured;
 }
 
+/* Both kinds of pairs have scores: else there is nothing to measure. */
+static bool has_both_kinds(const cameo_verification *v) {
+    bool kind[2] = {false, false};
+    for (size_t i = 0; i < v->pairs->count; i++)
+        if (!isnan(v->score[0][i])) kind[v->label[i]] = true;
+    return kind[0] && kind[1];
+}
+
 bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e, cameo_error *error) {
     size_t n = v->pairs->count;
     bool concat = v->tta == CAMEO_TTA_FLIP_CONCAT;
@@ -203,7 +211,7 @@ bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e
         v->label[i] = v->pairs->pair[i].label == 1;
         if (isnan(v->score[0][i])) v->failed++;
     }
-    if (!good || !v->pairs->labelled) return good;
+    if (!good || !v->pairs->labelled || !has_both_kinds(v)) return good;
     find_hardest(v);
     return measure_all(v, error);
 }
@@ -224,7 +232,7 @@ bool cameo_verification_quick(const float *embeddings, size_t dimension, const c
     for (size_t i = 0; i < pairs->images; i++) e.row[i] = embeddings + i * dimension;
     cameo_verification v = {.pairs = pairs, .threads = 1};
     bool good = cameo_verification_measure(&v, &e, error);
-    if (good && !v.measured) good = cameo_fail(error, CAMEO_BAD_INPUT, "the list has no labels");
+    if (good && !v.measured) good = cameo_fail(error, CAMEO_BAD_INPUT, "the list has no labels, or one kind of pairs only");
     if (good) {
         *m = v.metrics[CAMEO_COSINE];
         v.metrics[CAMEO_COSINE].roc = NULL; /* now the caller's */

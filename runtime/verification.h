@@ -90,7 +90,7 @@ typedef struct cameo_verification {
 } cameo_verification;
 
 /* Scores every pair (any embedding whose norm is zero or not finite is an error naming the image) and, when the list has
-   labels, measures. The result does not depend on the number of threads. */
+   labels and pairs of both kinds, measures. The result does not depend on the number of threads. */
 bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e, cameo_error *error);
 void cameo_verification_free(cameo_verification *v);
 

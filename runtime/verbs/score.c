@@ -60,7 +60,7 @@ static void print_summary(const cameo_scoring *s, const char *directory) {
     if (v->measured)
         print_metrics(v);
     else
-        printf("the list has no labels: scores only\n");
+        printf("%s: scores only\n", v->pairs->labelled ? "all pairs are of one kind" : "the list has no labels");
     print_operating_point(v);
     if (directory) printf("written to %s\n", directory);
 }

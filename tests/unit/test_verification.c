@@ -140,6 +140,22 @@ static void equal_embeddings_tie(void **unused) {
         }
 }
 
+/* A list of one kind of pairs has scores all the same. */
+static void one_kind_is_scored(void **unused) {
+    (void)unused;
+    cameo_pair pair[1] = {{.a = 0, .b = 1, .label = 1}};
+    char *names[2] = {"a.jpg", "b.jpg"};
+    cameo_pairs pairs = {.count = 1, .images = 2, .pair = pair, .image = names, .labelled = true};
+    const float a[2] = {1, 0}, b[2] = {0, 2};
+    const float *row[2] = {a, b};
+    cameo_embeddings e = {2, 2, 1, row};
+    cameo_verification v = {.pairs = &pairs, .threads = 1};
+    assert_true(cameo_verification_measure(&v, &e, NULL));
+    assert_false(v.measured);
+    assert_true(v.score[CAMEO_COSINE][0] == 0);
+    cameo_verification_free(&v);
+}
+
 static void a_zero_embedding_is_named(void **unused) {
     (void)unused;
     cameo_pair pair[1] = {{.a = 0, .b = 1, .label = 1}};
@@ -356,6 +372,7 @@ int main(void) {
     if (!scratch_enter(directory)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(scores_and_augmentations),
                                        cmocka_unit_test(equal_embeddings_tie),
+                                       cmocka_unit_test(one_kind_is_scored),
                                        cmocka_unit_test(a_zero_embedding_is_named),
                                        cmocka_unit_test(a_similarity_is_found_again),
                                        cmocka_unit_test(a_warp_by_pixels_copies),
