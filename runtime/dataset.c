@@ -51,7 +51,8 @@ static bool list_directory(const char *path, names *out, cameo_error *error) {
     return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(why));
 }
 
-static const char *const endings[] = {"jpg", "jpeg", "jpe", "png", "ppm", "pgm", "pnm", "webp", "bmp", "gif", "tif", "tiff"};
+static const char *const endings[] = {"jpg", "jpeg", "jpe", "png",  "ppm",  "pgm",  "pnm",  "webp",
+                                      "bmp", "gif",  "tif", "tiff", "jfif", "heic", "heif", "avif"};
 
 static bool has_picture_ending(const char *name) {
     const char *dot = strrchr(name, '.');
@@ -84,7 +85,7 @@ bool cameo_list_pictures(const char *directory, char ***path, size_t *count, cam
     *count = 0;
     for (size_t i = 0; i < entries.count; i++) {
         char *file = cameo_join(directory, entries.name[i]);
-        if (looks_like_picture(file) && cameo_file_exists(file))
+        if (looks_like_picture(entries.name[i]) && cameo_file_exists(file))
             (*path)[(*count)++] = file;
         else
             free(file);
@@ -117,7 +118,7 @@ static void scan_files(scan *s, const char *directory, const names *files) {
         struct stat status;
         const bool there = stat(path, &status) == 0;
         if (there && S_ISDIR(status.st_mode))
-            s->folders++;
+            s->folders++, s->d->ignored++;
         else if (looks_like_picture(files->name[i]))
             add_image(s, path, files->name[i], there ? (int64_t)status.st_size : -1);
         else
@@ -163,6 +164,8 @@ static bool scan_classes(scan *s, const char *root, const names *entries, cameo_
             d->ignored++;
             continue;
         }
+        if (strpbrk(entries->name[i], "\r\n")) /* models keep the names of classes one a line */
+            return cameo_fail(error, CAMEO_BAD_INPUT, "%s: a folder's name holds a line end: \"%s\"", root, entries->name[i]);
         d->class_name[d->classes] = cameo_join(NULL, entries->name[i]);
         if (!scan_class(s, root, entries->name[i], error)) return false;
     }

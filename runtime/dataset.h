@@ -9,12 +9,12 @@ typedef struct cameo_dataset {
     char **path;       /* of image i: class by class, sorted by name within one */
     int64_t *label;
     size_t *first;  /* [classes + 1]: class k has images first[k] .. first[k + 1] - 1 */
-    size_t ignored; /* files that don't look like pictures */
+    size_t ignored; /* files that don't look like pictures, folders within those of classes */
     char hash[65];  /* SHA-256 of the names and sizes of all images */
 } cameo_dataset;
 
-/* Files that end in jpg, jpeg, png, ppm, pgm or pnm (any case), or in formats we'd refuse by name (webp, bmp, gif, tif), or
-   have no ending. False with *error: no folder, no classes, a class without pictures, fewer than `least` classes. */
+/* Files that end in jpg, jpeg, jpe, jfif, png, ppm, pgm or pnm (any case), or in formats we'd refuse by name (webp, bmp, gif,
+   tif, heic, avif), or have no ending. False with *error: no folder, no classes, a class without pictures, fewer than `least` classes. */
 bool cameo_dataset_scan(const char *directory, size_t least, cameo_dataset *d, cameo_error *error);
 void cameo_dataset_free(cameo_dataset *d);
 /* The pictures (by the same rule) right in a folder, sorted by name; the caller frees them and the array. */

@@ -229,7 +229,7 @@ static void print_data(const cameo_train *t) {
     printf("data       %zu pictures of %zu classes", t->data.images, t->data.classes);
     if (t->val.images) printf("; validation %zu", t->val.images);
     if (t->pairs.count) printf("; %zu pairs of %zu pictures", t->pairs.count, t->pairs.images);
-    if (t->data.ignored) printf("; %zu files are no pictures", t->data.ignored);
+    if (t->data.ignored) printf("; %zu files or inner folders are left out, no pictures", t->data.ignored);
     printf("\ninput      %s\n", t->spec);
 }
 

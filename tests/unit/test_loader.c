@@ -66,6 +66,16 @@ static void folders(void **state) {
     assert_string_equal(d.path[d.first[2]], "data/10/i00.ppm");
     for (size_t k = 0; k < 5; k++)
         for (size_t i = d.first[k]; i < d.first[k + 1]; i++) assert_int_equal(d.label[i], k);
+    cameo_dataset_free(&d);
+    assert_int_equal(mkdir("data/1/inner", 0777), 0); /* left out, and counted */
+    assert_true(cameo_dataset_scan("data", 2, &d, NULL));
+    assert_int_equal(d.ignored, 3);
+    cameo_dataset_free(&d);
+    assert_int_equal(rmdir("data/1/inner"), 0);
+    assert_int_equal(mkdir("data/a\nb", 0777), 0);
+    assert_false(cameo_dataset_scan("data", 2, &d, NULL)); /* names are kept one a line */
+    assert_int_equal(rmdir("data/a\nb"), 0);
+    assert_true(cameo_dataset_scan("data", 2, &d, NULL));
     char hash[65];
     strcpy(hash, d.hash);
     cameo_dataset_free(&d);

@@ -333,6 +333,8 @@ static void full_disk_for_a_while(void **state) {
     expect_code(run("train --resume -o cut"), 0);
     expect_text("out", "resumed    after step 4");
     expect_same_run("whole", "cut", true);
+    expect_code(run("train --resume -o cut"), 0); /* nothing is left to do */
+    expect_text("out", "resumed    after step 12: all 4 epochs are done; a larger --epochs goes on");
     remove_run("whole cut");
 }
 
