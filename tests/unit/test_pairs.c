@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "lines.h"
 #include "pairs.h"
 #include <stdio.h>
 #include <string.h>
@@ -249,6 +250,47 @@ static void line_ends_and_comments(void **state) {
     assert_non_null(strstr(error.message, "UTF-16"));
 }
 
+static uint32_t seed = 7;
+static uint32_t below(uint32_t n) { return (seed = seed * 1664525u + 1013904223u) / 256 % n; }
+
+/* Lists thrown together from what lists consist of: what is read has a pair for every line but one of headings, or a message.
+ */
+static void nothing_is_lost(void **state) {
+    (void)state;
+    static const char *const pieces[] = {
+        "a",        "b.jpg",   "0",           "1",  "-1",           " ",    "\t",   ",",         ";",
+        "|",        "\"",      "\"\"",        "\n", "\r",           "#",    "same", "\\",        "label",
+        "10 300\n", "1\t1\n",  "p1",          "p2", "gt",           "img1", "/",    "\r\n",      "different",
+        "x y",      "a b 1\n", "a.png,b.png", "\n", "\xEF\xBB\xBF", "\n",   ",,,,", "999999999", "name,imagenum1,imagenum2\n"};
+    size_t read = 0;
+    for (int round = 0; round < 30000; round++) {
+        char text[1600] = "";
+        const bool known = below(2);
+        for (uint32_t n = below(40); n; n--) strcat(text, pieces[below(sizeof pieces / sizeof *pieces)]);
+        const cameo_pairs_known pictures = {is_listed, "a|b.jpg|p1|#"};
+        cameo_pairs p;
+        cameo_error error = {0};
+        if (!cameo_pairs_parse(text, strlen(text), "list", known ? &pictures : NULL, &p, &error)) {
+            assert_int_equal(error.code, CAMEO_BAD_INPUT);
+            continue;
+        }
+        cameo_lines l;
+        size_t lines = 0, length;
+        assert_true(cameo_lines_cut(text, strlen(text), "list", &l, NULL));
+        for (size_t i = 0; i < l.count; i++) {
+            const char *line = l.text + l.line[i].at;
+            lines += !cameo_line_empty(line) && line[strspn(line, " \t")] != '#';
+        }
+        const size_t each = strcmp(p.format, "halves") == 0 ? 2 : 1;
+        if (p.count * each + 1 < lines) fail_msg("%zu pairs of %zu lines:\n%s", p.count, lines, text);
+        for (size_t i = 0; i < p.count; i++) assert_true(cameo_pairs_line(&p, i, &length) && length < sizeof text);
+        cameo_lines_free(&l);
+        cameo_pairs_free(&p);
+        read++;
+    }
+    assert_true(read > 500);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(lines_are_kept),
                                        cmocka_unit_test(forms),
@@ -257,6 +299,7 @@ int main(void) {
                                        cmocka_unit_test(lfw_forms),
                                        cmocka_unit_test(separators_and_quotes),
                                        cmocka_unit_test(line_ends_and_comments),
-                                       cmocka_unit_test(labels_of_all_kinds)};
+                                       cmocka_unit_test(labels_of_all_kinds),
+                                       cmocka_unit_test(nothing_is_lost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
