@@ -42,11 +42,38 @@ static void set_rgb(png_structp png) {
     png_set_interlace_handling(png);
 }
 
-/* By the eXIf chunk; 1 without. */
+static int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+
+/* ImageMagick kept EXIF in a text before PNG had eXIf: a line end, "exif", a length, then the bytes in hex, 36 a line. */
+static int profile_orientation(const char *text) {
+    for (int i = 0; i < 3 && text; i++) text = strchr(text + (i > 0), '\n');
+    if (!text) return 1;
+    unsigned char *exif = cameo_allocate(strlen(text) / 2 + 1, 1);
+    size_t size = 0;
+    for (; *text; text++) {
+        const int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+        if (low < 0) continue;
+        exif[size++] = (unsigned char)(high << 4 | low);
+        text++;
+    }
+    const size_t head = size > 6 && memcmp(exif, "Exif\0\0", 6) == 0 ? 6 : 0;
+    const int orientation = cameo_exif_orientation(exif + head, size - head);
+    free(exif);
+    return orientation;
+}
+
+/* By the eXIf chunk, else by such a text; 1 without both. */
 static int orientation_of(png_structp png, png_infop info) {
     png_uint_32 size;
     png_bytep exif;
-    return png_get_eXIf_1(png, info, &size, &exif) ? cameo_exif_orientation(exif, size) : 1;
+    png_textp text;
+    int texts;
+    if (png_get_eXIf_1(png, info, &size, &exif)) return cameo_exif_orientation(exif, size);
+    if (!png_get_text(png, info, &text, &texts)) return 1;
+    for (int i = 0; i < texts; i++)
+        if (strcmp(text[i].key, "Raw profile type exif") == 0 || strcmp(text[i].key, "Raw profile type APP1") == 0)
+            return profile_orientation(text[i].text);
+    return 1;
 }
 
 /* A file that was cut behind the last row has all that is wanted of it. */

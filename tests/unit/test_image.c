@@ -170,6 +170,24 @@ static void png_orientation(void **state) {
     cameo_image_free(&image);
 }
 
+/* EXIF as a text, which ImageMagick wrote for years. */
+static void png_profile(void **state) {
+    (void)state;
+    static const unsigned char text[] = "Raw profile type exif\0\nexif\n      32\n"
+                                        "4578696600004d4d002a000000080001011200030000\n0001000600000000\n";
+    cameo_image image = pattern(), back;
+    png_image p = {.version = PNG_IMAGE_VERSION, .width = 13, .height = 9, .format = PNG_FORMAT_RGB};
+    unsigned char data[4096];
+    size_t size = sizeof data - 200;
+    assert_true(png_image_write_to_memory(&p, data, &size, 0, image.pixels, 0, NULL));
+    insert_chunk(data, &size, 33, "tEXt", text, sizeof text - 1);
+    assert_true(cameo_image_decode(data, size, "x.png", &back, NULL));
+    assert_int_equal(back.width, 9);
+    assert_memory_equal(back.pixels, image.pixels + 3 * 8 * 13, 3);
+    cameo_image_free(&back);
+    cameo_image_free(&image);
+}
+
 /* What follows the rows may be missing: IEND (12 bytes), the last chunk's sum (4), that of the compressed rows (4). A sum that
    is there and wrong is a fault all the same. */
 static void png_without_an_end(void **state) {
@@ -312,10 +330,11 @@ static void preprocessing(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(resize_equals_pillow),     cmocka_unit_test(pnm_by_value),
-                                       cmocka_unit_test(jpeg_there_and_back),      cmocka_unit_test(png_there_and_back),
-                                       cmocka_unit_test(png_orientation),          cmocka_unit_test(png_without_an_end),
-                                       cmocka_unit_test(broken_files_are_named),   cmocka_unit_test(odd_pictures),
-                                       cmocka_unit_test(huge_headers_are_refused), cmocka_unit_test(preprocessing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(resize_equals_pillow), cmocka_unit_test(pnm_by_value),
+                                       cmocka_unit_test(jpeg_there_and_back),  cmocka_unit_test(png_there_and_back),
+                                       cmocka_unit_test(png_orientation),      cmocka_unit_test(png_profile),
+                                       cmocka_unit_test(png_without_an_end),   cmocka_unit_test(broken_files_are_named),
+                                       cmocka_unit_test(odd_pictures),         cmocka_unit_test(huge_headers_are_refused),
+                                       cmocka_unit_test(preprocessing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
