@@ -19,11 +19,13 @@ static bool holds_odd(const float *x, size_t n) {
     cameo_v sum[4] = {{0}};
     size_t i = 0;
     float rest = 0;
-    for (; i + 4 * CAMEO_VF <= n; i += 4 * CAMEO_VF)
+    for (; i + 4 * CAMEO_VF <= n; i += 4 * CAMEO_VF) {
+        CAMEO_UNROLL
         for (size_t k = 0; k < 4; k++) {
             const cameo_v v = cameo_load(x + i + k * CAMEO_VF);
             sum[k] += v - v;
         }
+    }
     for (; i < n; i++) rest += x[i] - x[i];
     return isnan(rest) || cameo_any_nan(sum[0] + sum[1] + (sum[2] + sum[3]));
 }

@@ -42,7 +42,7 @@ typedef struct fixture {
     const char *paths[MAX_INPUTS];
     char *directory;
     uint64_t seed;
-    bool odd; /* images hold a few NaN */
+    bool is_image[MAX_INPUTS], odd; /* odd: images hold a few NaN */
 } fixture;
 
 static double number(fixture *f) {
@@ -60,6 +60,7 @@ static value *new_input(fixture *f, const shape *s, char kind) {
         const double r = number(f);
         tensor_set(f->data[i], k, kind == 'p' ? 0.5 + fabs(r) : kind == 'q' ? round(2 * r) : r);
     }
+    f->is_image[i] = kind == 'x' || kind == 'y' || kind == 'q';
     f->paths[i] = arena_printf(f->arena, "%s/in%zu.npy", f->directory, i);
     assert_true(trial_write_npy(f->paths[i], f->data[i]));
     return v;
@@ -166,8 +167,7 @@ static void make_odd(fixture *f) {
         const int64_t n = shape_count(&clean->shape);
         f->data[i] = tensor_new(f->arena, DT_FLOAT, &clean->shape);
         memcpy(f->data[i]->data, clean->data, tensor_bytes(clean));
-        for (int k = 0; k < 3 && clean->shape.rank > 1; k++)
-            tensor_set(f->data[i], (int64_t)(fabs(number(f)) * 1e6) % n, (double)NAN);
+        for (int k = 0; k < 3 && f->is_image[i]; k++) tensor_set(f->data[i], (int64_t)(fabs(number(f)) * 1e6) % n, (double)NAN);
     }
 }
 
