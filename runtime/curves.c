@@ -98,9 +98,13 @@ static double nice_step(double range, double count) {
     return power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
 }
 
-static double place_x(const panel *p, double x) { return LEFT + (WIDTH - LEFT - RIGHT) * (p->last > 0 ? x / p->last : 0); }
+static double place_x(const panel *p, double x) {
+    const int width = WIDTH - LEFT - RIGHT;
+    return width * (p->last > 0 ? x / p->last : 0) + (int)LEFT;
+}
 static double place_y(const panel *p, double y) {
-    return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (y - p->low) / (p->high - p->low));
+    const int height = HEIGHT - TOP - BOTTOM;
+    return height * (1 - (y - p->low) / (p->high - p->low)) + (int)TOP;
 }
 
 /* Limits at whole steps; the grid with its numbers. */
