@@ -1,5 +1,6 @@
 /* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
    and model.h. Every string of the model is escaped on its way. */
+#include "../../runtime/class_names.h"
 #include "../../runtime/sha256.h"
 #include "program.h"
 
@@ -129,43 +130,39 @@ static void layer_table(const emitter *e, text *t) {
     text_append(t, "};\n\n");
 }
 
-/* Class names, one a line: the --labels file, or the model's metadata. NULL when there are none. */
-static char *class_text(const emitter *e) {
-    const char *meta = model_meta(e->graph, "cameo.classes");
-    if (!e->options->labels) return meta ? arena_strdup(e->graph->arena, meta) : NULL;
-    FILE *f = fopen(e->options->labels, "rb");
-    if (!f) {
-        diag_error(e->graph->diag, NULL, "--labels takes a text file, one class name a line", "cannot read %s",
-                   e->options->labels);
-        return NULL;
+/* The --labels file, or the model's metadata: false when there are none, or after a message. */
+static bool class_names(const emitter *e, cameo_class_names *names) {
+    const char *file = e->options->labels, *meta = model_meta(e->graph, "cameo.classes");
+    diag *d = e->graph->diag;
+    cameo_error error = {0};
+    if (!file) {
+        if (!meta || cameo_class_names_parse(meta, strlen(meta), "metadata cameo.classes", names, &error)) return meta != NULL;
+        diag_warn(d, NULL, "give the names with --labels", "%s", error.message);
+        return false;
     }
-    text t = {0};
-    char buffer[4096];
-    for (size_t n; (n = fread(buffer, 1, sizeof buffer, f)) > 0;) text_append_n(&t, buffer, n);
-    fclose(f);
-    char *s = arena_strdup(e->graph->arena, text_str(&t));
-    text_free(&t);
-    return s;
+    if (!cameo_class_names_read(file, names, &error))
+        return diag_error(d, NULL, "--labels takes a text file, one class name a line", "%s", error.message);
+    const value *y = e->graph->outputs[0];
+    const int64_t classes = value_count(y) / (y->batched ? y->shape.dim[0] : 1);
+    if (names->count != (size_t)classes)
+        diag_warn(d, NULL, NULL, "--labels %s names %zu classes, but the first output has %lld numbers an image", file,
+                  names->count, (long long)classes);
+    return true;
 }
 
 static size_t class_table(const emitter *e, text *t) {
-    char *s = class_text(e);
-    if (!s || !*s) return 0;
-    size_t n = 0;
-    text_append(t, "static const char *const classes[] = {\n");
-    while (s && *s) {
-        char *end = strchr(s, '\n');
-        if (end) *end++ = 0;
-        const size_t length = strlen(s);
-        if (length && s[length - 1] == '\r') s[length - 1] = 0;
+    cameo_class_names names;
+    if (!class_names(e, &names)) return 0;
+    const size_t count = names.count;
+    if (count) text_append(t, "static const char *const classes[] = {\n");
+    for (size_t i = 0; i < count; i++) {
         text_append(t, "    ");
-        text_c_string(t, s);
+        text_c_string(t, names.name[i]);
         text_append(t, ",\n");
-        s = end;
-        n++;
     }
-    text_append(t, "};\n\n");
-    return n;
+    if (count) text_append(t, "};\n\n");
+    cameo_class_names_free(&names);
+    return count;
 }
 
 static const char *embedding_rule(const emitter *e) {
@@ -303,7 +300,8 @@ static void run_wrapper(emitter *e, text *t) {
 }
 
 static bool can_embed(const graph *g) {
-    return g->embedding && g->n_inputs == 1 && g->inputs[0]->type == DT_FLOAT && g->embedding->type == DT_FLOAT;
+    return g->embedding && g->n_inputs == 1 && (g->inputs[0]->type == DT_FLOAT || g->inputs[0]->type == DT_UINT8) &&
+           g->embedding->type == DT_FLOAT;
 }
 
 void header_write(emitter *e, text *t) {
@@ -327,7 +325,8 @@ void header_write(emitter *e, text *t) {
     run_wrapper(e, t);
     if (can_embed(g)) {
         text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
-        text_printf(t, "static inline int %s_embed(%s *context, size_t count, const float *input, float *embedding) {\n", p, p);
+        text_printf(t, "static inline int %s_embed(%s *context, size_t count, const %s *input, float *embedding) {\n", p, p,
+                    dtype_c(g->inputs[0]->type));
         text_append(t, "    return cameo_embed(context, count, input, embedding);\n}\n\n");
     }
     text_printf(t, "static inline void %s_destroy(%s *context) { cameo_destroy(context); }\n\n", p, p);
