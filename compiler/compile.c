@@ -105,11 +105,33 @@ bool compile_check(graph *g, const options *o) {
     return ok;
 }
 
-graph *compile_front(arena *a, diag *d, const options *o) {
+static graph *import_file(arena *a, diag *d, const options *o) {
     graph *g = onnx_import(a, d, o->input);
     if (!g || d->errors) return NULL;
     if (o->dump_after && strcmp(o->dump_after, "import") == 0) dump(g);
-    return compile_check(g, o) ? g : NULL;
+    return g;
+}
+
+graph *compile_front(arena *a, diag *d, const options *o) {
+    graph *g = import_file(a, d, o);
+    return g && compile_check(g, o) ? g : NULL;
+}
+
+/* Constants that exporters write as nodes count as weights, too. */
+static void fold_constant_nodes(graph *g) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->n_in == 0 && g->nodes[i]->op->infer(g, g->nodes[i])) fold_node(g, g->nodes[i], SIZE_MAX);
+}
+
+graph *compile_outline(arena *a, diag *d, const options *o, bool *whole) {
+    graph *g = import_file(a, d, o);
+    if (!g) return NULL;
+    *whole = infer_has_shapes(g, o);
+    if (*whole) return compile_check(g, o) ? g : NULL;
+    if (!infer_outline(g, o) || !pass_resolve(g, o)) return NULL;
+    fold_constant_nodes(g);
+    g->weights = op_count_weights(g);
+    return pass_embedding(g, o) && !d->errors ? g : NULL;
 }
 
 #define RUN(g, o, list) run_passes(g, o, list, sizeof list / sizeof *list)

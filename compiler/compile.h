@@ -91,6 +91,9 @@ bool pass_plan(graph *g, const options *o);
 
 /* import .. gate A (through pass_batch); NULL after errors. For info, check, compare. */
 graph *compile_front(arena *a, diag *d, const options *o);
+/* As far as the file alone goes: for info, where extents of inputs have names and no values. *whole: all of compile_front was
+   done; else shapes hold symbols, and nothing is known of what lies between inputs and outputs. NULL after errors. */
+graph *compile_outline(arena *a, diag *d, const options *o, bool *whole);
 /* fuse .. gate B on a graph from compile_front. */
 bool compile_back(graph *g, const options *o);
 /* Everything including the C compiler. Returns the exit code. Messages to stderr. */

@@ -15,8 +15,7 @@ static void keep(diag *d, const node *n, bool warning, const char *hint, const c
     text_vprintf(&t, format, args);
     diag_item *item = ARENA_NEW(d->arena, diag_item);
     *item = (diag_item){.warning = warning, .node = n, .message = arena_strdup(d->arena, text_str(&t))};
-    if (!hint && n && !warning)
-        hint = "this node contradicts the operator's definition or the support table; re-export the model";
+    if (!hint && n && !warning) hint = "this node contradicts the operator's definition; re-export the model";
     item->hint = hint ? arena_strdup(d->arena, hint) : NULL;
     text_free(&t);
     if (d->last)

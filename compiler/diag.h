@@ -7,6 +7,9 @@
 
 struct node;
 
+/* The hint where Cameo, not the model, falls short. Without a hint, an error of a node is taken for the file's. */
+#define DIAG_UNSUPPORTED "the model may well be right: docs/operators.md lists what is supported so far"
+
 typedef struct diag_item {
     bool warning;
     const struct node *node;    /* NULL: about the whole file */

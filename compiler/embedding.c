@@ -34,6 +34,11 @@ static bool named(graph *g, const char *name, const char *by) {
     return false;
 }
 
+value *embedding_named(const graph *g, const options *o) {
+    const char *name = o->embedding ? o->embedding : metadata_get(g, "cameo.embedding");
+    return name && name[0] ? graph_find_value(g, name) : NULL;
+}
+
 bool pass_embedding(graph *g, const options *o) {
     if (o->embedding) return named(g, o->embedding, "--embedding");
     const char *meta = metadata_get(g, "cameo.embedding");

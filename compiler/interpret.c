@@ -21,14 +21,15 @@ static bool allocate_outputs(graph *g, const node *n, tensor **results, tensor *
         if (!v->shaped || !shape_known(&v->shape))
             return diag_error(g->diag, n, NULL, "the shape of output %zu is not known", i);
         out[i] = tensor_new(g->arena, v->type, &v->shape);
-        if (!out[i]) return diag_error(g->diag, n, NULL, "output %zu is too large", i);
+        if (!out[i]) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "output %zu is too large", i);
         results[v->id] = out[i];
     }
     return true;
 }
 
 static bool evaluate(graph *g, const node *n, tensor **results) {
-    if (!n->op || !n->op->reference) return diag_error(g->diag, n, NULL, "the operator has no reference implementation");
+    if (!n->op || !n->op->reference)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the operator has no reference implementation");
     const tensor **in = ARENA_ARRAY(g->arena, const tensor *, n->n_in + 1);
     /* Rows may look at every output they know of, so absent trailing ones are NULL. */
     const size_t slots = n->n_out + 8;

@@ -93,7 +93,8 @@ typedef struct value {
     int id;           /* index in graph->values; stable */
     const char *name; /* from the model, or made up; unique; any bytes but NUL */
     dtype type;
-    bool shaped; /* shape is valid (rank known) */
+    bool shaped;   /* shape is valid (rank known) */
+    bool declared; /* of a graph output, until infer: the shape is what the file says, which may be stale */
     shape shape;
     const char *symbol[MAX_RANK]; /* symbolic dimension names of graph inputs/value_info, NULL where literal */
     struct node *producer;        /* NULL for inputs and constants */

@@ -86,12 +86,20 @@ static bool import_head(importer *im) {
 
 /* ---- constants, inputs, outputs ---- */
 
+static bool same_tensor(const tensor *a, const tensor *b) {
+    return a->type == b->type && shape_equal(&a->shape, &b->shape) && a->type != DT_STRING &&
+           memcmp(a->data, b->data, tensor_bytes(a)) == 0;
+}
+
 static bool import_initializer(importer *im, const Onnx__TensorProto *t) {
     graph *g = im->g;
     const char *why = "", *name = onnx_shown(g->arena, t->name);
     if (!t->name || !*t->name) return diag_error(g->diag, NULL, NULL, "has an initializer without a name");
-    if (graph_find_value(g, t->name)) return diag_error(g->diag, NULL, NULL, "has two initializers \"%s\"", name);
+    const value *twin = graph_find_value(g, t->name);
     tensor *data = onnx_decode_tensor(g->arena, t, &im->external, &why);
+    if (twin) /* merged files repeat tensors */
+        return (data && twin->constant && same_tensor(data, twin->constant)) ||
+               diag_error(g->diag, NULL, NULL, "has two initializers \"%s\" that differ", name);
     if (!data) {
         graph_add_value(g, t->name)->shaped = false; /* so that its readers raise no second error */
         return diag_error(g->diag, NULL, NULL, "initializer \"%s\" %s", name, why);
@@ -188,7 +196,9 @@ static bool import_output(importer *im, const Onnx__ValueInfoProto *p) {
     if (!v->producer)
         return v->constant || v->is_input ||
                diag_error(g->diag, NULL, NULL, "graph output \"%s\" is produced by no node", name);
-    return !first || import_type(im, v, p, false);
+    if (first && !import_type(im, v, p, false)) return false;
+    v->declared = v->shaped;
+    return true;
 }
 
 /* ---- nodes ---- */

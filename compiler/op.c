@@ -34,6 +34,23 @@ static bool shapes_agree(const shape *declared, const shape *found) {
     return true;
 }
 
+/* What a file declares of its outputs may be stale, as after a change of the input's size by hand: what is computed counts, as
+   everywhere. A shape of our own that comes out otherwise is an error. */
+static bool shape_contradicts(graph *g, const node *n, size_t i, const shape *s) {
+    const value *v = n->out[i];
+    text t = {0};
+    shape_print(&t, &v->shape);
+    text_append(&t, " but computes ");
+    shape_print(&t, s);
+    if (v->declared)
+        diag_warn(g->diag, n, NULL, "output %zu is declared %s; the declaration is ignored", i, text_str(&t));
+    else
+        diag_error(g->diag, n, "check --shape, --dim and --batch; else the file contradicts itself",
+                   "output %zu is declared %s", i, text_str(&t));
+    text_free(&t);
+    return v->declared;
+}
+
 bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s) {
     if (i >= n->n_out || !n->out[i]) return true;
     value *v = n->out[i];
@@ -42,19 +59,11 @@ bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s) {
     if (v->type != DT_NONE && v->type != type)
         return diag_error(g->diag, n, "the file contradicts itself; re-export it", "output %zu is declared %s but computes %s",
                           i, dtype_name(v->type), dtype_name(type));
-    if (v->shaped && !shapes_agree(&v->shape, s)) {
-        text t = {0};
-        shape_print(&t, &v->shape);
-        text_append(&t, " but computes ");
-        shape_print(&t, s);
-        diag_error(g->diag, n, "check --shape, --dim and --batch; else the file contradicts itself",
-                   "output %zu is declared %s", i, text_str(&t));
-        text_free(&t);
-        return false;
-    }
+    if (v->shaped && !shapes_agree(&v->shape, s) && !shape_contradicts(g, n, i, s)) return false;
     v->type = type;
     v->shape = *s;
     v->shaped = true;
+    v->declared = false;
     return true;
 }
 

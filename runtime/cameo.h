@@ -115,8 +115,8 @@ size_t cameo_tensor_elements(const cameo_tensor_info *t);
 size_t cameo_image_elements(const cameo_tensor_info *t);
 /* Arrays of n_inputs / n_outputs pointers to dense tensors in ONNX layout. Any count 1..batch; CAMEO_USAGE otherwise. */
 int cameo_run(cameo_context *, size_t count, const void *const *inputs, void *const *outputs);
-/* First input only (models with one input): count embeddings. */
-int cameo_embed(cameo_context *, size_t count, const float *input, float *embedding);
+/* First input only (models with one input), of its own element type: count embeddings. */
+int cameo_embed(cameo_context *, size_t count, const void *input, float *embedding);
 
 /* Calls fn(argument, i) for i in 0..n-1, on all threads of the pool; returns when all are done. Tasks must not depend on order.
  */

@@ -247,7 +247,7 @@ int cameo_run(cameo_context *c, size_t count, const void *const *inputs, void *c
     return run(c, count, &(arrays){inputs, outputs, NULL}, c->model->n_layers);
 }
 
-int cameo_embed(cameo_context *c, size_t count, const float *input, float *embedding) {
+int cameo_embed(cameo_context *c, size_t count, const void *input, float *embedding) {
     if (!count_fits(c, count)) return CAMEO_USAGE;
     if (!c->model->embedding || c->model->n_inputs != 1)
         return fail(c, CAMEO_USAGE, "the model has no embedding of one input"), CAMEO_USAGE;

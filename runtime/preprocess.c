@@ -36,17 +36,25 @@ bool cameo_preprocess_fit(const cameo_preprocess *p, cameo_image *image, cameo_e
     return fit(p, image, error);
 }
 
-void cameo_preprocess_values(const cameo_preprocess *p, const unsigned char *pixels, float *out) {
+void cameo_preprocess_values(const cameo_preprocess *p, const unsigned char *pixels, void *out) {
     size_t n = (size_t)p->width * (size_t)p->height, channels = (size_t)p->channels;
     for (size_t c = 0; c < channels; c++) {
         const unsigned char *from = pixels + (p->color == CAMEO_BGR ? 2 - c : c);
-        float *to = p->channels_last ? out + c : out + c * n;
-        size_t step = p->channels_last ? channels : 1;
-        for (size_t i = 0; i < n; i++) to[i * step] = p->value[c][from[3 * i]];
+        const size_t first = p->channels_last ? c : c * n, step = p->channels_last ? channels : 1;
+        float *to = (float *)out + first;
+        unsigned char *bytes = (unsigned char *)out + first;
+        if (p->bytes)
+            for (size_t i = 0; i < n; i++) bytes[i * step] = from[3 * i];
+        else
+            for (size_t i = 0; i < n; i++) to[i * step] = p->value[c][from[3 * i]];
     }
 }
 
-bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, float *out, cameo_error *error) {
+size_t cameo_preprocess_bytes(const cameo_preprocess *p) {
+    return (size_t)p->width * (size_t)p->height * (size_t)p->channels * (p->bytes ? 1 : sizeof(float));
+}
+
+bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, void *out, cameo_error *error) {
     if (!cameo_preprocess_fit(p, image, error)) return false;
     cameo_preprocess_values(p, image->pixels, out);
     return true;

@@ -15,6 +15,8 @@ const char cameo_preprocess_forms[] =
     "evaluation crop\n"
     "  --preprocess \"color=rgb mean=0 scale=1/255\"              x / 255\n";
 
+enum { FLOAT32 = 1, UINT8 = 2 }; /* ONNX's numbers of element types */
+
 typedef struct parsed {
     int size[2], crop[2];
     double mean[3], scale[3];
@@ -104,15 +106,18 @@ static bool parse_words(char *words, cameo_preprocess *p, parsed *q, cameo_error
 
 /* [N,C,H,W] or [N,H,W,C], C = 1 or 3. */
 static bool input_shape(const cameo_tensor_info *input, cameo_preprocess *p, cameo_error *error) {
-    if (input->rank != 4 || input->dtype != 1)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "input %s is no float32 picture: rank %d, [N,C,H,W] or [N,H,W,C] expected",
-                          input->name, input->rank);
+    if (input->rank != 4 || (input->dtype != FLOAT32 && input->dtype != UINT8))
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "input \"%s\" takes no pictures: it is %s of rank %d, but [N,C,H,W] or [N,H,W,C] of float32 or uint8 "
+                          "is expected",
+                          input->name, cameo_dtype_name(input->dtype), input->rank);
     const int64_t *d = input->dim;
     bool first = d[1] == 1 || d[1] == 3, last = d[3] == 1 || d[3] == 3;
     p->channels_last = !first && last;
+    p->bytes = input->dtype == UINT8;
     if (!first && !last)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "input %s has neither 1 nor 3 channels: [%lld,%lld,%lld,%lld]", input->name,
-                          (long long)d[0], (long long)d[1], (long long)d[2], (long long)d[3]);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "input \"%s\" has neither 1 nor 3 channels: [%lld,%lld,%lld,%lld]",
+                          input->name, (long long)d[0], (long long)d[1], (long long)d[2], (long long)d[3]);
     p->channels = (int)(p->channels_last ? d[3] : d[1]);
     p->height = (int)(p->channels_last ? d[1] : d[2]);
     p->width = (int)(p->channels_last ? d[2] : d[3]);
@@ -124,6 +129,12 @@ static bool check(cameo_preprocess *p, const parsed *q, cameo_error *error) {
     if ((p->color == CAMEO_GRAY) != (p->channels == 1))
         return cameo_fail(error, CAMEO_USAGE, "preprocess: color=%s does not fit a network with %d channels",
                           p->color == CAMEO_GRAY ? "gray" : "rgb/bgr", p->channels);
+    for (int c = 0; c < 3; c++)
+        if (p->bytes && (q->mean[c] != 0 || q->scale[c] != 1))
+            return cameo_fail(
+                error, CAMEO_USAGE,
+                "preprocess: the network takes 8-bit pixels as they are and has its own mean and scale inside, so "
+                "mean=0 and scale=1 are all that fits");
     const int *size = q->crop[0] ? q->crop : q->size;
     if (size[0] && (size[0] != p->width || size[1] != p->height))
         return cameo_fail(error, CAMEO_USAGE, "preprocess: %s=%dx%d, but the network takes %dx%d", q->crop[0] ? "crop" : "size",

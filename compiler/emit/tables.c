@@ -1,6 +1,6 @@
 /* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
    and model.h. Every string of the model is escaped on its way. */
-#include "../../runtime/lines.h"
+#include "../../runtime/class_names.h"
 #include "../../runtime/sha256.h"
 #include "program.h"
 
@@ -130,29 +130,24 @@ static void layer_table(const emitter *e, text *t) {
     text_append(t, "};\n\n");
 }
 
-/* The --labels file as lines of names. One that is empty would move all names behind it; at the end they do no harm. */
-static char *class_file(const emitter *e, const char *file) {
-    static const char hint[] = "--labels takes a text file, one class name a line, none left out";
-    cameo_lines l;
+/* The --labels file, or the model's metadata: false when there are none, or after a message. */
+static bool class_names(const emitter *e, cameo_class_names *names) {
+    const char *file = e->options->labels, *meta = model_meta(e->graph, "cameo.classes");
+    diag *d = e->graph->diag;
     cameo_error error = {0};
-    if (!cameo_lines_read(file, &l, &error)) {
-        diag_error(e->graph->diag, NULL, hint, "cannot read %s", error.message);
-        return NULL;
+    if (!file) {
+        if (!meta || cameo_class_names_parse(meta, strlen(meta), "metadata cameo.classes", names, &error)) return meta != NULL;
+        diag_warn(d, NULL, "give the names with --labels", "%s", error.message);
+        return false;
     }
-    while (l.count && cameo_line_empty(l.text + l.line[l.count - 1].at)) l.count--;
-    text t = {0};
-    size_t empty = 0;
-    for (size_t i = 0; i < l.count && !empty; i++) {
-        const char *name = cameo_line_name(l.text + l.line[i].at);
-        if (!*name || strchr(name, '\n')) empty = l.line[i].number;
-        text_append(&t, name);
-        text_append(&t, "\n");
-    }
-    if (empty) diag_error(e->graph->diag, NULL, hint, "%s:%zu: the line is empty, or its name has several", file, empty);
-    char *s = empty ? NULL : arena_strdup(e->graph->arena, text_str(&t));
-    text_free(&t);
-    cameo_lines_free(&l);
-    return s;
+    if (!cameo_class_names_read(file, names, &error))
+        return diag_error(d, NULL, "--labels takes a text file, one class name a line", "%s", error.message);
+    const value *y = e->graph->outputs[0];
+    const int64_t classes = value_count(y) / (y->batched ? y->shape.dim[0] : 1);
+    if (names->count != (size_t)classes)
+        diag_warn(d, NULL, NULL, "--labels %s names %zu classes, but the first output has %lld numbers an image", file,
+                  names->count, (long long)classes);
+    return true;
 }
 
 /* Class names, one a line: the --labels file, or the model's metadata. NULL when there are none. */
@@ -163,22 +158,18 @@ static char *class_text(const emitter *e) {
 }
 
 static size_t class_table(const emitter *e, text *t) {
-    char *s = class_text(e);
-    if (!s || !*s) return 0;
-    size_t n = 0;
-    text_append(t, "static const char *const classes[] = {\n");
-    while (s && *s) {
-        char *end = strchr(s, '\n');
-        if (end) *end++ = 0;
-        s[strcspn(s, "\r")] = 0;
+    cameo_class_names names;
+    if (!class_names(e, &names)) return 0;
+    const size_t count = names.count;
+    if (count) text_append(t, "static const char *const classes[] = {\n");
+    for (size_t i = 0; i < count; i++) {
         text_append(t, "    ");
-        text_c_string(t, s);
+        text_c_string(t, names.name[i]);
         text_append(t, ",\n");
-        s = end;
-        n++;
     }
-    text_append(t, "};\n\n");
-    return n;
+    if (count) text_append(t, "};\n\n");
+    cameo_class_names_free(&names);
+    return count;
 }
 
 static const char *embedding_rule(const emitter *e) {
@@ -316,7 +307,8 @@ static void run_wrapper(emitter *e, text *t) {
 }
 
 static bool can_embed(const graph *g) {
-    return g->embedding && g->n_inputs == 1 && g->inputs[0]->type == DT_FLOAT && g->embedding->type == DT_FLOAT;
+    return g->embedding && g->n_inputs == 1 && (g->inputs[0]->type == DT_FLOAT || g->inputs[0]->type == DT_UINT8) &&
+           g->embedding->type == DT_FLOAT;
 }
 
 void header_write(emitter *e, text *t) {
@@ -340,7 +332,8 @@ void header_write(emitter *e, text *t) {
     run_wrapper(e, t);
     if (can_embed(g)) {
         text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
-        text_printf(t, "static inline int %s_embed(%s *context, size_t count, const float *input, float *embedding) {\n", p, p);
+        text_printf(t, "static inline int %s_embed(%s *context, size_t count, const %s *input, float *embedding) {\n", p, p,
+                    dtype_c(g->inputs[0]->type));
         text_append(t, "    return cameo_embed(context, count, input, embedding);\n}\n\n");
     }
     text_printf(t, "static inline void %s_destroy(%s *context) { cameo_destroy(context); }\n\n", p, p);

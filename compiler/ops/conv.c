@@ -25,7 +25,7 @@ static bool check_operands(graph *g, const node *n) {
     const shape *x = &n->in[0]->shape, *w = &n->in[1]->shape;
     if (!float_inputs(g, n)) return false;
     if (x->rank < 3 || x->rank > 5)
-        return diag_error(g->diag, n, NULL, "an input of rank %d is not supported (3 to 5 are)", x->rank);
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "an input of rank %d is not supported (3 to 5 are)", x->rank);
     if (w->rank != x->rank)
         return diag_error(g->diag, n, NULL, "weights of rank %d do not fit an input of rank %d", w->rank, x->rank);
     int64_t group = node_int(n, "group", 1);
@@ -70,7 +70,8 @@ static bool transposed_infer(graph *g, node *n) {
     if (f->dim[0] != x->dim[1])
         return diag_error(g->diag, n, NULL, "weights for %lld channels, the input has %lld", (long long)f->dim[0],
                           (long long)x->dim[1]);
-    if (__builtin_mul_overflow(f->dim[1], group, &channels)) return diag_error(g->diag, n, NULL, "too many output channels");
+    if (__builtin_mul_overflow(f->dim[1], group, &channels))
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "too many output channels");
     if (!check_bias(g, n, channels) || !window_read_transposed(g->diag, n, x, f->dim + 2, &w)) return false;
     shape y = window_shape(&w, x->dim[0], channels);
     if (!op_set_output(g, n, 0, n->in[0]->type, &y)) return false;

@@ -22,7 +22,7 @@ void copy_dense(const shape *s, int64_t stride[MAX_RANK]) {
 bool copy_type(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && dtype_size(n->in[i]->type) == 0)
-            return diag_error(g->diag, n, NULL, "type %s is not supported", dtype_name(n->in[i]->type));
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported", dtype_name(n->in[i]->type));
     return true;
 }
 

@@ -214,7 +214,8 @@ static bool cast_infer(graph *g, node *n) {
     if (!to || (to->kind != ATTR_INT && to->kind != ATTR_STRING))
         return diag_error(g->diag, n, NULL, "attribute to is missing");
     const dtype type = to->kind == ATTR_STRING ? type_named(to->s) : to->i > 0 && to->i <= DT_LAST ? (dtype)to->i : DT_NONE;
-    if (!type_is(type, TYPES_ANY)) return diag_error(g->diag, n, NULL, "a cast to %s is not supported", dtype_name(type));
+    if (!type_is(type, TYPES_ANY))
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a cast to %s is not supported", dtype_name(type));
     return type_check(g, n, 0, TYPES_ANY) && op_set_output(g, n, 0, type, &n->in[0]->shape);
 }
 

@@ -156,7 +156,8 @@ static bool gather_infer(graph *g, node *n) {
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
     if (n->in[1]->type != DT_INT32 && n->in[1]->type != DT_INT64)
         return diag_error(g->diag, n, NULL, "indices must be int32 or int64");
-    if (x->rank + q->rank - 1 > MAX_RANK) return diag_error(g->diag, n, NULL, "the result's rank is too high (8 at most)");
+    if (x->rank + q->rank - 1 > MAX_RANK)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result's rank is too high (8 at most)");
     for (int i = 0; i < axis; i++) y.dim[y.rank++] = x->dim[i];
     for (int i = 0; i < q->rank; i++) y.dim[y.rank++] = q->dim[i];
     for (int i = axis + 1; i < x->rank; i++) y.dim[y.rank++] = x->dim[i];

@@ -18,6 +18,11 @@ typedef struct product {
 
 /* ---- shapes ---- */
 
+/* beta = 0 means that C is not read, whatever it holds: 0 times infinity would be no number. */
+static void drop_unread_c(node *n) {
+    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0) n->in[2] = NULL;
+}
+
 static bool gemm_infer(graph *g, node *n) {
     for (size_t i = 0; i < n->n_in; i++) {
         if (i == 2 && !n->in[2]) continue;
@@ -35,7 +40,9 @@ static bool gemm_infer(graph *g, node *n) {
     if (n->n_in > 2 && n->in[2] && (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
         return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld", (long long)y.dim[0],
                           (long long)y.dim[1]);
-    if (!shape_count(&y) || !a->dim[!ta]) return diag_error(g->diag, n, NULL, "a product of empty matrices is not supported");
+    drop_unread_c(n);
+    if (!shape_count(&y) || !a->dim[!ta])
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a product of empty matrices is not supported");
     n->macs = (double)y.dim[0] * (double)y.dim[1] * (double)a->dim[!ta];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -60,7 +67,7 @@ static bool matmul_infer(graph *g, node *n) {
     shape y;
     if (!matmul_shape(g, n, &y)) return false;
     if (!shape_count(&y) || !shape_count(&n->in[0]->shape))
-        return diag_error(g->diag, n, NULL, "a product of empty matrices is not supported");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a product of empty matrices is not supported");
     n->macs = (double)shape_count(&y) * (double)n->in[0]->shape.dim[n->in[0]->shape.rank - 1];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }

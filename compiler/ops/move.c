@@ -43,7 +43,7 @@ static bool expand_infer(graph *g, node *n) {
     size_t count;
     shape wanted = {0}, y;
     if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK) return diag_error(g->diag, n, NULL, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
     wanted.rank = (int)count;
     for (size_t i = 0; i < count; i++) {
         if (v[i] < 0) return diag_error(g->diag, n, NULL, "the shape has a negative extent");

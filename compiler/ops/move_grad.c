@@ -34,7 +34,8 @@ bool tile_grad(graph *g, node *n, value *const *dout, value **din) {
     for (int i = 0; i < x->rank; i++) {
         const int64_t times = x->dim[i] ? v->shape.dim[i] / x->dim[i] : 1;
         if (times == 1) continue;
-        if (x->rank == MAX_RANK) return diag_error(g->diag, n, NULL, "the gradient of rank %d is not supported", x->rank);
+        if (x->rank == MAX_RANK)
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the gradient of rank %d is not supported", x->rank);
         shape split = {.rank = x->rank + 1}, one;
         for (int k = 0; k < split.rank; k++)
             split.dim[k] = k < i ? x->dim[k] : k == i ? times : k == i + 1 ? x->dim[i] : v->shape.dim[k - 1];

@@ -36,8 +36,11 @@ static bool rank_check(graph *g, const node *n, int least) {
 
 /* ---- BatchNormalization ---- */
 
-/* Before opset 9, spatial=0 asks for one parameter for each position of each channel. */
-static bool per_position(const node *n) { return n->opset < 9 && !node_int(n, "spatial", 1); }
+/* Before opset 9, spatial=0 asks for one parameter for each position of each channel. MXNet wrote it on nodes whose parameters
+   are one a channel, and that is all they can mean then. */
+static bool per_position(const node *n) {
+    return n->opset < 9 && !node_int(n, "spatial", 1) && value_count(n->in[1]) != n->in[0]->shape.dim[1];
+}
 
 /* Exporters often leave the extra outputs of training in place: they are harmless while nothing reads them. */
 static bool drop_statistics(graph *g, node *n) {
@@ -212,7 +215,8 @@ static bool layer_infer(graph *g, node *n) {
     if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, 1, TYPES_FLOAT)) return false;
     if (!op_axis(g, n, node_int(n, "axis", -1), n->in[0]->shape.rank, &axis) || !layer_parameter(g, n, 1, axis)) return false;
     if (op_present(n, 2) && !layer_parameter(g, n, 2, axis)) return false;
-    if (node_int(n, "stash_type", 1) != 1) return diag_error(g->diag, n, NULL, "only stash_type 1 (float32) is supported");
+    if (node_int(n, "stash_type", 1) != 1)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "only stash_type 1 (float32) is supported");
     shape s = n->in[0]->shape;
     if (!op_set_output(g, n, 0, n->in[0]->type, &s)) return false;
     for (int k = axis; k < s.rank; k++) s.dim[k] = 1;

@@ -104,7 +104,7 @@ static bool batchnorm_train_grad(graph *g, node *n, value *const *dout, value **
     static const char *const activation[] = {"act", "act_min", "act_max", NULL};
     const bool active = strcmp(node_string(n, "act", "none"), "none") != 0, residual = op_present(n, 5);
     value *in[] = {dout[0], n->in[0], n->in[1], n->out[1], n->out[2], n->out[0]};
-    if (!dout[0]) return diag_error(g->diag, n, NULL, "gradients of batch statistics are not supported");
+    if (!dout[0]) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "gradients of batch statistics are not supported");
     node *back = grad_node(g, n, "BatchNormGrad", "cameo", in, active ? 6 : 5, residual ? 4 : 3);
     grad_copy_attributes(g, n, back, activation);
     if (!grad_infer(g, back)) return false;
@@ -272,9 +272,10 @@ static value *channel_sum_of_product(graph *g, const node *n, value *a, value *b
 
 bool batchnorm_eval_grad(graph *g, node *n, value *const *dout, value **din) {
     value *x = n->in[0], *dy = dout[0];
-    if (value_count(n->in[1]) != x->shape.dim[1]) return diag_error(g->diag, n, NULL, "has no gradient with spatial=0");
+    if (value_count(n->in[1]) != x->shape.dim[1])
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "has no gradient with spatial=0");
     if (n->in[3]->wants_grad || n->in[4]->wants_grad)
-        return diag_error(g->diag, n, NULL, "has no gradient for a mean and a variance that are computed");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "has no gradient for a mean and a variance that are computed");
     if (x->wants_grad && !(din[0] = batchnorm_of(g, n, dy, n->in[1], channel_constant(g, x, 0)))) return false;
     if (n->in[1]->wants_grad) {
         value *standard = batchnorm_of(g, n, x, channel_constant(g, x, 1), n->in[3]);
@@ -383,7 +384,7 @@ bool layer_norm_grad(graph *g, node *n, value *const *dout, value **din) {
     const int first = (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
     const shape *const spread[] = {&n->in[1]->shape, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL};
     if (!dout[0] || (n->n_out > 1 && dout[1]) || (n->n_out > 2 && dout[2]))
-        return diag_error(g->diag, n, NULL, "has no gradient of its mean and deviation");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "has no gradient of its mean and deviation");
     return standard_affine_grad(g, n, dout[0], din, first, spread);
 }
 
@@ -393,7 +394,7 @@ bool layer_norm_grad(graph *g, node *n, value *const *dout, value **din) {
 static bool lrn_grad_infer(graph *g, node *n) {
     if (!type_check(g, n, 0, TYPES_FLOAT) || !like_input_0(g, n, 1)) return false;
     if (n->in[0]->shape.rank < 2 || n->in[0]->shape.dim[1] > LRN_CHANNELS)
-        return diag_error(g->diag, n, NULL, "has no gradient for more than %d channels", LRN_CHANNELS);
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "has no gradient for more than %d channels", LRN_CHANNELS);
     return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 

@@ -45,11 +45,21 @@ static const pointwise *kernel_of(const node *n) {
 /* ---- broadcasting ---- */
 
 static bool is_variadic(const node *n) { return n->op && n->op->max_in == -1; }
-static bool is_old_prelu(const node *n) { return n->opset <= 6 && !n->domain[0] && !strcmp(n->op_type, "PRelu"); }
+static bool is_prelu(const node *n) { return !n->domain[0] && !strcmp(n->op_type, "PRelu"); }
+
+/* A slope of C elements goes with the channels before opset 7. Since then it would be spread over the last axis; MXNet and
+   others went on writing it so, and where the last axis has another extent, the channels are all it can mean. */
+static bool is_channel_prelu(const node *n) {
+    if (!is_prelu(n) || n->n_in < 2 || !n->in[1]) return false;
+    const shape *x = &n->in[0]->shape, *slope = &n->in[1]->shape;
+    if (n->opset <= 6) return true;
+    return slope->rank == 1 && x->rank > 2 && slope->dim[0] == x->dim[1] && slope->dim[0] != x->dim[x->rank - 1] &&
+           slope->dim[0] != 1;
+}
 
 /* Operators with two operands that had broadcast and axis attributes before opset 7. */
 static bool is_legacy(const node *n) {
-    return n->opset <= 6 && !n->domain[0] && n->n_in == 2 && !is_variadic(n) && !is_old_prelu(n);
+    return n->opset <= 6 && !n->domain[0] && n->n_in == 2 && !is_variadic(n) && !is_prelu(n);
 }
 
 static int legacy_axis(const node *n) {
@@ -63,7 +73,7 @@ static int legacy_axis(const node *n) {
 
 int broadcast_offset(const node *n, size_t i) {
     const shape *s = &n->in[i]->shape;
-    if (i == 1 && is_old_prelu(n) && s->rank == 1 && s->dim[0] != 1) return n->in[0]->shape.rank < 2 ? 0 : 1;
+    if (i == 1 && is_channel_prelu(n) && s->rank == 1 && s->dim[0] != 1) return n->in[0]->shape.rank < 2 ? 0 : 1;
     if (i == 1 && is_legacy(n)) return legacy_axis(n);
     return n->out[0]->shape.rank - s->rank;
 }
@@ -89,7 +99,7 @@ static bool spread(graph *g, const node *n, int offset) {
 
 static bool legacy_shape(graph *g, node *n, shape *out) {
     *out = n->in[0]->shape;
-    if (is_old_prelu(n)) {
+    if (is_channel_prelu(n)) {
         const shape *b = &n->in[1]->shape;
         if (b->rank != 1 || b->dim[0] == 1) return shape_count(b) == 1 ? true : spread(g, n, out->rank - b->rank);
         return spread(g, n, out->rank < 2 ? 0 : 1);
@@ -101,7 +111,7 @@ static bool legacy_shape(graph *g, node *n, shape *out) {
 }
 
 bool broadcast_shape(graph *g, node *n, shape *out) {
-    if (is_legacy(n) || is_old_prelu(n)) return legacy_shape(g, n, out);
+    if (is_legacy(n) || is_channel_prelu(n)) return legacy_shape(g, n, out);
     *out = n->in[0]->shape;
     for (size_t i = 1; i < n->n_in; i++) {
         if (!n->in[i]) continue;
@@ -139,8 +149,7 @@ bool pointwise_infer(graph *g, node *n) {
         if (n->in[i]->type != n->in[0]->type)
             return diag_error(g->diag, n, NULL, "inputs have different types: %s and %s", dtype_name(n->in[0]->type),
                               dtype_name(n->in[i]->type));
-    if (!strcmp(n->op_type, "PRelu") && n->opset >= 7 && !spread(g, n, n->in[0]->shape.rank - n->in[1]->shape.rank))
-        return false;
+    if (is_prelu(n) && !is_channel_prelu(n) && !spread(g, n, n->in[0]->shape.rank - n->in[1]->shape.rank)) return false;
     return broadcast_shape(g, n, &s) && op_set_output(g, n, 0, k->to_bool ? DT_BOOL : n->in[0]->type, &s);
 }
 

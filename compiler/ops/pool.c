@@ -34,7 +34,7 @@ static bool global_infer(graph *g, node *n) {
     if (!is_float(x->type))
         return diag_error(g->diag, n, "convert the model to float32", "type %s is not supported", dtype_name(x->type));
     if (!pool_global_window(&x->shape, &w))
-        return diag_error(g->diag, n, NULL, "an input of rank %d is not supported (3 to 5 are)", x->shape.rank);
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "an input of rank %d is not supported (3 to 5 are)", x->shape.rank);
     shape y = window_shape(&w, x->shape.dim[0], x->shape.dim[1]);
     return op_set_output(g, n, 0, x->type, &y);
 }

@@ -35,7 +35,8 @@ static bool global_infer(graph *g, node *n) {
     const shape x = window_x_shape(n);
     window w;
     if (!types_fit(g, n)) return false;
-    if (!pool_global_window(&x, &w)) return diag_error(g->diag, n, NULL, "x_shape of rank %d is not supported", x.rank);
+    if (!pool_global_window(&x, &w))
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "x_shape of rank %d is not supported", x.rank);
     const shape y = window_shape(&w, x.dim[0], x.dim[1]);
     for (int k = 0; k < y.rank; k++)
         if (y.rank != n->in[0]->shape.rank || n->in[0]->shape.dim[k] != (k < 2 ? y.dim[k] : 1))

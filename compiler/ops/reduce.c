@@ -59,7 +59,7 @@ static bool axes_mask(graph *g, const node *n, unsigned *mask) {
     size_t count = 0;
     if (has_axes_input(n)) {
         if (n->n_in > 1 && n->in[1] && !op_const_ints(g, n, 1, &axes, &count))
-            return diag_error(g->diag, n, NULL, "axes (input 1) must be a constant");
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "axes (input 1) must be a constant");
     } else {
         const attr *a = node_ints(n, "axes");
         if (a) axes = a->ints, count = a->count;

@@ -76,7 +76,7 @@ static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t co
     const bool zero = n->opset >= 14 && node_int(n, "allowzero", 0) != 0;
     int64_t known = 1, total = shape_count(x);
     int unknown = -1;
-    if (count > MAX_RANK) return diag_error(g->diag, n, NULL, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
     y->rank = (int)count;
     for (int i = 0; i < y->rank; i++) {
         y->dim[i] = v[i];
@@ -90,7 +90,7 @@ static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t co
         if (v[i] == -1)
             unknown = i;
         else if (__builtin_mul_overflow(known, y->dim[i], &known))
-            return diag_error(g->diag, n, NULL, "the shape is too large");
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the shape is too large");
     }
     if (unknown >= 0) {
         if (known == 0 || total % known)
@@ -138,7 +138,7 @@ static bool squeeze_infer(graph *g, node *n) {
     bool drop[MAX_RANK] = {false};
     shape y = {0};
     if (!ints_of(g, n, 1, 13, "axes", &v, &count) || !mark_axes(g, n, v, count, x->rank, drop)) return false;
-    const bool all = n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1);
+    const bool all = count == 0; /* an empty list too, as ONNX Runtime has it */
     for (int i = 0; i < x->rank; i++) {
         if (drop[i] && x->dim[i] != 1)
             return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i, (long long)x->dim[i]);
@@ -154,7 +154,8 @@ static bool unsqueeze_infer(graph *g, node *n) {
     bool made[MAX_RANK] = {false};
     if (n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1)) return diag_error(g->diag, n, NULL, "axes is missing");
     if (!ints_of(g, n, 1, 13, "axes", &v, &count)) return false;
-    if (count + (size_t)x->rank > MAX_RANK) return diag_error(g->diag, n, NULL, "the result's rank is too high (8 at most)");
+    if (count + (size_t)x->rank > MAX_RANK)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result's rank is too high (8 at most)");
     shape y = {.rank = x->rank + (int)count};
     if (!mark_axes(g, n, v, count, y.rank, made)) return false;
     for (int i = 0, k = 0; i < y.rank; i++) y.dim[i] = made[i] ? 1 : x->dim[k++];
@@ -170,7 +171,7 @@ static bool dropout_mask(graph *g, node *n, dtype type) {
     value *mask = n->out[1];
     if (!op_set_output(g, n, 1, type, &n->in[0]->shape)) return false;
     mask->constant = tensor_new(g->arena, type, &mask->shape);
-    if (!mask->constant) return diag_error(g->diag, n, NULL, "the mask is too large");
+    if (!mask->constant) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the mask is too large");
     for (int64_t i = 0; i < shape_count(&mask->shape); i++) tensor_set(mask->constant, i, 1);
     mask->producer = NULL;
     n->out[1] = NULL;
@@ -296,7 +297,7 @@ static bool filled_infer(graph *g, node *n) {
     const attr *fill = node_attr(n, "value");
     shape y = {0};
     if (!op_need_ints(g, n, 0, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK) return diag_error(g->diag, n, NULL, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
     if (fill && (!fill->t || shape_count(&fill->t->shape) != 1))
         return diag_error(g->diag, n, NULL, "value must hold one element");
     y.rank = (int)count;

@@ -15,7 +15,7 @@ static bool concat_infer(graph *g, node *n) {
         for (int k = 0; ok && k < y.rank; k++) ok = k == axis || x->dim[k] == y.dim[k];
         if (!ok) return diag_error(g->diag, n, NULL, "input %zu does not fit input 0 outside axis %d", i, axis);
         if (__builtin_add_overflow(y.dim[axis], x->dim[axis], &y.dim[axis]))
-            return diag_error(g->diag, n, NULL, "the result is too large");
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result is too large");
     }
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }

@@ -7,6 +7,7 @@
 enum { EXTENT_MAX = 1 << 30 };
 
 #define FAIL(d, n, ...) ((d) ? diag_error((d), (n), NULL, __VA_ARGS__) : false)
+#define UNSUPPORTED(d, n, ...) ((d) ? diag_error((d), (n), DIAG_UNSUPPORTED, __VA_ARGS__) : false)
 
 /* Copies the ints attribute to v[first..]; an absent or empty one gives `otherwise`. */
 static bool read_ints(diag *d, const node *n, const char *name, int rank, int64_t low, int64_t otherwise, int64_t *v) {
@@ -53,11 +54,11 @@ static bool read_kernel(diag *d, const node *n, const int64_t *kernel, window *w
 
 static bool read_common(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w) {
     *w = (window){.rank = x->rank - 2};
-    if (w->rank < 1 || w->rank > 3) return FAIL(d, n, "an input of rank %d is not supported (3 to 5 are)", x->rank);
+    if (w->rank < 1 || w->rank > 3) return UNSUPPORTED(d, n, "an input of rank %d is not supported (3 to 5 are)", x->rank);
     for (int i = 0; i < 3; i++) w->in[i] = w->out[i] = w->k[i] = w->stride[i] = w->dilation[i] = 1;
     for (int i = 0; i < w->rank; i++) {
         w->in[3 - w->rank + i] = x->dim[2 + i];
-        if (x->dim[2 + i] > EXTENT_MAX) return FAIL(d, n, "spatial extent %lld is too large", (long long)x->dim[2 + i]);
+        if (x->dim[2 + i] > EXTENT_MAX) return UNSUPPORTED(d, n, "spatial extent %lld is too large", (long long)x->dim[2 + i]);
     }
     return read_kernel(d, n, kernel, w) && read_ints(d, n, "strides", w->rank, 1, 1, w->stride) &&
            read_ints(d, n, "dilations", w->rank, 1, 1, w->dilation);

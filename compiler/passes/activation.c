@@ -1,5 +1,6 @@
 /* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the forms in which older exporters
    wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
+#include "../ops/pointwise.h"
 #include "fuse.h"
 
 #include <float.h>
@@ -28,7 +29,7 @@ static bool take_prelu(graph *g, node *n, const node *next) {
     if ((!slope->constant && !live) || slope->type != DT_FLOAT || x->shape.rank < 2 || slope->shape.rank > x->shape.rank)
         return false;
     const int64_t channels = x->shape.dim[1], count = value_count(slope);
-    const int lead = x->shape.rank - slope->shape.rank;
+    const int lead = broadcast_offset(next, 1);
     for (int i = 0; count != 1 && i < slope->shape.rank; i++)
         if (slope->shape.dim[i] != 1 && (i + lead != 1 || slope->shape.dim[i] != channels)) return false;
     while (n->n_in < 4) node_set_input(g, n, n->n_in, NULL);

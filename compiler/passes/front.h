@@ -10,6 +10,11 @@ bool fold_node(graph *g, node *n, size_t limit);
 /* resolve.c: binds the row of n->op_type at n->opset, checks arity, fills default attributes. */
 bool resolve_node(graph *g, node *n);
 
+/* infer.c: whether the file and o tell all extents of the inputs, so that the passes can run; and, where they do not, what o
+   has of them goes into the inputs' shapes (false after an error). */
+bool infer_has_shapes(const graph *g, const options *o);
+bool infer_outline(graph *g, const options *o);
+
 /* batch.c. Marks the outputs of n as batched where images do not mix, given batch extent `batch`. False when images mix. */
 bool batch_mark(node *n, int64_t batch);
 /* Rewrites a literal 1 in front of a Reshape's constant shape to the batch, where its data is batched. */
@@ -29,7 +34,8 @@ value *loss_logits(const graph *g);
 /* step.c: another input of the step graph, [count]. */
 value *step_input(graph *g, const char *name, dtype type, int64_t count);
 
-/* embedding.c: chooses graph.embedding (DESIGN section 1). */
+/* embedding.c: chooses graph.embedding; the tensor that --embedding or the model's metadata names, NULL when there is none. */
+value *embedding_named(const graph *g, const options *o);
 bool pass_embedding(graph *g, const options *o);
 /* preprocess.c: --preprocess, or the model's metadata, fits the input. */
 bool pass_preprocess(graph *g, const options *o);

@@ -40,6 +40,8 @@ static bool unknown_dim(graph *g, const value *v, int axis) {
     return false;
 }
 
+static bool is_batch_axis(const value *v, int axis) { return axis == 0 || (v->symbol[axis] && names_batch(v->symbol[axis])); }
+
 static bool bind_dim(graph *g, const options *o, value *v, int axis) {
     int64_t *dim = &v->shape.dim[axis];
     const char *symbol = v->symbol[axis];
@@ -47,10 +49,32 @@ static bool bind_dim(graph *g, const options *o, value *v, int axis) {
     const dim_binding *bound = symbol ? find_dim(o, symbol) : NULL;
     if (bound)
         *dim = bound->value;
-    else if (axis == 0 || (symbol && names_batch(symbol)))
+    else if (is_batch_axis(v, axis))
         *dim = o->batch > 0 ? o->batch : 1;
     else
         return unknown_dim(g, v, axis);
+    return true;
+}
+
+static const shape *find_shape(const options *o, const char *input) {
+    const shape *found = NULL;
+    for (size_t i = 0; i < o->n_shapes; i++)
+        if (!strcmp(o->shapes[i].name, input)) found = &o->shapes[i].shape;
+    return found;
+}
+
+static bool is_told(const options *o, const value *v, int axis) {
+    return v->shape.dim[axis] >= 0 || is_batch_axis(v, axis) || (v->symbol[axis] && find_dim(o, v->symbol[axis]));
+}
+
+bool infer_has_shapes(const graph *g, const options *o) {
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        const value *v = g->inputs[i];
+        if (find_shape(o, v->name)) continue;
+        if (!v->shaped) return false;
+        for (int k = 0; k < v->shape.rank; k++)
+            if (!is_told(o, v, k)) return false;
+    }
     return true;
 }
 
@@ -114,18 +138,18 @@ static bool check_bindings(graph *g, const options *o) {
     return ok;
 }
 
-/* Shapes that the file states for inner values hold for the file's own input shapes only. */
+/* Shapes that the file states for its outputs hold for the file's own input shapes only. */
 static void forget_declared_shapes(graph *g) {
     for (size_t i = 0; i < g->n_values; i++) {
         value *v = g->values[i];
-        if (v->producer) v->shaped = false;
+        if (v->declared) v->shaped = v->declared = false;
     }
 }
 
 static bool check_constant_inputs(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in && i < 32; i++)
         if (n->in[i] && (n->op->shape_inputs >> i & 1) && !n->in[i]->constant) {
-            const char *hint = n->in[i]->is_input ? "give this input a value in the model (an initializer)" : NULL;
+            const char *hint = n->in[i]->is_input ? "give this input a value in the model (an initializer)" : DIAG_UNSUPPORTED;
             return diag_error(g->diag, n, hint, "input %zu (\"%s\") decides a shape, so it must be a constant", i,
                               n->in[i]->name);
         }
@@ -135,7 +159,8 @@ static bool check_constant_inputs(graph *g, const node *n) {
 static bool outputs_typed(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] && (!n->out[i]->shaped || !shape_known(&n->out[i]->shape) || n->out[i]->type == DT_NONE))
-            return diag_error(g->diag, n, NULL, "the shape of output \"%s\" can not be told at compile time", n->out[i]->name);
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the shape of output \"%s\" can not be told at compile time",
+                              n->out[i]->name);
     return true;
 }
 
@@ -164,11 +189,24 @@ static bool infer_node(graph *g, const options *o, node *n, int64_t batch) {
     return true;
 }
 
+bool infer_outline(graph *g, const options *o) {
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        value *v = g->inputs[i];
+        const shape *given = find_shape(o, v->name);
+        if (given) v->shape = *given, v->shaped = true;
+        for (int k = 0; v->shaped && k < v->shape.rank; k++) {
+            const dim_binding *bound = v->symbol[k] ? find_dim(o, v->symbol[k]) : NULL;
+            if (v->shape.dim[k] < 0 && bound) v->shape.dim[k] = bound->value;
+        }
+    }
+    return check_bindings(g, o);
+}
+
 bool pass_infer(graph *g, const options *o) {
     bool ok = check_bindings(g, o);
     for (size_t i = 0; i < g->n_inputs; i++) ok &= bind_input(g, o, g->inputs[i]);
     if (!ok) return false;
-    if (o->batch > 0 || o->n_shapes) forget_declared_shapes(g);
+    if (o->batch > 0 || o->n_shapes || o->n_dims) forget_declared_shapes(g);
     int64_t batch = batch_extent(g);
     batch_mark_inputs(g, batch);
     for (size_t i = 0; i < g->n_nodes; i++) ok &= infer_node(g, o, g->nodes[i], batch);

@@ -20,16 +20,22 @@ static cameo_tensor_info describe(const value *v) {
 
 /* A network of several inputs takes no pictures, so nothing would read the text. */
 bool pass_preprocess(graph *g, const options *o) {
+    if (o->train && g->n_inputs == 1 && g->inputs[0]->type == DT_UINT8)
+        return diag_error(g->diag, NULL, "take the Cast away and let the input be float32; --preprocess converts the pixels",
+                          "input \"%s\" is uint8; training augments pictures as float32", g->inputs[0]->name);
     const char *spec = o->preprocess ? o->preprocess : from_metadata(g);
     if (!spec || g->n_inputs != 1) return true;
     cameo_preprocess p;
     cameo_error error = {0};
     const cameo_tensor_info input = describe(g->inputs[0]);
     if (cameo_preprocess_parse(spec, &input, &p, &error)) return true;
-    if (o->preprocess) return diag_error(g->diag, NULL, NULL, "--%s", error.message);
+    const bool of_text = strncmp(error.message, "preprocess:", 11) == 0; /* else of the input */
     text t = {0};
     text_escape(&t, error.message); /* it quotes the file */
-    diag_warn(g->diag, NULL, "give another with --preprocess", "metadata cameo.%s", text_str(&t));
+    if (o->preprocess)
+        diag_error(g->diag, NULL, NULL, "%s%s", of_text ? "--" : "", text_str(&t));
+    else
+        diag_warn(g->diag, NULL, "give another with --preprocess", "%s%s", of_text ? "metadata cameo." : "", text_str(&t));
     text_free(&t);
-    return true;
+    return !o->preprocess;
 }

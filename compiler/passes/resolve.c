@@ -41,7 +41,7 @@ static bool unknown_operator(graph *g, const node *n, bool known_name) {
         diag_error(g->diag, n, "re-export the model for another opset", "%s is not supported at opset %d", text_str(&name),
                    n->opset);
     } else {
-        const char *hint = is_quantised(n->op_type) ? "use the float32 model" : NULL;
+        const char *hint = is_quantised(n->op_type) ? "use the float32 model" : DIAG_UNSUPPORTED;
         diag_error(g->diag, n, hint, "%s is not supported yet%s", text_str(&name), category(n->op_type));
     }
     text_free(&name);
@@ -105,8 +105,9 @@ bool resolve_node(graph *g, node *n) {
 }
 
 bool pass_resolve(graph *g, const options *o) {
-    (void)o;
     bool ok = true;
+    g->embedding = embedding_named(g, o); /* it may be a tensor that nothing else reads */
+    graph_sweep(g);                       /* what nobody reads need not be supported */
     for (size_t i = 0; i < g->n_nodes; i++) ok &= resolve_node(g, g->nodes[i]);
     return ok;
 }

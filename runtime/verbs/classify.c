@@ -1,21 +1,15 @@
 /* classify: the most likely classes of pictures. The first output counts; values that are no probabilities go through a
  * softmax. */
-#include "../lines.h"
+#include "../class_names.h"
 #include "../submission.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct labels {
-    cameo_lines lines; /* of --labels; none when the model's names are used */
-    const char **name;
-    size_t count;
-} labels;
-
 typedef struct classifying {
     cameo_pictures pictures;
-    labels labels;
+    cameo_class_names labels; /* of --labels, or the model's */
     char *const *paths;
     void **outputs;
     double *probability; /* [classes] of one picture */
@@ -26,26 +20,17 @@ typedef struct classifying {
     FILE *rows;
 } classifying;
 
-static bool read_labels(const cameo_model *model, const char *file, labels *l, cameo_error *error) {
+static bool read_labels(const cameo_model *model, const char *file, cameo_class_names *l, cameo_error *error) {
+    const size_t classes = cameo_image_elements(&model->outputs[0]);
     if (!file) {
         l->count = model->classes ? model->n_classes : 0;
         l->name = cameo_allocate(l->count, sizeof *l->name);
         for (size_t i = 0; i < l->count; i++) l->name[i] = model->classes[i];
         return true;
     }
-    if (!cameo_lines_read(file, &l->lines, error)) return false;
-    cameo_lines *t = &l->lines;
-    while (t->count && cameo_line_empty(t->text + t->line[t->count - 1].at)) t->count--; /* at the end they do no harm */
-    l->name = cameo_allocate(t->count, sizeof *l->name);
-    for (l->count = 0; l->count < t->count; l->count++) {
-        l->name[l->count] = cameo_line_name(t->text + t->line[l->count].at);
-        if (!*l->name[l->count])
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "%s:%zu: the line is empty; the names of all classes behind it would move\n    hint: one name a "
-                              "line, none left out",
-                              file, t->line[l->count].number);
-    }
-    return true;
+    if (!cameo_class_names_read(file, l, error)) return false;
+    return l->count == classes ||
+           cameo_fail(error, CAMEO_BAD_INPUT, "%s: names %zu classes, but the network has %zu", file, l->count, classes);
 }
 
 static void put_class(const classifying *c, size_t k, double p) {
@@ -97,7 +82,7 @@ static void put_picture(classifying *c, const char *path) {
     cameo_json_close(c->json, '}');
 }
 
-static bool classify_batch(classifying *c, size_t first, size_t count, const float *input, cameo_error *error) {
+static bool classify_batch(classifying *c, size_t first, size_t count, const unsigned char *input, cameo_error *error) {
     const void *inputs[1] = {input};
     int code = cameo_run(c->pictures.context, count, inputs, c->outputs);
     if (code != CAMEO_OK) return cameo_fail(error, code, "the network refused %zu pictures", count);
@@ -112,7 +97,7 @@ static bool classify_batch(classifying *c, size_t first, size_t count, const flo
     return true;
 }
 
-static bool classify_chunk(void *data, size_t first, size_t count, const float *input, cameo_error *error) {
+static bool classify_chunk(void *data, size_t first, size_t count, const unsigned char *input, cameo_error *error) {
     classifying *c = data;
     size_t largest = cameo_pictures_batch(&c->pictures), stride = cameo_pictures_stride(&c->pictures);
     for (size_t i = 0, n; i < count; i += n) {
@@ -134,8 +119,6 @@ static bool classify_all(classifying *c, const cameo_model *model, const cameo_p
         good = cameo_fail(error, CAMEO_BAD_INPUT,
                           "names are known for %zu of %zu classes\n    hint: --labels FILE, one name a line; or --as index",
                           c->labels.count, c->classes);
-    if (good && c->labels.lines.text && c->labels.count > c->classes)
-        good = cameo_fail(error, CAMEO_BAD_INPUT, "--labels: %zu names for %zu classes", c->labels.count, c->classes);
     good = good && cameo_pictures_each(&c->pictures, c->paths, l->count, "classifying", classify_chunk, c, error);
     cameo_free_buffers(c->outputs, model->n_outputs);
     free(c->probability);
@@ -185,8 +168,7 @@ static int classify_paths(const cameo_model *model, const cameo_args *a, const c
     if (code) return code;
     bool good = read_labels(model, cameo_args_get(a, "labels"), &c.labels, &error) &&
                 (c.form ? to_submission(&c, model, l, cameo_args_get(a, "output"), &error) : to_listing(&c, model, l, &error));
-    free(c.labels.name);
-    cameo_lines_free(&c.labels.lines);
+    cameo_class_names_free(&c.labels);
     cameo_pictures_close(&c.pictures);
     return good ? CAMEO_OK : cameo_report_error(&error);
 }

@@ -35,7 +35,8 @@ typedef struct work {
     cameo_gallery *g;
     cameo_pictures *p;
     size_t dimension, *todo, count;
-    float *input, *output; /* [chunk][views][stride], [chunk * views][dimension] */
+    unsigned char *input; /* [chunk][views][stride] */
+    float *output;        /* [chunk * views][dimension] */
     cameo_error *errors;
     size_t named;
 } work;
@@ -102,7 +103,7 @@ static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *erro
         for (size_t k = 0; k < views; k++) {
             if (!is_wanted(w, images[i], k)) continue;
             size_t from = i * views + k;
-            if (used != from) memmove(w->input + used * stride, w->input + from * stride, stride * sizeof(float));
+            if (used != from) memmove(w->input + used * stride, w->input + from * stride, stride);
             picture[used] = images[i], view[used++] = (int)k;
         }
         w->g->embedded++;
@@ -118,7 +119,7 @@ static bool run_all(work *w, cameo_error *error) {
     cameo_gallery *g = w->g;
     size_t chunk = cameo_pictures_chunk(w->p);
     char **paths = cameo_allocate(chunk, sizeof *paths), **names = cameo_allocate(chunk, sizeof *names);
-    w->input = cameo_allocate(chunk * g->views * cameo_pictures_stride(w->p), sizeof(float));
+    w->input = cameo_allocate(chunk * g->views, cameo_pictures_stride(w->p));
     w->output = cameo_allocate(chunk * g->views * w->dimension, sizeof(float));
     w->errors = cameo_allocate(chunk, sizeof *w->errors);
     cameo_progress progress;

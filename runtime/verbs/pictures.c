@@ -6,14 +6,17 @@
 #include <string.h>
 
 /* CHUNK: pictures at once, as long as their inputs fit INPUTS bytes. ARENAS: bytes of all threads' arenas. */
-enum { CHUNK = 128, INPUTS = 64 << 20, ARENAS = 1 << 30 };
+enum { CHUNK = 128, INPUTS = 64 << 20, ARENAS = 1 << 30, UINT8 = 2 /* of ONNX */ };
 
 static int no_preprocess(const cameo_model *model) {
     fprintf(
         stderr,
         "%s: the model does not say how pictures become its input; a wrong guess costs accuracy silently, so none is made.\n"
         "    hint: compile it with --preprocess SPEC, or give one here. Usual forms:\n%s",
-        model->name, cameo_preprocess_forms);
+        model->name,
+        model->n_inputs && model->inputs[0].dtype == UINT8
+            ? "  --preprocess \"color=rgb\"   or color=bgr: the network takes 8-bit pixels as they are\n"
+            : cameo_preprocess_forms);
     return CAMEO_USAGE;
 }
 
@@ -81,14 +84,12 @@ void cameo_pictures_close(cameo_pictures *p) {
     cameo_destroy(p->context);
 }
 
-size_t cameo_pictures_stride(const cameo_pictures *p) {
-    return (size_t)p->preprocess.width * (size_t)p->preprocess.height * (size_t)p->preprocess.channels;
-}
+size_t cameo_pictures_stride(const cameo_pictures *p) { return cameo_preprocess_bytes(&p->preprocess); }
 
 size_t cameo_pictures_batch(const cameo_pictures *p) { return p->model->inputs[0].batched ? (size_t)p->model->batch : 1; }
 
 size_t cameo_pictures_chunk(const cameo_pictures *p) {
-    size_t size = cameo_pictures_batch(p), chunk = INPUTS / sizeof(float) / cameo_pictures_stride(p);
+    size_t size = cameo_pictures_batch(p), chunk = INPUTS / cameo_pictures_stride(p);
     if (chunk > CHUNK) chunk = CHUNK;
     if (chunk < 1) chunk = 1;
     /* Whole batches: only the last one is partial. */
@@ -100,7 +101,7 @@ typedef struct decoding {
     cameo_pictures *p;
     char *const *paths, *const *names;
     size_t views, stride;
-    float *input;
+    unsigned char *input;
     cameo_error *errors;
 } decoding;
 
@@ -145,7 +146,7 @@ static void mirror(cameo_image *image) {
 static void decode_task(void *argument, size_t i) {
     const decoding *d = argument;
     const cameo_preprocess *spec = &d->p->preprocess;
-    float *to = d->input + i * d->views * d->stride;
+    unsigned char *to = d->input + i * d->views * d->stride;
     cameo_image image = {0};
     cameo_error why = {0};
     if (!cameo_image_read(d->paths[i], &image, &d->errors[i])) return;
@@ -158,8 +159,8 @@ static void decode_task(void *argument, size_t i) {
     cameo_image_free(&image);
 }
 
-void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views, float *input,
-                           cameo_error *errors) {
+void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views,
+                           unsigned char *input, cameo_error *errors) {
     decoding d = {p, paths, names, views, cameo_pictures_stride(p), input, errors};
     memset(errors, 0, count * sizeof *errors);
     cameo_parallel(p->context, count, decode_task, &d);
@@ -175,7 +176,7 @@ bool cameo_pictures_view(cameo_pictures *p, const char *path, const char *name, 
 
 typedef struct running {
     cameo_pictures *p;
-    const float *input;
+    const unsigned char *input;
     float *out;
     size_t count, largest, stride, dimension;
     atomic_int code; /* the first failure's */
@@ -195,7 +196,7 @@ static void embed_task(void *argument, size_t batch) {
     cameo_lanes_return(&r->p->contexts, lane);
 }
 
-bool cameo_pictures_run(cameo_pictures *p, const float *input, size_t count, float *out, cameo_error *error) {
+bool cameo_pictures_run(cameo_pictures *p, const unsigned char *input, size_t count, float *out, cameo_error *error) {
     size_t largest = cameo_pictures_batch(p), batches = (count + largest - 1) / largest;
     running r = {p, input, out, count, largest, cameo_pictures_stride(p), cameo_image_elements(p->model->embedding), CAMEO_OK};
     if (p->contexts.count && batches >= p->contexts.count)
@@ -210,7 +211,7 @@ bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, co
                          void *data, cameo_error *error) {
     size_t chunk = cameo_pictures_chunk(p);
     if (chunk > count) chunk = count;
-    float *input = cameo_allocate(chunk * cameo_pictures_stride(p), sizeof *input);
+    unsigned char *input = cameo_allocate(chunk, cameo_pictures_stride(p));
     cameo_error *errors = cameo_allocate(chunk, sizeof *errors);
     cameo_progress progress;
     bool good = true;
@@ -244,7 +245,7 @@ typedef struct embedding_job {
     size_t dimension;
 } embedding_job;
 
-static bool embed_chunk(void *data, size_t first, size_t count, const float *input, cameo_error *error) {
+static bool embed_chunk(void *data, size_t first, size_t count, const unsigned char *input, cameo_error *error) {
     embedding_job *job = data;
     float *out = job->out + first * job->dimension;
     if (!cameo_pictures_run(job->pictures, input, count, out, error)) return false;

@@ -85,20 +85,20 @@ typedef struct cameo_pictures {
 /* Exit code 0, or another after a message; needs cameo_pictures_close after 0. */
 int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo_args *a);
 void cameo_pictures_close(cameo_pictures *p);
-/* Floats of one picture, how many the network takes at once, and how many are worth decoding at once. */
+/* Bytes of one picture as input, how many the network takes at once, and how many are worth decoding at once. */
 size_t cameo_pictures_stride(const cameo_pictures *p);
 size_t cameo_pictures_batch(const cameo_pictures *p);
 size_t cameo_pictures_chunk(const cameo_pictures *p);
 /* Reads `count` pictures into input[count][views][stride] (the second view is mirrored) on all threads. errors[i].code says
    which could not be. names: what landmarks are looked up by; NULL = paths. */
-void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views, float *input,
-                           cameo_error *errors);
+void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views,
+                           unsigned char *input, cameo_error *errors);
 /* A picture as the network sees it: aligned, resized, 8 bits (for thumbnails). */
 bool cameo_pictures_view(cameo_pictures *p, const char *path, const char *name, cameo_image *image, cameo_error *error);
 /* Embeds input[count][stride] into out[count][dimension], batch by batch: one batch a thread where there are enough. */
-bool cameo_pictures_run(cameo_pictures *p, const float *input, size_t count, float *out, cameo_error *error);
+bool cameo_pictures_run(cameo_pictures *p, const unsigned char *input, size_t count, float *out, cameo_error *error);
 /* Called with `count` decoded inputs of images [first, first + count); false stops. */
-typedef bool cameo_picture_chunk(void *data, size_t first, size_t count, const float *input, cameo_error *error);
+typedef bool cameo_picture_chunk(void *data, size_t first, size_t count, const unsigned char *input, cameo_error *error);
 /* Decodes in chunks on all threads and hands them over. The first picture (in order) at fault is named. */
 bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, const char *what, cameo_picture_chunk *each,
                          void *data, cameo_error *error);

@@ -69,6 +69,21 @@ for document in "$SOURCE"/README.md "$SOURCE"/NEWS.md "$SOURCE"/CONTRIBUTING.md 
   done
 done >unknown
 [ ! -s unknown ] || { fail "documents name options that do not exist:"; cat unknown; }
+# Messages: what a string of the sources calls an option is one of the programs' own. Not meant: styles of the reports, words
+# for the C compiler.
+{ find "$SOURCE"/compiler "$SOURCE"/runtime -name '*.[ch]' -exec grep -HoE '"([^"\\]|\\.)*"' {} + || true; } |
+  sed -E 's/var\(--[a-z0-9-]*\)//g; s/--[a-z0-9-]+:( ?#|[a-z])//g; s/-Wl,--[a-z-]+|--param//g' >strings
+[ "$(wc -l <strings)" -gt 1000 ] || fail "the sources have no strings"
+awk -F: 'NR == FNR { known[$1]; next }
+  { for (s = $0; match(s, /[^a-zA-Z0-9-]--[a-z][a-z0-9-]+/); s = substr(s, RSTART + RLENGTH)) {
+      name = substr(s, RSTART + 3, RLENGTH - 3)
+      if (!(name in known)) print $1 ": --" name
+    } }' known strings >unknown
+[ ! -s unknown ] || { fail "messages name options that do not exist:"; cat unknown; }
+# The hint of an error that has none of its own blames the file: not where Cameo falls short.
+find "$SOURCE"/compiler -name '*.c' -exec cat {} + | tr '\n' ' ' | { grep -oE 'diag_error\([^;]*, n, NULL, *"[^"]*' || true; } |
+  grep -E 'not supported|(is|are) supported|too high|has no gradient' >blamed || true
+[ ! -s blamed ] || { fail "these are no fault of the file: DIAG_UNSUPPORTED"; cat blamed; }
 known_verbs=" $(verbs "$CAMEO" | tr '\n' ' ') $(verbs "$trainer" | tr '\n' ' ') "
 sed -n 's/^ *\(\.\/[a-z]*\|cameo\) \([a-z]*\) .*/\2/p' "$SOURCE"/README.md "$SOURCE"/docs/using.md | sort -u >shown
 [ -s shown ] || fail "README shows no commands"

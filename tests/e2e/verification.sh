@@ -179,9 +179,9 @@ done
 # class names: a line left out would move the others
 printf 'a\n\nc\nd\ne\nf\ng\n' >gap
 code=0; ./net classify known.jpg --labels gap 2>err || code=$?
-[ $code = 1 ] && grep -q 'gap:2: the line is empty' err || fail "classify --labels: exit $code"
+[ $code = 1 ] && grep -q 'gap: line 2 is empty' err || fail "classify --labels: exit $code"
 code=0; "$CAMEO" compile net.onnx --kernels plain --labels gap -o gapped 2>err || code=$?
-[ $code = 1 ] && grep -q 'gap:2: the line is empty' err || fail "compile --labels: exit $code"
+[ $code = 1 ] && grep -q 'gap: line 2 is empty' err || fail "compile --labels: exit $code"
 
 ./net report s19v s22d -o both.html && grep -q 'lists of pairs differ' both.html || fail "report of two runs"
 ! grep -qE '(src|href)="?(https?:)?//' both.html s19v/report.html || fail "a report refers to another file"

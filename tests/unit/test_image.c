@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "class_names.h"
 #include "preprocess.h"
 #include <png.h>
 #include <stdlib.h>
@@ -329,12 +330,71 @@ static void preprocessing(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(cameo_preprocess_parse(bad[i], &input, &p, NULL));
 }
 
+/* A network that takes uint8 gets the pixels, in its own order, and nothing else is accepted. */
+static void pixels_as_they_are(void **state) {
+    (void)state;
+    const cameo_tensor_info last = {"x", 2, 4, {1, 2, 1, 3}, true}, first = {"x", 2, 4, {1, 3, 1, 2}, true};
+    unsigned char out[7] = {[6] = 99};
+    cameo_image image = {2, 1, malloc(6)};
+    cameo_preprocess p;
+    memcpy(image.pixels, "\x01\x02\x03\x04\x05\xff", 6);
+    assert_true(cameo_preprocess_parse("color=rgb", &last, &p, NULL) && cameo_preprocess_bytes(&p) == 6);
+    cameo_preprocess_values(&p, image.pixels, out);
+    assert_memory_equal(out, "\x01\x02\x03\x04\x05\xff\x63", 7);
+    assert_true(cameo_preprocess_parse("color=bgr mean=0 scale=1", &first, &p, NULL));
+    cameo_preprocess_values(&p, image.pixels, out);
+    assert_memory_equal(out, "\x03\xff\x02\x05\x01\x04\x63", 7);
+    cameo_image_free(&image);
+    cameo_error error = {0};
+    const char *const bad[] = {"mean=127.5", "scale=1/255", "mean=0,0,1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(cameo_preprocess_parse(bad[i], &last, &p, &error));
+        assert_non_null(strstr(error.message, "mean=0 and scale=1 are all that fits"));
+    }
+}
+
+/* A line ends as on Unix, Windows or old Macs; nothing between two names may be empty. */
+static void names_of_classes(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t count; /* 0: refused */
+        const char *says;
+    } cases[] = {{"a\nb\nc\n", 3, NULL},
+                 {"a\nb\nc", 3, NULL},
+                 {"a\r\nb\r\nc\r\n\r\n", 3, NULL},
+                 {"a\rb\rc\r", 3, NULL},
+                 {"\xEF\xBB\xBF"
+                  "a\nb\nc\n\n \n",
+                  3, NULL},
+                 {"a\n\nb\nc\n", 0, "names: line 2 is empty"},
+                 {"a\n \t\nb\nc\n", 0, "names: line 2 is empty"},
+                 {"\na\nb\nc\n", 0, "names: line 1 is empty"},
+                 {"a\r\nb\r\n\r\nc", 0, "names: line 3 is empty"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cameo_class_names n;
+        cameo_error error = {0};
+        const bool good = cameo_class_names_parse(cases[i].text, strlen(cases[i].text), "names", &n, &error);
+        assert_int_equal(good, cases[i].count > 0);
+        assert_int_equal(n.count, cases[i].count);
+        if (good) assert_string_equal(n.name[0], "a");
+        if (good) assert_string_equal(n.name[2], "c");
+        if (!good) assert_non_null(strstr(error.message, cases[i].says));
+        cameo_class_names_free(&n);
+    }
+    cameo_class_names n;
+    assert_false(cameo_class_names_parse("a\0b", 3, "names", &n, NULL));
+    assert_true(cameo_class_names_parse("", 0, "names", &n, NULL) && n.count == 0);
+    cameo_class_names_free(&n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(resize_equals_pillow), cmocka_unit_test(pnm_by_value),
                                        cmocka_unit_test(jpeg_there_and_back),  cmocka_unit_test(png_there_and_back),
                                        cmocka_unit_test(png_orientation),      cmocka_unit_test(png_profile),
                                        cmocka_unit_test(png_without_an_end),   cmocka_unit_test(broken_files_are_named),
                                        cmocka_unit_test(odd_pictures),         cmocka_unit_test(huge_headers_are_refused),
-                                       cmocka_unit_test(preprocessing)};
+                                       cmocka_unit_test(preprocessing),        cmocka_unit_test(pixels_as_they_are),
+                                       cmocka_unit_test(names_of_classes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

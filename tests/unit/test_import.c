@@ -75,6 +75,26 @@ static void test_unpacked_numbers(void **state) {
 
 /* ---- what good models become ---- */
 
+static void put_number(text *g, const char *name, const char *bytes) {
+    text t = {0};
+    put_tensor_head(&t, name, 1, (int64_t[]){1}, 1);
+    put_bytes(&t, 9, bytes, 4);
+    put_message(g, 5, &t);
+}
+
+/* Tools that merge files repeat initializers. */
+static void test_same_initializer_twice(void **state) {
+    (void)state;
+    spec s = {.ir = 8, .opset = 17}, other = {.ir = 8, .opset = 17};
+    for (int i = 0; i < 2; i++)
+        put_number(&s.graph, "w", "\0\0\x80\x3f"), put_number(&other.graph, "w", i ? "\0\0\0\x3f" : "\0\0\0\0");
+    put_output(&s.graph, "w");
+    put_output(&other.graph, "w");
+    assert_non_null(import_spec(&s));
+    assert_null(import_spec(&other));
+    expect_message("has two initializers \"w\" that differ");
+}
+
 static void test_unsorted(void **state) {
     (void)state;
     spec s = {.ir = 8, .opset = 17};
@@ -297,11 +317,11 @@ static void test_distribution(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(test_encodings),           T(test_unpacked_numbers),   T(test_unsorted),
-        T(test_initializer_ir3),     T(test_initializer_ir4),    T(test_batch_zero),
-        T(test_optional_inputs),     T(test_attribute_types),    T(test_function),
-        T(test_function_recursion),  T(test_function_explosion), T(test_sha256),
-        T(test_sha256_instructions), T(test_distribution),
+        T(test_encodings),  T(test_unpacked_numbers),    T(test_same_initializer_twice),
+        T(test_unsorted),   T(test_initializer_ir3),     T(test_initializer_ir4),
+        T(test_batch_zero), T(test_optional_inputs),     T(test_attribute_types),
+        T(test_function),   T(test_function_recursion),  T(test_function_explosion),
+        T(test_sha256),     T(test_sha256_instructions), T(test_distribution),
     };
     return cmocka_run_group_tests_name("import", tests, NULL, NULL);
 }
