@@ -21,6 +21,7 @@ enum { FOLD_CONSTANTS = 1 << 30, MOST_BIASES = 16 /* of convolutions in a net th
 typedef struct finding { /* lists by value id */
     weights *w;
     bool *written;        /* out by a Constant node */
+    value **view;         /* of a stored tensor: the first view of it */
     bool *depends;        /* computed from a weight */
     bool written_weights; /* filters and matrices are kept in Constant nodes */
 } finding;
@@ -41,7 +42,11 @@ static void pass_on(finding *f, node *n) {
     f->w->inlined[to->id] = n->inlined;
 }
 
-/* A weight is learnt as its layer reads it: reshaped, or transposed. */
+static bool same_data(const value *a, const value *b) {
+    return shape_equal(&a->shape, &b->shape) && !memcmp(a->constant->data, b->constant->data, tensor_bytes(a->constant));
+}
+
+/* A weight is learnt as its layer reads it: reshaped, or transposed. Equal views of one tensor are one stored tensor still. */
 static void fold_view(finding *f, node *n) {
     if (!(n->op->flags & OP_VIEW) && !is_op(n, "Transpose")) return;
     for (size_t i = 0; i < n->n_in; i++)
@@ -49,7 +54,9 @@ static void fold_view(finding *f, node *n) {
     value *from = n->in[0], *to = n->out[0];
     if (from->type != DT_FLOAT || to->is_output || !n->op->infer(f->w->g, n) || !fold_node(f->w->g, n, 0)) return;
     f->written[to->id] = f->written[from->id];
-    f->w->root[to->id] = to;
+    value *source = f->w->root[from->id], *first = f->view[source->id];
+    if (!first) f->view[source->id] = first = to;
+    f->w->root[to->id] = same_data(first, to) ? first : to;
     f->w->inlined[to->id] = n->inlined;
     file_change_loose(f->w->g, from->name);
 }
@@ -154,7 +161,10 @@ static weights *find_weights(graph *g) {
     w->through = ARENA_ARRAY(g->arena, value *, n);
     w->inlined = ARENA_ARRAY(g->arena, bool, n);
     w->made_by = ARENA_ARRAY(g->arena, layer *, n);
-    finding f = {.w = w, .written = ARENA_ARRAY(g->arena, bool, n), .depends = ARENA_ARRAY(g->arena, bool, n)};
+    finding f = {.w = w,
+                 .written = ARENA_ARRAY(g->arena, bool, n),
+                 .view = ARENA_ARRAY(g->arena, value *, n),
+                 .depends = ARENA_ARRAY(g->arena, bool, n)};
     find_stored(&f, g);
     mode_evaluate(g);
     find_layers(&f, g);

@@ -7,8 +7,8 @@
      biases are one too where these are one tensor. A matrix of zeros proves nothing: it counts among the others.
    - Other layers (normalisations, PRelu, scales and shifts) are one only if they are the same operator on different data, and
      ALL their tensors are the same in the same places; and if, besides, either one of those tensors holds what only learning
-     gives (not one round number repeated), or they name the same tensors, not Identities of them, and stand behind different
-     applications of one layer.
+     gives (not one round number repeated), or they read them by the same names - an Identity gives another name - and stand
+     behind different applications of one layer.
    - Two places of one layer never share: a bias and a mean that are both zeros are two tensors.
    Other readers (a GroupNorm's dummies, the mean of the pictures) keep the stored constant, unless its values are learnt ones:
    what is computed from a weight follows the weight.
@@ -122,6 +122,11 @@ static const layer *feeder_of(const weights *w, const layer *l) {
     return v ? w->made_by[v->id] : NULL;
 }
 
+/* The name by which the framework knows it: that of an Identity, unless the exporter made it up ("onnx::PRelu_49"). */
+static const value *named(const weights *w, const value *v) {
+    return w->through[v->id] && !strstr(v->name, "::") ? v : root_of(w, v);
+}
+
 static bool same_tensors(const weights *w, const layer *a, const layer *b, bool *same_names, bool *drawn) {
     if (strcmp(a->n->op_type, b->n->op_type) || a->n->n_in != b->n->n_in) return false;
     *same_names = true, *drawn = false;
@@ -129,7 +134,7 @@ static bool same_tensors(const weights *w, const layer *a, const layer *b, bool 
         if (a->slots[i] != b->slots[i]) return false;
         if (a->slots[i] == SLOT_PLAIN) continue;
         if (root_of(w, a->n->in[i]) != root_of(w, b->n->in[i])) return false;
-        *same_names &= a->n->in[i] == b->n->in[i];
+        *same_names &= named(w, a->n->in[i]) == named(w, b->n->in[i]);
         *drawn |= is_drawn(a->n->in[i]->constant);
     }
     return true;
