@@ -72,8 +72,14 @@ typedef enum parameter_layout {
     PARAMETER_DEPTHWISE /* [kh][kw][c] of [c][1][kh][kw], each tap padded to whole blocks of channels with zeros */
 } parameter_layout;
 
+typedef struct tie {    /* what the layers that read a stored tensor make of it (passes/ties.c) */
+    const char *stored; /* the file's tensor, when others than this one are made from it; else NULL */
+    size_t layers;      /* that share this one */
+} tie;
+
 typedef struct parameter {
     const char *name; /* of the initializer */
+    const tie *tie;   /* NULL: one layer's own */
     tensor *initial;  /* float32, ONNX layout */
     bool learnt;      /* has a gradient; others are running statistics and what --freeze names */
     bool decay;       /* weight decay applies: not to biases and normalisation */
@@ -102,6 +108,7 @@ typedef struct value {
     bool is_input, is_output;
     value_role role;  /* --train only */
     parameter *param; /* of the role */
+    const tie *tie;   /* of a constant that is a weight or a statistic; NULL: one layer's own */
     bool wants_grad;  /* backward pass: a learnt parameter influences it */
     bool is_late;     /* group pass: its memory holds late_group images */
     bool batched;     /* batch pass: the first axis is the batch and images do not mix */
@@ -150,6 +157,7 @@ typedef struct node {
     attr *attrs;
     size_t n_attrs;
     bool dead;
+    bool inlined;              /* from the body of a model-local function, which the file calls at `index` */
     struct node *const *parts; /* of a cameo.ConvChain, the nodes it does; what passes between them is no value of the graph */
     size_t n_parts;
     const struct implementation *impl; /* set by select; NULL = the row's plain loops */
@@ -170,6 +178,20 @@ typedef struct new_head { /* --train: how the classifier made anew changes the m
     const char *fields; /* GraphProto fields of the nodes that come */
     size_t bytes;
 } new_head;
+
+typedef struct file_change { /* how a node of the model file differs in what is written from it (skeleton.h) */
+    int node;                /* its position in the file */
+    const char *reads;       /* input `input` reads this tensor instead; NULL: the node leaves training mode */
+    size_t input;
+    size_t n_in, n_out; /* reads NULL: inputs and outputs that stay */
+} file_change;
+
+typedef struct file_changes {
+    file_change *changes;
+    size_t n_changes, cap_changes;
+    const char **loose; /* initializers, and outputs of Identities, that go when nothing reads them any more */
+    size_t n_loose, cap_loose;
+} file_changes;
 
 typedef struct graph {
     arena *arena;
@@ -201,6 +223,7 @@ typedef struct graph {
     int64_t weights;          /* float elements that training would change, as the model has them; set at gate A */
     bool training;            /* --train: nothing may assume evaluation mode yet */
     const new_head *new_head; /* NULL: outputs are as the file says */
+    file_changes file;        /* by the parameters pass */
     parameter **parameters;   /* --train: shared by the graphs of one compilation */
     size_t n_parameters;
     char hash[65]; /* SHA-256 of the model file (and its external data), hex */

@@ -299,6 +299,7 @@ static bool import_node(importer *im, const scope *s, const Onnx__NodeProto *p, 
     node *made = graph_add_node(g, n->op_type, n->domain, n->in, n->n_in, n->out, n->n_out);
     made->index = n->index;
     made->opset = n->opset;
+    made->inlined = s->function != NULL;
     made->name = n->name;
     made->attrs = n->attrs;
     made->n_attrs = n->n_attrs;

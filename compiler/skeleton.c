@@ -8,8 +8,9 @@
 #include "onnx_wire.h"
 
 enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20 };
-enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_OUTPUT = 12, GRAPH_VALUE_INFO = 13 };
-enum { NODE_OUTPUT = 2, NODE_OP_TYPE = 4, TENSOR_NAME = 8, ENTRY_KEY = 1, INFO_NAME = 1 };
+enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12, GRAPH_VALUE_INFO = 13 };
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_OP_TYPE = 4, NODE_ATTRIBUTE = 5, ATTRIBUTE_NAME = 1 };
+enum { TENSOR_NAME = 8, ENTRY_KEY = 1, INFO_NAME = 1, INPUTS_ARE_LISTED = 3 /* the last IR version that lists initializers */ };
 
 typedef struct cursor {
     const unsigned char *at, *end;
@@ -142,46 +143,193 @@ void skeleton_constant(text *t, const value *v) {
 }
 
 /* ValueInfoProto {name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {dim_value 1 | dim_param 2}}}}} */
-static void put_output(text *t, const value *v) {
+static void put_info(text *t, unsigned number, const char *name, dtype element, const shape *s, bool batched) {
     text info = {0}, type = {0}, tensor_type = {0}, dims = {0};
-    for (int i = 0; i < v->shape.rank; i++) {
+    for (int i = 0; i < s->rank; i++) {
         text dim = {0};
-        if (i == 0 && v->batched)
+        if (i == 0 && batched)
             put_bytes(&dim, 2, "N", 1);
         else
-            put_varint(&dim, 1 << 3), put_varint(&dim, (uint64_t)v->shape.dim[i]);
+            put_varint(&dim, 1 << 3), put_varint(&dim, (uint64_t)s->dim[i]);
         put_nested(&dims, 1, &dim);
     }
-    put_varint(&tensor_type, 1 << 3), put_varint(&tensor_type, v->type);
+    put_varint(&tensor_type, 1 << 3), put_varint(&tensor_type, element);
     put_nested(&tensor_type, 2, &dims);
     put_nested(&type, 1, &tensor_type);
-    put_bytes(&info, 1, v->name, strlen(v->name));
+    put_bytes(&info, 1, name, strlen(name));
     put_nested(&info, 2, &type);
-    put_nested(t, GRAPH_OUTPUT, &info);
+    put_nested(t, number, &info);
 }
 
-/* ---- the split ---- */
+/* ---- the file's graph, with graph.file's changes ---- */
 
-static bool drops(const graph *g, const field *f) {
-    if (f->number == GRAPH_OUTPUT || f->number == GRAPH_VALUE_INFO) return g->new_head != NULL; /* the old classifier's */
-    if (f->number != GRAPH_INITIALIZER && f->number != GRAPH_NODE) return false;
-    const bool is_node = f->number == GRAPH_NODE;
-    const char *name = string_of(g->arena, f, is_node ? NODE_OUTPUT : TENSOR_NAME);
-    if (is_replaced(g, name)) return true;
-    return is_parameter(g, name) && (!is_node || !strcmp(string_of(g->arena, f, NODE_OP_TYPE), "Constant"));
+typedef struct part { /* a field of the file's graph */
+    field f;
+    const char *name; /* of an initializer, an input, a described value; of a node's first output */
+    int place;        /* among nodes; -1: it is none */
+    bool gone;
+} part;
+
+typedef struct split {
+    const graph *g;
+    part *parts;
+    size_t n_parts;
+} split;
+
+static const file_change *reading_of(const graph *g, int place, size_t input) {
+    for (size_t i = 0; i < g->file.n_changes; i++) {
+        const file_change *c = &g->file.changes[i];
+        if (c->node == place && c->reads && c->input == input) return c;
+    }
+    return NULL;
+}
+
+static const file_change *leaving_training(const graph *g, int place) {
+    for (size_t i = 0; i < g->file.n_changes; i++)
+        if (g->file.changes[i].node == place && !g->file.changes[i].reads) return &g->file.changes[i];
+    return NULL;
+}
+
+static bool is_changed(const graph *g, int place) {
+    for (size_t i = 0; i < g->file.n_changes; i++)
+        if (g->file.changes[i].node == place) return true;
+    return false;
+}
+
+static bool is_training_mode(const graph *g, const field *f) {
+    return f->number == NODE_ATTRIBUTE && !strcmp(string_of(g->arena, f, ATTRIBUTE_NAME), "training_mode");
+}
+
+/* The node again, reading what it reads now; one in training mode as it is in evaluation. */
+static bool put_changed(const graph *g, const part *p, text *out) {
+    const file_change *mode = leaving_training(g, p->place);
+    cursor c = {p->f.data, p->f.end};
+    text made = {0};
+    field f;
+    size_t n_in = 0, n_out = 0;
+    while (c.at < c.end) {
+        if (!next_field(&c, &f)) return text_free(&made), false;
+        const bool input = f.number == NODE_INPUT, output = f.number == NODE_OUTPUT;
+        const file_change *read = input ? reading_of(g, p->place, n_in) : NULL;
+        n_in += input, n_out += output;
+        if (mode && ((input && n_in > mode->n_in) || (output && n_out > mode->n_out) || is_training_mode(g, &f))) continue;
+        if (read)
+            put_bytes(&made, NODE_INPUT, read->reads, strlen(read->reads));
+        else
+            copy_field(&made, &f);
+    }
+    put_nested(out, GRAPH_NODE, &made);
+    return true;
+}
+
+static bool reads_name(const graph *g, const part *p, const char *name) {
+    const file_change *mode = leaving_training(g, p->place);
+    cursor c = {p->f.data, p->f.end};
+    const size_t bytes = strlen(name);
+    size_t n_in = 0;
+    field f;
+    while (c.at < c.end && next_field(&c, &f)) {
+        if (f.number != NODE_INPUT) continue;
+        const file_change *read = reading_of(g, p->place, n_in++);
+        if (mode && n_in > mode->n_in) continue;
+        if (read ? !strcmp(read->reads, name) : bytes == (size_t)(f.end - f.data) && !memcmp(f.data, name, bytes)) return true;
+    }
+    return false;
+}
+
+static bool is_read(const split *s, const char *name) {
+    for (size_t i = 0; i < s->n_parts; i++) {
+        const part *p = &s->parts[i];
+        if (p->gone) continue;
+        if (p->f.number == GRAPH_OUTPUT ? !strcmp(p->name, name) : p->place >= 0 && reads_name(s->g, p, name)) return true;
+    }
+    return false;
+}
+
+/* What only Identities that are gone have read goes too, whatever the order. */
+static void drop_loose(split *s) {
+    const file_changes *changes = &s->g->file;
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < changes->n_loose; i++) {
+            if (is_read(s, changes->loose[i])) continue;
+            for (size_t k = 0; k < s->n_parts; k++) {
+                part *p = &s->parts[k];
+                if (p->gone || p->f.number == GRAPH_OUTPUT || strcmp(p->name, changes->loose[i])) continue;
+                p->gone = more = true;
+            }
+        }
+    }
+}
+
+static bool drops(const graph *g, const part *p) {
+    switch (p->f.number) {
+    case GRAPH_OUTPUT:
+    case GRAPH_VALUE_INFO: return g->new_head != NULL; /* the old classifier's */
+    case GRAPH_INPUT: return is_replaced(g, p->name);
+    case GRAPH_INITIALIZER:
+    case GRAPH_NODE: return is_replaced(g, p->name) || is_parameter(g, p->name);
+    default: return false;
+    }
+}
+
+static bool find_parts(split *s, const field *whole) {
+    cursor c = {whole->data, whole->end};
+    field f;
+    size_t n = 0;
+    int place = 0;
+    while (c.at < c.end && next_field(&c, &f)) n++;
+    s->parts = ARENA_ARRAY(s->g->arena, part, n + 1);
+    for (c.at = whole->data; c.at < c.end;) {
+        part *p = &s->parts[s->n_parts++];
+        if (!next_field(&c, &p->f)) return false;
+        const bool is_node = p->f.number == GRAPH_NODE, named = p->f.number >= GRAPH_INPUT && p->f.number <= GRAPH_VALUE_INFO;
+        p->place = is_node ? place++ : -1;
+        p->name = is_node                            ? string_of(s->g->arena, &p->f, NODE_OUTPUT)
+                  : p->f.number == GRAPH_INITIALIZER ? string_of(s->g->arena, &p->f, TENSOR_NAME)
+                  : named                            ? string_of(s->g->arena, &p->f, INFO_NAME)
+                                                     : "";
+        p->gone = drops(s->g, p);
+    }
+    return true;
+}
+
+static bool is_listed(const split *s, const char *name) {
+    for (size_t i = 0; i < s->n_parts; i++)
+        if (s->parts[i].f.number == GRAPH_INPUT && !s->parts[i].gone && !strcmp(s->parts[i].name, name)) return true;
+    return false;
+}
+
+static bool put_graph(const split *s, text *out) {
+    const graph *g = s->g;
+    for (size_t i = 0; i < s->n_parts; i++) {
+        const part *p = &s->parts[i];
+        if (p->gone) continue;
+        if (p->place < 0 || !is_changed(g, p->place))
+            copy_field(out, &p->f);
+        else if (!put_changed(g, p, out))
+            return false;
+    }
+    if (g->new_head) text_append_n(out, g->new_head->fields, g->new_head->bytes);
+    for (size_t i = 0; g->new_head && i < g->n_outputs; i++) {
+        const value *v = g->outputs[i];
+        put_info(out, GRAPH_OUTPUT, v->name, v->type, &v->shape, v->batched);
+    }
+    for (size_t i = 0; g->ir_version <= INPUTS_ARE_LISTED && i < g->n_parameters; i++) {
+        const parameter *p = g->parameters[i];
+        if (!is_listed(s, p->name)) put_info(out, GRAPH_INPUT, p->name, DT_FLOAT, &p->initial->shape, false);
+    }
+    return true;
 }
 
 static bool split_graph(const graph *g, const field *whole, text *out) {
-    cursor c = {whole->data, whole->end};
-    field f;
-    while (c.at < c.end) {
-        if (!next_field(&c, &f)) return false;
-        if (!drops(g, &f)) copy_field(out, &f);
-    }
-    if (g->new_head) text_append_n(out, g->new_head->fields, g->new_head->bytes);
-    for (size_t i = 0; g->new_head && i < g->n_outputs; i++) put_output(out, g->outputs[i]);
-    return true;
+    split s = {.g = g};
+    if (!find_parts(&s, whole)) return false;
+    drop_loose(&s);
+    return put_graph(&s, out);
 }
+
+/* ---- the model around it ---- */
 
 /* What compiling may have decided anew: the rest of the metadata is copied. */
 static bool is_own_key(const char *key) {

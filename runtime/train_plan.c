@@ -226,6 +226,8 @@ static void print_data(const cameo_train *t) {
     printf("model      %s: %.3f million parameters, %.3f learnt; loss %s", r->infer->name,
            (double)cameo_parameters_count(r, false) / 1e6, (double)cameo_parameters_count(r, true) / 1e6, r->loss);
     printf(r->classes ? ", %" PRId64 " classes\n" : "\n", r->classes);
+    if (r->shared) printf("shared     %s\n", r->shared);
+    if (r->apart) printf("apart      %s\n", r->apart);
     printf("data       %zu pictures of %zu classes", t->data.images, t->data.classes);
     if (t->val.images) printf("; validation %zu", t->val.images);
     if (t->pairs.count) printf("; %zu pairs of %zu pictures", t->pairs.count, t->pairs.images);
@@ -281,6 +283,8 @@ static void log_plan(cameo_train *t) {
     cameo_json_text(&j, "model_hash", t->trainer->infer->hash);
     cameo_json_text(&j, "version", CAMEO_VERSION);
     cameo_json_integer(&j, "parameters", (int64_t)cameo_parameters_count(t->trainer, false));
+    if (t->trainer->shared) cameo_json_text(&j, "shared", t->trainer->shared);
+    if (t->trainer->apart) cameo_json_text(&j, "apart", t->trainer->apart);
     cameo_json_integer(&j, "steps", t->options.schedule.steps);
     cameo_json_integer(&j, "steps_per_epoch", t->updates);
     cameo_json_integer(&j, "batch", t->trainer->batch);

@@ -52,6 +52,9 @@ typedef struct cameo_trainer {
        initializers). */
     const unsigned char *model_fields, *graph_fields;
     size_t model_bytes, graph_bytes;
+    /* For the plan, NULL where there is nothing to say: parameters that several layers share, and tensors that are learnt apart
+       though the model file holds equal ones once. */
+    const char *shared, *apart;
 } cameo_trainer;
 
 /* The training program: the verbs of cameo_main on live weights, and train, export, bench --train. */

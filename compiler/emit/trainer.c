@@ -68,6 +68,75 @@ static void loss_fields(const graph *infer, const graph *step, const options *o,
                 compares || spec.margins || spec.center > 0 ? "false" : "true");
 }
 
+/* ---- what the plan says of tensors that the file holds once ---- */
+
+enum { MOST_NAMES = 6 };
+
+typedef struct naming { /* a list of names with a number each, cut where it gets long */
+    text names;
+    size_t count;
+} naming;
+
+static void add_name(naming *l, const char *name, size_t number, const char *what) {
+    if (l->count++ >= MOST_NAMES) return;
+    text_append(&l->names, l->count > 1 ? ", " : "");
+    text_escape(&l->names, name);
+    text_printf(&l->names, " (%zu%s)", number, what);
+}
+
+static void end_names(naming *l) {
+    if (l->count > MOST_NAMES) text_printf(&l->names, " and %zu more", l->count - MOST_NAMES);
+}
+
+static void put_shared(text *t, const graph *g) {
+    naming l = {0};
+    for (size_t i = 0; i < g->n_parameters; i++) {
+        const tie *own = g->parameters[i]->tie;
+        if (own && own->layers > 1) add_name(&l, g->parameters[i]->name, own->layers, " layers");
+    }
+    end_names(&l);
+    if (l.count) {
+        text_append(t, "    .shared = ");
+        text_c_string(t, text_str(&l.names));
+        text_append(t, ",\n");
+    }
+    text_free(&l.names);
+}
+
+/* How many parameters are made of what the first of them, i, is made of; 0 when an earlier one is that. */
+static size_t made_of(const graph *g, size_t i) {
+    const tie *own = g->parameters[i]->tie;
+    size_t n = 0;
+    for (size_t k = 0; own && own->stored && k < g->n_parameters; k++) {
+        const tie *other = g->parameters[k]->tie;
+        if (!other || !other->stored || strcmp(other->stored, own->stored)) continue;
+        if (k < i) return 0;
+        n++;
+    }
+    return n;
+}
+
+static void put_apart(text *t, const graph *g) {
+    naming l = {0};
+    size_t parameters = 0;
+    for (size_t i = 0; i < g->n_parameters; i++) {
+        const size_t n = made_of(g, i);
+        if (n < 2) continue; /* the others were the old classifier's, or stay constants */
+        add_name(&l, g->parameters[i]->tie->stored, n, "");
+        parameters += n;
+    }
+    end_names(&l);
+    if (l.count) {
+        text all = {0};
+        text_printf(&all, "%zu tensors that the model file holds as %zu: %s", parameters, l.count, text_str(&l.names));
+        text_append(t, "    .apart = ");
+        text_c_string(t, text_str(&all));
+        text_append(t, ",\n");
+        text_free(&all);
+    }
+    text_free(&l.names);
+}
+
 static void trainer_object(const graph *infer, const graph *step, const options *o, const program *out, text *t,
                            const char *prefix) {
     size_t floats = 0, learnt = 0;
@@ -83,7 +152,10 @@ static void trainer_object(const graph *infer, const graph *step, const options 
     loss_fields(infer, step, o, t);
     text_printf(t, "    .initial = %s_initial, .initial_in_program = true,\n", prefix);
     text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n", prefix, prefix);
-    text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n};\n", out->files[1].data.size, out->files[2].data.size);
+    text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n", out->files[1].data.size, out->files[2].data.size);
+    put_shared(t, infer);
+    put_apart(t, infer);
+    text_append(t, "};\n");
 }
 
 bool emit_trainer(const graph *infer, const graph *step, const options *o, program *out) {

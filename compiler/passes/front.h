@@ -24,6 +24,9 @@ int64_t batch_extent(const graph *g);
 /* Marks run-time inputs whose first axis is the batch, and unmarks everything else. */
 void batch_mark_inputs(graph *g, int64_t batch);
 
+/* mode.c: nodes in training form become ordinary ones, which training gives their form again; said in one line. */
+void mode_evaluate(graph *g);
+
 /* parameters.c: a constant becomes a parameter; statistic: kept, not learnt. */
 void parameter_add(graph *g, const options *o, value *v, bool statistic);
 /* False, reported, when a pattern of --freeze names nothing; behind `head`, whose parameters may be meant. */

@@ -39,6 +39,13 @@ static void keep_attributes(graph *g, node *n, const char *const *names) {
 
 static bool is_learnt(const value *v) { return v->role == ROLE_PARAMETER && v->param->learnt; }
 
+/* A normalisation that is applied twice updates its statistics twice, in the model's order, as PyTorch does. */
+static value *latest(const graph *g, value *statistic) {
+    for (size_t i = g->n_values; i-- > 0;)
+        if (g->values[i]->role == ROLE_UPDATE && g->values[i]->param == statistic->param) return g->values[i];
+    return statistic;
+}
+
 /* Statistics of a frozen normalisation stay what they are. */
 static bool batchnorm_form(graph *g, node *n) {
     if (!fuse_is(n, "", "BatchNormalization") || (!is_learnt(n->in[1]) && !is_learnt(n->in[2]))) return true;
@@ -46,7 +53,7 @@ static bool batchnorm_form(graph *g, node *n) {
         return diag_error(g->diag, n, "give mean and variance values in the model",
                           "running statistics are computed, not kept");
     keep_attributes(g, n, (const char *const[]){"epsilon", "momentum", NULL});
-    value *mean = n->in[3], *var = n->in[4];
+    value *mean = n->in[3] = latest(g, n->in[3]), *var = n->in[4] = latest(g, n->in[4]);
     replace(g, n, "BatchNormTrain", 5, 3);
     value *out[5] = {n->out[0], n->out[1], n->out[2], update_of(g, mean), update_of(g, var)};
     n->out = ARENA_ARRAY(g->arena, value *, 5);
