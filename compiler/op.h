@@ -50,6 +50,10 @@ typedef struct op_row {
     const char *test;                               /* what tests it: a conformance test or a unit-test name */
     unsigned weights;    /* bit i: input i is learnt under --train when it is an initializer (parameters.c has the rule) */
     unsigned statistics; /* bit i: input i is kept by training, not learnt (running mean and variance) */
+    /* The input that out 0 equals, bit for bit, in training and evaluation alike, provided that both have one type and shape;
+       -1: none. NULL = none but what the flags say. */
+    int (*same)(const graph *g, const node *n);
+    const struct copy_row *copy; /* its outputs are strided copies of its inputs: see ops/copy.h; NULL = they are not */
 } op_row;
 
 /* NULL when unknown; *known_name is set true when the name exists at another opset or domain version. */

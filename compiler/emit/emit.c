@@ -1,4 +1,5 @@
 /* The emitter: collects one C function per distinct node, shares equal ones, and says where every value lives. */
+#include "../ops/copy.h"
 #include "../passes/plan.h"
 #include "program.h"
 
@@ -178,17 +179,6 @@ const char *place_expression(emitter *e, const value *v, bool written) {
 
 /* ---- nodes ---- */
 
-static bool is_concat(const node *n) { return !strcmp(n->op_type, "Concat") && !n->domain[0]; }
-
-static bool is_slice_of(const value *v, const value *whole) { return v->base == whole; }
-
-bool concat_has_slices(const node *n) {
-    if (!is_concat(n)) return false;
-    for (size_t i = 0; i < n->n_in; i++)
-        if (is_slice_of(n->in[i], n->out[0])) return true;
-    return false;
-}
-
 static bool shares_memory(const value *a, const value *b) {
     int64_t oa = 0, ob = 0;
     for (; a->base; a = a->base) oa += a->view_offset;
@@ -205,11 +195,7 @@ static bool is_move(const node *n) {
 
 bool node_is_silent(const node *n) {
     if (n->out[0] && n->out[0]->constant) return true;
-    if (concat_has_slices(n)) {
-        for (size_t i = 0; i < n->n_in; i++)
-            if (!is_slice_of(n->in[i], n->out[0])) return false;
-        return true;
-    }
+    if (n->op && n->op->copy && copy_is_done(n)) return true;
     return is_move(n) && shares_memory(n->in[0], n->out[0]);
 }
 
@@ -262,35 +248,6 @@ static void emit_move(emitter *e, const node *n) {
     emit_copy_body(e, x, y, -1, emit_batched(n));
 }
 
-static int64_t concat_step(const value *y, int axis) {
-    int64_t stride[MAX_RANK], step = 1;
-    value_strides(y, stride);
-    if (stride[axis]) return stride[axis];
-    for (int i = axis + 1; i < y->shape.rank; i++) step *= y->shape.dim[i];
-    return y->layout == LAYOUT_NHWC && axis == 1 ? 1 : step;
-}
-
-/* The inputs that are no slices of the output are copied to where they belong. */
-static void emit_concat_rest(emitter *e, const node *n) {
-    const value *y = n->out[0];
-    int64_t axis = node_int(n, "axis", 1), at = 0;
-    if (axis < 0) axis += y->shape.rank;
-    emit_value(e, "whole", y, true);
-    for (size_t i = 0; i < n->n_in; i++) {
-        const value *x = n->in[i];
-        if (!is_slice_of(x, y)) {
-            char name[32];
-            snprintf(name, sizeof name, "x%zu", i);
-            emit_value(e, name, x, false);
-            text_printf(&e->body, "    {\n    const %s *x = x%zu;\n    %s *y = whole;\n", dtype_c(x->type), i,
-                        dtype_c(y->type));
-            emit_copy_body(e, x, y, at * concat_step(y, (int)axis), emit_batched(n));
-            text_append(&e->body, "    }\n");
-        }
-        at += x->shape.dim[axis];
-    }
-}
-
 static void grow(arena *a, void *array, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity) return;
     *capacity = *capacity ? 2 * *capacity : 64;
@@ -338,9 +295,7 @@ static const char *function_stem(emitter *e, const node *n) {
 }
 
 static void emit_dispatch(emitter *e, const node *n) {
-    if (concat_has_slices(n))
-        emit_concat_rest(e, n);
-    else if (n->impl)
+    if (n->impl)
         n->impl->emit(e, n);
     else if (is_move(n))
         emit_move(e, n);

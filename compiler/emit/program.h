@@ -69,8 +69,7 @@ typedef struct place {
 place value_place(const graph *g, const value *v);
 /* C expression of v's memory for the node that is being emitted. */
 const char *place_expression(emitter *e, const value *v, bool written);
-bool node_is_silent(const node *n);    /* a view, or a Concat all of whose inputs are slices: no code */
-bool concat_has_slices(const node *n); /* then the driver copies the inputs that are none */
+bool node_is_silent(const node *n); /* a view, or a copy all of whose parts are slices: no code */
 void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched);
 size_t late_layer(const emitter *e);                        /* the first call of the late nodes; 0: there are none */
 void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it is new */

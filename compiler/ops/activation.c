@@ -134,6 +134,11 @@ static bool clip_reference(arena *a, const node *n, const tensor *const *in, ten
     return true;
 }
 
+static int clip_same(const graph *g, const node *n) {
+    (void)g;
+    return n->opset >= 11 && !has_bound(n, 1) && !has_bound(n, 2) ? 0 : -1;
+}
+
 static void clip_emit(struct emitter *e, const node *n) {
     arena *a = emit_arena(e);
     const char *low = has_bound(n, 1) ? "x1" : NULL, *high = has_bound(n, 2) ? "x2" : NULL, *v = "x0";
@@ -181,7 +186,8 @@ const op_row ops_activation[] = {
      .test = "test_ops_math clip"},
     {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad, clip_emit,
      .test = "test_operator_clip"},
-    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, clip_grad, clip_emit, .test = "test_clip"},
+    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, clip_grad, clip_emit, .test = "test_clip",
+     .same = clip_same},
     UNARY("HardSigmoid", 1, pointwise_grad, hard_sigmoid_attrs, "test_hardsigmoid"),
     UNARY("HardSwish", 14, pointwise_grad, none, "test_hardswish"),
     UNARY("Swish", 24, pointwise_grad, alpha_attrs, "test_swish"),

@@ -19,6 +19,11 @@ void copy_dense(const shape *s, int64_t stride[MAX_RANK]) {
     }
 }
 
+int copy_same(const graph *g, const node *n) {
+    (void)g, (void)n;
+    return 0;
+}
+
 bool copy_type(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && dtype_size(n->in[i]->type) == 0)
@@ -67,34 +72,62 @@ static const char *walk(emitter *e, int64_t offset, const int64_t *stride, int r
     return s;
 }
 
-static void emit_part(emitter *e, const node *n, size_t part, copy_plan plan, bool joins) {
-    const size_t i = joins ? part : 0, o = joins ? 0 : part;
-    const value *x = n->in[i], *y = n->out[o];
-    copy c = {0};
-    if (!y || value_count(x) == 0 || value_count(y) == 0) return;
+size_t copy_parts(const node *n) { return n->op->copy->joins ? n->n_in : n->n_out; }
+
+value *copy_from(const node *n, size_t part) { return n->in[n->op->copy->joins ? part : 0]; }
+
+value *copy_to(const node *n, size_t part) { return n->out[n->op->copy->joins ? 0 : part]; }
+
+/* The one is a slice of the other, as the plan has it. */
+static bool is_in_place(const value *x, const value *y) { return x->base == y || y->base == x; }
+
+bool copy_is_done(const node *n) {
+    bool any = false;
+    for (size_t i = 0; i < copy_parts(n); i++) {
+        if (!copy_to(n, i)) continue;
+        if (!is_in_place(copy_from(n, i), copy_to(n, i))) return false;
+        any = true;
+    }
+    return any;
+}
+
+bool copy_of_part(const node *n, size_t part, copy *c) {
+    const value *x = copy_from(n, part), *y = copy_to(n, part);
+    *c = (copy){0};
+    if (!y || value_count(x) == 0 || value_count(y) == 0 || is_in_place(x, y)) return false;
     side from = {.shape = &x->shape}, to = {.shape = &y->shape};
     value_strides(x, from.stride);
     value_strides(y, to.stride);
-    plan(n, part, &from, &to, &c);
+    n->op->copy->plan(n, part, &from, &to, c);
+    return true;
+}
+
+static bool is_slice_of_another(const value *x, const node *n) { return n->op->copy->joins && x->base == n->out[0]; }
+
+static void emit_part(emitter *e, const node *n, size_t part) {
+    const bool joins = n->op->copy->joins;
+    copy c;
+    if (!copy_of_part(n, part, &c)) return;
     text_append(emit_body(e), "    {\n");
     emit_loops_open(e, c.extent, c.rank, emit_batched(n));
-    text_printf(emit_body(e), "        y%zu[%s] = x%zu[%s];\n", o, walk(e, c.to_offset, c.to, c.rank), i,
-                walk(e, c.from_offset, c.from, c.rank));
+    text_printf(emit_body(e), "        y%zu[%s] = x%zu[%s];\n", joins ? 0 : part, walk(e, c.to_offset, c.to, c.rank),
+                joins ? part : 0, walk(e, c.from_offset, c.from, c.rank));
     emit_loops_close(e, c.rank);
     text_append(emit_body(e), "    }\n");
 }
 
-void copy_emit(emitter *e, const node *n, copy_plan plan, bool joins) {
+void copy_emit(emitter *e, const node *n) {
     arena *a = emit_arena(e);
     text_append(emit_body(e), "    (void)c, (void)n;\n");
-    for (size_t i = 0; i < (joins ? n->n_in : 1); i++) {
+    for (size_t i = 0; i < (n->op->copy->joins ? n->n_in : 1); i++) {
+        if (is_slice_of_another(n->in[i], n)) continue;
         emit_value(e, arena_printf(a, "x%zu", i), n->in[i], false);
         text_printf(emit_body(e), "    (void)x%zu;\n", i);
     }
     for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i]) {
+        if (n->out[i] && n->out[i]->base != n->in[0]) {
             emit_value(e, arena_printf(a, "y%zu", i), n->out[i], true);
             text_printf(emit_body(e), "    (void)y%zu;\n", i);
         }
-    for (size_t part = 0; part < (joins ? n->n_in : n->n_out); part++) emit_part(e, n, part, plan, joins);
+    for (size_t part = 0; part < copy_parts(n); part++) emit_part(e, n, part);
 }

@@ -89,16 +89,32 @@ static int64_t int_mod(const int64_t *x) {
 #define REM "(x1 == 0 || ((~)-1 < (~)1 && x1 == (~)-1) ? (~)0 : (~)(x0 % x1))"
 
 const pointwise pointwise_elementwise[] = {
-    {.name = "Add", TYPES_NUMBER, real_add, "x0 + x1", int_add, "(uint64_t)x0 + (uint64_t)x1"},
-    {.name = "Sub", TYPES_NUMBER, real_sub, "x0 - x1", int_sub, "(uint64_t)x0 - (uint64_t)x1"},
-    {.name = "Mul", TYPES_NUMBER, real_mul, "x0 * x1", int_mul, "(uint64_t)x0 * (uint64_t)x1"},
+    {.name = "Add",
+     TYPES_NUMBER,
+     real_add,
+     "x0 + x1",
+     int_add,
+     "(uint64_t)x0 + (uint64_t)x1",
+     .neutral = -0.0,
+     .neutral_sides = 3},
+    {.name = "Sub", TYPES_NUMBER, real_sub, "x0 - x1", int_sub, "(uint64_t)x0 - (uint64_t)x1", .neutral_sides = 2},
+    {.name = "Mul",
+     TYPES_NUMBER,
+     real_mul,
+     "x0 * x1",
+     int_mul,
+     "(uint64_t)x0 * (uint64_t)x1",
+     .neutral = 1,
+     .neutral_sides = 3},
     {.name = "Div",
      TYPES_NUMBER,
      real_div,
      "x0 / x1",
      int_div,
      "x1 == 0 ? (~)0 : (~)-1 < (~)1 && x1 == (~)-1 ? (~)(0 - (uint64_t)x0) : (~)(x0 / x1)",
-     .natural = natural_div},
+     .natural = natural_div,
+     .neutral = 1,
+     .neutral_sides = 2},
     {.name = "Pow", TYPES_NUMBER, real_pow, "pow@((~)x0, (~)x1)", NULL, "pow((double)x0, (double)x1)"},
     {.name = "Sum", TYPES_FLOAT, real_add, "x0 + x1"},
     {.name = "Mean", TYPES_FLOAT, real_add, "x0 + x1"},
@@ -232,6 +248,11 @@ static bool cast_reference(arena *a, const node *n, const tensor *const *in, ten
     return true;
 }
 
+static int cast_same(const graph *g, const node *n) {
+    (void)g, (void)n;
+    return 0;
+}
+
 /* A float beyond int64 is undefined in C: it becomes the nearest, NaN 0, as in the reference. Narrower integers take the low
    bits of that. */
 static void cast_emit(struct emitter *e, const node *n) {
@@ -254,17 +275,46 @@ static void cast_emit(struct emitter *e, const node *n) {
 #define FUNCTIONS(rule) pointwise_infer, pointwise_reference, rule, pointwise_emit
 #define UNARY(name, since, rule, flags, tested_by) \
     { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by }
-#define BINARY(name, rule, flags, tested_by)                                                                                  \
-    {name,        "", 1, 6, 2, 2, 1, 1, broadcast_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = "test_ops_math legacy", \
-     .weights = 3},                                                                                                           \
-    {                                                                                                                         \
-        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by, .weights = 3            \
+#define BINARY(name, rule, flags, tested_by)                                                                        \
+    {name,                                                                                                          \
+     "",                                                                                                            \
+     1,                                                                                                             \
+     6,                                                                                                             \
+     2,                                                                                                             \
+     2,                                                                                                             \
+     1,                                                                                                             \
+     1,                                                                                                             \
+     broadcast_attrs,                                                                                               \
+     PLAIN | (flags),                                                                                               \
+     0,                                                                                                             \
+     FUNCTIONS(rule),                                                                                               \
+     .test = "test_ops_math legacy",                                                                                \
+     .weights = 3,                                                                                                  \
+     .same = pointwise_same},                                                                                       \
+    {                                                                                                               \
+        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by, .weights = 3, \
+                                                                                   .same = pointwise_same           \
     }
 #define BINARY_SINCE(name, since, tested_by) \
     { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), .test = tested_by }
-#define VARIADIC(name, rule, tested_by)                                                                                      \
-    {name, "", 1, 7, 1, -1, 1, 1, legacy_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), .test = "test_ops_math variadic"}, { \
-        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), .test = tested_by                     \
+#define VARIADIC(name, rule, tested_by)                                                                       \
+    {name,                                                                                                    \
+     "",                                                                                                      \
+     1,                                                                                                       \
+     7,                                                                                                       \
+     1,                                                                                                       \
+     -1,                                                                                                      \
+     1,                                                                                                       \
+     1,                                                                                                       \
+     legacy_attrs,                                                                                            \
+     PLAIN | OP_INPLACE,                                                                                      \
+     0,                                                                                                       \
+     FUNCTIONS(rule),                                                                                         \
+     .test = "test_ops_math variadic",                                                                        \
+     .same = pointwise_same},                                                                                 \
+    {                                                                                                         \
+        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), .test = tested_by,     \
+                                                                                       .same = pointwise_same \
     }
 
 static const op_attr no_attrs[] = {{.name = NULL}};
@@ -317,7 +367,7 @@ const op_row ops_elementwise[] = {
     {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, where_grad, where_emit,
      .test = "test_where_example"},
     {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad, cast_emit,
-     .test = "test_ops_math cast"},
+     .test = "test_ops_math cast", .same = cast_same},
     {"Cast", "", 6, 0, 1, 1, 1, 1, cast_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad, cast_emit,
-     .test = "test_cast_FLOAT_to_DOUBLE"},
+     .test = "test_cast_FLOAT_to_DOUBLE", .same = cast_same},
     {.name = NULL}};

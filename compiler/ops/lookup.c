@@ -63,6 +63,14 @@ static int32_t *pad_table(arena *a, const node *n, const shape *x, const shape *
     return t;
 }
 
+static int pad_same(const graph *g, const node *n) {
+    (void)g;
+    const attr *pads = node_ints(n, "resolved_pads");
+    for (size_t i = 0; i < pads->count; i++)
+        if (pads->ints[i]) return -1;
+    return 0;
+}
+
 static void fill_element(const node *n, const tensor *const *in, tensor *element) {
     if (n->n_in > 2 && in[2])
         memcpy(element->data, in[2]->data, dtype_size(element->type));
@@ -254,6 +262,7 @@ const op_row ops_lookup[] = {{.name = "Pad",
                               .reference = pad_reference,
                               .grad = pad_grad,
                               .emit = pad_emit,
+                              .same = pad_same,
                               .test = "test_constant_pad"},
                              {.name = "Gather",
                               .domain = "",

@@ -12,6 +12,17 @@ static int perm_axis(const node *n, int rank, int i) {
     return p && p->count ? (int)p->ints[i] : rank - 1 - i;
 }
 
+bool transpose_keeps_order(const node *n) {
+    const shape *x = &n->in[0]->shape;
+    for (int i = 0, last = -1; i < x->rank; i++) {
+        const int axis = perm_axis(n, x->rank, i);
+        if (x->dim[axis] == 1) continue;
+        if (axis < last) return false;
+        last = axis;
+    }
+    return true;
+}
+
 static bool transpose_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
     const attr *p = node_ints(n, "perm");
@@ -35,6 +46,11 @@ static void transpose_plan(const node *n, size_t part, const side *x, const side
 }
 
 COPY_FUNCTIONS(transpose, false)
+
+static int transpose_same(const graph *g, const node *n) {
+    (void)g;
+    return transpose_keeps_order(n) ? 0 : -1;
+}
 
 /* ---- Expand, Tile ---- */
 
@@ -135,17 +151,18 @@ static const op_attr transpose_attrs[] = {{"perm", ATTR_INTS, false, 0, NULL, fa
 static const op_attr block_attrs[] = {
     {"blocksize", ATTR_INT, true, 0, NULL, false}, {"mode", ATTR_STRING, false, 0, NULL, false}, {.name = NULL}};
 
-#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, extra, case_name)                           \
+#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, extra, case_name)                  \
     {                                                                                                             \
         .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1, \
         .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,         \
         .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit,   \
-        .test = case_name                                                                                         \
+        .same = is_same, .copy = &prefix##_copy, .test = case_name                                                \
     }
 
-const op_row ops_move[] = {MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, 0, "test_transpose_default"),
-                           MOVE("Expand", 8, 2, 2, 2, NULL, expand, 0, "test_expand_dim_changed"),
-                           MOVE("Tile", 6, 2, 2, 2, NULL, tile, 0, "test_tile"),
-                           MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, OP_NHWC, "test_depthtospace_example"),
-                           MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, OP_NHWC, "test_spacetodepth"),
-                           {.name = NULL}};
+const op_row ops_move[] = {
+    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, 0, "test_transpose_default"),
+    MOVE("Expand", 8, 2, 2, 2, NULL, expand, copy_same, 0, "test_expand_dim_changed"),
+    MOVE("Tile", 6, 2, 2, 2, NULL, tile, copy_same, 0, "test_tile"),
+    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, OP_NHWC, "test_depthtospace_example"),
+    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, OP_NHWC, "test_spacetodepth"),
+    {.name = NULL}};

@@ -3,6 +3,7 @@
 
 #include "../emit/emit.h"
 
+#include <math.h>
 #include <string.h>
 
 bool type_is(dtype t, unsigned mask) { return (int)t > 0 && (int)t < 32 && mask >> (int)t & 1; }
@@ -250,4 +251,22 @@ static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
 void pointwise_emit(struct emitter *e, const node *n) {
     const pointwise *k = kernel_of(n);
     emit_elementwise(e, n, is_variadic(n) ? fold_text(e, k, n) : kernel_text(e, k, n, "x0", "x1"));
+}
+
+static bool is_neutral(const value *v, double neutral) {
+    if (!v->constant) return false;
+    for (int64_t i = 0; i < value_count(v); i++) {
+        const double x = tensor_get(v->constant, i);
+        if (!(x == neutral) || (type_is(v->type, TYPES_FLOAT) && signbit(x) != signbit(neutral))) return false;
+    }
+    return true;
+}
+
+int pointwise_same(const graph *g, const node *n) {
+    const pointwise *k = kernel_of(n);
+    (void)g;
+    if (is_variadic(n) && n->n_in == 1) return 0;
+    for (int i = 0; i < 2 && n->n_in == 2; i++)
+        if (k->neutral_sides >> i & 1 && is_neutral(n->in[i], k->neutral)) return 1 - i;
+    return -1;
 }

@@ -26,6 +26,8 @@ typedef struct pointwise {
     double otherwise[3];
     bool to_bool;
     int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for negative; NULL: as integer */
+    double neutral;                       /* as one of these operands, it leaves the other one's bits */
+    unsigned neutral_sides;
 } pointwise;
 
 extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with a NULL name */
@@ -33,6 +35,7 @@ extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwis
 bool pointwise_infer(graph *g, node *n);
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
 void pointwise_emit(struct emitter *e, const node *n);
+int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand alone, or the other one is neutral */
 
 /* Shape of out 0 of elementwise nodes by the node's opset: numpy broadcasting, or the broadcast/axis attributes of opset <= 6.
  */

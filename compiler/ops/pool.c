@@ -221,6 +221,16 @@ static void average_emit(emitter *e, const node *n) { emit_pool(e, n, false, fal
 static void global_max_emit(emitter *e, const node *n) { emit_pool(e, n, true, true); }
 static void global_average_emit(emitter *e, const node *n) { emit_pool(e, n, false, true); }
 
+/* A window of one element that steps by one. */
+static int pool_same(const graph *g, const node *n) {
+    (void)g;
+    window w;
+    if (!window_read(NULL, n, &n->in[0]->shape, NULL, &w)) return -1;
+    for (int a = 3 - w.rank; a < 3; a++)
+        if (w.k[a] != 1 || w.stride[a] != 1 || w.begin[a] || w.end[a]) return -1;
+    return 0;
+}
+
 static const op_attr pool_attrs[] = {{"auto_pad", ATTR_STRING, false, 0, "NOTSET", true},
                                      {"ceil_mode", ATTR_INT, false, 0, NULL, true},
                                      {"count_include_pad", ATTR_INT, false, 0, NULL, true},
@@ -246,6 +256,7 @@ const op_row ops_pool[] = {{.name = "MaxPool",
                             .reference = max_reference,
                             .grad = max_pool_grad,
                             .emit = max_emit,
+                            .same = pool_same,
                             .test = "test_maxpool_2d_default"},
                            {.name = "AveragePool",
                             .domain = "",
@@ -260,6 +271,7 @@ const op_row ops_pool[] = {{.name = "MaxPool",
                             .reference = average_reference,
                             .grad = average_pool_grad,
                             .emit = average_emit,
+                            .same = pool_same,
                             .test = "test_averagepool_2d_default"},
                            {.name = "GlobalAveragePool",
                             .domain = "",

@@ -279,6 +279,16 @@ static void extents_again(arena *a, const node *n, resampling *r) {
     if (!resolve_extents(&g, n, r)) BUG("a Resize that infer accepted is inconsistent");
 }
 
+/* Scales of exactly 1; tf_crop_and_resize may look elsewhere all the same. */
+static int resize_same(const graph *g, const node *n) {
+    resampling r[MAX_RANK];
+    if (!strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "tf_crop_and_resize")) return -1;
+    extents_again(g->arena, n, r);
+    for (int i = 0; i < n->in[0]->shape.rank; i++)
+        if (r[i].in != r[i].out || r[i].scale != 1) return -1;
+    return 0;
+}
+
 /* ---- reference ---- */
 
 static double sample(const tensor *x, const taps *t, const int64_t *o, const int64_t *stride, int axis, int64_t at,
@@ -416,11 +426,12 @@ static const op_attr resize_attrs[] = {{"mode", ATTR_STRING, false, 0, "nearest"
                                        {"keep_aspect_ratio_policy", ATTR_STRING, false, 0, NULL, false},
                                        {.name = NULL}};
 
-#define RESIZE(op, first, last, low, high, deciding, case_name)                                                             \
-    {                                                                                                                       \
-        .name = op, .domain = "", .since = first, .until = last, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1, \
-        .attrs = resize_attrs, .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,                 \
-        .infer = resize_infer, .reference = resize_reference, .grad = resize_grad, .emit = resize_emit, .test = case_name   \
+#define RESIZE(op, first, last, low, high, deciding, case_name)                                                              \
+    {                                                                                                                        \
+        .name = op, .domain = "", .since = first, .until = last, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1,  \
+        .attrs = resize_attrs, .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,                  \
+        .infer = resize_infer, .reference = resize_reference, .grad = resize_grad, .emit = resize_emit, .same = resize_same, \
+        .test = case_name                                                                                                    \
     }
 
 const op_row ops_resize[] = {RESIZE("Upsample", 1, 9, 1, 2, 2, "test_upsample_nearest"),

@@ -28,6 +28,25 @@ static void concat_plan(const node *n, size_t part, const side *x, const side *y
 
 COPY_FUNCTIONS(concat, true)
 
+/* ---- cameo.Interleave: channel j of part p becomes channel j * parts + p ---- */
+
+static bool interleave_infer(graph *g, node *n) {
+    shape y = n->in[0]->shape;
+    for (size_t i = 1; i < n->n_in; i++)
+        if (!shape_equal(&n->in[i]->shape, &y) || n->in[i]->type != n->in[0]->type)
+            return diag_error(g->diag, n, NULL, "input %zu is not like input 0", i);
+    y.dim[1] *= (int64_t)n->n_in;
+    return op_set_output(g, n, 0, n->in[0]->type, &y);
+}
+
+static void interleave_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
+    c->to_offset = (int64_t)part * y->stride[1];
+    for (int i = 0; i < x->shape->rank; i++)
+        copy_axis(c, x->shape->dim[i], x->stride[i], y->stride[i] * (i == 1 ? (int64_t)n->n_in : 1));
+}
+
+COPY_FUNCTIONS(interleave, true)
+
 /* ---- Split ---- */
 
 static bool split_parts(graph *g, node *n, int64_t extent, const int64_t **v, size_t *count) {
@@ -159,6 +178,14 @@ static void slice_plan(const node *n, size_t part, const side *x, const side *y,
 
 COPY_FUNCTIONS(slice, false)
 
+/* Of equal shape, but it may run backwards. */
+static int slice_same(const graph *g, const node *n) {
+    (void)g;
+    for (int i = 0; i < n->in[0]->shape.rank; i++)
+        if (node_ints(n, "cuts")->ints[2 * i + 1] != 1) return -1;
+    return 0;
+}
+
 /* ---- rows ---- */
 
 static const op_attr axis_attrs[] = {{"axis", ATTR_INT, false, 0, NULL, false}, {.name = NULL}};
@@ -172,14 +199,28 @@ static const op_attr slice_attrs[] = {{"starts", ATTR_INTS, false, 0, NULL, fals
                                       {.name = NULL}};
 
 /* The elements of the outputs are those of the inputs, in other places. */
-#define MOVE(op, low, high, outputs, deciding, attributes, prefix, case_name)                                            \
+#define MOVE(op, low, high, outputs, deciding, attributes, prefix, is_same, case_name)                                   \
     {                                                                                                                    \
         .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1, .max_out = outputs,           \
         .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0, .shape_inputs = deciding, .infer = prefix##_infer, \
-        .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit, .test = case_name                 \
+        .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit, .same = is_same,                  \
+        .copy = &prefix##_copy, .test = case_name                                                                        \
     }
 
-const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, "test_concat_2d_axis_0"),
-                            MOVE("Split", 1, 2, -1, 2, split_attrs, split, "test_split_equal_parts_1d"),
-                            MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, "test_slice"),
+const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy_same, "test_concat_2d_axis_0"),
+                            {.name = "Interleave",
+                             .domain = "cameo",
+                             .since = 1,
+                             .min_in = 2,
+                             .max_in = -1,
+                             .min_out = 1,
+                             .max_out = 1,
+                             .flags = OP_ANY_LAYOUT | OP_NHWC_IN | OP_BATCH_AXIS0,
+                             .infer = interleave_infer,
+                             .reference = interleave_reference,
+                             .emit = interleave_emit,
+                             .copy = &interleave_copy,
+                             .test = "test_ops_move interleaved"},
+                            MOVE("Split", 1, 2, -1, 2, split_attrs, split, copy_same, "test_split_equal_parts_1d"),
+                            MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, slice_same, "test_slice"),
                             {.name = NULL}};

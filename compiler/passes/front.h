@@ -42,6 +42,11 @@ value *embedding_named(const graph *g, const options *o);
 bool pass_embedding(graph *g, const options *o);
 /* preprocess.c: --preprocess, or the model's metadata, fits the input. */
 bool pass_preprocess(graph *g, const options *o);
+/* concat.c: Concats that begin with the operands of an earlier one continue it. True when something changed. */
+bool concats_continue(graph *g);
+/* pool.c: Pads, means over the image and windows over all of it become what pools say by themselves. True when n changed. */
+bool pool_simplify(graph *g, node *n);
+
 /* compile.c: the passes up to gate A on a graph just imported, and everything behind gate A including the C compiler (returns
    an exit code). For `conform` and `compare`, which look at the graph in between. */
 bool compile_check(graph *g, const options *o);

@@ -1,6 +1,6 @@
 /* Pass 7: fewer, bigger nodes. Conv, Gemm and BatchNormalization become cameo.Conv, cameo.Gemm and cameo.ScaleShift, and these
    take in what stands behind them: scales and shifts with constants (into the weights, in double arithmetic), the residual
-   addition, the activation (activation.c); a Conv also the Pad before it. Nothing that is a graph output or the embedding
+   addition, the activation (activation.c). Nothing that is a graph output or the embedding
    disappears. */
 #include "fuse.h"
 
@@ -115,47 +115,6 @@ void fuse_make_conv(graph *g, node *n) {
     node_set_int(g, n, "group", node_int(n, "group", 1));
     resolve_pads(g, n, rank);
     become(g, n, "Conv");
-}
-
-static bool pad_amounts(const node *p, const int64_t **v, size_t *count) {
-    const attr *a = node_ints(p, "pads");
-    if (p->n_in > 1 && p->in[1]) {
-        if (!p->in[1]->constant || p->in[1]->constant->type != DT_INT64) return false;
-        *v = p->in[1]->constant->data;
-        *count = (size_t)value_count(p->in[1]);
-        return true;
-    }
-    if (!a) return false;
-    *v = a->ints, *count = a->count;
-    return true;
-}
-
-static bool pads_with_zero(const node *p) {
-    double fill = 0;
-    if (strcmp(node_string(p, "mode", "constant"), "constant") || (p->n_in > 3 && p->in[3])) return false;
-    if (p->n_in > 2 && p->in[2]) return fuse_scalar(p->in[2], &fill) && fill == 0;
-    return node_float(p, "value", 0) == 0;
-}
-
-/* Zeros around the image become the convolution's own padding. */
-static void take_pad(graph *g, node *n) {
-    node *p = n->in[0]->producer;
-    const int64_t *amount;
-    size_t count;
-    const int rank = n->in[0]->shape.rank;
-    if (!fuse_is(p, "", "Pad") || fuse_consumer(g, n->in[0]) != n || !pads_with_zero(p) || !pad_amounts(p, &amount, &count))
-        return;
-    if (count != 2 * (size_t)rank) return;
-    int64_t pads[2 * MAX_RANK];
-    for (int i = 0; i < 2 * rank; i++)
-        if (amount[i] < 0 || (i % rank < 2 && amount[i])) return;
-    for (int i = 0; i < rank - 2; i++) {
-        pads[i] = node_ints(n, "pads")->ints[i] + amount[i + 2];
-        pads[rank - 2 + i] = node_ints(n, "pads")->ints[rank - 2 + i] + amount[rank + i + 2];
-    }
-    node_set_ints(g, n, "pads", pads, 2 * (size_t)(rank - 2));
-    p->dead = true;
-    n->in[0] = p->in[0];
 }
 
 /* ---- Gemm and MatMul ---- */
@@ -370,10 +329,10 @@ static void remove_identities(graph *g) {
 bool pass_fuse(graph *g, const options *o) {
     (void)o;
     remove_identities(g);
+    fuse_shuffles(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         if (n->dead || !convert(g, n)) continue;
-        if (fuse_is(n, "cameo", "Conv")) take_pad(g, n);
         take_followers(g, n);
         if (g->nodes[i] != n) i--; /* it moved on: look at what came here */
     }

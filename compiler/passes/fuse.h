@@ -17,6 +17,8 @@ value *fuse_constant(graph *g, const char *name, const int64_t *dim, int rank, c
 
 /* fuse.c: an ONNX Conv of float images becomes cameo.Conv, all window attributes given; others stay as they are. */
 void fuse_make_conv(graph *g, node *n);
+/* shuffle.c: channel shuffles become cameo.Interleave. */
+void fuse_shuffles(graph *g);
 /* activation.c: when c clips at constants, its bounds become n's act_min and act_max. */
 bool fuse_clip(graph *g, node *n, const node *c);
 /* activation.c: joins the activation behind n (whose act is "none") into its attributes. True when it did. */

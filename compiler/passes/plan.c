@@ -1,15 +1,16 @@
 /* Pass 11: where every value lives.
 
    First values that share memory are joined (`base`): views with what they view, in-place results with their operand, inputs of
-   a Concat with the Concat's output. Each remaining owner of memory is alive from the first write to any of its group until the
-   last read. Owners are placed largest first, each at the lowest offset free during its life. Graph inputs and outputs are used
-   where the caller put them, unless an XNNPACK kernel, which reads a little past the end, touches them. Every slot is 64-byte
-   aligned and followed by TAIL readable bytes.
+   a Concat with the Concat's output, parts of a value with the value. Each remaining owner of memory is alive from the first
+   write to any of its group until the last read. Owners are placed largest first, each at the lowest offset free during its
+   life. Graph inputs and outputs are used where the caller put them, unless an XNNPACK kernel, which reads a little past the
+   end, touches them. Every slot is 64-byte aligned and followed by TAIL readable bytes.
 
    Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
 #include "plan.h"
 
 #include "../emit/emit.h"
+#include "../ops/copy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,14 +72,17 @@ static bool reads_slices(const node *n) {
     return n->op && (n->op->flags & OP_ANY_LAYOUT);
 }
 
-static bool neighbours_take_slices(const graph *g, const value *v) {
-    if (!v->producer || !reads_slices(v->producer)) return false;
+static bool readers_take_slices(const graph *g, const value *v) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in; k++)
             if (n->in[k] == v && !reads_slices(n)) return false;
     }
     return true;
+}
+
+static bool neighbours_take_slices(const graph *g, const value *v) {
+    return v->producer && reads_slices(v->producer) && readers_take_slices(g, v);
 }
 
 /* Elements from one index of the axis to the next when each part is one block (or, NHWC channels, one run a pixel); 0 =
@@ -124,6 +128,49 @@ static void join_concats(graph *g) {
     for (size_t i = g->n_nodes; i-- > 0;) {
         node *n = g->nodes[i];
         if (!n->dead && !strcmp(n->op_type, "Concat") && !n->domain[0] && n->n_in > 1) join_concat(g, n);
+    }
+}
+
+/* ---- parts of a value, read where it lies ---- */
+
+/* The axis along which every output of n is a run of x's indices; -1: none. first[i]: where output i begins. */
+static int cut_axis(const node *n, int64_t *first) {
+    const shape *x = &n->in[0]->shape;
+    int axis = -1;
+    if (!strcmp(n->op_type, "Split")) {
+        const attr *parts = node_ints(n, "parts");
+        axis = copy_axis_of(n, x->rank, 0);
+        for (size_t i = 0; i + 1 < n->n_out; i++) first[i + 1] = first[i] + parts->ints[i];
+        return axis;
+    }
+    const attr *cuts = node_ints(n, "cuts");
+    for (int i = 0; i < x->rank; i++) {
+        if (cuts->ints[2 * i + 1] != 1) return -1;
+        if (x->dim[i] == n->out[0]->shape.dim[i]) continue;
+        if (axis >= 0) return -1;
+        axis = i, first[0] = cuts->ints[2 * i];
+    }
+    return axis;
+}
+
+static bool is_cut(const node *n) {
+    return !n->dead && !n->domain[0] && n->in[0] && (!strcmp(n->op_type, "Split") || !strcmp(n->op_type, "Slice"));
+}
+
+/* Outputs of a Split or a Slice whose readers take slices are parts of its input. */
+static void join_cut(graph *g, node *n) {
+    value *x = n->in[0];
+    int64_t *first = ARENA_ARRAY(g->arena, int64_t, n->n_out);
+    const int axis = cut_axis(n, first);
+    const int64_t step = axis < 0 ? 0 : slice_step(x, axis);
+    if (!step || x->constant || value_is_external(x)) return;
+    for (size_t i = 0; i < n->n_out; i++) {
+        value *y = n->out[i];
+        if (!y || y->base || y->constant || is_kept(g, y) || y->layout != x->layout || y->batched != x->batched) continue;
+        if (value_count(y) == 0 || !readers_take_slices(g, y)) continue;
+        y->base = x;
+        y->view_offset = first[i] * step;
+        if (x->layout == LAYOUT_NHWC) y->pixel_stride = pixel_stride_of(x);
     }
 }
 
@@ -323,6 +370,8 @@ bool pass_plan(graph *g, const options *o) {
         v->base = NULL, v->view_offset = 0, v->pixel_stride = 0, v->arena_offset = -1;
     }
     join_concats(g);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (is_cut(g->nodes[i])) join_cut(g, g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (is_view_node(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
     life *l = find_lives(g);

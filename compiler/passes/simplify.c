@@ -1,7 +1,9 @@
-/* Rewrites that hold in training and evaluation alike: nodes that change nothing, pairs that undo each other, dead nodes. */
+/* Rewrites that hold in training and evaluation alike: nodes that change nothing, pairs that undo each other, several forms of
+   one thing, dead nodes. */
 #include <string.h>
 
 #include "../op.h"
+#include "../ops/copy.h"
 #include "front.h"
 
 static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
@@ -13,8 +15,8 @@ static bool extra_outputs_used(const graph *g, const node *n) {
 }
 
 /* Takes n, whose output equals its input, out of the graph. A graph output keeps its name: the node before writes it. */
-static bool bypass(graph *g, node *n) {
-    value *from = n->out[0], *to = n->in[0];
+static bool bypass(graph *g, node *n, value *to) {
+    value *from = n->out[0];
     if (!from || !to || extra_outputs_used(g, n)) return false;
     if (from->is_output) {
         node *before = to->producer;
@@ -26,8 +28,7 @@ static bool bypass(graph *g, node *n) {
         n->dead = true; /* before the uses change, so that it does not feed itself */
         graph_replace_uses(g, to, from);
         if (g->embedding == to) g->embedding = from;
-        n->in[0] = NULL;
-        n->out[0] = NULL;
+        n->n_in = n->n_out = 0;
         return true;
     }
     graph_replace_uses(g, from, to);
@@ -36,19 +37,17 @@ static bool bypass(graph *g, node *n) {
     return true;
 }
 
-static bool is_identity_perm(const attr *perm) {
-    if (!perm) return false;
-    for (size_t i = 0; i < perm->count; i++)
-        if (perm->ints[i] != (int64_t)i) return false;
-    return true;
-}
-
-static bool changes_nothing(const graph *g, const node *n) {
-    if (g->training && (n->op->flags & OP_MODE)) return false;
-    if (n->n_in == 0 || n->n_out == 0 || !n->in[0] || !n->out[0]) return false;
-    if (n->in[0]->type != n->out[0]->type || !shape_equal(&n->in[0]->shape, &n->out[0]->shape)) return false;
-    return (n->op->flags & (OP_IDENTITY | OP_VIEW)) || is_op(n, "Cast") ||
-           (is_op(n, "Transpose") && is_identity_perm(node_ints(n, "perm")));
+/* The input that out 0 equals; NULL: none. */
+static value *same_input(const graph *g, const node *n) {
+    int i = -1;
+    if ((g->training && (n->op->flags & OP_MODE)) || n->n_in == 0 || n->n_out == 0 || !n->in[0] || !n->out[0]) return NULL;
+    if (n->op->flags & (OP_IDENTITY | OP_VIEW))
+        i = 0;
+    else if (n->op->same)
+        i = n->op->same(g, n);
+    if (i < 0) return NULL;
+    value *x = n->in[i];
+    return x->type == n->out[0]->type && shape_equal(&x->shape, &n->out[0]->shape) ? x : NULL;
 }
 
 /* Transpose of a Transpose: y = transpose(x, p[q]). */
@@ -67,25 +66,56 @@ static bool merge_transposes(graph *g, node *n) {
     return true;
 }
 
+static value *shape_constant(graph *g, const shape *s) {
+    tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {s->rank}});
+    for (int i = 0; i < s->rank; i++) ((int64_t *)t->data)[i] = s->dim[i];
+    return graph_add_constant(g, NULL, t);
+}
+
+static bool has_empty_axis(const shape *s) {
+    for (int i = 0; i < s->rank; i++)
+        if (s->dim[i] == 0) return true;
+    return false;
+}
+
+/* A Transpose that moves only axes of extent 1 is a Reshape: a view. */
+static bool view_transpose(graph *g, node *n) {
+    if (!is_op(n, "Transpose") || has_empty_axis(&n->out[0]->shape) || !transpose_keeps_order(n)) return false;
+    const op_row *row = op_find("", "Reshape", n->opset < 5 ? 5 : n->opset, NULL);
+    if (!row) BUG("no row for Reshape");
+    node_set_input(g, n, 1, shape_constant(g, &n->out[0]->shape));
+    n->op_type = row->name, n->op = row;
+    n->opset = n->opset < 5 ? 5 : n->opset;
+    n->n_attrs = 0;
+    return true;
+}
+
+/* A Sum of two is an Add, which other nodes take in. */
+static bool add_of_sum(node *n) {
+    if (!is_op(n, "Sum") || n->n_in != 2 || n->opset < 8) return false;
+    const op_row *row = op_find("", "Add", n->opset, NULL);
+    if (!row) BUG("no row for Add");
+    n->op_type = row->name, n->op = row;
+    return true;
+}
+
 /* A Reshape of any view reads the view's source. Its target is written out in full, since 0 would mean other dimensions. */
 static bool merge_reshapes(graph *g, node *n) {
     node *before = n->in[0] ? n->in[0]->producer : NULL;
     if (!is_op(n, "Reshape") || n->n_in < 2 || !before || !(before->op->flags & OP_VIEW) || !before->in[0]) return false;
     if (before->in[0]->type != n->in[0]->type) return false;
-    const shape *to = &n->out[0]->shape;
-    for (int i = 0; i < to->rank; i++)
-        if (to->dim[i] == 0) return false;
-    tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {to->rank}});
-    for (int i = 0; i < to->rank; i++) ((int64_t *)t->data)[i] = to->dim[i];
+    if (has_empty_axis(&n->out[0]->shape)) return false;
     node_set_input(g, n, 0, before->in[0]);
-    node_set_input(g, n, 1, graph_add_constant(g, NULL, t));
+    node_set_input(g, n, 1, shape_constant(g, &n->out[0]->shape));
     return true;
 }
 
 static bool simplify_node(graph *g, node *n) {
     if (n->dead) return false;
-    bool changed = merge_transposes(g, n) || merge_reshapes(g, n);
-    return (changes_nothing(g, n) && bypass(g, n)) || changed;
+    bool changed = merge_transposes(g, n) || view_transpose(g, n) || merge_reshapes(g, n) || add_of_sum(n);
+    changed |= pool_simplify(g, n);
+    value *same = same_input(g, n);
+    return (same && bypass(g, n, same)) || changed;
 }
 
 bool pass_simplify(graph *g, const options *o) {
@@ -93,6 +123,7 @@ bool pass_simplify(graph *g, const options *o) {
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t i = 0; i < g->n_nodes; i++) changed |= simplify_node(g, g->nodes[i]);
+        changed |= concats_continue(g);
         graph_sweep(g);
     }
     return true;

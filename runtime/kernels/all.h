@@ -3,6 +3,7 @@
 #define CAMEO_KERNELS_ALL_H
 #include "batchnorm.h"
 #include "conv_pack.h"
+#include "copy.h"
 #include "depthwise_conv.h"
 #include "depthwise_grad.h"
 #include "direct_conv.h"

@@ -204,6 +204,39 @@ static void test_concat(void **state) {
     RUN(cases);
 }
 
+/* Channel j of operand p becomes channel 2j + p, of every image and pixel. */
+static void interleaved(void **state) {
+    (void)state;
+    static const row_case cases[] = {
+        {"two",
+         "Interleave",
+         1,
+         {X(4, D(1, 3, 1, 2), 1, 2, 3, 4, 5, 6), X(4, D(1, 3, 1, 2), 11, 12, 13, 14, 15, 16)},
+         2,
+         {{0}},
+         .out = X(4, D(1, 6, 1, 2), 1, 2, 11, 12, 3, 4, 13, 14, 5, 6, 15, 16),
+         .domain = "cameo"},
+        {"images",
+         "Interleave",
+         1,
+         {M(2, 1, 1, 2), M(2, 1, 3, 4), M(2, 1, 5, 6)},
+         3,
+         {{0}},
+         .out = M(2, 3, 1, 3, 5, 2, 4, 6),
+         .domain = "cameo"},
+        {"unlike",
+         "Interleave",
+         1,
+         {M(2, 1, 1, 2), M(1, 2, 3, 4)},
+         2,
+         {{0}},
+         .fails = true,
+         .says = "input 1 is not like input 0",
+         .domain = "cameo"},
+    };
+    RUN(cases);
+}
+
 static void test_split(void **state) {
     (void)state;
     static const row_case cases[] = {
@@ -581,7 +614,7 @@ int main(void) {
         cmocka_unit_test(test_concat), cmocka_unit_test(test_split),
         cmocka_unit_test(test_slice),  cmocka_unit_test(test_pad),
         cmocka_unit_test(test_gather), cmocka_unit_test(test_gather_at_run_time),
-        cmocka_unit_test(poisoned),
+        cmocka_unit_test(interleaved), cmocka_unit_test(poisoned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,203 @@
+/* Strided copies (runtime/kernels/copy.h): what is left of Concat, Split, Slice, Transpose and the like when the memory plan
+   has taken away what it could. The rows' copy plans (ops/copy.h) are brought into a form of at most four axes. */
+#include "kernels.h"
+
+#include "../ops/copy.h"
+
+#include <string.h>
+
+enum { AXES = 4, PARTS_MOST = 32, TASK_WORDS = 16 * 1024, INTERLEAVE_MOST = 8 };
+
+typedef struct axis {
+    int64_t extent, from, to;
+} axis;
+
+typedef struct form { /* of one image, in words of 4 bytes */
+    axis axes[AXES];
+    int64_t from_offset, to_offset, from_image, to_image, step;
+    bool tiled;
+} form;
+
+/* Joins axes that are one in both memories. `to` descends. */
+static int merge(axis *a, int rank) {
+    int kept = 0;
+    for (int i = 0; i < rank; i++) {
+        if (a[i].extent == 1) continue;
+        axis *last = kept ? &a[kept - 1] : NULL;
+        if (last && last->from == a[i].from * a[i].extent && last->to == a[i].to * a[i].extent)
+            *last = (axis){last->extent * a[i].extent, a[i].from, a[i].to};
+        else
+            a[kept++] = a[i];
+    }
+    return kept;
+}
+
+static void sort(axis *a, int rank) {
+    for (int i = 1; i < rank; i++)
+        for (int k = i; k > 0 && a[k - 1].to < a[k].to; k--) {
+            const axis t = a[k];
+            a[k] = a[k - 1], a[k - 1] = t;
+        }
+}
+
+/* The axis that is contiguous in `from` comes before the last, which is contiguous in `to`. */
+static bool find_tiles(axis *a, int rank) {
+    if (rank < 2 || a[rank - 1].to != 1 || a[rank - 1].from <= 1) return false;
+    for (int i = 0; i < rank - 1; i++) {
+        if (a[i].from != 1) continue;
+        const axis t = a[i];
+        memmove(&a[i], &a[i + 1], (size_t)(rank - 2 - i) * sizeof *a);
+        a[rank - 2] = t;
+        return true;
+    }
+    return false;
+}
+
+/* One task's indices: of the first axis, or of the contiguous one where tiles are transposed. */
+static int64_t step_of(const form *f) {
+    const axis *a = f->axes;
+    if (f->tiled) return round_up(most(1, TASK_WORDS / 4 / a[3].extent), 64);
+    return most(1, TASK_WORDS / most(1, a[1].extent * a[2].extent * a[3].extent));
+}
+
+/* False when nothing is copied; *fits: the form has room for the copy. */
+static bool form_of(const node *n, size_t part, form *f, bool *fits) {
+    copy c;
+    axis a[COPY_RANK + 1];
+    const bool batched = emit_batched(n);
+    const int64_t words = (int64_t)dtype_size(n->out[0]->type) / 4;
+    int rank = 0;
+    *f = (form){.step = 1}, *fits = true;
+    if (!copy_of_part(n, part, &c)) return false;
+    for (int i = batched; i < c.rank; i++) a[rank++] = (axis){c.extent[i], c.from[i] * words, c.to[i] * words};
+    if (words > 1) a[rank++] = (axis){words, 1, 1};
+    sort(a, rank);
+    rank = merge(a, rank);
+    f->tiled = find_tiles(a, rank);
+    f->from_offset = c.from_offset * words, f->to_offset = c.to_offset * words;
+    if (batched) f->from_image = c.from[0] * words, f->to_image = c.to[0] * words;
+    *fits = rank <= AXES;
+    for (int i = 0; i < AXES; i++) f->axes[i] = (axis){1, 1, 1};
+    if (!*fits) return true;
+    const int inner = f->tiled ? 2 : 1, outer = rank > inner ? 1 : 0; /* the first axis is what tasks divide */
+    if (outer) f->axes[0] = a[0];
+    for (int i = outer; i < rank; i++) f->axes[AXES - rank + i] = a[i];
+    f->step = step_of(f);
+    return true;
+}
+
+static bool movable(const value *v) { return !v || dtype_size(v->type) == 4 || dtype_size(v->type) == 8; }
+
+static bool applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    if (!n->op->copy || !n->out[0] || !movable(n->out[0]) || copy_parts(n) > PARTS_MOST) return false;
+    for (size_t i = 0; i < n->n_in; i++) /* a constant's or a parameter's order is not the graph's affair */
+        if (n->in[i] && n->in[i]->role != ROLE_NONE) return false;
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && n->out[i]->role != ROLE_NONE) return false;
+    for (size_t i = 0; i < copy_parts(n); i++) {
+        form f;
+        bool fits;
+        if (form_of(n, i, &f, &fits) && !fits) return false;
+    }
+    return true;
+}
+
+static double cost(const node *n, const options *o) {
+    (void)o;
+    return 1 + (double)value_count(n->op->copy->joins ? n->out[0] : n->in[0]) / 3000;
+}
+
+static void print_form(text *t, const form *f, size_t part) {
+    const axis *a = f->axes;
+    text_printf(t, "static const cameo_copy $F_shape%zu = {\n", part);
+    text_printf(t, "    .extent = {%lld, %lld, %lld, %lld}, .from = {%lld, %lld, %lld, %lld},\n", (long long)a[0].extent,
+                (long long)a[1].extent, (long long)a[2].extent, (long long)a[3].extent, (long long)a[0].from,
+                (long long)a[1].from, (long long)a[2].from, (long long)a[3].from);
+    text_printf(t, "    .to = {%lld, %lld, %lld, %lld}, .from_offset = %lld, .to_offset = %lld,\n", (long long)a[0].to,
+                (long long)a[1].to, (long long)a[2].to, (long long)a[3].to, (long long)f->from_offset, (long long)f->to_offset);
+    text_printf(t, "    .from_image = %lld, .to_image = %lld, .step = %lld, .tiled = %s};\n", (long long)f->from_image,
+                (long long)f->to_image, (long long)f->step, f->tiled ? "true" : "false");
+}
+
+/* What the part reads and writes, each once a function. */
+static void emit_operands(emitter *e, const node *n, size_t part, bool first) {
+    const bool joins = n->op->copy->joins;
+    arena *a = emit_arena(e);
+    if (first || joins) emit_value(e, arena_printf(a, "x%zu", joins ? part : 0), copy_from(n, part), false);
+    if (first || !joins) emit_value(e, arena_printf(a, "y%zu", joins ? 0 : part), copy_to(n, part), true);
+}
+
+/* All parts' tasks follow each other in one call. */
+static void emit(emitter *e, const node *n) {
+    const bool joins = n->op->copy->joins;
+    text *t = emit_helpers(e), *b = emit_body(e), task = {0};
+    bool first = true, fits;
+    text_append(b, "    size_t tasks = 0;\n");
+    text_printf(b, "    cameo_copy_args a[%zu];\n", copy_parts(n));
+    for (size_t i = 0; i < copy_parts(n); i++) {
+        form f;
+        if (!form_of(n, i, &f, &fits)) continue;
+        emit_operands(e, n, i, first);
+        first = false;
+        print_form(t, &f, i);
+        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n", emit_batched(n) ? "n" : "1", i);
+        text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0, joins ? 0 : i);
+        text_printf(&task, "    if (i < a[%zu].end) {\n        cameo_copy_task(&$F_shape%zu, a[%zu].x, a[%zu].y, i - first);\n",
+                    i, i, i, i);
+        text_printf(&task, "        return;\n    }\n    first = a[%zu].end;\n", i);
+    }
+    text_append(t, "static void $F_task(void *p, size_t i) {\n    const cameo_copy_args *a = p;\n    size_t first = 0;\n");
+    text_append(t, text_str(&task));
+    text_append(t, "    (void)a, (void)first;\n}\n");
+    text_append(b, "    cameo_parallel(c, tasks, $F_task, a);\n");
+    text_free(&task);
+}
+
+/* ---- cameo.Interleave ---- */
+
+static bool applies_interleave(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    if (!is_nhwc(n->out[0]) || n->n_in > INTERLEAVE_MOST) return false;
+    for (size_t i = 0; i < n->n_in; i++)
+        if (!is_nhwc(n->in[i])) return false;
+    return true;
+}
+
+static void emit_interleave(emitter *e, const node *n) {
+    const image y = image_of(n->out[0]);
+    const int64_t pixels = most(1, TASK_WORDS / y.c);
+    text *t = emit_helpers(e), operands = {0};
+    text_printf(t, "static const cameo_interleave $F_shape = {.pixels = %lld, .c = %lld, .parts = %zu, .y_pixel = %lld,\n",
+                (long long)pixels, (long long)(y.c / (int64_t)n->n_in), n->n_in, (long long)y.pixel);
+    text_append(t, "    .x_pixel = {");
+    for (size_t i = 0; i < n->n_in; i++) {
+        emit_value(e, arena_printf(emit_arena(e), "x%zu", i), n->in[i], false);
+        text_printf(t, "%s%lld", i ? ", " : "", (long long)image_of(n->in[i]).pixel);
+        text_printf(&operands, "%sx%zu", i ? ", " : "", i);
+    }
+    text_append(t, "}};\nstatic void $F_task(void *p, size_t i) { cameo_interleave_task(&$F_shape, p, i); }\n");
+    emit_value(e, "y", n->out[0], true);
+    text *b = emit_body(e);
+    text_printf(b, "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n), (long long)(y.h * y.w));
+    text_printf(b, "    cameo_interleave_args a = {{%s}, y, (ptrdiff_t)pixels};\n", text_str(&operands));
+    text_printf(b, "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n", (long long)(pixels - 1), (long long)pixels);
+    text_free(&operands);
+}
+
+#define COPY(variable, row) \
+    const implementation variable = {.name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit, .slices = true}
+COPY(copy_concat, "Concat");
+COPY(copy_split, "Split");
+COPY(copy_slice, "Slice");
+COPY(copy_transpose, "Transpose");
+COPY(copy_expand, "Expand");
+COPY(copy_tile, "Tile");
+COPY(copy_to_space, "DepthToSpace");
+COPY(copy_to_depth, "SpaceToDepth");
+const implementation interleave = {.name = "interleave",
+                                   .op = "Interleave",
+                                   .applies = applies_interleave,
+                                   .cost = cost,
+                                   .emit = emit_interleave,
+                                   .slices = true};
