@@ -1,7 +1,7 @@
 /* Pass 7: fewer, bigger nodes. Conv, Gemm and BatchNormalization become cameo.Conv, cameo.Gemm and cameo.ScaleShift, and these
    take in what stands behind them: scales and shifts with constants (into the weights, in double arithmetic), the residual
-   addition, the activation (activation.c); a Conv also the Pad before it. Nothing that is a graph output or the embedding
-   disappears. */
+   addition, the activation (activation.c); a Conv, and an AveragePool, also the Pad before it. Nothing that is a graph output
+   or the embedding disappears. */
 #include "fuse.h"
 
 #include <math.h>
@@ -137,7 +137,7 @@ static bool pads_with_zero(const node *p) {
     return node_float(p, "value", 0) == 0;
 }
 
-/* Zeros around the image become the convolution's own padding. */
+/* Zeros around the image, by a Pad for n alone, become n's own padding: pads of a window of n. */
 static void take_pad(graph *g, node *n) {
     node *p = n->in[0]->producer;
     const int64_t *amount;
@@ -149,13 +149,33 @@ static void take_pad(graph *g, node *n) {
     int64_t pads[2 * MAX_RANK];
     for (int i = 0; i < 2 * rank; i++)
         if (amount[i] < 0 || (i % rank < 2 && amount[i])) return;
+    const attr *own = node_ints(n, "pads");
     for (int i = 0; i < rank - 2; i++) {
-        pads[i] = node_ints(n, "pads")->ints[i] + amount[i + 2];
-        pads[rank - 2 + i] = node_ints(n, "pads")->ints[rank - 2 + i] + amount[rank + i + 2];
+        pads[i] = (own ? own->ints[i] : 0) + amount[i + 2];
+        pads[rank - 2 + i] = (own ? own->ints[rank - 2 + i] : 0) + amount[rank + i + 2];
     }
     node_set_ints(g, n, "pads", pads, 2 * (size_t)(rank - 2));
     p->dead = true;
     n->in[0] = p->in[0];
+}
+
+/* An average whose divisor counts padding; one without padding may count it from now on. */
+static bool averages_zeros(const node *n) {
+    const attr *own = node_ints(n, "pads");
+    const char *mode = node_string(n, "auto_pad", "NOTSET");
+    bool padded = false;
+    if (n->opset < 7 || n->in[0]->shape.rank < 3 || (mode[0] && strcmp(mode, "NOTSET"))) return false;
+    if (node_int(n, "ceil_mode", 0)) return false; /* where its last window begins depends on whose padding it is */
+    for (size_t i = 0; own && i < own->count; i++) padded |= own->ints[i] != 0;
+    return !padded || node_int(n, "count_include_pad", 0);
+}
+
+/* Exporters write an average that counts padding as a Pad before one that has none. */
+static void pool_take_pad(graph *g, node *n) {
+    node *p = n->in[0]->producer;
+    if (!averages_zeros(n)) return;
+    take_pad(g, n);
+    if (n->in[0]->producer != p) node_set_int(g, n, "count_include_pad", 1);
 }
 
 /* ---- Gemm and MatMul ---- */
@@ -372,7 +392,9 @@ bool pass_fuse(graph *g, const options *o) {
     remove_identities(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !convert(g, n)) continue;
+        if (n->dead) continue;
+        if (fuse_is(n, "", "AveragePool")) pool_take_pad(g, n);
+        if (!convert(g, n)) continue;
         if (fuse_is(n, "cameo", "Conv")) take_pad(g, n);
         take_followers(g, n);
         if (g->nodes[i] != n) i--; /* it moved on: look at what came here */
