@@ -213,6 +213,37 @@ static void fuse_hardswish(void **state) {
     arena_destroy(f.arena);
 }
 
+/* Pad 1 0 2 1 - AveragePool 3x2, with padding of its own or none, counting it or not. */
+static void padded_average(fixture *f, int64_t own, int64_t counts) {
+    begin(f);
+    tensor *pads = tensor_new(f->arena, DT_INT64, &(shape){1, {8}});
+    memcpy(pads->data, (int64_t[]){0, 0, 1, 0, 0, 0, 2, 1}, 8 * sizeof(int64_t));
+    value *p = apply(f, "Pad", (value *[]){input(f, 3, 6, 5), graph_add_constant(f->g, NULL, pads)}, 2);
+    value *y = apply(f, "AveragePool", &p, 1);
+    node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){3, 2}, 2);
+    if (own) node_set_ints(f->g, y->producer, "pads", (int64_t[]){own, own, own, own}, 4);
+    node_set_int(f->g, y->producer, "count_include_pad", counts);
+    finish(f, y);
+}
+
+static void fuse_padded_average(void **state) {
+    (void)state;
+    static const struct {
+        int64_t own, counts;
+        size_t left;
+    } cases[] = {{0, 0, 1}, {0, 1, 1}, {1, 1, 1}, {1, 0, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture f = setup();
+        padded_average(&f, cases[i].own, cases[i].counts);
+        const tensor *want = evaluate(&f);
+        assert_true(pass_fuse(f.g, &f.options));
+        ir_verify(f.g, "fuse", true);
+        assert_int_equal(f.g->n_nodes, cases[i].left);
+        assert_close(want, evaluate(&f));
+        arena_destroy(f.arena);
+    }
+}
+
 /* ---- layout ---- */
 
 static void layout_permutes_gemm(void **state) {
@@ -451,6 +482,7 @@ int main(void) {
         cmocka_unit_test(fuse_residual),
         cmocka_unit_test(fuse_keeps_outputs),
         cmocka_unit_test(fuse_hardswish),
+        cmocka_unit_test(fuse_padded_average),
         cmocka_unit_test(fuse_live_batchnorm),
         cmocka_unit_test(layout_permutes_gemm),
         cmocka_unit_test(layout_output_is_onnx),

@@ -557,6 +557,30 @@ static void reorder(void **state) {
     free(x), free(y - GUARD), free(z - GUARD);
 }
 
+/* ---- activations ---- */
+
+static void check_sigmoid(float x) {
+    const double want = 1 / (1 + exp(-(double)x));
+    const cameo_act silu = {CAMEO_SILU, 0, 0};
+    check((double)cameo_sigmoid(cameo_splat(x))[CAMEO_VF - 1], want, x > -87 ? 4e-6 * want : 0);
+    check((double)cameo_activate(&silu, cameo_splat(x), cameo_splat(0))[0], (double)x * want, 0);
+}
+
+/* Through all that floats tell apart, and beyond the range of exponents. */
+static void sigmoid(void **state) {
+    (void)state;
+    for (int i = -130000; i <= 130000; i++) check_sigmoid((float)i * 1.0009765625e-3f);
+    check_sigmoid(3e38f), check_sigmoid(-3e38f), check_sigmoid(1e-38f);
+    const cameo_v endless = cameo_splat(INFINITY);
+    const cameo_act silu = {CAMEO_SILU, 0, 0};
+    assert_true(cameo_sigmoid(endless)[0] == 1 && cameo_sigmoid(-endless)[0] == 0);
+    assert_true(isnan(cameo_activate(&silu, -endless, endless)[0])); /* 0 times infinity, as the two operators have it */
+    for (int32_t payload = 0; payload < 1024; payload++) {
+        const cameo_v nan = (cameo_v)((cameo_vi){0} + (0x7fc00000 | payload));
+        assert_true(isnan(cameo_sigmoid(nan)[0]) && isnan(cameo_sigmoid(-nan)[0]));
+    }
+}
+
 #define TEST_CONV(NAME, ...) cmocka_unit_test(NAME),
 int main(void) {
     const struct CMUnitTest tests[] = {CONVS(TEST_CONV) cmocka_unit_test(conv_scaled),
@@ -592,6 +616,7 @@ int main(void) {
                                        cmocka_unit_test(global_average),
                                        cmocka_unit_test(global_max),
                                        cmocka_unit_test(elementwise),
-                                       cmocka_unit_test(reorder)};
+                                       cmocka_unit_test(reorder),
+                                       cmocka_unit_test(sigmoid)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
