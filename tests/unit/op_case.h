@@ -14,6 +14,7 @@
 
 #include "../../compiler/compile.h"
 #include "../../compiler/op.h"
+#include "../../compiler/passes/front.h"
 
 enum { CASE_DATA = 40, CASE_RANK = 6, CASE_IN = 5, CASE_OUT = 5 };
 
@@ -140,12 +141,7 @@ static inline node *case_node(graph *g, const row_case *c, const tensor **data) 
     node *n = graph_add_node(g, c->op, c->domain ? c->domain : "", in, c->n_in, out, n_out);
     n->opset = c->opset;
     case_attributes(g, n, c->attrs);
-    g->outputs = out;
-    g->n_outputs = 1;
-    const bool ok = pass_resolve(g, &(options){0});
-    g->outputs = NULL;
-    g->n_outputs = 0;
-    return ok ? n : NULL;
+    return resolve_node(g, n) ? n : NULL;
 }
 
 static inline void case_numbers(const row_case *c, const operand *want, const tensor *got) {
