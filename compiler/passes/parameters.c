@@ -68,7 +68,7 @@ static void find_stored(finding *f, graph *g) {
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->n_out != 1 || !n->out[0]) continue;
+        if (!n->op || n->n_out != 1 || !n->out[0]) continue;
         value *to = n->out[0];
         if (n->n_in == 0 && n->op->infer(g, n) && fold_node(g, n, FOLD_CONSTANTS)) {
             f->written[to->id] = true;
@@ -114,8 +114,8 @@ static bool keeps_weights_in_nodes(const finding *f, const graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in && k < 2; k++)
-            if (!n->dead && !(n->op->flags & OP_ELEMENTWISE) && (n->op->weights >> k & 1) && n->in[k] && n->in[k]->constant &&
-                n->in[k]->shape.rank > 1)
+            if (!n->dead && n->op && !(n->op->flags & OP_ELEMENTWISE) && (n->op->weights >> k & 1) && n->in[k] &&
+                n->in[k]->constant && n->in[k]->shape.rank > 1)
                 return f->written[n->in[k]->id];
     }
     return false;
@@ -139,7 +139,7 @@ static void find_layers(finding *f, graph *g) {
     f->written_weights = keeps_weights_in_nodes(f, g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead) continue;
+        if (n->dead || !n->op) continue;
         slot *slots = ARENA_ARRAY(g->arena, slot, n->n_in);
         bool depends = depends_on_weights(f, n);
         layer *l = NULL;

@@ -155,7 +155,8 @@ def score(net, x, labels, loss):
 
 def known_names(path):
     g = onnx.load(path).graph
-    return {t.name for t in g.initializer} | {n.output[0] for n in g.node if n.op_type == "Identity"}
+    viewed = {name for n in g.node if n.op_type == "Unsqueeze" for name in n.input}  # learnt under the view's name
+    return ({t.name for t in g.initializer} | {n.output[0] for n in g.node if n.op_type == "Identity"}) - viewed
 
 
 def case(name):
