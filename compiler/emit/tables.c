@@ -150,13 +150,6 @@ static bool class_names(const emitter *e, cameo_class_names *names) {
     return true;
 }
 
-/* Class names, one a line: the --labels file, or the model's metadata. NULL when there are none. */
-static char *class_text(const emitter *e) {
-    const char *meta = model_meta(e->graph, "cameo.classes");
-    if (e->options->labels) return class_file(e, e->options->labels);
-    return meta ? arena_strdup(e->graph->arena, meta) : NULL;
-}
-
 static size_t class_table(const emitter *e, text *t) {
     cameo_class_names names;
     if (!class_names(e, &names)) return 0;

@@ -19,13 +19,13 @@ static inline float uniform(void) {
 }
 
 /* Whether inputs hold a few NaN and infinities: results must hold them at the same places as the reference's. */
-static bool odd;
+static bool non_finite;
 #define WITHOUT_AND_WITH_ODD(call) \
     do {                           \
         call;                      \
-        odd = true;                \
+        non_finite = true;         \
         call;                      \
-        odd = false;               \
+        non_finite = false;        \
     } while (0)
 
 /* Without memory behind the last float, so that a sanitizer sees what reads there. */
@@ -40,7 +40,7 @@ static inline float *floats(ptrdiff_t n) {
 static inline float *inputs(ptrdiff_t n) {
     static const float numbers[] = {NAN, INFINITY, -INFINITY, -0.0f, NAN};
     float *p = floats(n);
-    for (int i = 0; odd && n > 0 && i < 5; i++) {
+    for (int i = 0; non_finite && n > 0 && i < 5; i++) {
         seed = seed * 1664525u + 1013904223u;
         p[(ptrdiff_t)(seed >> 8) % n] = numbers[i];
     }
