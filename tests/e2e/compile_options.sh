@@ -88,7 +88,7 @@ check "the same bits at another batch" cmp e.npy b.npy
 ./five classify 1.ppm --top 7 >classes
 check "names of classes" has '  2  two "quoted"' classes
 "$CAMEO" compile net.onnx --labels nowhere -o x 2>err && status=1
-check "no such file of labels" has "cannot read nowhere" err
+check "no such file of labels" has "nowhere: No such file" err
 
 echo "-- --dim and --shape"
 if [ -d "$DATA/models" ]; then
