@@ -60,8 +60,12 @@ for verb in $(verbs ./net); do
   [ ! -s missing ] || fail "$verb of a program that trains lacks $(head -1 missing)"
 done
 
-# Documents: options of ours, or of the tools that they show.
-{ cat cameo.options cameo-program.options; printf '%s\n' help version preset build install prefix component target test data cflags libs no-such-option; } | sort -u >known
+# Documents: options of ours, of our scripts (as they parse them), or of the tools that they show.
+{
+  cat cameo.options cameo-program.options
+  grep -ohE -- '--[a-z][a-z0-9-]+\)' "$SOURCE"/scripts/* "$SOURCE"/tests/bench/*.sh | sed 's/^--//; s/)$//'
+  printf '%s\n' help version preset build install prefix component target test data cflags libs no-such-option param
+} | sort -u >known
 for document in "$SOURCE"/README.md "$SOURCE"/NEWS.md "$SOURCE"/CONTRIBUTING.md "$SOURCE"/docs/*.md "$SOURCE"/examples/*/*; do
   [ "$(basename "$document")" = conformance.md ] && continue
   { grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z0-9-]+' "$document" || true; } | sed 's/.*--//' | sort -u | while read -r name; do
