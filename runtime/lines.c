@@ -23,7 +23,8 @@ static const char *quoted_end(const char *s) {
     return NULL;
 }
 
-static const char *line_end(const char *s) {
+static const char *line_end(const char *s, cameo_quotes quotes) {
+    if (quotes == CAMEO_QUOTES_PLAIN) return s + strcspn(s, "\r\n");
     for (bool start = true; *s && *s != '\n' && *s != '\r'; s++) {
         const char *behind = start && *s == '"' ? quoted_end(s) : NULL;
         if (behind) s = behind - 1;
@@ -62,11 +63,11 @@ static size_t lines_in(const char *s, const char *end) {
     return n;
 }
 
-static void cut(cameo_lines *l) {
+static void cut(cameo_lines *l, cameo_quotes quotes) {
     size_t capacity = 0, number = 1;
     for (char *s = l->text, *end; *s; s = end) {
         if (strncmp(s, byte_order_mark, 3) == 0) l->mark = true, s += 3; /* also where files were put behind each other */
-        end = s + (line_end(s) - s);
+        end = s + (line_end(s, quotes) - s);
         const size_t inside = lines_in(s, end);
         add_line(l, &capacity, (size_t)(s - l->text), number);
         number += 1 + inside;
@@ -74,7 +75,7 @@ static void cut(cameo_lines *l) {
     }
 }
 
-bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_lines *l, cameo_error *error) {
+bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_quotes quotes, cameo_lines *l, cameo_error *error) {
     *l = (cameo_lines){0};
     if (size > 1 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
         return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is UTF-16\n    hint: save it as UTF-8", name);
@@ -84,7 +85,7 @@ bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_line
     l->text = cameo_allocate(size + 1, 1);
     l->size = size;
     memcpy(l->text, text, size);
-    cut(l);
+    cut(l, quotes);
     return true;
 }
 
@@ -93,7 +94,7 @@ bool cameo_lines_read(const char *path, cameo_lines *l, cameo_error *error) {
     *l = (cameo_lines){0};
     char *text = (char *)cameo_read_file(path, (size_t)1 << 30, &size, error);
     if (!text) return false;
-    bool good = cameo_lines_cut(text, size, path, l, error);
+    bool good = cameo_lines_cut(text, size, path, CAMEO_QUOTES_CSV, l, error);
     free(text);
     return good;
 }

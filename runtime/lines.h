@@ -19,9 +19,12 @@ typedef struct cameo_lines {
     bool mark, windows, mac; /* a byte order mark; lines that end with CR LF, with CR alone */
 } cameo_lines;
 
-/* A line ends with LF, CR LF or CR; line ends inside a quoted field of a CSV belong to the field. UTF-16 and NUL bytes are
-   CAMEO_BAD_INPUT. `name` is for messages. */
-bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_lines *l, cameo_error *error);
+/* In CSV a line end inside a quoted field belongs to the field; elsewhere a quotation mark is a character as any other. */
+typedef enum cameo_quotes { CAMEO_QUOTES_PLAIN, CAMEO_QUOTES_CSV } cameo_quotes;
+
+/* A line ends with LF, CR LF or CR. UTF-16 and NUL bytes are CAMEO_BAD_INPUT. `name` is for messages. */
+bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_quotes quotes, cameo_lines *l, cameo_error *error);
+/* A file of fields, cut as CSV. */
 bool cameo_lines_read(const char *path, cameo_lines *l, cameo_error *error);
 void cameo_lines_free(cameo_lines *l);
 

@@ -252,7 +252,7 @@ bool cameo_pairs_parse(const char *text, size_t size, const char *name, const ca
                        cameo_error *error) {
     *out = (cameo_pairs){0};
     parser p = {.name = name, .out = out, .error = error, .known = known};
-    if (!cameo_lines_cut(text, size, name, &p.lines, error)) return false;
+    if (!cameo_lines_cut(text, size, name, CAMEO_QUOTES_CSV, &p.lines, error)) return false;
     choose_lines(&p);
     if (p.count) p.form = cameo_pairs_form_find(&p.lines, p.line, p.count, known);
     set_form(&p);

@@ -367,7 +367,8 @@ static void names_of_classes(void **state) {
                  {"\xEF\xBB\xBF"
                   "a\nb\nc\n\n \n",
                   3, NULL},
-                 {"a\n\nb\nc\n", 0, "names: line 2 is empty"},
+                 {"a\n\"b\nc", 3, NULL}, /* a quotation mark joins no lines */
+                 {"a\n\n\"b\"\nc\n", 0, "names: line 2 is empty"},
                  {"a\n \t\nb\nc\n", 0, "names: line 2 is empty"},
                  {"\na\nb\nc\n", 0, "names: line 1 is empty"},
                  {"a\r\nb\r\n\r\nc", 0, "names: line 3 is empty"}};

@@ -276,7 +276,7 @@ static void nothing_is_lost(void **state) {
         }
         cameo_lines l;
         size_t lines = 0, length;
-        assert_true(cameo_lines_cut(text, strlen(text), "list", &l, NULL));
+        assert_true(cameo_lines_cut(text, strlen(text), "list", CAMEO_QUOTES_CSV, &l, NULL));
         for (size_t i = 0; i < l.count; i++) {
             const char *line = l.text + l.line[i].at;
             lines += !cameo_line_empty(line) && line[strspn(line, " \t")] != '#';
