@@ -32,42 +32,55 @@ static bool holds_odd(const float *x, size_t n) {
 
 /* ---- Winograd ---- */
 
-/* The left inverse of G (winograd_plan.c): a polynomial's r coefficients from its values at the points, each divided by f. */
-static void points_inverse(ptrdiff_t n, ptrdiff_t r, double inverse[5][6]) {
-    const double a = n == 6 ? (double)CAMEO_WINOGRAD_A : 1, b = 2 * a, a2 = a * a, b2 = b * b;
-    const double f0 = n == 6 ? a2 * b2 : -a2; /* of point 0, a and b: products of differences */
-    const double fa = 2 * a2 * (n == 6 ? a2 - b2 : 1), fb = 2 * b2 * (b2 - a2);
-    memset(inverse, 0, 5 * sizeof *inverse);
-    inverse[0][0] = f0, inverse[r - 1][n - 1] = 1;
-    inverse[1][1] = fa / (2 * a), inverse[1][2] = -fa / (2 * a); /* (q(a) - q(-a)) / 2a */
-    if (r == 3) return;
-    for (int k = 1; k < 5; k++) { /* what q / p is by its odd coefficients 1 and 3, at a and at b */
-        const double odd = k == 1 ? fa / (2 * a) : k == 2 ? -fa / (2 * a) : k == 3 ? fb / (2 * b) : -fb / (2 * b);
-        inverse[3][k] = (k < 3 ? -odd : odd) / (b2 - a2);
-        inverse[1][k] = (k < 3 ? odd : 0) - inverse[3][k] * a2;
+typedef double taps_matrix[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_EDGE];
+
+/* Divides row i by its pivot and takes it out of the others, in both matrices. */
+static void eliminate(double (*a)[CAMEO_WINOGRAD_R], taps_matrix b, ptrdiff_t i, ptrdiff_t r, ptrdiff_t n) {
+    const double pivot = a[i][i];
+    for (ptrdiff_t k = 0; k < r; k++) a[i][k] /= pivot;
+    for (ptrdiff_t k = 0; k < n; k++) b[i][k] /= pivot;
+    for (ptrdiff_t j = 0; j < r; j++) {
+        const double f = a[j][i];
+        for (ptrdiff_t k = 0; k < r && j != i; k++) a[j][k] -= f * a[i][k];
+        for (ptrdiff_t k = 0; k < n && j != i; k++) b[j][k] -= f * b[i][k];
     }
-    inverse[2][0] = -f0 / a2, inverse[2][1] = inverse[2][2] = fa / 2 / a2, inverse[2][n - 1] = -a2;
+}
+
+/* A left inverse of G: the taps whose transform is nearest, (G' G)^-1 G'; G' G is positive definite and needs no pivoting. */
+static void points_inverse(ptrdiff_t n, ptrdiff_t r, taps_matrix inverse) {
+    double g[CAMEO_WINOGRAD_EDGE][CAMEO_WINOGRAD_R], square[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_R] = {{0}};
+    memset(inverse, 0, CAMEO_WINOGRAD_R * sizeof *inverse);
+    inverse[0][0] = 1;
+    if (n == 1) return;
+    cameo_winograd_g_matrix(n, r, g);
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t k = 0; k < r; k++) {
+            inverse[k][i] = g[i][k];
+            for (ptrdiff_t l = 0; l < r; l++) square[k][l] += g[i][k] * g[i][l];
+        }
+    for (ptrdiff_t i = 0; i < r; i++) eliminate(square, inverse, i, r, n);
 }
 
 /* The taps of one pair of channels. */
-static void weights_again(const cameo_winograd *s, double (*inverse)[6], const float *u, ptrdiff_t step, double *w) {
-    const ptrdiff_t n = cameo_winograd_edge(s);
-    double rows[5][6] = {{0}};
-    for (ptrdiff_t k = 0; k < s->r; k++)
-        for (ptrdiff_t j = 0; j < n; j++)
-            for (ptrdiff_t i = 0; i < n; i++) rows[k][j] += inverse[k][i] * (double)u[(i * n + j) * step];
-    for (ptrdiff_t k = 0; k < s->r; k++)
-        for (ptrdiff_t l = 0; l < s->r; l++) {
-            w[k * s->r + l] = 0;
-            for (ptrdiff_t j = 0; j < n; j++) w[k * s->r + l] += inverse[l][j] * rows[k][j];
+static void weights_again(const cameo_winograd *s, taps_matrix down, taps_matrix across, const float *u, ptrdiff_t step,
+                          double *w) {
+    const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
+    double rows[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_EDGE] = {{0}};
+    for (ptrdiff_t k = 0; k < s->rh; k++)
+        for (ptrdiff_t j = 0; j < nw; j++)
+            for (ptrdiff_t i = 0; i < nh; i++) rows[k][j] += down[k][i] * (double)u[(i * nw + j) * step];
+    for (ptrdiff_t k = 0; k < s->rh; k++)
+        for (ptrdiff_t l = 0; l < s->rw; l++) {
+            w[k * s->rw + l] = 0;
+            for (ptrdiff_t j = 0; j < nw; j++) w[k * s->rw + l] += across[l][j] * rows[k][j];
         }
 }
 
 /* Adds channel c to the tile's outputs, whose first is at row h, column w of the image at x. */
 static void add_channel(const cameo_winograd *s, const float *x, ptrdiff_t h, ptrdiff_t w, const double *k, double *sum) {
-    for (ptrdiff_t o = 0; o < s->m * s->m; o++)
-        for (ptrdiff_t t = 0; t < s->r * s->r; t++) {
-            const ptrdiff_t i = h + o / s->m + t / s->r - s->pt, j = w + o % s->m + t % s->r - s->pl;
+    for (ptrdiff_t o = 0; o < s->mh * s->mw; o++)
+        for (ptrdiff_t t = 0; t < s->rh * s->rw; t++) {
+            const ptrdiff_t i = h + o / s->mw + t / s->rw - s->pt, j = w + o % s->mw + t % s->rw - s->pl;
             if (i >= 0 && i < s->h && j >= 0 && j < s->w) sum[o] += k[t] * (double)x[(i * s->w + j) * s->x_pixel];
         }
 }
@@ -78,22 +91,22 @@ typedef struct tile_place { /* of a tile's first output, and how many rows and c
 
 static tile_place place_of(const cameo_winograd *s, ptrdiff_t tile) {
     const ptrdiff_t tiles = cameo_winograd_tiles(s), columns = cameo_winograd_columns(s);
-    const ptrdiff_t h = tile % tiles / columns * s->m, w = tile % columns * s->m;
-    return (tile_place){tile / tiles, h, w, cameo_least(s->m, s->oh - h), cameo_least(s->m, s->ow - w)};
+    const ptrdiff_t h = tile % tiles / columns * s->mh, w = tile % columns * s->mw;
+    return (tile_place){tile / tiles, h, w, cameo_least(s->mh, s->oh - h), cameo_least(s->mw, s->ow - w)};
 }
 
 static bool all_nan(const cameo_winograd *s, const tile_place *p, const double *sum) {
-    for (ptrdiff_t i = 0; i < s->m * s->m; i++)
-        if (i / s->m < p->rows && i % s->m < p->columns && !isnan(sum[i])) return false;
+    for (ptrdiff_t i = 0; i < s->mh * s->mw; i++)
+        if (i / s->mw < p->rows && i % s->mw < p->columns && !isnan(sum[i])) return false;
     return true;
 }
 
 /* Bias, residual, activation of output channel o. */
 static void store_again(const cameo_winograd *s, const cameo_winograd_args *a, const tile_place *p, ptrdiff_t o,
                         const double *sum) {
-    for (ptrdiff_t i = 0; i < s->m * s->m; i++) {
-        const ptrdiff_t pixel = (p->image * s->oh + p->h + i / s->m) * s->ow + p->w + i % s->m;
-        if (i / s->m >= p->rows || i % s->m >= p->columns) continue;
+    for (ptrdiff_t i = 0; i < s->mh * s->mw; i++) {
+        const ptrdiff_t pixel = (p->image * s->oh + p->h + i / s->mw) * s->ow + p->w + i % s->mw;
+        if (i / s->mw >= p->rows || i % s->mw >= p->columns) continue;
         const float r = s->r_pixel ? a->r[pixel * s->r_pixel + o] : 0, v = (float)sum[i] + a->b[o] + r;
         const cameo_v slope = cameo_splat(s->act.kind == CAMEO_PRELU ? a->slope[o] : v);
         a->y[pixel * s->y_pixel + o] = cameo_activate(&s->act, cameo_splat(v), slope)[0];
@@ -104,12 +117,12 @@ void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_
     const tile_place p = place_of(s, tile);
     const ptrdiff_t step = (s->co + block - 1) / block * s->ci * block;
     const float *x = a->x + p.image * s->h * s->w * s->x_pixel;
-    double inverse[5][6];
-    points_inverse(cameo_winograd_edge(s), s->r, inverse);
+    taps_matrix down, across;
+    points_inverse(cameo_winograd_edge_h(s), s->rh, down), points_inverse(cameo_winograd_edge_w(s), s->rw, across);
     for (ptrdiff_t o = 0; o < s->co; o++) {
-        double sum[16] = {0}, k[25];
+        double sum[CAMEO_WINOGRAD_M * CAMEO_WINOGRAD_M] = {0}, k[25];
         for (ptrdiff_t c = 0; c < s->ci && !all_nan(s, &p, sum); c++) {
-            weights_again(s, inverse, a->u + (o / block * s->ci + c) * block + o % block, step, k);
+            weights_again(s, down, across, a->u + (o / block * s->ci + c) * block + o % block, step, k);
             add_channel(s, x + c, p.h, p.w, k, sum);
         }
         store_again(s, a, &p, o, sum);

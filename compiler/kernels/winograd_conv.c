@@ -1,15 +1,20 @@
-/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5): of weights known at compile
-   time, of live ones, which every run transforms into scratch memory first, and the gradient of the input: a convolution of dY
-   by the flipped and transposed weights. */
+/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5), and along a row or a
+   column: of weights known at compile time, of live ones, which every run transforms into scratch memory first, and the
+   gradient of the input: a convolution of dY by the flipped and transposed weights. */
 #include "winograd_plan.h"
 
-/* Of a tile and an axis: outputs, and taps of the convolution. */
+/* Of a tile and an axis: outputs, and taps of the convolution; line: the other axis has one of each. */
 typedef struct tile_kind {
     int64_t m, r;
+    bool line;
 } tile_kind;
 
-static bool window_fits(const window *k, int64_t r) {
-    return k->kh == r && k->kw == r && k->sh == 1 && k->sw == 1 && k->dh == 1 && k->dw == 1 && k->group == 1;
+static bool choose_tile(const window *k, tile_kind kind, winograd_plan *p) {
+    const bool row = k->kh == 1, column = k->kw == 1;
+    p->mh = kind.line && row ? 1 : kind.m, p->mw = kind.line && column ? 1 : kind.m;
+    p->rh = kind.line && row ? 1 : kind.r, p->rw = kind.line && column ? 1 : kind.r;
+    if (kind.line && row == column) return false;
+    return k->kh == p->rh && k->kw == p->rw && k->sh == 1 && k->sw == 1 && k->dh == 1 && k->dw == 1 && k->group == 1;
 }
 
 /* Live weights are read in the order of direct_conv.c. */
@@ -33,8 +38,8 @@ static size_t weight_bytes(const winograd_plan *p, const options *o) {
 static bool make_plan(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
     const shape *w = &n->in[1]->shape;
     window k;
-    *p = (winograd_plan){.m = kind.m, .r = kind.r, .counted = !emit_batched(n)};
-    if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !window_fits(&k, kind.r)) return false;
+    *p = (winograd_plan){.counted = !emit_batched(n)};
+    if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !choose_tile(&k, kind, p)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->dim[0] != p->y.c || w->dim[1] != p->x.c) return false;
     p->pt = k.pt, p->pl = k.pl;
@@ -49,7 +54,7 @@ static bool bias_fits(const value *b) { return !b || is_constant(b) || (b->role 
 static bool applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    if (is_constant(n->in[1]) ? !is_finite(n->in[1]) : kind.r != 3 || !live_block(n->in[1])) return false;
+    if (is_constant(n->in[1]) ? !is_finite(n->in[1]) : kind.line || kind.r != 3 || !live_block(n->in[1])) return false;
     return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, kind, &p);
 }
 
@@ -111,8 +116,8 @@ static void emit(emitter *e, const node *n, tile_kind kind) {
 static bool plan_grad(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
     const value *w = n->in[1];
     window k;
-    *p = (winograd_plan){.m = kind.m, .r = kind.r, .counted = true};
-    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !window_fits(&k, kind.r) || !live_block(w)) return false;
+    *p = (winograd_plan){.counted = true};
+    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !choose_tile(&k, kind, p) || !live_block(w)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->shape.dim[0] != p->x.c || w->shape.dim[1] != p->y.c) return false;
     p->pt = 2 - k.pt, p->pl = 2 - k.pl;
@@ -153,8 +158,8 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
 /* ---- the list ---- */
 
 /* An implementation of FUNCTION_applies, _cost, _scratch and _emit with tiles of this kind. */
-#define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, INPLACE)                                                             \
-    static const tile_kind kind_##OBJECT = {M, R};                                                                     \
+#define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, LINE, INPLACE)                                                       \
+    static const tile_kind kind_##OBJECT = {M, R, LINE};                                                               \
     static bool applies_##OBJECT(const graph *g, const node *n, const options *o) {                                    \
         (void)g;                                                                                                       \
         return FUNCTION##applies(n, o, kind_##OBJECT);                                                                 \
@@ -170,8 +175,11 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
                                    .emit = emit_##OBJECT,                                                              \
                                    .inplace = INPLACE,                                                                 \
                                    .slices = true};
-OF_KIND(winograd_conv_4, , "winograd-4x4", "Conv", 4, 3, 1u << 3)
-OF_KIND(winograd_conv_2, , "winograd-2x2", "Conv", 2, 3, 1u << 3)
-OF_KIND(winograd_conv_5x5, , "winograd-5x5", "Conv", 2, 5, 1u << 3)
-OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", "ConvInputGrad", 4, 3, 0)
-OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", "ConvInputGrad", 2, 3, 0)
+OF_KIND(winograd_conv_4, , "winograd-4x4", "Conv", 4, 3, false, 1u << 3)
+OF_KIND(winograd_conv_2, , "winograd-2x2", "Conv", 2, 3, false, 1u << 3)
+OF_KIND(winograd_conv_5x5, , "winograd-5x5", "Conv", 2, 5, false, 1u << 3)
+OF_KIND(winograd_line_3, , "winograd-line-3", "Conv", 4, 3, true, 1u << 3)
+OF_KIND(winograd_line_5, , "winograd-line-5", "Conv", 4, 5, true, 1u << 3)
+OF_KIND(winograd_line_7, , "winograd-line-7", "Conv", 4, 7, true, 1u << 3)
+OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", "ConvInputGrad", 4, 3, false, 0)
+OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", "ConvInputGrad", 2, 3, false, 0)

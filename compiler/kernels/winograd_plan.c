@@ -1,6 +1,8 @@
 /* Chooses the blocks of a Winograd convolution and its cut into tasks, by shape only. */
 #include "winograd_plan.h"
 
+#include "../../runtime/kernels/winograd_points.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -11,14 +13,15 @@
 enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
 enum { BLOCK_TILES = 8 };
 
-static int64_t edge(const winograd_plan *p) { return p->m + p->r - 1; }
-static int64_t elements(const winograd_plan *p) { return edge(p) * edge(p); }
+static int64_t edge_h(const winograd_plan *p) { return p->mh + p->rh - 1; }
+static int64_t edge_w(const winograd_plan *p) { return p->mw + p->rw - 1; }
+static int64_t elements(const winograd_plan *p) { return edge_h(p) * edge_w(p); }
 static int64_t channel_blocks(const winograd_plan *p, const target *t) {
     return ceil_div(p->y.c, p->vectors * t->vector_floats);
 }
 
 int64_t winograd_plan_tiles(const winograd_plan *p) {
-    return (p->counted ? p->y.n : 1) * ceil_div(p->y.h, p->m) * ceil_div(p->y.w, p->m);
+    return (p->counted ? p->y.n : 1) * ceil_div(p->y.h, p->mh) * ceil_div(p->y.w, p->mw);
 }
 
 int64_t winograd_plan_weights(const winograd_plan *p, const target *t) {
@@ -75,10 +78,16 @@ void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
     const bool few = winograd_plan_weights(p, t) * 4 <= CONV_STREAMED;
     p->lanes = blocks >= (few ? 2 : LANES_LEAST) && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
     p->group = ceil_div(p->block, TASKS);
-    p->chunk = ceil_div(channel_blocks(p, t), edge(p) == 6 ? 2 : 4);
+    p->chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
 }
 
 /* ---- cost ---- */
+
+/* Of one tile and vector of channels, there or back. */
+static double transform_cycles(const winograd_plan *p) {
+    if (p->rh > 1 && p->rw > 1) return elements(p) == 36 ? 180 : 75;
+    return 5 * (double)elements(p);
+}
 
 double winograd_plan_cycles(const winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->x.c, t->vector_floats),
@@ -87,49 +96,43 @@ double winograd_plan_cycles(const winograd_plan *p, const target *t) {
     const double each =
         product_cycles(p->block, p->rows, p->vectors) * (double)whole + (rest ? product_cycles(rest, p->rows, p->vectors) : 0);
     const double product = each * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
-    const double transforms = (double)(tiles * (in + out)) * (edge(p) == 6 ? 180 : 75);
+    const double transforms = (double)(tiles * (in + out)) * transform_cycles(p);
     return (product + transforms) * (double)(p->counted ? 1 : p->y.n);
 }
 
 /* ---- weights ---- */
 
-/* Rows of G, of r columns, at n - 1 points and infinity. */
-static void points(int64_t n, int64_t r, double g[6][5]) {
-    const double a = (double)0.70710678f;
-    const double p4[] = {0, a, -a, 2 * a, -2 * a}, p2[] = {0, 1, -1};
-    const double *p = n == 6 ? p4 : p2;
-    for (int64_t i = 0; i < n - 1; i++) {
-        double f = 1;
-        for (int64_t j = 0; j < n - 1; j++)
-            if (j != i) f *= p[i] - p[j];
-        g[i][0] = 1 / f;
-        for (int64_t k = 1; k < r; k++) g[i][k] = g[i][k - 1] * p[i];
-    }
-    for (int64_t k = 0; k < r; k++) g[n - 1][k] = k == r - 1;
+typedef double g_matrix[CAMEO_WINOGRAD_EDGE][CAMEO_WINOGRAD_R];
+
+static void g_of(int64_t n, int64_t r, g_matrix g) {
+    g[0][0] = 1;
+    if (n > 1) cameo_winograd_g_matrix(n, r, g);
 }
 
-static void transform_one(double g[6][5], int64_t n, int64_t r, const float *w, double *u) {
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < n; j++) {
-            u[i * n + j] = 0;
-            for (int64_t l = 0; l < r; l++) {
+/* One pair of channels. */
+static void transform_one(const winograd_plan *p, g_matrix gh, g_matrix gw, const float *w, double *u) {
+    for (int64_t i = 0; i < edge_h(p); i++)
+        for (int64_t j = 0; j < edge_w(p); j++, u++) {
+            *u = 0;
+            for (int64_t l = 0; l < p->rw; l++) {
                 double sum = 0;
-                for (int64_t k = 0; k < r; k++) sum += g[i][k] * (double)w[k * r + l];
-                u[i * n + j] += sum * g[j][l];
+                for (int64_t k = 0; k < p->rh; k++) sum += gh[i][k] * (double)w[k * p->rw + l];
+                *u += sum * gw[j][l];
             }
         }
 }
 
 void winograd_plan_transform(const winograd_plan *p, const target *t, const float *w, float *u) {
-    double g[6][5], one[36];
-    const int64_t n = edge(p);
-    points(n, p->r, g);
+    g_matrix gh, gw;
+    double one[36];
+    g_of(edge_h(p), p->rh, gh), g_of(edge_w(p), p->rw, gw);
     const int64_t block = p->vectors * t->vector_floats, blocks = channel_blocks(p, t);
     memset(u, 0, (size_t)winograd_plan_weights(p, t) * sizeof *u);
     for (int64_t o = 0; o < p->y.c; o++)
         for (int64_t c = 0; c < p->x.c; c++) {
-            transform_one(g, n, p->r, w + (o * p->x.c + c) * p->r * p->r, one);
-            for (int64_t i = 0; i < n * n; i++) u[((i * blocks + o / block) * p->x.c + c) * block + o % block] = (float)one[i];
+            transform_one(p, gh, gw, w + (o * p->x.c + c) * p->rh * p->rw, one);
+            for (int64_t i = 0; i < elements(p); i++)
+                u[((i * blocks + o / block) * p->x.c + c) * block + o % block] = (float)one[i];
         }
 }
 
@@ -141,9 +144,10 @@ static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
     text_printf(t, "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .pt = %lld, .pl = %lld,\n",
                 (long long)p->x.h, (long long)p->x.w, (long long)p->x.c, (long long)p->y.h, (long long)p->y.w,
                 (long long)p->y.c, (long long)p->pt, (long long)p->pl);
-    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .m = %lld, .r = %lld, .images = %lld,\n",
-                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel, (long long)p->m, (long long)p->r,
-                (long long)(p->counted ? p->y.n : 1));
+    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .images = %lld,\n", (long long)p->x.pixel,
+                (long long)p->y.pixel, (long long)p->r_pixel, (long long)(p->counted ? p->y.n : 1));
+    text_printf(t, "    .mh = %lld, .mw = %lld, .rh = %lld, .rw = %lld,\n", (long long)p->mh, (long long)p->mw,
+                (long long)p->rh, (long long)p->rw);
     text_printf(
         t, "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, .m_row = %lld, .m_step = %lld,\n",
         (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row, (long long)p->v_step,

@@ -8,7 +8,7 @@ typedef struct winograd_plan {
     /* given */
     image x, y;
     int64_t pt, pl, r_pixel; /* r_pixel 0: no residual */
-    int64_t m, r;            /* of an axis: outputs of a tile, taps: 4 and 3, 2 and 3, 2 and 5 */
+    int64_t mh, mw, rh, rw;  /* outputs of a tile, and taps */
     bool counted;            /* the number of images is a literal, so that their tiles are counted together */
     /* chosen */
     int64_t vectors, rows;                /* the register tile */
@@ -26,6 +26,6 @@ int64_t winograd_plan_work(const winograd_plan *p);                            /
 void winograd_plan_print(emitter *e, const winograd_plan *p, const char *act); /* $F_shape and tasks */
 /* The statements that run it; the names of C expressions: weights, bias, slope, residual, output; images: how many. */
 void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments, const char *images);
-/* U = G w G' in double, [element][co / block][ci][block]; w: [co][ci][r][r]. */
+/* U = G w G' in double, [element][co / block][ci][block]; w: [co][ci][rh][rw]. */
 void winograd_plan_transform(const winograd_plan *p, const target *t, const float *w, float *u);
 #endif

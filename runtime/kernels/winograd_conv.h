@@ -1,13 +1,13 @@
-/* Winograd convolution F(m x m, r x r) of 3x3 (m = 4 or 2) and 5x5 (m = 2), stride 1, no groups, NHWC (Lavin and Gray 2016,
-   "Fast Algorithms for Convolutional Neural Networks"). A tile of m x m outputs needs (m + r - 1)^2 multiplications instead of
-   (r m)^2:
+/* Winograd convolution, stride 1, no groups, NHWC (Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"):
+   F(m x m, r x r) of 3x3 (m = 4 or 2) and 5x5 (m = 2), and F(m, r) along a row or a column for kernels of one row or column.
+   Along an axis a tile of m outputs needs n = m + r - 1 multiplications instead of r m:
 
        V = B' x B   per tile and input channel        cameo_winograd_input
        M = V U      per element of the tile a matrix  cameo_winograd_product
        y = A' M A   per tile and output channel       cameo_winograd_output, with bias, residual and activation
 
-   U = G w G' is transformed when compiling, or by the program when the weights are live. The points of six
-   are 0, +-sqrt(1/2), +-sqrt(2) and infinity: as many operations as with +-1, +-2, a fifth of the error.
+   U = G w G' is transformed when compiling, or by the program when the weights are live. Of a row or column, the matrices of
+   the other axis (m = r = n = 1) are 1.
 
    Tiles are counted through all images. V and M of a block of tiles are as large as the second-level cache bears: V is
    [element][tile][ci], M [element][tile][co], with steps that keep elements off each other's cache sets; U is
@@ -19,11 +19,13 @@
 #include <stdatomic.h>
 
 #include "conv_pack.h"
+#include "winograd_points.h"
 
 typedef struct cameo_winograd {
     ptrdiff_t h, w, ci, oh, ow, co, pt, pl;
     ptrdiff_t x_pixel, y_pixel, r_pixel;    /* floats from one pixel to the next; r_pixel 0: no residual */
-    ptrdiff_t m, r, images;                 /* outputs and taps of an axis; images: whose tiles are counted together */
+    ptrdiff_t mh, mw, rh, rw;               /* outputs of a tile, and taps */
+    ptrdiff_t images;                       /* whose tiles are counted together */
     ptrdiff_t vectors, tile;                /* the register tile: vectors of channels, rows of tiles */
     ptrdiff_t block;                        /* tiles of a block; whole register tiles where there are several blocks */
     ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the next */
@@ -46,17 +48,16 @@ typedef struct cameo_winograd_run {
     atomic_long next; /* lanes: the next block */
 } cameo_winograd_run;
 
-/* The float nearest to sqrt(1/2), and its double: the points; the products below are of these. */
-#define CAMEO_WINOGRAD_A 0.70710678f
-#define CAMEO_WINOGRAD_B 1.41421356f
+enum { CAMEO_WINOGRAD_ELEMENTS = 36 };
 
-CAMEO_INLINE ptrdiff_t cameo_winograd_edge(const cameo_winograd *s) { return s->m + s->r - 1; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_edge_h(const cameo_winograd *s) { return s->mh + s->rh - 1; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_edge_w(const cameo_winograd *s) { return s->mw + s->rw - 1; }
 CAMEO_INLINE ptrdiff_t cameo_winograd_elements(const cameo_winograd *s) {
-    return cameo_winograd_edge(s) * cameo_winograd_edge(s);
+    return cameo_winograd_edge_h(s) * cameo_winograd_edge_w(s);
 }
-CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) { return (s->ow + s->m - 1) / s->m; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) { return (s->ow + s->mw - 1) / s->mw; }
 CAMEO_INLINE ptrdiff_t cameo_winograd_tiles(const cameo_winograd *s) { /* of an image */
-    return (s->oh + s->m - 1) / s->m * cameo_winograd_columns(s);
+    return (s->oh + s->mh - 1) / s->mh * cameo_winograd_columns(s);
 }
 CAMEO_INLINE ptrdiff_t cameo_winograd_blocks(const cameo_winograd *s) {
     return (s->images * cameo_winograd_tiles(s) + s->block - 1) / s->block;
@@ -70,39 +71,47 @@ CAMEO_INLINE float *cameo_winograd_m(const cameo_winograd *s, float *work) {
 
 /* ---- one-dimensional transforms ---- */
 
-/* B' d: d[0 .. n - 1] at steps of ds to o at steps of os; n = 4 or 6, whatever m and r. */
+/* B' d: d[0 .. n - 1] at steps of ds to o at steps of os, whatever m and r. */
 CAMEO_INLINE void cameo_winograd_b(ptrdiff_t n, const cameo_v *d, ptrdiff_t ds, cameo_v *o, ptrdiff_t os) {
-    const cameo_v d0 = d[0], d1 = d[ds], d2 = d[2 * ds], d3 = d[3 * ds];
-    if (n == 4) {
-        o[0] = d2 - d0, o[os] = d1 + d2, o[2 * os] = d2 - d1, o[3 * os] = d3 - d1;
-        return;
+    o[0] = d[0];
+    if (n == 1) return;
+    const cameo_winograd_points *at = cameo_winograd_points_of(n);
+    const ptrdiff_t pairs = n / 2 - 1;
+    cameo_v zero = d[2 * pairs * ds], infinity = d[(2 * pairs + 1) * ds];
+    CAMEO_UNROLL
+    for (ptrdiff_t k = pairs - 1; k >= 0; k--) zero += d[2 * k * ds] * at->all[k], infinity += d[(2 * k + 1) * ds] * at->all[k];
+    o[0] = zero, o[(n - 1) * os] = infinity;
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < pairs; i++) {
+        cameo_v even = d[2 * pairs * ds], odd = d[(2 * pairs - 1) * ds];
+        CAMEO_UNROLL
+        for (ptrdiff_t k = pairs - 2; k >= 0; k--)
+            even += d[(2 * k + 2) * ds] * at->but[i][k], odd += d[(2 * k + 1) * ds] * at->but[i][k];
+        o[(2 * i + 1) * os] = even + odd * at->p[i], o[(2 * i + 2) * os] = even - odd * at->p[i];
     }
-    const cameo_v d4 = d[4 * ds], d5 = d[5 * ds];
-    const cameo_v even_a = d4 - d2 * 2.0f, odd_a = d3 - d1 * 2.0f, even_b = d4 - d2 * 0.5f, odd_b = d3 - d1 * 0.5f;
-    o[0] = d0 + d4 - d2 * 2.5f;
-    o[os] = even_a + odd_a * CAMEO_WINOGRAD_A;
-    o[2 * os] = even_a - odd_a * CAMEO_WINOGRAD_A;
-    o[3 * os] = even_b + odd_b * CAMEO_WINOGRAD_B;
-    o[4 * os] = even_b - odd_b * CAMEO_WINOGRAD_B;
-    o[5 * os] = d1 + d5 - d3 * 2.5f;
 }
 
 /* A' p: p[0 .. n - 1] at steps of ps to o[0 .. m - 1] at steps of os. */
 CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, ptrdiff_t n, const cameo_v *p, ptrdiff_t ps, cameo_v *o, ptrdiff_t os) {
-    const cameo_v sum_a = p[ps] + p[2 * ps], diff_a = p[ps] - p[2 * ps];
-    if (n == 4) {
-        o[0] = p[0] + sum_a, o[os] = diff_a + p[3 * ps];
-        return;
+    o[0] = p[0];
+    if (n == 1) return;
+    const cameo_winograd_points *at = cameo_winograd_points_of(n);
+    const ptrdiff_t pairs = n / 2 - 1;
+    cameo_v both[2][CAMEO_WINOGRAD_PAIRS]; /* sums of a pair for even powers, differences for odd ones */
+    CAMEO_UNROLL
+    for (ptrdiff_t i = 0; i < pairs; i++) {
+        const cameo_v plus = p[(2 * i + 1) * ps], minus = p[(2 * i + 2) * ps];
+        both[0][i] = plus + minus, both[1][i] = plus - minus;
     }
-    const cameo_v sum_b = p[3 * ps] + p[4 * ps], diff_b = p[3 * ps] - p[4 * ps];
-    o[0] = p[0] + sum_a + sum_b;
-    o[os] = (diff_a + diff_b * 2.0f) * CAMEO_WINOGRAD_A;
-    if (m == 2) {
-        o[os] += p[5 * ps];
-        return;
+    CAMEO_UNROLL
+    for (ptrdiff_t k = 0; k < m; k++) {
+        cameo_v sum = both[k % 2][0] * at->power[0][k];
+        CAMEO_UNROLL
+        for (ptrdiff_t i = 1; i < pairs; i++) sum += both[k % 2][i] * at->power[i][k];
+        if (k == 0) sum += p[0];
+        if (k == m - 1) sum += p[(n - 1) * ps];
+        o[k * os] = sum;
     }
-    o[2 * os] = (sum_a + sum_b * 4.0f) * 0.5f;
-    o[3 * os] = (diff_a + diff_b * 8.0f) * (CAMEO_WINOGRAD_A * 0.5f) + p[5 * ps];
 }
 
 /* ---- input ---- */
@@ -116,26 +125,26 @@ typedef struct cameo_winograd_tile {
 /* One vector of channels, c and the next, of one tile. */
 CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const cameo_winograd_tile *tile, ptrdiff_t c, float *v,
                                               ptrdiff_t lanes, bool inside) {
-    const ptrdiff_t n = cameo_winograd_edge(s);
-    cameo_v t[36];
+    const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
+    cameo_v t[CAMEO_WINOGRAD_ELEMENTS];
     CAMEO_UNROLL
-    for (ptrdiff_t j = 0; j < n; j++) {
-        cameo_v d[6];
+    for (ptrdiff_t j = 0; j < nw; j++) {
+        cameo_v d[CAMEO_WINOGRAD_EDGE];
         CAMEO_UNROLL
-        for (ptrdiff_t i = 0; i < n; i++) {
+        for (ptrdiff_t i = 0; i < nh; i++) {
             if (inside || (i >= tile->i0 && i < tile->i1 && j >= tile->j0 && j < tile->j1))
                 d[i] = cameo_load_part(tile->x + (tile->at + (i * s->w + j) * s->x_pixel + c), lanes);
             else
                 d[i] = (cameo_v){0};
         }
-        cameo_winograd_b(n, d, 1, t + j, n);
+        cameo_winograd_b(nh, d, 1, t + j, nw);
     }
     CAMEO_UNROLL
-    for (ptrdiff_t i = 0; i < n; i++) {
-        cameo_v o[6];
-        cameo_winograd_b(n, t + i * n, 1, o, 1);
+    for (ptrdiff_t i = 0; i < nh; i++) {
+        cameo_v o[CAMEO_WINOGRAD_EDGE];
+        cameo_winograd_b(nw, t + i * nw, 1, o, 1);
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < n; j++) cameo_store(v + ((i * n + j) * s->v_step + c), o[j]);
+        for (ptrdiff_t j = 0; j < nw; j++) cameo_store(v + ((i * nw + j) * s->v_step + c), o[j]);
     }
 }
 
@@ -147,12 +156,13 @@ CAMEO_INLINE void cameo_winograd_input_tile(const cameo_winograd *s, const cameo
 
 /* Tiles [first, first + count) to rows 0 .. of V. */
 CAMEO_INLINE void cameo_winograd_input(const cameo_winograd *s, const float *x, float *v, ptrdiff_t first, ptrdiff_t count) {
-    const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s), n = cameo_winograd_edge(s);
+    const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s);
+    const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
     for (ptrdiff_t t = first; t < first + count; t++, v += s->v_row) {
-        const ptrdiff_t h = t % tiles / columns * s->m - s->pt, w = t % tiles % columns * s->m - s->pl;
+        const ptrdiff_t h = t % tiles / columns * s->mh - s->pt, w = t % tiles % columns * s->mw - s->pl;
         const ptrdiff_t at = ((t / tiles * s->h + h) * s->w + w) * s->x_pixel;
         const cameo_winograd_tile tile = {x, at, -h, s->h - h, -w, s->w - w};
-        if (h >= 0 && h + n <= s->h && w >= 0 && w + n <= s->w)
+        if (h >= 0 && h + nh <= s->h && w >= 0 && w + nw <= s->w)
             cameo_winograd_input_tile(s, &tile, v, true);
         else
             cameo_winograd_input_tile(s, &tile, v, false);
@@ -214,22 +224,22 @@ CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u
 /* One vector of channels of one tile: oh x ow of its outputs exist. */
 CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const float *m, cameo_v bias, cameo_v slope,
                                                const float *r, float *y, ptrdiff_t lanes, ptrdiff_t oh, ptrdiff_t ow) {
-    const ptrdiff_t n = cameo_winograd_edge(s);
-    cameo_v t[24];
+    const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
+    cameo_v t[CAMEO_WINOGRAD_ELEMENTS];
     CAMEO_UNROLL
-    for (ptrdiff_t j = 0; j < n; j++) {
-        cameo_v p[6];
+    for (ptrdiff_t j = 0; j < nw; j++) {
+        cameo_v p[CAMEO_WINOGRAD_EDGE];
         CAMEO_UNROLL
-        for (ptrdiff_t i = 0; i < n; i++) p[i] = cameo_load(m + (i * n + j) * s->m_step);
-        cameo_winograd_a(s->m, n, p, 1, t + j, n);
+        for (ptrdiff_t i = 0; i < nh; i++) p[i] = cameo_load(m + (i * nw + j) * s->m_step);
+        cameo_winograd_a(s->mh, nh, p, 1, t + j, nw);
     }
     CAMEO_UNROLL
-    for (ptrdiff_t i = 0; i < s->m; i++) {
-        cameo_v o[4];
+    for (ptrdiff_t i = 0; i < s->mh; i++) {
+        cameo_v o[CAMEO_WINOGRAD_M];
         if (i >= oh) break;
-        cameo_winograd_a(s->m, n, t + i * n, 1, o, 1);
+        cameo_winograd_a(s->mw, nw, t + i * nw, 1, o, 1);
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < s->m; j++) {
+        for (ptrdiff_t j = 0; j < s->mw; j++) {
             if (j >= ow) break;
             cameo_v v = o[j] + bias;
             if (s->r_pixel) v += cameo_load_part(r + (i * s->ow + j) * s->r_pixel, lanes);
@@ -250,11 +260,12 @@ CAMEO_INLINE void cameo_winograd_output_tile(const cameo_winograd *s, const came
                                      rest, oh, ow);
 }
 
-/* A NaN or an infinity in any input of a tile is in one of the four corners of V, since their rows of B' reach the even
-   and the odd inputs; of M then, whatever the channel. It would be in all outputs of the tile. */
+/* A NaN or an infinity in any input of a tile is in one of the four corners of V (of a row or column: two ends), since their
+   rows of B' reach the even and the odd inputs; of M then, whatever the channel. It would be in all outputs of the tile. */
 CAMEO_INLINE bool cameo_winograd_doubtful(const cameo_winograd *s, const float *m) {
-    const ptrdiff_t n = cameo_winograd_edge(s), step = s->m_step;
-    const float sum = m[0] + m[(n - 1) * step] + m[n * (n - 1) * step] + m[(n * n - 1) * step];
+    const ptrdiff_t right = (cameo_winograd_edge_w(s) - 1) * s->m_step;
+    const ptrdiff_t below = (cameo_winograd_elements(s) - cameo_winograd_edge_w(s)) * s->m_step;
+    const float sum = below ? m[0] + m[right] + m[below] + m[below + right] : m[0] + m[right];
     return __builtin_expect(isnan(sum - sum), 0);
 }
 
@@ -266,13 +277,13 @@ CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_win
                                         ptrdiff_t count) {
     const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s);
     for (ptrdiff_t t = first; t < first + count; t++, m += s->m_row) {
-        const ptrdiff_t h = t % tiles / columns * s->m, w = t % columns * s->m, pixel = (t / tiles * s->oh + h) * s->ow + w;
+        const ptrdiff_t h = t % tiles / columns * s->mh, w = t % columns * s->mw, pixel = (t / tiles * s->oh + h) * s->ow + w;
         const float *r = s->r_pixel ? a->r + pixel * s->r_pixel : a->y;
         float *y = a->y + pixel * s->y_pixel;
         if (cameo_winograd_doubtful(s, m))
             cameo_winograd_again(s, s->vectors * CAMEO_VF, a, t);
-        else if (h + s->m <= s->oh && w + s->m <= s->ow)
-            cameo_winograd_output_tile(s, a, m, r, y, s->m, s->m);
+        else if (h + s->mh <= s->oh && w + s->mw <= s->ow)
+            cameo_winograd_output_tile(s, a, m, r, y, s->mh, s->mw);
         else
             cameo_winograd_output_tile(s, a, m, r, y, s->oh - h, s->ow - w);
     }
@@ -372,7 +383,7 @@ CAMEO_INLINE void cameo_winograd_pack_task(const cameo_winograd *s, const cameo_
             cameo_v w[9];
             CAMEO_UNROLL
             for (ptrdiff_t t = 0; t < 9; t++) w[t] = cameo_load(from + t * s->ci * block);
-            cameo_winograd_weights(s->m, w, a->to + (q * s->ci + c) * block + j, step);
+            cameo_winograd_weights(s->mh, w, a->to + (q * s->ci + c) * block + j, step);
         }
 }
 
@@ -392,7 +403,7 @@ CAMEO_INLINE void cameo_winograd_flip(const cameo_winograd *s, ptrdiff_t source,
         cameo_v w[9];
         CAMEO_UNROLL
         for (ptrdiff_t t = 0; t < 9; t++) w[t] = v[t][i];
-        cameo_winograd_weights(s->m, w, to + (c / block * s->ci + o + i) * block + c % block, step);
+        cameo_winograd_weights(s->mh, w, to + (c / block * s->ci + o + i) * block + c % block, step);
     }
 }
 
