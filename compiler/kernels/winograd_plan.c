@@ -9,9 +9,10 @@
 /* BLOCK_BYTES: V and M of a block, beside which the second-level cache (1 to 2 MB) holds other things. Weights that do not fit
    there are read once a block from memory, so that larger blocks pay until V and M cost as much: BLOCK_MOST. LANES: with only
    one block, or with fewer than LANES_LEAST that all read many weights, the stages of each block are divided instead.
-   BLOCK_TILES: what a block must keep when there could be more of them for other threads. */
+   BLOCK_TILES: what a block must keep when there could be more of them for other threads. FETCHED: weights that do not wait in
+   a cache when a layer begins, whatever block reads them next; to ask for them in time costs next to nothing. */
 enum { BLOCK_BYTES = 512 * 1024, BLOCK_MOST = 10 << 20, LANE_BYTES = 2 << 20, LANES = 8, LANES_LEAST = 6, TASKS = 16 };
-enum { BLOCK_TILES = 8 };
+enum { BLOCK_TILES = 8, FETCHED = 1 << 16 };
 
 static int64_t edge_h(const winograd_plan *p) { return p->mh + p->rh - 1; }
 static int64_t edge_w(const winograd_plan *p) { return p->mw + p->rw - 1; }
@@ -152,7 +153,7 @@ static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
         t, "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, .m_row = %lld, .m_step = %lld,\n",
         (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row, (long long)p->v_step,
         (long long)p->m_row, (long long)p->m_step);
-    const bool fetch = winograd_plan_weights(p, &emit_options(e)->target) * 4 > CONV_STREAMED;
+    const bool fetch = winograd_plan_weights(p, &emit_options(e)->target) * 4 > FETCHED;
     text_printf(t, "    .group = %lld, .chunk = %lld, .fetch = %s, .act = %s};\n", (long long)p->group, (long long)p->chunk,
                 fetch ? "true" : "false", act);
 }

@@ -30,7 +30,7 @@ typedef struct cameo_winograd {
     ptrdiff_t block;                        /* tiles of a block; whole register tiles where there are several blocks */
     ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the next */
     ptrdiff_t group, chunk;                 /* stages: tiles of a transform's task, blocks of channels of a product's */
-    bool fetch;                             /* U comes from memory: ask for each part of it in time */
+    bool fetch;                             /* U comes from far away: ask for each part of it in time */
     cameo_act act;
 } cameo_winograd;
 
@@ -228,7 +228,7 @@ CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const fl
     cameo_v t[CAMEO_WINOGRAD_ELEMENTS];
     CAMEO_UNROLL
     for (ptrdiff_t j = 0; j < nw; j++) {
-        cameo_v p[CAMEO_WINOGRAD_EDGE];
+        cameo_v p[CAMEO_WINOGRAD_EDGE] = {{0}};
         CAMEO_UNROLL
         for (ptrdiff_t i = 0; i < nh; i++) p[i] = cameo_load(m + (i * nw + j) * s->m_step);
         cameo_winograd_a(s->mh, nh, p, 1, t + j, nw);

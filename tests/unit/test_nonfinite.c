@@ -75,8 +75,8 @@ static void every_other_row(void **state) {
 /* ---- kernels ---- */
 
 typedef struct net {  /* one layer, or the few a chain is made of */
-    const char *what; /* c convolution, d depthwise, t transposed, m max, a average, G global average, M global max, g Gemm,
-                         b BatchNormalization, + sum, * product; of each layer one */
+    const char *what; /* c convolution, r of a row, l of a column, d depthwise, t transposed, m max, a average, G global
+                         average, M global max, g Gemm, b BatchNormalization, + sum, * product; of each layer one */
     int64_t c, h, w, k, kernel, stride, group, pad, dilation;
     const char *act;
     bool residual; /* of layers that keep height and width */
@@ -98,6 +98,8 @@ static const net nets[] = {
     {"g", 64, 0, 0, 10, 0, 0, 0, 0, 0, "none", false},        {"b", 35, 9, 8, 0, 0, 0, 0, 0, 0, "Relu", true},
     {"m+", 35, 9, 8, 0, 3, 1, 1, 1, 1, "Relu", false},        {"*", 20, 9, 8, 0, 0, 0, 0, 0, 0, "HardSigmoid", false},
     {"cm", 24, 16, 16, 32, 3, 1, 1, 1, 1, "Relu", false},     {"cdc", 32, 28, 28, 32, 3, 1, 32, 1, 1, "Clip", true},
+    {"r", 64, 17, 15, 80, 7, 1, 1, 3, 1, "Relu", true},       {"l", 48, 17, 15, 64, 7, 1, 1, 3, 1, "PRelu", false},
+    {"r", 64, 9, 14, 64, 5, 1, 1, 2, 1, "Clip", false},       {"l", 64, 15, 13, 64, 3, 1, 1, 1, 1, "none", false},
 };
 enum { NETS = sizeof nets / sizeof *nets, COUNT = 2 };
 
@@ -133,8 +135,11 @@ static node *add(poison *p, const char *op, value *const *in, size_t n_in) {
 static value *apply(poison *p, const char *op, value *a, value *b) { return add(p, op, (value *[]){a, b}, b ? 2 : 1)->out[0]; }
 
 static void window_attributes(poison *p, node *n, const net *k, int64_t kernel) {
-    const int64_t pad = kernel == 1 ? 0 : k->pad, pads[] = {pad, pad, pad, pad}, stride = k->what[1] ? 1 : k->stride;
-    node_set_ints(p->g, n, "kernel_shape", (int64_t[]){kernel, kernel}, 2);
+    const bool row = strchr(k->what, 'r'), column = strchr(k->what, 'l');
+    const int64_t pad = kernel == 1 ? 0 : k->pad, ph = row ? 0 : pad, pw = column ? 0 : pad;
+    const int64_t pads[] = {ph, pw, ph, pw}, stride = k->what[1] ? 1 : k->stride;
+    const int64_t h = row ? 1 : kernel, w = column ? 1 : kernel;
+    node_set_ints(p->g, n, "kernel_shape", (int64_t[]){h, w}, 2);
     node_set_ints(p->g, n, "strides", (int64_t[]){stride, stride}, 2);
     node_set_ints(p->g, n, "pads", pads, 4);
 }
@@ -151,7 +156,8 @@ static value *activated(poison *p, const net *k, value *x, int64_t c) {
 static value *convolved(poison *p, const net *k, char kind, value *x, int64_t c) {
     const bool deep = kind == 'd', one = k->what[1] == 'd' && kind == 'c';
     const int64_t group = deep ? c : one ? 1 : k->group, size = one ? 1 : k->kernel, out = deep ? c : k->k;
-    const shape w = {4, {kind == 't' ? c : out, kind == 't' ? out : c / group, size, size}};
+    const int64_t h = kind == 'r' ? 1 : size, v = kind == 'l' ? 1 : size;
+    const shape w = {4, {kind == 't' ? c : out, kind == 't' ? out : c / group, h, v}};
     node *n = add(p, kind == 't' ? "ConvTranspose" : "Conv", (value *[]){x, weights(p, &w), each_channel(p, out, -1)}, 3);
     window_attributes(p, n, k, size);
     node_set_int(p->g, n, "group", group);
@@ -190,7 +196,7 @@ static void add_net(poison *p, const net *k) {
     int64_t c = k->c;
     for (const char *s = k->what; *s; s++) {
         x = layer(p, k, *s, x, c);
-        if (strchr("ctg", *s)) c = k->k;
+        if (strchr("crltg", *s)) c = k->k;
         if (k->residual && !s[1])
             x = apply(p, "Add", x, apply(p, "Neg", new_input(p, &(shape){4, {COUNT, c, k->h, k->w}}), NULL));
         if (*s != 'm' || s == k->what) x = activated(p, k, x, c);
@@ -220,8 +226,9 @@ static void run_nets(kernel_choice kernels, const char *const *wanted) {
 
 static void native_kernels(void **state) {
     (void)state;
-    static const char *const wanted[] = {"direct-conv",  "winograd-4x4",        "depthwise-conv",  "gemm", "max-pool",
-                                         "average-pool", "global-average-pool", "global-max-pool", NULL};
+    static const char *const wanted[] = {"direct-conv",     "winograd-4x4",    "depthwise-conv",      "gemm",
+                                         "max-pool",        "average-pool",    "global-average-pool", "global-max-pool",
+                                         "winograd-line-3", "winograd-line-5", "winograd-line-7",     NULL};
     run_nets(KERNELS_NATIVE, wanted);
 }
 static void plain_loops(void **state) { (void)state, run_nets(KERNELS_PLAIN, NULL); }
