@@ -17,6 +17,7 @@
 #include "pool.h"
 #include "pool_grad.h"
 #include "reorder.h"
+#include "strassen_conv.h"
 #include "strip_conv.h"
 #include "weight_gradient.h"
 #include "winograd_conv.h"
