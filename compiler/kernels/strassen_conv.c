@@ -11,9 +11,6 @@
 enum { LINE_MOST = 832 * 1024, FEW_BANDS = 4, PRODUCTS = 7 };
 /* Cycles beside the products': of a tile's sums, and of a vector of the left factors of a pair. */
 static const double SUM_CYCLES = 100, FACTOR_CYCLES = 16;
-/* Weights from memory hide less well than those of a direct convolution: bytes that count in addition, for each. */
-static const double STREAMED_MORE = 2;
-
 typedef struct plan {
     window k;
     image x, y;
@@ -83,8 +80,7 @@ static double cost(const node *n, const options *o) {
     if (rest) tiles += half * conv_tile_cycles(rest, p.vectors) + SUM_CYCLES;
     const double factors = (double)(pairs(&p) * ceil_div(p.x.c / 2, vf) * ceil_div(all, p.blocks)) * FACTOR_CYCLES;
     const double cycles = (double)p.y.n * (PRODUCTS * (double)all * tiles + factors);
-    const double bytes = (double)(PRODUCTS * p.x.c * p.y.c);
-    return 1 + conv_time(o, cycles, bytes) + (bytes > CONV_STREAMED ? STREAMED_MORE * stream_time(bytes) * 3 / 7 / 3 : 0);
+    return 1 + conv_time(o, cycles, (double)(PRODUCTS * p.x.c * p.y.c));
 }
 
 /* ---- weights ---- */
