@@ -8,7 +8,7 @@
 
 /* LINE_MOST: bytes of a task's memory, on the stack; left factors of a band, which share the second-level cache with the
    weights of two products. FEW_BANDS: fewer than that share their channels too. */
-enum { LINE_MOST = 832 * 1024, FEW_BANDS = 4, PRODUCTS = 7 };
+enum { LINE_MOST = 832 * 1024, FEW_BANDS = 3, PRODUCTS = 7 };
 /* Cycles beside the products': of a tile's sums, and of a vector of the left factors of a pair. */
 static const double SUM_CYCLES = 100, FACTOR_CYCLES = 16;
 typedef struct plan {
@@ -43,7 +43,8 @@ static bool choose_tasks(plan *p, int64_t vf) {
     p->line_pixel = round_up(p->x.c / 2, vf) + vf; /* lines of a tile that do not meet in the cache */
     const int64_t fit = LINE_MOST / 4 / line_floats(p, 1, block) / p->tile * p->tile;
     if (!fit) return false;
-    const int64_t bands = ceil_div(pairs(p), fit), chunks = bands < FEW_BANDS ? least(2, all) : 1;
+    const int64_t need = ceil_div(pairs(p), fit), bands = need > 1 ? round_up(need, 2) : 1; /* two threads share them */
+    const int64_t chunks = bands < FEW_BANDS ? least(2, all) : 1;
     p->rows = round_up(ceil_div(pairs(p), bands), p->tile);
     p->blocks = ceil_div(all, chunks);
     return true;
