@@ -7,7 +7,7 @@ static const double c_strassen = 2e-6; /* of sum |x||w| over the pair's pixels a
 
 /* w: [co][ci] */
 static void pack_strassen(const cameo_strassen *s, const float *w, float *to) {
-    const ptrdiff_t block = cameo_strassen_block(s), half = s->ci / 2, panel = half * block;
+    const ptrdiff_t block = cameo_strassen_block(s), half = s->ci / 2;
     for (ptrdiff_t o = 0; o < s->co / 2; o++)
         for (ptrdiff_t c = 0; c < half; c++) {
             const float *first = w + o * s->ci + c, *second = w + (o + s->co / 2) * s->ci + c;
