@@ -93,9 +93,9 @@ static int take_option(cli *c, int argc, char **argv, int *i) {
         if (word[2]) given = word + 2;
     }
     if (!o) return unknown_option(c->verb, word + (word[1] == '-' ? 2 : 1));
-    if (!o->value && given) return fprintf(stderr, "cameo: --%s takes no value\n", o->name), 2;
+    if (!o->value && given) return complain(CAMEO_USAGE, "--%s takes no value", o->name);
     if (o->value && !given && *i + 1 < argc) given = argv[++*i];
-    if (o->value && !given) return fprintf(stderr, "cameo: --%s needs a value (%s)\n", o->name, o->value), 2;
+    if (o->value && !given) return complain(CAMEO_USAGE, "--%s needs a value (%s)", o->name, o->value);
     c->given[c->n_given++] = (cli_given){o, given ? given : ""};
     return 0;
 }
@@ -208,9 +208,8 @@ static int add_target(target *list, size_t *count, const char *name) {
     if (*count == TARGETS_MOST) return bad("target", name);
     for (size_t i = 0; i < *count; i++) {
         if (!target_compare(&t, &list[i], &order))
-            return fprintf(stderr, "cameo: --target: a program is for one processor family, not for %s and %s\n", t.name,
-                           list[i].name),
-                   2;
+            return complain(CAMEO_USAGE, "--target: a program is for one processor family, not for %s and %s", t.name,
+                            list[i].name);
         if (order == 0) return 0;
     }
     size_t at = (*count)++;
@@ -278,30 +277,28 @@ static int several_targets(const options *o) {
                        : o->emit == EMIT_C         ? "--emit c"
                                                    : NULL;
     if (!o->n_narrower || !what) return 0;
-    return fprintf(stderr, "cameo: several targets do not go with %s; compile once for each\n", what), 2;
+    return complain(CAMEO_USAGE, "several targets do not go with %s; compile once for each", what);
 }
 
 /* What only training uses; and the batch of a step, which the model rarely says. */
 static int training_options(arena *a, const cli *c, options *o) {
     static const char *const names[] = {"loss", "classes", "classes-from", "freeze", "folded"};
     for (size_t i = 0; i < sizeof names / sizeof *names && !o->train; i++)
-        if (cli_get(c, names[i])) return fprintf(stderr, "cameo: --%s goes with --train\n", names[i]), 2;
+        if (cli_get(c, names[i])) return complain(CAMEO_USAGE, "--%s goes with --train", names[i]);
     loss_spec spec;
     const char *why = loss_parse(a, o->loss, &spec);
-    if (why) return fprintf(stderr, "cameo: --loss %s: %s\n", o->loss, why), 2;
-    if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
+    if (why) return complain(CAMEO_USAGE, "--loss %s: %s", o->loss, why);
+    if (o->classes && o->classes_from) return complain(CAMEO_USAGE, "--classes or --classes-from, not both");
     if (o->train && (o->tune || o->tuning_file || o->bfloat16))
-        return fprintf(stderr, "cameo: --tune, --tuning and --bfloat16 are for programs that do not train\n"), 2;
-    if (o->train && o->emit == EMIT_SO)
-        return fprintf(stderr, "cameo: --train does not go with --emit so; exe, lib and c do\n"), 2;
+        return complain(CAMEO_USAGE, "--tune, --tuning and --bfloat16 are for programs that do not train");
+    if (o->train && o->emit == EMIT_SO) return complain(CAMEO_USAGE, "--train does not go with --emit so; exe, lib and c do");
     if (o->detector && o->emit != EMIT_EXE && o->emit != EMIT_C)
-        return fprintf(stderr, "cameo: --detector is for programs; of --emit it takes exe and c\n"), 2;
+        return complain(CAMEO_USAGE, "--detector is for programs; of --emit it takes exe and c");
     if (o->train && !o->batch) o->batch = TRAIN_BATCH;
     if ((spec.triplet.weight > 0 || spec.contrastive.weight > 0) && !loss_images_of_class(o->batch))
-        return fprintf(stderr,
-                       "cameo: --loss %s compares images of one class with others: --batch %lld is no product of 2 and more\n",
-                       o->loss, (long long)o->batch),
-               2;
+        return complain(CAMEO_USAGE,
+                        "--loss %s compares images of one class with others: --batch %lld is no product of 2 and more", o->loss,
+                        (long long)o->batch);
     return 0;
 }
 
@@ -311,7 +308,7 @@ int cli_options(arena *a, const cli *c, options *o) {
     o->shapes = ARENA_ARRAY(a, shape_binding, c->n_given + 1);
     o->freeze = ARENA_ARRAY(a, const char *, c->n_given + 1);
     if (!target_resolve("native", &o->target) && !cli_get(c, "target"))
-        return fprintf(stderr, "cameo: this processor is unknown; give --target\n"), 2;
+        return complain(CAMEO_USAGE, "this processor is unknown; give --target");
     for (size_t i = 0; i < c->n_given; i++) {
         int code = one_option(a, o, c->given[i].option->name, c->given[i].value);
         if (code) return code;

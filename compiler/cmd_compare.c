@@ -92,14 +92,14 @@ static int compare_graph(graph *g, const cli *c, options *o, const char *directo
                **names = ARENA_ARRAY(a, const char *, g->n_outputs + 1);
     int64_t seconds = 600;
     double rtol = 1e-4;
-    if (cli_get(c, "rtol") && sscanf(cli_get(c, "rtol"), "%lf", &rtol) != 1) return 2;
-    if (cli_get(c, "timeout") && !cli_integer(cli_get(c, "timeout"), 1, 1000000, &seconds)) return 2;
+    if (cli_get(c, "rtol") && sscanf(cli_get(c, "rtol"), "%lf", &rtol) != 1) return CAMEO_USAGE;
+    if (cli_get(c, "timeout") && !cli_integer(cli_get(c, "timeout"), 1, 1000000, &seconds)) return CAMEO_USAGE;
     for (size_t i = 0; i < g->n_inputs; i++) {
-        if (!(in[i] = given_input(a, c, i, g->inputs[i]))) return 1;
+        if (!(in[i] = given_input(a, c, i, g->inputs[i]))) return CAMEO_BAD_INPUT;
         paths[i] = arena_printf(a, "%s/input_%zu.npy", directory, i);
-        if (!trial_write_npy(paths[i], in[i])) return fprintf(stderr, "cameo: can not write %s\n", paths[i]), 4;
+        if (!trial_write_npy(paths[i], in[i])) return complain(CAMEO_ENVIRONMENT, "can not write %s", paths[i]);
     }
-    if (!interpret(g, in, all)) return 1;
+    if (!interpret(g, in, all)) return CAMEO_BAD_INPUT;
     size_t n = g->n_outputs;
     for (size_t i = 0; i < n; i++) {
         names[i] = g->outputs[i]->name;
@@ -111,7 +111,7 @@ static int compare_graph(graph *g, const cli *c, options *o, const char *directo
     int code = compile_rest(g, o);
     if (code) return code;
     const char *why = trial_run(a, o->output, paths, n_inputs, directory, got, n, (unsigned)seconds);
-    if (why) return fprintf(stderr, "cameo: %s\n", why), 3;
+    if (why) return complain(CAMEO_DEFECT, "%s", why);
     for (size_t i = 0; i < n; i++)
         if (!report(names[i], got[i], expected[i], rtol)) code = 1;
     return code;
@@ -121,7 +121,7 @@ static int compare(arena *a, const cli *c, options *o) {
     diag d = {.arena = a, .file = o->input};
     graph *g = compile_front(a, &d, o);
     char *directory = g ? temporary_directory(a) : NULL;
-    int code = !g ? 1 : !directory ? 4 : 0;
+    int code = !g ? CAMEO_BAD_INPUT : !directory ? CAMEO_ENVIRONMENT : CAMEO_OK;
     if (!code) {
         if (cli_get(c, "layers")) all_layers_are_outputs(g);
         code = compare_graph(g, c, o, directory);

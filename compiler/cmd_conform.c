@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../runtime/progress.h"
 #include "cli.h"
 #include "conform.h"
-#include "emit/process.h"
 #include "temporary.h"
 #include "trial.h"
 
@@ -105,18 +105,12 @@ static const char *test_name(const char *directory) {
 
 /* ---- running them ---- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static const char *log_path(const suite *s, size_t i) { return arena_printf(s->arena, "%s/test.log", s->scratch[i]); }
 
 static _Noreturn void child(const suite *s, size_t i) {
     setpgid(0, 0);
     const int fd = open(log_path(s, i), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(4);
+    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(CAMEO_ENVIRONMENT);
     conform_test(s->tests[i], s->scratch[i], s->options, &s->outcomes[i]);
     fflush(NULL);
     _exit(0);
@@ -126,7 +120,7 @@ static bool start(suite *s, size_t i) {
     s->scratch[i] = temporary_directory(s->arena);
     if (!s->scratch[i]) return false;
     fflush(NULL);
-    s->deadlines[i] = now() + 120 + 4.0 * s->options->seconds;
+    s->deadlines[i] = cameo_now() + 120 + 4.0 * s->options->seconds;
     s->pids[i] = fork();
     if (s->pids[i] == 0) child(s, i);
     if (s->pids[i] > 0) return true;
@@ -173,7 +167,7 @@ static size_t reap(suite *s, size_t first, size_t end) {
         int status = 0;
         if (s->pids[i] <= 0) continue;
         const bool ended = waitpid(s->pids[i], &status, WNOHANG) > 0;
-        const bool late = !ended && now() > s->deadlines[i];
+        const bool late = !ended && cameo_now() > s->deadlines[i];
         if (late) {
             kill(-s->pids[i], SIGKILL);
             waitpid(s->pids[i], &status, 0);
@@ -240,7 +234,7 @@ static int run_all(suite *s, unsigned jobs, bool json) {
         const struct timespec pause = {.tv_nsec = 3000000};
         if (running) nanosleep(&pause, NULL);
     }
-    return ok ? 0 : 4;
+    return ok ? CAMEO_OK : CAMEO_ENVIRONMENT;
 }
 
 typedef struct counts {
@@ -296,8 +290,7 @@ static int write_results(const suite *s, const char *path) {
     }
     const int e = write_file_atomically(path, text_str(&t), t.size, 0644);
     text_free(&t);
-    if (e) fprintf(stderr, "cameo: can not write %s: %s\n", path, strerror(e));
-    return e ? 4 : 0;
+    return e ? complain(CAMEO_ENVIRONMENT, "can not write %s: %s", path, strerror(e)) : CAMEO_OK;
 }
 
 /* ---- the verb ---- */
@@ -338,11 +331,11 @@ static bool prepare(suite *s) {
 static int conform(arena *a, const cli *c, const options *compile) {
     conform_options o = {.compile = *compile};
     suite s = {.arena = a, .options = &o};
-    const unsigned jobs = compile->jobs ? compile->jobs : processors();
-    if (!conform_settings(c, &o)) return 2;
+    const unsigned jobs = compile->jobs ? compile->jobs : (unsigned)cameo_processors();
+    if (!conform_settings(c, &o)) return CAMEO_USAGE;
     o.compile.jobs = 1;
     const bool found = find_all(&s, c->positional, c->n_positional);
-    if (!prepare(&s)) return 4;
+    if (!prepare(&s)) return CAMEO_ENVIRONMENT;
     int code = run_all(&s, jobs, cli_get(c, "json") != NULL);
     text t = {0};
     summary(&t, &s);

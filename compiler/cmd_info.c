@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../runtime/cameo.h"
 #include "cli.h"
 
 static const cli_option table[] = {{"json", NULL, "one object", 0}, CLI_MODEL_OPTIONS, {NULL, NULL, NULL, 0}};

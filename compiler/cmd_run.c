@@ -11,11 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../runtime/cameo.h"
+#include "../runtime/sha256.h"
 #include "cache.h"
 #include "cli.h"
 #include "passes/front.h"
-#include "../runtime/sha256.h"
 
 #define CACHE_LIMIT ((uint64_t)2 << 30)
 
@@ -159,7 +158,7 @@ static const char *program_name(arena *a, const char *input) {
 /* Another process may remove the program between our look and the exec, so there is a second try. */
 static int run(graph *g, options *o, char **arguments) {
     char key[65], *directory = cache_directory(g->arena);
-    if (!directory) return 4;
+    if (!directory) return CAMEO_ENVIRONMENT;
     o->name = program_name(g->arena, o->input);
     cache_key(g, o, key);
     char *program = arena_printf(g->arena, "%s/%s", directory, key);
@@ -173,7 +172,7 @@ static int run(graph *g, options *o, char **arguments) {
     arguments[0] = arena_printf(g->arena, "cameo run %s", o->input);
     fflush(NULL);
     execv(program, arguments);
-    return errno == ENOENT ? -1 : (fprintf(stderr, "cameo: can not run %s: %s\n", program, strerror(errno)), 4);
+    return errno == ENOENT ? -1 : complain(CAMEO_ENVIRONMENT, "can not run %s: %s", program, strerror(errno));
 }
 
 static int import_and_run(options *o, char **arguments) {
@@ -186,7 +185,7 @@ static int import_and_run(options *o, char **arguments) {
         cli_print_diag(&d);
         arena_destroy(a);
     }
-    return code < 0 ? 4 : code;
+    return code < 0 ? CAMEO_ENVIRONMENT : code;
 }
 
 int cmd_run(int argc, char **argv) {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../models/models.h"
-#include "../runtime/cameo.h"
 #include "cli.h"
 
 static const struct verb {
@@ -32,7 +31,7 @@ static void help(FILE *to) {
 int main(int argc, char **argv) {
     setlocale(LC_ALL, "C");
     signal(SIGPIPE, SIG_DFL);
-    if (argc < 2) return help(stderr), 2;
+    if (argc < 2) return help(stderr), CAMEO_USAGE;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return help(stdout), 0;
     if (strcmp(argv[1], "--version") == 0) return puts("cameo " CAMEO_VERSION), 0;
     const char *names[N_VERBS];

@@ -1,5 +1,6 @@
 /* Growing strings, escaping, atomic file output. See text.h. */
 #include "text.h"
+#include "../runtime/cameo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@ static void reserve(text *t, size_t more) {
     char *p = realloc(t->data, capacity);
     if (!p) {
         fprintf(stderr, "cameo: out of memory (%zu bytes asked for)\n", capacity);
-        exit(4);
+        exit(CAMEO_ENVIRONMENT);
     }
     t->data = p;
     t->capacity = capacity;

@@ -45,16 +45,16 @@ void tensor_compare(const tensor *got, const tensor *expected, double rtol, doub
 static _Noreturn void child(char *const *argv, const char *log) {
     setpgid(0, 0);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0644), null = open("/dev/null", O_RDONLY);
-    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(4);
+    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(CAMEO_ENVIRONMENT);
     execvp(argv[0], argv);
-    _exit(4);
+    _exit(CAMEO_ENVIRONMENT);
 }
 
 int trial_spawn(char *const *argv, const char *log, unsigned seconds) {
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) child(argv, log);
-    if (pid < 0) return 4;
+    if (pid < 0) return CAMEO_ENVIRONMENT;
     int status = 0;
     struct timespec pause = {.tv_nsec = 2000000};
     for (double waited = 0; waitpid(pid, &status, WNOHANG) == 0; waited += 0.002) {
