@@ -288,9 +288,10 @@ static int write_results(const suite *s, const char *path) {
         cell(&t, o->reason);
         text_append(&t, " |\n");
     }
-    const int e = write_file_atomically(path, text_str(&t), t.size, 0644);
+    cameo_error error;
+    const bool good = cameo_write_file(path, text_str(&t), t.size, &error);
     text_free(&t);
-    return e ? complain(CAMEO_ENVIRONMENT, "can not write %s: %s", path, strerror(e)) : CAMEO_OK;
+    return good ? CAMEO_OK : complain_of(&error);
 }
 
 /* ---- the verb ---- */

@@ -142,6 +142,8 @@ int complain(int code, const char *format, ...) {
     return code;
 }
 
+int complain_of(const cameo_error *error) { return complain(error->code, "%s", error->message); }
+
 _Noreturn void cameo_bug(const char *file, int line, const char *format, ...) {
     va_list args;
     va_start(args, format);

@@ -2,7 +2,7 @@
    BUG() is for our own broken invariants only (exit 3). */
 #ifndef CAMEO_DIAG_H
 #define CAMEO_DIAG_H
-#include "../runtime/cameo.h" /* exit codes */
+#include "../runtime/files.h" /* exit codes, errors, files */
 #include "arena.h"
 #include "text.h"
 
@@ -35,6 +35,7 @@ void diag_tell(const diag *d); /* the same to stderr */
 /* One JSON object: {"file","ok","errors":[{"node","name","op","opset","reason","hint"}],"warnings":[...]} */
 void diag_print_json(const diag *d, text *out);
 
+int complain_of(const cameo_error *error); /* of the runtime; returns its code */
 /* "cameo: MESSAGE" on stderr; returns code, one of cameo.h's. */
 int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define BUG(...) cameo_bug(__FILE__, __LINE__, __VA_ARGS__)

@@ -5,7 +5,6 @@
    lengths, and the file's exact size is known before its memory is allocated. Field numbers are those of onnx.proto. */
 #include "onnx_export.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,23 +189,17 @@ size_t onnx_export_size(const onnx_model *m) {
 
 unsigned char *onnx_export_memory(const onnx_model *m, size_t *size) {
     *size = onnx_export_size(m);
-    if (!*size) {
-        errno = EFBIG;
-        return NULL;
-    }
-    sink s = {.data = malloc(*size)};
-    if (s.data)
-        write_model(&s, m);
-    else
-        errno = ENOMEM;
+    sink s = {.data = *size ? malloc(*size) : NULL};
+    if (s.data) write_model(&s, m);
     return s.data;
 }
 
-int onnx_export_file(const onnx_model *m, const char *path) {
+bool onnx_export_file(const onnx_model *m, const char *path, cameo_error *error) {
     size_t size;
     unsigned char *data = onnx_export_memory(m, &size);
-    if (!data) return errno;
-    int error = write_file_atomically(path, data, size, 0666);
+    if (!size) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: so many parameters do not fit an ONNX file (2 GB)", path);
+    if (!data) return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu bytes", path, size);
+    const bool good = cameo_write_file(path, data, size, error);
     free(data);
-    return error;
+    return good;
 }

@@ -1,14 +1,10 @@
-/* Growing strings, escaping, atomic file output. See text.h. */
+/* Growing strings, escaping. See text.h. */
 #include "text.h"
 #include "../runtime/cameo.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void reserve(text *t, size_t more) {
     size_t need = t->size + more + 1;
@@ -138,28 +134,4 @@ void text_c_string(text *t, const char *s) {
             text_append_n(t, p, 1);
     }
     text_append(t, "\"");
-}
-
-static int write_all(int fd, const unsigned char *p, size_t size) {
-    while (size) {
-        ssize_t n = write(fd, p, size > (1u << 30) ? (1u << 30) : size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-int write_file_atomically(const char *path, const void *data, size_t size, int mode) {
-    text temporary = {0};
-    text_printf(&temporary, "%s.%ld.tmp", path, (long)getpid());
-    int fd = open(temporary.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    int error = fd < 0 ? errno : write_all(fd, data, size);
-    if (fd >= 0 && !error && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) error = errno;
-    if (fd >= 0 && close(fd) != 0 && !error) error = errno;
-    if (!error && rename(temporary.data, path) != 0) error = errno;
-    if (error && fd >= 0) unlink(temporary.data);
-    text_free(&temporary);
-    return error;
 }

@@ -25,7 +25,4 @@ void text_escape(text *t, const char *s);
 void text_comment(text *t, const char *s);
 /* C string literal with quotes. */
 void text_c_string(text *t, const char *s);
-
-/* Write beside and rename. Returns 0, or errno; on failure nothing is left behind. */
-int write_file_atomically(const char *path, const void *data, size_t size, int mode);
 #endif

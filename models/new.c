@@ -230,16 +230,8 @@ static int write_model(const command *c, builder *b) {
         fprintf(stderr, "cameo new: %s: %s\n", c->arch->name, builder_problem(b));
         return CAMEO_BAD_INPUT;
     }
-    int error = onnx_export_file(builder_model(b, c->arch->name), c->output);
-    if (error == EFBIG) {
-        fprintf(stderr, "cameo new: %s: %llu parameters do not fit an ONNX file (2 GB)\n", c->arch->name,
-                (unsigned long long)builder_parameters(b));
-        return CAMEO_BAD_INPUT;
-    }
-    if (error) {
-        fprintf(stderr, "cameo new: cannot write \"%s\": %s\n", c->output, strerror(error));
-        return CAMEO_ENVIRONMENT;
-    }
+    cameo_error error;
+    if (!onnx_export_file(builder_model(b, c->arch->name), c->output, &error)) return complain_of(&error);
     fprintf(stderr, "%s: %s, %llu parameters\n", c->output, c->arch->name, (unsigned long long)builder_parameters(b));
     return CAMEO_OK;
 }

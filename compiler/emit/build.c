@@ -50,8 +50,8 @@ static void add_words(const job *j, arguments *a, const char *words) {
 static const char *in_directory(const job *j, const char *name) { return arena_printf(j->arena, "%s/%s", j->directory, name); }
 
 static int put(const char *path, const void *data, size_t size) {
-    const int e = write_file_atomically(path, data, size, 0644);
-    return e ? complain(CAMEO_ENVIRONMENT, "cannot write %s: %s", path, strerror(e)) : CAMEO_OK;
+    cameo_error error;
+    return cameo_write_file(path, data, size, &error) ? CAMEO_OK : complain_of(&error);
 }
 
 static int put_text(const char *path, const text *t) { return put(path, text_str(t), t->size); }

@@ -204,7 +204,7 @@ static void json_of_a_test(void **state) {
 static void put(const char *directory, const char *name, time_t used) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    assert_int_equal(write_file_atomically(path, "0123456789", 10, 0755), 0);
+    assert_true(cameo_write_file(path, "0123456789", 10, NULL));
     const struct timespec times[2] = {{.tv_sec = used}, {.tv_sec = used}};
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }

@@ -184,7 +184,7 @@ static void models_past_two_gigabytes_are_refused(void **state) {
     builder *b = architecture_build(architecture_find("vgg16"), &(model_request){.classes = 1000000});
     size_t size;
     assert_null(onnx_export_memory(builder_model(b, "vgg16"), &size));
-    assert_int_equal(errno, EFBIG);
+    assert_int_equal(size, 0);
     builder_destroy(b);
 }
 

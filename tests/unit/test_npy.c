@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "files.h"
 #include "npy.h"
 #include "tensor.h"
 #include <math.h>
@@ -27,6 +28,20 @@ static void there_and_back(void **state) {
         cameo_array_free(&b);
     }
     unlink(path);
+}
+
+/* Written straight, since nothing can be renamed over it; small and large, it is noticed that nothing fits. */
+static void full_device(void **state) {
+    (void)state;
+    static const char zeros[100000];
+    cameo_error error = {0};
+    for (size_t size = 1; size <= sizeof zeros; size *= 10) {
+        assert_false(cameo_write_file("/dev/full", zeros, size, &error));
+        assert_int_equal(error.code, CAMEO_ENVIRONMENT);
+        assert_string_equal(error.message, "/dev/full: cannot write: No space left on device");
+    }
+    assert_true(cameo_write_file("/dev/null", zeros, sizeof zeros, &error));
+    assert_false(cameo_write_file("/nonexistent/x", zeros, 1, &error));
 }
 
 static bool decode_npy(const char *header, size_t data, cameo_error *error) {
@@ -112,7 +127,7 @@ static void rounding_to_bfloat16(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back), cmocka_unit_test(npy_headers),
-                                       cmocka_unit_test(pb_encodings), cmocka_unit_test(element_types),
-                                       cmocka_unit_test(rounding_to_bfloat16)};
+                                       cmocka_unit_test(full_device),    cmocka_unit_test(pb_encodings),
+                                       cmocka_unit_test(element_types),  cmocka_unit_test(rounding_to_bfloat16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
