@@ -22,21 +22,18 @@
 #include "temporary.h"
 #include "trial.h"
 
-static const cli_option table[] = {
-    {"json", NULL, "one object a line", 0},
-    {"rtol", "R", "relative tolerance of floats; default 1e-5", 0},
-    {"atol", "A", "absolute tolerance of floats; default 1e-6", 0},
-    {"timeout", "SECONDS", "for one run of a program; default 60", 0},
-    {"results", "FILE.md", "write the results as a table", 0},
-    {"jobs", "N", "tests at once; default: the processors", 'j'},
-    {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64", 0},
-    {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)", 0},
-    {"kernels", "KIND", "auto (default), xnnpack, native or plain", 0},
-    {NULL, NULL, NULL, 0},
+static const cameo_option table[] = {
+    {"json", NULL, "one object a line"},
+    {"rtol", "R", "relative tolerance of floats; default 1e-5"},
+    {"atol", "A", "absolute tolerance of floats; default 1e-6"},
+    {"timeout", "SECONDS", "for one run of a program; default 60"},
+    {"results", "FILE.md", "write the results as a table"},
+    {"jobs", "N", "tests at once; default: the processors"},
+    {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64"},
+    {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)"},
+    {"kernels", "KIND", "auto (default), xnnpack, native or plain"},
+    {0},
 };
-static const cli_verb verb = {"conform DIR... [--json] [options]",
-                              "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents of such.",
-                              table};
 
 typedef struct suite {
     arena *arena;
@@ -84,11 +81,11 @@ static void find_tests(suite *s, const char *directory, int depth) {
     if (n >= 0) free(entries);
 }
 
-static bool find_all(suite *s, char *const *directories, size_t n) {
+static bool find_all(suite *s, const cameo_args *given) {
     bool ok = true;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < given->positionals; i++) {
         const size_t before = s->n_tests;
-        char *path = arena_strdup(s->arena, directories[i]);
+        char *path = arena_strdup(s->arena, cameo_args_positional(given, i));
         for (size_t size = strlen(path); size > 1 && path[size - 1] == '/'; size--) path[size - 1] = 0;
         find_tests(s, path, 3);
         if (s->n_tests > before) continue;
@@ -296,21 +293,18 @@ static int write_results(const suite *s, const char *path) {
 
 /* ---- the verb ---- */
 
-static bool tolerance(const cli *c, const char *name, double *out) {
-    const char *given = cli_get(c, name);
+static bool tolerance(const cameo_args *c, const char *name, double *out) {
+    const char *given = cameo_args_get(c, name);
     char *end;
     if (!given) return true;
     *out = strtod(given, &end);
     if (end != given && !*end && *out >= 0 && isfinite(*out)) return true;
-    fprintf(stderr, "cameo: --%s \"%s\" is not valid\n", name, given);
-    return false;
+    return complain(0, "--%s \"%s\" is not valid", name, given);
 }
 
-static bool conform_settings(const cli *c, conform_options *o) {
+static bool conform_settings(const cameo_args *c, conform_options *o) {
     int64_t seconds = 60;
-    const char *given = cli_get(c, "timeout");
-    if (given && !cli_integer(given, 1, 100000, &seconds))
-        return fprintf(stderr, "cameo: --timeout \"%s\" is not valid\n", given), false;
+    if (!cameo_args_integer(c, "timeout", 1, 100000, &seconds)) return false;
     o->seconds = (unsigned)seconds;
     o->rtol = 1e-5;
     o->atol = 1e-6;
@@ -329,37 +323,31 @@ static bool prepare(suite *s) {
     return true;
 }
 
-static int conform(arena *a, const cli *c, const options *compile) {
+static int conform(arena *a, const cameo_args *c, options *compile) {
     conform_options o = {.compile = *compile};
     suite s = {.arena = a, .options = &o};
     const unsigned jobs = compile->jobs ? compile->jobs : (unsigned)cameo_processors();
     if (!conform_settings(c, &o)) return CAMEO_USAGE;
     o.compile.jobs = 1;
-    const bool found = find_all(&s, c->positional, c->n_positional);
+    const bool found = find_all(&s, c);
     if (!prepare(&s)) return CAMEO_ENVIRONMENT;
-    int code = run_all(&s, jobs, cli_get(c, "json") != NULL);
+    int code = run_all(&s, jobs, cameo_args_get(c, "json") != NULL);
     text t = {0};
     summary(&t, &s);
     fputs(text_str(&t), stderr);
     text_free(&t);
-    if (!code && cli_get(c, "results")) code = write_results(&s, cli_get(c, "results"));
-    if (!code && (!found || count(&s).fail)) code = 1;
+    if (!code && cameo_args_get(c, "results")) code = write_results(&s, cameo_args_get(c, "results"));
+    if (!code && (!found || count(&s).fail)) code = CAMEO_BAD_INPUT;
     munmap(s.outcomes, (s.n_tests + 1) * sizeof *s.outcomes);
     return code;
 }
 
-int cmd_conform(int argc, char **argv) {
-    cli c;
-    int code = cli_parse(&c, &verb, argc, argv);
-    arena *a = arena_create();
-    options o;
-    if (!code) code = cli_options(a, &c, &o);
-    if (!code && c.n_positional == 0) {
-        fprintf(stderr, "usage: cameo %s\n", verb.usage);
-        code = 2;
-    }
-    if (!code) code = conform(a, &c, &o);
-    arena_destroy(a);
-    cli_free(&c);
-    return code < 0 ? 0 : code;
-}
+const cli_verb cli_conform = {
+    .name = "conform",
+    .about = "run ONNX backend tests: directories with a model and its data",
+    .usage = "conform DIR... [--json] [options]",
+    .help = "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents of such.",
+    .options = table,
+    .least = 1,
+    .most = SIZE_MAX,
+    .run = conform};

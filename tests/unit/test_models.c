@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "cli.h"
+
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 static const struct {
@@ -222,7 +224,7 @@ static int run(const char *line) {
     int argc = 0;
     snprintf(copy, sizeof copy, "%s", line);
     for (char *p = strtok(copy, " "); p && argc < 16; p = strtok(NULL, " ")) argv[argc++] = p;
-    return cmd_new(argc, argv);
+    return cli_main(&cli_new, argc, argv);
 }
 
 static void the_command_checks_its_arguments(void **state) {
