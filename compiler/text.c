@@ -20,12 +20,14 @@ static void reserve(text *t, size_t more) {
     t->capacity = capacity;
 }
 
-void text_append_n(text *t, const void *s, size_t n) {
+unsigned char *text_extend(text *t, size_t n) {
     reserve(t, n);
-    memcpy(t->data + t->size, s, n);
     t->size += n;
     t->data[t->size] = 0;
+    return (unsigned char *)t->data + t->size - n;
 }
+
+void text_append_n(text *t, const void *s, size_t n) { memcpy(text_extend(t, n), s, n); }
 
 void text_append(text *t, const char *s) { text_append_n(t, s, strlen(s)); }
 

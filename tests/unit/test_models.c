@@ -195,12 +195,12 @@ static void wire_bytes_are_exact(void **state) {
     (void)state;
     const char *in[] = {"a"}, *out[] = {"b"};
     onnx_dim dim = {.symbol = "N"};
-    onnx_node node = {.op = "Relu", .name = "r", .inputs = in, .outputs = out, .n_inputs = 1, .n_outputs = 1};
+    onnx_node relu = {.op = "Relu", .name = "r", .inputs = in, .outputs = out, .n_inputs = 1, .n_outputs = 1};
     onnx_value a = {"a", ONNX_FLOAT32, 1, &dim}, b = {"b", ONNX_FLOAT32, 1, &dim};
     onnx_model m = {.producer = "p",
                     .producer_version = "v",
                     .graph_name = "g",
-                    .nodes = &node,
+                    .nodes = &relu,
                     .n_nodes = 1,
                     .inputs = &a,
                     .n_inputs = 1,
