@@ -1,6 +1,7 @@
 /* Growing strings, escaping. See text.h. */
 #include "text.h"
 #include "../runtime/cameo.h"
+#include "../runtime/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,27 +70,10 @@ void text_replace(text *t, const char *s, const char *from, const char *to) {
     text_append(t, s);
 }
 
-/* Length of the valid UTF-8 sequence at s (no overlong forms, no surrogates), 0 when there is none. */
-static int utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80) return 1;
-    if (s[0] >= 0xC2 && s[0] < 0xE0) return (s[1] & 0xC0) == 0x80 ? 2 : 0;
-    if (s[0] >= 0xE0 && s[0] < 0xF0) {
-        if ((s[1] & 0xC0) != 0x80 || (s[2] & 0xC0) != 0x80) return 0;
-        if (s[0] == 0xE0 && s[1] < 0xA0) return 0;
-        return s[0] == 0xED && s[1] >= 0xA0 ? 0 : 3;
-    }
-    if (s[0] >= 0xF0 && s[0] < 0xF5) {
-        if ((s[1] & 0xC0) != 0x80 || (s[2] & 0xC0) != 0x80 || (s[3] & 0xC0) != 0x80) return 0;
-        if (s[0] == 0xF0 && s[1] < 0x90) return 0;
-        return s[0] == 0xF4 && s[1] >= 0x90 ? 0 : 4;
-    }
-    return 0;
-}
-
 void text_json(text *t, const char *s) {
     text_append(t, "\"");
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = utf8_length(p);
+        int n = cameo_utf8_length(p);
         if (*p == '"' || *p == '\\')
             text_printf(t, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7F || n == 0)
@@ -103,7 +87,7 @@ void text_json(text *t, const char *s) {
 
 void text_escape(text *t, const char *s) {
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = utf8_length(p);
+        int n = cameo_utf8_length(p);
         if (*p == '"' || *p == '\\')
             text_printf(t, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7F || n == 0)
