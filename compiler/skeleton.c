@@ -62,7 +62,8 @@ void skeleton_node(text *t, const node *n) {
 }
 
 void skeleton_constant(text *t, const value *v) {
-    const onnx_tensor data = {.dtype = v->type, .rank = (size_t)v->shape.rank, .dims = v->shape.dim, .data = v->constant->data};
+    const onnx_tensor data = {
+        .dtype = (int)v->type, .rank = (size_t)v->shape.rank, .dims = v->shape.dim, .data = v->constant->data};
     const onnx_attribute attribute = {.name = "value", .type = ONNX_ATTR_TENSOR, .t = &data};
     const char *output = v->name;
     const onnx_node made = {"Constant", v->name, NULL, &output, 0, 1, 1, &attribute};
