@@ -1,5 +1,6 @@
 /* Arena: a list of blocks; large requests get a block of their own. See arena.h. */
 #include "arena.h"
+#include "../runtime/cameo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static const size_t block_bytes = 1u << 18;
 
 static void out_of_memory(size_t size) {
     fprintf(stderr, "cameo: out of memory (%zu bytes asked for)\n", size);
-    exit(4);
+    exit(CAMEO_ENVIRONMENT);
 }
 
 arena *arena_create(void) {

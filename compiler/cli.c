@@ -1,4 +1,4 @@
-/* Parsing of options, suggestions for misspelt ones, and the options that several verbs share. */
+/* What the verbs of cameo share: their way from arguments to an exit code, and the options of a compilation. */
 #include "cli.h"
 
 #include <errno.h>
@@ -8,136 +8,36 @@
 
 #include "loss_spec.h"
 
-/* An option and what it does, in lines of at most 110 letters. */
-static void help_wrapped(const char *left, const char *words) {
-    enum { INDENT = 27, WIDTH = 110 };
-    printf("  %-24s", left);
-    for (size_t column = INDENT; *words; words += strspn(words, " ")) {
-        const size_t n = strcspn(words, " ");
-        if (column > INDENT && column + n + 1 > WIDTH) column = (size_t)printf("\n%*s", INDENT - 1, "") - 1;
-        column += (size_t)printf(" %.*s", (int)n, words);
-        words += n;
-    }
-    putchar('\n');
-}
-
-static void help_line(const cli_option *o) {
-    char left[64], letter[8] = "";
-    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
-    help_wrapped(left, o->help);
-}
-
-static void help(const cli_verb *v) {
-    static const cli_option this = {"help", NULL, "this text", 'h'};
-    printf("usage: cameo %s\n\n%s\n\noptions:\n", v->usage, v->about);
-    for (const cli_option *o = v->options; o->name; o++) help_line(o);
-    help_line(&this);
-}
-
-size_t cli_distance(const char *a, const char *b) {
-    size_t n = strlen(b), row[64];
-    if (n >= 64 || strlen(a) >= 64) return 64;
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j + 1] + 1 < best) best = row[j + 1] + 1;
-            diagonal = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    return row[n];
-}
-
 int cli_unknown(const char *kind, const char *word, const char *const *candidates, size_t count) {
-    const char *best = NULL;
-    size_t least = strlen(word) / 2 + 1;
-    for (size_t i = 0; i < count; i++) {
-        size_t d = cli_distance(word, candidates[i]);
-        if (d < least) least = d, best = candidates[i];
-    }
-    fprintf(stderr, "cameo: unknown %s \"%s\"", kind, word);
-    if (best) fprintf(stderr, "; did you mean \"%s\"?", best);
-    fprintf(stderr, "\n");
-    return 2;
+    return cameo_unknown("cameo: ", kind, word, candidates, count);
 }
 
-static const cli_option *find(const cli_verb *v, const char *name, size_t length) {
-    for (const cli_option *o = v->options; o->name; o++)
-        if (strlen(o->name) == length && strncmp(o->name, name, length) == 0) return o;
-    return NULL;
+int cli_parse(cameo_args *given, const cli_verb *v, int argc, char **argv) {
+    *given = (cameo_args){.options = v->options,
+                          .usage = v->usage,
+                          .about = v->help,
+                          .program = "cameo",
+                          .speaker = "cameo: ",
+                          .until_first = v->until_first};
+    return cameo_args_parse(given, argc - 1, argv + 1);
 }
 
-static int unknown_option(const cli_verb *v, const char *word) {
-    const char *names[64];
-    size_t n = 0;
-    for (const cli_option *o = v->options; o->name && n < 64; o++) names[n++] = o->name;
-    return cli_unknown("option", word, names, n);
+static int wrong_count(const cli_verb *v) {
+    fprintf(stderr, "usage: cameo %s\n", v->usage);
+    return CAMEO_USAGE;
 }
 
-/* One option at argv[*i]; takes its value from behind '=' or from the next argument. */
-static int take_option(cli *c, int argc, char **argv, int *i) {
-    const char *word = argv[*i], *given = NULL;
-    const cli_option *o = NULL;
-    if (word[1] == '-') {
-        const char *equals = strchr(word, '=');
-        o = find(c->verb, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
-        given = equals ? equals + 1 : NULL;
-    } else {
-        for (const cli_option *k = c->verb->options; k->name && !o; k++)
-            if (k->letter && k->letter == word[1]) o = k;
-        if (word[2]) given = word + 2;
-    }
-    if (!o) return unknown_option(c->verb, word + (word[1] == '-' ? 2 : 1));
-    if (!o->value && given) return fprintf(stderr, "cameo: --%s takes no value\n", o->name), 2;
-    if (o->value && !given && *i + 1 < argc) given = argv[++*i];
-    if (o->value && !given) return fprintf(stderr, "cameo: --%s needs a value (%s)\n", o->name, o->value), 2;
-    c->given[c->n_given++] = (cli_given){o, given ? given : ""};
-    return 0;
-}
-
-int cli_parse(cli *c, const cli_verb *verb, int argc, char **argv) {
-    *c = (cli){.verb = verb};
-    c->given = calloc((size_t)argc + 1, sizeof *c->given);
-    c->positional = calloc((size_t)argc + 1, sizeof *c->positional);
-    if (!c->given || !c->positional) return 4;
-    bool literal = false;
-    for (int i = 1; i < argc; i++) {
-        if (!literal && strcmp(argv[i], "--") == 0)
-            literal = true;
-        else if (!literal && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
-            return help(verb), -1;
-        else if (!literal && argv[i][0] == '-' && argv[i][1]) {
-            int code = take_option(c, argc, argv, &i);
-            if (code) return code;
-        } else
-            c->positional[c->n_positional++] = argv[i];
-    }
-    return 0;
-}
-
-void cli_free(cli *c) {
-    free(c->given);
-    free(c->positional);
-}
-
-const char *cli_get(const cli *c, const char *name) {
-    for (size_t i = c->n_given; i-- > 0;)
-        if (strcmp(c->given[i].option->name, name) == 0) return c->given[i].value;
-    return NULL;
-}
-
-bool cli_integer(const char *s, int64_t low, int64_t high, int64_t *out) {
-    char *end;
-    errno = 0;
-    long long v = strtoll(s, &end, 10);
-    if (end == s || *end || errno || v < low || v > high) return false;
-    *out = v;
-    return true;
+int cli_main(const cli_verb *v, int argc, char **argv) {
+    cameo_args given;
+    options o;
+    arena *a = arena_create();
+    int code = cli_parse(&given, v, argc, argv);
+    if (!code && !v->own_options) code = cli_options(a, &given, &o);
+    if (!code && (given.positionals < v->least || given.positionals > v->most)) code = wrong_count(v);
+    if (!code) code = v->run(a, &given, v->own_options ? NULL : &o);
+    arena_destroy(a);
+    cameo_args_free(&given);
+    return code < 0 ? CAMEO_OK : code;
 }
 
 bool cli_shape(const char *s, shape *out) {
@@ -156,8 +56,7 @@ bool cli_shape(const char *s, shape *out) {
 }
 
 static int bad(const char *option, const char *given) {
-    fprintf(stderr, "cameo: --%s \"%s\" is not valid\n", option, given);
-    return 2;
+    return complain(CAMEO_USAGE, "--%s \"%s\" is not valid", option, given);
 }
 
 /* --dim and --shape: NAME=..., where NAME itself may hold '='. */
@@ -167,7 +66,7 @@ static int binding(arena *a, options *o, const char *option, const char *given) 
     const char *name = arena_strndup(a, given, (size_t)(equals - given));
     if (strcmp(option, "dim") == 0) {
         o->dims[o->n_dims].name = name;
-        return cli_integer(equals + 1, 1, INT32_MAX, &o->dims[o->n_dims++].value) ? 0 : bad(option, given);
+        return cameo_parse_integer(equals + 1, 1, INT32_MAX, &o->dims[o->n_dims++].value) ? 0 : bad(option, given);
     }
     o->shapes[o->n_shapes].name = name;
     return cli_shape(equals + 1, &o->shapes[o->n_shapes++].shape) ? 0 : bad(option, given);
@@ -208,9 +107,8 @@ static int add_target(target *list, size_t *count, const char *name) {
     if (*count == TARGETS_MOST) return bad("target", name);
     for (size_t i = 0; i < *count; i++) {
         if (!target_compare(&t, &list[i], &order))
-            return fprintf(stderr, "cameo: --target: a program is for one processor family, not for %s and %s\n", t.name,
-                           list[i].name),
-                   2;
+            return complain(CAMEO_USAGE, "--target: a program is for one processor family, not for %s and %s", t.name,
+                            list[i].name);
         if (order == 0) return 0;
     }
     size_t at = (*count)++;
@@ -249,15 +147,15 @@ static int one_option(arena *a, options *o, const char *name, const char *given)
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (strcmp(name, strings[i].name) == 0) *strings[i].to = given;
     if (strcmp(name, "dim") == 0 || strcmp(name, "shape") == 0) return binding(a, o, name, given);
-    if (strcmp(name, "batch") == 0) return cli_integer(given, 1, 65536, &o->batch) ? 0 : bad(name, given);
+    if (strcmp(name, "batch") == 0) return cameo_parse_integer(given, 1, 65536, &o->batch) ? 0 : bad(name, given);
     if (strcmp(name, "static") == 0) o->is_static = true;
     if (strcmp(name, "train") == 0) o->train = true;
     if (strcmp(name, "tune") == 0) o->tune = true;
     if (strcmp(name, "bfloat16") == 0) o->bfloat16 = true;
     if (strcmp(name, "freeze") == 0) o->freeze[o->n_freeze++] = given;
-    if (strcmp(name, "classes") == 0 && !cli_integer(given, 2, 1 << 24, &o->classes)) return bad(name, given);
+    if (strcmp(name, "classes") == 0 && !cameo_parse_integer(given, 2, 1 << 24, &o->classes)) return bad(name, given);
     if (strcmp(name, "jobs") == 0) {
-        if (!cli_integer(given, 1, 1024, &number)) return bad(name, given);
+        if (!cameo_parse_integer(given, 1, 1024, &number)) return bad(name, given);
         o->jobs = (unsigned)number;
     }
     if (strcmp(name, "kernels") == 0 && !(code = choice(name, given, kinds, 4, &which))) o->kernels = (kernel_choice)which;
@@ -278,45 +176,42 @@ static int several_targets(const options *o) {
                        : o->emit == EMIT_C         ? "--emit c"
                                                    : NULL;
     if (!o->n_narrower || !what) return 0;
-    return fprintf(stderr, "cameo: several targets do not go with %s; compile once for each\n", what), 2;
+    return complain(CAMEO_USAGE, "several targets do not go with %s; compile once for each", what);
 }
 
 /* What only training uses; and the batch of a step, which the model rarely says. */
-static int training_options(arena *a, const cli *c, options *o) {
+static int training_options(arena *a, const cameo_args *c, options *o) {
     static const char *const names[] = {"loss", "classes", "classes-from", "freeze", "folded"};
     for (size_t i = 0; i < sizeof names / sizeof *names && !o->train; i++)
-        if (cli_get(c, names[i])) return fprintf(stderr, "cameo: --%s goes with --train\n", names[i]), 2;
+        if (cameo_args_get(c, names[i])) return complain(CAMEO_USAGE, "--%s goes with --train", names[i]);
     loss_spec spec;
     const char *why = loss_parse(a, o->loss, &spec);
-    if (why) return fprintf(stderr, "cameo: --loss %s: %s\n", o->loss, why), 2;
-    if (o->classes && o->classes_from) return fprintf(stderr, "cameo: --classes or --classes-from, not both\n"), 2;
+    if (why) return complain(CAMEO_USAGE, "--loss %s: %s", o->loss, why);
+    if (o->classes && o->classes_from) return complain(CAMEO_USAGE, "--classes or --classes-from, not both");
     if (o->train && (o->tune || o->tuning_file || o->bfloat16))
-        return fprintf(stderr, "cameo: --tune, --tuning and --bfloat16 are for programs that do not train\n"), 2;
-    if (o->train && o->emit == EMIT_SO)
-        return fprintf(stderr, "cameo: --train does not go with --emit so; exe, lib and c do\n"), 2;
+        return complain(CAMEO_USAGE, "--tune, --tuning and --bfloat16 are for programs that do not train");
+    if (o->train && o->emit == EMIT_SO) return complain(CAMEO_USAGE, "--train does not go with --emit so; exe, lib and c do");
     if (o->detector && o->emit != EMIT_EXE && o->emit != EMIT_C)
-        return fprintf(stderr, "cameo: --detector is for programs; of --emit it takes exe and c\n"), 2;
+        return complain(CAMEO_USAGE, "--detector is for programs; of --emit it takes exe and c");
     if (o->train && !o->batch) o->batch = TRAIN_BATCH;
     if ((spec.triplet.weight > 0 || spec.contrastive.weight > 0) && !loss_images_of_class(o->batch))
-        return fprintf(stderr,
-                       "cameo: --loss %s compares images of one class with others: --batch %lld is no product of 2 and more\n",
-                       o->loss, (long long)o->batch),
-               2;
+        return complain(CAMEO_USAGE,
+                        "--loss %s compares images of one class with others: --batch %lld is no product of 2 and more", o->loss,
+                        (long long)o->batch);
     return 0;
 }
 
-int cli_options(arena *a, const cli *c, options *o) {
-    *o = (options){.input = c->n_positional ? c->positional[0] : NULL};
-    o->dims = ARENA_ARRAY(a, dim_binding, c->n_given + 1);
-    o->shapes = ARENA_ARRAY(a, shape_binding, c->n_given + 1);
-    o->freeze = ARENA_ARRAY(a, const char *, c->n_given + 1);
-    if (!target_resolve("native", &o->target) && !cli_get(c, "target"))
-        return fprintf(stderr, "cameo: this processor is unknown; give --target\n"), 2;
-    for (size_t i = 0; i < c->n_given; i++) {
-        int code = one_option(a, o, c->given[i].option->name, c->given[i].value);
-        if (code) return code;
-    }
-    const int code = several_targets(o);
+int cli_options(arena *a, const cameo_args *c, options *o) {
+    *o = (options){.input = cameo_args_positional(c, 0)};
+    o->dims = ARENA_ARRAY(a, dim_binding, c->count + 1);
+    o->shapes = ARENA_ARRAY(a, shape_binding, c->count + 1);
+    o->freeze = ARENA_ARRAY(a, const char *, c->count + 1);
+    if (!target_resolve("native", &o->target) && !cameo_args_get(c, "target"))
+        return complain(CAMEO_USAGE, "this processor is unknown; give --target");
+    int code = 0;
+    for (size_t i = 0; i < c->count && !code; i++)
+        if (c->list[i].option) code = one_option(a, o, c->list[i].option->name, c->list[i].value);
+    if (!code) code = several_targets(o);
     return code ? code : training_options(a, c, o);
 }
 

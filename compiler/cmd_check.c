@@ -3,9 +3,7 @@
 
 #include "cli.h"
 
-static const cli_option table[] = {{"json", NULL, "one object a line", 0}, CLI_MODEL_OPTIONS, {NULL, NULL, NULL, 0}};
-static const cli_verb verb = {"check MODEL.onnx... [--json] [options]",
-                              "Tells everything that keeps a model from being compiled.", table};
+static const cameo_option table[] = {{"json", NULL, "one object a line"}, CLI_MODEL_OPTIONS, {0}};
 
 static bool check_file(const options *shared, const char *path, bool json) {
     arena *a = arena_create();
@@ -26,19 +24,20 @@ static bool check_file(const options *shared, const char *path, bool json) {
     return ok;
 }
 
-int cmd_check(int argc, char **argv) {
-    cli c;
-    int code = cli_parse(&c, &verb, argc, argv);
-    arena *a = arena_create();
-    options o;
-    if (!code) code = cli_options(a, &c, &o);
-    if (!code && c.n_positional == 0) {
-        fprintf(stderr, "usage: cameo %s\n", verb.usage);
-        code = 2;
-    }
-    for (size_t i = 0, n = code ? 0 : c.n_positional; i < n; i++)
-        if (!check_file(&o, c.positional[i], cli_get(&c, "json") != NULL)) code = 1;
-    arena_destroy(a);
-    cli_free(&c);
-    return code < 0 ? 0 : code;
+static int check(arena *a, const cameo_args *given, options *o) {
+    int code = CAMEO_OK;
+    const char *path;
+    (void)a;
+    for (size_t i = 0; (path = cameo_args_positional(given, i)); i++)
+        if (!check_file(o, path, cameo_args_get(given, "json"))) code = CAMEO_BAD_INPUT;
+    return code;
 }
+
+const cli_verb cli_check = {.name = "check",
+                            .about = "will it compile? every problem at once",
+                            .usage = "check MODEL.onnx... [--json] [options]",
+                            .help = "Tells everything that keeps a model from being compiled.",
+                            .options = table,
+                            .least = 1,
+                            .most = SIZE_MAX,
+                            .run = check};

@@ -9,17 +9,15 @@
 #include "temporary.h"
 #include "trial.h"
 
-static const cli_option table[] = {
-    {"input", "FILE.pb", "an input, in the model's order (default: random numbers)", 0},
-    {"layers", NULL, "compare the outputs of all layers (nothing is fused away then)", 0},
-    {"rtol", "R", "relative to an output's range; default 1e-4", 0},
-    {"timeout", "SECONDS", "for the program; default 600", 0},
+static const cameo_option table[] = {
+    {"input", "FILE.pb", "an input, in the model's order (default: random numbers)"},
+    {"layers", NULL, "compare the outputs of all layers (nothing is fused away then)"},
+    {"rtol", "R", "relative to an output's range; default 1e-4"},
+    {"timeout", "SECONDS", "for the program; default 600"},
     CLI_MODEL_OPTIONS,
     CLI_BUILD_OPTIONS,
-    {NULL, NULL, NULL, 0},
+    {0},
 };
-static const cli_verb verb = {"compare MODEL.onnx [--input FILE.pb]... [options]",
-                              "Compares a compiled network with the reference interpreter.", table};
 
 /* xorshift64*, uniform in -1..1: the same numbers on every machine. */
 static void fill_random(tensor *t) {
@@ -31,14 +29,14 @@ static void fill_random(tensor *t) {
     }
 }
 
-static tensor *given_input(arena *a, const cli *c, size_t index, const value *v) {
+static tensor *given_input(arena *a, const cameo_args *c, size_t index, const value *v) {
     size_t seen = 0;
-    for (size_t i = 0; i < c->n_given; i++) {
-        if (strcmp(c->given[i].option->name, "input") != 0 || seen++ != index) continue;
+    for (size_t i = 0; i < c->count; i++) {
+        if (!c->list[i].option || strcmp(c->list[i].option->name, "input") != 0 || seen++ != index) continue;
         const char *name = NULL, *why = "unreadable";
-        tensor *t = onnx_read_tensor(a, c->given[i].value, &name, &why);
+        tensor *t = onnx_read_tensor(a, c->list[i].value, &name, &why);
         if (t && t->type == v->type && shape_equal(&t->shape, &v->shape)) return t;
-        fprintf(stderr, "cameo: %s: %s\n", c->given[i].value, t ? "not of the input's type and shape" : why);
+        fprintf(stderr, "cameo: %s: %s\n", c->list[i].value, t ? "not of the input's type and shape" : why);
         return NULL;
     }
     tensor *t = tensor_new(a, v->type, &v->shape);
@@ -84,7 +82,7 @@ static bool report(const char *name, const tensor *got, const tensor *expected, 
 }
 
 /* The reference is evaluated before the back half changes the graph; the tensors stay. */
-static int compare_graph(graph *g, const cli *c, options *o, const char *directory) {
+static int compare_graph(graph *g, const cameo_args *c, options *o, const char *directory) {
     arena *a = g->arena;
     tensor **in = ARENA_ARRAY(a, tensor *, g->n_inputs + 1), **all = ARENA_ARRAY(a, tensor *, g->n_values + 1);
     tensor **expected = ARENA_ARRAY(a, tensor *, g->n_outputs + 1), **got = ARENA_ARRAY(a, tensor *, g->n_outputs + 1);
@@ -92,14 +90,15 @@ static int compare_graph(graph *g, const cli *c, options *o, const char *directo
                **names = ARENA_ARRAY(a, const char *, g->n_outputs + 1);
     int64_t seconds = 600;
     double rtol = 1e-4;
-    if (cli_get(c, "rtol") && sscanf(cli_get(c, "rtol"), "%lf", &rtol) != 1) return 2;
-    if (cli_get(c, "timeout") && !cli_integer(cli_get(c, "timeout"), 1, 1000000, &seconds)) return 2;
+    if (cameo_args_get(c, "rtol") && sscanf(cameo_args_get(c, "rtol"), "%lf", &rtol) != 1)
+        return cameo_usage_error(c, "--rtol is no number");
+    if (!cameo_args_integer(c, "timeout", 1, 1000000, &seconds)) return CAMEO_USAGE;
     for (size_t i = 0; i < g->n_inputs; i++) {
-        if (!(in[i] = given_input(a, c, i, g->inputs[i]))) return 1;
+        if (!(in[i] = given_input(a, c, i, g->inputs[i]))) return CAMEO_BAD_INPUT;
         paths[i] = arena_printf(a, "%s/input_%zu.npy", directory, i);
-        if (!trial_write_npy(paths[i], in[i])) return fprintf(stderr, "cameo: can not write %s\n", paths[i]), 4;
+        if (!trial_write_npy(paths[i], in[i])) return complain(CAMEO_ENVIRONMENT, "can not write %s", paths[i]);
     }
-    if (!interpret(g, in, all)) return 1;
+    if (!interpret(g, in, all)) return CAMEO_BAD_INPUT;
     size_t n = g->n_outputs;
     for (size_t i = 0; i < n; i++) {
         names[i] = g->outputs[i]->name;
@@ -111,19 +110,19 @@ static int compare_graph(graph *g, const cli *c, options *o, const char *directo
     int code = compile_rest(g, o);
     if (code) return code;
     const char *why = trial_run(a, o->output, paths, n_inputs, directory, got, n, (unsigned)seconds);
-    if (why) return fprintf(stderr, "cameo: %s\n", why), 3;
+    if (why) return complain(CAMEO_DEFECT, "%s", why);
     for (size_t i = 0; i < n; i++)
         if (!report(names[i], got[i], expected[i], rtol)) code = 1;
     return code;
 }
 
-static int compare(arena *a, const cli *c, options *o) {
+static int compare(arena *a, const cameo_args *c, options *o) {
     diag d = {.arena = a, .file = o->input};
     graph *g = compile_front(a, &d, o);
     char *directory = g ? temporary_directory(a) : NULL;
-    int code = !g ? 1 : !directory ? 4 : 0;
+    int code = !g ? CAMEO_BAD_INPUT : !directory ? CAMEO_ENVIRONMENT : CAMEO_OK;
     if (!code) {
-        if (cli_get(c, "layers")) all_layers_are_outputs(g);
+        if (cameo_args_get(c, "layers")) all_layers_are_outputs(g);
         code = compare_graph(g, c, o, directory);
         temporary_remove(directory);
     }
@@ -131,18 +130,11 @@ static int compare(arena *a, const cli *c, options *o) {
     return code;
 }
 
-int cmd_compare(int argc, char **argv) {
-    cli c;
-    int code = cli_parse(&c, &verb, argc, argv);
-    arena *a = arena_create();
-    options o;
-    if (!code) code = cli_options(a, &c, &o);
-    if (!code && c.n_positional != 1) {
-        fprintf(stderr, "usage: cameo %s\n", verb.usage);
-        code = 2;
-    }
-    if (!code) code = compare(a, &c, &o);
-    arena_destroy(a);
-    cli_free(&c);
-    return code < 0 ? 0 : code;
-}
+const cli_verb cli_compare = {.name = "compare",
+                              .about = "compiled program against the reference interpreter",
+                              .usage = "compare MODEL.onnx [--input FILE.pb]... [options]",
+                              .help = "Compares a compiled network with the reference interpreter.",
+                              .options = table,
+                              .least = 1,
+                              .most = 1,
+                              .run = compare};

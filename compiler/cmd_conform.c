@@ -16,27 +16,24 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../runtime/progress.h"
 #include "cli.h"
 #include "conform.h"
-#include "emit/process.h"
 #include "temporary.h"
 #include "trial.h"
 
-static const cli_option table[] = {
-    {"json", NULL, "one object a line", 0},
-    {"rtol", "R", "relative tolerance of floats; default 1e-5", 0},
-    {"atol", "A", "absolute tolerance of floats; default 1e-6", 0},
-    {"timeout", "SECONDS", "for one run of a program; default 60", 0},
-    {"results", "FILE.md", "write the results as a table", 0},
-    {"jobs", "N", "tests at once; default: the processors", 'j'},
-    {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64", 0},
-    {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)", 0},
-    {"kernels", "KIND", "auto (default), xnnpack, native or plain", 0},
-    {NULL, NULL, NULL, 0},
+static const cameo_option table[] = {
+    {"json", NULL, "one object a line"},
+    {"rtol", "R", "relative tolerance of floats; default 1e-5"},
+    {"atol", "A", "absolute tolerance of floats; default 1e-6"},
+    {"timeout", "SECONDS", "for one run of a program; default 60"},
+    {"results", "FILE.md", "write the results as a table"},
+    {"jobs", "N", "tests at once; default: the processors"},
+    {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64"},
+    {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)"},
+    {"kernels", "KIND", "auto (default), xnnpack, native or plain"},
+    {0},
 };
-static const cli_verb verb = {"conform DIR... [--json] [options]",
-                              "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents of such.",
-                              table};
 
 typedef struct suite {
     arena *arena;
@@ -84,11 +81,11 @@ static void find_tests(suite *s, const char *directory, int depth) {
     if (n >= 0) free(entries);
 }
 
-static bool find_all(suite *s, char *const *directories, size_t n) {
+static bool find_all(suite *s, const cameo_args *given) {
     bool ok = true;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < given->positionals; i++) {
         const size_t before = s->n_tests;
-        char *path = arena_strdup(s->arena, directories[i]);
+        char *path = arena_strdup(s->arena, cameo_args_positional(given, i));
         for (size_t size = strlen(path); size > 1 && path[size - 1] == '/'; size--) path[size - 1] = 0;
         find_tests(s, path, 3);
         if (s->n_tests > before) continue;
@@ -105,18 +102,12 @@ static const char *test_name(const char *directory) {
 
 /* ---- running them ---- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static const char *log_path(const suite *s, size_t i) { return arena_printf(s->arena, "%s/test.log", s->scratch[i]); }
 
 static _Noreturn void child(const suite *s, size_t i) {
     setpgid(0, 0);
     const int fd = open(log_path(s, i), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(4);
+    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(CAMEO_ENVIRONMENT);
     conform_test(s->tests[i], s->scratch[i], s->options, &s->outcomes[i]);
     fflush(NULL);
     _exit(0);
@@ -126,7 +117,7 @@ static bool start(suite *s, size_t i) {
     s->scratch[i] = temporary_directory(s->arena);
     if (!s->scratch[i]) return false;
     fflush(NULL);
-    s->deadlines[i] = now() + 120 + 4.0 * s->options->seconds;
+    s->deadlines[i] = cameo_now() + 120 + 4.0 * s->options->seconds;
     s->pids[i] = fork();
     if (s->pids[i] == 0) child(s, i);
     if (s->pids[i] > 0) return true;
@@ -173,7 +164,7 @@ static size_t reap(suite *s, size_t first, size_t end) {
         int status = 0;
         if (s->pids[i] <= 0) continue;
         const bool ended = waitpid(s->pids[i], &status, WNOHANG) > 0;
-        const bool late = !ended && now() > s->deadlines[i];
+        const bool late = !ended && cameo_now() > s->deadlines[i];
         if (late) {
             kill(-s->pids[i], SIGKILL);
             waitpid(s->pids[i], &status, 0);
@@ -240,7 +231,7 @@ static int run_all(suite *s, unsigned jobs, bool json) {
         const struct timespec pause = {.tv_nsec = 3000000};
         if (running) nanosleep(&pause, NULL);
     }
-    return ok ? 0 : 4;
+    return ok ? CAMEO_OK : CAMEO_ENVIRONMENT;
 }
 
 typedef struct counts {
@@ -294,29 +285,26 @@ static int write_results(const suite *s, const char *path) {
         cell(&t, o->reason);
         text_append(&t, " |\n");
     }
-    const int e = write_file_atomically(path, text_str(&t), t.size, 0644);
+    cameo_error error;
+    const bool good = cameo_write_file(path, text_str(&t), t.size, &error);
     text_free(&t);
-    if (e) fprintf(stderr, "cameo: can not write %s: %s\n", path, strerror(e));
-    return e ? 4 : 0;
+    return good ? CAMEO_OK : complain_of(&error);
 }
 
 /* ---- the verb ---- */
 
-static bool tolerance(const cli *c, const char *name, double *out) {
-    const char *given = cli_get(c, name);
+static bool tolerance(const cameo_args *c, const char *name, double *out) {
+    const char *given = cameo_args_get(c, name);
     char *end;
     if (!given) return true;
     *out = strtod(given, &end);
     if (end != given && !*end && *out >= 0 && isfinite(*out)) return true;
-    fprintf(stderr, "cameo: --%s \"%s\" is not valid\n", name, given);
-    return false;
+    return complain(0, "--%s \"%s\" is not valid", name, given);
 }
 
-static bool conform_settings(const cli *c, conform_options *o) {
+static bool conform_settings(const cameo_args *c, conform_options *o) {
     int64_t seconds = 60;
-    const char *given = cli_get(c, "timeout");
-    if (given && !cli_integer(given, 1, 100000, &seconds))
-        return fprintf(stderr, "cameo: --timeout \"%s\" is not valid\n", given), false;
+    if (!cameo_args_integer(c, "timeout", 1, 100000, &seconds)) return false;
     o->seconds = (unsigned)seconds;
     o->rtol = 1e-5;
     o->atol = 1e-6;
@@ -335,37 +323,31 @@ static bool prepare(suite *s) {
     return true;
 }
 
-static int conform(arena *a, const cli *c, const options *compile) {
+static int conform(arena *a, const cameo_args *c, options *compile) {
     conform_options o = {.compile = *compile};
     suite s = {.arena = a, .options = &o};
-    const unsigned jobs = compile->jobs ? compile->jobs : processors();
-    if (!conform_settings(c, &o)) return 2;
+    const unsigned jobs = compile->jobs ? compile->jobs : (unsigned)cameo_processors();
+    if (!conform_settings(c, &o)) return CAMEO_USAGE;
     o.compile.jobs = 1;
-    const bool found = find_all(&s, c->positional, c->n_positional);
-    if (!prepare(&s)) return 4;
-    int code = run_all(&s, jobs, cli_get(c, "json") != NULL);
+    const bool found = find_all(&s, c);
+    if (!prepare(&s)) return CAMEO_ENVIRONMENT;
+    int code = run_all(&s, jobs, cameo_args_get(c, "json") != NULL);
     text t = {0};
     summary(&t, &s);
     fputs(text_str(&t), stderr);
     text_free(&t);
-    if (!code && cli_get(c, "results")) code = write_results(&s, cli_get(c, "results"));
-    if (!code && (!found || count(&s).fail)) code = 1;
+    if (!code && cameo_args_get(c, "results")) code = write_results(&s, cameo_args_get(c, "results"));
+    if (!code && (!found || count(&s).fail)) code = CAMEO_BAD_INPUT;
     munmap(s.outcomes, (s.n_tests + 1) * sizeof *s.outcomes);
     return code;
 }
 
-int cmd_conform(int argc, char **argv) {
-    cli c;
-    int code = cli_parse(&c, &verb, argc, argv);
-    arena *a = arena_create();
-    options o;
-    if (!code) code = cli_options(a, &c, &o);
-    if (!code && c.n_positional == 0) {
-        fprintf(stderr, "usage: cameo %s\n", verb.usage);
-        code = 2;
-    }
-    if (!code) code = conform(a, &c, &o);
-    arena_destroy(a);
-    cli_free(&c);
-    return code < 0 ? 0 : code;
-}
+const cli_verb cli_conform = {
+    .name = "conform",
+    .about = "run ONNX backend tests: directories with a model and its data",
+    .usage = "conform DIR... [--json] [options]",
+    .help = "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents of such.",
+    .options = table,
+    .least = 1,
+    .most = SIZE_MAX,
+    .run = conform};

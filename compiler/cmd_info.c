@@ -2,11 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../runtime/cameo.h"
 #include "cli.h"
 
-static const cli_option table[] = {{"json", NULL, "one object", 0}, CLI_MODEL_OPTIONS, {NULL, NULL, NULL, 0}};
-static const cli_verb verb = {"info MODEL.onnx [--json] [options]", "Prints shapes, parameters and multiply-adds.", table};
+static const cameo_option table[] = {{"json", NULL, "one object"}, CLI_MODEL_OPTIONS, {0}};
 
 static double count_macs(const graph *g) {
     double sum = 0;
@@ -128,7 +126,8 @@ static void print_text(text *t, const graph *g, const options *o, bool whole) {
     text_printf(t, "\n%-12s%s\n%-12s%s\n", "hash", g->hash, "cameo", CAMEO_VERSION);
 }
 
-static int info(arena *a, const options *o, bool json) {
+static int info(arena *a, const cameo_args *given, options *o) {
+    const bool json = cameo_args_get(given, "json") != NULL;
     diag d = {.arena = a, .file = o->input};
     bool whole = true;
     const graph *g = compile_outline(a, &d, o, &whole);
@@ -141,18 +140,11 @@ static int info(arena *a, const options *o, bool json) {
     return 0;
 }
 
-int cmd_info(int argc, char **argv) {
-    cli c;
-    int code = cli_parse(&c, &verb, argc, argv);
-    arena *a = arena_create();
-    options o;
-    if (!code) code = cli_options(a, &c, &o);
-    if (!code && c.n_positional != 1) {
-        fprintf(stderr, "usage: cameo %s\n", verb.usage);
-        code = 2;
-    }
-    if (!code) code = info(a, &o, cli_get(&c, "json") != NULL);
-    arena_destroy(a);
-    cli_free(&c);
-    return code < 0 ? 0 : code;
-}
+const cli_verb cli_info = {.name = "info",
+                           .about = "graph, shapes, parameters, multiply-adds of a model",
+                           .usage = "info MODEL.onnx [--json] [options]",
+                           .help = "Prints shapes, parameters and multiply-adds.",
+                           .options = table,
+                           .least = 1,
+                           .most = 1,
+                           .run = info};

@@ -11,36 +11,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../runtime/cameo.h"
+#include "../runtime/sha256.h"
 #include "cache.h"
 #include "cli.h"
 #include "passes/front.h"
-#include "../runtime/sha256.h"
 
 #define CACHE_LIMIT ((uint64_t)2 << 30)
 
-static const cli_option table[] = {
+static const cameo_option table[] = {
     CLI_MODEL_OPTIONS,
     CLI_BUILD_OPTIONS,
-    {NULL, NULL, NULL, 0},
+    {0},
 };
-static const cli_verb verb = {"run [options] MODEL.onnx VERB ...",
-                              "Compiles a network into a cache, if it is not there yet, and runs the program's VERB.", table};
-
-int cli_first_positional(const cli_verb *v, int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        if (strcmp(word, "--") == 0) return i + 1;
-        if (word[0] != '-' || !word[1]) return i;
-        for (const cli_option *o = v->options; o->name; o++) {
-            bool is_long = word[1] == '-' && strcmp(word + 2, o->name) == 0;
-            bool is_short = word[1] != '-' && o->letter == word[1] && !word[2];
-            if (o->value && (is_long || is_short)) i++;
-            if (is_long || is_short) break;
-        }
-    }
-    return argc;
-}
 
 /* ---- the key ---- */
 
@@ -144,7 +126,7 @@ void cli_trim_cache(const char *directory, const char *keep, uint64_t limit) {
 static bool mark_used(const char *program) { return utimensat(AT_FDCWD, program, NULL, 0) == 0 && access(program, X_OK) == 0; }
 
 static int build(graph *g, options *o, const char *directory, const char *key) {
-    if (!compile_check(g, o)) return 1;
+    if (!compile_check(g, o)) return CAMEO_BAD_INPUT;
     const int code = compile_rest(g, o);
     if (!code) cli_trim_cache(directory, key, CACHE_LIMIT);
     return code;
@@ -157,9 +139,9 @@ static const char *program_name(arena *a, const char *input) {
 }
 
 /* Another process may remove the program between our look and the exec, so there is a second try. */
-static int run(graph *g, options *o, char **arguments) {
+static int become(graph *g, options *o, char **arguments) {
     char key[65], *directory = cache_directory(g->arena);
-    if (!directory) return 4;
+    if (!directory) return CAMEO_ENVIRONMENT;
     o->name = program_name(g->arena, o->input);
     cache_key(g, o, key);
     char *program = arena_printf(g->arena, "%s/%s", directory, key);
@@ -173,35 +155,31 @@ static int run(graph *g, options *o, char **arguments) {
     arguments[0] = arena_printf(g->arena, "cameo run %s", o->input);
     fflush(NULL);
     execv(program, arguments);
-    return errno == ENOENT ? -1 : (fprintf(stderr, "cameo: can not run %s: %s\n", program, strerror(errno)), 4);
+    return errno == ENOENT ? -1 : complain(CAMEO_ENVIRONMENT, "can not run %s: %s", program, strerror(errno));
 }
 
-static int import_and_run(options *o, char **arguments) {
+/* The model, the last argument of ours, becomes the program's own name. */
+static int run(arena *unused, const cameo_args *given, options *o) {
     int code = -1;
+    (void)unused;
+    if (!given->last[1]) return cameo_usage_error(given, "a verb of the program is missing");
     for (int attempt = 0; attempt < 2 && code < 0; attempt++) {
         arena *a = arena_create();
         diag d = {.arena = a, .file = o->input};
         graph *g = onnx_import(a, &d, o->input);
-        code = g && !d.errors ? run(g, o, arguments) : 1;
+        code = g && !d.errors ? become(g, o, given->last) : CAMEO_BAD_INPUT;
         cli_print_diag(&d);
         arena_destroy(a);
     }
-    return code < 0 ? 4 : code;
+    return code < 0 ? CAMEO_ENVIRONMENT : code;
 }
 
-int cmd_run(int argc, char **argv) {
-    cli c;
-    const int at = cli_first_positional(&verb, argc, argv);
-    int code = cli_parse(&c, &verb, at < argc ? at + 1 : argc, argv);
-    arena *a = arena_create();
-    options o;
-    if (!code) code = cli_options(a, &c, &o);
-    if (!code && at + 1 >= argc) {
-        fprintf(stderr, "usage: cameo %s\n", verb.usage);
-        code = 2;
-    }
-    if (!code) code = import_and_run(&o, argv + at); /* argv[at], the model, becomes the program's own name */
-    arena_destroy(a);
-    cli_free(&c);
-    return code == -1 ? 0 : code;
-}
+const cli_verb cli_run = {.name = "run",
+                          .about = "compile into a cache and run the program's verb",
+                          .usage = "run [options] MODEL.onnx VERB ...",
+                          .help = "Compiles a network into a cache, if it is not there yet, and runs the program's VERB.",
+                          .options = table,
+                          .least = 1,
+                          .most = 1,
+                          .run = run,
+                          .until_first = true};

@@ -132,6 +132,18 @@ void diag_print_json(const diag *d, text *out) {
     text_append(out, "]}\n");
 }
 
+int complain(int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("cameo: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return code;
+}
+
+int complain_of(const cameo_error *error) { return complain(error->code, "%s", error->message); }
+
 _Noreturn void cameo_bug(const char *file, int line, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -139,5 +151,5 @@ _Noreturn void cameo_bug(const char *file, int line, const char *format, ...) {
     vfprintf(stderr, format, args);
     fprintf(stderr, "\nThis is a defect of cameo, not of your model; please report it with the model.\n");
     va_end(args);
-    exit(3);
+    exit(CAMEO_DEFECT);
 }

@@ -2,6 +2,7 @@
    BUG() is for our own broken invariants only (exit 3). */
 #ifndef CAMEO_DIAG_H
 #define CAMEO_DIAG_H
+#include "../runtime/files.h" /* exit codes, errors, files */
 #include "arena.h"
 #include "text.h"
 
@@ -34,6 +35,9 @@ void diag_tell(const diag *d); /* the same to stderr */
 /* One JSON object: {"file","ok","errors":[{"node","name","op","opset","reason","hint"}],"warnings":[...]} */
 void diag_print_json(const diag *d, text *out);
 
+int complain_of(const cameo_error *error); /* of the runtime; returns its code */
+/* "cameo: MESSAGE" on stderr; returns code, one of cameo.h's. */
+int complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define BUG(...) cameo_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void cameo_bug(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 #endif

@@ -5,6 +5,8 @@
    are a function of the description alone (no dates, no paths), so the same description always gives the same file. */
 #ifndef CAMEO_ONNX_EXPORT_H
 #define CAMEO_ONNX_EXPORT_H
+#include "../runtime/files.h"
+#include "../runtime/wire.h"
 #include "text.h"
 
 enum { ONNX_EXPORT_IR = 8, ONNX_EXPORT_OPSET = 17 };
@@ -73,10 +75,14 @@ typedef struct onnx_model {
     size_t n_nodes, n_initializers, n_inputs, n_outputs, n_properties;
 } onnx_model;
 
+/* Messages alone: an onnx_node as NodeProto, an onnx_value as ValueInfoProto, an onnx_property as StringStringEntryProto. */
+cameo_message onnx_write_node, onnx_write_value, onnx_write_property;
+/* Appends a message as a field of another. */
+void onnx_append(text *t, unsigned field, cameo_message *write, const void *item);
 /* Size of the file in bytes; 0 when a tensor's size overflows or the file would pass protobuf's 2 GB limit. */
 size_t onnx_export_size(const onnx_model *m);
-/* The file's bytes, malloc'ed (free it); NULL with errno = EFBIG (see above) or ENOMEM. */
+/* The file's bytes, malloc'ed (free it); NULL when there are too many (see above) or there is no memory. */
 unsigned char *onnx_export_memory(const onnx_model *m, size_t *size);
-/* Writes beside and renames. Returns 0, or errno. */
-int onnx_export_file(const onnx_model *m, const char *path);
+/* False with *error: CAMEO_BAD_INPUT when it does not fit an ONNX file. */
+bool onnx_export_file(const onnx_model *m, const char *path, cameo_error *error);
 #endif

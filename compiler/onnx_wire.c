@@ -1,6 +1,7 @@
 /* Reading, recognising, scanning and unpacking the bytes of an ONNX file. The scan walks the wire format along the descriptors
    that protoc-c generated from schemas/onnx.proto, so it knows exactly what protobuf-c would do with each field. */
 #include "onnx_wire.h"
+#include "../runtime/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -152,50 +153,8 @@ static bool charge(scan *s, size_t bytes) {
     return false;
 }
 
-static bool varint(const unsigned char **p, const unsigned char *end, uint64_t *v) {
-    *v = 0;
-    for (int shift = 0; shift < 70 && *p < end; shift += 7) {
-        unsigned char byte = *(*p)++;
-        if (shift == 63 && byte > 1) return false;
-        *v |= (uint64_t)(byte & 127) << shift;
-        if (!(byte & 128)) return true;
-    }
-    return false;
-}
-
-typedef struct field {
-    uint32_t number;
-    unsigned wire; /* 0 varint, 1 eight bytes, 2 length-prefixed, 5 four bytes */
-    const unsigned char *at, *data;
-    size_t size; /* of data */
-} field;
-
-static bool next_field(scan *s, const unsigned char **p, const unsigned char *end, field *f) {
-    uint64_t tag, n = 0;
-    f->at = *p;
-    if (!varint(p, end, &tag)) return refuse(s, f->at, "a cut-off or overlong field tag");
-    f->wire = (unsigned)(tag & 7);
-    if (tag >> 3 == 0 || tag >> 3 > 536870911) return refuse(s, f->at, "an impossible field number");
-    f->number = (uint32_t)(tag >> 3);
-    f->data = *p;
-    switch (f->wire) {
-    case 0:
-        if (!varint(p, end, &n)) return refuse(s, f->at, "a cut-off or overlong number");
-        n = (uint64_t)(*p - f->data);
-        break;
-    case 1: n = 8; break;
-    case 2:
-        if (!varint(p, end, &n)) return refuse(s, f->at, "a cut-off or overlong length");
-        f->data = *p;
-        break;
-    case 5: n = 4; break;
-    default: return refuse(s, f->at, "an impossible wire type");
-    }
-    if (n > (uint64_t)(end - f->data))
-        return refuse(s, f->at, "a field that reaches past the end of its message (a truncated file?)");
-    f->size = (size_t)n;
-    *p = f->data + n;
-    return true;
+static bool next_field(scan *s, cameo_wire *w, cameo_field *f) {
+    return cameo_wire_field(w, f) || refuse(s, f->whole.p, f->fault);
 }
 
 static size_t element_size(ProtobufCType t) {
@@ -223,35 +182,35 @@ static unsigned wire_of(ProtobufCType t) {
 }
 
 /* A packed run of numbers: whole elements, every number ended. */
-static bool scan_packed(scan *s, const field *f, ProtobufCType t) {
-    const unsigned char *p = f->data, *end = p + f->size;
+static bool scan_packed(scan *s, const cameo_field *f, ProtobufCType t) {
+    cameo_wire w = f->bytes;
     size_t unit = wire_of(t) == 5 ? 4 : wire_of(t) == 1 ? 8 : 0, count = 0;
     uint64_t v;
     if (unit) {
-        if (f->size % unit) return refuse(s, f->at, "a list of numbers that ends within one");
-        return charge(s, f->size);
+        if (cameo_wire_size(w) % unit) return refuse(s, f->whole.p, "a list of numbers that ends within one");
+        return charge(s, cameo_wire_size(w));
     }
-    for (; p < end; count++)
-        if (!varint(&p, end, &v)) return refuse(s, f->at, "a list of numbers that ends within one");
+    for (; w.p < w.end; count++)
+        if (!cameo_wire_varint(&w, &v)) return refuse(s, f->whole.p, "a list of numbers that ends within one");
     return charge(s, count * element_size(t));
 }
 
-static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, const unsigned char *p, const unsigned char *end,
-                         int depth);
+static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_wire w, int depth);
 
-static bool scan_known(scan *s, const field *f, const ProtobufCFieldDescriptor *d, int depth) {
+static bool scan_known(scan *s, const cameo_field *f, const ProtobufCFieldDescriptor *d, int depth) {
+    const size_t size = cameo_wire_size(f->bytes);
     bool repeated = d->label == PROTOBUF_C_LABEL_REPEATED;
-    if (repeated && f->wire == 2 && wire_of(d->type) != 2) return scan_packed(s, f, d->type);
-    if (f->wire != wire_of(d->type))
-        return refuse(s, f->at, arena_printf(s->arena, "field \"%s\" has the wrong wire type", d->name));
+    if (repeated && f->type == CAMEO_WIRE_BYTES && wire_of(d->type) != CAMEO_WIRE_BYTES) return scan_packed(s, f, d->type);
+    if (f->type != wire_of(d->type))
+        return refuse(s, f->whole.p, arena_printf(s->arena, "field \"%s\" has the wrong wire type", d->name));
     if (!charge(s, repeated ? 2 * element_size(d->type) : 0)) return false;
-    if (d->type == PROTOBUF_C_TYPE_MESSAGE) return scan_message(s, d->descriptor, f->data, f->data + f->size, depth + 1);
-    if (f->wire != 2) return true;
+    if (d->type == PROTOBUF_C_TYPE_MESSAGE) return scan_message(s, d->descriptor, f->bytes, depth + 1);
+    if (f->type != CAMEO_WIRE_BYTES) return true;
     /* protobuf-c gives strings without their length: a name with a NUL would pass for its own beginning */
     bool name = d->type == PROTOBUF_C_TYPE_STRING && strcmp(d->name, "doc_string") != 0;
-    if (name && f->size && memchr(f->data, 0, f->size))
-        return refuse(s, f->at, arena_printf(s->arena, "a NUL byte within the text of \"%s\"", d->name));
-    return charge(s, f->size + 32);
+    if (name && size && memchr(f->bytes.p, 0, size))
+        return refuse(s, f->whole.p, arena_printf(s->arena, "a NUL byte within the text of \"%s\"", d->name));
+    return charge(s, size + 32);
 }
 
 /* Whether this singular message is here for the second time. Legal protobuf (they would be merged), but no writer does it, and
@@ -263,20 +222,19 @@ static bool seen_twice(uint64_t *seen, const ProtobufCFieldDescriptor *d) {
     return twice;
 }
 
-static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, const unsigned char *p, const unsigned char *end,
-                         int depth) {
+static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_wire w, int depth) {
     uint64_t seen = 0;
-    if (depth > MAX_DEPTH) return refuse(s, p, "messages nested more than 100 deep");
+    if (depth > MAX_DEPTH) return refuse(s, w.p, "messages nested more than 100 deep");
     if (!charge(s, type->sizeof_message + 16)) return false;
-    while (p < end) {
-        field f = {0};
-        if (!next_field(s, &p, end, &f)) return false;
-        const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(type, f.number);
+    while (w.p < w.end) {
+        cameo_field f;
+        if (!next_field(s, &w, &f)) return false;
+        const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(type, (unsigned)f.number);
         if (!d) {
-            if (!charge(s, sizeof(ProtobufCMessageUnknownField) + f.size + 32)) return false;
+            if (!charge(s, sizeof(ProtobufCMessageUnknownField) + cameo_wire_size(f.bytes) + 32)) return false;
             continue;
         }
-        if (seen_twice(&seen, d)) return refuse(s, f.at, arena_printf(s->arena, "field \"%s\" is there twice", d->name));
+        if (seen_twice(&seen, d)) return refuse(s, f.whole.p, arena_printf(s->arena, "field \"%s\" is there twice", d->name));
         if (!scan_known(s, &f, d, depth)) return false;
     }
     return true;
@@ -310,7 +268,7 @@ ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type, 
     if (foreign) return *why = arena_printf(a, "is not ONNX: it is %s", foreign), NULL;
     if (size >= (size_t)1 << 31) return *why = "is 2 GiB or larger", NULL;
     scan s = {.arena = a, .start = data, .budget = wire_budget(size)};
-    if (!scan_message(&s, type, data, data + size, 1)) return *why = s.why, NULL;
+    if (!scan_message(&s, type, (cameo_wire){data, data + size}, 1)) return *why = s.why, NULL;
     allowance w = {wire_budget(size) +
                    s.memory}; /* the second term: protobuf-c's own scratch, freed at once but not given back */
     ProtobufCAllocator allocator = {allowed_alloc, allowed_free, &w};

@@ -5,66 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "onnx_export.h"
 #include "onnx_wire.h"
 
 enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12, GRAPH_VALUE_INFO = 13 };
-enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_OP_TYPE = 4, NODE_ATTRIBUTE = 5, ATTRIBUTE_NAME = 1 };
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_ATTRIBUTE = 5, ATTRIBUTE_NAME = 1 };
 enum { TENSOR_NAME = 8, ENTRY_KEY = 1, INFO_NAME = 1, INPUTS_ARE_LISTED = 3 /* the last IR version that lists initializers */ };
 
-typedef struct cursor {
-    const unsigned char *at, *end;
-} cursor;
-
-typedef struct field {
-    unsigned number;
-    const unsigned char *start;      /* of the tag */
-    const unsigned char *data, *end; /* payload of length-delimited fields; end of any field */
-} field;
-
-static bool varint(cursor *c, uint64_t *out) {
-    *out = 0;
-    for (int shift = 0; shift < 64 && c->at < c->end; shift += 7) {
-        const unsigned char byte = *c->at++;
-        *out |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) return true;
-    }
-    return false;
-}
-
-/* The importer has accepted the file, so a malformed field can only mean that the file changed since. */
-static bool next_field(cursor *c, field *f) {
-    uint64_t tag, size = 0;
-    f->start = c->at;
-    if (!varint(c, &tag)) return false;
-    f->number = (unsigned)(tag >> 3);
-    switch (tag & 7) {
-    case 0:
-        f->data = c->at;
-        if (!varint(c, &size)) return false;
-        f->end = c->at;
-        return true;
-    case 1: size = 8; break;
-    case 5: size = 4; break;
-    case 2:
-        if (!varint(c, &size)) return false;
-        break;
-    default: return false;
-    }
-    if (size > (uint64_t)(c->end - c->at)) return false;
-    f->data = c->at;
-    f->end = c->at += size;
-    return true;
-}
-
-static void copy_field(text *t, const field *f) { text_append_n(t, (const char *)f->start, (size_t)(f->end - f->start)); }
+/* The importer has accepted the file, so a field that cannot be read can only mean that the file changed since. */
+static void copy_field(text *t, const cameo_field *f) { text_append_n(t, f->whole.p, cameo_wire_size(f->whole)); }
 
 /* The text of field `number` of a message, "" when absent. */
-static const char *string_of(arena *a, const field *message, unsigned number) {
-    cursor c = {message->data, message->end};
-    field f;
-    while (c.at < c.end && next_field(&c, &f))
-        if (f.number == number) return arena_strndup(a, (const char *)f.data, (size_t)(f.end - f.data));
+static const char *string_of(arena *a, cameo_wire message, unsigned number) {
+    cameo_field f;
+    while (message.p < message.end && cameo_wire_field(&message, &f))
+        if (f.number == number) return arena_strndup(a, (const char *)f.bytes.p, cameo_wire_size(f.bytes));
     return "";
 }
 
@@ -82,89 +38,49 @@ static bool is_replaced(const graph *g, const char *name) {
 
 /* ---- a new classifier's nodes, and outputs ---- */
 
-static void put_varint(text *t, uint64_t v) {
-    for (; v > 127; v >>= 7) text_append_n(t, (const char[]){(char)((v & 127) | 128)}, 1);
-    text_append_n(t, (const char[]){(char)v}, 1);
+static onnx_attribute attribute_of(const attr *a) {
+    if (a->kind != ATTR_INT && a->kind != ATTR_INTS) BUG("an attribute of a new head is no integer");
+    return a->kind == ATTR_INT ? (onnx_attribute){.name = a->name, .type = ONNX_ATTR_INT, .i = a->i}
+                               : (onnx_attribute){.name = a->name, .type = ONNX_ATTR_INTS, .ints = a->ints, .n_ints = a->count};
 }
 
-static void put_bytes(text *t, unsigned number, const char *data, size_t size) {
-    put_varint(t, number << 3 | 2);
-    put_varint(t, size);
-    text_append_n(t, data, size);
-}
-
-static void put_nested(text *t, unsigned number, text *message) {
-    put_bytes(t, number, text_str(message), message->size);
-    text_free(message);
-}
-
-static void put_integer(text *t, unsigned number, int64_t v) {
-    put_varint(t, number << 3);
-    put_varint(t, (uint64_t)v);
-}
-
-/* AttributeProto {name 1, i 3, t 5, ints 8, type 20} */
-static void put_attribute(text *t, const attr *a) {
-    text inner = {0};
-    put_bytes(&inner, 1, a->name, strlen(a->name));
-    if (a->kind == ATTR_INT) put_integer(&inner, 3, a->i);
-    for (size_t i = 0; a->kind == ATTR_INTS && i < a->count; i++) put_integer(&inner, 8, a->ints[i]);
-    put_integer(&inner, 20, a->kind == ATTR_INT ? 2 : 7);
-    put_nested(t, 5, &inner);
+static const char **names_of(arena *a, value *const *values, size_t n) {
+    const char **names = ARENA_ARRAY(a, const char *, n);
+    for (size_t i = 0; i < n; i++) names[i] = values[i]->name;
+    return names;
 }
 
 void skeleton_node(text *t, const node *n) {
-    text inner = {0};
-    for (size_t i = 0; i < n->n_in; i++) put_bytes(&inner, 1, n->in[i]->name, strlen(n->in[i]->name));
-    for (size_t i = 0; i < n->n_out; i++) put_bytes(&inner, NODE_OUTPUT, n->out[i]->name, strlen(n->out[i]->name));
-    put_bytes(&inner, 3, n->name, strlen(n->name));
-    put_bytes(&inner, NODE_OP_TYPE, n->op_type, strlen(n->op_type));
-    for (size_t i = 0; i < n->n_attrs; i++) {
-        if (n->attrs[i].kind != ATTR_INT && n->attrs[i].kind != ATTR_INTS) BUG("an attribute of a new head is no integer");
-        put_attribute(&inner, &n->attrs[i]);
-    }
-    put_nested(t, GRAPH_NODE, &inner);
+    arena *a = arena_create();
+    onnx_attribute *attributes = ARENA_ARRAY(a, onnx_attribute, n->n_attrs);
+    for (size_t i = 0; i < n->n_attrs; i++) attributes[i] = attribute_of(&n->attrs[i]);
+    const onnx_node made = {
+        n->op_type, n->name,   names_of(a, n->in, n->n_in), names_of(a, n->out, n->n_out), n->n_in, n->n_out,
+        n->n_attrs, attributes};
+    onnx_append(t, GRAPH_NODE, onnx_write_node, &made);
+    arena_destroy(a);
 }
 
-/* Constant with the attribute value, a TensorProto {dims 1, data_type 2, raw_data 9} */
 void skeleton_constant(text *t, const value *v) {
-    text inner = {0}, attribute = {0}, data = {0};
-    for (int i = 0; i < v->shape.rank; i++) put_integer(&data, 1, v->shape.dim[i]);
-    put_integer(&data, 2, v->type);
-    put_bytes(&data, 9, v->constant->data, tensor_bytes(v->constant));
-    put_bytes(&attribute, 1, "value", 5);
-    put_nested(&attribute, 5, &data);
-    put_integer(&attribute, 20, 4);
-    put_bytes(&inner, NODE_OUTPUT, v->name, strlen(v->name));
-    put_bytes(&inner, 3, v->name, strlen(v->name));
-    put_bytes(&inner, NODE_OP_TYPE, "Constant", 8);
-    put_nested(&inner, 5, &attribute);
-    put_nested(t, GRAPH_NODE, &inner);
+    const onnx_tensor data = {
+        .dtype = (int)v->type, .rank = (size_t)v->shape.rank, .dims = v->shape.dim, .data = v->constant->data};
+    const onnx_attribute attribute = {.name = "value", .type = ONNX_ATTR_TENSOR, .t = &data};
+    const char *output = v->name;
+    const onnx_node made = {"Constant", v->name, NULL, &output, 0, 1, 1, &attribute};
+    onnx_append(t, GRAPH_NODE, onnx_write_node, &made);
 }
 
-/* ValueInfoProto {name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {dim_value 1 | dim_param 2}}}}} */
 static void put_info(text *t, unsigned number, const char *name, dtype element, const shape *s, bool batched) {
-    text info = {0}, type = {0}, tensor_type = {0}, dims = {0};
-    for (int i = 0; i < s->rank; i++) {
-        text dim = {0};
-        if (i == 0 && batched)
-            put_bytes(&dim, 2, "N", 1);
-        else
-            put_varint(&dim, 1 << 3), put_varint(&dim, (uint64_t)s->dim[i]);
-        put_nested(&dims, 1, &dim);
-    }
-    put_varint(&tensor_type, 1 << 3), put_varint(&tensor_type, element);
-    put_nested(&tensor_type, 2, &dims);
-    put_nested(&type, 1, &tensor_type);
-    put_bytes(&info, 1, name, strlen(name));
-    put_nested(&info, 2, &type);
-    put_nested(t, number, &info);
+    onnx_dim dims[MAX_RANK];
+    for (int i = 0; i < s->rank; i++) dims[i] = (onnx_dim){i == 0 && batched ? "N" : NULL, s->dim[i]};
+    const onnx_value info = {name, (int)element, (size_t)s->rank, dims};
+    onnx_append(t, number, onnx_write_value, &info);
 }
 
 /* ---- the file's graph, with graph.file's changes ---- */
 
 typedef struct part { /* a field of the file's graph */
-    field f;
+    cameo_field f;
     const char *name; /* of an initializer, an input, a described value; of a node's first output */
     int place;        /* among nodes; -1: it is none */
     bool gone;
@@ -196,43 +112,44 @@ static bool is_changed(const graph *g, int place) {
     return false;
 }
 
-static bool is_training_mode(const graph *g, const field *f) {
-    return f->number == NODE_ATTRIBUTE && !strcmp(string_of(g->arena, f, ATTRIBUTE_NAME), "training_mode");
+static bool is_training_mode(const graph *g, const cameo_field *f) {
+    return f->number == NODE_ATTRIBUTE && !strcmp(string_of(g->arena, f->bytes, ATTRIBUTE_NAME), "training_mode");
 }
 
+typedef struct changed { /* a node that is written otherwise than it stands in the file */
+    const graph *g;
+    const part *p;
+} changed;
+
 /* The node again, reading what it reads now; one in training mode as it is in evaluation. */
-static bool put_changed(const graph *g, const part *p, text *out) {
-    const file_change *mode = leaving_training(g, p->place);
-    cursor c = {p->f.data, p->f.end};
-    text made = {0};
-    field f;
+static void write_changed(cameo_sink *s, const void *item) {
+    const changed *n = item;
+    const file_change *mode = leaving_training(n->g, n->p->place);
+    cameo_wire w = n->p->f.bytes;
+    cameo_field f;
     size_t n_in = 0, n_out = 0;
-    while (c.at < c.end) {
-        if (!next_field(&c, &f)) return text_free(&made), false;
+    while (w.p < w.end && cameo_wire_field(&w, &f)) {
         const bool input = f.number == NODE_INPUT, output = f.number == NODE_OUTPUT;
-        const file_change *read = input ? reading_of(g, p->place, n_in) : NULL;
+        const file_change *read = input ? reading_of(n->g, n->p->place, n_in) : NULL;
         n_in += input, n_out += output;
-        if (mode && ((input && n_in > mode->n_in) || (output && n_out > mode->n_out) || is_training_mode(g, &f))) continue;
+        if (mode && ((input && n_in > mode->n_in) || (output && n_out > mode->n_out) || is_training_mode(n->g, &f))) continue;
         if (read)
-            put_bytes(&made, NODE_INPUT, read->reads, strlen(read->reads));
+            cameo_sink_text(s, NODE_INPUT, read->reads);
         else
-            copy_field(&made, &f);
+            cameo_sink_put(s, f.whole.p, cameo_wire_size(f.whole));
     }
-    put_nested(out, GRAPH_NODE, &made);
-    return true;
 }
 
 static bool reads_name(const graph *g, const part *p, const char *name) {
     const file_change *mode = leaving_training(g, p->place);
-    cursor c = {p->f.data, p->f.end};
-    const size_t bytes = strlen(name);
+    cameo_wire w = p->f.bytes;
     size_t n_in = 0;
-    field f;
-    while (c.at < c.end && next_field(&c, &f)) {
+    cameo_field f;
+    while (w.p < w.end && cameo_wire_field(&w, &f)) {
         if (f.number != NODE_INPUT) continue;
         const file_change *read = reading_of(g, p->place, n_in++);
         if (mode && n_in > mode->n_in) continue;
-        if (read ? !strcmp(read->reads, name) : bytes == (size_t)(f.end - f.data) && !memcmp(f.data, name, bytes)) return true;
+        if (read ? !strcmp(read->reads, name) : cameo_wire_equals(f.bytes, name)) return true;
     }
     return false;
 }
@@ -273,21 +190,23 @@ static bool drops(const graph *g, const part *p) {
     }
 }
 
-static bool find_parts(split *s, const field *whole) {
-    cursor c = {whole->data, whole->end};
-    field f;
+static bool find_parts(split *s, cameo_wire whole) {
+    cameo_wire w = whole;
+    cameo_field f;
     size_t n = 0;
     int place = 0;
-    while (c.at < c.end && next_field(&c, &f)) n++;
+    while (w.p < w.end && cameo_wire_field(&w, &f)) n++;
     s->parts = ARENA_ARRAY(s->g->arena, part, n + 1);
-    for (c.at = whole->data; c.at < c.end;) {
+    for (w = whole; w.p < w.end;) {
         part *p = &s->parts[s->n_parts++];
-        if (!next_field(&c, &p->f)) return false;
+        if (!cameo_wire_field(&w, &p->f)) return false;
+        for (cameo_wire inner = p->f.bytes; p->f.number == GRAPH_NODE && inner.p < inner.end;)
+            if (!cameo_wire_field(&inner, &f)) return false;
         const bool is_node = p->f.number == GRAPH_NODE, named = p->f.number >= GRAPH_INPUT && p->f.number <= GRAPH_VALUE_INFO;
         p->place = is_node ? place++ : -1;
-        p->name = is_node                            ? string_of(s->g->arena, &p->f, NODE_OUTPUT)
-                  : p->f.number == GRAPH_INITIALIZER ? string_of(s->g->arena, &p->f, TENSOR_NAME)
-                  : named                            ? string_of(s->g->arena, &p->f, INFO_NAME)
+        p->name = is_node                            ? string_of(s->g->arena, p->f.bytes, NODE_OUTPUT)
+                  : p->f.number == GRAPH_INITIALIZER ? string_of(s->g->arena, p->f.bytes, TENSOR_NAME)
+                  : named                            ? string_of(s->g->arena, p->f.bytes, INFO_NAME)
                                                      : "";
         p->gone = drops(s->g, p);
     }
@@ -300,15 +219,16 @@ static bool is_listed(const split *s, const char *name) {
     return false;
 }
 
-static bool put_graph(const split *s, text *out) {
+static void put_graph(const split *s, text *out) {
     const graph *g = s->g;
     for (size_t i = 0; i < s->n_parts; i++) {
         const part *p = &s->parts[i];
         if (p->gone) continue;
+        const changed again = {g, p};
         if (p->place < 0 || !is_changed(g, p->place))
             copy_field(out, &p->f);
-        else if (!put_changed(g, p, out))
-            return false;
+        else
+            onnx_append(out, GRAPH_NODE, write_changed, &again);
     }
     if (g->new_head) text_append_n(out, g->new_head->fields, g->new_head->bytes);
     for (size_t i = 0; g->new_head && i < g->n_outputs; i++) {
@@ -319,14 +239,14 @@ static bool put_graph(const split *s, text *out) {
         const parameter *p = g->parameters[i];
         if (!is_listed(s, p->name)) put_info(out, GRAPH_INPUT, p->name, DT_FLOAT, &p->initial->shape, false);
     }
-    return true;
 }
 
-static bool split_graph(const graph *g, const field *whole, text *out) {
+static bool split_graph(const graph *g, cameo_wire whole, text *out) {
     split s = {.g = g};
     if (!find_parts(&s, whole)) return false;
     drop_loose(&s);
-    return put_graph(&s, out);
+    put_graph(&s, out);
+    return true;
 }
 
 /* ---- the model around it ---- */
@@ -336,30 +256,24 @@ static bool is_own_key(const char *key) {
     return !strcmp(key, "cameo.embedding") || !strcmp(key, "cameo.classes") || !strcmp(key, "cameo.preprocess");
 }
 
-static void put_metadata(text *t, const metadata *m) {
-    text entry = {0};
-    put_bytes(&entry, ENTRY_KEY, m->key, strlen(m->key));
-    put_bytes(&entry, 2, m->value, strlen(m->value));
-    put_nested(t, MODEL_METADATA, &entry);
-}
-
 /* The state of an earlier training run is not the model's. */
-static bool is_training_state(const graph *g, const field *f) {
-    return f->number == MODEL_TRAINING ||
-           (f->number == MODEL_METADATA &&
-            (!strncmp(string_of(g->arena, f, ENTRY_KEY), "cameo.train.", 12) || is_own_key(string_of(g->arena, f, ENTRY_KEY))));
+static bool is_training_state(const graph *g, const cameo_field *f) {
+    const char *key = f->number == MODEL_METADATA ? string_of(g->arena, f->bytes, ENTRY_KEY) : "";
+    return f->number == MODEL_TRAINING || !strncmp(key, "cameo.train.", 12) || is_own_key(key);
 }
 
 static bool split_model(const graph *g, const wire_data *file, text *model, text *graph_fields) {
-    cursor c = {file->data, file->data + file->size};
-    field f;
-    while (c.at < c.end) {
-        if (!next_field(&c, &f)) return false;
-        if (f.number == MODEL_GRAPH && !split_graph(g, &f, graph_fields)) return false;
+    cameo_wire w = {file->data, file->data + file->size};
+    cameo_field f;
+    while (w.p < w.end) {
+        if (!cameo_wire_field(&w, &f)) return false;
+        if (f.number == MODEL_GRAPH && !split_graph(g, f.bytes, graph_fields)) return false;
         if (f.number != MODEL_GRAPH && !is_training_state(g, &f)) copy_field(model, &f);
     }
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (is_own_key(g->meta[i].key)) put_metadata(model, &g->meta[i]);
+    for (size_t i = 0; i < g->n_meta; i++) {
+        const onnx_property entry = {g->meta[i].key, g->meta[i].value};
+        if (is_own_key(entry.key)) onnx_append(model, MODEL_METADATA, onnx_write_property, &entry);
+    }
     return true;
 }
 

@@ -2,6 +2,7 @@
    program's bytes depend on the resolved target only. */
 #include <string.h>
 
+#include "../runtime/processor.h"
 #include "compile.h"
 
 static const target levels[] = {
@@ -10,22 +11,12 @@ static const target levels[] = {
     {"aarch64", "-march=armv8-a", 4, 32},
 };
 
-/* As runtime/processor.c asks before a program runs. */
+/* The widest that this machine runs; "" where no level is its family's. */
 static const char *native_level(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return "x86-64-v4";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-        __builtin_cpu_supports("bmi2"))
-        return "x86-64-v3";
-    return __builtin_cpu_supports("sse4.2") ? "x86-64-v2" : "x86-64";
-#elif defined(__aarch64__)
-    return "aarch64";
-#else
+    const char *lacks;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (cameo_target_runs(levels[i].name, &lacks)) return levels[i].name;
     return "";
-#endif
 }
 
 bool target_resolve(const char *name, target *out) {

@@ -2,45 +2,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "../runtime/tensor.h"
 #include "ir.h"
 
-static const struct {
-    const char *name, *c;
-    size_t size;
-} types[DT_LAST + 1] = {
-    [DT_NONE] = {"undefined", NULL, 0},
-    [DT_FLOAT] = {"float32", "float", 4},
-    [DT_UINT8] = {"uint8", "uint8_t", 1},
-    [DT_INT8] = {"int8", "int8_t", 1},
-    [DT_UINT16] = {"uint16", "uint16_t", 2},
-    [DT_INT16] = {"int16", "int16_t", 2},
-    [DT_INT32] = {"int32", "int32_t", 4},
-    [DT_INT64] = {"int64", "int64_t", 8},
-    [DT_STRING] = {"string", NULL, 0},
-    [DT_BOOL] = {"bool", "unsigned char", 1},
-    [DT_FLOAT16] = {"float16", NULL, 2},
-    [DT_DOUBLE] = {"float64", "double", 8},
-    [DT_UINT32] = {"uint32", "uint32_t", 4},
-    [DT_UINT64] = {"uint64", "uint64_t", 8},
-    [DT_COMPLEX64] = {"complex64", NULL, 8},
-    [DT_COMPLEX128] = {"complex128", NULL, 16},
-    [DT_BFLOAT16] = {"bfloat16", NULL, 2},
-    [17] = {"float8e4m3fn", NULL, 0},
-    [18] = {"float8e4m3fnuz", NULL, 0},
-    [19] = {"float8e5m2", NULL, 0},
-    [20] = {"float8e5m2fnuz", NULL, 0},
-    [21] = {"uint4", NULL, 0},
-    [22] = {"int4", NULL, 0},
-    [23] = {"float4e2m1", NULL, 0},
-    [24] = {"float8e8m0", NULL, 0},
-    [25] = {"uint2", NULL, 0},
-    [26] = {"int2", NULL, 0},
-};
-
-static bool in_range(dtype t) { return (int)t >= 0 && (int)t <= DT_LAST; }
-size_t dtype_size(dtype t) { return in_range(t) ? types[t].size : 0; }
-const char *dtype_name(dtype t) { return in_range(t) ? types[t].name : "unknown type"; }
-const char *dtype_c(dtype t) { return in_range(t) ? types[t].c : NULL; }
+size_t dtype_size(dtype t) { return cameo_dtype_size((int)t); }
+const char *dtype_name(dtype t) { return cameo_dtype_name((int)t); }
+const char *dtype_c(dtype t) { return cameo_dtype_c((int)t); }
 
 int64_t shape_count(const shape *s) {
     int64_t n = 1;
@@ -124,14 +91,6 @@ static uint16_t to_half(double v) {
     return sign | bits;
 }
 
-static uint16_t to_bfloat(double v) {
-    float f = (float)v;
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    if (isnan(v)) return 0x7FC0;
-    return (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-}
-
 int64_t tensor_get_int(const tensor *t, int64_t i) {
     switch (t->type) {
     case DT_INT64: return ((const int64_t *)t->data)[i];
@@ -177,7 +136,7 @@ void tensor_set(tensor *t, int64_t i, double v) {
     case DT_FLOAT: ((float *)t->data)[i] = (float)v; break;
     case DT_DOUBLE: ((double *)t->data)[i] = v; break;
     case DT_FLOAT16: ((uint16_t *)t->data)[i] = to_half(v); break;
-    case DT_BFLOAT16: ((uint16_t *)t->data)[i] = to_bfloat(v); break;
+    case DT_BFLOAT16: ((uint16_t *)t->data)[i] = cameo_bfloat16((float)v); break;
     case DT_INT64: ((int64_t *)t->data)[i] = to_int(v); break;
     case DT_UINT64:
         ((uint64_t *)t->data)[i] = v >= 0x1p64 ? UINT64_MAX : v >= 0x1p63 ? (uint64_t)v : (uint64_t)to_int(v);

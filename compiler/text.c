@@ -1,13 +1,11 @@
-/* Growing strings, escaping, atomic file output. See text.h. */
+/* Growing strings, escaping. See text.h. */
 #include "text.h"
+#include "../runtime/cameo.h"
+#include "../runtime/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void reserve(text *t, size_t more) {
     size_t need = t->size + more + 1;
@@ -17,18 +15,20 @@ static void reserve(text *t, size_t more) {
     char *p = realloc(t->data, capacity);
     if (!p) {
         fprintf(stderr, "cameo: out of memory (%zu bytes asked for)\n", capacity);
-        exit(4);
+        exit(CAMEO_ENVIRONMENT);
     }
     t->data = p;
     t->capacity = capacity;
 }
 
-void text_append_n(text *t, const void *s, size_t n) {
+unsigned char *text_extend(text *t, size_t n) {
     reserve(t, n);
-    memcpy(t->data + t->size, s, n);
     t->size += n;
     t->data[t->size] = 0;
+    return (unsigned char *)t->data + t->size - n;
 }
+
+void text_append_n(text *t, const void *s, size_t n) { memcpy(text_extend(t, n), s, n); }
 
 void text_append(text *t, const char *s) { text_append_n(t, s, strlen(s)); }
 
@@ -70,27 +70,10 @@ void text_replace(text *t, const char *s, const char *from, const char *to) {
     text_append(t, s);
 }
 
-/* Length of the valid UTF-8 sequence at s (no overlong forms, no surrogates), 0 when there is none. */
-static int utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80) return 1;
-    if (s[0] >= 0xC2 && s[0] < 0xE0) return (s[1] & 0xC0) == 0x80 ? 2 : 0;
-    if (s[0] >= 0xE0 && s[0] < 0xF0) {
-        if ((s[1] & 0xC0) != 0x80 || (s[2] & 0xC0) != 0x80) return 0;
-        if (s[0] == 0xE0 && s[1] < 0xA0) return 0;
-        return s[0] == 0xED && s[1] >= 0xA0 ? 0 : 3;
-    }
-    if (s[0] >= 0xF0 && s[0] < 0xF5) {
-        if ((s[1] & 0xC0) != 0x80 || (s[2] & 0xC0) != 0x80 || (s[3] & 0xC0) != 0x80) return 0;
-        if (s[0] == 0xF0 && s[1] < 0x90) return 0;
-        return s[0] == 0xF4 && s[1] >= 0x90 ? 0 : 4;
-    }
-    return 0;
-}
-
 void text_json(text *t, const char *s) {
     text_append(t, "\"");
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = utf8_length(p);
+        int n = cameo_utf8_length(p);
         if (*p == '"' || *p == '\\')
             text_printf(t, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7F || n == 0)
@@ -104,7 +87,7 @@ void text_json(text *t, const char *s) {
 
 void text_escape(text *t, const char *s) {
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = utf8_length(p);
+        int n = cameo_utf8_length(p);
         if (*p == '"' || *p == '\\')
             text_printf(t, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7F || n == 0)
@@ -137,28 +120,4 @@ void text_c_string(text *t, const char *s) {
             text_append_n(t, p, 1);
     }
     text_append(t, "\"");
-}
-
-static int write_all(int fd, const unsigned char *p, size_t size) {
-    while (size) {
-        ssize_t n = write(fd, p, size > (1u << 30) ? (1u << 30) : size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-int write_file_atomically(const char *path, const void *data, size_t size, int mode) {
-    text temporary = {0};
-    text_printf(&temporary, "%s.%ld.tmp", path, (long)getpid());
-    int fd = open(temporary.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    int error = fd < 0 ? errno : write_all(fd, data, size);
-    if (fd >= 0 && !error && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) error = errno;
-    if (fd >= 0 && close(fd) != 0 && !error) error = errno;
-    if (!error && rename(temporary.data, path) != 0) error = errno;
-    if (error && fd >= 0) unlink(temporary.data);
-    text_free(&temporary);
-    return error;
 }

@@ -10,6 +10,7 @@ typedef struct text {
 
 void text_append(text *t, const char *s);
 void text_append_n(text *t, const void *s, size_t n);
+unsigned char *text_extend(text *t, size_t n); /* room for n bytes more, to be filled now */
 void text_printf(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_vprintf(text *t, const char *format, va_list args);
 const char *text_str(const text *t);
@@ -25,7 +26,4 @@ void text_escape(text *t, const char *s);
 void text_comment(text *t, const char *s);
 /* C string literal with quotes. */
 void text_c_string(text *t, const char *s);
-
-/* Write beside and rename. Returns 0, or errno; on failure nothing is left behind. */
-int write_file_atomically(const char *path, const void *data, size_t size, int mode);
 #endif

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../runtime/files.h"
 #include "emit/emit.h"
 #include "tuning.h"
 
@@ -50,7 +49,7 @@ bool timings_read(timings *t, const char *path) {
     cameo_error error = {0};
     if (!cameo_file_exists(path)) return true;
     unsigned char *bytes = cameo_read_file(path, FILE_MOST, &size, &error);
-    if (!bytes) return fprintf(stderr, "cameo: %s\n", error.message), false;
+    if (!bytes) return complain_of(&error), false;
     char *next = arena_strndup(t->arena, (const char *)bytes, size);
     free(bytes);
     for (size_t number = 1; next && *next; number++) {
@@ -74,10 +73,10 @@ bool timings_write(const timings *t, const char *path) {
         text_printf(&out, "%s\t%s\t%s\t%s\t%s\t%.3f\n", k->processor, k->target, k->version, k->layer, k->kernel,
                     k->microseconds);
     }
-    const int code = write_file_atomically(path, out.data, out.size, 0666);
+    cameo_error error;
+    const bool good = cameo_write_file(path, out.data, out.size, &error);
     text_free(&out);
-    if (code) fprintf(stderr, "cameo: cannot write %s: %s\n", path, strerror(code));
-    return code == 0;
+    return good || (complain_of(&error), false);
 }
 
 /* ---- layers ---- */

@@ -1,6 +1,7 @@
 /* Runs a compiled program as a child with a time limit and reads back what it wrote. See trial.h. */
 #define _GNU_SOURCE
 #include "trial.h"
+#include "../runtime/npy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,16 +46,16 @@ void tensor_compare(const tensor *got, const tensor *expected, double rtol, doub
 static _Noreturn void child(char *const *argv, const char *log) {
     setpgid(0, 0);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0644), null = open("/dev/null", O_RDONLY);
-    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(4);
+    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(CAMEO_ENVIRONMENT);
     execvp(argv[0], argv);
-    _exit(4);
+    _exit(CAMEO_ENVIRONMENT);
 }
 
 int trial_spawn(char *const *argv, const char *log, unsigned seconds) {
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) child(argv, log);
-    if (pid < 0) return 4;
+    if (pid < 0) return CAMEO_ENVIRONMENT;
     int status = 0;
     struct timespec pause = {.tv_nsec = 2000000};
     for (double waited = 0; waitpid(pid, &status, WNOHANG) == 0; waited += 0.002) {
@@ -68,42 +69,10 @@ int trial_spawn(char *const *argv, const char *log, unsigned seconds) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static const char *npy_type(dtype t) {
-    switch (t) {
-    case DT_FLOAT: return "<f4";
-    case DT_DOUBLE: return "<f8";
-    case DT_FLOAT16: return "<f2";
-    case DT_INT8: return "|i1";
-    case DT_UINT8: return "|u1";
-    case DT_BOOL: return "|b1";
-    case DT_INT16: return "<i2";
-    case DT_UINT16: return "<u2";
-    case DT_INT32: return "<i4";
-    case DT_UINT32: return "<u4";
-    case DT_INT64: return "<i8";
-    case DT_UINT64: return "<u8";
-    default: return NULL;
-    }
-}
-
 bool trial_write_npy(const char *path, const tensor *t) {
-    const char *type = npy_type(t->type);
-    if (!type) return false;
-    text head = {0}, out = {0};
-    text_printf(&head, "{'descr': '%s', 'fortran_order': False, 'shape': (", type);
-    for (int i = 0; i < t->shape.rank; i++) text_printf(&head, "%lld,", (long long)t->shape.dim[i]);
-    text_append(&head, "), }");
-    while ((10 + head.size + 1) % 64) text_append(&head, " ");
-    text_append(&head, "\n");
-    unsigned char start[10] = {
-        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(head.size & 255), (unsigned char)(head.size >> 8)};
-    text_append_n(&out, start, sizeof start);
-    text_append_n(&out, head.data, head.size);
-    text_append_n(&out, t->data, tensor_bytes(t));
-    bool ok = write_file_atomically(path, out.data, out.size, 0644) == 0;
-    text_free(&head);
-    text_free(&out);
-    return ok;
+    cameo_array a = {(int)t->type, t->shape.rank, {0}, (size_t)shape_count(&t->shape), t->data};
+    for (int i = 0; i < a.rank; i++) a.dim[i] = t->shape.dim[i];
+    return cameo_npy_write(path, &a, NULL);
 }
 
 const char *trial_first_line(arena *a, const char *path) {

@@ -19,7 +19,7 @@
 #include "temporary.h"
 #include "trial.h"
 
-enum { CYCLES = 5, RUNS = 8, PROGRAMS_MOST = 16, PROFILE_MOST = 64 << 20, USAGE = 2, ENVIRONMENT = 4 };
+enum { CYCLES = 5, RUNS = 8, PROGRAMS_MOST = 16, PROFILE_MOST = 64 << 20 };
 /* A kernel replaces the rule's choice when it saves more than noise does. */
 static const double WORTH = 0.98;
 
@@ -192,7 +192,7 @@ static int profile(tuning *t, const char *directory, size_t number, int cycle) {
         fprintf(stderr, "cameo: a program to time did not run: %.300s\n    hint: --tune needs a target of this machine\n",
                 json ? json : error.message);
     free(json);
-    return rows ? 0 : ENVIRONMENT;
+    return rows ? 0 : CAMEO_ENVIRONMENT;
 }
 
 static int build_trials(tuning *t, const char *directory) {
@@ -202,7 +202,7 @@ static int build_trials(tuning *t, const char *directory) {
         if (t->programs == PROGRAMS_MOST) return 0; /* no layer has so many kernels */
         fprintf(stderr, "tuning     program %zu: %zu layers with kernels not timed yet\n", t->programs + 1, t->missing);
         code = compile_once(t, MODE_TRIAL, program_path(t, directory, t->programs));
-        if (process_interrupted()) return ENVIRONMENT;
+        if (process_interrupted()) return CAMEO_ENVIRONMENT;
         if (code) return code;
         t->programs++;
     }
@@ -218,12 +218,12 @@ static int run_trials(tuning *t, const char *directory) {
 
 static int time_missing(tuning *t) {
     char *directory = temporary_directory(t->known.arena);
-    if (!directory) return ENVIRONMENT;
+    if (!directory) return CAMEO_ENVIRONMENT;
     process_begin();
     int code = build_trials(t, directory);
     if (!code) code = run_trials(t, directory);
     temporary_remove(directory);
-    if (!code && t->programs && !timings_write(&t->known, t->path)) code = ENVIRONMENT;
+    if (!code && t->programs && !timings_write(&t->known, t->path)) code = CAMEO_ENVIRONMENT;
     process_end();
     return code;
 }
@@ -255,20 +255,18 @@ static int prepare(tuning *t) {
     const options *o = t->options;
     const char *lacks = NULL;
     if (!t->path) t->path = cache_file(t->known.arena, "tuning.tsv");
-    if (!t->path) return ENVIRONMENT;
+    if (!t->path) return CAMEO_ENVIRONMENT;
     if (!o->tune && !cameo_file_exists(t->path))
-        return fprintf(stderr, "cameo: %s: no such file; --tune --tuning %s makes it\n", t->path, t->path), 1;
+        return complain(CAMEO_BAD_INPUT, "%s: no such file; --tune --tuning %s makes it", t->path, t->path);
     if (!timings_read(&t->known, t->path)) return 1;
     if (!o->tune && !knows_target(t))
-        return fprintf(stderr, "cameo: %s: no timings for %s by version %s; --tune --tuning %s on such a machine adds them\n",
-                       t->path, target_of(t), CAMEO_VERSION, t->path),
-               1;
+        return complain(CAMEO_BAD_INPUT, "%s: no timings for %s by version %s; --tune --tuning %s on such a machine adds them",
+                        t->path, target_of(t), CAMEO_VERSION, t->path);
     if (o->tune && !cameo_target_runs(target_of(t), &lacks))
-        return fprintf(stderr,
-                       "cameo: --tune cannot time code for %s here: this processor has no %s; time it on one that has, "
-                       "with --tuning FILE, and give that file here\n",
-                       target_of(t), lacks),
-               USAGE;
+        return complain(CAMEO_USAGE,
+                        "--tune cannot time code for %s here: this processor has no %s; time it on one that has, "
+                        "with --tuning FILE, and give that file here",
+                        target_of(t), lacks);
     if (o->tune) t->processor = processor_name(t->known.arena);
     return 0;
 }

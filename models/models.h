@@ -145,7 +145,4 @@ void build_mobilenet_v2(builder *b, const architecture *self);
 void build_mobilefacenet(builder *b, const architecture *self);
 void build_iresnet(builder *b, const architecture *self);
 void build_sphereface(builder *b, const architecture *self);
-
-/* `cameo new`: argv[0] is "new". Returns an exit code. */
-int cmd_new(int argc, char **argv);
 #endif

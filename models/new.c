@@ -77,29 +77,26 @@ typedef struct command {
     const char *output;
 } command;
 
-static const cli_option table[] = {
-    {"output", "FILE.onnx", "what to write", 'o'},
-    {"list", NULL, "name the architectures, their inputs and numbers of parameters", 0},
-    {"json", NULL, "with --list: one object a line", 0},
-    {"classes", "K", "classes of a classifier (default 1000)", 0},
-    {"embedding-size", "E", "length of a face net's embedding (default: as published)", 0},
-    {"input", "CxHxW", "input shape (default: as published)", 0},
-    {"width", "F", "scales the channels of a VGG, ResNet, DenseNet or MobileNet (default 1)", 0},
+static const cameo_option table[] = {
+    {"output", "FILE.onnx", "what to write"},
+    {"list", NULL, "name the architectures, their inputs and numbers of parameters"},
+    {"json", NULL, "with --list: one object a line"},
+    {"classes", "K", "classes of a classifier (default 1000)"},
+    {"embedding-size", "E", "length of a face net's embedding (default: as published)"},
+    {"input", "CxHxW", "input shape (default: as published)"},
+    {"width", "F", "scales the channels of a VGG, ResNet, DenseNet or MobileNet (default 1)"},
     {"residual-scale", "F",
      "first scale of the BatchNormalization that ends each residual branch of a ResNet or iResNet, 0 to 1 (default 1; "
-     "0: every block begins as its shortcut)",
-     0},
-    {"dropout", "P", "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)", 0},
-    {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained", 0},
-    {"seed", "S", "seed of the weights (default 0); the same seed gives the same file", 0},
-    {NULL, NULL, NULL, 0},
+     "0: every block begins as its shortcut)"},
+    {"dropout", "P", "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)"},
+    {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained"},
+    {"seed", "S", "seed of the weights (default 0); the same seed gives the same file"},
+    {0},
 };
-static const cli_verb verb = {"new ARCHITECTURE -o FILE.onnx [options], or cameo new --list",
-                              "Writes a fresh network of a known architecture, with initial weights.", table};
 
 static int usage_error(const char *what, const char *argument) {
-    fprintf(stderr, "cameo new: %s%s%s\nusage: cameo %s\n", what, argument ? ": " : "", argument ? argument : "", verb.usage);
-    return CAMEO_USAGE;
+    return complain(CAMEO_USAGE, "%s%s%s\nusage: cameo %s", what, argument ? ": " : "", argument ? argument : "",
+                    cli_new.usage);
 }
 
 /* A decimal number in 1..limit that ends at one of the characters of `ends` (or at the end of the text). */
@@ -185,27 +182,25 @@ static int check(const command *c) {
     if (r->has_residual_scale && r->random_statistics)
         return usage_error("--residual-scale contradicts --statistics random", NULL);
     if (r->embedding_size && !c->arch->face) return usage_error("--embedding-size is for face nets, not for", c->arch->name);
-    if (r->classes && c->arch->face) {
-        fprintf(stderr,
-                "cameo new: %s ends in an embedding and has no classes\n    hint: the classes belong to the training loss: "
-                "cameo compile --train --classes K\n",
-                c->arch->name);
-        return CAMEO_USAGE;
-    }
+    if (r->classes && c->arch->face)
+        return complain(CAMEO_USAGE,
+                        "%s ends in an embedding and has no classes\n    hint: the classes belong to the training loss: "
+                        "cameo compile --train --classes K",
+                        c->arch->name);
     return CAMEO_OK;
 }
 
-static int read_command(command *c, const cli *given) {
-    for (size_t i = 0; i < given->n_given; i++)
-        if (!read_option(c, given->given[i].option->name, given->given[i].value)) {
-            fprintf(stderr, "cameo new: --%s \"%s\" is not valid (%s)\n", given->given[i].option->name, given->given[i].value,
-                    given->given[i].option->value);
-            return CAMEO_USAGE;
-        }
-    if (given->n_positional > 1) return usage_error("more than one architecture", given->positional[1]);
-    if (!given->n_positional) return usage_error("which architecture? (--list names them)", NULL);
-    c->arch = architecture_find(given->positional[0]);
-    return c->arch ? check(c) : unknown_architecture(given->positional[0]);
+static int read_command(command *c, const cameo_args *given) {
+    for (size_t i = 0; i < given->count; i++) {
+        const cameo_option *o = given->list[i].option;
+        if (o && !read_option(c, o->name, given->list[i].value))
+            return complain(CAMEO_USAGE, "--%s \"%s\" is not valid (%s)", o->name, given->list[i].value, o->value);
+    }
+    const char *name = cameo_args_positional(given, 0);
+    if (given->positionals > 1) return usage_error("more than one architecture", cameo_args_positional(given, 1));
+    if (!name) return usage_error("which architecture? (--list names them)", NULL);
+    c->arch = architecture_find(name);
+    return c->arch ? check(c) : unknown_architecture(name);
 }
 
 static int list(bool json) {
@@ -226,25 +221,16 @@ static int list(bool json) {
 }
 
 static int write_model(const command *c, builder *b) {
-    if (builder_problem(b)) {
-        fprintf(stderr, "cameo new: %s: %s\n", c->arch->name, builder_problem(b));
-        return CAMEO_BAD_INPUT;
-    }
-    int error = onnx_export_file(builder_model(b, c->arch->name), c->output);
-    if (error == EFBIG) {
-        fprintf(stderr, "cameo new: %s: %llu parameters do not fit an ONNX file (2 GB)\n", c->arch->name,
-                (unsigned long long)builder_parameters(b));
-        return CAMEO_BAD_INPUT;
-    }
-    if (error) {
-        fprintf(stderr, "cameo new: cannot write \"%s\": %s\n", c->output, strerror(error));
-        return CAMEO_ENVIRONMENT;
-    }
+    if (builder_problem(b)) return complain(CAMEO_BAD_INPUT, "%s: %s", c->arch->name, builder_problem(b));
+    cameo_error error;
+    if (!onnx_export_file(builder_model(b, c->arch->name), c->output, &error)) return complain_of(&error);
     fprintf(stderr, "%s: %s, %llu parameters\n", c->output, c->arch->name, (unsigned long long)builder_parameters(b));
     return CAMEO_OK;
 }
 
-static int make(const cli *given) {
+static int make_or_list(arena *a, const cameo_args *given, options *o) {
+    (void)a, (void)o;
+    if (cameo_args_get(given, "list")) return list(cameo_args_get(given, "json") != NULL);
     command c = {0};
     const int code = read_command(&c, given);
     if (code) return code;
@@ -254,10 +240,12 @@ static int make(const cli *given) {
     return written;
 }
 
-int cmd_new(int argc, char **argv) {
-    cli given;
-    int code = cli_parse(&given, &verb, argc, argv);
-    if (!code) code = cli_get(&given, "list") ? list(cli_get(&given, "json") != NULL) : make(&given);
-    cli_free(&given);
-    return code < 0 ? CAMEO_OK : code;
-}
+const cli_verb cli_new = {.name = "new",
+                          .about = "write a fresh network of a known architecture",
+                          .usage = "new ARCHITECTURE -o FILE.onnx [options], or cameo new --list",
+                          .help = "Writes a fresh network of a known architecture, with initial weights.",
+                          .options = table,
+                          .least = 0,
+                          .most = SIZE_MAX,
+                          .run = make_or_list,
+                          .own_options = true};

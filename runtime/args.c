@@ -5,10 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Letters mean the same in every verb that has the option. */
+static const struct short_form {
+    char letter;
+    const char *name;
+} short_forms[] = {{'h', "help"}, {'j', "jobs"}, {'o', "output"}};
+enum { SHORT_FORMS = sizeof short_forms / sizeof *short_forms, MOST_OPTIONS = 64 };
+
 /* Levenshtein distance; words beyond 63 letters are far from everything. */
 static size_t distance(const char *a, const char *b) {
     size_t n = strlen(a), m = strlen(b), row[64];
-    if (n > 63 || m > 63) return 64;
+    if (n > 63 || m > 63) return SIZE_MAX;
     for (size_t j = 0; j <= m; j++) row[j] = j;
     for (size_t i = 1; i <= n; i++) {
         size_t diagonal = row[0];
@@ -33,24 +40,67 @@ const char *cameo_nearest(const char *word, const char *const *candidates, size_
     return best;
 }
 
-static void print_help(const cameo_args *a) {
-    printf("usage: %s %s\n", a->program, a->usage);
-    for (const cameo_option *o = a->options; o->name; o++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-        printf("  %-24s %s\n", left, o->help);
-    }
+int cameo_unknown(const char *speaker, const char *kind, const char *word, const char *const *candidates, size_t count) {
+    const char *near = cameo_nearest(word, candidates, count);
+    fprintf(stderr, "%sunknown %s \"%s\"", speaker ? speaker : "", kind, word);
+    if (near) fprintf(stderr, "; did you mean %s?", near);
+    fputc('\n', stderr);
+    return CAMEO_USAGE;
 }
 
-static int unknown(const cameo_args *a, const char *word) {
-    const char *names[64];
-    size_t count = 0;
-    for (const cameo_option *o = a->options; o->name && count < 64; o++) names[count++] = o->name;
-    const char *near = cameo_nearest(word, names, count);
-    fprintf(stderr, "unknown option --%s", word);
-    if (near) fprintf(stderr, "; did you mean --%s?", near);
+/* ---- help ---- */
+
+/* An option and what it does, in lines of at most 110 letters. */
+static void print_wrapped(const char *left, const char *words) {
+    enum { INDENT = 27, WIDTH = 110 };
+    printf("  %-24s", left);
+    for (size_t column = INDENT; *words; words += strspn(words, " ")) {
+        const size_t n = strcspn(words, " ");
+        if (column > INDENT && column + n + 1 > WIDTH) column = (size_t)printf("\n%*s", INDENT - 1, "") - 1;
+        column += (size_t)printf(" %.*s", (int)n, words);
+        words += n;
+    }
+    putchar('\n');
+}
+
+static void print_option(const cameo_option *o) {
+    char left[64], letter[8] = "";
+    for (size_t i = 0; i < SHORT_FORMS; i++)
+        if (strcmp(short_forms[i].name, o->name) == 0) snprintf(letter, sizeof letter, "-%c, ", short_forms[i].letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+    print_wrapped(left, o->help);
+}
+
+static void print_help(const cameo_args *a) {
+    static const cameo_option help = {"help", NULL, "this text"};
+    printf("usage: %s %s\n", a->program, a->usage);
+    if (a->about) printf("\n%s\n\noptions:\n", a->about);
+    for (const cameo_option *o = a->options; o->name; o++) print_option(o);
+    print_option(&help);
+}
+
+/* ---- parsing ---- */
+
+int cameo_usage_error(const cameo_args *a, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    fputs(a->speaker ? a->speaker : "", stderr);
+    vfprintf(stderr, format, list);
+    va_end(list);
     fprintf(stderr, "\nusage: %s %s\n", a->program, a->usage);
     return CAMEO_USAGE;
+}
+
+/* word with its dashes. */
+static int unknown_option(const cameo_args *a, const char *word, int dashes, int length) {
+    const char *names[MOST_OPTIONS];
+    char copy[MOST_OPTIONS];
+    size_t count = 0;
+    for (const cameo_option *o = a->options; o->name && count < MOST_OPTIONS; o++) names[count++] = o->name;
+    snprintf(copy, sizeof copy, "%.*s", length, word + dashes);
+    const char *near = cameo_nearest(copy, names, count);
+    return cameo_usage_error(a, "unknown option %.*s%s%s%s%s", dashes, word, copy, near ? "; did you mean --" : "",
+                             near ? near : "", near ? "?" : "");
 }
 
 static const cameo_option *find_option(const cameo_args *a, const char *name, size_t length) {
@@ -59,22 +109,23 @@ static const cameo_option *find_option(const cameo_args *a, const char *name, si
     return NULL;
 }
 
+static const cameo_option *find_letter(const cameo_args *a, char letter) {
+    for (size_t i = 0; i < SHORT_FORMS; i++)
+        if (short_forms[i].letter == letter) return find_option(a, short_forms[i].name, strlen(short_forms[i].name));
+    return NULL;
+}
+
 /* One option; *i moves over its value. */
 static int take_option(cameo_args *a, int argc, char **argv, int *i) {
-    const char *word = argv[*i];
-    const char *name = word[1] == '-' ? word + 2 : strcmp(word, "-o") == 0 ? "output" : word + 1;
-    size_t length = strcspn(name, "=");
-    const cameo_option *o = find_option(a, name, length);
-    char copy[64];
-    snprintf(copy, sizeof copy, "%.*s", (int)(length > 60 ? 60 : length), name);
-    if (!o) return unknown(a, copy);
-    const char *value = name[length] == '=' ? name + length + 1 : NULL;
+    const char *word = argv[*i], *name = word + (word[1] == '-' ? 2 : 1);
+    const size_t length = strcspn(name, "=");
+    const cameo_option *o = find_option(a, name, length), *lettered = o || word[1] == '-' ? NULL : find_letter(a, *name);
+    const char *value = name[length] ? name + length + 1 : NULL;
+    if (lettered) o = lettered, value = name[1] ? name + 1 : NULL;
+    if (!o) return unknown_option(a, word, (int)(name - word), (int)length);
+    if (!o->value && value) return cameo_usage_error(a, "--%s takes no value", o->name);
     if (o->value && !value && *i + 1 < argc) value = argv[++*i];
-    if ((o->value != NULL) != (value != NULL)) {
-        fprintf(stderr, "option --%s %s\nusage: %s %s\n", o->name, o->value ? "needs a value" : "takes no value", a->program,
-                a->usage);
-        return CAMEO_USAGE;
-    }
+    if (o->value && !value) return cameo_usage_error(a, "--%s needs a value (%s)", o->name, o->value);
     a->list[a->count++] = (cameo_argument){o, value ? value : ""};
     return 0;
 }
@@ -93,6 +144,8 @@ int cameo_args_parse(cameo_args *a, int argc, char **argv) {
         } else {
             a->list[a->count++] = (cameo_argument){NULL, argv[i]};
             a->positionals++;
+            a->last = argv + i;
+            if (a->until_first) break;
         }
     }
     return 0;
@@ -116,16 +169,19 @@ const char *cameo_args_positional(const cameo_args *a, size_t index) {
     return NULL;
 }
 
-bool cameo_args_integer(const cameo_args *a, const char *name, long low, long high, long *value) {
-    const char *text = cameo_args_get(a, name);
-    if (!text) return true;
+bool cameo_parse_integer(const char *text, int64_t low, int64_t high, int64_t *value) {
     char *end;
     errno = 0;
-    long v = strtol(text, &end, 10);
-    if (errno || end == text || *end || v < low || v > high) {
-        fprintf(stderr, "--%s %s: a number from %ld to %ld is expected\n", name, text, low, high);
-        return false;
-    }
+    const long long v = strtoll(text, &end, 10);
+    if (errno || end == text || *end || v < low || v > high) return false;
     *value = v;
     return true;
+}
+
+bool cameo_args_integer(const cameo_args *a, const char *name, int64_t low, int64_t high, int64_t *value) {
+    const char *text = cameo_args_get(a, name);
+    if (!text || cameo_parse_integer(text, low, high, value)) return true;
+    fprintf(stderr, "%s--%s %s: a number from %lld to %lld is expected\n", a->speaker ? a->speaker : "", name, text,
+            (long long)low, (long long)high);
+    return false;
 }

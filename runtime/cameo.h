@@ -107,7 +107,7 @@ cameo_context *cameo_create(const cameo_model *, const cameo_options *, cameo_er
  */
 cameo_context *cameo_create_beside(const cameo_context *first, cameo_error *error);
 void cameo_destroy(cameo_context *);
-/* Bytes of an element, "float32" ...; 0 and "unknown" for types that are not held in dense arrays. */
+/* Bytes of an element, 0 for types that are not held in dense arrays; "float32" ... */
 size_t cameo_dtype_size(int dtype);
 const char *cameo_dtype_name(int dtype);
 /* Elements of a tensor at the full batch; and of one image, or of all of it where it is not batched. */

@@ -6,12 +6,10 @@
 #include "sha256.h"
 #include "wire.h"
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5 };
@@ -24,7 +22,7 @@ enum {
     TENSOR_EXTERNAL = 13,
     TENSOR_LOCATION = 14
 };
-enum { ALIGNMENT = 64, BUFFER = 1 << 20 };
+enum { ALIGNMENT = 64 };
 
 typedef struct entry { /* one tensor */
     const cameo_parameter *parameter;
@@ -211,7 +209,9 @@ static void put_tensors(const writer *w, FILE *f, const entry *list, size_t n) {
     }
 }
 
-static bool put_model(const writer *w, FILE *f) {
+static bool put_model(FILE *f, const void *what, cameo_error *error) {
+    const writer *w = what;
+    (void)error; /* is w's */
     const cameo_trainer *t = w->c->trainer;
     if (!put_model_fields(w, f)) return false;
     cameo_put_head(f, MODEL_GRAPH, w->graph_bytes);
@@ -225,7 +225,9 @@ static bool put_model(const writer *w, FILE *f) {
     return true;
 }
 
-static bool put_outer(const writer *w, FILE *f) {
+static bool put_outer(FILE *f, const void *what, cameo_error *error) {
+    const writer *w = what;
+    (void)error;
     static const char zeros[ALIGNMENT];
     const entry *lists[2] = {w->state, w->weights};
     const size_t counts[2] = {w->n_state, w->n_weights};
@@ -238,25 +240,6 @@ static bool put_outer(const writer *w, FILE *f) {
             fwrite(zeros, 1, (size_t)(-e->data % ALIGNMENT), f);
         }
     return true;
-}
-
-/* A file of that name, whole and on the disk, or none. */
-static bool write_synced(const writer *w, const char *path, bool (*put)(const writer *, FILE *)) {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    if (!f) {
-        cameo_fail(w->error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
-        return false;
-    }
-    setvbuf(f, NULL, _IOFBF, BUFFER);
-    errno = 0;
-    bool good = put(w, f);
-    if (good && (fflush(f) != 0 || ferror(f) || fsync(fd) != 0))
-        good = cameo_fail(w->error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno ? errno : ENOSPC));
-    if (fclose(f) != 0 && good) good = cameo_fail(w->error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno));
-    if (!good) unlink(path);
-    return good;
 }
 
 /* The directory of a path, "." or ending in '/'; the caller frees. */
@@ -316,11 +299,8 @@ static bool write_files(writer *w, const char *path) {
     char *directory = directory_of(path), *beside = cameo_allocate(strlen(path) + 5, 1);
     char *outer = w->sidecar ? cameo_join(strcmp(directory, ".") ? directory : NULL, w->sidecar) : NULL;
     snprintf(beside, strlen(path) + 5, "%s.tmp", path);
-    bool good = (!outer || write_synced(w, outer, put_outer)) && write_synced(w, beside, put_model);
-    if (good && rename(beside, path) != 0) {
-        good = cameo_fail(w->error, CAMEO_ENVIRONMENT, "%s: cannot rename: %s", path, strerror(errno));
-        unlink(beside);
-    }
+    bool good = (!outer || cameo_write_synced(outer, outer, put_outer, w, w->error)) &&
+                cameo_write_synced(beside, path, put_model, w, w->error) && cameo_take_place(beside, path, w->error);
     if (good) {
         sync_directory(path);
         sidecars(path, w->sidecar ? w->sidecar : "");

@@ -78,15 +78,55 @@ unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cam
     return data;
 }
 
-static bool write_all(int fd, const unsigned char *data, size_t size) {
-    while (size) {
-        ssize_t done = write(fd, data, size);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return false;
-        data += done;
-        size -= (size_t)done;
+static bool cannot_write(const char *path, cameo_error *error) {
+    return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno ? errno : ENOSPC));
+}
+
+/* Some file systems cannot sync, or need not. */
+static bool is_synced(int fd) { return fsync(fd) == 0 || errno == EINVAL || errno == EROFS; }
+
+bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put, const void *what, cameo_error *error) {
+    const int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (!f) {
+        cannot_write(name, error);
+        if (fd >= 0) close(fd);
+        return false;
     }
+    errno = 0;
+    bool good = put(f, what, error);
+    if (good && (fflush(f) != 0 || ferror(f) || !is_synced(fd))) good = cannot_write(name, error);
+    if (fclose(f) != 0 && good) good = cannot_write(name, error);
+    if (!good) unlink(file);
+    return good;
+}
+
+bool cameo_take_place(const char *beside, const char *path, cameo_error *error) {
+    if (rename(beside, path) == 0) return true;
+    cannot_write(path, error);
+    unlink(beside);
+    return false;
+}
+
+typedef struct bytes {
+    const void *data;
+    size_t size;
+} bytes;
+
+static bool put_bytes(FILE *f, const void *what, cameo_error *error) {
+    const bytes *b = what;
+    (void)error;
+    if (b->size) fwrite(b->data, 1, b->size, f);
     return true;
+}
+
+/* Devices and pipes (/dev/stdout) can't be renamed over: written straight. */
+static bool write_special(const char *path, const bytes *b, cameo_error *error) {
+    FILE *f = fopen(path, "wbe");
+    bool good = f && put_bytes(f, b, error) && fflush(f) == 0 && !ferror(f);
+    if (!good) cannot_write(path, error);
+    if (f) fclose(f);
+    return good;
 }
 
 static bool is_special(const char *path) {
@@ -94,28 +134,13 @@ static bool is_special(const char *path) {
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
-/* Devices and pipes (/dev/stdout) can't be renamed over: written straight. */
-static bool write_special(const char *path, const void *data, size_t size, cameo_error *error) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool good = fd >= 0 && write_all(fd, data, size);
-    if (!good) cameo_fail(error, CAMEO_ENVIRONMENT, "%s: %s", path, strerror(errno));
-    if (fd >= 0) close(fd);
-    return good;
-}
-
 bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error) {
-    if (is_special(path)) return write_special(path, data, size, error);
-    size_t length = strlen(path) + 32;
+    const bytes b = {data, size};
+    if (is_special(path)) return write_special(path, &b, error);
+    const size_t length = strlen(path) + 32;
     char *beside = cameo_allocate(length, 1);
     snprintf(beside, length, "%s.%ld.tmp", path, (long)getpid());
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool good = fd >= 0 && write_all(fd, data, size);
-    if (fd >= 0 && close(fd) != 0) good = false;
-    if (good) good = rename(beside, path) == 0;
-    if (!good) {
-        cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno));
-        if (fd >= 0) unlink(beside);
-    }
+    const bool good = cameo_write_synced(beside, path, put_bytes, &b, error) && cameo_take_place(beside, path, error);
     free(beside);
     return good;
 }

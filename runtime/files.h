@@ -13,7 +13,13 @@ void *cameo_allocate(size_t count, size_t size);
 
 /* The whole file, plus one NUL byte behind it. Larger than `limit` bytes, a directory or unreadable: NULL with *error. */
 unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error);
+/* Written beside, on the disk, then renamed: the old file or the new one, whole. Devices and pipes are written straight. */
 bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error);
+/* The same in two steps, for files that do not fit in memory. `put` writes what it is given; false after filling *error. Then
+   `file` is on the disk, whole, or not there at all. name: what messages call it. */
+typedef bool cameo_file_writer(FILE *f, const void *what, cameo_error *error);
+bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put, const void *what, cameo_error *error);
+bool cameo_take_place(const char *beside, const char *path, cameo_error *error); /* renames, or removes `beside` */
 bool cameo_make_directories(const char *path, cameo_error *error);
 bool cameo_file_exists(const char *path);
 /* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller frees. */

@@ -2,8 +2,7 @@
 #include "json.h"
 #include <math.h>
 
-/* Length of the UTF-8 sequence at s, 0 when it is not one (overlong forms and surrogates included). */
-static int utf8_length(const unsigned char *s) {
+int cameo_utf8_length(const unsigned char *s) {
     if (*s < 0x80) return 1;
     int n = *s >= 0xC2 && *s < 0xE0 ? 2 : *s >= 0xE0 && *s < 0xF0 ? 3 : *s >= 0xF0 && *s < 0xF5 ? 4 : 0;
     for (int i = 1; i < n; i++)
@@ -17,7 +16,7 @@ static int utf8_length(const unsigned char *s) {
 static void put_string(FILE *f, const char *text) {
     fputc('"', f);
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = utf8_length(s);
+        int n = cameo_utf8_length(s);
         if (n == 0)
             fputs("\\ufffd", f);
         else if (*s == '"' || *s == '\\')

@@ -2,22 +2,10 @@
    the format defines are understood, and sizes are checked against the file before anything is allocated. */
 #include "npy.h"
 #include "files.h"
+#include "tensor.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* NumPy's codes, behind a sign for the order of bytes. */
-static const struct code {
-    int dtype;
-    const char *descr;
-} codes[] = {{1, "f4"}, {2, "u1"}, {3, "i1"},  {4, "u2"},  {5, "i2"},  {6, "i4"},
-             {7, "i8"}, {9, "b1"}, {10, "f2"}, {11, "f8"}, {12, "u4"}, {13, "u8"}};
-
-static const char *descr_of(int dtype) {
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (codes[i].dtype == dtype) return codes[i].descr;
-    return NULL;
-}
 
 bool cameo_array_allocate(cameo_array *a, const char *name, cameo_error *error) {
     size_t bytes = cameo_dtype_size(a->dtype);
@@ -63,9 +51,10 @@ static bool read_descr(const char **p, cameo_array *a, bool *swap) {
     if (*s && strchr("<>|=", *s)) s++;
     size_t length = (size_t)(end - s);
     if (length == 1 && *s == '?') return a->dtype = 9, true;
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (length == 2 && memcmp(codes[i].descr, s, 2) == 0) return a->dtype = codes[i].dtype, true;
-    a->dtype = 0;
+    for (a->dtype = 16; a->dtype > 0; a->dtype--) {
+        const char *code = cameo_dtype_npy(a->dtype);
+        if (code && length == 2 && memcmp(code, s, 2) == 0) break;
+    }
     return true;
 }
 
@@ -194,7 +183,7 @@ bool cameo_array_read(const char *path, cameo_array *a, cameo_error *error) {
 }
 
 bool cameo_npy_write(const char *path, const cameo_array *a, cameo_error *error) {
-    const char *descr = descr_of(a->dtype);
+    const char *descr = cameo_dtype_npy(a->dtype);
     const size_t width = cameo_dtype_size(a->dtype);
     cameo_output o;
     if (!descr) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: type %d cannot be stored as .npy", path, a->dtype);

@@ -29,16 +29,30 @@ static bool level4(const char **lacks) {
     return true;
 }
 
-bool cameo_target_runs(const char *target, const char **lacks) {
+static bool level_runs(const char *target, const char **lacks) {
     __builtin_cpu_init();
     if (strcmp(target, "x86-64-v2") == 0) return level2(lacks);
     if (strcmp(target, "x86-64-v3") == 0) return level3(lacks);
     if (strcmp(target, "x86-64-v4") == 0) return level4(lacks);
     return true;
 }
+static const char family[] = "x86-64";
 #else
-bool cameo_target_runs(const char *target, const char **lacks) {
-    (void)target, (void)lacks; /* the only other level is its family's lowest */
-    return true;
-}
+static bool level_runs(const char *target, const char **lacks) { return (void)target, (void)lacks, true; }
+#if defined(__aarch64__)
+static const char family[] = "aarch64";
+#else
+static const char family[] = "none";
 #endif
+#endif
+
+static const char *family_of(const char *target) {
+    return strncmp(target, "x86-64", 6) == 0 ? "x86-64" : strcmp(target, "aarch64") == 0 ? "aarch64" : NULL;
+}
+
+bool cameo_target_runs(const char *target, const char **lacks) {
+    const char *wanted = family_of(target);
+    if (wanted && strcmp(wanted, family) != 0)
+        return *lacks = *wanted == 'x' ? "x86-64 instructions" : "AArch64 instructions", false;
+    return level_runs(target, lacks);
+}

@@ -1,8 +1,8 @@
 /* Metadata of checkpoints: a small list of keys and texts. Numbers in it come from files and are checked where they are read.
  */
+#include "args.h"
 #include "checkpoint.h"
 #include "files.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,13 +51,7 @@ const char *cameo_property(const cameo_properties *p, const char *key) {
 
 bool cameo_property_integer(const cameo_properties *p, const char *key, int64_t low, int64_t high, int64_t *value) {
     const char *text = cameo_property(p, key);
-    if (!text) return false;
-    char *end;
-    errno = 0;
-    const long long v = strtoll(text, &end, 10);
-    if (errno || end == text || *end || v < low || v > high) return false;
-    *value = v;
-    return true;
+    return text && cameo_parse_integer(text, low, high, value);
 }
 
 bool cameo_property_double(const cameo_properties *p, const char *key, double *value) {

@@ -14,7 +14,7 @@ const cameo_option cameo_train_option_table[] = {
     {"val", "DIR", "validation pictures, of the same classes"},
     {"pairs", "FILE", "pairs of pictures to verify after each epoch, with labels"},
     {"pairs-root", "DIR", "what the names in the list of pairs are relative to"},
-    {"output", "RUN", "the folder of the run (also -o): last.onnx, best.onnx, log.jsonl, curves.html"},
+    {"output", "RUN", "the folder of the run: last.onnx, best.onnx, log.jsonl, curves.html"},
     {"epochs", "E", "how often every picture is seen (default 30)"},
     {"lr", "RATE", "learning rate (default 0.1 x batch / 256 with sgd, else 0.001)"},
     {"optimizer", "NAME", "sgd|adam|adamw (default sgd)"},

@@ -1,5 +1,8 @@
-/* The protobuf wire format, as much as ONNX files need: fields read one by one with every length checked, and written through
-   stdio. Nothing is allocated; bytes point into the caller's buffer. */
+/* The protobuf wire format, as much as ONNX files need: fields read one by one with every length checked, and written into
+   memory or through stdio. Nothing is allocated; bytes point into the caller's buffer.
+
+   A nested message is preceded by its length. A message is therefore a function that writes to a sink; a sink that goes nowhere
+   only counts. To write a message is to run its function twice, first counting: no buffer, and no patching of lengths. */
 #ifndef CAMEO_WIRE_H
 #define CAMEO_WIRE_H
 #include <stdbool.h>
@@ -17,7 +20,8 @@ enum { CAMEO_WIRE_VARINT = 0, CAMEO_WIRE_FIXED64 = 1, CAMEO_WIRE_BYTES = 2, CAME
 typedef struct cameo_field {
     uint64_t number, value;
     unsigned type;
-    cameo_wire bytes, whole; /* whole: key and value, to be copied as they are */
+    cameo_wire bytes, whole; /* bytes: of numbers too; whole: with the key, to be copied as it is */
+    const char *fault;       /* what is wrong, at whole.p, when it could not be read: "a cut-off or overlong length" */
 } cameo_field;
 
 /* False when the message ends too early or is none. They move w->p over what they read. */
@@ -28,10 +32,26 @@ bool cameo_wire_field(cameo_wire *w, cameo_field *f);
 static inline size_t cameo_wire_size(cameo_wire w) { return (size_t)(w.end - w.p); }
 bool cameo_wire_equals(cameo_wire w, const char *text);
 
-size_t cameo_varint_bytes(uint64_t value);
+typedef struct cameo_sink { /* one of the two, or neither: what is written is counted only */
+    unsigned char *data;    /* room for all of it */
+    FILE *stream;
+    size_t size;   /* so far */
+    bool overflow; /* more than SIZE_MAX */
+} cameo_sink;
+typedef void cameo_message(cameo_sink *s, const void *item);
+void cameo_sink_put(cameo_sink *s, const void *bytes, size_t n);
+void cameo_sink_skip(cameo_sink *s, size_t n); /* they are counted: somebody else writes them */
+void cameo_sink_varint(cameo_sink *s, uint64_t value);
+void cameo_sink_integer(cameo_sink *s, unsigned field, uint64_t value);
+void cameo_sink_float(cameo_sink *s, unsigned field, float value);
+void cameo_sink_head(cameo_sink *s, unsigned field, uint64_t bytes); /* of a length-delimited field */
+void cameo_sink_text(cameo_sink *s, unsigned field, const char *text);
+void cameo_sink_message(cameo_sink *s, unsigned field, cameo_message *write, const void *item);
+
+/* The same into a stream. */
 void cameo_put_varint(FILE *f, uint64_t value);
 void cameo_put_integer(FILE *f, unsigned field, uint64_t value);
-void cameo_put_head(FILE *f, unsigned field, uint64_t bytes); /* of a length-delimited field */
+void cameo_put_head(FILE *f, unsigned field, uint64_t bytes);
 void cameo_put_text(FILE *f, unsigned field, const char *text);
 size_t cameo_head_bytes(unsigned field, uint64_t bytes); /* what cameo_put_head writes */
 #endif

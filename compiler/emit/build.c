@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DONE = 0, USAGE = 2, DEFECT = 3, ENVIRONMENT = 4, MAX_ARGUMENTS = 512 };
+enum { MAX_ARGUMENTS = 512 };
 
 typedef struct job {
     arena *arena;
@@ -50,8 +50,8 @@ static void add_words(const job *j, arguments *a, const char *words) {
 static const char *in_directory(const job *j, const char *name) { return arena_printf(j->arena, "%s/%s", j->directory, name); }
 
 static int put(const char *path, const void *data, size_t size) {
-    const int e = write_file_atomically(path, data, size, 0644);
-    return e ? toolchain_complain(ENVIRONMENT, "cannot write %s: %s", path, strerror(e)) : DONE;
+    cameo_error error;
+    return cameo_write_file(path, data, size, &error) ? CAMEO_OK : complain_of(&error);
 }
 
 static int put_text(const char *path, const text *t) { return put(path, text_str(t), t->size); }
@@ -141,7 +141,7 @@ static int write_main(const job *j) {
 }
 
 static int write_trainer(const job *j, const char *directory) {
-    if (!j->program->trainer_c.size) return DONE;
+    if (!j->program->trainer_c.size) return CAMEO_OK;
     int code = put_text(arena_printf(j->arena, "%s/trainer.c", directory), &j->program->trainer_c);
     for (size_t i = 0; !code && i < j->program->n_files; i++)
         code = put_text(arena_printf(j->arena, "%s/%s", directory, j->program->files[i].name), &j->program->files[i].data);
@@ -163,15 +163,16 @@ static void show_log(const job *j, const char *log) {
 
 static int run(const job *j, command *c, size_t n, const char *doing) {
     size_t failed;
-    if (run_commands(c, n, j->options->jobs ? j->options->jobs : processors(), j->directory, &failed)) return DONE;
-    if (process_interrupted()) return ENVIRONMENT;
+    if (run_commands(c, n, j->options->jobs ? j->options->jobs : (unsigned)cameo_processors(), j->directory, &failed))
+        return CAMEO_OK;
+    if (process_interrupted()) return CAMEO_ENVIRONMENT;
     if (command_missing(&c[failed]))
-        return toolchain_complain(ENVIRONMENT, "cannot run \"%s\" for %s; install it or name another with --cc",
-                                  c[failed].argv[0], doing);
-    if (toolchain_explain(j->arena, j->options, in_directory(j, c[failed].log))) return ENVIRONMENT;
-    toolchain_complain(DEFECT, "%s failed:", doing);
+        return complain(CAMEO_ENVIRONMENT, "cannot run \"%s\" for %s; install it or name another with --cc", c[failed].argv[0],
+                        doing);
+    if (toolchain_explain(j->arena, j->options, in_directory(j, c[failed].log))) return CAMEO_ENVIRONMENT;
+    complain(CAMEO_DEFECT, "%s failed:", doing);
     show_log(j, c[failed].log);
-    return DEFECT;
+    return CAMEO_DEFECT;
 }
 
 static int compile_parts(const job *j) {
@@ -180,7 +181,7 @@ static int compile_parts(const job *j) {
     command *c = ARENA_ARRAY(j->arena, command, n), *r = ARENA_ARRAY(j->arena, command, j->n_runtime);
     for (size_t i = 0; i < j->n_runtime; i++) r[i] = compile_runtime(j, i);
     for (size_t i = 0; i < n; i++) c[i] = compile_generated(j, &s[i]);
-    const int code = j->n_runtime ? run(j, r, j->n_runtime, "compiling the runtime") : DONE;
+    const int code = j->n_runtime ? run(j, r, j->n_runtime, "compiling the runtime") : CAMEO_OK;
     return code ? code : run(j, c, n, "compiling the generated C");
 }
 
@@ -236,7 +237,7 @@ static int link_output(const job *j) {
     command c = link_command(j, beside);
     int code = run(j, &c, 1, "linking");
     if (!code && rename(beside, j->options->output))
-        code = toolchain_complain(ENVIRONMENT, "cannot write %s: %s", j->options->output, strerror(errno));
+        code = complain(CAMEO_ENVIRONMENT, "cannot write %s: %s", j->options->output, strerror(errno));
     if (code) unlink(beside);
     if (!code && j->options->sidecar)
         code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)), &j->program->units[0].weights);
@@ -258,7 +259,7 @@ static int write_unit_c(const job *j, const char *directory, const emitted *em) 
 
 static int write_c(const job *j, const char *directory) {
     if (mkdir(directory, 0777) && errno != EEXIST)
-        return toolchain_complain(ENVIRONMENT, "cannot make %s: %s", directory, strerror(errno));
+        return complain(CAMEO_ENVIRONMENT, "cannot make %s: %s", directory, strerror(errno));
     int code = write_trainer(j, directory);
     for (size_t u = 0; !code && u < j->program->n_units; u++) code = write_unit_c(j, directory, &j->program->units[u]);
     return code;
@@ -271,12 +272,12 @@ static int find_tools(job *j) {
     if (code || j->tools.library) return code;
     const bool whole = j->options->emit == EMIT_EXE || j->program->trainer_c.size;
     j->runtime = toolchain_sources(j->arena, &j->tools, whole, j->xnnpack, &j->n_runtime);
-    return j->runtime ? DONE : ENVIRONMENT;
+    return j->runtime ? CAMEO_OK : CAMEO_ENVIRONMENT;
 }
 
 static int build_in_temporary(job *j) {
     j->directory = temporary_directory(j->arena);
-    if (!j->directory) return ENVIRONMENT;
+    if (!j->directory) return CAMEO_ENVIRONMENT;
     process_begin();
     int code = find_tools(j);
     if (!code) code = write_sources(j);
@@ -298,11 +299,10 @@ int build_program(const graph *g, const program *p, const options *o) {
     job j = {.arena = g->arena, .options = o, .program = p, .prefix = emit_prefix(g->arena, o)};
     for (size_t u = 0; u < p->n_units; u++) j.xnnpack |= p->units[u].xnnpack;
     if (o->is_static && o->emit != EMIT_EXE)
-        return toolchain_complain(USAGE, "--static is for programs; a library takes what its program is linked with");
+        return complain(CAMEO_USAGE, "--static is for programs; a library takes what its program is linked with");
     if (!output_is_writable(&j))
-        return toolchain_complain(ENVIRONMENT, "cannot write %s: %s; choose another folder with -o", o->output,
-                                  strerror(errno));
-    const int code = o->keep_c ? write_c(&j, o->keep_c) : DONE;
+        return complain(CAMEO_ENVIRONMENT, "cannot write %s: %s; choose another folder with -o", o->output, strerror(errno));
+    const int code = o->keep_c ? write_c(&j, o->keep_c) : CAMEO_OK;
     if (code) return code;
     return o->emit == EMIT_C ? write_c(&j, o->output) : build_in_temporary(&j);
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,10 +112,3 @@ bool run_commands(command *c, size_t n, unsigned at_once, const char *directory,
 }
 
 bool command_missing(const command *c) { return WIFEXITED(c->status) && WEXITSTATUS(c->status) == NOT_FOUND; }
-
-unsigned processors(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set)) return 1;
-    const int n = CPU_COUNT(&set);
-    return n > 0 ? (unsigned)n : 1;
-}

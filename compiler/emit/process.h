@@ -20,5 +20,4 @@ bool process_interrupted(void);
 bool run_commands(command *c, size_t n, unsigned at_once, const char *directory, size_t *failed);
 /* The command could not be started at all. */
 bool command_missing(const command *c);
-unsigned processors(void);
 #endif

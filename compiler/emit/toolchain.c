@@ -16,17 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { USAGE = 2, DEFECT = 3, ENVIRONMENT = 4, MAX_WORDS = 64 };
-
-int toolchain_complain(int code, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("cameo: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return code;
-}
+enum { MAX_WORDS = 64 };
 
 /* ---- the runtime ---- */
 
@@ -77,14 +67,14 @@ static int find_runtime(arena *a, const options *o, toolchain *t) {
     const char *library = is_foreign(o) ? NULL : first_existing(a, base, libraries, "libcameo.a");
     t->library = library ? arena_printf(a, "%s/libcameo.a", library) : NULL;
     if (!t->include)
-        return toolchain_complain(ENVIRONMENT,
-                                  "cannot find include/cameo/cameo.h relative to %s; set CAMEO_HOME to the prefix where "
-                                  "cameo is installed",
-                                  base);
+        return complain(CAMEO_ENVIRONMENT,
+                        "cannot find include/cameo/cameo.h relative to %s; set CAMEO_HOME to the prefix where "
+                        "cameo is installed",
+                        base);
     if (!t->library && !t->sources)
-        return toolchain_complain(
-            ENVIRONMENT, "cannot find %s relative to %s; set CAMEO_HOME to the prefix where cameo is installed",
-            is_foreign(o) ? "share/cameo/runtime, which this target is built from," : "lib/libcameo.a", base);
+        return complain(CAMEO_ENVIRONMENT,
+                        "cannot find %s relative to %s; set CAMEO_HOME to the prefix where cameo is installed",
+                        is_foreign(o) ? "share/cameo/runtime, which this target is built from," : "lib/libcameo.a", base);
     return 0;
 }
 
@@ -114,14 +104,13 @@ static const char *ask(arena *a, const char *directory, const char *cc, const ch
 
 static int check_machine(arena *a, const options *o, const char *directory, const toolchain *t) {
     const char *machine = ask(a, directory, t->cc, "-dumpmachine"), *wanted = target_machine(o);
-    if (process_interrupted()) return ENVIRONMENT;
+    if (process_interrupted()) return CAMEO_ENVIRONMENT;
     if (!machine)
-        return toolchain_complain(ENVIRONMENT, "cannot run \"%s\", the C compiler; install it or name another with --cc",
-                                  t->cc);
+        return complain(CAMEO_ENVIRONMENT, "cannot run \"%s\", the C compiler; install it or name another with --cc", t->cc);
     if (!*machine || strncmp(machine, wanted, strlen(wanted)) == 0) return 0;
-    return toolchain_complain(
-        USAGE, "\"%s\" makes programs for %s, but the target is %s; name a compiler for it, such as --cc %s-linux-gnu-gcc",
-        t->cc, machine, o->target.name, wanted);
+    return complain(CAMEO_USAGE,
+                    "\"%s\" makes programs for %s, but the target is %s; name a compiler for it, such as --cc %s-linux-gnu-gcc",
+                    t->cc, machine, o->target.name, wanted);
 }
 
 static const char *compiler_name(const options *o) {
@@ -173,7 +162,7 @@ const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xn
     if (add_sources(a, t, "", xnnpack ? NULL : "xnn.c", list, count, CAPACITY) &&
         add_sources(a, t, "verbs/", NULL, list, count, CAPACITY))
         return list;
-    toolchain_complain(ENVIRONMENT, "cannot read the runtime's sources in %s; install cameo anew", t->sources);
+    complain(CAMEO_ENVIRONMENT, "cannot read the runtime's sources in %s; install cameo anew", t->sources);
     return NULL;
 }
 

@@ -20,6 +20,4 @@ const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xn
 /* When a compiler's or linker's output says that a library or a header is not there: a message that names it and what to do,
    and true. Else false. */
 bool toolchain_explain(arena *a, const options *o, const char *log);
-/* "cameo: MESSAGE" on stderr; returns code. */
-int toolchain_complain(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

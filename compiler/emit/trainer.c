@@ -1,6 +1,7 @@
 /* trainer.c as text: the table of parameters, and the cameo_trainer that joins the step graph and the infer graph over them;
    with it the parameters' first values in the block's order, and the model file without them, from which checkpoints are
    written. */
+#include "../../runtime/training.h"
 #include "../loss_spec.h"
 #include "../passes/front.h"
 #include "../skeleton.h"
@@ -9,37 +10,35 @@
 #include <string.h>
 
 static const char *const order_names[] = {"CAMEO_PARAMETER_ONNX", "CAMEO_PARAMETER_CONV", "CAMEO_PARAMETER_DEPTHWISE"};
+_Static_assert((int)PARAMETER_CONV == (int)CAMEO_PARAMETER_CONV && (int)PARAMETER_DEPTHWISE == (int)CAMEO_PARAMETER_DEPTHWISE,
+               "the runtime's orders are the compiler's");
 
-static void parameter_row(text *t, const parameter *p) {
+/* The row that the runtime will know p by. */
+static cameo_parameter runtime_row(const parameter *p) {
     const shape *s = &p->initial->shape;
-    text_append(t, "    {");
-    text_c_string(t, p->name);
-    text_printf(t, ", %d, {", s->rank);
-    for (int i = 0; i < s->rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)s->dim[i]);
-    text_printf(t, "%s}, %zu, %zu, %s, %lld, %s, %s},\n", s->rank ? "" : "0", p->offset, p->floats, order_names[p->layout],
-                (long long)p->block, p->learnt ? "true" : "false", p->decay ? "true" : "false");
+    cameo_parameter row = {p->name,  s->rank,   {0},     p->offset, p->floats, (cameo_parameter_layout)p->layout,
+                           p->block, p->learnt, p->decay};
+    for (int i = 0; i < s->rank; i++) row.dim[i] = s->dim[i];
+    return row;
 }
 
-/* Element i (ONNX order) of a parameter in its block. */
-static size_t block_index(const parameter *p, size_t i) {
-    const int64_t *d = p->initial->shape.dim;
-    if (p->layout == PARAMETER_ONNX) return i;
-    const size_t b = (size_t)p->block, kw = (size_t)d[3], kh = (size_t)d[2], ci = (size_t)d[1];
-    const size_t x = i % kw, y = i / kw % kh, c = i / kw / kh % ci, o = i / kw / kh / ci;
-    if (p->layout == PARAMETER_CONV) return ((((o / b) * kh + y) * kw + x) * ci + c) * b + o % b;
-    return (y * kw + x) * (((size_t)d[0] + b - 1) / b * b) + o;
+static void put_row(text *t, const cameo_parameter *p) {
+    text_append(t, "    {");
+    text_c_string(t, p->name);
+    text_printf(t, ", %d, {", p->rank);
+    for (int i = 0; i < p->rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)p->dim[i]);
+    text_printf(t, "%s}, %zu, %zu, %s, %lld, %s, %s},\n", p->rank ? "" : "0", p->offset, p->floats, order_names[p->layout],
+                (long long)p->block, p->learnt ? "true" : "false", p->decay ? "true" : "false");
 }
 
 static void initial_block(const graph *g, text *out, size_t floats) {
     arena *a = arena_create();
     float *block = ARENA_ARRAY(a, float, floats);
     for (size_t i = 0; i < g->n_parameters; i++) {
-        const parameter *p = g->parameters[i];
-        const float *from = p->initial->data;
-        const size_t count = (size_t)shape_count(&p->initial->shape);
-        for (size_t k = 0; k < count; k++) block[p->offset + block_index(p, k)] = from[k];
+        const cameo_parameter row = runtime_row(g->parameters[i]);
+        cameo_parameter_write(&row, block + row.offset, g->parameters[i]->initial->data);
     }
-    text_append_n(out, (const char *)block, floats * sizeof *block);
+    text_append_n(out, block, floats * sizeof *block);
     arena_destroy(a);
 }
 
@@ -172,7 +171,10 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     text_printf(t, "extern const cameo_model %s_model, %s_step_model;\n\n", prefix, prefix);
     for (size_t i = 0; i < 3; i++) include_file(t, arena_printf(infer->arena, "%s_%s", prefix, symbols[i]), file_names[i]);
     text_append(t, "static const cameo_parameter parameters[] = {\n");
-    for (size_t i = 0; i < infer->n_parameters; i++) parameter_row(t, infer->parameters[i]);
+    for (size_t i = 0; i < infer->n_parameters; i++) {
+        const cameo_parameter row = runtime_row(infer->parameters[i]);
+        put_row(t, &row);
+    }
     text_append(t, "};\n\n");
     trainer_object(infer, step, o, out, t, prefix);
     return true;

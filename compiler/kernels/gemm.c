@@ -1,8 +1,6 @@
 /* Fully connected layers (runtime/kernels/gemm.h). */
+#include "../../runtime/tensor.h"
 #include "kernels.h"
-
-#include <math.h>
-#include <string.h>
 
 static bool is_rows(const value *v) {
     return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && value_count(v) > 0;
@@ -41,14 +39,6 @@ static void emit_packed(emitter *e, const node *n, int64_t block) {
     emit_param(e, "const void *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
 }
 
-/* The upper half of a float, rounded to nearest, ties to even; infinities stay, a NaN stays one. */
-static uint32_t bfloat16(float v) {
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    if (isnan(v)) return bits >> 16 | 0x40;
-    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 /* [n / block][k / 2][block] pairs */
 static void emit_packed_bfloat16(emitter *e, const node *n, int64_t block) {
     const int64_t outputs = n->in[1]->shape.dim[0], k = n->in[1]->shape.dim[1], pairs = ceil_div(k, 2);
@@ -57,7 +47,8 @@ static void emit_packed_bfloat16(emitter *e, const node *n, int64_t block) {
     uint32_t *to = ARENA_ARRAY(emit_arena(e), uint32_t, count);
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t i = 0; i < k; i++)
-            to[(o / block * pairs + i / 2) * block + o % block] |= bfloat16(from[o * k + i]) << (i % 2 ? 16 : 0);
+            to[(o / block * pairs + i / 2) * block + o % block] |= (uint32_t)cameo_bfloat16(from[o * k + i])
+                                                                   << (i % 2 ? 16 : 0);
     emit_param(e, "const void *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
 }
 

@@ -7,7 +7,7 @@
 
 typedef struct timing {
     double first, minimum, median; /* seconds */
-    long runs;
+    int64_t runs;
 } timing;
 
 /* Bounded, reproducible values: floats in [0, 1), small integers else. */
@@ -28,7 +28,7 @@ static int compare(const void *x, const void *y) {
 
 /* runs < 0: as many as fit in two seconds, at least 5, at most 1000; 0: the first only, which then is the minimum and the
  * median. */
-static int measure(cameo_context *c, const cameo_model *m, long runs, timing *t) {
+static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing *t) {
     void **inputs = cameo_allocate_buffers(m->inputs, m->n_inputs),
          **outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
     for (size_t i = 0; i < m->n_inputs; i++) fill(&m->inputs[i], inputs[i]);
@@ -77,7 +77,7 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
 /* first_ms is what a caller waits for the first answer: creation and the first run. images_per_s and gflops are of the median.
  */
 int cameo_bench(const cameo_model *m, const cameo_args *a) {
-    long runs = -1;
+    int64_t runs = -1;
     int threads, code;
     if (!cameo_args_integer(a, "runs", 0, 1000000, &runs)) return CAMEO_USAGE;
     double begin = cameo_now();

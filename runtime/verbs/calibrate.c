@@ -54,7 +54,7 @@ int cameo_verb_calibrate(const cameo_model *model, const char *program, int argc
         {"by", "RULE", "fpr=RATE (the most false accepts allowed, such as fpr=0.001), eer (default) or accuracy"},
         {"data", "NAME", "what to call the data (default: the list's file name)"},
         {"into", "MODEL.onnx", "store it in the model's metadata, which compiling embeds"},
-        {"output", "FILE", "where (default: PROGRAM.calibration.json; with --into: the model itself) (also -o)"},
+        {"output", "FILE", "where (default: PROGRAM.calibration.json; with --into: the model itself)"},
         SCORING_OPTIONS,
         {0}};
     cameo_args a = {.options = options,

@@ -158,7 +158,7 @@ static int submission_options(classifying *c, const cameo_args *a) {
 }
 
 static int classify_paths(const cameo_model *model, const cameo_args *a, const cameo_paths *l) {
-    long top = 5;
+    int64_t top = 5;
     if (!cameo_args_integer(a, "top", 1, 1000000, &top)) return CAMEO_USAGE;
     cameo_json json = {stdout, false};
     classifying c = {.top = (size_t)top, .json = cameo_args_get(a, "json") ? &json : NULL};
@@ -188,7 +188,7 @@ int cameo_verb_classify(const cameo_model *model, const char *program, int argc,
                                            {"root", "DIR", "what the list's names are relative to"},
                                            {"submission", "FAMILY", "write a submission: s19 f19 s20, s22 f22 s23 f23 s24"},
                                            {"as", "KIND", "its classes by index or name (default: as the family has them)"},
-                                           {"output", "FILE", "the submission (also -o)"},
+                                           {"output", "FILE", "the submission"},
                                            OPTION_PREPROCESS,
                                            OPTION_THREADS,
                                            OPTION_JSON,

@@ -9,13 +9,8 @@ int cameo_report_error(const cameo_error *error) {
     return error->code ? error->code : CAMEO_DEFECT;
 }
 
-int cameo_usage_error(const cameo_args *a, const char *message) {
-    fprintf(stderr, "%s\nusage: %s %s\n", message, a->program, a->usage);
-    return CAMEO_USAGE;
-}
-
 cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads, int *code) {
-    long wanted = 0;
+    int64_t wanted = 0;
     cameo_error error = {0};
     *code = CAMEO_USAGE;
     if (!cameo_args_integer(a, "threads", 1, 1024, &wanted)) return NULL;

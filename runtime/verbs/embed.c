@@ -30,7 +30,7 @@ static int embed(const cameo_model *model, const cameo_args *a) {
 int cameo_verb_embed(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {{"list", "FILE", "a file with one picture's path a line"},
                                            {"root", "DIR", "what the list's names are relative to"},
-                                           {"output", "FILE", "the .npy to write, [pictures][dimension] (also -o)"},
+                                           {"output", "FILE", "the .npy to write, [pictures][dimension]"},
                                            OPTION_LANDMARKS,
                                            OPTION_ALIGNED,
                                            OPTION_PREPROCESS,

@@ -48,7 +48,7 @@ static int export(cameo_live *live, const cameo_args *a) {
 }
 
 int cameo_verb_export(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"output", "FILE", "the .onnx to write (also -o)"},
+    static const cameo_option options[] = {{"output", "FILE", "the .onnx to write"},
                                            {"from", "CHECKPOINT", "whose weights: a file, or the folder of a run"},
                                            {"folded", NULL, "BatchNormalization folded into the convolutions before it"},
                                            {0}};

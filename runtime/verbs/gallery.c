@@ -210,7 +210,7 @@ static bool judge(const work *w, cameo_error *error) {
 }
 
 bool cameo_gallery_options(cameo_gallery *g, const cameo_args *a) {
-    long mb = 2048;
+    int64_t mb = 2048;
     if (!cameo_args_integer(a, "cache-mb", 1, 1L << 30, &mb)) return false;
     g->cache = cameo_args_get(a, "cache");
     g->limit = (uint64_t)mb << 20;

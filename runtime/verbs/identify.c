@@ -266,7 +266,7 @@ int cameo_verb_identify(const cameo_model *model, const char *program, int argc,
     static const cameo_option options[] = {
         {"truth", "FILE", "a CSV `id,label`: an unknown picture's name or place from 0, who it is; n000000 = nobody"},
         {"threshold", "T", "least cosine (default: the stored operating point; else the best on --truth; else none)"},
-        {"output", "DIR", "identities.csv goes here (also -o)"},
+        {"output", "DIR", "identities.csv goes here"},
         {"submission", "FAMILY", "also submission.csv: f22 s23 f23 s24"},
         {"skip-missing", NULL, "go on when pictures are unreadable: they are nobody's"},
         OPTION_CACHE,

@@ -41,10 +41,7 @@ static int unknown_verb(const char *program, const char *word, const cameo_verb_
     const cameo_verb_row *v;
     size_t n = 0;
     for (; n < 2 * VERBS && (v = verb_at(own, n)); n++) names[n] = v->name;
-    const char *near = cameo_nearest(word, names, n);
-    fprintf(stderr, "unknown verb \"%s\"", word);
-    if (near) fprintf(stderr, "; did you mean %s?", near);
-    fputc('\n', stderr);
+    cameo_unknown(NULL, "verb", word, names, n);
     print_usage(stderr, program, own);
     return CAMEO_USAGE;
 }

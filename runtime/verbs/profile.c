@@ -70,7 +70,7 @@ static void print_text(const stopwatch *w) {
 
 int cameo_profile_context(cameo_context *c, const cameo_args *a) {
     const cameo_model *m = c->model;
-    long runs = 10;
+    int64_t runs = 10;
     if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
     stopwatch w = {.model = m, .current = m->n_layers};
     w.least = cameo_allocate(m->n_layers, sizeof *w.least);

@@ -17,7 +17,7 @@ static int report(const cameo_args *a) {
 }
 
 int cameo_verb_report(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"output", "FILE", "the page to write (default: comparison.html) (also -o)"}, {0}};
+    static const cameo_option options[] = {{"output", "FILE", "the page to write (default: comparison.html)"}, {0}};
     cameo_args a = {.options = options, .usage = "report RUN [RUN ...] [-o FILE]", .program = program};
     (void)model;
     int code = cameo_args_parse(&a, argc, argv);

@@ -84,7 +84,7 @@ static int run_network(job *j, const cameo_args *a, const char *directory, bool 
 
 static int run(const cameo_model *model, const cameo_args *a) {
     const char *directory = cameo_args_get(a, "output"), *format = cameo_args_get(a, "format");
-    long count = 0;
+    int64_t count = 0;
     if (!directory) return cameo_usage_error(a, "--output DIR is missing");
     if (format && strcmp(format, "npy") != 0 && strcmp(format, "pb") != 0) return cameo_usage_error(a, "--format is npy or pb");
     if (!cameo_args_integer(a, "count", 1, (long)model->batch, &count)) return CAMEO_USAGE;
@@ -97,7 +97,7 @@ static int run(const cameo_model *model, const cameo_args *a) {
 
 int cameo_verb_run(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {{"input", "F", "a .npy or TensorProto .pb file; once per graph input, in order"},
-                                           {"output", "DIR", "where output_0.npy, output_1.npy, ... go (also -o)"},
+                                           {"output", "DIR", "where output_0.npy, output_1.npy, ... go"},
                                            {"format", "npy|pb", "of the outputs (default npy)"},
                                            {"count", "N", "images in the inputs (checked; default: as the files have)"},
                                            OPTION_THREADS,

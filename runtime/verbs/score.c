@@ -182,7 +182,7 @@ static int score(const cameo_model *model, const cameo_args *a, int argc, char *
 
 int cameo_verb_score(const cameo_model *model, const char *program, int argc, char **argv) {
     static const cameo_option options[] = {
-        {"output", "DIR", "scores.csv, metrics.json, roc.csv, report.html go here (also -o)"},
+        {"output", "DIR", "scores.csv, metrics.json, roc.csv, report.html go here"},
         {"submission", "FAMILY", "also submission.csv: s19 f19 s20, f20 s21, s22, f24 s25 f25 s26, or auto"},
         {"save-embeddings", NULL, "also embeddings.npy and images.txt, for --embeddings and --names"},
         SCORING_OPTIONS,

@@ -219,7 +219,7 @@ static bool run(cameo_scoring *s, const cameo_args *a) {
 }
 
 static int open_pictures(cameo_scoring *s, const cameo_args *a) {
-    long threads = 0;
+    int64_t threads = 0;
     if (s->v.embeddings_file) {
         if (!cameo_args_integer(a, "threads", 1, 1024, &threads)) return CAMEO_USAGE;
         s->v.threads = threads ? (int)threads : cameo_processors();

@@ -64,7 +64,7 @@ static int one_step(made_up *m, int64_t number) {
     return code;
 }
 
-static void print(const made_up *m, const cameo_args *a, double least, double mean, long runs) {
+static void print(const made_up *m, const cameo_args *a, double least, double mean, int64_t runs) {
     const double images = (double)m->trainer->batch;
     if (!cameo_args_get(a, "json")) {
         printf("%s: training step of %.0f images, %d threads, %ld runs\n  minimum %.3f ms, mean %.3f ms\n"
@@ -87,7 +87,7 @@ static void print(const made_up *m, const cameo_args *a, double least, double me
 
 /* runs = 0: as many as fit in three seconds, at least 3. The first, cold one doesn't count. */
 static int bench(made_up *m, const cameo_args *a) {
-    long runs = 0, done = 0;
+    int64_t runs = 0, done = 0;
     if (!cameo_args_integer(a, "runs", 1, 1000000, &runs)) return CAMEO_USAGE;
     double least = INFINITY;
     int code = one_step(m, 1);

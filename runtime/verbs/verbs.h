@@ -41,7 +41,6 @@ double cameo_peak_mb(void); /* the most memory this process has had */
 
 /* Prints the message to stderr; returns the error's code. */
 int cameo_report_error(const cameo_error *error);
-int cameo_usage_error(const cameo_args *a, const char *message);
 /* A context with --threads; NULL and *code after a message. */
 cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads, int *code);
 const char *cameo_tensor_shape(const cameo_tensor_info *t, char buffer[200]);

@@ -16,12 +16,20 @@
 #include "conform.h"
 #include "temporary.h"
 
-static const cli_option table[] = {
-    {"output", "FILE", "", 'o'}, {"weights", "WHERE", "", 0},  {"json", NULL, "", 0},   {"emit", "KIND", "", 0},
-    {"train", NULL, "", 0},      {"loss", "SPEC", "", 0},      {"classes", "K", "", 0}, {"classes-from", "DIR", "", 0},
-    {"folded", "WHAT", "", 0},   {"freeze", "PATTERN", "", 0}, CLI_MODEL_OPTIONS,       CLI_BUILD_OPTIONS,
-    {NULL, NULL, NULL, 0}};
-static const cli_verb verb = {"test", "", table};
+static const cameo_option table[] = {{"output", "FILE", ""},
+                                     {"weights", "WHERE", ""},
+                                     {"json", NULL, ""},
+                                     {"emit", "KIND", ""},
+                                     {"train", NULL, ""},
+                                     {"loss", "SPEC", ""},
+                                     {"classes", "K", ""},
+                                     {"classes-from", "DIR", ""},
+                                     {"folded", "WHAT", ""},
+                                     {"freeze", "PATTERN", ""},
+                                     CLI_MODEL_OPTIONS,
+                                     CLI_BUILD_OPTIONS,
+                                     {0}};
+static const cli_verb verb = {.name = "test", .usage = "", .help = "", .options = table};
 
 enum { MAX_WORDS = 12 };
 
@@ -31,33 +39,33 @@ static int split(char *line, char **argv) {
     return n;
 }
 
-static int parse(cli *c, char *line) {
+static int parse(cameo_args *c, char *line) {
     char *argv[MAX_WORDS];
     return cli_parse(c, &verb, split(line, argv), argv);
 }
 
 static int parse_options(const char *words, options *o, arena *a) {
-    cli c;
+    cameo_args c;
     char *line = arena_strdup(a, words);
     int code = parse(&c, line);
     if (!code) code = cli_options(a, &c, o);
-    cli_free(&c);
+    cameo_args_free(&c);
     return code;
 }
 
 static void options_of_all_forms(void **state) {
     (void)state;
-    cli c;
+    cameo_args c;
     char line[] = "test -oa.out --json a.onnx --batch=4 b.onnx -j 3 --output last -- --json";
     assert_int_equal(parse(&c, line), 0);
-    assert_string_equal(cli_get(&c, "output"), "last");
-    assert_string_equal(cli_get(&c, "json"), "");
-    assert_string_equal(cli_get(&c, "batch"), "4");
-    assert_string_equal(cli_get(&c, "jobs"), "3");
-    assert_null(cli_get(&c, "cc"));
-    assert_int_equal(c.n_positional, 3);
-    assert_string_equal(c.positional[2], "--json");
-    cli_free(&c);
+    assert_string_equal(cameo_args_get(&c, "output"), "last");
+    assert_string_equal(cameo_args_get(&c, "json"), "");
+    assert_string_equal(cameo_args_get(&c, "batch"), "4");
+    assert_string_equal(cameo_args_get(&c, "jobs"), "3");
+    assert_null(cameo_args_get(&c, "cc"));
+    assert_int_equal(c.positionals, 3);
+    assert_string_equal(cameo_args_positional(&c, 2), "--json");
+    cameo_args_free(&c);
 }
 
 static void wrong_options(void **state) {
@@ -147,38 +155,72 @@ static void shapes_and_numbers(void **state) {
     assert_true(cli_shape("scalar", &s) && s.rank == 0);
     assert_true(cli_shape("3,4", &s) && s.rank == 2 && s.dim[1] == 4);
     assert_false(cli_shape("", &s) || cli_shape("x", &s) || cli_shape("3x-1", &s) || cli_shape("3x99999999999", &s));
-    assert_true(cli_integer("-3", -3, 3, &v) && v == -3);
-    assert_false(cli_integer("4", -3, 3, &v) || cli_integer("", 0, 9, &v) || cli_integer("99999999999999999999", 0, 9, &v));
+    assert_true(cameo_parse_integer("-3", -3, 3, &v) && v == -3);
+    assert_false(cameo_parse_integer("4", -3, 3, &v) || cameo_parse_integer("", 0, 9, &v) ||
+                 cameo_parse_integer("99999999999999999999", 0, 9, &v));
 }
 
-static void distances(void **state) {
+static void suggestions(void **state) {
     (void)state;
-    assert_int_equal(cli_distance("batch", "batch"), 0);
-    assert_int_equal(cli_distance("batch", "bacth"), 2);
-    assert_int_equal(cli_distance("", "abc"), 3);
-    assert_int_equal(cli_distance("abc", ""), 3);
+    static const char *const names[] = {"batch", "output", "classes", "classes-from", "j"};
+    static const struct {
+        const char *word, *near;
+    } cases[] = {{"batch", "batch"},   {"bacth", "batch"},        {"btch", "batch"},
+                 {"outptu", "output"}, {"class", "classes"},      {"classes-form", "classes-from"},
+                 {"weights", NULL},    {"batch-of-images", NULL}, {"", "j"},
+                 {"xyz", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *near = cameo_nearest(cases[i].word, names, 5);
+        if (near ? !cases[i].near || strcmp(near, cases[i].near) : cases[i].near != NULL)
+            fail_msg("%s: %s", cases[i].word, near ? near : "nothing");
+    }
+    char endless[400]; /* too long to be compared: far from everything, however much may be wrong in it */
+    memset(endless, 'b', sizeof endless - 1);
+    endless[sizeof endless - 1] = 0;
+    assert_null(cameo_nearest(endless, names, 5));
 }
 
 /* `cameo run` passes everything behind the model on. */
-static void first_positional(void **state) {
+static void until_the_model(void **state) {
     (void)state;
+    static const cli_verb run = {.name = "run", .usage = "", .help = "", .options = table, .until_first = true};
     static const struct {
         const char *line;
-        int at;
+        int at; /* of the model; 0: none */
     } cases[] = {{"run net.onnx info --json", 1},
                  {"run --batch 4 net.onnx", 3},
                  {"run --batch=4 net.onnx", 2},
                  {"run -j 2 --static net.onnx", 4},
-                 {"run -j2 net.onnx bench", 2},
+                 {"run -j2 net.onnx bench --no-such-option", 2},
                  {"run -- --odd.onnx info", 2},
-                 {"run", 1},
-                 {"run --batch", 3}};
+                 {"run", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char line[64], *argv[MAX_WORDS];
+        cameo_args c;
         snprintf(line, sizeof line, "%s", cases[i].line);
-        const int argc = split(line, argv), at = cli_first_positional(&verb, argc, argv);
-        assert_int_equal(at < argc ? at : argc, cases[i].at < argc ? cases[i].at : argc);
+        const int argc = split(line, argv);
+        assert_int_equal(cli_parse(&c, &run, argc, argv), 0);
+        assert_int_equal(c.positionals, cases[i].at != 0);
+        if (cases[i].at) assert_ptr_equal(c.last, argv + cases[i].at);
+        cameo_args_free(&c);
     }
+}
+
+/* A word behind one dash is an option's name or begins with a letter; a letter is an option where the verb has it. */
+static void letters(void **state) {
+    (void)state;
+    cameo_args c;
+    char line[] = "test -json -output=a -obc -classes 5";
+    assert_int_equal(parse(&c, line), 0);
+    assert_string_equal(cameo_args_get(&c, "output"), "bc");
+    assert_string_equal(cameo_args_get(&c, "classes"), "5");
+    assert_non_null(cameo_args_get(&c, "json"));
+    cameo_args_free(&c);
+    static const cameo_option few[] = {{"json", NULL, ""}, {0}};
+    cameo_args none = {.options = few, .usage = "", .program = "net"};
+    char word[] = "-o", *argv[] = {word};
+    assert_int_equal(cameo_args_parse(&none, 1, argv), CAMEO_USAGE);
+    cameo_args_free(&none);
 }
 
 static void json_of_a_test(void **state) {
@@ -204,7 +246,7 @@ static void json_of_a_test(void **state) {
 static void put(const char *directory, const char *name, time_t used) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    assert_int_equal(write_file_atomically(path, "0123456789", 10, 0755), 0);
+    assert_true(cameo_write_file(path, "0123456789", 10, NULL));
     const struct timespec times[2] = {{.tv_sec = used}, {.tv_sec = used}};
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
@@ -243,8 +285,9 @@ int main(void) {
         cmocka_unit_test(training_options),
         cmocka_unit_test(pass_names),
         cmocka_unit_test(shapes_and_numbers),
-        cmocka_unit_test(distances),
-        cmocka_unit_test(first_positional),
+        cmocka_unit_test(suggestions),
+        cmocka_unit_test(until_the_model),
+        cmocka_unit_test(letters),
         cmocka_unit_test(json_of_a_test),
         cmocka_unit_test(cache_keeps_what_was_used_last),
     };

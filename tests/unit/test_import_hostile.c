@@ -214,7 +214,7 @@ static void in_folder(char *path, const char *name) { snprintf(path, 256, "%s/%s
 static void write_bytes(const char *name, const void *data, size_t size) {
     char path[256];
     in_folder(path, name);
-    assert_int_equal(write_file_atomically(path, data, size, 0644), 0);
+    assert_true(cameo_write_file(path, data, size, NULL));
 }
 
 static int make_folder(void **state) {

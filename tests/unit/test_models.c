@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "cli.h"
+
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 static const struct {
@@ -184,7 +186,7 @@ static void models_past_two_gigabytes_are_refused(void **state) {
     builder *b = architecture_build(architecture_find("vgg16"), &(model_request){.classes = 1000000});
     size_t size;
     assert_null(onnx_export_memory(builder_model(b, "vgg16"), &size));
-    assert_int_equal(errno, EFBIG);
+    assert_int_equal(size, 0);
     builder_destroy(b);
 }
 
@@ -193,12 +195,12 @@ static void wire_bytes_are_exact(void **state) {
     (void)state;
     const char *in[] = {"a"}, *out[] = {"b"};
     onnx_dim dim = {.symbol = "N"};
-    onnx_node node = {.op = "Relu", .name = "r", .inputs = in, .outputs = out, .n_inputs = 1, .n_outputs = 1};
+    onnx_node relu = {.op = "Relu", .name = "r", .inputs = in, .outputs = out, .n_inputs = 1, .n_outputs = 1};
     onnx_value a = {"a", ONNX_FLOAT32, 1, &dim}, b = {"b", ONNX_FLOAT32, 1, &dim};
     onnx_model m = {.producer = "p",
                     .producer_version = "v",
                     .graph_name = "g",
-                    .nodes = &node,
+                    .nodes = &relu,
                     .n_nodes = 1,
                     .inputs = &a,
                     .n_inputs = 1,
@@ -222,7 +224,7 @@ static int run(const char *line) {
     int argc = 0;
     snprintf(copy, sizeof copy, "%s", line);
     for (char *p = strtok(copy, " "); p && argc < 16; p = strtok(NULL, " ")) argv[argc++] = p;
-    return cmd_new(argc, argv);
+    return cli_main(&cli_new, argc, argv);
 }
 
 static void the_command_checks_its_arguments(void **state) {

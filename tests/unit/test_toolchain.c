@@ -105,6 +105,10 @@ static void levels(void **state) {
         assert_int_equal(cameo_target_runs(target_name(i), &lacks), !above);
         assert_int_equal(lacks != NULL, above);
     }
+    const char *lacks = NULL;
+    assert_false(cameo_target_runs("aarch64", &lacks)); /* of another family nothing runs */
+    assert_string_equal(lacks, "AArch64 instructions");
+    assert_true(cameo_target_runs("any", &lacks));
 }
 #endif
 
