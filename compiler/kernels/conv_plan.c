@@ -18,9 +18,11 @@ int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
     return ceil_div(p->co, p->vectors * t->vector_floats) * p->k.group;
 }
 
-int64_t conv_plan_weights(const conv_plan *p, const target *t) {
-    return conv_plan_blocks(p, t) * p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
+static int64_t block_weights(const conv_plan *p, const target *t) {
+    return p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
 }
+
+int64_t conv_plan_weights(const conv_plan *p, const target *t) { return conv_plan_blocks(p, t) * block_weights(p, t); }
 
 /* ---- the register tile ---- */
 
@@ -202,7 +204,7 @@ bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
     choose_line(p, t);
     choose_tile(p, t, vectors);
     choose_tasks(p, t);
-    return p->line * 4 <= LINE_MOST;
+    return (p->line + (p->gate ? block_weights(p, t) : 0)) * 4 <= LINE_MOST;
 }
 
 void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows) {
@@ -247,6 +249,7 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, c
                     (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh, (long long)p->gather.sw,
                     (long long)p->gather.image);
     if (p->scaled) text_printf(t, "    .scaled = true, .before = %s,\n", p->before);
+    if (p->gate) text_printf(t, "    .gate = %lld,\n", (long long)p->gate);
     text_printf(t, "    .prefetch = %s, ", prefetch(p));
     text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
                 p->line ? "true" : "false", act);
@@ -255,9 +258,10 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, c
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
     conv_plan_print_shape(e, p, suffix, act);
     text *t = emit_helpers(e);
+    const int64_t floats = p->line + (p->gate ? block_weights(p, &emit_options(e)->target) : 0);
     text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
-    if (p->line) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)p->line);
-    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix, p->line ? "line" : "NULL");
+    if (floats) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
+    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix, floats ? "line" : "NULL");
 }
 
 const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images) {

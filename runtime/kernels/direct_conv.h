@@ -14,6 +14,10 @@
    scaled: what is copied into the line buffer is scaled, shifted and activated on its way, so that the BatchNormalization and
    activation before a convolution (DenseNet) need no pass of their own; the zeros around stay zeros.
 
+   gated: every input channel has a factor of its own in each image (squeeze and excitation). Instead of the pixels a task
+   multiplies its weights by them, a block at a time, which is less work where pixels are many: room for one block's weights
+   lies behind the line buffer.
+
    A task is a band of rows of one image, or several whole images, times some blocks of channels: within a block all its pixels
    are computed before the next block's weights are touched. An output may be spread (y_row, y_image): each phase of the input
    gradient of a strided convolution is such a convolution. */
@@ -47,6 +51,7 @@ typedef struct cameo_conv {
     bool padded;      /* reads a line buffer */
     bool scaled;      /* padded, without gather: x * scale + shift, then `before`, is convolved */
     cameo_act before; /* of scaled: none, relu, clip ... but no prelu */
+    ptrdiff_t gate;   /* floats from one image's factors to the next; 0: not gated. Of one group, one image a task */
     cameo_act act;
 } cameo_conv;
 
@@ -54,6 +59,7 @@ typedef struct cameo_conv_args {
     const float *x, *w, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
     float *y;
     const float *scale, *shift; /* scaled: one a channel of x, padded to whole vectors */
+    const float *gate;          /* gated: one a channel of each image */
 } cameo_conv_args;
 
 enum { CAMEO_TILE_PIXELS = 28, CAMEO_TILE_VECTORS = 4 };
@@ -125,7 +131,7 @@ CAMEO_INLINE ptrdiff_t cameo_conv_share(const cameo_conv *s) {
     return (cameo_conv_block(s) + tiles - 1) / tiles;
 }
 
-/* Before a block: fetch the next; a task's first block has to be fetched itself first. */
+/* Before a block whose weights are w in memory: fetch the next; a task's first block has to be fetched itself first. */
 CAMEO_INLINE cameo_conv_ahead cameo_conv_fetch(const cameo_conv *s, const float *x, const float *w, bool first) {
     const ptrdiff_t pixels = cameo_conv_tile_n(s) * s->tile_h * s->tile_w;
     if (s->prefetch == CAMEO_FETCH_INPUT) return (cameo_conv_ahead){x + pixels * s->ci, x, first ? pixels : 0};
@@ -221,10 +227,10 @@ CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, con
         cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), ahead, tn, rest);
 }
 
-/* The same of all images of a task. */
+/* The same of all images of a task; ahead: what to fetch meanwhile. */
 CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                    const float *slope, cameo_conv_target to, bool first, ptrdiff_t images, ptrdiff_t rows) {
-    cameo_conv_ahead ahead = cameo_conv_fetch(s, in.x, w, first);
+                                    const float *slope, cameo_conv_target to, cameo_conv_ahead ahead, ptrdiff_t images,
+                                    ptrdiff_t rows) {
     const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have whole tiles of images */
     ptrdiff_t n = 0;
     for (; n + each <= images; n += each)
@@ -315,9 +321,22 @@ CAMEO_INLINE ptrdiff_t cameo_conv_tasks(const cameo_conv *s, ptrdiff_t n) {
     return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
 }
 
-/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the band's first pixel. */
+/* A block's weights times the image's gate. */
+CAMEO_INLINE const float *cameo_conv_gate(const cameo_conv *s, const float *w, const float *gate, float *to) {
+    const float *made = to;
+    for (ptrdiff_t tap = 0; tap < s->kh * s->kw; tap++)
+        for (ptrdiff_t c = 0; c < s->ci; c++) {
+            CAMEO_UNROLL
+            for (ptrdiff_t j = 0; j < s->vectors; j++, w += CAMEO_VF, to += CAMEO_VF) cameo_store(to, cameo_load(w) * gate[c]);
+        }
+    return made;
+}
+
+/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the band's first pixel. gate: of
+   the image; room: for its weights. */
 CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *a, cameo_conv_source in, cameo_conv_target out,
-                                    ptrdiff_t q, ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows) {
+                                    ptrdiff_t q, ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows, const float *gate,
+                                    float *room) {
     const ptrdiff_t per_group = cameo_conv_group_blocks(s), block = cameo_conv_block(s);
     for (ptrdiff_t first = q; q < end; q++) {
         const ptrdiff_t group = q / per_group, co = q % per_group * block, channel = group * s->co + co;
@@ -325,16 +344,19 @@ CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *
         const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block, *slope = a->slope;
         if (s->act.kind == CAMEO_PRELU) slope += q * block;
         cameo_conv_target to = {out.y + channel, out.r + channel, block};
+        const cameo_conv_ahead ahead = cameo_conv_fetch(s, from.x, w, q == first && !s->gate);
+        if (s->gate) w = cameo_conv_gate(s, w, gate, room);
         if (co + block <= s->co) {
-            cameo_conv_images(s, from, w, b, slope, to, q == first, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, ahead, images, rows);
         } else {
             to.lanes = s->co % block;
-            cameo_conv_images(s, from, w, b, slope, to, q == first, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, ahead, images, rows);
         }
     }
 }
 
-/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded. */
+/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded, and the room when s->gate.
+ */
 CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i, float *line) {
     const ptrdiff_t all = cameo_conv_group_blocks(s) * s->groups;
     const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
@@ -344,6 +366,7 @@ CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a,
     const cameo_conv_source in = cameo_conv_input(s, a, line, image, images, first, rows);
     const cameo_conv_target begin = {a->y, s->r_pixel ? a->r : a->y, cameo_conv_block(s)};
     const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
-    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows);
+    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows,
+                      s->gate ? a->gate + image * s->gate : NULL, s->padded ? line + cameo_conv_line(s, s->rows) : line);
 }
 #endif
