@@ -76,11 +76,19 @@ static int64_t whole_pixels(const conv_plan *p, const target *t) {
     return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS ? vectors : 0;
 }
 
+/* The last vector of channels is half full, and serves two input channels at a time. */
+static bool has_half(const conv_plan *p, const target *t) {
+    const int64_t lanes = p->co % t->vector_floats;
+    return t->vector_floats == 16 && lanes && 2 * lanes <= t->vector_floats && p->ci % 2 == 0;
+}
+
 /* Of all channels of a group: of the last block only the vectors that have channels are computed. */
 static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
     const int64_t used = ceil_div(p->co, t->vector_floats), whole = used / vectors, rest = used % vectors;
     const double cycles = (double)whole * tiling_cycles(&p->y, tn, th, tw, vectors);
-    return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0);
+    const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0; /* vectors of the block with the half */
+    const double half = halved ? tiling_cycles(&p->y, tn, th, tw, halved) - tiling_cycles(&p->y, tn, th, tw, halved - 1) : 0;
+    return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0) - half / 2;
 }
 
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {

@@ -148,20 +148,29 @@ CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahea
                                      : (cameo_conv_ahead){ahead->end, ahead->end, 0};
 }
 
-/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds the rest, which some
-   processors multiply in half the time. What the block's vectors have beyond those is not computed. */
+/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds the rest. What the block's
+   vectors have beyond those is not computed. Of an even number of input channels a whole vector holds the half for two of them
+   (cameo_pair), so that no lane multiplies in vain. */
 CAMEO_INLINE ptrdiff_t cameo_conv_whole(ptrdiff_t lanes) {
     return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF : (lanes + CAMEO_VF - 1) / CAMEO_VF;
 }
 CAMEO_INLINE bool cameo_conv_half(ptrdiff_t lanes) { return lanes > cameo_conv_whole(lanes) * CAMEO_VF; }
+
+/* Pixel i of a tile of images of th x tw. x: the first. */
+CAMEO_INLINE const float *cameo_conv_pixel(const cameo_conv *s, cameo_conv_source in, const float *x, ptrdiff_t th,
+                                           ptrdiff_t tw, ptrdiff_t i) {
+    return x + i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel;
+}
 
 /* One tile of tn images of th x tw output pixels. */
 CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
                                   cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS] = {{0}};
     cameo_half half[CAMEO_TILE_PIXELS] = {{0}}, half_k = {0};
+    cameo_v pair[CAMEO_TILE_PIXELS] = {{0}};
     const ptrdiff_t whole = cameo_conv_whole(to.lanes);
-    const bool rest = cameo_conv_half(to.lanes);
+    const bool rest = cameo_conv_half(to.lanes), pairs = rest && s->ci % 2 == 0;
+    const ptrdiff_t each = pairs ? 2 : 1;
     const bool flat = s->dw == 1 && in.pixel == s->ci; /* taps of a row are then contiguous */
     const ptrdiff_t taps = flat ? 1 : s->kw, run = flat ? s->kw * s->ci : s->ci;
     const float *next = ahead->at;
@@ -170,34 +179,44 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] = cameo_load(b + j * CAMEO_VF);
         if (rest) half[i] = *(const cameo_half *)(b + whole * CAMEO_VF);
+        if (pairs) pair[i] = cameo_pair(half[i], (cameo_half){0});
     }
     for (ptrdiff_t kh = 0; kh < s->kh; kh++)
         for (ptrdiff_t kw = 0; kw < taps; kw++) {
             const float *x = in.x + kh * s->dh * in.row + kw * s->dw * in.pixel;
-            for (ptrdiff_t c = 0; c < run; c++, w += cameo_conv_block(s)) {
+            for (ptrdiff_t c = 0; c < run; c += each, w += each * cameo_conv_block(s)) {
                 CAMEO_UNROLL
-                for (ptrdiff_t j = 0; j < s->vectors; j++) {
-                    if (j < whole) k[j] = cameo_load(w + j * CAMEO_VF);
-                    if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
-                }
-                if (rest) half_k = *(const cameo_half *)(w + whole * CAMEO_VF);
-                if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
-                next += ahead->step;
-                CAMEO_UNROLL
-                for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
-                    const float a =
-                        x[i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel + c];
+                for (ptrdiff_t q = 0; q < each; q++) {
+                    const float *row = w + q * cameo_conv_block(s);
                     CAMEO_UNROLL
-                    for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] += a * k[j];
-                    if (rest) half[i] += a * half_k;
+                    for (ptrdiff_t j = 0; j < s->vectors; j++) {
+                        if (j < whole) k[j] = cameo_load(row + j * CAMEO_VF);
+                        if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
+                    }
+                    if (rest && !pairs) half_k = *(const cameo_half *)(row + whole * CAMEO_VF);
+                    if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
+                    next += ahead->step;
+                    CAMEO_UNROLL
+                    for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
+                        const float a = cameo_conv_pixel(s, in, x, th, tw, i)[c + q];
+                        CAMEO_UNROLL
+                        for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] += a * k[j];
+                        if (rest && !pairs) half[i] += a * half_k;
+                    }
                 }
+                if (!pairs) continue;
+                const float *row = w + whole * CAMEO_VF;
+                const cameo_v both = cameo_pair(*(const cameo_half *)row, *(const cameo_half *)(row + cameo_conv_block(s)));
+                CAMEO_UNROLL
+                for (ptrdiff_t i = 0; i < tn * th * tw; i++)
+                    pair[i] += cameo_splat_pair(cameo_conv_pixel(s, in, x, th, tw, i) + c) * both;
             }
         }
     if (s->prefetch) cameo_conv_advance(s, ahead, next, w);
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         const cameo_conv_target at = cameo_conv_at(s, to, i / (th * tw), i / tw % th, i % tw);
-        if (rest) acc[i][whole] = cameo_widen(half[i]);
+        if (rest) acc[i][whole] = cameo_widen(pairs ? cameo_pair_sums(pair[i]) : half[i]);
         cameo_conv_store(s, acc[i], slope, at.r, at.y, to.lanes);
     }
 }

@@ -51,6 +51,30 @@ CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
 #endif
 typedef float cameo_half __attribute__((vector_size(CAMEO_VF * 2), aligned(4), may_alias));
 CAMEO_INLINE cameo_v cameo_widen(cameo_half h) { return __builtin_shufflevector(h, (cameo_half){0}, CAMEO_WHOLE); }
+#if CAMEO_VF == 16
+#define CAMEO_PAIRED 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15
+#define CAMEO_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define CAMEO_ODD 1, 3, 5, 7, 9, 11, 13, 15
+#elif CAMEO_VF == 8
+#define CAMEO_PAIRED 0, 4, 1, 5, 2, 6, 3, 7
+#define CAMEO_EVEN 0, 2, 4, 6
+#define CAMEO_ODD 1, 3, 5, 7
+#else
+#define CAMEO_PAIRED 0, 2, 1, 3
+#define CAMEO_EVEN 0, 2
+#define CAMEO_ODD 1, 3
+#endif
+/* a0 b0 a1 b1 ...; p[0] p[1] p[0] p[1] ...; and the sums of such pairs. */
+CAMEO_INLINE cameo_v cameo_pair(cameo_half a, cameo_half b) { return __builtin_shufflevector(a, b, CAMEO_PAIRED); }
+CAMEO_INLINE cameo_v cameo_splat_pair(const float *p) {
+    typedef int64_t words __attribute__((vector_size(CAMEO_VF * 4)));
+    int64_t both;
+    memcpy(&both, p, sizeof both);
+    return (cameo_v)(both - (words){0});
+}
+CAMEO_INLINE cameo_half cameo_pair_sums(cameo_v v) {
+    return __builtin_shufflevector(v, v, CAMEO_EVEN) + __builtin_shufflevector(v, v, CAMEO_ODD);
+}
 CAMEO_INLINE cameo_half cameo_narrow(cameo_v v) { return __builtin_shufflevector(v, v, CAMEO_HALF); }
 
 /* The first `lanes` floats (a literal, so that whole vectors cost nothing extra); the rest are zero. */

@@ -137,6 +137,8 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     X(conv_1x1_weights, 31, 1, 37, 88, 1, 1, 1, 1, 1, 0, 0, 0, 4, 1, 3, 32, 9, {CAMEO_PRELU, 0, 0})  \
     X(conv_1x1_slices, 5, 9, 19, 8, 1, 1, 1, 1, 1, 0, 5, 0, 2, 3, 1, 4, 1, {CAMEO_LEAKY, 0.1f, 0})   \
     X(conv_1x1_stride_2, 9, 9, 20, 40, 1, 1, 1, 2, 1, 0, 0, 0, 1, 5, 1, 5, 2, {CAMEO_SIGMOID, 0, 0}) \
+    X(conv_pairs, 9, 8, 22, 40, 1, 3, 3, 1, 1, 1, 0, 1, 1, 4, 3, 4, 1, {CAMEO_RELU, 0, 0})           \
+    X(conv_pairs_2, 9, 7, 14, 8, 2, 3, 1, 2, 1, 0, 3, 0, 2, 2, 1, 3, 1, {CAMEO_RELU, 0, 0})          \
     X(conv_dilated, 15, 13, 6, 17, 1, 3, 3, 1, 2, 2, 3, 0, 1, 13, 1, 3, 1, {CAMEO_HARDSWISH, 0, 0})  \
     X(conv_5x3, 10, 12, 7, 5, 1, 5, 3, 2, 1, 1, 0, 0, 1, 4, 1, 2, 1, {CAMEO_SILU, 0, 0})             \
     X(conv_grouped, 8, 8, 5, 18, 3, 3, 3, 1, 1, 1, 2, 1, 1, 4, 2, 3, 1, {CAMEO_TANH, 0, 0})          \
