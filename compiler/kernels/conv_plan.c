@@ -18,9 +18,11 @@ int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
     return ceil_div(p->co, p->vectors * t->vector_floats) * p->k.group;
 }
 
-int64_t conv_plan_weights(const conv_plan *p, const target *t) {
-    return conv_plan_blocks(p, t) * p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
+static int64_t block_weights(const conv_plan *p, const target *t) {
+    return p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
 }
+
+int64_t conv_plan_weights(const conv_plan *p, const target *t) { return conv_plan_blocks(p, t) * block_weights(p, t); }
 
 /* ---- the register tile ---- */
 
@@ -74,11 +76,19 @@ static int64_t whole_pixels(const conv_plan *p, const target *t) {
     return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS ? vectors : 0;
 }
 
+/* The last vector of channels is half full, and serves two input channels at a time. */
+static bool has_half(const conv_plan *p, const target *t) {
+    const int64_t lanes = p->co % t->vector_floats;
+    return t->vector_floats == 16 && lanes && 2 * lanes <= t->vector_floats && p->ci % 2 == 0;
+}
+
 /* Of all channels of a group: of the last block only the vectors that have channels are computed. */
 static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
     const int64_t used = ceil_div(p->co, t->vector_floats), whole = used / vectors, rest = used % vectors;
     const double cycles = (double)whole * tiling_cycles(&p->y, tn, th, tw, vectors);
-    return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0);
+    const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0; /* vectors of the block with the half */
+    const double half = halved ? tiling_cycles(&p->y, tn, th, tw, halved) - tiling_cycles(&p->y, tn, th, tw, halved - 1) : 0;
+    return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0) - half / 2;
 }
 
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
@@ -202,7 +212,7 @@ bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
     choose_line(p, t);
     choose_tile(p, t, vectors);
     choose_tasks(p, t);
-    return p->line * 4 <= LINE_MOST;
+    return (p->line + (p->gate ? block_weights(p, t) : 0)) * 4 <= LINE_MOST;
 }
 
 void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows) {
@@ -247,6 +257,7 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, c
                     (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh, (long long)p->gather.sw,
                     (long long)p->gather.image);
     if (p->scaled) text_printf(t, "    .scaled = true, .before = %s,\n", p->before);
+    if (p->gate) text_printf(t, "    .gate = %lld,\n", (long long)p->gate);
     text_printf(t, "    .prefetch = %s, ", prefetch(p));
     text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
                 p->line ? "true" : "false", act);
@@ -255,9 +266,10 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, c
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
     conv_plan_print_shape(e, p, suffix, act);
     text *t = emit_helpers(e);
+    const int64_t floats = p->line + (p->gate ? block_weights(p, &emit_options(e)->target) : 0);
     text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
-    if (p->line) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)p->line);
-    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix, p->line ? "line" : "NULL");
+    if (floats) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
+    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix, floats ? "line" : "NULL");
 }
 
 const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images) {

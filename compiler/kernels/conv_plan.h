@@ -11,6 +11,7 @@ typedef struct conv_plan {
     int64_t y_row, y_image; /* elements from one output row, or image, to the next; 0: dense */
     int64_t r_pixel;        /* 0: no residual */
     bool scaled;            /* the input is scaled and activated while it is copied */
+    int64_t gate;           /* elements from one image's factors, by which weights are multiplied, to the next; 0: none */
     const char *before;     /* by that activation, a cameo_act's initialiser; set for printing */
     bool near;              /* the input is in a near cache */
     bool counted;           /* the number of images is a literal */
@@ -48,4 +49,6 @@ void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const c
 const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C expression */
 /* A ScaleShift and a convolution whose kernels are chosen: one kernel can do both, and gains by it (direct_conv.c). */
 bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o);
+/* The same of a Mul by one factor for each channel of an image. */
+bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o);
 #endif

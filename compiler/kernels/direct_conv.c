@@ -2,20 +2,35 @@
    in the order the kernel reads (PARAMETER_CONV), or in ONNX order, packed into scratch memory by the node itself. */
 #include "conv_plan.h"
 
+#include <string.h>
+
 /* Of the live weights' order, 0: free. */
 static int64_t bound_vectors(const node *n, const options *o) {
     const value *w = n->in[1];
     return w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_CONV ? w->param->block / o->target.vector_floats : 0;
 }
 
-/* scale: the ScaleShift before it, whose input is read, or NULL. */
-static bool make_plan(const node *n, const node *scale, const options *o, int64_t vectors, conv_plan *p) {
+static bool is_mul(const node *n) { return n && !n->domain[0] && !strcmp(n->op_type, "Mul"); }
+
+/* Which operand of a Mul is an image of the result's shape. */
+static size_t image_operand(const node *mul) { return shape_equal(&mul->in[0]->shape, &mul->out[0]->shape) ? 0 : 1; }
+
+static const value *gate_of(const node *mul) { return mul->in[!image_operand(mul)]; }
+
+/* What the convolution reads; before: the ScaleShift or the Mul that it does as well, or NULL. */
+static value *read_by(const node *n, const node *before) {
+    if (!before) return n->in[0];
+    return before->in[is_mul(before) ? image_operand(before) : 0];
+}
+
+static bool make_plan(const node *n, const node *before, const options *o, int64_t vectors, conv_plan *p) {
     const int64_t *w = n->in[1]->shape.dim;
-    *p = (conv_plan){.counted = !emit_batched(n), .scaled = scale != NULL};
+    *p = (conv_plan){.counted = !emit_batched(n), .scaled = before && !is_mul(before)};
     if (n->in[1]->shape.rank != 4 || !window_of(n, w + 2, &p->k)) return false;
-    p->x = image_of(scale ? scale->in[0] : n->in[0]), p->y = image_of(n->out[0]);
+    p->x = image_of(read_by(n, before)), p->y = image_of(n->out[0]);
     if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group || w[0] != p->y.c)
         return false;
+    if (is_mul(before)) p->gate = image_elements(gate_of(before));
     p->ci = w[1], p->co = w[0] / p->k.group;
     p->r_pixel = input_at(n, 3) ? image_of(n->in[3]).pixel : 0;
     return conv_plan_choose(p, &o->target, vectors);
@@ -116,13 +131,14 @@ static void emit_scale(emitter *e, const node *scale, conv_plan *p) {
     p->before = act_literal(e, scale);
 }
 
-static void emit_conv(emitter *e, const node *n, const node *scale) {
+static void emit_conv(emitter *e, const node *n, const node *before) {
     const target *t = &emit_options(e)->target;
     conv_plan p;
-    if (!make_plan(n, scale, emit_options(e), bound_vectors(n, emit_options(e)), &p)) BUG("direct convolution without a plan");
+    if (!make_plan(n, before, emit_options(e), bound_vectors(n, emit_options(e)), &p)) BUG("direct convolution without a plan");
     const int64_t block = p.vectors * t->vector_floats;
-    emit_value(e, "x", scale ? scale->in[0] : n->in[0], false);
-    if (scale) emit_scale(e, scale, &p);
+    emit_value(e, "x", read_by(n, before), false);
+    if (p.scaled) emit_scale(e, before, &p);
+    if (p.gate) emit_value(e, "gate", gate_of(before), false);
     emit_weight_param(e, n, &p);
     emit_bias(e, n, &p, block);
     const value *slope = input_at(n, 4), *r = input_at(n, 3);
@@ -134,7 +150,9 @@ static void emit_conv(emitter *e, const node *n, const node *scale) {
     if (is_repacked(n)) emit_repack(e, &p);
     text_printf(emit_body(e), "    cameo_conv_args a = {.x = x, .w = %s, .b = b, .y = y%s%s%s};\n",
                 is_repacked(n) ? "packed" : "w", slope ? ", .slope = slope" : "", r ? ", .r = r" : "",
-                scale ? ", .scale = scale, .shift = shift" : "");
+                p.scaled ? ", .scale = scale, .shift = shift"
+                : p.gate ? ", .gate = gate"
+                         : "");
     text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task, &a); /* images x bands of rows x channels */\n",
                 conv_plan_tasks(e, &p, images_of(e, n)));
 }
@@ -169,3 +187,32 @@ static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n
 
 const implementation scaled_conv = {
     .name = "scaled-conv", .op = "ConvChain", .applies = scaled_applies, .emit = emit_scaled, .slices = true};
+
+/* ---- with the Mul before it that ends a squeeze-and-excitation block, as a cameo.ConvChain ---- */
+
+/* One number for each channel of each image of y. */
+static bool is_gate(const value *v, const value *y) {
+    const int64_t *d = v->shape.dim;
+    return v->type == DT_FLOAT && !v->constant && v->batched && v->shape.rank == 4 && d[0] == y->shape.dim[0] &&
+           d[1] == y->shape.dim[1] && d[2] == 1 && d[3] == 1;
+}
+
+/* Every band of rows multiplies its weights, where the Mul multiplies, reads and writes pixels. */
+bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o) {
+    conv_plan p;
+    if (conv->impl != &direct_conv || !is_constant(conv->in[1]) || mul->n_in != 2) return false;
+    const size_t x = image_operand(mul);
+    if (!is_nhwc(mul->in[x]) || !shape_equal(&mul->in[x]->shape, &mul->out[0]->shape) || !is_gate(mul->in[!x], mul->out[0]))
+        return false;
+    if (!make_plan(conv, mul, o, 0, &p) || p.k.group != 1 || p.counted) return false;
+    const int64_t bands = ceil_div(p.y.h, p.rows), pixels = value_count(mul->out[0]) / mul->out[0]->shape.dim[0];
+    return bands * conv_plan_weights(&p, &o->target) <= pixels;
+}
+
+static bool gated_applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    return n->n_parts == 2 && is_mul(n->parts[0]);
+}
+
+const implementation gated_conv = {
+    .name = "gated-conv", .op = "ConvChain", .applies = gated_applies, .emit = emit_scaled, .slices = true};

@@ -46,10 +46,11 @@ bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node
 void emit_vector_check(emitter *e);
 
 extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, winograd_conv_5x5, winograd_line_3, winograd_line_5,
-    winograd_line_7, depthwise_conv, grouped_conv, strassen_conv, strip_conv, scaled_conv, gemm, gemm_bfloat16, max_pool,
-    average_pool, global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc, reorder,
-    interleave, copy_concat, copy_split, copy_slice, copy_transpose, copy_expand, copy_tile, copy_to_space, copy_to_depth,
-    xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm, xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
+    winograd_line_7, depthwise_conv, grouped_conv, strassen_conv, strip_conv, scaled_conv, gated_conv, gemm, gemm_bfloat16,
+    max_pool, average_pool, global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc,
+    reorder, interleave, copy_concat, copy_split, copy_slice, copy_transpose, copy_expand, copy_tile, copy_to_space,
+    copy_to_depth, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm, xnn_max_pool, xnn_average_pool, xnn_global_average_pool,
+    xnn_add;
 /* of training */
 extern const implementation conv_input_grad, winograd_input_grad_4, winograd_input_grad_2, weight_gradient,
     depthwise_input_gradient, depthwise_weight_gradient, channel_sum, batchnorm_train, batchnorm_grad, max_pool_grad_nhwc,

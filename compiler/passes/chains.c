@@ -1,6 +1,7 @@
 /* Behind select: nodes that one kernel does together become a cameo.ConvChain, which keeps them as its parts.
    - A depthwise convolution with the 1x1 convolution behind it, and often the one before it (kernels/strip_conv.c).
    - A ScaleShift, which is a BatchNormalization that stayed, with the convolution behind it (kernels/direct_conv.c).
+   - A Mul by one factor for each channel of an image, with the convolution behind it (the same).
    Layers that --tune is timing stay apart. */
 #include "../kernels/conv_plan.h"
 #include "../tuning.h"
@@ -17,18 +18,20 @@ typedef struct chain {
 } chain;
 
 /* What makes n's input, for n alone. */
-static node *node_before(const graph *g, const node *n, const char *op_type) {
+static node *node_before(const graph *g, const node *n, const char *domain, const char *op_type) {
     node *p = n->in[0]->producer;
-    return fuse_is(p, "cameo", op_type) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
+    return fuse_is(p, domain, op_type) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
 }
 
 /* The chain that ends with a convolution. */
 static chain find_chain(const graph *g, node *conv, const options *o) {
     if (!emit_batched(conv)) return (chain){.n = 0};
-    node *scale = node_before(g, conv, "ScaleShift"), *depthwise = node_before(g, conv, "Conv");
+    node *scale = node_before(g, conv, "cameo", "ScaleShift"), *mul = node_before(g, conv, "", "Mul"),
+         *depthwise = node_before(g, conv, "cameo", "Conv");
     if (scale && scaled_conv_worthwhile(scale, conv, o)) return (chain){{scale, conv}, 2, &scaled_conv};
+    if (mul && gated_conv_worthwhile(mul, conv, o)) return (chain){{mul, conv}, 2, &gated_conv};
     if (!depthwise) return (chain){.n = 0};
-    node *expand = node_before(g, depthwise, "Conv");
+    node *expand = node_before(g, depthwise, "cameo", "Conv");
     if (expand && strip_conv_worthwhile(expand, depthwise, conv)) return (chain){{expand, depthwise, conv}, 3, &strip_conv};
     if (strip_conv_worthwhile(NULL, depthwise, conv)) return (chain){{depthwise, conv}, 2, &strip_conv};
     return (chain){.n = 0};

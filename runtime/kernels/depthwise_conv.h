@@ -1,7 +1,7 @@
 /* Depthwise convolution (one input and one output channel a group), NHWC. 3x3 of stride 1 and 2: a tile of neighbouring pixels
    accumulates, every input is loaded once a row; pixels at the edges leave out taps when compiled. Channels are the innermost
    loop, so that memory is read as it lies, in chunks of which the rows that the next output row reads again stay in the
-   first-level cache. Other sizes accumulate four pixels at a time. Weights [kh][kw][c rounded up to CAMEO_VF], bias and slope
+   second-level cache. Other sizes accumulate four pixels at a time. Weights [kh][kw][c rounded up to CAMEO_VF], bias and slope
    likewise. */
 #ifndef CAMEO_KERNELS_DEPTHWISE_CONV_H
 #define CAMEO_KERNELS_DEPTHWISE_CONV_H
@@ -36,8 +36,9 @@ CAMEO_INLINE void cameo_depthwise_store(const cameo_depthwise *s, cameo_v v, cam
 
 /* ---- 3x3 ---- */
 
-/* Floats of an input row's chunk: three rows and the output fit a cache of 32 KiB. */
-enum { CAMEO_DEPTHWISE_CHUNK = 2048, CAMEO_DEPTHWISE_MOST = 8 };
+/* Floats of an input row's chunk: all channels of most rows. Chunks so narrow that three rows fit the first-level cache read
+   but a line or two of each pixel at a time, which takes up to half as long again where the input comes from afar. */
+enum { CAMEO_DEPTHWISE_CHUNK = 16384, CAMEO_DEPTHWISE_MOST = 8 };
 
 /* Pixels of a tile: a divisor of the row, else few. */
 CAMEO_INLINE ptrdiff_t cameo_depthwise_tile(const cameo_depthwise *s) {

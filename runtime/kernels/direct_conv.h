@@ -14,6 +14,10 @@
    scaled: what is copied into the line buffer is scaled, shifted and activated on its way, so that the BatchNormalization and
    activation before a convolution (DenseNet) need no pass of their own; the zeros around stay zeros.
 
+   gated: every input channel has a factor of its own in each image (squeeze and excitation). Instead of the pixels a task
+   multiplies its weights by them, a block at a time, which is less work where pixels are many: room for one block's weights
+   lies behind the line buffer.
+
    A task is a band of rows of one image, or several whole images, times some blocks of channels: within a block all its pixels
    are computed before the next block's weights are touched. An output may be spread (y_row, y_image): each phase of the input
    gradient of a strided convolution is such a convolution. */
@@ -47,6 +51,7 @@ typedef struct cameo_conv {
     bool padded;      /* reads a line buffer */
     bool scaled;      /* padded, without gather: x * scale + shift, then `before`, is convolved */
     cameo_act before; /* of scaled: none, relu, clip ... but no prelu */
+    ptrdiff_t gate;   /* floats from one image's factors to the next; 0: not gated. Of one group, one image a task */
     cameo_act act;
 } cameo_conv;
 
@@ -54,6 +59,7 @@ typedef struct cameo_conv_args {
     const float *x, *w, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
     float *y;
     const float *scale, *shift; /* scaled: one a channel of x, padded to whole vectors */
+    const float *gate;          /* gated: one a channel of each image */
 } cameo_conv_args;
 
 enum { CAMEO_TILE_PIXELS = 28, CAMEO_TILE_VECTORS = 4 };
@@ -125,7 +131,7 @@ CAMEO_INLINE ptrdiff_t cameo_conv_share(const cameo_conv *s) {
     return (cameo_conv_block(s) + tiles - 1) / tiles;
 }
 
-/* Before a block: fetch the next; a task's first block has to be fetched itself first. */
+/* Before a block whose weights are w in memory: fetch the next; a task's first block has to be fetched itself first. */
 CAMEO_INLINE cameo_conv_ahead cameo_conv_fetch(const cameo_conv *s, const float *x, const float *w, bool first) {
     const ptrdiff_t pixels = cameo_conv_tile_n(s) * s->tile_h * s->tile_w;
     if (s->prefetch == CAMEO_FETCH_INPUT) return (cameo_conv_ahead){x + pixels * s->ci, x, first ? pixels : 0};
@@ -142,20 +148,29 @@ CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahea
                                      : (cameo_conv_ahead){ahead->end, ahead->end, 0};
 }
 
-/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds the rest, which some
-   processors multiply in half the time. What the block's vectors have beyond those is not computed. */
+/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds the rest. What the block's
+   vectors have beyond those is not computed. Of an even number of input channels a whole vector holds the half for two of them
+   (cameo_pair), so that no lane multiplies in vain. */
 CAMEO_INLINE ptrdiff_t cameo_conv_whole(ptrdiff_t lanes) {
     return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF : (lanes + CAMEO_VF - 1) / CAMEO_VF;
 }
 CAMEO_INLINE bool cameo_conv_half(ptrdiff_t lanes) { return lanes > cameo_conv_whole(lanes) * CAMEO_VF; }
+
+/* Pixel i of a tile of images of th x tw. x: the first. */
+CAMEO_INLINE const float *cameo_conv_pixel(const cameo_conv *s, cameo_conv_source in, const float *x, ptrdiff_t th,
+                                           ptrdiff_t tw, ptrdiff_t i) {
+    return x + i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel;
+}
 
 /* One tile of tn images of th x tw output pixels. */
 CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
                                   cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS] = {{0}};
     cameo_half half[CAMEO_TILE_PIXELS] = {{0}}, half_k = {0};
+    cameo_v pair[CAMEO_TILE_PIXELS] = {{0}};
     const ptrdiff_t whole = cameo_conv_whole(to.lanes);
-    const bool rest = cameo_conv_half(to.lanes);
+    const bool rest = cameo_conv_half(to.lanes), pairs = rest && s->ci % 2 == 0;
+    const ptrdiff_t each = pairs ? 2 : 1;
     const bool flat = s->dw == 1 && in.pixel == s->ci; /* taps of a row are then contiguous */
     const ptrdiff_t taps = flat ? 1 : s->kw, run = flat ? s->kw * s->ci : s->ci;
     const float *next = ahead->at;
@@ -164,34 +179,44 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] = cameo_load(b + j * CAMEO_VF);
         if (rest) half[i] = *(const cameo_half *)(b + whole * CAMEO_VF);
+        if (pairs) pair[i] = cameo_pair(half[i], (cameo_half){0});
     }
     for (ptrdiff_t kh = 0; kh < s->kh; kh++)
         for (ptrdiff_t kw = 0; kw < taps; kw++) {
             const float *x = in.x + kh * s->dh * in.row + kw * s->dw * in.pixel;
-            for (ptrdiff_t c = 0; c < run; c++, w += cameo_conv_block(s)) {
+            for (ptrdiff_t c = 0; c < run; c += each, w += each * cameo_conv_block(s)) {
                 CAMEO_UNROLL
-                for (ptrdiff_t j = 0; j < s->vectors; j++) {
-                    if (j < whole) k[j] = cameo_load(w + j * CAMEO_VF);
-                    if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
-                }
-                if (rest) half_k = *(const cameo_half *)(w + whole * CAMEO_VF);
-                if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
-                next += ahead->step;
-                CAMEO_UNROLL
-                for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
-                    const float a =
-                        x[i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel + c];
+                for (ptrdiff_t q = 0; q < each; q++) {
+                    const float *row = w + q * cameo_conv_block(s);
                     CAMEO_UNROLL
-                    for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] += a * k[j];
-                    if (rest) half[i] += a * half_k;
+                    for (ptrdiff_t j = 0; j < s->vectors; j++) {
+                        if (j < whole) k[j] = cameo_load(row + j * CAMEO_VF);
+                        if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
+                    }
+                    if (rest && !pairs) half_k = *(const cameo_half *)(row + whole * CAMEO_VF);
+                    if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
+                    next += ahead->step;
+                    CAMEO_UNROLL
+                    for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
+                        const float a = cameo_conv_pixel(s, in, x, th, tw, i)[c + q];
+                        CAMEO_UNROLL
+                        for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] += a * k[j];
+                        if (rest && !pairs) half[i] += a * half_k;
+                    }
                 }
+                if (!pairs) continue;
+                const float *row = w + whole * CAMEO_VF;
+                const cameo_v both = cameo_pair(*(const cameo_half *)row, *(const cameo_half *)(row + cameo_conv_block(s)));
+                CAMEO_UNROLL
+                for (ptrdiff_t i = 0; i < tn * th * tw; i++)
+                    pair[i] += cameo_splat_pair(cameo_conv_pixel(s, in, x, th, tw, i) + c) * both;
             }
         }
     if (s->prefetch) cameo_conv_advance(s, ahead, next, w);
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         const cameo_conv_target at = cameo_conv_at(s, to, i / (th * tw), i / tw % th, i % tw);
-        if (rest) acc[i][whole] = cameo_widen(half[i]);
+        if (rest) acc[i][whole] = cameo_widen(pairs ? cameo_pair_sums(pair[i]) : half[i]);
         cameo_conv_store(s, acc[i], slope, at.r, at.y, to.lanes);
     }
 }
@@ -221,10 +246,10 @@ CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, con
         cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), ahead, tn, rest);
 }
 
-/* The same of all images of a task. */
+/* The same of all images of a task; ahead: what to fetch meanwhile. */
 CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                    const float *slope, cameo_conv_target to, bool first, ptrdiff_t images, ptrdiff_t rows) {
-    cameo_conv_ahead ahead = cameo_conv_fetch(s, in.x, w, first);
+                                    const float *slope, cameo_conv_target to, cameo_conv_ahead ahead, ptrdiff_t images,
+                                    ptrdiff_t rows) {
     const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have whole tiles of images */
     ptrdiff_t n = 0;
     for (; n + each <= images; n += each)
@@ -315,9 +340,22 @@ CAMEO_INLINE ptrdiff_t cameo_conv_tasks(const cameo_conv *s, ptrdiff_t n) {
     return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
 }
 
-/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the band's first pixel. */
+/* A block's weights times the image's gate. */
+CAMEO_INLINE const float *cameo_conv_gate(const cameo_conv *s, const float *w, const float *gate, float *to) {
+    const float *made = to;
+    for (ptrdiff_t tap = 0; tap < s->kh * s->kw; tap++)
+        for (ptrdiff_t c = 0; c < s->ci; c++) {
+            CAMEO_UNROLL
+            for (ptrdiff_t j = 0; j < s->vectors; j++, w += CAMEO_VF, to += CAMEO_VF) cameo_store(to, cameo_load(w) * gate[c]);
+        }
+    return made;
+}
+
+/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the band's first pixel. gate: of
+   the image; room: for its weights. */
 CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *a, cameo_conv_source in, cameo_conv_target out,
-                                    ptrdiff_t q, ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows) {
+                                    ptrdiff_t q, ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows, const float *gate,
+                                    float *room) {
     const ptrdiff_t per_group = cameo_conv_group_blocks(s), block = cameo_conv_block(s);
     for (ptrdiff_t first = q; q < end; q++) {
         const ptrdiff_t group = q / per_group, co = q % per_group * block, channel = group * s->co + co;
@@ -325,16 +363,19 @@ CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *
         const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block, *slope = a->slope;
         if (s->act.kind == CAMEO_PRELU) slope += q * block;
         cameo_conv_target to = {out.y + channel, out.r + channel, block};
+        const cameo_conv_ahead ahead = cameo_conv_fetch(s, from.x, w, q == first && !s->gate);
+        if (s->gate) w = cameo_conv_gate(s, w, gate, room);
         if (co + block <= s->co) {
-            cameo_conv_images(s, from, w, b, slope, to, q == first, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, ahead, images, rows);
         } else {
             to.lanes = s->co % block;
-            cameo_conv_images(s, from, w, b, slope, to, q == first, images, rows);
+            cameo_conv_images(s, from, w, b, slope, to, ahead, images, rows);
         }
     }
 }
 
-/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded. */
+/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded, and the room when s->gate.
+ */
 CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i, float *line) {
     const ptrdiff_t all = cameo_conv_group_blocks(s) * s->groups;
     const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
@@ -344,6 +385,7 @@ CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a,
     const cameo_conv_source in = cameo_conv_input(s, a, line, image, images, first, rows);
     const cameo_conv_target begin = {a->y, s->r_pixel ? a->r : a->y, cameo_conv_block(s)};
     const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
-    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows);
+    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows,
+                      s->gate ? a->gate + image * s->gate : NULL, s->padded ? line + cameo_conv_line(s, s->rows) : line);
 }
 #endif

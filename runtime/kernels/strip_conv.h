@@ -39,7 +39,7 @@ CAMEO_INLINE void cameo_strip_pointwise(const cameo_conv *s, const cameo_conv_ar
                                         ptrdiff_t rows) {
     const cameo_conv_source in = {x, 0, s->w * s->x_pixel, s->x_pixel};
     const cameo_conv_target out = {y, s->r_pixel ? r : y, cameo_conv_block(s)};
-    cameo_conv_blocks(s, a, in, out, 0, cameo_conv_group_blocks(s), 1, rows);
+    cameo_conv_blocks(s, a, in, out, 0, cameo_conv_group_blocks(s), 1, rows, NULL, NULL);
 }
 
 /* What is there of the expanded rows: [base, end), base at the buffer's start. */

@@ -281,9 +281,10 @@ static void layout_output_is_onnx(void **state) {
 
 /* ---- chains ---- */
 
-typedef struct block { /* x expands, depthwise, back to x's channels, or x scaled and to more; what else is wanted of it */
+typedef struct block { /* x expands, depthwise, back to x's channels, or x scaled and to more, or x gated and to less; what else
+                          is wanted of it */
     int64_t size;
-    bool expands, expanded_is_output, depthwise_used_twice, scales;
+    bool expands, expanded_is_output, depthwise_used_twice, scales, gates;
     kernel_choice kernels;
     const char *chain; /* the parts that run together, by their first letters */
 } block;
@@ -296,11 +297,22 @@ static value *depthwise(fixture *f, value *x, int64_t c) {
     return y;
 }
 
+/* x times one number a channel, which depends on the image. */
+static value *gated(fixture *f, value *x, int64_t c) {
+    value *pooled = apply(f, "GlobalAveragePool", &x, 1), *y = conv(f, pooled, c, c, 1);
+    return apply(f, "Mul", (value *[]){apply(f, "Sigmoid", &y, 1), x}, 2);
+}
+
 static void block_net(fixture *f, const block *k) {
     enum { NARROW = 8, WIDE = 32 };
     begin(f);
     f->options.kernels = k->kernels;
     value *x = input(f, k->expands ? NARROW : WIDE, k->size, k->size), *wide = x;
+    if (k->gates) {
+        finish(f, conv(f, gated(f, x, WIDE), WIDE, NARROW, 1));
+        assert_true(pass_batch(f->g, &f->options));
+        return;
+    }
     if (k->scales) {
         finish(f, conv(f, relu(f, batchnorm(f, x, WIDE)), WIDE, NARROW, 3));
         assert_true(pass_batch(f->g, &f->options));
@@ -330,7 +342,7 @@ static void check_block(const block *k) {
         if (!strcmp(f.g->nodes[i]->op_type, "ConvChain")) chain = f.g->nodes[i];
     }
     assert_int_equal(chain ? chain->n_parts : 0, strlen(k->chain));
-    if (chain) assert_string_equal(chain->impl->name, k->scales ? "scaled-conv" : "strip-conv");
+    if (chain) assert_string_equal(chain->impl->name, k->scales ? "scaled-conv" : k->gates ? "gated-conv" : "strip-conv");
     assert_true(before == after && before > 0);
     assert_close(want, evaluate(&f));
     assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) && pass_plan(f.g, &f.options));
@@ -347,7 +359,10 @@ static void chains(void **state) {
                                    {120, true, .expanded_is_output = true, .kernels = KERNELS_NATIVE, .chain = "dp"},
                                    {120, true, .depthwise_used_twice = true, .kernels = KERNELS_NATIVE, .chain = ""},
                                    {6, .scales = true, .kernels = KERNELS_AUTO, .chain = "sp"},
-                                   {6, .scales = true, .kernels = KERNELS_PLAIN, .chain = ""}};
+                                   {6, .scales = true, .kernels = KERNELS_PLAIN, .chain = ""},
+                                   {20, .gates = true, .kernels = KERNELS_AUTO, .chain = "gp"},
+                                   {20, .gates = true, .kernels = KERNELS_PLAIN, .chain = ""},
+                                   {2, .gates = true, .kernels = KERNELS_AUTO, .chain = ""}}; /* few pixels, more weights */
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) check_block(&blocks[i]);
 }
 

@@ -55,14 +55,16 @@ static void check_conv(const cameo_conv *s, const cameo_conv_args *a, const floa
     }
 }
 
-/* What a scaled convolution convolves. */
-static float *scaled_input(const cameo_conv *s, const cameo_conv_args *a) {
+/* What a scaled or gated convolution convolves. */
+static float *changed_input(const cameo_conv *s, const cameo_conv_args *a) {
     const ptrdiff_t pixels = IMAGES * s->h * s->w, channels = s->ci * s->groups;
     float *x = floats(pixels * s->x_pixel);
     for (ptrdiff_t p = 0; p < pixels; p++)
         for (ptrdiff_t c = 0; c < channels; c++) {
-            const double v = (double)a->x[p * s->x_pixel + c] * (double)a->scale[c] + (double)a->shift[c];
-            x[p * s->x_pixel + c] = (float)activate(&s->before, v, 0);
+            const double v = (double)a->x[p * s->x_pixel + c];
+            const double gate = s->gate ? (double)a->gate[p / (s->h * s->w) * s->gate + c] : 0;
+            x[p * s->x_pixel + c] =
+                (float)(s->gate ? v * gate : activate(&s->before, v * (double)a->scale[c] + (double)a->shift[c], 0));
         }
     return x;
 }
@@ -77,15 +79,16 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     float *pw = floats(s->groups * padded * taps * s->ci), *pb = floats(s->groups * padded), *ps = floats(s->groups * padded);
     pack_conv(s, w, b, slope, pw, pb, ps);
     float *scale = floats(up(s->ci * s->groups, CAMEO_VF)), *shift = floats(up(s->ci * s->groups, CAMEO_VF));
-    cameo_conv_args a = {x, pw, pb, ps, r, y, scale, shift};
+    float *gate = floats(IMAGES * s->gate);
+    cameo_conv_args a = {x, pw, pb, ps, r, y, scale, shift, gate};
     const ptrdiff_t tasks = IMAGES * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
     for (ptrdiff_t i = tasks - 1; i >= 0; i--) task(&a, (size_t)i);
     check_guards(y, yn);
-    float *seen = s->scaled ? scaled_input(s, &a) : NULL;
+    float *seen = s->scaled || s->gate ? changed_input(s, &a) : NULL;
     if (seen) a.x = seen;
     check_conv(s, &a, w, b, slope);
     free(x), free(w), free(b), free(slope), free(r), free(y - GUARD), free(pw), free(pb), free(ps);
-    free(scale), free(shift), free(seen);
+    free(scale), free(shift), free(gate), free(seen);
 }
 
 #define OUT(H, K, S, D, P0, P1) (((H) + (P0) + (P1) - ((K)-1) * (D)-1) / (S) + 1)
@@ -134,6 +137,8 @@ static void test_one_conv(const cameo_conv *s, void (*task)(void *, size_t)) {
     X(conv_1x1_weights, 31, 1, 37, 88, 1, 1, 1, 1, 1, 0, 0, 0, 4, 1, 3, 32, 9, {CAMEO_PRELU, 0, 0})  \
     X(conv_1x1_slices, 5, 9, 19, 8, 1, 1, 1, 1, 1, 0, 5, 0, 2, 3, 1, 4, 1, {CAMEO_LEAKY, 0.1f, 0})   \
     X(conv_1x1_stride_2, 9, 9, 20, 40, 1, 1, 1, 2, 1, 0, 0, 0, 1, 5, 1, 5, 2, {CAMEO_SIGMOID, 0, 0}) \
+    X(conv_pairs, 9, 8, 22, 40, 1, 3, 3, 1, 1, 1, 0, 1, 1, 4, 3, 4, 1, {CAMEO_RELU, 0, 0})           \
+    X(conv_pairs_2, 9, 7, 14, 8, 2, 3, 1, 2, 1, 0, 3, 0, 2, 2, 1, 3, 1, {CAMEO_RELU, 0, 0})          \
     X(conv_dilated, 15, 13, 6, 17, 1, 3, 3, 1, 2, 2, 3, 0, 1, 13, 1, 3, 1, {CAMEO_HARDSWISH, 0, 0})  \
     X(conv_5x3, 10, 12, 7, 5, 1, 5, 3, 2, 1, 1, 0, 0, 1, 4, 1, 2, 1, {CAMEO_SILU, 0, 0})             \
     X(conv_grouped, 8, 8, 5, 18, 3, 3, 3, 1, 1, 1, 2, 1, 1, 4, 2, 3, 1, {CAMEO_TANH, 0, 0})          \
@@ -281,6 +286,65 @@ static void conv_scaled(void **state) {
     test_one_conv(&scaled_column_shape, scaled_column_task);
     test_one_conv(&scaled_3x3_shape, scaled_3x3_task);
     test_one_conv(&scaled_grouped_shape, scaled_grouped_task);
+}
+
+/* Weights times a factor for each input channel of an image: one column, whose factors are a slice; and a line buffer. */
+static const cameo_conv gated_column_shape = {.h = 35,
+                                              .w = 1,
+                                              .ci = 37,
+                                              .oh = 35,
+                                              .ow = 1,
+                                              .co = 50,
+                                              .groups = 1,
+                                              .kh = 1,
+                                              .kw = 1,
+                                              .sh = 1,
+                                              .sw = 1,
+                                              .dh = 1,
+                                              .dw = 1,
+                                              .x_pixel = 61,
+                                              .y_pixel = 50,
+                                              .tile_h = 6,
+                                              .tile_w = 1,
+                                              .vectors = 2,
+                                              .rows = 12,
+                                              .blocks = 2,
+                                              .gate = 41,
+                                              .prefetch = CAMEO_FETCH_WEIGHTS,
+                                              .act = {CAMEO_CLIP, -1, 2}},
+                        gated_3x3_shape = {.h = 9,
+                                           .w = 8,
+                                           .ci = 21,
+                                           .oh = 9,
+                                           .ow = 8,
+                                           .co = 24,
+                                           .groups = 1,
+                                           .kh = 3,
+                                           .kw = 3,
+                                           .sh = 1,
+                                           .sw = 1,
+                                           .dh = 1,
+                                           .dw = 1,
+                                           .pt = 1,
+                                           .pl = 1,
+                                           .x_pixel = 21,
+                                           .y_pixel = 27,
+                                           .r_pixel = 24,
+                                           .tile_h = 1,
+                                           .tile_w = 4,
+                                           .vectors = 1,
+                                           .rows = 4,
+                                           .blocks = 2,
+                                           .padded = true,
+                                           .gate = 21,
+                                           .act = {CAMEO_RELU, 0, 0}};
+TASK(gated_column, 2 * CAMEO_VF * 37)
+TASK(gated_3x3, 6 * 10 * 21 + CAMEO_VF * 9 * 21)
+
+static void conv_gated(void **state) {
+    (void)state;
+    WITHOUT_AND_WITH_ODD(test_one_conv(&gated_column_shape, gated_column_task));
+    WITHOUT_AND_WITH_ODD(test_one_conv(&gated_3x3_shape, gated_3x3_task));
 }
 
 /* ---- depthwise ---- */
@@ -584,6 +648,7 @@ static void sigmoid(void **state) {
 #define TEST_CONV(NAME, ...) cmocka_unit_test(NAME),
 int main(void) {
     const struct CMUnitTest tests[] = {CONVS(TEST_CONV) cmocka_unit_test(conv_scaled),
+                                       cmocka_unit_test(conv_gated),
                                        cmocka_unit_test(depthwise_3x3),
                                        cmocka_unit_test(depthwise_3x3_stride_2),
                                        cmocka_unit_test(depthwise_3x3_even),
