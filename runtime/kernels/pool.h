@@ -1,4 +1,6 @@
-/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. */
+/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. Of averages over windows the input may be
+   scaled, shifted and activated on its way, so that the BatchNormalization and activation before one (DenseNet's transitions)
+   need no pass of their own. */
 #ifndef CAMEO_KERNELS_POOL_H
 #define CAMEO_KERNELS_POOL_H
 #include "depthwise_conv.h"
@@ -7,11 +9,14 @@ typedef struct cameo_pooling {
     ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
     ptrdiff_t x_pixel, y_pixel, dx_pixel; /* dx: gradients only (pool_grad.h) */
     bool maximum, count_pad;              /* count_pad: an average's divisor counts padding */
+    bool scaled;                          /* an average of x * scale + shift, then `before` */
+    cameo_act before;                     /* of scaled: no prelu */
 } cameo_pooling;
 
 typedef struct cameo_pool_args {
     const float *x;
     float *y;
+    const float *scale, *shift; /* scaled: one a channel, padded to whole vectors */
 } cameo_pool_args;
 
 CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v b) {
@@ -44,17 +49,27 @@ CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdi
     }
 }
 
-CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0,
-                                     ptrdiff_t w1, float scale, ptrdiff_t vectors, ptrdiff_t lanes) {
-    cameo_v acc[4], sum[4];
+/* What is pooled of v; factor, shift: its channels' of a scaled one. */
+CAMEO_INLINE cameo_v cameo_pool_element(const cameo_pooling *s, cameo_v v, cameo_v factor, cameo_v shift) {
+    return s->scaled ? cameo_activate(&s->before, (cameo_v)(v * factor + shift), shift) : v;
+}
+
+/* c: the first of the vectors' channels, at which x and y are. */
+CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t c,
+                                     ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale, ptrdiff_t vectors,
+                                     ptrdiff_t lanes) {
+    cameo_v acc[4], sum[4], factor[4] = {{0}}, shift[4] = {{0}};
     CAMEO_UNROLL
-    for (ptrdiff_t v = 0; v < vectors; v++) acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f), sum[v] = (cameo_v){0};
+    for (ptrdiff_t v = 0; v < vectors; v++) {
+        acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f), sum[v] = (cameo_v){0};
+        if (s->scaled) factor[v] = cameo_load(a->scale + c + v * CAMEO_VF), shift[v] = cameo_load(a->shift + c + v * CAMEO_VF);
+    }
     for (ptrdiff_t i = h0; i < h1; i++)
         for (ptrdiff_t j = w0; j < w1; j++) {
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
             for (ptrdiff_t v = 0; v < vectors; v++) {
-                const cameo_v k = cameo_load_part(p + v * CAMEO_VF, lanes);
+                const cameo_v k = cameo_pool_element(s, cameo_load_part(p + v * CAMEO_VF, lanes), factor[v], shift[v]);
                 acc[v] = cameo_pool_join(s, acc[v], k), sum[v] += k;
             }
         }
@@ -75,14 +90,16 @@ CAMEO_INLINE ptrdiff_t cameo_pool_cells(const cameo_pooling *s, ptrdiff_t h, ptr
     return cameo_most(1, rows * (cameo_tap_end(w, s->dw, s->kw, s->w) - cameo_tap_first(w, s->dw)));
 }
 
-CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h, ptrdiff_t w) {
+CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t h,
+                                   ptrdiff_t w) {
     const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
     const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
     ptrdiff_t c = 0;
     const float scale = 1.0f / (float)cameo_pool_cells(s, h, w), *p = x + (h * s->w + w) * s->x_pixel;
-    for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 4, CAMEO_VF);
-    for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, CAMEO_VF);
-    if (c < s->c) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF);
+    for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF)
+        cameo_pool_vectors(s, a, p + c, y + c, c, h0, h1, w0, w1, scale, 4, CAMEO_VF);
+    for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_pool_vectors(s, a, p + c, y + c, c, h0, h1, w0, w1, scale, 1, CAMEO_VF);
+    if (c < s->c) cameo_pool_vectors(s, a, p + c, y + c, c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF);
 }
 
 /* Task i: one output row of one image. */
@@ -90,7 +107,7 @@ CAMEO_INLINE void cameo_pool_task(const cameo_pooling *s, const cameo_pool_args 
     const ptrdiff_t image = (ptrdiff_t)i / s->oh, o = (ptrdiff_t)i % s->oh;
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
     float *y = a->y + (image * s->oh + o) * s->ow * s->y_pixel;
-    for (ptrdiff_t j = 0; j < s->ow; j++) cameo_pool_pixel(s, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl);
+    for (ptrdiff_t j = 0; j < s->ow; j++) cameo_pool_pixel(s, a, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl);
 }
 
 /* One vector of a whole image: rows are summed first, then their sums, which keeps the rounding error small. */
