@@ -5,9 +5,10 @@
 #include "conv_plan.h"
 
 /* TASK_FLOATS: about 128 KiB of output a task. CHUNK_FLOATS: of the input rows of a window and the weights of a chunk, which
-   stay in a first-level cache of 32 KiB with the output. TILE_*: output pixels whose accumulators fit the registers beside the
+   stay in a first-level cache of 32 KiB with the output. FETCHED: bytes of weights that do not wait there from one run to the
+   next. TILE_*: output pixels whose accumulators fit the registers beside the
    weights of a row of the kernel, or beside what goes through. */
-enum { TASK_FLOATS = 32 * 1024, CHUNK_FLOATS = 6 * 1024, TILE_MANY = 14, TILE_FEW = 10 };
+enum { TASK_FLOATS = 32 * 1024, CHUNK_FLOATS = 6 * 1024, FETCHED = 1 << 16, TILE_MANY = 14, TILE_FEW = 10 };
 /* ROW_CYCLES: to begin a row of the kernel of a tile. Vectors are exchanged one a cycle, beside the multiply-adds. The other
    kernels' estimates, which are compared, are of tiles that fill the registers: with a single vector they lose a sixth. */
 static const double ROW_CYCLES = 12, SINGLE_VECTOR = 0.85;
@@ -118,7 +119,8 @@ static void emit_shape(emitter *e, const node *n, const plan *p) {
     text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile = %lld, .rows = %lld, .chunk = %lld,\n",
                 (long long)p->x.pixel, (long long)p->y.pixel, (long long)(input_at(n, 3) ? image_of(n->in[3]).pixel : 0),
                 (long long)p->tile, (long long)p->rows, (long long)p->chunk);
-    text_printf(t, "    .act = %s};\n", act_literal(e, n));
+    text_printf(t, "    .prefetch = %s, .act = %s};\n", p->x.c * k->kh * k->kw * p->width * 4 > FETCHED ? "true" : "false",
+                act_literal(e, n));
     text_append(t, "static void $F_task(void *p, size_t i) { cameo_grouped_task(&$F_shape, p, i); }\n");
 }
 
