@@ -32,6 +32,7 @@ static const pass front[] = {
 
 static const pass back[] = {
     {"fuse", pass_fuse, true, false, false},         /* BatchNormalization, bias, residual, activation into one node */
+    {"average", pass_average, true, false, false},   /* averages before 1x1 convolutions */
     {"layout", pass_layout, true, false, false},     /* NHWC where rows want it */
     {"select", pass_select, true, false, false},     /* an implementation for each node */
     {"chains", pass_chains, true, false, false},     /* nodes that one kernel does together */
@@ -40,7 +41,8 @@ static const pass back[] = {
     {"plan", pass_plan, true, true, false},          /* gate B: offsets in one arena */
 };
 
-/* --train: the graph parts behind gate A. `infer` goes the way of every net: fuse and layout, then the rest of `back`. */
+/* --train: the graph parts behind gate A. `infer` goes the way of every net: fuse, average and layout, then the rest of `back`.
+ */
 static const pass step[] = {
     {"forms", pass_train_forms, true, false, false},      /* operators that do something else in training */
     {"loss", pass_loss, true, false, false},              /* labels in, one number out */
@@ -135,7 +137,7 @@ graph *compile_outline(arena *a, diag *d, const options *o, bool *whole) {
 }
 
 #define RUN(g, o, list) run_passes(g, o, list, sizeof list / sizeof *list)
-enum { BEFORE_SELECT = 2 }; /* passes of `back` */
+enum { BEFORE_SELECT = 3 }; /* passes of `back` */
 
 bool compile_back(graph *g, const options *o) { return RUN(g, o, back); }
 

@@ -70,6 +70,7 @@ bool pass_fold(graph *g, const options *o);
 bool pass_simplify(graph *g, const options *o);
 bool pass_batch(graph *g, const options *o); /* proves value.batched, applies --batch */
 bool pass_fuse(graph *g, const options *o);
+bool pass_average(graph *g, const options *o);
 bool pass_layout(graph *g, const options *o);
 /* --train: on both graphs, before they part */
 bool pass_parameters(graph *g, const options *o); /* which initializers are parameters */

@@ -5,9 +5,11 @@
 #include "conv_plan.h"
 
 /* TASK_FLOATS: about 128 KiB of output a task. CHUNK_FLOATS: of the input rows of a window and the weights of a chunk, which
-   stay in a first-level cache of 32 KiB with the output. TILE_*: output pixels whose accumulators fit the registers beside the
-   weights of a row of the kernel, or beside what goes through. */
-enum { TASK_FLOATS = 32 * 1024, CHUNK_FLOATS = 6 * 1024, TILE_MANY = 14, TILE_FEW = 10 };
+   stay in a first-level cache of 32 KiB with the output. Of strided rows few are read again: there it counts more that pixels
+   are read whole, CHUNK_STRIDED. FETCHED: bytes of weights that do not wait in a cache from one run to the next. TILE_*: output
+   pixels whose accumulators fit the registers beside the weights of a row of the kernel, or beside what goes through. */
+enum { TASK_FLOATS = 32 * 1024, CHUNK_FLOATS = 6 * 1024, CHUNK_STRIDED = 20 * 1024, FETCHED = 1 << 16 };
+enum { TILE_MANY = 14, TILE_FEW = 10 };
 /* ROW_CYCLES: to begin a row of the kernel of a tile. Vectors are exchanged one a cycle, beside the multiply-adds. The other
    kernels' estimates, which are compared, are of tiles that fill the registers: with a single vector they lose a sixth. */
 static const double ROW_CYCLES = 12, SINGLE_VECTOR = 0.85;
@@ -16,6 +18,8 @@ typedef struct plan {
     window k;
     image x, y;
     int64_t width, tile, chunk, rows;
+    bool prefetch;
+    bool fills; /* a group a vector, whose lanes are not exchanged */
 } plan;
 
 static int64_t span(int64_t taps, int64_t dilation) { return (taps - 1) * dilation + 1; }
@@ -45,7 +49,7 @@ static double tile_cycles(const plan *p, int64_t pixels) {
     if (!pixels) return 0;
     const int64_t columns = (pixels - 1) * p->k.sw + span(p->k.kw, p->k.dw);
     const double products = (double)(pixels * p->k.kw * p->width) / 2,
-                 exchanges = p->width > 1 ? (double)(columns * p->width) : 0;
+                 exchanges = p->width > 1 && !p->fills ? (double)(columns * p->width) : 0;
     return (products > exchanges ? products : exchanges) + ROW_CYCLES;
 }
 
@@ -60,8 +64,9 @@ static void choose_tile(plan *p, const target *t) {
 }
 
 static void choose_tasks(plan *p, int64_t vector) {
-    const int64_t each = vector * (p->x.w * span(p->k.kh, p->k.dh) + p->k.kh * p->k.kw * p->width);
-    p->chunk = vector * least(ceil_div(p->x.c, vector), most(1, CHUNK_FLOATS / each));
+    const int64_t each = vector * (p->x.w * span(p->k.kh, p->k.dh) + p->k.kh * p->k.kw * p->width),
+                  all = p->fills && p->k.sh > 1 ? CHUNK_STRIDED : CHUNK_FLOATS;
+    p->chunk = vector * least(ceil_div(p->x.c, vector), most(1, all / each));
     p->rows = most(1, least(p->y.h, TASK_FLOATS / (p->y.w * p->y.c)));
 }
 
@@ -72,7 +77,9 @@ static bool make_plan(const node *n, const options *o, plan *p) {
     if (p->k.group < 1 || p->x.c % p->k.group) return false;
     p->width = p->x.c / p->k.group;
     if (!window_fits(p, w, o->target.vector_floats)) return false;
+    p->fills = p->width > 1 && p->width == o->target.vector_floats;
     choose_tile(p, &o->target);
+    p->prefetch = p->x.c * p->k.kh * p->k.kw * p->width * 4 > FETCHED;
     choose_tasks(p, o->target.vector_floats);
     return p->tile > 0;
 }
@@ -88,11 +95,14 @@ static bool applies(const graph *g, const node *n, const options *o) {
 static double cost(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, o, &p)) return 1e30;
-    const double vectors = (double)ceil_div(p.x.c, o->target.vector_floats), rows = (double)(p.y.n * p.y.h * p.k.kh);
-    return 1 + conv_time(o, vectors * rows * row_cycles(&p, p.tile) * SINGLE_VECTOR, (double)value_count(n->in[1]) * 4);
+    const double vectors = (double)ceil_div(p.x.c, o->target.vector_floats), rows = (double)(p.y.n * p.y.h * p.k.kh),
+                 bytes = (double)(p.x.n * p.x.h * p.x.w * p.x.c) * 4;
+    /* An input that comes from the third-level cache streams better into the direct kernel's line buffer. */
+    const double far = p.fills && p.k.sh > 1 && bytes > CONV_STREAMED * (double)p.x.n ? stream_time(bytes) : 0;
+    return 1 + far + conv_time(o, vectors * rows * row_cycles(&p, p.tile) * SINGLE_VECTOR, (double)value_count(n->in[1]) * 4);
 }
 
-/* [vector][kh][kw][k][lane]: of output channel o the weight of input channel o ^ k, within its group. */
+/* [vector][kh][kw][k][lane]: of output channel o the weight of input channel o ^ k, or k, within its group. */
 static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
     const int64_t vector = emit_options(e)->target.vector_floats, taps = p->k.kh * p->k.kw;
     const float *from = w->constant->data;
@@ -102,7 +112,7 @@ static const float *pack(emitter *e, const plan *p, const value *w, size_t *byte
         for (int64_t t = 0; t < taps; t++)
             for (int64_t k = 0; k < p->width; k++)
                 to[((o / vector * taps + t) * p->width + k) * vector + o % vector] =
-                    from[(o * p->width + (o % p->width ^ k)) * taps + t];
+                    from[(o * p->width + (p->fills ? k : o % p->width ^ k)) * taps + t];
     return to;
 }
 
@@ -118,7 +128,7 @@ static void emit_shape(emitter *e, const node *n, const plan *p) {
     text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile = %lld, .rows = %lld, .chunk = %lld,\n",
                 (long long)p->x.pixel, (long long)p->y.pixel, (long long)(input_at(n, 3) ? image_of(n->in[3]).pixel : 0),
                 (long long)p->tile, (long long)p->rows, (long long)p->chunk);
-    text_printf(t, "    .act = %s};\n", act_literal(e, n));
+    text_printf(t, "    .prefetch = %s, .act = %s};\n", p->prefetch ? "true" : "false", act_literal(e, n));
     text_append(t, "static void $F_task(void *p, size_t i) { cameo_grouped_task(&$F_shape, p, i); }\n");
 }
 

@@ -42,13 +42,15 @@ void depthwise_shape(emitter *e, const char *suffix, const image *x, const image
 void depthwise_emit_weights(emitter *e, const char *name, const value *w);
 /* strip_conv.c: nodes whose kernels are chosen can run a strip of rows at a time, and gain by it. expand may be NULL. */
 bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project);
+/* pool.c: a ScaleShift and an average over windows, whose kernels are chosen, gain by being one. */
+bool scaled_pool_worthwhile(const node *scale, const node *pool);
 /* A static assertion that the C compiler's vectors are those the weights were packed for. */
 void emit_vector_check(emitter *e);
 
 extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, winograd_conv_5x5, winograd_line_3, winograd_line_5,
-    winograd_line_7, depthwise_conv, grouped_conv, strassen_conv, strip_conv, scaled_conv, gated_conv, gemm, gemm_bfloat16,
-    max_pool, average_pool, global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc,
-    reorder, interleave, copy_concat, copy_split, copy_slice, copy_transpose, copy_expand, copy_tile, copy_to_space,
+    winograd_line_7, depthwise_conv, grouped_conv, strassen_conv, strip_conv, scaled_conv, gated_conv, scaled_pool, gemm,
+    gemm_bfloat16, max_pool, average_pool, global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc,
+    prelu_nhwc, reorder, interleave, copy_concat, copy_split, copy_slice, copy_transpose, copy_expand, copy_tile, copy_to_space,
     copy_to_depth, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm, xnn_max_pool, xnn_average_pool, xnn_global_average_pool,
     xnn_add;
 /* of training */

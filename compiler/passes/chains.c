@@ -1,7 +1,8 @@
 /* Behind select: nodes that one kernel does together become a cameo.ConvChain, which keeps them as its parts.
    - A depthwise convolution with the 1x1 convolution behind it, and often the one before it (kernels/strip_conv.c).
-   - A ScaleShift, which is a BatchNormalization that stayed, with the convolution behind it (kernels/direct_conv.c).
-   - A Mul by one factor for each channel of an image, with the convolution behind it (the same).
+   - A ScaleShift, which is a BatchNormalization that stayed, with the convolution (kernels/direct_conv.c) or the average
+     (kernels/pool.c) behind it.
+   - A Mul by one factor for each channel of an image, with the convolution behind it (kernels/direct_conv.c).
    Layers that --tune is timing stay apart. */
 #include "../kernels/conv_plan.h"
 #include "../tuning.h"
@@ -21,6 +22,12 @@ typedef struct chain {
 static node *node_before(const graph *g, const node *n, const char *domain, const char *op_type) {
     node *p = n->in[0]->producer;
     return fuse_is(p, domain, op_type) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
+}
+
+/* The chain that ends with an average. */
+static chain find_pool(const graph *g, node *pool) {
+    node *scale = emit_batched(pool) ? node_before(g, pool, "cameo", "ScaleShift") : NULL;
+    return scale && scaled_pool_worthwhile(scale, pool) ? (chain){{scale, pool}, 2, &scaled_pool} : (chain){.n = 0};
 }
 
 /* The chain that ends with a convolution. */
@@ -70,7 +77,7 @@ static void join(graph *g, const chain *c) {
         last->macs += parts[i]->macs;
         if (i + 1 < c->n) parts[i]->dead = true, parts[i]->out[0]->producer = NULL;
     }
-    last->op_type = "ConvChain", last->op = op_find("cameo", "ConvChain", 1, NULL);
+    last->op_type = "ConvChain", last->domain = "cameo", last->op = op_find("cameo", "ConvChain", 1, NULL);
     last->attrs = NULL, last->n_attrs = 0;
     last->parts = parts, last->n_parts = c->n, last->impl = c->kernel;
     if (!last->op) BUG("no row for cameo.ConvChain");
@@ -79,8 +86,10 @@ static void join(graph *g, const chain *c) {
 bool pass_chains(graph *g, const options *o) {
     if (o->tuning && tuning_is_trial(o->tuning)) return true;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (!fuse_is(g->nodes[i], "cameo", "Conv")) continue;
-        const chain c = find_chain(g, g->nodes[i], o);
+        node *n = g->nodes[i];
+        const bool conv = fuse_is(n, "cameo", "Conv");
+        if (!conv && !fuse_is(n, "", "AveragePool")) continue;
+        const chain c = conv ? find_chain(g, n, o) : find_pool(g, n);
         if (c.n) join(g, &c);
     }
     graph_sweep(g);

@@ -1,4 +1,6 @@
-/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. */
+/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. Of averages over windows the input may be
+   scaled, shifted and activated on its way, so that the BatchNormalization and activation before one (DenseNet's transitions)
+   need no pass of their own. */
 #ifndef CAMEO_KERNELS_POOL_H
 #define CAMEO_KERNELS_POOL_H
 #include "depthwise_conv.h"
@@ -7,11 +9,14 @@ typedef struct cameo_pooling {
     ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
     ptrdiff_t x_pixel, y_pixel, dx_pixel; /* dx: gradients only (pool_grad.h) */
     bool maximum, count_pad;              /* count_pad: an average's divisor counts padding */
+    bool scaled;                          /* an average of x * scale + shift, then `before` */
+    cameo_act before;                     /* of scaled: no prelu */
 } cameo_pooling;
 
 typedef struct cameo_pool_args {
     const float *x;
     float *y;
+    const float *scale, *shift; /* scaled: one a channel, padded to whole vectors */
 } cameo_pool_args;
 
 CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v b) {
@@ -20,14 +25,8 @@ CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v 
 }
 
 /* A maximum of vectors passes a NaN over in one order of its operands and forgets it in the other, so a maximum also
-   adds up what it sees. The sum of a window with a NaN is a NaN; where it is (infinities of both signs do that as well),
-   cameo_pool_exact looks at the window again. */
-CAMEO_INLINE bool cameo_pool_doubtful(const cameo_v *sum, ptrdiff_t vectors) {
-    cameo_v all = {0};
-    CAMEO_UNROLL
-    for (ptrdiff_t v = 0; v < vectors; v++) all += sum[v];
-    return cameo_any_nan(all);
-}
+   adds up what it sees, of a whole output row. The sum of what holds a NaN is a NaN; where it is (infinities of both signs do
+   that as well), cameo_pool_exact looks at the windows again. */
 
 /* Maxima of `channels` channels over rows x columns pixels, where a NaN exceeds every number. */
 CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_row,
@@ -44,28 +43,35 @@ CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdi
     }
 }
 
-CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0,
-                                     ptrdiff_t w1, float scale, ptrdiff_t vectors, ptrdiff_t lanes) {
-    cameo_v acc[4], sum[4];
+/* What is pooled of v; factor, shift: its channels' of a scaled one. */
+CAMEO_INLINE cameo_v cameo_pool_element(const cameo_pooling *s, cameo_v v, cameo_v factor, cameo_v shift) {
+    return s->scaled ? cameo_activate(&s->before, (cameo_v)(v * factor + shift), shift) : v;
+}
+
+/* c: the first of the vectors' channels, at which x and y are. sum: of all that is seen. */
+CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t c,
+                                     ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale, ptrdiff_t vectors,
+                                     ptrdiff_t lanes, cameo_v *sum) {
+    cameo_v acc[4], seen[4], factor[4] = {{0}}, shift[4] = {{0}};
     CAMEO_UNROLL
-    for (ptrdiff_t v = 0; v < vectors; v++) acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f), sum[v] = (cameo_v){0};
+    for (ptrdiff_t v = 0; v < vectors; v++) {
+        acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f), seen[v] = (cameo_v){0};
+        if (s->scaled) factor[v] = cameo_load(a->scale + c + v * CAMEO_VF), shift[v] = cameo_load(a->shift + c + v * CAMEO_VF);
+    }
     for (ptrdiff_t i = h0; i < h1; i++)
         for (ptrdiff_t j = w0; j < w1; j++) {
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
             for (ptrdiff_t v = 0; v < vectors; v++) {
-                const cameo_v k = cameo_load_part(p + v * CAMEO_VF, lanes);
-                acc[v] = cameo_pool_join(s, acc[v], k), sum[v] += k;
+                const cameo_v k = cameo_pool_element(s, cameo_load_part(p + v * CAMEO_VF, lanes), factor[v], shift[v]);
+                acc[v] = cameo_pool_join(s, acc[v], k), seen[v] += k;
             }
         }
-    if (s->maximum && cameo_pool_doubtful(sum, vectors)) {
-        const ptrdiff_t column = s->dw * s->x_pixel, row = s->dh * s->w * s->x_pixel;
-        cameo_pool_exact(x + h0 * row + w0 * column, y, h1 - h0, w1 - w0, row, column, (vectors - 1) * CAMEO_VF + lanes);
-        return;
-    }
     CAMEO_UNROLL
-    for (ptrdiff_t v = 0; v < vectors; v++)
+    for (ptrdiff_t v = 0; v < vectors; v++) {
         cameo_store_part(y + v * CAMEO_VF, s->maximum ? acc[v] : (cameo_v)(acc[v] * scale), lanes);
+        *sum += seen[v];
+    }
 }
 
 /* What an average divides by, for the window whose first tap is at h, w. */
@@ -75,14 +81,39 @@ CAMEO_INLINE ptrdiff_t cameo_pool_cells(const cameo_pooling *s, ptrdiff_t h, ptr
     return cameo_most(1, rows * (cameo_tap_end(w, s->dw, s->kw, s->w) - cameo_tap_first(w, s->dw)));
 }
 
-CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h, ptrdiff_t w) {
+/* All channels of an output pixel. x: under tap (0, 0); taps [h0, h1) x [w0, w1) lie inside the image. */
+CAMEO_INLINE void cameo_pool_channels(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t h0,
+                                      ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale, cameo_v *sum) {
+    ptrdiff_t c = 0;
+    for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF)
+        cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 4, CAMEO_VF, sum);
+    for (; c + CAMEO_VF <= s->c; c += CAMEO_VF)
+        cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, CAMEO_VF, sum);
+    if (c < s->c) cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF, sum);
+}
+
+/* Windows that are unrolled where they lie inside the image. */
+enum { CAMEO_POOL_UNROLLED = 9 };
+
+CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t h,
+                                   ptrdiff_t w, cameo_v *sum) {
+    const float *p = x + (h * s->w + w) * s->x_pixel;
+    const bool inside = h >= 0 && w >= 0 && h + (s->kh - 1) * s->dh < s->h && w + (s->kw - 1) * s->dw < s->w;
+    if (s->kh * s->kw <= CAMEO_POOL_UNROLLED && inside) {
+        cameo_pool_channels(s, a, p, y, 0, s->kh, 0, s->kw, 1.0f / (float)(s->kh * s->kw), sum);
+        return;
+    }
     const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
     const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
-    ptrdiff_t c = 0;
-    const float scale = 1.0f / (float)cameo_pool_cells(s, h, w), *p = x + (h * s->w + w) * s->x_pixel;
-    for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 4, CAMEO_VF);
-    for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, CAMEO_VF);
-    if (c < s->c) cameo_pool_vectors(s, p + c, y + c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF);
+    cameo_pool_channels(s, a, p, y, h0, h1, w0, w1, 1.0f / (float)cameo_pool_cells(s, h, w), sum);
+}
+
+/* The same of a maximum, NaN and all. */
+CAMEO_INLINE void cameo_pool_pixel_exact(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h, ptrdiff_t w) {
+    const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
+    const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
+    const float *first = x + ((h + h0 * s->dh) * s->w + w + w0 * s->dw) * s->x_pixel;
+    cameo_pool_exact(first, y, h1 - h0, w1 - w0, s->dh * s->w * s->x_pixel, s->dw * s->x_pixel, s->c);
 }
 
 /* Task i: one output row of one image. */
@@ -90,7 +121,12 @@ CAMEO_INLINE void cameo_pool_task(const cameo_pooling *s, const cameo_pool_args 
     const ptrdiff_t image = (ptrdiff_t)i / s->oh, o = (ptrdiff_t)i % s->oh;
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
     float *y = a->y + (image * s->oh + o) * s->ow * s->y_pixel;
-    for (ptrdiff_t j = 0; j < s->ow; j++) cameo_pool_pixel(s, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl);
+    cameo_v sum = {0};
+    for (ptrdiff_t j = 0; j < s->ow; j++)
+        cameo_pool_pixel(s, a, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl, &sum);
+    if (!s->maximum || !cameo_any_nan(sum)) return;
+    for (ptrdiff_t j = 0; j < s->ow; j++)
+        cameo_pool_pixel_exact(s, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl);
 }
 
 /* One vector of a whole image: rows are summed first, then their sums, which keeps the rounding error small. */
@@ -105,7 +141,7 @@ CAMEO_INLINE void cameo_pool_whole(const cameo_pooling *s, const float *x, float
         }
         total = cameo_pool_join(s, total, row);
     }
-    if (s->maximum && cameo_pool_doubtful(&sum, 1)) {
+    if (s->maximum && cameo_any_nan(sum)) {
         cameo_pool_exact(x, y, s->h, s->w, s->w * s->x_pixel, s->x_pixel, lanes);
         return;
     }

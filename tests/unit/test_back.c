@@ -244,6 +244,66 @@ static void fuse_padded_average(void **state) {
     }
 }
 
+/* ---- averages before 1x1 convolutions ---- */
+
+typedef struct transition { /* BatchNormalization, Relu, convolution of k x k, average of 2x2 */
+    int64_t k, stride, pad, counts, ceils, to;
+    bool convolved_is_output, activated;
+    bool swaps;
+} transition;
+
+static void transition_net(fixture *f, const transition *t) {
+    begin(f);
+    f->options.kernels = KERNELS_NATIVE;
+    value *c = conv(f, relu(f, batchnorm(f, input(f, 20, 7, 9), 20)), 20, t->to, t->k), *a = t->activated ? relu(f, c) : c;
+    value *y = apply(f, "AveragePool", &a, 1);
+    node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){2, 2}, 2);
+    node_set_ints(f->g, y->producer, "strides", (int64_t[]){t->stride, t->stride}, 2);
+    node_set_ints(f->g, y->producer, "pads", (int64_t[]){t->pad, t->pad, t->pad, t->pad}, 4);
+    node_set_int(f->g, y->producer, "count_include_pad", t->counts);
+    node_set_int(f->g, y->producer, "ceil_mode", t->ceils);
+    finish(f, apply(f, "Sigmoid", &y, 1));
+    c->is_output |= t->convolved_is_output;
+    assert_true(pass_batch(f->g, &f->options));
+}
+
+static void check_transition(const transition *t) {
+    fixture f = setup();
+    transition_net(&f, t);
+    const tensor *want = evaluate(&f);
+    assert_true(pass_fuse(f.g, &f.options) && pass_average(f.g, &f.options));
+    ir_verify(f.g, "average", true);
+    size_t conv_at = 0, average_at = 0;
+    for (size_t i = 0; i < f.g->n_nodes; i++) {
+        if (!strcmp(f.g->nodes[i]->op_type, "Conv")) conv_at = i;
+        if (!strcmp(f.g->nodes[i]->op_type, "AveragePool")) average_at = i;
+    }
+    assert_int_equal(average_at < conv_at, t->swaps);
+    assert_close(want, evaluate(&f));
+    assert_true(pass_layout(f.g, &f.options) && pass_select(f.g, &f.options) && pass_chains(f.g, &f.options));
+    ir_verify(f.g, "chains", true);
+    const node *first = f.g->nodes[1]; /* behind the Reorder */
+    assert_string_equal(first->impl->name, t->swaps ? "scaled-pool" : "scaled-conv");
+    assert_close(want, evaluate(&f));
+    assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) && pass_plan(f.g, &f.options));
+    arena_destroy(f.arena);
+}
+
+static void averages_go_first(void **state) {
+    (void)state;
+    static const transition transitions[] = {
+        {1, 2, .to = 16, .swaps = true},
+        {1, 2, .ceils = 1, .to = 17, .swaps = true},
+        {1, 2, .counts = 1, .to = 16, .swaps = true}, /* what is not there does not count */
+        {1, 2, .counts = 1, .pad = 1, .to = 16},
+        {1, 1, .to = 16}, /* hardly fewer pixels */
+        {3, 2, .to = 16},
+        {1, 2, .to = 3}, /* hardly a convolution */
+        {1, 2, .to = 16, .activated = true},
+        {1, 2, .to = 16, .convolved_is_output = true}};
+    for (size_t i = 0; i < sizeof transitions / sizeof *transitions; i++) check_transition(&transitions[i]);
+}
+
 /* ---- layout ---- */
 
 static void layout_permutes_gemm(void **state) {
@@ -499,6 +559,7 @@ int main(void) {
         cmocka_unit_test(fuse_hardswish),
         cmocka_unit_test(fuse_padded_average),
         cmocka_unit_test(fuse_live_batchnorm),
+        cmocka_unit_test(averages_go_first),
         cmocka_unit_test(layout_permutes_gemm),
         cmocka_unit_test(layout_output_is_onnx),
         cmocka_unit_test(chains),

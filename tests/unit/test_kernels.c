@@ -523,50 +523,71 @@ static double pool_at(const cameo_pooling *s, const float *x, ptrdiff_t n, ptrdi
     return s->maximum ? high : sum / (double)(s->count_pad ? padded : count);
 }
 
+/* What a scaled average averages. */
+static float *pooled_input(const cameo_pooling *s, const cameo_pool_args *a) {
+    const ptrdiff_t pixels = IMAGES * s->h * s->w;
+    float *x = floats(pixels * s->x_pixel);
+    for (ptrdiff_t i = 0; i < pixels * s->x_pixel; i++) {
+        const ptrdiff_t c = i % s->x_pixel;
+        if (c >= s->c) continue;
+        x[i] =
+            s->scaled ? (float)activate(&s->before, (double)a->x[i] * (double)a->scale[c] + (double)a->shift[c], 0) : a->x[i];
+    }
+    return x;
+}
+
 static void test_one_pool(const cameo_pooling *s, void (*task)(void *, size_t), ptrdiff_t tasks) {
     const ptrdiff_t yn = IMAGES * s->oh * s->ow * s->y_pixel;
     float *x = inputs(IMAGES * s->h * s->w * s->x_pixel), *y = guarded(yn);
-    cameo_pool_args a = {x, y};
+    float *scale = floats(up(s->c, CAMEO_VF)), *shift = floats(up(s->c, CAMEO_VF));
+    cameo_pool_args a = {x, y, scale, shift};
+    float *seen = pooled_input(s, &a);
     for (ptrdiff_t i = 0; i < tasks; i++) task(&a, (size_t)i);
     check_guards(y, yn);
     for (ptrdiff_t p = 0; p < IMAGES * s->oh * s->ow; p++)
         for (ptrdiff_t c = 0; c < s->c; c++)
-            check((double)y[p * s->y_pixel + c], pool_at(s, x, p / (s->oh * s->ow), p / s->ow % s->oh, p % s->ow, c), c_pool);
-    free(x), free(y - GUARD);
+            check((double)y[p * s->y_pixel + c], pool_at(s, seen, p / (s->oh * s->ow), p / s->ow % s->oh, p % s->ow, c),
+                  c_pool);
+    free(x), free(seen), free(scale), free(shift), free(y - GUARD);
 }
 
-#define POOL(NAME, TASK, TASKS, H, W, C, OH, OW, KH, KW, S, D, P, E, EXTRA, MAX, COUNT)   \
-    static const cameo_pooling NAME##_shape = {.h = H,                                    \
-                                               .w = W,                                    \
-                                               .c = C,                                    \
-                                               .oh = OH,                                  \
-                                               .ow = OW,                                  \
-                                               .kh = KH,                                  \
-                                               .kw = KW,                                  \
-                                               .sh = S,                                   \
-                                               .sw = S,                                   \
-                                               .dh = D,                                   \
-                                               .dw = D,                                   \
-                                               .pt = P,                                   \
-                                               .pl = P,                                   \
-                                               .pb = E,                                   \
-                                               .pr = E,                                   \
-                                               .x_pixel = C + EXTRA,                      \
-                                               .y_pixel = C + EXTRA,                      \
-                                               .maximum = MAX,                            \
-                                               .count_pad = COUNT};                       \
-    static void NAME##_task(void *a, size_t i) { TASK(&NAME##_shape, a, i); }             \
-    static void NAME(void **state) {                                                      \
-        (void)state;                                                                      \
-        WITHOUT_AND_WITH_ODD(test_one_pool(&NAME##_shape, NAME##_task, IMAGES *(TASKS))); \
+#define POOL(NAME, TASK, TASKS, H, W, C, OH, OW, KH, KW, S, D, P, E, EXTRA, MAX, COUNT, ...) \
+    static const cameo_pooling NAME##_shape = {.h = H,                                       \
+                                               .w = W,                                       \
+                                               .c = C,                                       \
+                                               .oh = OH,                                     \
+                                               .ow = OW,                                     \
+                                               .kh = KH,                                     \
+                                               .kw = KW,                                     \
+                                               .sh = S,                                      \
+                                               .sw = S,                                      \
+                                               .dh = D,                                      \
+                                               .dw = D,                                      \
+                                               .pt = P,                                      \
+                                               .pl = P,                                      \
+                                               .pb = E,                                      \
+                                               .pr = E,                                      \
+                                               .x_pixel = C + EXTRA,                         \
+                                               .y_pixel = C + EXTRA,                         \
+                                               .maximum = MAX,                               \
+                                               .count_pad = COUNT,                           \
+                                               __VA_ARGS__};                                 \
+    static void NAME##_task(void *a, size_t i) { TASK(&NAME##_shape, a, i); }                \
+    static void NAME(void **state) {                                                         \
+        (void)state;                                                                         \
+        WITHOUT_AND_WITH_ODD(test_one_pool(&NAME##_shape, NAME##_task, IMAGES *(TASKS)));    \
     }
-POOL(max_pool, cameo_pool_task, 6, 12, 12, 67, 6, 6, 3, 3, 2, 1, 1, 1, 0, true, false)
-POOL(max_pool_ceil, cameo_pool_task, 4, 7, 7, 16, 4, 4, 2, 2, 2, 1, 0, 0, 3, true, false)
-POOL(max_pool_dilated, cameo_pool_task, 6, 10, 10, 5, 6, 6, 3, 3, 1, 2, 0, 0, 0, true, false)
-POOL(average_pool, cameo_pool_task, 6, 11, 11, 33, 6, 6, 3, 3, 2, 1, 1, 1, 0, false, false)
-POOL(average_pool_counting, cameo_pool_task, 6, 12, 12, 70, 6, 6, 3, 3, 2, 1, 1, 0, 0, false, true)
-POOL(global_average, cameo_global_pool_task, 1, 7, 9, 45, 1, 1, 7, 9, 1, 1, 0, 0, 0, false, false)
-POOL(global_max, cameo_global_pool_task, 1, 5, 3, 18, 1, 1, 5, 3, 1, 1, 0, 0, 2, true, false)
+POOL(max_pool, cameo_pool_task, 6, 12, 12, 67, 6, 6, 3, 3, 2, 1, 1, 1, 0, true, false, .dx_pixel = 0)
+POOL(max_pool_ceil, cameo_pool_task, 4, 7, 7, 16, 4, 4, 2, 2, 2, 1, 0, 0, 3, true, false, .dx_pixel = 0)
+POOL(max_pool_dilated, cameo_pool_task, 6, 10, 10, 5, 6, 6, 3, 3, 1, 2, 0, 0, 0, true, false, .dx_pixel = 0)
+POOL(average_pool, cameo_pool_task, 6, 11, 11, 33, 6, 6, 3, 3, 2, 1, 1, 1, 0, false, false, .dx_pixel = 0)
+POOL(average_pool_counting, cameo_pool_task, 6, 12, 12, 70, 6, 6, 3, 3, 2, 1, 1, 0, 0, false, true, .dx_pixel = 0)
+#define SCALED .scaled = true, .before
+POOL(average_pool_scaled, cameo_pool_task, 4, 9, 10, 85, 4, 5, 2, 2, 2, 1, 0, 0, 3, false, false, SCALED = {CAMEO_RELU, 0, 0})
+POOL(average_pool_scaled_pads, cameo_pool_task, 5, 9, 9, 21, 5, 5, 3, 3, 2, 1, 1, 1, 0, false, false,
+     SCALED = {CAMEO_CLIP, -0.2f, 0.4f})
+POOL(global_average, cameo_global_pool_task, 1, 7, 9, 45, 1, 1, 7, 9, 1, 1, 0, 0, 0, false, false, .dx_pixel = 0)
+POOL(global_max, cameo_global_pool_task, 1, 5, 3, 18, 1, 1, 5, 3, 1, 1, 0, 0, 2, true, false, .dx_pixel = 0)
 
 /* ---- elementwise and reorder ---- */
 
@@ -678,6 +699,8 @@ int main(void) {
                                        cmocka_unit_test(max_pool_dilated),
                                        cmocka_unit_test(average_pool),
                                        cmocka_unit_test(average_pool_counting),
+                                       cmocka_unit_test(average_pool_scaled),
+                                       cmocka_unit_test(average_pool_scaled_pads),
                                        cmocka_unit_test(global_average),
                                        cmocka_unit_test(global_max),
                                        cmocka_unit_test(elementwise),

@@ -13,7 +13,7 @@ static void pack_grouped(const cameo_grouped *s, const float *w, float *to) {
         for (ptrdiff_t t = 0; t < taps; t++)
             for (ptrdiff_t k = 0; k < s->width; k++)
                 to[((o / CAMEO_VF * taps + t) * s->width + k) * CAMEO_VF + o % CAMEO_VF] =
-                    w[(o * s->width + ((o % s->width) ^ k)) * taps + t];
+                    w[(o * s->width + (s->width == CAMEO_VF ? k : (o % s->width) ^ k)) * taps + t];
 }
 
 static double grouped_at(const cameo_grouped *s, const float *x, const float *w, ptrdiff_t n, ptrdiff_t h, ptrdiff_t v,
@@ -81,6 +81,7 @@ static void test_one(const cameo_grouped *s, void (*task)(void *, size_t)) {
                                                .tile = TILE,                                \
                                                .rows = ROWS,                                \
                                                .chunk = CHUNK * CAMEO_VF,                   \
+                                               .prefetch = (C) / (G) % 2 == 0,              \
                                                .act = __VA_ARGS__};                         \
     static void NAME##_task(void *a, size_t i) { cameo_grouped_task(&NAME##_shape, a, i); } \
     static void NAME(void **state) {                                                        \
@@ -105,9 +106,13 @@ static void test_one(const cameo_grouped *s, void (*task)(void *, size_t)) {
 #define CASES_8(X)                                                             \
     X(of_8, 9, 14, 40, 8, 3, 3, 1, 1, 1, 1, 2, 0, 7, 4, 2, {CAMEO_NONE, 0, 0}) \
     X(of_8_stride_2, 10, 13, 24, 8, 3, 3, 2, 1, 1, 1, 0, 1, 7, 2, 1, {CAMEO_TANH, 0, 0})
-#define CASES_16(X)                                                               \
-    X(of_16, 7, 14, 48, 16, 3, 3, 1, 1, 1, 1, 0, 1, 14, 3, 1, {CAMEO_NONE, 0, 0}) \
-    X(of_16_stride_2, 9, 11, 32, 16, 3, 3, 2, 1, 1, 1, 0, 0, 6, 2, 1, {CAMEO_RELU, 0, 0})
+#define CASES_16(X)                                                                             \
+    X(of_16, 7, 14, 48, 16, 3, 3, 1, 1, 1, 1, 0, 1, 14, 3, 1, {CAMEO_NONE, 0, 0})               \
+    X(of_16_stride_2, 9, 11, 32, 16, 3, 3, 2, 1, 1, 1, 0, 0, 6, 2, 1, {CAMEO_RELU, 0, 0})       \
+    X(of_16_even, 12, 16, 64, 16, 3, 3, 2, 1, 1, 1, 3, 1, 5, 6, 2, {CAMEO_PRELU, 0, 0})         \
+    X(of_16_pairs, 7, 7, 80, 16, 3, 3, 1, 1, 1, 1, 2, 0, 7, 7, 3, {CAMEO_RELU, 0, 0})           \
+    X(of_16_pairs_strided, 9, 14, 112, 16, 3, 3, 2, 1, 1, 1, 0, 1, 7, 2, 4, {CAMEO_NONE, 0, 0}) \
+    X(of_16_tall, 11, 6, 48, 16, 5, 1, 1, 1, 2, 0, 0, 0, 4, 4, 9, {CAMEO_NONE, 0, 0})
 CASES(GROUPED)
 #if CAMEO_VF >= 8
 CASES_8(GROUPED)
