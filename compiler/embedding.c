@@ -2,7 +2,7 @@
    final Softmax, else the only output. */
 #include <string.h>
 
-#include "op.h"
+#include "graph_query.h"
 #include "passes/front.h"
 
 static const char *metadata_get(const graph *g, const char *key) {
@@ -11,15 +11,13 @@ static const char *metadata_get(const graph *g, const char *key) {
     return NULL;
 }
 
-static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
-
 /* x of Softmax(Gemm(x)) or Softmax(MatMul(x) + b), when v is that. */
 static value *classifier_input(const value *v) {
     const node *n = v->producer;
-    if (!is_op(n, "Softmax") && !is_op(n, "LogSoftmax")) return NULL;
+    if (!node_is(n, ONNX_Softmax) && !node_is(n, ONNX_LogSoftmax)) return NULL;
     n = n->in[0]->producer;
-    if (is_op(n, "Add")) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
-    return is_op(n, "Gemm") || is_op(n, "MatMul") ? n->in[0] : NULL;
+    if (node_is(n, ONNX_Add)) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
+    return node_is(n, ONNX_Gemm) || node_is(n, ONNX_MatMul) ? n->in[0] : NULL;
 }
 
 static bool named(graph *g, const char *name, const char *by) {

@@ -84,6 +84,7 @@ node *graph_add_node(graph *g, const char *op_type, const char *domain, value *c
     n->name = "";
     n->op_type = arena_strdup(g->arena, op_type);
     n->domain = arena_strdup(g->arena, domain);
+    n->opcode = opcode_find(domain, op_type);
     n->opset = 1;
     n->in = copy_values(g->arena, in, n_in);
     n->n_in = n_in;

@@ -7,6 +7,7 @@
 #define CAMEO_IR_H
 #include "arena.h"
 #include "diag.h"
+#include "opcode.h"
 #include "text.h"
 
 enum { MAX_RANK = 8 };
@@ -147,7 +148,8 @@ typedef struct attr {
 
 typedef struct node {
     int index;                           /* position in the model file (for messages); inserted nodes inherit their origin's */
-    const char *name, *op_type, *domain; /* domain "" = ai.onnx, "cameo" = internal */
+    const char *name, *op_type, *domain; /* domain "" = ai.onnx, "cameo" = internal; for files and messages */
+    opcode opcode;                       /* of domain and op_type */
     int opset;                           /* of its domain, as imported by the model */
     const struct op_row *op;             /* set by resolve */
     value **in;                          /* absent optional inputs are NULL */

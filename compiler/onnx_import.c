@@ -276,6 +276,7 @@ static node *read_node(importer *im, const scope *s, const Onnx__NodeProto *p, i
     n->name = s->names && p->name && *p->name ? arena_printf(a, "%s%s", s->prefix, p->name) : copied(a, p->name);
     n->op_type = copied(a, p->op_type);
     n->domain = copied(a, onnx_domain(p->domain));
+    n->opcode = opcode_find(n->domain, n->op_type);
     n->n_in = without_trailing(p->input, p->n_input);
     n->n_out = without_trailing(p->output, p->n_output);
     n->in = ARENA_ARRAY(a, value *, n->n_in);

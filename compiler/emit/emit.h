@@ -58,7 +58,7 @@ const char *emit_float(emitter *e, double v);
 /* ---- implementations: native and XNNPACK kernels, chosen by the select pass ---- */
 typedef struct implementation {
     const char *name; /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the emitted names' stem */
-    const char *op;   /* row name it serves ("Conv", ...), domain as the row's */
+    opcode op;        /* the operator it serves */
     bool xnnpack;     /* needs libXNNPACK */
     bool (*applies)(const graph *g, const node *n, const options *o);
     double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights, of one image where images stay

@@ -187,16 +187,16 @@ static void emit_interleave(emitter *e, const node *n) {
 
 #define COPY(variable, row) \
     const implementation variable = {.name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit, .slices = true}
-COPY(copy_concat, "Concat");
-COPY(copy_split, "Split");
-COPY(copy_slice, "Slice");
-COPY(copy_transpose, "Transpose");
-COPY(copy_expand, "Expand");
-COPY(copy_tile, "Tile");
-COPY(copy_to_space, "DepthToSpace");
-COPY(copy_to_depth, "SpaceToDepth");
+COPY(copy_concat, ONNX_Concat);
+COPY(copy_split, ONNX_Split);
+COPY(copy_slice, ONNX_Slice);
+COPY(copy_transpose, ONNX_Transpose);
+COPY(copy_expand, ONNX_Expand);
+COPY(copy_tile, ONNX_Tile);
+COPY(copy_to_space, ONNX_DepthToSpace);
+COPY(copy_to_depth, ONNX_SpaceToDepth);
 const implementation interleave = {.name = "interleave",
-                                   .op = "Interleave",
+                                   .op = CAMEO_Interleave,
                                    .applies = applies_interleave,
                                    .cost = cost,
                                    .emit = emit_interleave,

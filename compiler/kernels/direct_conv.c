@@ -142,7 +142,7 @@ static void emit_conv(emitter *e, const node *n, const node *scale) {
 static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
 
 const implementation direct_conv = {.name = "direct-conv",
-                                    .op = "Conv",
+                                    .op = CAMEO_Conv,
                                     .applies = applies,
                                     .cost = cost,
                                     .scratch = scratch,
@@ -168,4 +168,4 @@ static bool scaled_applies(const graph *g, const node *n, const options *o) {
 static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n->parts[0]); }
 
 const implementation scaled_conv = {
-    .name = "scaled-conv", .op = "ConvChain", .applies = scaled_applies, .emit = emit_scaled, .slices = true};
+    .name = "scaled-conv", .op = CAMEO_ConvChain, .applies = scaled_applies, .emit = emit_scaled, .slices = true};

@@ -102,6 +102,6 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation matrix_gemm = {
-    .name = "matrix-product", .op = "Gemm", .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
+    .name = "matrix-product", .op = ONNX_Gemm, .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
 const implementation matrix_matmul = {
-    .name = "matrix-product", .op = "MatMul", .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
+    .name = "matrix-product", .op = ONNX_MatMul, .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};

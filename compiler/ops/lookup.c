@@ -241,6 +241,13 @@ static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
 
 /* ---- rows ---- */
 
+static bool pad_mixes(const node *n, int rank) {
+    const attr *pads = node_ints(n, "pads");
+    if (pads) return pads->count != 2 * (size_t)rank || pads->ints[0] != 0 || pads->ints[rank] != 0;
+    if (n->n_in > 3 && n->in[3]) return op_axes_first(n, 3, rank);
+    return !op_constant_is(n, 1, 0, 0) || !op_constant_is(n, 1, rank, 0);
+}
+
 static const op_attr pad_attrs[] = {{"mode", ATTR_STRING, false, 0, "constant", true},
                                     {"pads", ATTR_INTS, false, 0, NULL, false},
                                     {"paddings", ATTR_INTS, false, 0, NULL, false},
@@ -263,6 +270,7 @@ const op_row ops_lookup[] = {{.name = "Pad",
                               .grad = pad_grad,
                               .emit = pad_emit,
                               .same = pad_same,
+                              .mixes = pad_mixes,
                               .test = "test_constant_pad"},
                              {.name = "Gather",
                               .domain = "",

@@ -109,7 +109,7 @@ static product matmul_product(const node *n, const int64_t (*s)[MAX_RANK]) {
 }
 
 static product product_of(const node *n, const int64_t (*s)[MAX_RANK]) {
-    const bool gemm = !strcmp(n->op_type, "Gemm");
+    const bool gemm = n->opcode == ONNX_Gemm;
     return gemm ? gemm_product(n, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL, s) : matmul_product(n, s);
 }
 
@@ -257,6 +257,6 @@ const op_row ops_matrix[] = {{"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 
                               product_emit, .test = "test_operator_addmm", .weights = 6},
                              {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
                               product_emit, .test = "test_gemm_all_attributes", .weights = 6},
-                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN, 0, matmul_infer, product_reference, matmul_grad,
-                              product_emit, .test = "test_matmul_2d", .weights = 3},
+                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN | OP_BATCH_EACH, 0, matmul_infer, product_reference,
+                              matmul_grad, product_emit, .test = "test_matmul_2d", .weights = 3},
                              {.name = NULL}};

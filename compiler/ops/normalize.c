@@ -347,8 +347,8 @@ static void lrn_emit(struct emitter *e, const node *n) {
 
 /* ---- Softmax, LogSoftmax, LpNormalization ---- */
 
-static bool is_lp(const node *n) { return !strcmp(n->op_type, "LpNormalization"); }
-static bool is_log(const node *n) { return !strcmp(n->op_type, "LogSoftmax"); }
+static bool is_lp(const node *n) { return n->opcode == ONNX_LpNormalization; }
+static bool is_log(const node *n) { return n->opcode == ONNX_LogSoftmax; }
 
 /* Before opset 13 Softmax sees a matrix: the axes from `axis` on make the row. */
 static bool whole_row(const node *n) { return !is_lp(n) && n->opset < 13; }

@@ -26,27 +26,30 @@ void store_int(tensor *t, int64_t i, int64_t v) {
         memcpy((char *)t->data + (size_t)i * size, &v, size); /* little-endian */
 }
 
-static const pointwise *find_in(const pointwise *table, const char *name) {
-    for (; table->name; table++)
-        if (!strcmp(table->name, name)) return table;
+static const pointwise *find_in(const pointwise *table, opcode op, bool variant) {
+    for (; table->op; table++)
+        if (table->op == op && table->variant == variant) return table;
     return NULL;
 }
 
+static bool is_variant(const node *n) {
+    if (n->opcode == ONNX_Mod) return node_int(n, "fmod", 0) != 0;
+    return n->opcode == ONNX_Gelu && !strcmp(node_string(n, "approximate", "none"), "tanh");
+}
+
 static const pointwise *kernel_of(const node *n) {
-    const char *name = n->op_type;
-    if (!strcmp(name, "Mod") && node_int(n, "fmod", 0)) name = "Mod.fmod";
-    if (!strcmp(name, "Gelu") && !strcmp(node_string(n, "approximate", "none"), "tanh")) name = "Gelu.tanh";
-    const pointwise *k = find_in(pointwise_elementwise, name);
-    if (!k) k = find_in(pointwise_activation, name);
-    if (!k) k = find_in(pointwise_gradient, name);
-    if (!k) BUG("%s has no elementwise kernel", name);
+    const bool variant = is_variant(n);
+    const pointwise *k = find_in(pointwise_elementwise, n->opcode, variant);
+    if (!k) k = find_in(pointwise_activation, n->opcode, variant);
+    if (!k) k = find_in(pointwise_gradient, n->opcode, variant);
+    if (!k) BUG("%s has no elementwise kernel", n->op_type);
     return k;
 }
 
 /* ---- broadcasting ---- */
 
 static bool is_variadic(const node *n) { return n->op && n->op->max_in == -1; }
-static bool is_prelu(const node *n) { return !n->domain[0] && !strcmp(n->op_type, "PRelu"); }
+static bool is_prelu(const node *n) { return n->opcode == ONNX_PRelu; }
 
 /* A slope of C elements goes with the channels before opset 7. Since then it would be spread over the last axis; MXNet and
    others went on writing it so, and where the last axis has another extent, the channels are all it can mean. */
@@ -145,7 +148,7 @@ bool pointwise_infer(graph *g, node *n) {
     shape s;
     for (size_t i = 0; i < n->n_in; i++)
         if (!type_check(g, n, i, k->types)) return false;
-    const bool mixed = !strcmp(n->op_type, "Pow");
+    const bool mixed = n->opcode == ONNX_Pow;
     for (size_t i = 1; i < n->n_in && !mixed; i++)
         if (n->in[i]->type != n->in[0]->type)
             return diag_error(g->diag, n, NULL, "inputs have different types: %s and %s", dtype_name(n->in[0]->type),
@@ -175,7 +178,7 @@ static void reference_real(const pointwise *k, const node *n, const tensor *cons
             if (is_variadic(n)) x[0] = k->real(x, p);
         }
         if (!is_variadic(n)) x[0] = k->real(x, p);
-        tensor_set(out, j, strcmp(k->name, "Mean") ? x[0] : x[0] / (double)n->n_in);
+        tensor_set(out, j, k->op == ONNX_Mean ? x[0] / (double)n->n_in : x[0]);
     }
 }
 
@@ -242,7 +245,7 @@ static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
     for (size_t i = 1; i < n->n_in; i++) text_append(&t, "$F_two(");
     text_append(&t, "x0");
     for (size_t i = 1; i < n->n_in; i++) text_printf(&t, ", x%zu)", i);
-    if (!strcmp(k->name, "Mean")) text_printf(&t, " / %zu", n->n_in);
+    if (k->op == ONNX_Mean) text_printf(&t, " / %zu", n->n_in);
     const char *made = arena_strdup(emit_arena(e), text_str(&t));
     text_free(&t);
     return made;

@@ -1,5 +1,5 @@
 /* What elementwise rows share: a kernel says what an operator computes, once for the reference and once as C text; infer,
-   reference and emit follow from it. Kernels are found by the node's operator name. */
+   reference and emit follow from it. Kernels are found by the node's operator. */
 #ifndef CAMEO_OPS_POINTWISE_H
 #define CAMEO_OPS_POINTWISE_H
 #include "../op.h"
@@ -16,7 +16,7 @@ enum { /* sets of element types, as masks */
 /* C texts: x0, x1 and x2 are operands; "@" is the suffix of float functions and literals; "$0", "$1" parameters; "~" the C type
    of operand 0. Variadic kernels describe two operands and are folded from the left. */
 typedef struct pointwise {
-    const char *name;
+    opcode op; /* OPCODE_NONE ends a table */
     unsigned types;
     double (*real)(const double *x, const double *p);
     const char *text;
@@ -28,9 +28,10 @@ typedef struct pointwise {
     int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for negative; NULL: as integer */
     double neutral;                       /* as one of these operands, it leaves the other one's bits */
     unsigned neutral_sides;
+    bool variant; /* what an attribute makes of the operator: Mod with fmod=1, Gelu with approximate="tanh" */
 } pointwise;
 
-extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with a NULL name */
+extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with OPCODE_NONE */
 
 bool pointwise_infer(graph *g, node *n);
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);

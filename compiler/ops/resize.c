@@ -20,7 +20,7 @@ typedef struct taps {
 } taps;
 
 static bool present(const node *n, size_t i) { return i < n->n_in && n->in[i] && value_count(n->in[i]) > 0; }
-static bool is_upsample(const node *n) { return n->op_type[0] == 'U'; }
+static bool is_upsample(const node *n) { return n->opcode == ONNX_Upsample; }
 
 /* ---- infer: scales and extents, kept as attributes "scales_used" (as bits of doubles) and "roi_used" ---- */
 

@@ -17,18 +17,18 @@ typedef struct chain {
 } chain;
 
 /* What makes n's input, for n alone. */
-static node *node_before(const graph *g, const node *n, const char *op_type) {
+static node *node_before(const graph *g, const node *n, opcode op) {
     node *p = n->in[0]->producer;
-    return fuse_is(p, "cameo", op_type) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
+    return node_is(p, op) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
 }
 
 /* The chain that ends with a convolution. */
 static chain find_chain(const graph *g, node *conv, const options *o) {
     if (!emit_batched(conv)) return (chain){.n = 0};
-    node *scale = node_before(g, conv, "ScaleShift"), *depthwise = node_before(g, conv, "Conv");
+    node *scale = node_before(g, conv, CAMEO_ScaleShift), *depthwise = node_before(g, conv, CAMEO_Conv);
     if (scale && scaled_conv_worthwhile(scale, conv, o)) return (chain){{scale, conv}, 2, &scaled_conv};
     if (!depthwise) return (chain){.n = 0};
-    node *expand = node_before(g, depthwise, "Conv");
+    node *expand = node_before(g, depthwise, CAMEO_Conv);
     if (expand && strip_conv_worthwhile(expand, depthwise, conv)) return (chain){{expand, depthwise, conv}, 3, &strip_conv};
     if (strip_conv_worthwhile(NULL, depthwise, conv)) return (chain){{depthwise, conv}, 2, &strip_conv};
     return (chain){.n = 0};
@@ -67,16 +67,15 @@ static void join(graph *g, const chain *c) {
         last->macs += parts[i]->macs;
         if (i + 1 < c->n) parts[i]->dead = true, parts[i]->out[0]->producer = NULL;
     }
-    last->op_type = "ConvChain", last->op = op_find("cameo", "ConvChain", 1, NULL);
+    node_become(last, CAMEO_ConvChain, 1);
     last->attrs = NULL, last->n_attrs = 0;
     last->parts = parts, last->n_parts = c->n, last->impl = c->kernel;
-    if (!last->op) BUG("no row for cameo.ConvChain");
 }
 
 bool pass_chains(graph *g, const options *o) {
     if (o->tuning && tuning_is_trial(o->tuning)) return true;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (!fuse_is(g->nodes[i], "cameo", "Conv")) continue;
+        if (!node_is(g->nodes[i], CAMEO_Conv)) continue;
         const chain c = find_chain(g, g->nodes[i], o);
         if (c.n) join(g, &c);
     }

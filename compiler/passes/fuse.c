@@ -7,10 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-bool fuse_is(const node *n, const char *domain, const char *op_type) {
-    return n && !n->dead && !strcmp(n->op_type, op_type) && !strcmp(n->domain, domain);
-}
-
 bool fuse_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding; }
 
 size_t fuse_uses(const graph *g, const value *v) {
@@ -67,12 +63,8 @@ value *fuse_constant(graph *g, const char *name, const int64_t *dim, int rank, c
     return graph_add_constant(g, name, t);
 }
 
-static void become(graph *g, node *n, const char *op_type) {
-    n->op_type = op_type;
-    n->domain = "cameo";
-    n->opset = 1;
-    n->op = op_find("cameo", op_type, 1, NULL);
-    if (!n->op) BUG("no row for cameo.%s", op_type);
+static void become(graph *g, node *n, opcode op) {
+    node_become(n, op, 1);
     node_set_string(g, n, "act", "none");
 }
 
@@ -114,7 +106,7 @@ void fuse_make_conv(graph *g, node *n) {
     node_set_ints(g, n, "kernel_shape", n->in[1]->shape.dim + 2, (size_t)rank);
     node_set_int(g, n, "group", node_int(n, "group", 1));
     resolve_pads(g, n, rank);
-    become(g, n, "Conv");
+    become(g, n, CAMEO_Conv);
 }
 
 /* ---- Gemm and MatMul ---- */
@@ -131,7 +123,7 @@ static bool gemm_bias(const node *n, int64_t columns, double *bias) {
 }
 
 static void make_gemm(graph *g, node *n) {
-    const bool matmul = !strcmp(n->op_type, "MatMul");
+    const bool matmul = n->opcode == ONNX_MatMul;
     const value *w = n->in[1];
     if (!is_float_output(n) || n->in[0]->constant || n->in[0]->shape.rank != 2 || !w->constant || w->shape.rank != 2) return;
     if (node_int(n, "transA", 0)) return;
@@ -149,7 +141,7 @@ static void make_gemm(graph *g, node *n) {
     }
     if (n->n_in > 2 && n->in[2]) n->in[2] = fuse_constant(g, n->in[2]->name, &columns, 1, bias);
     n->n_attrs = 0;
-    become(g, n, "Gemm");
+    become(g, n, CAMEO_Gemm);
 }
 
 /* ---- BatchNormalization ---- */
@@ -162,7 +154,7 @@ static bool statistics_unused(const graph *g, const node *n) {
 
 /* y = x * scale[c] + shift[c]; false when it is no such thing (training mode, parameters that are no constants). */
 static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, double **scale, double **shift) {
-    if (!fuse_is(n, "", "BatchNormalization") || n->n_in < 5 || node_int(n, "training_mode", 0) || n->in[0]->shape.rank < 2)
+    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || node_int(n, "training_mode", 0) || n->in[0]->shape.rank < 2)
         return false;
     if (!statistics_unused(g, n)) return false;
     for (size_t i = 1; i < 5; i++)
@@ -179,16 +171,15 @@ static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, do
 
 /* Parameters that training changes: a node of their own makes scale and shift, anew in every run. */
 static bool live_affine(graph *g, node *n, int64_t channels) {
-    if (!fuse_is(n, "", "BatchNormalization") || n->n_in < 5 || !statistics_unused(g, n)) return false;
+    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || !statistics_unused(g, n)) return false;
     for (size_t i = 1; i < 5; i++)
         if (!value_is_external(n->in[i]) || value_count(n->in[i]) != channels) return false;
     value *out[] = {graph_add_value(g, arena_printf(g->arena, "%s.factor", n->in[1]->name)),
                     graph_add_value(g, arena_printf(g->arena, "%s.shift", n->in[2]->name))};
-    node *made = graph_insert_before(g, n, graph_add_node(g, "BatchNormAffine", "cameo", n->in + 1, 4, out, 2));
-    made->opset = 1, made->index = n->index, made->name = n->name;
-    made->op = op_find("cameo", "BatchNormAffine", 1, NULL);
+    node *made = graph_insert_before(g, n, graph_add_op(g, CAMEO_BatchNormAffine, 1, n->in + 1, 4, out, 2));
+    made->index = n->index, made->name = n->name;
     node_set_float(g, made, "epsilon", node_float(n, "epsilon", 1e-5f));
-    if (!made->op || !made->op->infer(g, made)) BUG("BatchNormAffine");
+    if (!made->op->infer(g, made)) BUG("BatchNormAffine");
     n->in[1] = out[0], n->in[2] = out[1];
     return true;
 }
@@ -205,7 +196,7 @@ static void make_scale_shift(graph *g, node *n) {
         return;
     }
     n->n_in = 3, n->n_out = 1, n->n_attrs = 0;
-    become(g, n, "ScaleShift");
+    become(g, n, CAMEO_ScaleShift);
 }
 
 /* ---- scales and shifts behind a node ---- */
@@ -230,8 +221,8 @@ static bool affine_of(const graph *g, const node *n, const node *next, double **
     const int64_t channels = x->shape.dim[1];
     if (!shape_equal(&x->shape, &next->out[0]->shape)) return false;
     if (next->in[0] == x && batchnorm_affine(g, next, channels, scale, shift)) return true;
-    const bool mul = fuse_is(next, "", "Mul"), div = fuse_is(next, "", "Div"), add = fuse_is(next, "", "Add"),
-               sub = fuse_is(next, "", "Sub");
+    const bool mul = node_is(next, ONNX_Mul), div = node_is(next, ONNX_Div), add = node_is(next, ONNX_Add),
+               sub = node_is(next, ONNX_Sub);
     if (!(mul || div || add || sub) || ((div || sub) && next->in[0] != x)) return false;
     double *v;
     if (!per_channel(g, operand(next, x), &x->shape, &v)) return false;
@@ -274,10 +265,10 @@ static bool fold_affine(graph *g, node *n, node *next) {
 
 /* ---- the residual addition ---- */
 
-static bool has_other_chance(const node *p) { return p && (fuse_is(p, "cameo", "Conv") || fuse_is(p, "", "Conv")); }
+static bool has_other_chance(const node *p) { return p && (node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv)); }
 
 static bool fold_residual(graph *g, node *n, node *next) {
-    if (!fuse_is(next, "", "Add") || (n->n_in > 3 && n->in[3])) return false;
+    if (!node_is(next, ONNX_Add) || (n->n_in > 3 && n->in[3])) return false;
     value *r = operand(next, n->out[0]);
     if (r->constant || r == n->out[0] || r->type != DT_FLOAT || !shape_equal(&r->shape, &next->out[0]->shape) ||
         !shape_equal(&r->shape, &n->out[0]->shape))
@@ -293,7 +284,7 @@ static bool fold_residual(graph *g, node *n, node *next) {
 }
 
 static bool is_target(const node *n) {
-    return fuse_is(n, "cameo", "Conv") || fuse_is(n, "cameo", "Gemm") || fuse_is(n, "cameo", "ScaleShift");
+    return node_is(n, CAMEO_Conv) || node_is(n, CAMEO_Gemm) || node_is(n, CAMEO_ScaleShift);
 }
 
 static void take_followers(graph *g, node *n) {
@@ -306,11 +297,11 @@ static void take_followers(graph *g, node *n) {
 }
 
 static bool convert(graph *g, node *n) {
-    if (fuse_is(n, "", "Conv"))
+    if (node_is(n, ONNX_Conv))
         fuse_make_conv(g, n);
-    else if (fuse_is(n, "", "Gemm") || fuse_is(n, "", "MatMul"))
+    else if (node_is(n, ONNX_Gemm) || node_is(n, ONNX_MatMul))
         make_gemm(g, n);
-    else if (fuse_is(n, "", "BatchNormalization"))
+    else if (node_is(n, ONNX_BatchNormalization))
         make_scale_shift(g, n);
     return is_target(n);
 }

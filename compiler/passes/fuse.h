@@ -2,9 +2,8 @@
 #ifndef CAMEO_PASSES_FUSE_H
 #define CAMEO_PASSES_FUSE_H
 #include "../compile.h"
-#include "../op.h"
+#include "../graph_query.h"
 
-bool fuse_is(const node *n, const char *domain, const char *op_type);
 /* The only consumer of v when it has one, is no graph output and not the embedding; NULL otherwise. */
 node *fuse_consumer(const graph *g, const value *v);
 size_t fuse_uses(const graph *g, const value *v);

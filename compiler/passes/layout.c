@@ -5,7 +5,7 @@
    Transpose that only restates the order. The last two are marked `relabel`: input and output are the same memory. */
 #include "plan.h"
 
-#include "../op.h"
+#include "../graph_query.h"
 
 #include <string.h>
 
@@ -29,10 +29,7 @@ static value *derived(graph *g, const value *v, layout l) {
 }
 
 static node *add_reorder(graph *g, value *from, value *to, const node *origin) {
-    node *r = graph_add_node(g, "Reorder", "cameo", &from, 1, &to, 1);
-    r->op = op_find("cameo", "Reorder", 1, NULL);
-    if (!r->op) BUG("no row for cameo.Reorder");
-    r->opset = 1;
+    node *r = graph_add_op(g, CAMEO_Reorder, 1, &from, 1, &to, 1);
     r->index = origin->index;
     r->name = arena_printf(g->arena, "%s.reorder", from->name);
     return r;
@@ -57,7 +54,7 @@ static bool permutes(const node *n, int64_t a, int64_t b, int64_t c) {
 }
 
 static bool relabel_transpose(graph *g, node *n) {
-    if (strcmp(n->op_type, "Transpose") || n->domain[0] || !is_image(n->in[0]) || n->in[0]->constant) return false;
+    if (!node_is(n, ONNX_Transpose) || !is_image(n->in[0]) || n->in[0]->constant) return false;
     if (permutes(n, 3, 1, 2) && n->in[0]->layout == LAYOUT_ONNX)
         n->out[0]->layout = LAYOUT_NHWC;
     else if (!(permutes(n, 2, 3, 1) && n->in[0]->layout == LAYOUT_NHWC))
@@ -73,7 +70,7 @@ static bool only_gemms_read(const graph *g, const value *v) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in; k++) {
             if (n->in[k] != v) continue;
-            const bool gemm = !strcmp(n->op_type, "Gemm") && !strcmp(n->domain, "cameo") && k == 0 && n->in[1]->constant;
+            const bool gemm = node_is(n, CAMEO_Gemm) && k == 0 && n->in[1]->constant;
             if (!gemm || n->in[1]->type != DT_FLOAT) return false;
             any = true;
         }

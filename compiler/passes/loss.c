@@ -4,15 +4,14 @@
 #include <string.h>
 
 #include "../grad.h"
+#include "../graph_query.h"
 #include "../loss_spec.h"
 #include "front.h"
-
-static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
 
 /* The class scores: the first output, or what a final Softmax is applied to. */
 value *loss_logits(const graph *g) {
     value *v = g->outputs[0];
-    while (is_op(v->producer, "Softmax") || is_op(v->producer, "LogSoftmax") || is_op(v->producer, "Identity"))
+    while (node_is(v->producer, ONNX_Softmax) || node_is(v->producer, ONNX_LogSoftmax) || node_is(v->producer, ONNX_Identity))
         v = v->producer->in[0];
     return v;
 }

@@ -10,6 +10,7 @@
 #include "plan.h"
 
 #include "../emit/emit.h"
+#include "../graph_query.h"
 #include "../ops/copy.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static bool owns_caller_memory(const value *v) { return v->is_input || value_is_
 
 static bool is_view_node(const node *n) { return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n); }
 
-static bool is_reorder(const node *n) { return !strcmp(n->op_type, "Reorder") && !strcmp(n->domain, "cameo"); }
+static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
 static bool is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding || value_is_stored(v); }
 
@@ -127,7 +128,7 @@ static void join_concat(graph *g, node *n) {
 static void join_concats(graph *g) {
     for (size_t i = g->n_nodes; i-- > 0;) {
         node *n = g->nodes[i];
-        if (!n->dead && !strcmp(n->op_type, "Concat") && !n->domain[0] && n->n_in > 1) join_concat(g, n);
+        if (node_is(n, ONNX_Concat) && n->n_in > 1) join_concat(g, n);
     }
 }
 
@@ -137,7 +138,7 @@ static void join_concats(graph *g) {
 static int cut_axis(const node *n, int64_t *first) {
     const shape *x = &n->in[0]->shape;
     int axis = -1;
-    if (!strcmp(n->op_type, "Split")) {
+    if (n->opcode == ONNX_Split) {
         const attr *parts = node_ints(n, "parts");
         axis = copy_axis_of(n, x->rank, 0);
         for (size_t i = 0; i + 1 < n->n_out; i++) first[i + 1] = first[i] + parts->ints[i];
@@ -153,9 +154,7 @@ static int cut_axis(const node *n, int64_t *first) {
     return axis;
 }
 
-static bool is_cut(const node *n) {
-    return !n->dead && !n->domain[0] && n->in[0] && (!strcmp(n->op_type, "Split") || !strcmp(n->op_type, "Slice"));
-}
+static bool is_cut(const node *n) { return (node_is(n, ONNX_Split) || node_is(n, ONNX_Slice)) && n->in[0]; }
 
 /* Outputs of a Split or a Slice whose readers take slices are parts of its input. */
 static void join_cut(graph *g, node *n) {

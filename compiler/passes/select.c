@@ -49,7 +49,7 @@ enum { CANDIDATES_MOST = 16 };
 static size_t candidates_of(const graph *g, const node *n, const options *o, candidate *list) {
     size_t count = 0;
     for (const implementation *const *k = implementations; *k; k++) {
-        if (strcmp((*k)->op, n->op->name) || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
+        if ((*k)->op != n->opcode || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
         if (count == CANDIDATES_MOST) BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
         const candidate c = {*k, cost_of(*k, n, o)};
         size_t at = count++;
