@@ -5,12 +5,6 @@
 #include "graph_query.h"
 #include "passes/front.h"
 
-static const char *metadata_get(const graph *g, const char *key) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (strcmp(g->meta[i].key, key) == 0) return g->meta[i].value;
-    return NULL;
-}
-
 /* x of Softmax(Gemm(x)) or Softmax(MatMul(x) + b), when v is that. */
 static value *classifier_input(const value *v) {
     const node *n = v->producer;
@@ -33,13 +27,13 @@ static bool named(graph *g, const char *name, const char *by) {
 }
 
 value *embedding_named(const graph *g, const options *o) {
-    const char *name = o->embedding ? o->embedding : metadata_get(g, "cameo.embedding");
+    const char *name = o->embedding ? o->embedding : graph_metadata(g, "cameo.embedding");
     return name && name[0] ? graph_find_value(g, name) : NULL;
 }
 
 bool pass_embedding(graph *g, const options *o) {
     if (o->embedding) return named(g, o->embedding, "--embedding");
-    const char *meta = metadata_get(g, "cameo.embedding");
+    const char *meta = graph_metadata(g, "cameo.embedding");
     if (meta && meta[0]) return named(g, meta, "metadata cameo.embedding");
     if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant) return true;
     value *before = classifier_input(g->outputs[0]);

@@ -19,8 +19,8 @@ typedef struct product {
 /* ---- shapes ---- */
 
 /* beta = 0 means that C is not read, whatever it holds: 0 times infinity would be no number. */
-static void drop_unread_c(node *n) {
-    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0) n->in[2] = NULL;
+static void drop_unread_c(graph *g, node *n) {
+    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0) node_set_input(g, n, 2, NULL);
 }
 
 static bool gemm_infer(graph *g, node *n) {
@@ -40,7 +40,7 @@ static bool gemm_infer(graph *g, node *n) {
     if (n->n_in > 2 && n->in[2] && (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
         return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld", (long long)y.dim[0],
                           (long long)y.dim[1]);
-    drop_unread_c(n);
+    drop_unread_c(g, n);
     if (!shape_count(&y) || !a->dim[!ta])
         return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a product of empty matrices is not supported");
     n->macs = (double)y.dim[0] * (double)y.dim[1] * (double)a->dim[!ta];

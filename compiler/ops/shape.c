@@ -173,8 +173,7 @@ static bool dropout_mask(graph *g, node *n, dtype type) {
     mask->constant = tensor_new(g->arena, type, &mask->shape);
     if (!mask->constant) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the mask is too large");
     for (int64_t i = 0; i < shape_count(&mask->shape); i++) tensor_set(mask->constant, i, 1);
-    mask->producer = NULL;
-    n->out[1] = NULL;
+    node_set_output(g, n, 1, NULL);
     return true;
 }
 

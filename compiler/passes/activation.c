@@ -82,15 +82,9 @@ static bool take_with_numbers(graph *g, node *n, const node *next) {
 
 /* The two consumers of x; false when there are more or fewer. */
 static bool two_consumers(const graph *g, const value *x, node *found[2]) {
-    size_t count = 0;
-    if (fuse_kept(g, x)) return false;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) {
-            if (g->nodes[i]->in[k] != x) continue;
-            if (count < 2) found[count] = g->nodes[i];
-            count++;
-        }
-    return count == 2 && found[0] != found[1];
+    if (x->n_uses != 2 || value_is_kept(g, x)) return false;
+    found[0] = x->uses->user, found[1] = x->uses->next->user;
+    return found[0] != found[1];
 }
 
 static bool binary_with(const node *n, opcode op, const value *a, const value *b) {
@@ -115,10 +109,10 @@ static bool take_gate(graph *g, node *n, node *gate, node *mul) {
     if (node_is(gate, ONNX_HardSigmoid) && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
         near((double)node_float(gate, "beta", 0.5f), 0.5))
         act = "hardswish";
-    if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) || fuse_consumer(g, gate->out[0]) != mul) return false;
-    gate->dead = true;
+    if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) || value_consumer(g, gate->out[0]) != mul) return false;
+    node_kill(gate);
     set_act(g, n, act);
-    fuse_absorb(g, n, mul);
+    graph_absorb(g, n, mul);
     return true;
 }
 
@@ -126,20 +120,20 @@ static bool take_gate(graph *g, node *n, node *gate, node *mul) {
 static bool take_hardswish(graph *g, node *n, node *add, node *mul) {
     double low, high;
     if (!by_scalar(add, ONNX_Add, n->out[0], 3)) return false;
-    node *clip = fuse_consumer(g, add->out[0]);
+    node *clip = value_consumer(g, add->out[0]);
     if (!clip || !clip_bounds(clip, &low, &high) || low != 0 || high != 6) return false;
-    node *behind = fuse_consumer(g, clip->out[0]), *last = mul, *middle = behind;
+    node *behind = value_consumer(g, clip->out[0]), *last = mul, *middle = behind;
     if (!behind) return false;
     if (behind == mul) {
-        last = fuse_consumer(g, mul->out[0]), middle = mul;
+        last = value_consumer(g, mul->out[0]), middle = mul;
         if (!binary_with(mul, ONNX_Mul, n->out[0], clip->out[0]) || !last || !sixth(last, mul->out[0])) return false;
-    } else if (!sixth(behind, clip->out[0]) || fuse_consumer(g, behind->out[0]) != mul ||
+    } else if (!sixth(behind, clip->out[0]) || value_consumer(g, behind->out[0]) != mul ||
                !binary_with(mul, ONNX_Mul, n->out[0], behind->out[0])) {
         return false;
     }
-    add->dead = clip->dead = middle->dead = true;
+    node_kill(add), node_kill(clip), node_kill(middle);
     set_act(g, n, "hardswish");
-    fuse_absorb(g, n, last);
+    graph_absorb(g, n, last);
     return true;
 }
 
@@ -153,12 +147,12 @@ static bool take_double(graph *g, node *n) {
 }
 
 bool fuse_activation(graph *g, node *n) {
-    node *next = fuse_consumer(g, n->out[0]);
+    node *next = value_consumer(g, n->out[0]);
     if (!next) return take_double(g, n);
     if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
     const bool prelu = node_is(next, ONNX_PRelu);
     if (prelu ? !take_prelu(g, n, next) : !(take_simple(g, n, next) || fuse_clip(g, n, next) || take_with_numbers(g, n, next)))
         return false;
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }

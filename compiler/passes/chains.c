@@ -19,7 +19,7 @@ typedef struct chain {
 /* What makes n's input, for n alone. */
 static node *node_before(const graph *g, const node *n, opcode op) {
     node *p = n->in[0]->producer;
-    return node_is(p, op) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
+    return node_is(p, op) && emit_batched(p) && value_consumer(g, n->in[0]) == n ? p : NULL;
 }
 
 /* The chain that ends with a convolution. */
@@ -60,12 +60,13 @@ static void join(graph *g, const chain *c) {
     node *last = c->part[c->n - 1], *kept = ARENA_NEW(g->arena, node), **parts = ARENA_ARRAY(g->arena, node *, c->n);
     value **in = ARENA_ARRAY(g->arena, value *, all_inputs(c));
     *kept = *last;
-    last->n_in = outer_inputs(c, in), last->in = in;
+    kept->reads = NULL;
+    node_set_inputs(g, last, in, outer_inputs(c, in));
     last->macs = 0;
     for (size_t i = 0; i < c->n; i++) {
         parts[i] = i + 1 < c->n ? c->part[i] : kept;
         last->macs += parts[i]->macs;
-        if (i + 1 < c->n) parts[i]->dead = true, parts[i]->out[0]->producer = NULL;
+        if (i + 1 < c->n) node_kill(parts[i]);
     }
     node_become(last, CAMEO_ConvChain, 1);
     last->attrs = NULL, last->n_attrs = 0;

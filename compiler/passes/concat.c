@@ -63,7 +63,7 @@ static void replace_front(graph *g, node *n, value *joined, size_t length) {
     value **in = ARENA_ARRAY(g->arena, value *, n->n_in - length + 1);
     in[0] = joined;
     memcpy(in + 1, n->in + length, (n->n_in - length) * sizeof *in);
-    n->in = in, n->n_in -= length - 1;
+    node_set_inputs(g, n, in, n->n_in - length + 1);
 }
 
 static bool visit(graph *g, tree *t, node *n) {
@@ -81,7 +81,7 @@ static bool visit(graph *g, tree *t, node *n) {
     if (length < n->n_in) return replace_front(g, n, joined, length), true;
     graph_replace_uses(g, y, joined); /* the same Concat again */
     if (g->embedding == y) g->embedding = joined;
-    n->dead = true;
+    node_kill(n);
     return true;
 }
 

@@ -46,10 +46,9 @@ bool fold_node(graph *g, node *n, size_t limit) {
     for (size_t i = 0; i < n->n_out; i++) {
         if (!n->out[i]) continue;
         n->out[i]->constant = out[i];
-        n->out[i]->producer = NULL;
         n->out[i]->batched = false;
     }
-    n->dead = true;
+    node_kill(n);
     return true;
 }
 

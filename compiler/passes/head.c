@@ -36,12 +36,6 @@ typedef struct head {
     text fields;
 } head;
 
-static const char *meta(const graph *g, const char *key) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (!strcmp(g->meta[i].key, key)) return g->meta[i].value;
-    return NULL;
-}
-
 /* content NULL removes it. */
 static void set_meta(graph *g, const char *key, const char *content) {
     metadata *kept = ARENA_ARRAY(g->arena, metadata, g->n_meta + 1);
@@ -119,7 +113,7 @@ static bool output_is_embedding(const head *h) {
     const value *y = h->g->outputs[0];
     const int64_t length = y->shape.rank > 1 ? y->shape.dim[1] : 0;
     if (h->named) return h->g->embedding == y;
-    if (h->old.cosine || meta(h->g, "cameo.classes") || node_is(y->producer, ONNX_Softmax) ||
+    if (h->old.cosine || graph_metadata(h->g, "cameo.classes") || node_is(y->producer, ONNX_Softmax) ||
         node_is(y->producer, ONNX_LogSoftmax))
         return false;
     return length >= LEAST_EMBEDDING && (length & (length - 1)) == 0;
@@ -167,20 +161,10 @@ static void retire(head *h, value *v, bool *gone) {
     v->name = arena_printf(h->g->arena, "%s~", v->name);
 }
 
-static bool is_live(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return true;
-    return false;
-}
-
 static void forget_unread_parameters(graph *g) {
     size_t kept = 0;
     for (size_t i = 0; i < g->n_parameters; i++) {
-        bool read = false;
-        for (size_t k = 0; k < g->n_nodes && !read; k++)
-            for (size_t j = 0; j < g->nodes[k]->n_in && !read; j++)
-                read = g->nodes[k]->in[j] && g->nodes[k]->in[j]->param == g->parameters[i];
-        if (read) g->parameters[kept++] = g->parameters[i];
+        if (parameter_is_read(g, g->parameters[i])) g->parameters[kept++] = g->parameters[i];
     }
     g->n_parameters = kept;
 }
@@ -196,12 +180,12 @@ static void cut(head *h, value *x) {
     g->outputs[0] = x;
     graph_sweep(g);
     for (size_t i = 0; i < n; i++) {
-        if (is_live(g, before[i])) continue;
+        if (graph_has(g, before[i])) continue;
         for (size_t k = 0; k < before[i]->n_out; k++)
             if (before[i]->out[k]) retire(h, before[i]->out[k], gone);
         for (size_t k = 0; k < before[i]->n_in; k++) {
             value *v = before[i]->in[k];
-            if (v && value_is_external(v) && !graph_count_uses(g, v)) retire(h, v, gone);
+            if (v && value_is_external(v) && !value_is_read(v)) retire(h, v, gone);
         }
     }
     forget_unread_parameters(g);
@@ -376,7 +360,7 @@ static bool choose(head *h) {
     if (h->classes && !h->spec.softmax)
         return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...", "--loss %s knows no classes", o->loss);
     find_classifier(g, &h->old);
-    h->named = o->embedding || (meta(g, "cameo.embedding") && *meta(g, "cameo.embedding"));
+    h->named = o->embedding || (graph_metadata(g, "cameo.embedding") && *graph_metadata(g, "cameo.embedding"));
     h->appended = output_is_embedding(h);
     const value *x = h->old.input;
     if (x && !h->named && !h->appended && value_count(x) == x->shape.dim[0] * h->old.depth) g->embedding = h->old.input;

@@ -8,14 +8,6 @@
 #include "../loss_spec.h"
 #include "front.h"
 
-/* The class scores: the first output, or what a final Softmax is applied to. */
-value *loss_logits(const graph *g) {
-    value *v = g->outputs[0];
-    while (node_is(v->producer, ONNX_Softmax) || node_is(v->producer, ONNX_LogSoftmax) || node_is(v->producer, ONNX_Identity))
-        v = v->producer->in[0];
-    return v;
-}
-
 /* What the terms are made of, and their sum so far. */
 typedef struct terms {
     graph *g;
@@ -66,7 +58,7 @@ static value *with_margins(terms *t, value *logits) {
 
 static bool softmax_term(terms *t) {
     graph *g = t->g;
-    value *logits = loss_logits(g);
+    value *logits = graph_logits(g);
     if (!logits->producer || !takes_rest(&logits->shape))
         return diag_error(g->diag, logits->producer, "give --classes K to add a classifier",
                           "output \"%s\" is not a batch of class scores", g->outputs[0]->name);
@@ -137,11 +129,7 @@ static void set_outputs(graph *g, value *loss, value *correct) {
 /* A classifier that the loss never looks at stays as it is. */
 static void freeze_unread(graph *g) {
     for (size_t i = 0; i < g->n_parameters; i++) {
-        bool read = false;
-        for (size_t k = 0; k < g->n_nodes && !read; k++)
-            for (size_t j = 0; j < g->nodes[k]->n_in && !read; j++)
-                read = g->nodes[k]->in[j] && g->nodes[k]->in[j]->param == g->parameters[i];
-        if (read || !g->parameters[i]->learnt) continue;
+        if (!g->parameters[i]->learnt || parameter_is_read(g, g->parameters[i])) continue;
         g->parameters[i]->learnt = false;
         diag_warn(g->diag, NULL, NULL, "\"%s\" is not trained: the loss does not depend on it", g->parameters[i]->name);
     }

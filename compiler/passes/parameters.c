@@ -32,8 +32,7 @@ static void pass_on(finding *f, node *n) {
     value *from = n->in[0], *to = n->out[0];
     to->constant = from->constant;
     to->type = from->type, to->shape = from->shape, to->shaped = true;
-    to->producer = NULL;
-    n->dead = true;
+    node_kill(n);
     f->written[to->id] = f->written[from->id];
     f->w->root[to->id] = f->w->root[from->id];
     f->w->through[to->id] = from;

@@ -33,8 +33,6 @@ static bool is_view_node(const node *n) { return (n->op && (n->op->flags & (OP_V
 
 static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
-static bool is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding || value_is_stored(v); }
-
 /* ---- sharing ---- */
 
 bool layout_is_same_memory(const value *x, const value *y) {
@@ -58,12 +56,12 @@ static void join_view(graph *g, node *n) {
                       : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
         return;
     if (value_is_external(x)) return; /* read through a view: copied, as are outputs of the graph */
-    if (!is_kept(g, y)) {
+    if (!value_is_kept(g, y)) {
         y->base = x;
         return;
     }
     value *root = owner(x);
-    if (root != x || owns_caller_memory(root) || is_kept(g, root)) return;
+    if (root != x || owns_caller_memory(root) || value_is_kept(g, root)) return;
     x->base = y;
 }
 
@@ -73,17 +71,14 @@ static bool reads_slices(const node *n) {
     return n->op && (n->op->flags & OP_ANY_LAYOUT);
 }
 
-static bool readers_take_slices(const graph *g, const value *v) {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k] == v && !reads_slices(n)) return false;
-    }
+static bool readers_take_slices(const value *v) {
+    for (const value_use *u = v->uses; u; u = u->next)
+        if (!reads_slices(u->user)) return false;
     return true;
 }
 
-static bool neighbours_take_slices(const graph *g, const value *v) {
-    return v->producer && reads_slices(v->producer) && readers_take_slices(g, v);
+static bool neighbours_take_slices(const value *v) {
+    return v->producer && reads_slices(v->producer) && readers_take_slices(v);
 }
 
 /* Elements from one index of the axis to the next when each part is one block (or, NHWC channels, one run a pixel); 0 =
@@ -116,8 +111,8 @@ static void join_concat(graph *g, node *n) {
         value *x = n->in[i];
         const int64_t here = at;
         at += x->shape.dim[axis];
-        if (x->base || owns_caller_memory(x) || is_kept(g, x) || x->layout != y->layout || times_in(n, x) > 1) continue;
-        if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(g, x)) continue;
+        if (x->base || owns_caller_memory(x) || value_is_kept(g, x) || x->layout != y->layout || times_in(n, x) > 1) continue;
+        if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(x)) continue;
         x->base = y;
         x->view_offset = here * step;
         if (y->layout == LAYOUT_NHWC) x->pixel_stride = pixel_stride_of(y);
@@ -165,8 +160,8 @@ static void join_cut(graph *g, node *n) {
     if (!step || x->constant || value_is_external(x)) return;
     for (size_t i = 0; i < n->n_out; i++) {
         value *y = n->out[i];
-        if (!y || y->base || y->constant || is_kept(g, y) || y->layout != x->layout || y->batched != x->batched) continue;
-        if (value_count(y) == 0 || !readers_take_slices(g, y)) continue;
+        if (!y || y->base || y->constant || value_is_kept(g, y) || y->layout != x->layout || y->batched != x->batched) continue;
+        if (value_count(y) == 0 || !readers_take_slices(y)) continue;
         y->base = x;
         y->view_offset = first[i] * step;
         if (x->layout == LAYOUT_NHWC) y->pixel_stride = pixel_stride_of(x);
@@ -210,7 +205,7 @@ static life *find_lives(const graph *g) {
 
 static bool kept_group(const graph *g, value *root) {
     for (size_t i = 0; i < g->n_values; i++)
-        if (is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
+        if (value_is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
     return false;
 }
 
@@ -228,7 +223,7 @@ static bool in_once(const node *n, value *root) {
 
 static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
     value *y = n->out[out];
-    if (!y || y->base || y->constant || is_kept(g, y) || y->pixel_stride || is_view_node(n)) return;
+    if (!y || y->base || y->constant || value_is_kept(g, y) || y->pixel_stride || is_view_node(n)) return;
     for (size_t i = 0; i < n->n_in && i < 32; i++) {
         value *x = n->in[i];
         if (!x || !(may_overwrite(n, out) >> i & 1) || x->pixel_stride || x->type != y->type || x->layout != y->layout)
@@ -256,18 +251,12 @@ static bool touched_by_xnnpack(const graph *g, const value *root) {
     return false;
 }
 
-static int64_t position_of(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return (int64_t)i;
-    return -1;
-}
-
 /* Outputs computed on the way to the embedding have no caller's memory when only the embedding is asked for. */
 static bool output_needs_arena(const graph *g, const value *v, const life *l) {
     if (touched_by_xnnpack(g, v)) return true;
     if (!g->embedding || v == g->embedding) return false;
     const node *p = g->embedding->producer;
-    return !p || l[v->id].first <= position_of(g, p);
+    return !p || l[v->id].first <= (int64_t)p->position;
 }
 
 static bool in_arena(const graph *g, const value *v, const life *l) {

@@ -36,7 +36,7 @@ static void drop_axes(graph *g, node *n, opcode pool) {
     if (!p->op->infer(g, p)) BUG("%s", opcode_name(pool));
     tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {2}});
     for (int i = 0; i < 2; i++) ((int64_t *)t->data)[i] = n->out[0]->shape.dim[i];
-    n->n_in = 1, n->in[0] = y;
+    node_limit_inputs(n, 1), node_set_input(g, n, 0, y);
     node_set_input(g, n, 1, graph_add_constant(g, NULL, t));
     n->n_attrs = 0;
     node_become(n, ONNX_Reshape, n->opset < 5 ? 5 : n->opset);
@@ -49,7 +49,8 @@ static bool make_global(graph *g, node *n) {
     const bool reduction = node_is(n, ONNX_ReduceMean) || node_is(n, ONNX_ReduceMax);
     if (!(reduction ? reduces_pixels(g, n) : window_is_whole(n))) return false;
     if (reduction && !node_int(n, "keepdims", 1)) return drop_axes(g, n, pool), true;
-    n->n_in = 1, n->n_attrs = 0;
+    node_limit_inputs(n, 1);
+    n->n_attrs = 0;
     node_become(n, pool, n->opset);
     return true;
 }
@@ -121,7 +122,7 @@ static bool take_pad(graph *g, node *n) {
     window_write(g, n, &w);
     node_set_string(g, n, "auto_pad", "NOTSET");
     if (node_is(n, ONNX_AveragePool)) node_set_int(g, n, "count_include_pad", 1);
-    n->in[0] = p->in[0];
+    node_set_input(g, n, 0, p->in[0]);
     return true;
 }
 

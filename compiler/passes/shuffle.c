@@ -16,8 +16,8 @@ static bool find_shuffle(const graph *g, node *n, shuffle *out) {
     static const int64_t swap[] = {0, 2, 1, 3, 4};
     if (!node_is(n, ONNX_Transpose) || n->in[0]->type != DT_FLOAT) return false;
     const attr *perm = node_ints(n, "perm");
-    node *before = n->in[0]->producer, *after = fuse_consumer(g, n->out[0]);
-    if (!node_is(before, ONNX_Reshape) || !node_is(after, ONNX_Reshape) || fuse_consumer(g, n->in[0]) != n) return false;
+    node *before = n->in[0]->producer, *after = value_consumer(g, n->out[0]);
+    if (!node_is(before, ONNX_Reshape) || !node_is(after, ONNX_Reshape) || value_consumer(g, n->in[0]) != n) return false;
     const shape *x = &before->in[0]->shape, *split = &n->in[0]->shape;
     if (!perm || (perm->count != 4 && perm->count != 5) || memcmp(perm->ints, swap, perm->count * sizeof *swap)) return false;
     if (x->rank != 4 || !shape_equal(x, &after->out[0]->shape) || split->dim[0] != x->dim[0]) return false;
@@ -54,10 +54,11 @@ static value **split(graph *g, const shuffle *s) {
 }
 
 static void interleave(graph *g, const shuffle *s) {
-    value **parts = joins_groups(s) ? s->x->producer->in : split(g, s), *y = s->last->out[0];
+    value *const *parts = joins_groups(s) ? s->x->producer->in : split(g, s);
+    value *y = s->last->out[0];
     node *n = graph_insert_before(g, s->last, graph_add_op(g, CAMEO_Interleave, 1, parts, (size_t)s->groups, &y, 1));
     n->index = s->last->index, n->name = s->last->name;
-    s->last->n_out = 0, s->last->dead = true;
+    node_limit_outputs(s->last, 0), node_kill(s->last);
 }
 
 void fuse_shuffles(graph *g) {

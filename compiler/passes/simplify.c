@@ -6,32 +6,24 @@
 #include "../ops/copy.h"
 #include "front.h"
 
-static bool extra_outputs_used(const graph *g, const node *n) {
-    for (size_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && graph_count_uses(g, n->out[i])) return true;
-    return false;
-}
-
 /* Takes n, whose output equals its input, out of the graph. A graph output keeps its name: the node before writes it. */
 static bool bypass(graph *g, node *n, value *to) {
     value *from = n->out[0];
-    if (!from || !to || extra_outputs_used(g, n)) return false;
+    if (!from || !to || !node_has_one_output(n)) return false;
     if (from->is_output) {
         node *before = to->producer;
         if (!before || to->is_output) return false; /* an input or constant as output: the node is the copy */
+        node_kill(n);                               /* before the uses change, so that it does not feed itself */
+        node_limit_inputs(n, 0), node_limit_outputs(n, 0);
         for (size_t i = 0; i < before->n_out; i++)
-            if (before->out[i] == to) before->out[i] = from;
-        from->producer = before;
-        to->producer = NULL;
-        n->dead = true; /* before the uses change, so that it does not feed itself */
+            if (before->out[i] == to) node_set_output(g, before, i, from);
         graph_replace_uses(g, to, from);
         if (g->embedding == to) g->embedding = from;
-        n->n_in = n->n_out = 0;
         return true;
     }
     graph_replace_uses(g, from, to);
     if (g->embedding == from) g->embedding = to;
-    n->dead = true;
+    node_kill(n);
     return true;
 }
 

@@ -18,17 +18,11 @@ static value *update_of(graph *g, const value *old) {
 }
 
 /* The node becomes that operator with fresh outputs behind its first; attributes are kept by name. */
-static bool replace(graph *g, node *n, opcode op, size_t n_in, size_t n_out) {
-    value **out = ARENA_ARRAY(g->arena, value *, n_out);
-    out[0] = n->out[0];
-    for (size_t i = 1; i < n_out; i++) {
-        out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%zu", out[0]->name, i));
-        out[i]->producer = n;
-    }
-    n->out = out, n->n_out = n_out;
-    n->n_in = n_in;
+static void replace(graph *g, node *n, opcode op, size_t n_in, size_t n_out) {
+    node_limit_inputs(n, n_in), node_limit_outputs(n, n_out);
+    for (size_t i = 1; i < n_out; i++)
+        node_set_output(g, n, i, graph_add_value(g, arena_printf(g->arena, "%s.%zu", n->out[0]->name, i)));
     node_become(n, op, 1);
-    return true;
 }
 
 static void keep_attributes(graph *g, node *n, const char *const *names) {
@@ -53,13 +47,10 @@ static bool batchnorm_form(graph *g, node *n) {
         return diag_error(g->diag, n, "give mean and variance values in the model",
                           "running statistics are computed, not kept");
     keep_attributes(g, n, (const char *const[]){"epsilon", "momentum", NULL});
-    value *mean = n->in[3] = latest(g, n->in[3]), *var = n->in[4] = latest(g, n->in[4]);
+    value *statistic[] = {latest(g, n->in[3]), latest(g, n->in[4])};
+    for (size_t i = 0; i < 2; i++) node_set_input(g, n, i + 3, statistic[i]);
     replace(g, n, CAMEO_BatchNormTrain, 5, 3);
-    value *out[5] = {n->out[0], n->out[1], n->out[2], update_of(g, mean), update_of(g, var)};
-    n->out = ARENA_ARRAY(g->arena, value *, 5);
-    memcpy(n->out, out, sizeof out);
-    n->n_out = 5;
-    out[3]->producer = out[4]->producer = n;
+    for (size_t i = 0; i < 2; i++) node_set_output(g, n, i + 3, update_of(g, statistic[i]));
     return grad_infer(g, n) != NULL;
 }
 
@@ -117,7 +108,7 @@ static bool take_residual(graph *g, node *n, node *next) {
         !shape_equal(&r->shape, &n->out[0]->shape))
         return false;
     node_set_input(g, n, 5, r);
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }
 
@@ -128,7 +119,7 @@ static bool take_activation(graph *g, node *n, node *next) {
         node_set_string(g, n, "act", "clip");
     else
         return false;
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }
 
@@ -137,8 +128,8 @@ bool pass_step_fuse(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         if (n->dead || !node_is(n, CAMEO_BatchNormTrain) || n->out[0]->type != DT_FLOAT) continue;
-        node *next = fuse_consumer(g, n->out[0]);
-        if (next && take_residual(g, n, next)) next = fuse_consumer(g, n->out[0]);
+        node *next = value_consumer(g, n->out[0]);
+        if (next && take_residual(g, n, next)) next = value_consumer(g, n->out[0]);
         if (next) take_activation(g, n, next);
         if (g->nodes[i] != n) i--; /* it moved on: look at what came here */
     }
