@@ -13,6 +13,45 @@ bool value_is_kept(const graph *g, const value *v) { return v->is_output || v ==
 
 node *value_consumer(const graph *g, const value *v) { return v->n_uses == 1 && !value_is_kept(g, v) ? v->uses->user : NULL; }
 
+/* ---- images ---- */
+
+/* Computed from parameters alone, once a run: the same for all images. */
+static bool is_of_parameters(const value *v) {
+    const node *p = v->producer;
+    if (!p || v->batched) return value_is_external(v);
+    for (size_t i = 0; i < p->n_in; i++)
+        if (p->in[i] && !value_is_external(p->in[i])) return false;
+    return true;
+}
+
+bool node_is_batched(const node *n) {
+    bool any = false;
+    for (size_t i = 0; i < n->n_in; i++) {
+        if (!n->in[i] || is_of_parameters(n->in[i])) continue;
+        if (!n->in[i]->batched) return false;
+        any = true;
+    }
+    for (size_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && !n->out[i]->batched) return false;
+    return any;
+}
+
+int64_t image_elements(const value *v) {
+    while (v->base) v = v->base;
+    const int64_t count = shape_count(&v->shape);
+    return v->batched && v->shape.rank > 0 && v->shape.dim[0] > 0 ? count / v->shape.dim[0] : count;
+}
+
+bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
+
+int64_t value_planned_count(const graph *g, const value *v) {
+    const int64_t group = v->is_late ? g->late_group : g->group;
+    const bool grouped = v->batched && group > 0 && v->shape.rank > 0 && v->shape.dim[0] > group;
+    return grouped ? value_count(v) / v->shape.dim[0] * group : value_count(v);
+}
+
+/* ---- the rest ---- */
+
 bool node_has_one_output(const node *n) {
     for (size_t i = 1; i < n->n_out; i++)
         if (n->out[i] && value_is_read(n->out[i])) return false;

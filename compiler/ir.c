@@ -369,6 +369,21 @@ static node *clone_node(arena *a, const node *n, value *const *map) {
     return m;
 }
 
+const node *node_of_images(arena *a, const node *n, int64_t images) {
+    node *m = ARENA_NEW(a, node);
+    value **values = ARENA_ARRAY(a, value *, n->n_in + n->n_out);
+    *m = *n;
+    m->in = values, m->out = values + n->n_in, m->reads = NULL;
+    for (size_t i = 0; i < n->n_in + n->n_out; i++) {
+        value *v = values[i] = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        if (!v || !v->batched) continue;
+        values[i] = ARENA_NEW(a, value);
+        *values[i] = *v;
+        values[i]->shape.dim[0] = images;
+    }
+    return m;
+}
+
 graph *graph_clone(const graph *g) {
     arena *a = g->arena;
     graph *c = ARENA_NEW(a, graph);

@@ -259,6 +259,8 @@ void graph_replace_uses(graph *g, value *from, value *to);    /* in all live nod
 void graph_absorb(graph *g, node *n, node *next);
 /* A copy in the same arena: nodes, values and their links; names, tensors, attributes and parameters are shared. */
 graph *graph_clone(const graph *g);
+/* A copy of n, of no graph, whose batched inputs and outputs hold so many images; for asking what that would cost. */
+const node *node_of_images(arena *a, const node *n, int64_t images);
 bool value_is_external(const value *v); /* a constant or a parameter: nothing the run computes, and unbatched */
 bool value_is_stored(const value *v);   /* written outside the arena (gradient, running statistic): needed without a reader */
 void graph_sweep(graph *g);             /* drop nodes marked dead and nodes none of whose outputs is used */

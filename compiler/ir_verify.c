@@ -1,8 +1,8 @@
 /* The IR's verifier and its text dump. */
 #include <string.h>
 
-#include "emit/emit.h"
 #include "ir.h"
+#include "kernels/implementation.h"
 
 static void verify_node(const graph *g, const node *n, const bool *defined, const char *after) {
     for (size_t k = 0; k < n->n_in; k++) {

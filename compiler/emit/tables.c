@@ -3,6 +3,7 @@
 #include "../../runtime/class_names.h"
 #include "../../runtime/sha256.h"
 #include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "program.h"
 
 #include <ctype.h>
@@ -12,7 +13,7 @@
 
 static double layer_macs(const node *n) {
     const value *y = n->n_out ? n->out[0] : NULL;
-    const bool per_image = y && emit_batched(n) && y->shape.rank > 0 && y->shape.dim[0] > 0;
+    const bool per_image = y && node_is_batched(n) && y->shape.rank > 0 && y->shape.dim[0] > 0;
     return per_image ? n->macs / (double)y->shape.dim[0] : n->macs;
 }
 

@@ -64,7 +64,7 @@ static int64_t step_of(const form *f) {
 static bool form_of(const node *n, size_t part, form *f, bool *fits) {
     copy c;
     axis a[COPY_RANK + 1];
-    const bool batched = emit_batched(n);
+    const bool batched = node_is_batched(n);
     const int64_t words = (int64_t)dtype_size(n->out[0]->type) / 4;
     int rank = 0;
     *f = (form){.step = 1}, *fits = true;
@@ -141,7 +141,7 @@ static void emit(emitter *e, const node *n) {
         emit_operands(e, n, i, first);
         first = false;
         print_form(t, &f, i);
-        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n", emit_batched(n) ? "n" : "1", i);
+        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n", node_is_batched(n) ? "n" : "1", i);
         text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0, joins ? 0 : i);
         text_printf(&task, "    if (i < a[%zu].end) {\n        cameo_copy_task(&$F_shape%zu, a[%zu].x, a[%zu].y, i - first);\n",
                     i, i, i, i);

@@ -11,7 +11,7 @@ static int64_t bound_vectors(const node *n, const options *o) {
 /* scale: the ScaleShift before it, whose input is read, or NULL. */
 static bool make_plan(const node *n, const node *scale, const options *o, int64_t vectors, conv_plan *p) {
     const int64_t *w = n->in[1]->shape.dim;
-    *p = (conv_plan){.counted = !emit_batched(n), .scaled = scale != NULL};
+    *p = (conv_plan){.counted = !node_is_batched(n), .scaled = scale != NULL};
     if (n->in[1]->shape.rank != 4 || !window_of(n, w + 2, &p->k)) return false;
     p->x = image_of(scale ? scale->in[0] : n->in[0]), p->y = image_of(n->out[0]);
     if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group || w[0] != p->y.c)

@@ -145,4 +145,4 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation strassen_conv = {
-    .name = "strassen-conv", .op = "Conv", .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3, .slices = true};
+    .name = "strassen-conv", .op = CAMEO_Conv, .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3, .slices = true};

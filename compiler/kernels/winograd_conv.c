@@ -38,7 +38,7 @@ static size_t weight_bytes(const winograd_plan *p, const options *o) {
 static bool make_plan(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
     const shape *w = &n->in[1]->shape;
     window k;
-    *p = (winograd_plan){.counted = !emit_batched(n)};
+    *p = (winograd_plan){.counted = !node_is_batched(n)};
     if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !choose_tile(&k, kind, p)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->dim[0] != p->y.c || w->dim[1] != p->x.c) return false;

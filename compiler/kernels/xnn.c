@@ -93,7 +93,7 @@ static void print_doubt(emitter *e, const node *n, const char *literal, const ch
     for (size_t i = 0; i < n->n_in && i < 2; i++) entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
     text_printf(emit_helpers(e),
                 "static const cameo_xnn_doubt $F_doubt = {\n    .s = %s,\n    .kind = %s, .entering = %s, .batched = %s};\n",
-                literal, kind, entering ? "true" : "false", emit_batched(n) ? "true" : "false");
+                literal, kind, entering ? "true" : "false", node_is_batched(n) ? "true" : "false");
 }
 
 /* w, b: what the operator was created with, or NULL. */

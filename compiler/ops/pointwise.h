@@ -2,7 +2,7 @@
    reference and emit follow from it. Kernels are found by the node's operator. */
 #ifndef CAMEO_OPS_POINTWISE_H
 #define CAMEO_OPS_POINTWISE_H
-#include "../op.h"
+#include "../broadcast.h"
 
 enum { /* sets of element types, as masks */
        TYPES_FLOAT = 1u << DT_FLOAT | 1u << DT_DOUBLE,
@@ -37,14 +37,6 @@ bool pointwise_infer(graph *g, node *n);
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
 void pointwise_emit(struct emitter *e, const node *n);
 int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand alone, or the other one is neutral */
-
-/* Shape of out 0 of elementwise nodes by the node's opset: numpy broadcasting, or the broadcast/axis attributes of opset <= 6.
- */
-bool broadcast_shape(graph *g, node *n, shape *out);
-/* Axis of out 0 that operand i's first axis lies on. */
-int broadcast_offset(const node *n, size_t i);
-/* Element of each operand at each element of out: at[i] for operand i. One call a position, in row-major order. */
-void broadcast_at(const node *n, const shape *out, const tensor *const *in, int64_t linear, int64_t *at);
 
 bool type_check(graph *g, const node *n, size_t input, unsigned mask); /* also that the input is there */
 bool type_is(dtype t, unsigned mask);

@@ -28,7 +28,7 @@ static bool view_reference(arena *a, const node *n, const tensor *const *in, ten
 
 static void copy_bytes(emitter *e, const node *n, const char *to, const char *from, const value *v) {
     const long long size = (long long)dtype_size(v->type);
-    if (emit_batched(n))
+    if (node_is_batched(n))
         text_printf(emit_body(e), "    memcpy(%s, %s, n * %lld);\n", to, from, (long long)image_elements(v) * size);
     else
         text_printf(emit_body(e), "    memcpy(%s, %s, %lld);\n", to, from, (long long)value_count(v) * size);
@@ -58,13 +58,13 @@ static void view_emit(emitter *e, const node *n) {
     if (is_dense(x) && is_dense(y)) {
         copy_bytes(e, n, "y", "x", y);
     } else if (shape_equal(&x->shape, &y->shape)) {
-        emit_loops_open(e, y->shape.dim, y->shape.rank, emit_batched(n));
+        emit_loops_open(e, y->shape.dim, y->shape.rank, node_is_batched(n));
         text_printf(emit_body(e), "        y[%s] = x[%s];\n", index_of(e, y), index_of(e, x));
         emit_loops_close(e, y->shape.rank);
     } else {
         /* Walk x in logical order; y takes elements densely (views are written in ONNX layout). */
         text_append(emit_body(e), "    size_t at = 0;\n");
-        emit_loops_open(e, x->shape.dim, x->shape.rank, emit_batched(n));
+        emit_loops_open(e, x->shape.dim, x->shape.rank, node_is_batched(n));
         text_printf(emit_body(e), "        y[at++] = x[%s];\n", index_of(e, x));
         emit_loops_close(e, x->shape.rank);
     }

@@ -19,12 +19,12 @@ typedef struct chain {
 /* What makes n's input, for n alone. */
 static node *node_before(const graph *g, const node *n, opcode op) {
     node *p = n->in[0]->producer;
-    return node_is(p, op) && emit_batched(p) && value_consumer(g, n->in[0]) == n ? p : NULL;
+    return node_is(p, op) && node_is_batched(p) && value_consumer(g, n->in[0]) == n ? p : NULL;
 }
 
 /* The chain that ends with a convolution. */
 static chain find_chain(const graph *g, node *conv, const options *o) {
-    if (!emit_batched(conv)) return (chain){.n = 0};
+    if (!node_is_batched(conv)) return (chain){.n = 0};
     node *scale = node_before(g, conv, CAMEO_ScaleShift), *depthwise = node_before(g, conv, CAMEO_Conv);
     if (scale && scaled_conv_worthwhile(scale, conv, o)) return (chain){{scale, conv}, 2, &scaled_conv};
     if (!depthwise) return (chain){.n = 0};

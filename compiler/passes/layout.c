@@ -13,8 +13,6 @@ typedef struct twins { /* by value id: the same value in the other layout, or NU
     value **nhwc, **onnx;
 } twins;
 
-bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
-
 static bool is_image(const value *v) { return v && v->shape.rank == 4 && v->type == DT_FLOAT && v->role == ROLE_NONE; }
 
 static value *derived(graph *g, const value *v, layout l) {

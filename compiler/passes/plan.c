@@ -9,8 +9,8 @@
    Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
 #include "plan.h"
 
-#include "../emit/emit.h"
 #include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "../ops/copy.h"
 
 #include <stdlib.h>
@@ -284,12 +284,6 @@ static int by_offset(const void *a, const void *b) {
 }
 
 static bool meet(life a, life b) { return a.first <= b.last && b.first <= a.last; }
-
-int64_t value_planned_count(const graph *g, const value *v) {
-    const int64_t group = v->is_late ? g->late_group : g->group;
-    const bool grouped = v->batched && group > 0 && v->shape.rank > 0 && v->shape.dim[0] > group;
-    return grouped ? value_count(v) / v->shape.dim[0] * group : value_count(v);
-}
 
 static bool slot_bytes(const graph *g, const value *v, int64_t *out) {
     int64_t b;

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "../emit/emit.h"
 #include "../grad.h"
+#include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "front.h"
 #include "fuse.h"
 

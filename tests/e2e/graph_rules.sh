@@ -44,6 +44,10 @@ changed_by_graph() {
 mapfile -t changing < <(ls compiler/passes/*.c compiler/ops/*.c compiler/kernels/*.c compiler/emit/*.c compiler/graph_query.c compiler/grad.c compiler/embedding.c)
 changed_by_graph "${changing[@]}"
 
+# ---- rooms: a pass asks the graph, not emission; emission asks no pass ----
+never "a pass includes emission" '#include *"(\.\./)*emit/' compiler/passes/*.[ch] compiler/graph_query.[ch] compiler/ir*.[ch] compiler/op.[ch]
+never "emission includes a pass" '#include *"(\.\./)*passes/' compiler/emit/*.[ch] compiler/ops/*.[ch] compiler/kernels/*.[ch]
+
 # ---- the rules find what they are there for ----
 cat >"$scratch/bad.c" <<'END'
 static bool a(const node *n) { return !strcmp(n->op_type, "Convolution"); }

@@ -1,6 +1,6 @@
 /* docs/operators.md from the operator rows: `operator_table` prints it. `cmake --build --preset release --target docs` writes
    the file, the test docs_operators compares it with what is committed. */
-#include "emit/emit.h"
+#include "kernels/implementation.h"
 #include "op.h"
 
 #include <stdio.h>
