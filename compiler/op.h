@@ -1,5 +1,5 @@
 /* One operator, one row. Rows live in compiler/ops/<family>.c with their functions just above them; op.c lists the
-   families and finds the row for (domain, name, opset). Passes ask flags, never names. */
+   families and finds the row for (domain, name, opset). Passes compare numbers (opcode.h) and ask flags, never names. */
 #ifndef CAMEO_OP_H
 #define CAMEO_OP_H
 #include "ir.h"
