@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loss_spec.h"
+#include "op.h"
 
 int cli_unknown(const char *kind, const char *word, const char *const *candidates, size_t count) {
     return cameo_unknown("cameo: ", kind, word, candidates, count);
@@ -216,8 +217,7 @@ int cli_options(arena *a, const cameo_args *c, options *o) {
 }
 
 static bool same_problem(const diag_item *a, const diag_item *b) {
-    return a->node && b->node && a->warning == b->warning && strcmp(a->message, b->message) == 0 &&
-           strcmp(a->node->op_type, b->node->op_type) == 0;
+    return a->node && b->node && a->warning == b->warning && strcmp(a->message, b->message) == 0 && op_same(a->node, b->node);
 }
 
 static bool told_before(const diag *d, const diag_item *item) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "graph_query.h"
 
 static const cameo_option table[] = {{"json", NULL, "one object"}, CLI_MODEL_OPTIONS, {0}};
 
@@ -10,12 +11,6 @@ static double count_macs(const graph *g) {
     double sum = 0;
     for (size_t i = 0; i < g->n_nodes; i++) sum += g->nodes[i]->macs;
     return sum / (double)g->batch;
-}
-
-static const char *model_metadata(const graph *g, const char *key) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (strcmp(g->meta[i].key, key) == 0) return g->meta[i].value;
-    return NULL;
 }
 
 static int64_t main_opset(const graph *g) {
@@ -72,7 +67,7 @@ static void print_json(text *t, const graph *g, const options *o, bool whole) {
     text_printf(t, ",\"opset\":%lld,\"nodes\":%zu", (long long)main_opset(g), g->n_nodes);
     json_values(t, "inputs", g->inputs, g->n_inputs);
     json_values(t, "outputs", g->outputs, g->n_outputs);
-    json_string(t, "preprocess", o->preprocess ? o->preprocess : model_metadata(g, "cameo.preprocess"));
+    json_string(t, "preprocess", o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
     json_string(t, "embedding", g->embedding ? g->embedding->name : NULL);
     json_string(t, "producer", g->producer);
     json_string(t, "hash", g->hash);
@@ -113,7 +108,7 @@ static void text_macs(text *t, const graph *g, bool whole) {
 }
 
 static void print_text(text *t, const graph *g, const options *o, bool whole) {
-    const char *preprocess = o->preprocess ? o->preprocess : model_metadata(g, "cameo.preprocess");
+    const char *preprocess = o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
     text_values(t, "input", g->inputs, g->n_inputs);
     text_values(t, "output", g->outputs, g->n_outputs);
     if (g->embedding) text_values(t, "embedding", &g->embedding, 1);

@@ -47,9 +47,7 @@ static bool unsupported(outcome *r, const diag *d) {
 /* ---- inputs that decide a shape ---- */
 
 /* Shape and Size need no data: what they are given may stay an input. */
-static bool needs_data(const node *n) {
-    return n->domain[0] != 0 || (strcmp(n->op_type, "Shape") != 0 && strcmp(n->op_type, "Size") != 0);
-}
+static bool needs_data(const node *n) { return n->opcode != ONNX_Shape && n->opcode != ONNX_Size; }
 
 void conform_shape_inputs(const graph *g, bool *decides) {
     bool *wanted = calloc(g->n_values + 1, sizeof *wanted);

@@ -2,24 +2,16 @@
    final Softmax, else the only output. */
 #include <string.h>
 
-#include "op.h"
+#include "graph_query.h"
 #include "passes/front.h"
-
-static const char *metadata_get(const graph *g, const char *key) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (strcmp(g->meta[i].key, key) == 0) return g->meta[i].value;
-    return NULL;
-}
-
-static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
 
 /* x of Softmax(Gemm(x)) or Softmax(MatMul(x) + b), when v is that. */
 static value *classifier_input(const value *v) {
     const node *n = v->producer;
-    if (!is_op(n, "Softmax") && !is_op(n, "LogSoftmax")) return NULL;
+    if (!node_is(n, ONNX_Softmax) && !node_is(n, ONNX_LogSoftmax)) return NULL;
     n = n->in[0]->producer;
-    if (is_op(n, "Add")) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
-    return is_op(n, "Gemm") || is_op(n, "MatMul") ? n->in[0] : NULL;
+    if (node_is(n, ONNX_Add)) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
+    return node_is(n, ONNX_Gemm) || node_is(n, ONNX_MatMul) ? n->in[0] : NULL;
 }
 
 static bool named(graph *g, const char *name, const char *by) {
@@ -35,13 +27,13 @@ static bool named(graph *g, const char *name, const char *by) {
 }
 
 value *embedding_named(const graph *g, const options *o) {
-    const char *name = o->embedding ? o->embedding : metadata_get(g, "cameo.embedding");
+    const char *name = o->embedding ? o->embedding : graph_metadata(g, "cameo.embedding");
     return name && name[0] ? graph_find_value(g, name) : NULL;
 }
 
 bool pass_embedding(graph *g, const options *o) {
     if (o->embedding) return named(g, o->embedding, "--embedding");
-    const char *meta = metadata_get(g, "cameo.embedding");
+    const char *meta = graph_metadata(g, "cameo.embedding");
     if (meta && meta[0]) return named(g, meta, "metadata cameo.embedding");
     if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant) return true;
     value *before = classifier_input(g->outputs[0]);

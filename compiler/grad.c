@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "graph_query.h"
 #include "passes/front.h"
 
 enum { GRAD_OPSET = 17 };
@@ -138,7 +139,7 @@ static bool differentiate(tape *t, node *n) {
 /* A gradient is written by its own node into its own place, so one that is a view, or serves twice, is copied there. */
 static value *own_copy(graph *g, const node *origin, value *dv) {
     const node *p = dv->producer;
-    if (p && !(p->op->flags & (OP_VIEW | OP_IDENTITY)) && graph_count_uses(g, dv) == 0 && dv->role == ROLE_NONE) return dv;
+    if (p && !(p->op->flags & (OP_VIEW | OP_IDENTITY)) && !value_is_read(dv) && dv->role == ROLE_NONE) return dv;
     return grad_call(g, origin, "Copy", "cameo", &dv, 1);
 }
 

@@ -77,6 +77,47 @@ static value **copy_values(arena *a, value *const *from, size_t n) {
     return to;
 }
 
+/* ---- who reads a value ---- */
+
+static void link_use(value_use *u, value *v) {
+    u->link = v->uses ? v->uses_end : &v->uses;
+    u->next = NULL;
+    *u->link = u;
+    v->uses_end = &u->next;
+    v->n_uses++;
+}
+
+static void unlink_use(value_use *u, value *v) {
+    *u->link = u->next;
+    if (u->next)
+        u->next->link = u->link;
+    else
+        v->uses_end = u->link;
+    v->n_uses--;
+}
+
+static void add_read(arena *a, node *n, size_t i) {
+    if (!n->in[i]) return;
+    value_use *u = n->reads[i] = ARENA_NEW(a, value_use);
+    u->user = n, u->input = i;
+    link_use(u, n->in[i]);
+}
+
+static void drop_read(node *n, size_t i) {
+    if (!n->reads || !n->reads[i]) return;
+    unlink_use(n->reads[i], n->in[i]);
+    n->reads[i] = NULL;
+}
+
+/* ---- nodes ---- */
+
+static void take_inputs(arena *a, node *n, value *const *in, size_t n_in) {
+    n->in = copy_values(a, in, n_in);
+    n->n_in = n_in;
+    n->reads = ARENA_ARRAY(a, value_use *, n_in + 1); /* there even without inputs: such a node is of the graph */
+    for (size_t i = 0; i < n_in; i++) add_read(a, n, i);
+}
+
 node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in, size_t n_in, value *const *out,
                      size_t n_out) {
     node *n = ARENA_NEW(g->arena, node);
@@ -84,47 +125,122 @@ node *graph_add_node(graph *g, const char *op_type, const char *domain, value *c
     n->name = "";
     n->op_type = arena_strdup(g->arena, op_type);
     n->domain = arena_strdup(g->arena, domain);
+    n->opcode = opcode_find(domain, op_type);
     n->opset = 1;
-    n->in = copy_values(g->arena, in, n_in);
-    n->n_in = n_in;
     n->out = copy_values(g->arena, out, n_out);
     n->n_out = n_out;
     for (size_t i = 0; i < n_out; i++)
         if (out[i]) out[i]->producer = n;
+    take_inputs(g->arena, n, in, n_in);
+    n->position = g->n_nodes;
     push(g->arena, (void ***)(void *)&g->nodes, &g->n_nodes, &g->cap_nodes, n);
     return n;
 }
 
-static size_t node_position(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return i;
-    BUG("node \"%s\" is not in the graph", n->name);
+void node_set_input(graph *g, node *n, size_t i, value *v) {
+    if (i >= n->n_in) {
+        value_use **reads = ARENA_ARRAY(g->arena, value_use *, i + 1);
+        if (n->n_in && n->reads) memcpy(reads, n->reads, n->n_in * sizeof *reads);
+        if (n->reads) n->reads = reads;
+        value **grown = ARENA_ARRAY(g->arena, value *, i + 1);
+        if (n->n_in) memcpy(grown, n->in, n->n_in * sizeof *grown);
+        n->in = grown;
+        n->n_in = i + 1;
+    }
+    drop_read(n, i);
+    ((value **)n->in)[i] = v;
+    if (n->reads) add_read(g->arena, n, i);
+}
+
+void node_set_inputs(graph *g, node *n, value *const *in, size_t n_in) {
+    for (size_t i = 0; i < n->n_in; i++) drop_read(n, i);
+    take_inputs(g->arena, n, in, n_in);
+}
+
+void node_limit_inputs(node *n, size_t n_in) {
+    for (size_t i = n_in; i < n->n_in; i++) drop_read(n, i);
+    if (n->n_in > n_in) n->n_in = n_in;
+}
+
+static void drop_output(node *n, size_t i) {
+    if (n->out[i] && n->out[i]->producer == n) n->out[i]->producer = NULL;
+}
+
+void node_set_output(graph *g, node *n, size_t i, value *v) {
+    if (i >= n->n_out) {
+        value **grown = ARENA_ARRAY(g->arena, value *, i + 1);
+        if (n->n_out) memcpy(grown, n->out, n->n_out * sizeof *grown);
+        n->out = grown;
+        n->n_out = i + 1;
+    }
+    drop_output(n, i);
+    ((value **)n->out)[i] = v;
+    if (v) v->producer = n;
+}
+
+void node_limit_outputs(node *n, size_t n_out) {
+    for (size_t i = n_out; i < n->n_out; i++) drop_output(n, i);
+    if (n->n_out > n_out) n->n_out = n_out;
+}
+
+void node_kill(node *n) {
+    for (size_t i = 0; i < n->n_in; i++) drop_read(n, i);
+    for (size_t i = 0; i < n->n_out; i++) drop_output(n, i);
+    n->reads = NULL;
+    n->dead = true;
+}
+
+/* ---- their order ---- */
+
+static void renumber(graph *g, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) g->nodes[i]->position = i;
+}
+
+void graph_move(graph *g, node *n, size_t position) {
+    const size_t from = n->position;
+    if (from >= g->n_nodes || g->nodes[from] != n) BUG("node \"%s\" is not in the graph", n->name);
+    node **at = g->nodes;
+    if (from < position)
+        memmove(at + from, at + from + 1, (position - from) * sizeof *at);
+    else
+        memmove(at + position + 1, at + position, (from - position) * sizeof *at);
+    at[position] = n;
+    renumber(g, from < position ? from : position, (from < position ? position : from) + 1);
 }
 
 node *graph_insert_before(graph *g, node *where, node *made) {
-    size_t from = node_position(g, made), to = node_position(g, where);
-    if (from < to) BUG("graph_insert_before moves a node backwards only");
-    memmove(g->nodes + to + 1, g->nodes + to, (from - to) * sizeof(node *));
-    g->nodes[to] = made;
+    if (made->position < where->position) BUG("graph_insert_before moves a node backwards only");
+    graph_move(g, made, where->position);
     return made;
 }
 
+void graph_reorder(graph *g, node *const *order) {
+    if (g->n_nodes) memcpy(g->nodes, order, g->n_nodes * sizeof *order);
+    renumber(g, 0, g->n_nodes);
+}
+
 void graph_replace_uses(graph *g, value *from, value *to) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; k < g->nodes[i]->n_in; k++)
-            if (g->nodes[i]->in[k] == from) g->nodes[i]->in[k] = to;
+    (void)g;
+    if (from == to) return;
+    for (value_use *u = from->uses, *next; u; u = next) {
+        next = u->next;
+        ((value **)u->user->in)[u->input] = to;
+        link_use(u, to);
+    }
+    from->uses = NULL, from->n_uses = 0;
+}
+
+void graph_absorb(graph *g, node *n, node *next) {
+    value *y = next->out[0];
+    graph_move(g, n, next->position);
+    node_kill(next);
+    next->n_out = 0;
+    node_set_output(g, n, 0, y);
 }
 
 bool value_is_external(const value *v) { return v->constant || v->role == ROLE_PARAMETER; }
 
 bool value_is_stored(const value *v) { return v->role == ROLE_UPDATE || v->role == ROLE_GRADIENT; }
-
-size_t graph_count_uses(const graph *g, const value *v) {
-    size_t uses = v->is_output || value_is_stored(v);
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) uses += g->nodes[i]->in[k] == v;
-    return uses;
-}
 
 void graph_sweep(graph *g) {
     bool *used = ARENA_ARRAY(g->arena, bool, g->n_values);
@@ -135,7 +251,7 @@ void graph_sweep(graph *g) {
         node *n = g->nodes[i];
         bool needed = false;
         for (size_t k = 0; k < n->n_out; k++) needed |= n->out[k] && used[n->out[k]->id];
-        if (!needed) n->dead = true;
+        if (!needed && !n->dead) node_kill(n);
         for (size_t k = 0; !n->dead && k < n->n_in; k++)
             if (n->in[k]) used[n->in[k]->id] = true;
     }
@@ -143,6 +259,7 @@ void graph_sweep(graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead) g->nodes[kept++] = g->nodes[i];
     g->n_nodes = kept;
+    renumber(g, 0, kept);
 }
 
 const char *node_label(const node *n) {
@@ -209,16 +326,6 @@ void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t
     a->count = count;
 }
 
-void node_set_input(graph *g, node *n, size_t i, value *v) {
-    if (i >= n->n_in) {
-        value **grown = ARENA_ARRAY(g->arena, value *, i + 1);
-        if (n->n_in) memcpy(grown, n->in, n->n_in * sizeof *grown);
-        n->in = grown;
-        n->n_in = i + 1;
-    }
-    n->in[i] = v;
-}
-
 void value_strides(const value *v, int64_t stride[MAX_RANK]) {
     const int64_t *d = v->shape.dim;
     if (v->layout == LAYOUT_NHWC) {
@@ -249,12 +356,31 @@ static value **map_values(arena *a, value *const *from, size_t n, value *const *
 static node *clone_node(arena *a, const node *n, value *const *map) {
     node *m = ARENA_NEW(a, node);
     *m = *n;
-    m->in = map_values(a, n->in, n->n_in, map);
+    value **in = map_values(a, n->in, n->n_in, map);
+    if (n->dead)
+        m->in = in;
+    else
+        take_inputs(a, m, in, n->n_in);
     m->out = map_values(a, n->out, n->n_out, map);
     m->attrs = ARENA_ARRAY(a, attr, n->n_attrs);
     if (n->n_attrs) memcpy(m->attrs, n->attrs, n->n_attrs * sizeof *m->attrs);
     for (size_t i = 0; i < m->n_out; i++)
-        if (m->out[i]) m->out[i]->producer = m;
+        if (m->out[i] && !m->dead) m->out[i]->producer = m;
+    return m;
+}
+
+const node *node_of_images(arena *a, const node *n, int64_t images) {
+    node *m = ARENA_NEW(a, node);
+    value **values = ARENA_ARRAY(a, value *, n->n_in + n->n_out);
+    *m = *n;
+    m->in = values, m->out = values + n->n_in, m->reads = NULL;
+    for (size_t i = 0; i < n->n_in + n->n_out; i++) {
+        value *v = values[i] = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        if (!v || !v->batched) continue;
+        values[i] = ARENA_NEW(a, value);
+        *values[i] = *v;
+        values[i]->shape.dim[0] = images;
+    }
     return m;
 }
 
@@ -268,6 +394,7 @@ graph *graph_clone(const graph *g) {
     for (size_t i = 0; i < g->n_values; i++) {
         c->values[i] = ARENA_NEW(a, value);
         *c->values[i] = *g->values[i];
+        c->values[i]->uses = NULL, c->values[i]->n_uses = 0;
     }
     for (size_t i = 0; i < g->n_values; i++)
         if (g->values[i]->base) c->values[i]->base = c->values[g->values[i]->base->id];

@@ -7,6 +7,7 @@
 #define CAMEO_IR_H
 #include "arena.h"
 #include "diag.h"
+#include "opcode.h"
 #include "text.h"
 
 enum { MAX_RANK = 8 };
@@ -95,6 +96,14 @@ typedef enum value_role {
     ROLE_GRADIENT   /* is written to the parameter's place in the block of gradients */
 } value_role;
 
+/* Input `input` of the live node `user` reads a value. The graph's own functions keep these, and nothing else changes them. */
+typedef struct value_use {
+    struct node *user;
+    size_t input;
+    struct value_use *next;  /* of the same value, in the order in which they were made */
+    struct value_use **link; /* what points here: `uses` of the value, or `next` of the one before */
+} value_use;
+
 typedef struct value {
     int id;           /* index in graph->values; stable */
     const char *name; /* from the model, or made up; unique; any bytes but NUL */
@@ -104,7 +113,9 @@ typedef struct value {
     shape shape;
     const char *symbol[MAX_RANK]; /* symbolic dimension names of graph inputs/value_info, NULL where literal */
     struct node *producer;        /* NULL for inputs and constants */
-    tensor *constant;             /* non-NULL: known at compile time */
+    value_use *uses, **uses_end;  /* who reads it; where the next one is linked in, when there is one */
+    size_t n_uses;
+    tensor *constant; /* non-NULL: known at compile time */
     bool is_input, is_output;
     value_role role;  /* --train only */
     parameter *param; /* of the role */
@@ -147,12 +158,15 @@ typedef struct attr {
 
 typedef struct node {
     int index;                           /* position in the model file (for messages); inserted nodes inherit their origin's */
-    const char *name, *op_type, *domain; /* domain "" = ai.onnx, "cameo" = internal */
+    const char *name, *op_type, *domain; /* domain "" = ai.onnx, "cameo" = internal; for files and messages */
+    opcode opcode;                       /* of domain and op_type */
     int opset;                           /* of its domain, as imported by the model */
     const struct op_row *op;             /* set by resolve */
-    value **in;                          /* absent optional inputs are NULL */
+    size_t position;                     /* in graph->nodes */
+    value *const *in;                    /* absent optional inputs are NULL; node_set_input() and others change them */
     size_t n_in;
-    value **out; /* absent outputs are NULL */
+    value_use **reads; /* of each input; NULL when the node is dead or not of a graph */
+    value *const *out; /* absent outputs are NULL; node_set_output() */
     size_t n_out;
     attr *attrs;
     size_t n_attrs;
@@ -237,10 +251,16 @@ value *graph_add_constant(graph *g, const char *name, tensor *t);
 node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in, size_t n_in, value *const *out,
                      size_t n_out);
 node *graph_insert_before(graph *g, node *where, node *made); /* moves `made` (just added) before `where`; returns it */
-void graph_replace_uses(graph *g, value *from, value *to);    /* in all nodes; graph outputs are left alone */
-size_t graph_count_uses(const graph *g, const value *v);      /* by live nodes, plus one when a graph output */
+void graph_move(graph *g, node *n, size_t position);          /* those between move up, or down, by one */
+void graph_reorder(graph *g, node *const *order);             /* all nodes of the graph, in this order from now on */
+void graph_replace_uses(graph *g, value *from, value *to);    /* in all live nodes; graph outputs are left alone */
+/* n takes the place and the output of `next`, which dies: all that next needs is computed there, and nobody between the two
+   reads n's old output 0. */
+void graph_absorb(graph *g, node *n, node *next);
 /* A copy in the same arena: nodes, values and their links; names, tensors, attributes and parameters are shared. */
 graph *graph_clone(const graph *g);
+/* A copy of n, of no graph, whose batched inputs and outputs hold so many images; for asking what that would cost. */
+const node *node_of_images(arena *a, const node *n, int64_t images);
 bool value_is_external(const value *v); /* a constant or a parameter: nothing the run computes, and unbatched */
 bool value_is_stored(const value *v);   /* written outside the arena (gradient, running statistic): needed without a reader */
 void graph_sweep(graph *g);             /* drop nodes marked dead and nodes none of whose outputs is used */
@@ -255,7 +275,14 @@ void node_set_int(graph *g, node *n, const char *name, int64_t v);
 void node_set_float(graph *g, node *n, const char *name, float v);
 void node_set_string(graph *g, node *n, const char *name, const char *v);
 void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t count);
+/* Inputs and outputs are changed by these alone, which keep uses and producers right. v may be NULL. */
 void node_set_input(graph *g, node *n, size_t i, value *v); /* grows n->in as needed */
+void node_set_inputs(graph *g, node *n, value *const *in, size_t n_in);
+void node_limit_inputs(node *n, size_t n_in); /* drops those from n_in on */
+void node_set_output(graph *g, node *n, size_t i, value *v);
+void node_limit_outputs(node *n, size_t n_out);
+/* Reads nothing and makes nothing from here on; the next graph_sweep() takes it away. `in` and `out` still tell what it was. */
+void node_kill(node *n);
 
 /* Memory stride in elements of each logical axis, given layout and pixel stride; 0 for axes of extent 1. */
 void value_strides(const value *v, int64_t stride[MAX_RANK]);

@@ -1,8 +1,8 @@
 /* The IR's verifier and its text dump. */
 #include <string.h>
 
-#include "emit/emit.h"
 #include "ir.h"
+#include "kernels/implementation.h"
 
 static void verify_node(const graph *g, const node *n, const bool *defined, const char *after) {
     for (size_t k = 0; k < n->n_in; k++) {
@@ -21,6 +21,27 @@ static void verify_node(const graph *g, const node *n, const bool *defined, cons
     }
 }
 
+/* Every read of the node stands in the list of the value that it reads. */
+static void verify_reads(const node *n, const char *after) {
+    for (size_t k = 0; k < n->n_in; k++) {
+        const value_use *u = n->reads ? n->reads[k] : NULL;
+        if (!n->in[k] && !u) continue;
+        if (!n->in[k] || !u || u->user != n || u->input != k || *u->link != u)
+            BUG("after %s: input %zu of node \"%s\" is not among its value's uses", after, k, n->name);
+    }
+}
+
+/* And nothing else does: a list holds as many as it says, of live nodes that read this value. */
+static void verify_uses(const value *v, const char *after) {
+    size_t count = 0;
+    const value_use *last = NULL;
+    for (const value_use *u = v->uses; u && count <= v->n_uses; last = u, u = u->next, count++)
+        if (u->user->dead || u->input >= u->user->n_in || u->user->in[u->input] != v || u->user->reads[u->input] != u)
+            BUG("after %s: \"%s\" is not read by \"%s\", which is among its uses", after, v->name, u->user->name);
+    if (count != v->n_uses || (last && v->uses_end != &last->next))
+        BUG("after %s: \"%s\" has another number of uses than it says", after, v->name);
+}
+
 static void verify_typed(const value *v, const char *after) {
     if (v->type == DT_NONE || !v->shaped || !shape_known(&v->shape))
         BUG("after %s: \"%s\" has no static type and shape", after, v->name);
@@ -35,12 +56,16 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     for (size_t i = 0; i < g->n_values; i++) {
         const value *v = g->values[i];
         if ((size_t)v->id != i) BUG("after %s: value \"%s\" has id %d at position %zu", after, v->name, v->id, i);
+        if (v->producer && v->producer->dead) BUG("after %s: \"%s\" is made by a dead node", after, v->name);
+        verify_uses(v, after);
         defined[i] = value_is_external(v) || v->is_input;
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
+        if (n->position != i) BUG("after %s: node \"%s\" is at %zu and not at %zu", after, n->name, i, n->position);
         if (n->dead) continue;
         verify_node(g, n, defined, after);
+        verify_reads(n, after);
         for (size_t k = 0; k < n->n_out; k++)
             if (n->out[k]) defined[n->out[k]->id] = true;
         for (size_t k = 0; typed && k < n->n_in; k++)

@@ -241,16 +241,18 @@ static bool connect(importer *im, const scope *s, const Onnx__NodeProto *p, node
     graph *g = im->g;
     bool ok = true, found;
     if (n->n_out > MAX_NODE_OUTPUTS) return diag_error(g->diag, n, NULL, "has %zu outputs", n->n_out);
+    value **in = ARENA_ARRAY(g->arena, value *, n->n_in), **out = ARENA_ARRAY(g->arena, value *, n->n_out);
+    n->in = in, n->out = out;
     for (size_t i = 0; i < n->n_in; i++) {
         if (!*p->input[i]) continue;
-        n->in[i] = lookup(im, s, p->input[i], &found);
+        in[i] = lookup(im, s, p->input[i], &found);
         if (!found)
             ok = diag_error(g->diag, n, NULL, "input %zu, \"%s\", is produced by no node, input or initializer", i,
                             onnx_shown(g->arena, p->input[i]));
     }
     for (size_t i = 0; i < n->n_out; i++) {
         if (!*p->output[i]) continue;
-        value *v = n->out[i] = lookup(im, s, p->output[i], &found);
+        value *v = out[i] = lookup(im, s, p->output[i], &found);
         bool twice = !v || v->producer || v->constant || v->is_input || is_function_input(s, p->output[i]);
         for (size_t k = 0; k < i; k++) twice |= n->out[k] == v;
         if (twice) ok = diag_error(g->diag, n, NULL, "writes \"%s\", which exists already", onnx_shown(g->arena, p->output[i]));
@@ -276,10 +278,9 @@ static node *read_node(importer *im, const scope *s, const Onnx__NodeProto *p, i
     n->name = s->names && p->name && *p->name ? arena_printf(a, "%s%s", s->prefix, p->name) : copied(a, p->name);
     n->op_type = copied(a, p->op_type);
     n->domain = copied(a, onnx_domain(p->domain));
+    n->opcode = opcode_find(n->domain, n->op_type);
     n->n_in = without_trailing(p->input, p->n_input);
     n->n_out = without_trailing(p->output, p->n_output);
-    n->in = ARENA_ARRAY(a, value *, n->n_in);
-    n->out = ARENA_ARRAY(a, value *, n->n_out);
     return n;
 }
 

@@ -62,6 +62,6 @@ bool onnx_sort(graph *g) {
         while (s.depth)
             if (!step(&s)) return false;
     }
-    for (size_t i = 0; i < g->n_nodes; i++) g->nodes[i] = s.order[i];
+    graph_reorder(g, s.order);
     return true;
 }

@@ -15,6 +15,59 @@ const op_row *op_at(size_t i) {
     return NULL;
 }
 
+static const struct operator_name {
+    const char *domain, *name;
+} spelled[] = {
+    {"", ""},
+#define ONNX(name) {"", #name},
+#define CAMEO(name) {"cameo", #name},
+#define MICROSOFT(name) {"com.microsoft", #name},
+#include "opcode.def"
+#undef ONNX
+#undef CAMEO
+#undef MICROSOFT
+};
+
+opcode opcode_find(const char *domain, const char *name) {
+    if (strcmp(domain, "ai.onnx") == 0) domain = "";
+    size_t first = 1, end = OPCODES; /* where it is, if anywhere */
+    while (first < end) {
+        const size_t middle = (first + end) / 2;
+        int order = strcmp(domain, spelled[middle].domain);
+        if (!order) order = strcmp(name, spelled[middle].name);
+        if (!order) return (opcode)middle;
+        if (order < 0)
+            end = middle;
+        else
+            first = middle + 1;
+    }
+    return OPCODE_NONE;
+}
+
+const char *opcode_name(opcode op) { return spelled[op].name; }
+
+const char *opcode_domain(opcode op) { return spelled[op].domain; }
+
+bool op_same(const node *a, const node *b) {
+    if (a->opcode || b->opcode) return a->opcode == b->opcode;
+    return strcmp(a->op_type, b->op_type) == 0 && strcmp(a->domain, b->domain) == 0;
+}
+
+const op_row *op_of(opcode op, int opset) { return op_find(opcode_domain(op), opcode_name(op), opset, NULL); }
+
+void node_become(node *n, opcode op, int opset) {
+    n->op = op_of(op, opset);
+    if (!n->op) BUG("no row for %s at opset %d", opcode_name(op), opset);
+    n->opcode = op, n->opset = opset;
+    n->op_type = opcode_name(op), n->domain = opcode_domain(op);
+}
+
+node *graph_add_op(graph *g, opcode op, int opset, value *const *in, size_t n_in, value *const *out, size_t n_out) {
+    node *n = graph_add_node(g, opcode_name(op), opcode_domain(op), in, n_in, out, n_out);
+    node_become(n, op, opset);
+    return n;
+}
+
 const op_row *op_find(const char *domain, const char *name, int opset, bool *known_name) {
     if (strcmp(domain, "ai.onnx") == 0) domain = "";
     if (known_name) *known_name = false;
@@ -26,6 +79,32 @@ const op_row *op_find(const char *domain, const char *name, int opset, bool *kno
         }
     return NULL;
 }
+
+/* ---- operators that have no row ---- */
+
+static bool starts_with(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+
+static bool is_listed(const char *const *names, const char *name) {
+    while (*names && strcmp(*names, name)) names++;
+    return *names != NULL;
+}
+
+const char *op_unknown_kind(const char *name, const char **hint) {
+    static const char *const quantised[] = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
+                                            "MatMulInteger",  "ConvInteger",      NULL};
+    static const char *const control[] = {"If", "Loop", "Scan", "SequenceMap", NULL};
+    static const char *const random[] = {"Multinomial", "Bernoulli", NULL};
+    *hint = DIAG_UNSUPPORTED;
+    if (is_listed(control, name)) return " (control flow)";
+    if (is_listed(quantised, name) || starts_with(name, "QLinear")) {
+        *hint = "use the float32 model";
+        return " (quantised operator)";
+    }
+    if (starts_with(name, "Sequence") || starts_with(name, "Optional")) return " (sequence or optional type)";
+    return starts_with(name, "Random") || is_listed(random, name) ? " (random operator)" : "";
+}
+
+/* ---- helpers for rows ---- */
 
 static bool shapes_agree(const shape *declared, const shape *found) {
     if (declared->rank != found->rank) return false;
@@ -89,6 +168,22 @@ bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const
 }
 
 bool op_present(const node *n, size_t input) { return input < n->n_in && n->in[input]; }
+
+bool op_axes_first(const node *n, size_t input, int rank) {
+    if (!op_present(n, input)) return false;
+    const tensor *t = n->in[input]->constant;
+    if (!t) return true; /* unknown at compile time */
+    for (int64_t i = 0; i < shape_count(&t->shape); i++) {
+        int64_t axis = tensor_get_int(t, i);
+        if (axis == 0 || axis == -rank) return true;
+    }
+    return false;
+}
+
+bool op_constant_is(const node *n, size_t input, int64_t i, int64_t expected) {
+    const tensor *t = op_present(n, input) ? n->in[input]->constant : NULL;
+    return t && i < shape_count(&t->shape) && tensor_get_int(t, i) == expected;
+}
 
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank)

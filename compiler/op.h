@@ -1,5 +1,5 @@
 /* One operator, one row. Rows live in compiler/ops/<family>.c with their functions just above them; op.c lists the
-   families and finds the row for (domain, name, opset). Passes ask flags, never names. */
+   families and finds the row for (domain, name, opset). Passes compare numbers (opcode.h) and ask flags, never names. */
 #ifndef CAMEO_OP_H
 #define CAMEO_OP_H
 #include "ir.h"
@@ -15,10 +15,12 @@ typedef enum op_flags {
     OP_NHWC = 1 << 4,        /* wants in 0 / out 0 as NHWC when they are rank-4 float32 (Conv, pools, BatchNorm ...) */
     OP_NO_GRAD = 1 << 5,     /* has no gradient on purpose (Shape, Floor ...) */
     OP_BATCH_AXIS0 = 1 << 6, /* image i of every output depends only on image i of the batched inputs, when axis 0 is
-                                an ordinary batch axis for this node's attributes; batch.c handles the rest by `batch` */
+                                an ordinary batch axis for this node's attributes: `mixes` says where it is not */
     OP_IDENTITY = 1 << 7,    /* at inference out 0 is in 0, bit for bit (Identity, Dropout) */
     OP_NHWC_IN = 1 << 20,    /* wants every rank-4 float input that is no parameter as NHWC, and makes such outputs */
     OP_PARAM_OUT = 1 << 21,  /* with OP_NHWC_IN: outputs are shaped like parameters and are in ONNX order */
+    OP_BATCH_EACH = 1 << 8,  /* with OP_BATCH_AXIS0: any input may hold images, which then have the output's rank (MatMul) */
+    OP_SHAPE_ONLY = 1 << 9,  /* reads the shape of input 0, never its elements (Shape, Size) */
     OP_MODE = 1 << 22        /* does something else in training (Dropout): simplify leaves it alone under --train */
 } op_flags;
 
@@ -53,11 +55,23 @@ typedef struct op_row {
     /* The input that out 0 equals, bit for bit, in training and evaluation alike, provided that both have one type and shape;
        -1: none. NULL = none but what the flags say. */
     int (*same)(const graph *g, const node *n);
+    /* With OP_BATCH_AXIS0: constants, or attributes left away, make axis 0 of this node another than that of the images, given
+       in 0's rank. NULL: the attributes axis, axes, perm and transA, which the batch pass reads of every node, say it all. */
+    bool (*mixes)(const node *n, int rank);
     const struct copy_row *copy; /* its outputs are strided copies of its inputs: see ops/copy.h; NULL = they are not */
 } op_row;
 
 /* NULL when unknown; *known_name is set true when the name exists at another opset or domain version. */
 const op_row *op_find(const char *domain, const char *name, int opset, bool *known_name);
+const op_row *op_of(opcode op, int opset); /* NULL when there is none at that opset */
+/* Makes n a node of another operator and binds its row, which must exist. Inputs, outputs and attributes stay. */
+void node_become(node *n, opcode op, int opset);
+/* graph_add_node() of an operator of ours, its row bound. */
+node *graph_add_op(graph *g, opcode op, int opset, value *const *in, size_t n_in, value *const *out, size_t n_out);
+bool op_same(const node *a, const node *b); /* one operator, be it one of ours or not */
+/* Of an operator without a row: what kind it is, so that the reader knows whether waiting for it makes sense, or ""; and what
+   else can be done. */
+const char *op_unknown_kind(const char *name, const char **hint);
 /* All rows, for the support table and for tests: i from 0 until NULL. */
 const op_row *op_at(size_t i);
 
@@ -75,6 +89,8 @@ bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, siz
 bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v, size_t *count);
 bool op_not_constant(graph *g, const node *n, const char *what); /* that diagnostic; returns false */
 bool op_present(const node *n, size_t input);                    /* the optional input is there */
+bool op_axes_first(const node *n, size_t input, int rank);       /* it lists axes, the first among them, or is not known */
+bool op_constant_is(const node *n, size_t input, int64_t i, int64_t expected); /* element i of a constant integer input */
 /* Normalises a possibly negative axis; false + diag_error when out of range -rank..rank-1. */
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out);
 /* Float elements of constants and parameters that nodes use, each once, without running statistics, scales and single numbers

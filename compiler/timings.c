@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emit/emit.h"
+#include "kernels/implementation.h"
 #include "tuning.h"
 
 enum { FIELDS = 6, FILE_MOST = 64 << 20 };

@@ -1,6 +1,6 @@
 /* The emitter: collects one C function per distinct node, shares equal ones, and says where every value lives. */
+#include "../kernels/implementation.h"
 #include "../ops/copy.h"
-#include "../passes/plan.h"
 #include "program.h"
 
 #include <ctype.h>
@@ -36,33 +36,6 @@ void emit_value(emitter *e, const char *name, const value *v, bool written) {
     if (!type) BUG("value \"%s\" of type %s has no C type", v->name, dtype_name(v->type));
     text_printf(&e->parameters, ", %s%s *%s", written ? "" : "const ", type, name);
     text_printf(&e->arguments, ", %s", place_expression(e, v, written));
-}
-
-/* Computed from parameters alone, once a run: the same for all images. */
-static bool is_of_parameters(const value *v) {
-    const node *p = v->producer;
-    if (!p || v->batched) return value_is_external(v);
-    for (size_t i = 0; i < p->n_in; i++)
-        if (p->in[i] && !value_is_external(p->in[i])) return false;
-    return true;
-}
-
-bool emit_batched(const node *n) {
-    bool any = false;
-    for (size_t i = 0; i < n->n_in; i++) {
-        if (!n->in[i] || is_of_parameters(n->in[i])) continue;
-        if (!n->in[i]->batched) return false;
-        any = true;
-    }
-    for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] && !n->out[i]->batched) return false;
-    return any;
-}
-
-int64_t image_elements(const value *v) {
-    while (v->base) v = v->base;
-    const int64_t count = shape_count(&v->shape);
-    return v->batched && v->shape.rank > 0 && v->shape.dim[0] > 0 ? count / v->shape.dim[0] : count;
 }
 
 /* ---- names ---- */
@@ -188,7 +161,7 @@ static bool shares_memory(const value *a, const value *b) {
 
 /* A row without code of its own: its output is its input's memory, or a copy of it. */
 static bool is_move(const node *n) {
-    const bool reorder = !strcmp(n->op_type, "Reorder") && !strcmp(n->domain, "cameo");
+    const bool reorder = n->opcode == CAMEO_Reorder;
     return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n) ||
            (reorder && shares_memory(n->in[0], n->out[0]));
 }
@@ -242,10 +215,10 @@ static void emit_move(emitter *e, const node *n) {
     const bool same_order = (x->layout == LAYOUT_ONNX && y->layout == LAYOUT_ONNX) || node_is_relabel(n);
     if (same_order && !x->pixel_stride && !y->pixel_stride) {
         text_printf(&e->body, "    memcpy(y, x, n * %lld * sizeof *y);\n",
-                    (long long)(emit_batched(n) ? image_elements(y) : value_count(y)));
+                    (long long)(node_is_batched(n) ? image_elements(y) : value_count(y)));
         return;
     }
-    emit_copy_body(e, x, y, -1, emit_batched(n));
+    emit_copy_body(e, x, y, -1, node_is_batched(n));
 }
 
 static void grow(arena *a, void *array, size_t count, size_t *capacity, size_t size) {
@@ -323,7 +296,7 @@ void emit_node(emitter *e, const node *n, size_t position) {
                                     .name = mangle(e, "", node_label(n), n->op_type),
                                     .position = position,
                                     .arguments = arena_strdup(a, text_str(&e->arguments)),
-                                    .batched = emit_batched(n)};
+                                    .batched = node_is_batched(n)};
 }
 
 /* ---- the driver ---- */

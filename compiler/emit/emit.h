@@ -6,14 +6,13 @@
    "$F_task").
 
    Signature made by the driver:   static void $F(cameo_context *c, size_t n, PARAMS...)
-   n is the number of images of this run (<= graph->batch) when the node is batched (emit_batched(node)), else 1. Images of a
+   n is the number of images of this run (<= graph->batch) when the node is batched (node_is_batched(node)), else 1. Images of a
    batched value are shape.dim[1..] apart densely: image_elements(v) * (for slices: of the base value). Loops over images: `for
    (size_t image = 0; image < n; image++)`. */
 #ifndef CAMEO_EMIT_H
 #define CAMEO_EMIT_H
 #include "../compile.h"
-#include "../ir.h"
-#include "../op.h"
+#include "../graph_query.h"
 
 typedef struct emitter emitter; /* emit.c */
 
@@ -40,9 +39,6 @@ arena *emit_arena(emitter *e);
 const options *emit_options(const emitter *e);
 graph *emit_graph(emitter *e);
 
-bool emit_batched(const node *n);       /* all dynamic inputs and all outputs are batched */
-int64_t image_elements(const value *v); /* elements between images of v (of its base when a view) */
-
 /* Default plain emission for rows that compute out = f(in...) elementwise with broadcasting: parameters in0.., out0 and a
    strided loop nest over out0; `expression` may use x0, x1, ... for the operands' elements. */
 void emit_elementwise(emitter *e, const node *n, const char *expression);
@@ -54,29 +50,6 @@ void emit_loops_close(emitter *e, int rank);
 const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *const *names);
 /* A double as a C float or double literal that round-trips ("0.5f", "INFINITY", "-0x1p-3f"). */
 const char *emit_float(emitter *e, double v);
-
-/* ---- implementations: native and XNNPACK kernels, chosen by the select pass ---- */
-typedef struct implementation {
-    const char *name; /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the emitted names' stem */
-    const char *op;   /* row name it serves ("Conv", ...), domain as the row's */
-    bool xnnpack;     /* needs libXNNPACK */
-    bool (*applies)(const graph *g, const node *n, const options *o);
-    double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights, of one image where images stay
-                                                           apart; lower wins */
-    size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
-    void (*emit)(emitter *e, const node *n);
-    unsigned inplace;      /* bit i: out 0 may use in i's memory */
-    unsigned inplace_last; /* of several outputs, the last: the same, if no other output does */
-    bool slices;           /* can write into / read from channel slices (pixel_stride > channels) */
-    /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL: only in ONNX order. Asked
-       before select, when the implementation applies to the node but for the order. */
-    bool (*takes)(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);
-} implementation;
-/* NULL-terminated list of pointers, in compiler/kernels/implementations.c */
-extern const implementation *const implementations[];
-/* implementations.c: some implementation of n takes p in this order; and how many channels a block of that order has. */
-bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);
-int64_t kernel_parameter_block(const parameter *p, parameter_layout order, const options *o);
 
 /* One compiled graph, in memory. The texts belong to whoever frees them (emitted_free). */
 typedef struct emitted {

@@ -1,7 +1,7 @@
 /* Loop nests, index expressions, literals and tasks for plain emission, and the emission of elementwise rows. */
 #include "loops.h"
 
-#include "../ops/pointwise.h"
+#include "../broadcast.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,7 +52,7 @@ void emit_loops_close(emitter *e, int rank) {
 void emit_strides(const node *n, const value *v, int64_t stride[MAX_RANK]) {
     memset(stride, 0, MAX_RANK * sizeof *stride);
     value_strides(v, stride);
-    if (v->batched && emit_batched(n) && v->shape.rank > 0 && v->shape.dim[0] > 1) stride[0] = image_elements(v);
+    if (v->batched && node_is_batched(n) && v->shape.rank > 0 && v->shape.dim[0] > 1) stride[0] = image_elements(v);
 }
 
 /* ---- tasks ---- */
@@ -98,7 +98,7 @@ void emit_task_close(emitter *e, const node *n, const char *count, double work) 
 }
 
 const char *emit_task_count(emitter *e, const node *n, const int64_t *extent, int rank) {
-    const bool batched = rank > 0 && emit_batched(n);
+    const bool batched = rank > 0 && node_is_batched(n);
     int64_t count = 1;
     for (int k = batched; k < rank; k++) count *= extent[k];
     return arena_printf(emit_arena(e), batched ? "n * %lld" : "%lld", (long long)count);
@@ -149,7 +149,7 @@ static operand *operands(emitter *e, const node *n) {
         const int shift = broadcast_offset(n, i);
         for (int k = 0; k < x->shape.rank; k++)
             if (k + shift >= 0) o[i].stride[k + shift] = s[k];
-        o[i].scalar = all_zero(o[i].stride, MAX_RANK) && !(x->batched && emit_batched(n) && value_count(x) != 1);
+        o[i].scalar = all_zero(o[i].stride, MAX_RANK) && !(x->batched && node_is_batched(n) && value_count(x) != 1);
         o[i].flat = shape_equal(&x->shape, &y->shape) && x->layout == y->layout && is_dense(n, x);
     }
     return o;
@@ -165,7 +165,7 @@ static void load_operands(emitter *e, const node *n, const operand *o, bool scal
 
 static void emit_flat(emitter *e, const node *n, const operand *o, const char *expression) {
     const value *y = n->out[0];
-    const bool batched = emit_batched(n);
+    const bool batched = node_is_batched(n);
     const int64_t count = batched ? image_elements(y) : value_count(y), total = value_count(y);
     text *t = emit_helpers(e);
     text_printf(t, "    const size_t total = %s%lld, from = i * %d, to = total - from < %d ? total : from + %d;\n",

@@ -89,7 +89,6 @@ void table_write(emitter *e, text *t);      /* the overview comment */
 void info_write(emitter *e, text *t);       /* layer and tensor tables, model object */
 void header_write(emitter *e, text *t);     /* model.h */
 size_t embedding_layers(const emitter *e);
-const char *model_meta(const graph *g, const char *key);
 /* The prefix of all C names: --name, else from the output's name; always an identifier. */
 const char *emit_prefix(arena *a, const options *o);
 #endif

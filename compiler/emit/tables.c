@@ -2,6 +2,8 @@
    and model.h. Every string of the model is escaped on its way. */
 #include "../../runtime/class_names.h"
 #include "../../runtime/sha256.h"
+#include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "program.h"
 
 #include <ctype.h>
@@ -9,15 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *model_meta(const graph *g, const char *key) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (!strcmp(g->meta[i].key, key)) return g->meta[i].value;
-    return NULL;
-}
-
 static double layer_macs(const node *n) {
     const value *y = n->n_out ? n->out[0] : NULL;
-    const bool per_image = y && emit_batched(n) && y->shape.rank > 0 && y->shape.dim[0] > 0;
+    const bool per_image = y && node_is_batched(n) && y->shape.rank > 0 && y->shape.dim[0] > 0;
     return per_image ? n->macs / (double)y->shape.dim[0] : n->macs;
 }
 
@@ -132,7 +128,7 @@ static void layer_table(const emitter *e, text *t) {
 
 /* The --labels file, or the model's metadata: false when there are none, or after a message. */
 static bool class_names(const emitter *e, cameo_class_names *names) {
-    const char *file = e->options->labels, *meta = model_meta(e->graph, "cameo.classes");
+    const char *file = e->options->labels, *meta = graph_metadata(e->graph, "cameo.classes");
     diag *d = e->graph->diag;
     cameo_error error = {0};
     if (!file) {
@@ -168,7 +164,7 @@ static size_t class_table(const emitter *e, text *t) {
 static const char *embedding_rule(const emitter *e) {
     const graph *g = e->graph;
     if (e->options->embedding) return "--embedding";
-    const char *meta = model_meta(g, "cameo.embedding");
+    const char *meta = graph_metadata(g, "cameo.embedding");
     if (meta && g->embedding && !strcmp(meta, g->embedding->name)) return "cameo.embedding";
     return g->embedding && g->embedding->is_output ? "output" : "input of last Gemm";
 }
@@ -223,8 +219,8 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
         text_printf(t, "    .embedding = embedding, .embedding_layers = %zu,\n", embedding_layers(e));
         string_field(t, "embedding_rule", embedding_rule(e));
     }
-    string_field(t, "preprocess", e->options->preprocess ? e->options->preprocess : model_meta(g, "cameo.preprocess"));
-    string_field(t, "calibration", own ? model_meta(g, "cameo.calibration") : NULL);
+    string_field(t, "preprocess", e->options->preprocess ? e->options->preprocess : graph_metadata(g, "cameo.preprocess"));
+    string_field(t, "calibration", own ? graph_metadata(g, "cameo.calibration") : NULL);
     if (own && e->options->detector) text_printf(t, "    .detector = &%s_detector_model,\n", e->prefix);
     if (e->options->n_narrower) text_printf(t, "    .narrower = &%s_model,\n", narrower_name(e));
     if (n_classes) text_printf(t, "    .n_classes = %zu, .classes = classes,\n", n_classes);

@@ -2,8 +2,8 @@
    with it the parameters' first values in the block's order, and the model file without them, from which checkpoints are
    written. */
 #include "../../runtime/training.h"
+#include "../graph_query.h"
 #include "../loss_spec.h"
-#include "../passes/front.h"
 #include "../skeleton.h"
 #include "program.h"
 
@@ -62,7 +62,7 @@ static void loss_fields(const graph *infer, const graph *step, const options *o,
     text_append(t, "    .loss = ");
     text_c_string(t, o->loss ? o->loss : "ce");
     text_printf(t, ", .batch = %lld, .classes = %lld, .same = %lld, .mixes = %s,\n", (long long)batch,
-                spec.softmax ? (long long)loss_logits(infer)->shape.dim[1] : 0LL,
+                spec.softmax ? (long long)graph_logits(infer)->shape.dim[1] : 0LL,
                 compares ? (long long)loss_images_of_class(batch) : 0LL,
                 compares || spec.margins || spec.center > 0 ? "false" : "true");
 }

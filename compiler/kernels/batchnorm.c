@@ -159,7 +159,7 @@ static void emit_grad(emitter *e, const node *n) {
 }
 
 const implementation batchnorm_train = {.name = "batch-norm-train",
-                                        .op = "BatchNormTrain",
+                                        .op = CAMEO_BatchNormTrain,
                                         .applies = applies,
                                         .cost = cost,
                                         .scratch = scratch,
@@ -168,7 +168,7 @@ const implementation batchnorm_train = {.name = "batch-norm-train",
                                         .slices = true};
 /* dR over dY, and then dX over X; without dR, dX over either. */
 const implementation batchnorm_grad = {.name = "batch-norm-grad",
-                                       .op = "BatchNormGrad",
+                                       .op = CAMEO_BatchNormGrad,
                                        .applies = applies,
                                        .cost = cost,
                                        .scratch = scratch,

@@ -117,7 +117,7 @@ double stream_time(double bytes) { return bytes / 40000; }
 /* ---- emission ---- */
 
 const char *images_of(emitter *e, const node *n) {
-    return emit_batched(n) ? "n" : arena_printf(emit_arena(e), "%lld", (long long)n->out[0]->shape.dim[0]);
+    return node_is_batched(n) ? "n" : arena_printf(emit_arena(e), "%lld", (long long)n->out[0]->shape.dim[0]);
 }
 
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups, int64_t c, int64_t block) {

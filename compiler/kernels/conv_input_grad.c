@@ -154,7 +154,7 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation conv_input_grad = {.name = "direct-input-gradient",
-                                        .op = "ConvInputGrad",
+                                        .op = CAMEO_ConvInputGrad,
                                         .applies = applies,
                                         .cost = cost,
                                         .scratch = scratch,

@@ -64,7 +64,7 @@ static int64_t step_of(const form *f) {
 static bool form_of(const node *n, size_t part, form *f, bool *fits) {
     copy c;
     axis a[COPY_RANK + 1];
-    const bool batched = emit_batched(n);
+    const bool batched = node_is_batched(n);
     const int64_t words = (int64_t)dtype_size(n->out[0]->type) / 4;
     int rank = 0;
     *f = (form){.step = 1}, *fits = true;
@@ -141,7 +141,7 @@ static void emit(emitter *e, const node *n) {
         emit_operands(e, n, i, first);
         first = false;
         print_form(t, &f, i);
-        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n", emit_batched(n) ? "n" : "1", i);
+        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n", node_is_batched(n) ? "n" : "1", i);
         text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0, joins ? 0 : i);
         text_printf(&task, "    if (i < a[%zu].end) {\n        cameo_copy_task(&$F_shape%zu, a[%zu].x, a[%zu].y, i - first);\n",
                     i, i, i, i);
@@ -187,16 +187,16 @@ static void emit_interleave(emitter *e, const node *n) {
 
 #define COPY(variable, row) \
     const implementation variable = {.name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit, .slices = true}
-COPY(copy_concat, "Concat");
-COPY(copy_split, "Split");
-COPY(copy_slice, "Slice");
-COPY(copy_transpose, "Transpose");
-COPY(copy_expand, "Expand");
-COPY(copy_tile, "Tile");
-COPY(copy_to_space, "DepthToSpace");
-COPY(copy_to_depth, "SpaceToDepth");
+COPY(copy_concat, ONNX_Concat);
+COPY(copy_split, ONNX_Split);
+COPY(copy_slice, ONNX_Slice);
+COPY(copy_transpose, ONNX_Transpose);
+COPY(copy_expand, ONNX_Expand);
+COPY(copy_tile, ONNX_Tile);
+COPY(copy_to_space, ONNX_DepthToSpace);
+COPY(copy_to_depth, ONNX_SpaceToDepth);
 const implementation interleave = {.name = "interleave",
-                                   .op = "Interleave",
+                                   .op = CAMEO_Interleave,
                                    .applies = applies_interleave,
                                    .cost = cost,
                                    .emit = emit_interleave,

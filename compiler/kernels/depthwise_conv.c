@@ -103,7 +103,7 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation depthwise_conv = {.name = "depthwise-conv",
-                                       .op = "Conv",
+                                       .op = CAMEO_Conv,
                                        .applies = applies,
                                        .cost = cost,
                                        .emit = emit,
@@ -168,7 +168,7 @@ static void emit_back(emitter *e, const node *n) {
 }
 
 const implementation depthwise_input_gradient = {.name = "depthwise-input-gradient",
-                                                 .op = "ConvInputGrad",
+                                                 .op = CAMEO_ConvInputGrad,
                                                  .applies = back_applies,
                                                  .cost = back_cost,
                                                  .emit = emit_back,

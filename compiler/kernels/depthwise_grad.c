@@ -71,7 +71,7 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation depthwise_weight_gradient = {.name = "depthwise-weight-gradient",
-                                                  .op = "ConvWeightGrad",
+                                                  .op = CAMEO_ConvWeightGrad,
                                                   .applies = applies,
                                                   .cost = cost,
                                                   .scratch = scratch,
@@ -124,7 +124,7 @@ static void emit_sum(emitter *e, const node *n) {
 }
 
 const implementation channel_sum = {.name = "channel-sum",
-                                    .op = "ChannelSum",
+                                    .op = CAMEO_ChannelSum,
                                     .applies = sum_applies,
                                     .cost = sum_cost,
                                     .scratch = sum_scratch,

@@ -10,7 +10,7 @@ static int64_t bound_vectors(const node *n, const options *o) {
     return w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_CONV ? w->param->block / o->target.vector_floats : 0;
 }
 
-static bool is_mul(const node *n) { return n && !n->domain[0] && !strcmp(n->op_type, "Mul"); }
+static bool is_mul(const node *n) { return node_is(n, ONNX_Mul); }
 
 /* Which operand of a Mul is an image of the result's shape. */
 static size_t image_operand(const node *mul) { return shape_equal(&mul->in[0]->shape, &mul->out[0]->shape) ? 0 : 1; }
@@ -25,7 +25,7 @@ static value *read_by(const node *n, const node *before) {
 
 static bool make_plan(const node *n, const node *before, const options *o, int64_t vectors, conv_plan *p) {
     const int64_t *w = n->in[1]->shape.dim;
-    *p = (conv_plan){.counted = !emit_batched(n), .scaled = before && !is_mul(before)};
+    *p = (conv_plan){.counted = !node_is_batched(n), .scaled = before && !is_mul(before)};
     if (n->in[1]->shape.rank != 4 || !window_of(n, w + 2, &p->k)) return false;
     p->x = image_of(read_by(n, before)), p->y = image_of(n->out[0]);
     if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group || w[0] != p->y.c)
@@ -160,7 +160,7 @@ static void emit_conv(emitter *e, const node *n, const node *before) {
 static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
 
 const implementation direct_conv = {.name = "direct-conv",
-                                    .op = "Conv",
+                                    .op = CAMEO_Conv,
                                     .applies = applies,
                                     .cost = cost,
                                     .scratch = scratch,
@@ -186,7 +186,7 @@ static bool scaled_applies(const graph *g, const node *n, const options *o) {
 static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n->parts[0]); }
 
 const implementation scaled_conv = {
-    .name = "scaled-conv", .op = "ConvChain", .applies = scaled_applies, .emit = emit_scaled, .slices = true};
+    .name = "scaled-conv", .op = CAMEO_ConvChain, .applies = scaled_applies, .emit = emit_scaled, .slices = true};
 
 /* ---- with the Mul before it that ends a squeeze-and-excitation block, as a cameo.ConvChain ---- */
 
@@ -215,4 +215,4 @@ static bool gated_applies(const graph *g, const node *n, const options *o) {
 }
 
 const implementation gated_conv = {
-    .name = "gated-conv", .op = "ConvChain", .applies = gated_applies, .emit = emit_scaled, .slices = true};
+    .name = "gated-conv", .op = CAMEO_ConvChain, .applies = gated_applies, .emit = emit_scaled, .slices = true};

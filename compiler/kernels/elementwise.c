@@ -106,17 +106,22 @@ static void emit_prelu(emitter *e, const node *n) {
 }
 
 const implementation scale_shift = {.name = "scale-shift",
-                                    .op = "ScaleShift",
+                                    .op = CAMEO_ScaleShift,
                                     .applies = applies_scale_shift,
                                     .cost = cost,
                                     .emit = emit_scale_shift,
                                     .inplace = 1u | 1u << 3,
                                     .slices = true};
 const implementation add_nhwc = {
-    .name = "add", .op = "Add", .applies = applies_two, .cost = cost, .emit = emit_add, .inplace = 3, .slices = true};
+    .name = "add", .op = ONNX_Add, .applies = applies_two, .cost = cost, .emit = emit_add, .inplace = 3, .slices = true};
 const implementation mul_nhwc = {
-    .name = "mul", .op = "Mul", .applies = applies_two, .cost = cost, .emit = emit_mul, .inplace = 3, .slices = true};
+    .name = "mul", .op = ONNX_Mul, .applies = applies_two, .cost = cost, .emit = emit_mul, .inplace = 3, .slices = true};
 const implementation relu_nhwc = {
-    .name = "relu", .op = "Relu", .applies = applies_relu, .cost = cost, .emit = emit_relu, .inplace = 1, .slices = true};
-const implementation prelu_nhwc = {
-    .name = "prelu", .op = "PRelu", .applies = applies_prelu, .cost = cost, .emit = emit_prelu, .inplace = 1, .slices = true};
+    .name = "relu", .op = ONNX_Relu, .applies = applies_relu, .cost = cost, .emit = emit_relu, .inplace = 1, .slices = true};
+const implementation prelu_nhwc = {.name = "prelu",
+                                   .op = ONNX_PRelu,
+                                   .applies = applies_prelu,
+                                   .cost = cost,
+                                   .emit = emit_prelu,
+                                   .inplace = 1,
+                                   .slices = true};

@@ -76,7 +76,8 @@ static void emit_either(emitter *e, const node *n, bool rounded) {
 
 static void emit(emitter *e, const node *n) { emit_either(e, n, false); }
 
-const implementation gemm = {.name = "gemm", .op = "Gemm", .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3};
+const implementation gemm = {
+    .name = "gemm", .op = CAMEO_Gemm, .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3};
 
 /* ---- --bfloat16 ---- */
 
@@ -87,7 +88,7 @@ static double cost_rounded(const node *n, const options *o) { return time_of(n, 
 static void emit_rounded(emitter *e, const node *n) { emit_either(e, n, true); }
 
 const implementation gemm_bfloat16 = {.name = "gemm-bfloat16",
-                                      .op = "Gemm",
+                                      .op = CAMEO_Gemm,
                                       .applies = applies_rounded,
                                       .cost = cost_rounded,
                                       .emit = emit_rounded,

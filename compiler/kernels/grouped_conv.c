@@ -152,5 +152,10 @@ static void emit(emitter *e, const node *n) {
                 images_of(e, n), (long long)ceil_div(p.y.h, p.rows));
 }
 
-const implementation grouped_conv = {
-    .name = "grouped-conv", .op = "Conv", .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3, .slices = true};
+const implementation grouped_conv = {.name = "grouped-conv",
+                                     .op = CAMEO_Conv,
+                                     .applies = applies,
+                                     .cost = cost,
+                                     .emit = emit,
+                                     .inplace = 1u << 3,
+                                     .slices = true};

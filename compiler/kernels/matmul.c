@@ -26,7 +26,7 @@ static bool make_plan(const node *n, plan *p) {
     p->ta = node_int(n, "transA", 0) != 0, p->tb = node_int(n, "transB", 0) != 0;
     p->m = y->shape.dim[0], p->n = y->shape.dim[1], p->k = a->shape.dim[!p->ta];
     if (node_float(n, "alpha", 1) != 1 || (bias && (node_float(n, "beta", 1) != 1 || !is_bias(bias, p->n)))) return false;
-    if (p->ta && (p->tb || emit_batched(n))) return false;
+    if (p->ta && (p->tb || node_is_batched(n))) return false;
     return !p->tb || p->m <= ROWS_MOST;
 }
 
@@ -102,6 +102,6 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation matrix_gemm = {
-    .name = "matrix-product", .op = "Gemm", .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
+    .name = "matrix-product", .op = ONNX_Gemm, .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
 const implementation matrix_matmul = {
-    .name = "matrix-product", .op = "MatMul", .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
+    .name = "matrix-product", .op = ONNX_MatMul, .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};

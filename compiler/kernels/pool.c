@@ -58,14 +58,14 @@ static void emit_call(emitter *e, const node *n, const window *k, const char *ta
 static void emit(emitter *e, const node *n) {
     window k;
     if (!window_of(n, NULL, &k)) BUG("pool without a window");
-    emit_call(e, n, &k, "cameo_pool_task", n->out[0]->shape.dim[2], !strcmp(n->op_type, "MaxPool"));
+    emit_call(e, n, &k, "cameo_pool_task", n->out[0]->shape.dim[2], n->opcode == ONNX_MaxPool);
 }
 
 static window whole(const value *x) { return (window){x->shape.dim[2], x->shape.dim[3], 1, 1, 1, 1, 0, 0, 0, 0, 1}; }
 
 static void emit_global(emitter *e, const node *n) {
     const window k = whole(n->in[0]);
-    emit_call(e, n, &k, "cameo_global_pool_task", 1, !strcmp(n->op_type, "GlobalMaxPool"));
+    emit_call(e, n, &k, "cameo_global_pool_task", 1, n->opcode == ONNX_GlobalMaxPool);
 }
 
 /* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
@@ -104,7 +104,7 @@ static bool applies_grad(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
     window k;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    if (!strcmp(n->op_type, "GlobalAveragePoolGrad")) return true;
+    if (n->opcode == CAMEO_GlobalAveragePoolGrad) return true;
     return window_of(n, NULL, &k) && (n->n_in < 2 || is_nhwc(n->in[1]));
 }
 
@@ -127,19 +127,19 @@ static void emit_grad(emitter *e, const node *n) {
 }
 
 const implementation max_pool = {
-    .name = "max-pool", .op = "MaxPool", .applies = applies, .cost = cost, .emit = emit, .slices = true};
+    .name = "max-pool", .op = ONNX_MaxPool, .applies = applies, .cost = cost, .emit = emit, .slices = true};
 const implementation average_pool = {
-    .name = "average-pool", .op = "AveragePool", .applies = applies, .cost = cost, .emit = emit, .slices = true};
+    .name = "average-pool", .op = ONNX_AveragePool, .applies = applies, .cost = cost, .emit = emit, .slices = true};
 const implementation scaled_pool = {
-    .name = "scaled-pool", .op = "ConvChain", .applies = scaled_applies, .emit = emit_scaled, .slices = true};
+    .name = "scaled-pool", .op = CAMEO_ConvChain, .applies = scaled_applies, .emit = emit_scaled, .slices = true};
 const implementation global_average_pool = {.name = "global-average-pool",
-                                            .op = "GlobalAveragePool",
+                                            .op = ONNX_GlobalAveragePool,
                                             .applies = applies_global,
                                             .cost = cost,
                                             .emit = emit_global,
                                             .slices = true};
 const implementation global_max_pool = {.name = "global-max-pool",
-                                        .op = "GlobalMaxPool",
+                                        .op = ONNX_GlobalMaxPool,
                                         .applies = applies_global,
                                         .cost = cost,
                                         .emit = emit_global,
@@ -148,6 +148,6 @@ const implementation global_max_pool = {.name = "global-max-pool",
 #define POOL_GRAD(variable, kernel, row) \
     const implementation variable = {    \
         .name = kernel, .op = row, .applies = applies_grad, .cost = cost_grad, .emit = emit_grad, .slices = true}
-POOL_GRAD(max_pool_grad_nhwc, "max-pool-grad", "MaxPoolGrad");
-POOL_GRAD(average_pool_grad_nhwc, "average-pool-grad", "AveragePoolGrad");
-POOL_GRAD(global_average_pool_grad_nhwc, "global-average-pool-grad", "GlobalAveragePoolGrad");
+POOL_GRAD(max_pool_grad_nhwc, "max-pool-grad", CAMEO_MaxPoolGrad);
+POOL_GRAD(average_pool_grad_nhwc, "average-pool-grad", CAMEO_AveragePoolGrad);
+POOL_GRAD(global_average_pool_grad_nhwc, "global-average-pool-grad", CAMEO_GlobalAveragePoolGrad);

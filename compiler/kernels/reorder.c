@@ -32,4 +32,4 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation reorder = {
-    .name = "reorder", .op = "Reorder", .applies = applies, .cost = cost, .emit = emit, .slices = true};
+    .name = "reorder", .op = CAMEO_Reorder, .applies = applies, .cost = cost, .emit = emit, .slices = true};

@@ -60,7 +60,7 @@ static bool make_plan(const node *n, const options *o, plan *p) {
 /* A BatchNormalization and activation before it go into a direct convolution's load (chains.c). */
 static bool is_behind_scale(const node *n) {
     const node *before = n->in[0]->producer;
-    return before && before->op && !strcmp(before->op->name, "ScaleShift");
+    return before && before->op && before->opcode == CAMEO_ScaleShift;
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
@@ -144,5 +144,10 @@ static void emit(emitter *e, const node *n) {
                 images_of(e, n), (long long)(ceil_div(pairs(&p), p.rows) * ceil_div(p.y.c / 2 / block, p.blocks)));
 }
 
-const implementation strassen_conv = {
-    .name = "strassen-conv", .op = "Conv", .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3, .slices = true};
+const implementation strassen_conv = {.name = "strassen-conv",
+                                      .op = CAMEO_Conv,
+                                      .applies = applies,
+                                      .cost = cost,
+                                      .emit = emit,
+                                      .inplace = 1u << 3,
+                                      .slices = true};

@@ -143,4 +143,5 @@ static void emit(emitter *e, const node *n) {
     text_append(emit_body(e), "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");
 }
 
-const implementation strip_conv = {.name = "strip-conv", .op = "ConvChain", .applies = applies, .emit = emit, .slices = true};
+const implementation strip_conv = {
+    .name = "strip-conv", .op = CAMEO_ConvChain, .applies = applies, .emit = emit, .slices = true};

@@ -164,7 +164,7 @@ static void emit(emitter *e, const node *n) {
 }
 
 const implementation weight_gradient = {.name = "weight-gradient",
-                                        .op = "ConvWeightGrad",
+                                        .op = CAMEO_ConvWeightGrad,
                                         .applies = applies,
                                         .cost = cost,
                                         .scratch = scratch,

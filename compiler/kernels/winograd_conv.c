@@ -38,7 +38,7 @@ static size_t weight_bytes(const winograd_plan *p, const options *o) {
 static bool make_plan(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
     const shape *w = &n->in[1]->shape;
     window k;
-    *p = (winograd_plan){.counted = !emit_batched(n)};
+    *p = (winograd_plan){.counted = !node_is_batched(n)};
     if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !choose_tile(&k, kind, p)) return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->dim[0] != p->y.c || w->dim[1] != p->x.c) return false;
@@ -175,11 +175,11 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
                                    .emit = emit_##OBJECT,                                                              \
                                    .inplace = INPLACE,                                                                 \
                                    .slices = true};
-OF_KIND(winograd_conv_4, , "winograd-4x4", "Conv", 4, 3, false, 1u << 3)
-OF_KIND(winograd_conv_2, , "winograd-2x2", "Conv", 2, 3, false, 1u << 3)
-OF_KIND(winograd_conv_5x5, , "winograd-5x5", "Conv", 2, 5, false, 1u << 3)
-OF_KIND(winograd_line_3, , "winograd-line-3", "Conv", 4, 3, true, 1u << 3)
-OF_KIND(winograd_line_5, , "winograd-line-5", "Conv", 4, 5, true, 1u << 3)
-OF_KIND(winograd_line_7, , "winograd-line-7", "Conv", 4, 7, true, 1u << 3)
-OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", "ConvInputGrad", 4, 3, false, 0)
-OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", "ConvInputGrad", 2, 3, false, 0)
+OF_KIND(winograd_conv_4, , "winograd-4x4", CAMEO_Conv, 4, 3, false, 1u << 3)
+OF_KIND(winograd_conv_2, , "winograd-2x2", CAMEO_Conv, 2, 3, false, 1u << 3)
+OF_KIND(winograd_conv_5x5, , "winograd-5x5", CAMEO_Conv, 2, 5, false, 1u << 3)
+OF_KIND(winograd_line_3, , "winograd-line-3", CAMEO_Conv, 4, 3, true, 1u << 3)
+OF_KIND(winograd_line_5, , "winograd-line-5", CAMEO_Conv, 4, 5, true, 1u << 3)
+OF_KIND(winograd_line_7, , "winograd-line-7", CAMEO_Conv, 4, 7, true, 1u << 3)
+OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", CAMEO_ConvInputGrad, 4, 3, false, 0)
+OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", CAMEO_ConvInputGrad, 2, 3, false, 0)

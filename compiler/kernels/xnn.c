@@ -93,7 +93,7 @@ static void print_doubt(emitter *e, const node *n, const char *literal, const ch
     for (size_t i = 0; i < n->n_in && i < 2; i++) entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
     text_printf(emit_helpers(e),
                 "static const cameo_xnn_doubt $F_doubt = {\n    .s = %s,\n    .kind = %s, .entering = %s, .batched = %s};\n",
-                literal, kind, entering ? "true" : "false", emit_batched(n) ? "true" : "false");
+                literal, kind, entering ? "true" : "false", node_is_batched(n) ? "true" : "false");
 }
 
 /* w, b: what the operator was created with, or NULL. */
@@ -283,7 +283,7 @@ static bool applies_pool(const graph *g, const node *n, const options *o) {
     if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) || !window_of(n, NULL, &k)) return false;
     if (k.kh * k.kw < 2 || node_int(n, "ceil_mode", 0) != 0) return false;
     if (k.sh > k.kh || k.sw > k.kw) return false; /* XNNPACK of 2024 refuses pixels that no window sees */
-    const bool average = !strcmp(n->op_type, "AveragePool"), padded = k.pt || k.pl || k.pb || k.pr;
+    const bool average = n->opcode == ONNX_AveragePool, padded = k.pt || k.pl || k.pb || k.pr;
     return !average || (k.dh == 1 && k.dw == 1 && !(padded && node_int(n, "count_include_pad", 0)));
 }
 
@@ -299,11 +299,11 @@ static double cost_pool(const node *n, const options *o) {
 
 static void emit_pool(emitter *e, const node *n) {
     window k = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1};
-    const bool global = !strcmp(n->op_type, "GlobalAveragePool");
+    const bool global = n->opcode == ONNX_GlobalAveragePool;
     if (!global && !window_of(n, NULL, &k)) BUG("XNNPACK pool without a window");
     k.group = 1;
     const int64_t c = n->in[0]->shape.dim[1];
-    const bool maximum = n->op_type[0] == 'M';
+    const bool maximum = n->opcode == ONNX_MaxPool;
     const char *call = global ? "cameo_xnn_global_average_pool" : maximum ? "cameo_xnn_max_pool" : "cameo_xnn_average_pool";
     const char *kind = global ? "CAMEO_XNN_GLOBAL_AVERAGE" : maximum ? "CAMEO_XNN_MAX" : "CAMEO_XNN_AVERAGE";
     const char *literal = print_window(e, n, &k, c, c, -INFINITY, INFINITY, NULL);
@@ -343,11 +343,11 @@ static void emit_add(emitter *e, const node *n) {
 #define XNN(variable, NAME, OP, APPLIES, COST, EMIT, SLICES) \
     const implementation variable = {                        \
         .name = NAME, .op = OP, .xnnpack = true, .applies = APPLIES, .cost = COST, .emit = EMIT, .slices = SLICES}
-XNN(xnn_conv, "xnn-conv", "Conv", applies_conv, cost_conv, emit_conv, true);
-XNN(xnn_depthwise, "xnn-depthwise", "Conv", applies_depthwise, cost_depthwise, emit_conv, true);
-XNN(xnn_deconv, "xnn-deconv", "ConvTranspose", applies_deconv, cost_deconv, emit_deconv, true);
-XNN(xnn_gemm, "xnn-gemm", "Gemm", applies_gemm, cost_gemm, emit_gemm, false);
-XNN(xnn_max_pool, "xnn-max-pool", "MaxPool", applies_pool, cost_pool, emit_pool, true);
-XNN(xnn_average_pool, "xnn-average-pool", "AveragePool", applies_pool, cost_pool, emit_pool, true);
-XNN(xnn_global_average_pool, "xnn-global-average-pool", "GlobalAveragePool", applies_global, cost_pool, emit_pool, true);
-XNN(xnn_add, "xnn-add", "Add", applies_add, cost_add, emit_add, false);
+XNN(xnn_conv, "xnn-conv", CAMEO_Conv, applies_conv, cost_conv, emit_conv, true);
+XNN(xnn_depthwise, "xnn-depthwise", CAMEO_Conv, applies_depthwise, cost_depthwise, emit_conv, true);
+XNN(xnn_deconv, "xnn-deconv", ONNX_ConvTranspose, applies_deconv, cost_deconv, emit_deconv, true);
+XNN(xnn_gemm, "xnn-gemm", CAMEO_Gemm, applies_gemm, cost_gemm, emit_gemm, false);
+XNN(xnn_max_pool, "xnn-max-pool", ONNX_MaxPool, applies_pool, cost_pool, emit_pool, true);
+XNN(xnn_average_pool, "xnn-average-pool", ONNX_AveragePool, applies_pool, cost_pool, emit_pool, true);
+XNN(xnn_global_average_pool, "xnn-global-average-pool", ONNX_GlobalAveragePool, applies_global, cost_pool, emit_pool, true);
+XNN(xnn_add, "xnn-add", ONNX_Add, applies_add, cost_add, emit_add, false);

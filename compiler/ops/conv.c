@@ -275,7 +275,7 @@ void conv_emit_window(emitter *e, const node *n, const window *w, bool transpose
         emit_task(e, n, w, transposed);
     if (value_count(n->out[0]) == 0)
         text_append(b, "    (void)args, (void)c, (void)n;\n");
-    else if (emit_batched(n))
+    else if (node_is_batched(n))
         text_printf(b, "    cameo_parallel(c, n * %lld, $F_task, &args);\n", rows);
     else
         text_printf(b, "    (void)n;\n    cameo_parallel(c, %lld, $F_task, &args);\n", (long long)x->dim[0] * rows);

@@ -109,7 +109,7 @@ static void emit_part(emitter *e, const node *n, size_t part) {
     copy c;
     if (!copy_of_part(n, part, &c)) return;
     text_append(emit_body(e), "    {\n");
-    emit_loops_open(e, c.extent, c.rank, emit_batched(n));
+    emit_loops_open(e, c.extent, c.rank, node_is_batched(n));
     text_printf(emit_body(e), "        y%zu[%s] = x%zu[%s];\n", joins ? 0 : part, walk(e, c.to_offset, c.to, c.rank),
                 joins ? part : 0, walk(e, c.from_offset, c.from, c.rank));
     emit_loops_close(e, c.rank);

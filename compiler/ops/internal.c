@@ -112,7 +112,7 @@ static void gemm_emit(emitter *e, const node *n) {
         if (input(n, i)) emit_value(e, names[i], n->in[i], false);
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
-    if (emit_batched(n))
+    if (node_is_batched(n))
         text_append(b, "    (void)c;\n    for (size_t i = 0; i < n; i++)\n");
     else
         text_printf(b, "    (void)c, (void)n;\n    for (size_t i = 0; i < %lld; i++)\n", (long long)n->in[0]->shape.dim[0]);
@@ -163,7 +163,7 @@ static void scale_emit(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
     text_append(b, "    (void)c, (void)n;\n");
-    emit_loops_open(e, y->dim, y->rank, emit_batched(n));
+    emit_loops_open(e, y->dim, y->rank, node_is_batched(n));
     text_printf(b, "        double sum = (double)x[%s] * (double)scale[i1] + (double)shift[i1];\n", index_of(e, n->in[0]));
     if (input(n, 3)) text_printf(b, "        sum += (double)r[%s];\n", index_of(e, n->in[3]));
     text_printf(b, "        const float v = (float)sum;\n        y[%s] = %s;\n", index_of(e, n->out[0]),
@@ -219,7 +219,7 @@ static void reorder_emit(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
     text_append(b, "    (void)c, (void)n;\n");
-    emit_loops_open(e, y->dim, y->rank, emit_batched(n));
+    emit_loops_open(e, y->dim, y->rank, node_is_batched(n));
     text_printf(b, "        y[%s] = x[%s];\n", index_of(e, n->out[0]), index_of(e, n->in[0]));
     emit_loops_close(e, y->rank);
 }

@@ -128,7 +128,7 @@ static void pad_emit(emitter *e, const node *n) {
         names[i] = arena_printf(a, "(size_t)t%d[i%d]", i, i);
         if (xs[i] == 0) xs[i] = 1; /* extent 1: the index is 0, but an unused table would warn */
     }
-    emit_loops_open(e, y->shape.dim, rank, emit_batched(n));
+    emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
     text_append(b, "        if (0");
     for (int i = 0; i < rank; i++)
         if (names[i][0] == '(') text_printf(b, " || t%d[i%d] < 0", i, i);
@@ -217,7 +217,7 @@ static void gather_emit(emitter *e, const node *n) {
     emit_value(e, "indices", q, false);
     emit_value(e, "y", y, true);
     text_append(b, "    (void)c, (void)n, (void)x, (void)y, (void)indices;\n");
-    emit_loops_open(e, y->shape.dim, rank, emit_batched(n));
+    emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
     text_printf(b, "        int64_t at = indices[%s];\n        at = at < 0 ? at + %lld : at;\n", emit_index(e, qs, qr, qn), d);
     text_printf(b, "        at = at < 0 ? 0 : at >= %lld ? %lld : at;\n", d, d - 1);
     text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL), emit_index(e, xs, x->shape.rank, xn));
@@ -241,6 +241,13 @@ static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
 
 /* ---- rows ---- */
 
+static bool pad_mixes(const node *n, int rank) {
+    const attr *pads = node_ints(n, "pads");
+    if (pads) return pads->count != 2 * (size_t)rank || pads->ints[0] != 0 || pads->ints[rank] != 0;
+    if (n->n_in > 3 && n->in[3]) return op_axes_first(n, 3, rank);
+    return !op_constant_is(n, 1, 0, 0) || !op_constant_is(n, 1, rank, 0);
+}
+
 static const op_attr pad_attrs[] = {{"mode", ATTR_STRING, false, 0, "constant", true},
                                     {"pads", ATTR_INTS, false, 0, NULL, false},
                                     {"paddings", ATTR_INTS, false, 0, NULL, false},
@@ -263,6 +270,7 @@ const op_row ops_lookup[] = {{.name = "Pad",
                               .grad = pad_grad,
                               .emit = pad_emit,
                               .same = pad_same,
+                              .mixes = pad_mixes,
                               .test = "test_constant_pad"},
                              {.name = "Gather",
                               .domain = "",

@@ -19,8 +19,8 @@ typedef struct product {
 /* ---- shapes ---- */
 
 /* beta = 0 means that C is not read, whatever it holds: 0 times infinity would be no number. */
-static void drop_unread_c(node *n) {
-    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0) n->in[2] = NULL;
+static void drop_unread_c(graph *g, node *n) {
+    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0) node_set_input(g, n, 2, NULL);
 }
 
 static bool gemm_infer(graph *g, node *n) {
@@ -40,7 +40,7 @@ static bool gemm_infer(graph *g, node *n) {
     if (n->n_in > 2 && n->in[2] && (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
         return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld", (long long)y.dim[0],
                           (long long)y.dim[1]);
-    drop_unread_c(n);
+    drop_unread_c(g, n);
     if (!shape_count(&y) || !a->dim[!ta])
         return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a product of empty matrices is not supported");
     n->macs = (double)y.dim[0] * (double)y.dim[1] * (double)a->dim[!ta];
@@ -109,7 +109,7 @@ static product matmul_product(const node *n, const int64_t (*s)[MAX_RANK]) {
 }
 
 static product product_of(const node *n, const int64_t (*s)[MAX_RANK]) {
-    const bool gemm = !strcmp(n->op_type, "Gemm");
+    const bool gemm = n->opcode == ONNX_Gemm;
     return gemm ? gemm_product(n, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL, s) : matmul_product(n, s);
 }
 
@@ -257,6 +257,6 @@ const op_row ops_matrix[] = {{"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 
                               product_emit, .test = "test_operator_addmm", .weights = 6},
                              {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
                               product_emit, .test = "test_gemm_all_attributes", .weights = 6},
-                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN, 0, matmul_infer, product_reference, matmul_grad,
-                              product_emit, .test = "test_matmul_2d", .weights = 3},
+                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN | OP_BATCH_EACH, 0, matmul_infer, product_reference,
+                              matmul_grad, product_emit, .test = "test_matmul_2d", .weights = 3},
                              {.name = NULL}};

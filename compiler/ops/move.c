@@ -151,18 +151,26 @@ static const op_attr transpose_attrs[] = {{"perm", ATTR_INTS, false, 0, NULL, fa
 static const op_attr block_attrs[] = {
     {"blocksize", ATTR_INT, true, 0, NULL, false}, {"mode", ATTR_STRING, false, 0, NULL, false}, {.name = NULL}};
 
-#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, extra, case_name)                  \
+/* Without perm the axes come in reverse order. */
+static bool transpose_mixes(const node *n, int rank) { return !node_ints(n, "perm") && rank > 1; }
+
+static bool tile_mixes(const node *n, int rank) {
+    (void)rank;
+    return !op_constant_is(n, 1, 0, 1);
+}
+
+#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, is_mixing, extra, case_name)       \
     {                                                                                                             \
         .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1, \
         .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,         \
         .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit,   \
-        .same = is_same, .copy = &prefix##_copy, .test = case_name                                                \
+        .same = is_same, .mixes = is_mixing, .copy = &prefix##_copy, .test = case_name                            \
     }
 
 const op_row ops_move[] = {
-    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, 0, "test_transpose_default"),
-    MOVE("Expand", 8, 2, 2, 2, NULL, expand, copy_same, 0, "test_expand_dim_changed"),
-    MOVE("Tile", 6, 2, 2, 2, NULL, tile, copy_same, 0, "test_tile"),
-    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, OP_NHWC, "test_depthtospace_example"),
-    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, OP_NHWC, "test_spacetodepth"),
+    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, transpose_mixes, 0, "test_transpose_default"),
+    MOVE("Expand", 8, 2, 2, 2, NULL, expand, copy_same, NULL, 0, "test_expand_dim_changed"),
+    MOVE("Tile", 6, 2, 2, 2, NULL, tile, copy_same, tile_mixes, 0, "test_tile"),
+    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, NULL, OP_NHWC, "test_depthtospace_example"),
+    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, NULL, OP_NHWC, "test_spacetodepth"),
     {.name = NULL}};

@@ -1,6 +1,7 @@
 /* Normalisations: BatchNormalization, InstanceNormalization, LayerNormalization, LRN, LpNormalization, Softmax, LogSoftmax.
    All but the first and LRN work a lane at a time (lanes.h); sums are in double. */
 #include "normalize.h"
+#include "../graph_query.h"
 #include "pointwise.h"
 #include "rules.h"
 
@@ -45,11 +46,10 @@ static bool per_position(const node *n) {
 /* Exporters often leave the extra outputs of training in place: they are harmless while nothing reads them. */
 static bool drop_statistics(graph *g, node *n) {
     for (size_t i = 1; i < n->n_out; i++) {
-        if (n->out[i] && graph_count_uses(g, n->out[i]))
+        if (n->out[i] && value_is_read(n->out[i]))
             return diag_error(g->diag, n, "export the model for inference", "output %zu is computed in training only", i);
     }
-    for (size_t i = 1; i < n->n_out; i++) n->out[i] = NULL;
-    n->n_out = 1;
+    node_limit_outputs(n, 1);
     return true;
 }
 
@@ -347,8 +347,8 @@ static void lrn_emit(struct emitter *e, const node *n) {
 
 /* ---- Softmax, LogSoftmax, LpNormalization ---- */
 
-static bool is_lp(const node *n) { return !strcmp(n->op_type, "LpNormalization"); }
-static bool is_log(const node *n) { return !strcmp(n->op_type, "LogSoftmax"); }
+static bool is_lp(const node *n) { return n->opcode == ONNX_LpNormalization; }
+static bool is_log(const node *n) { return n->opcode == ONNX_LogSoftmax; }
 
 /* Before opset 13 Softmax sees a matrix: the axes from `axis` on make the row. */
 static bool whole_row(const node *n) { return !is_lp(n) && n->opset < 13; }

@@ -1,8 +1,8 @@
 /* What elementwise rows share: a kernel says what an operator computes, once for the reference and once as C text; infer,
-   reference and emit follow from it. Kernels are found by the node's operator name. */
+   reference and emit follow from it. Kernels are found by the node's operator. */
 #ifndef CAMEO_OPS_POINTWISE_H
 #define CAMEO_OPS_POINTWISE_H
-#include "../op.h"
+#include "../broadcast.h"
 
 enum { /* sets of element types, as masks */
        TYPES_FLOAT = 1u << DT_FLOAT | 1u << DT_DOUBLE,
@@ -16,7 +16,7 @@ enum { /* sets of element types, as masks */
 /* C texts: x0, x1 and x2 are operands; "@" is the suffix of float functions and literals; "$0", "$1" parameters; "~" the C type
    of operand 0. Variadic kernels describe two operands and are folded from the left. */
 typedef struct pointwise {
-    const char *name;
+    opcode op; /* OPCODE_NONE ends a table */
     unsigned types;
     double (*real)(const double *x, const double *p);
     const char *text;
@@ -28,22 +28,15 @@ typedef struct pointwise {
     int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for negative; NULL: as integer */
     double neutral;                       /* as one of these operands, it leaves the other one's bits */
     unsigned neutral_sides;
+    bool variant; /* what an attribute makes of the operator: Mod with fmod=1, Gelu with approximate="tanh" */
 } pointwise;
 
-extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with a NULL name */
+extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with OPCODE_NONE */
 
 bool pointwise_infer(graph *g, node *n);
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
 void pointwise_emit(struct emitter *e, const node *n);
 int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand alone, or the other one is neutral */
-
-/* Shape of out 0 of elementwise nodes by the node's opset: numpy broadcasting, or the broadcast/axis attributes of opset <= 6.
- */
-bool broadcast_shape(graph *g, node *n, shape *out);
-/* Axis of out 0 that operand i's first axis lies on. */
-int broadcast_offset(const node *n, size_t i);
-/* Element of each operand at each element of out: at[i] for operand i. One call a position, in row-major order. */
-void broadcast_at(const node *n, const shape *out, const tensor *const *in, int64_t linear, int64_t *at);
 
 bool type_check(graph *g, const node *n, size_t input, unsigned mask); /* also that the input is there */
 bool type_is(dtype t, unsigned mask);

@@ -201,7 +201,7 @@ static void emit_pool(emitter *e, const node *n, bool maximum, bool global) {
     if (n->out[0]) emit_value(e, "y", n->out[0], true);
     if (n->n_out > 1 && n->out[1]) emit_value(e, "at_best", n->out[1], true);
     text_append(b, "    (void)c, (void)n;\n");
-    if (emit_batched(n))
+    if (node_is_batched(n))
         text_append(b, "    for (ptrdiff_t image = 0; image < (ptrdiff_t)n; image++)\n");
     else
         text_printf(b, "    for (ptrdiff_t image = 0; image < %lld; image++)\n", (long long)x->dim[0]);

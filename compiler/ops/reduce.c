@@ -9,7 +9,7 @@
 
 /* One reduction: start value, step, end. In emitted text v is the sum, x the element, "#" the lane's length. */
 typedef struct reduction {
-    const char *name;
+    opcode op;
     double start;
     double (*step)(double v, double x);
     double (*end)(double v, double length);
@@ -28,23 +28,22 @@ static double mean(double v, double length) { return v / length; }
 static double root(double v, double length) { return (void)length, sqrt(v); }
 static double logarithm(double v, double length) { return (void)length, log(v); }
 
-#define LOG_SUM_EXP "ReduceLogSumExp"
 static const reduction reductions[] = {
-    {"ReduceSum", 0, add, same, "v + x", "v", true},
-    {"ReduceMean", 0, add, mean, "v + x", "v / #", true},
-    {"ReduceL1", 0, add_abs, same, "v + (x < 0 ? -x : x)", "v", true},
-    {"ReduceL2", 0, add_square, root, "v + x * x", "sqrt(v)", false},
-    {"ReduceSumSquare", 0, add_square, same, "v + x * x", "v", true},
-    {"ReduceProd", 1, multiply, same, "v * x", "v", true},
-    {"ReduceMax", -(double)INFINITY, larger, same, "x > v || x != x ? x : v", "v", true},
-    {"ReduceMin", (double)INFINITY, smaller, same, "x < v || x != x ? x : v", "v", true},
-    {"ReduceLogSum", 0, add, logarithm, "v + x", "log(v)", false},
-    {LOG_SUM_EXP, 0, add, same, "v + exp(x - top)", "top + log(v)", false},
+    {ONNX_ReduceSum, 0, add, same, "v + x", "v", true},
+    {ONNX_ReduceMean, 0, add, mean, "v + x", "v / #", true},
+    {ONNX_ReduceL1, 0, add_abs, same, "v + (x < 0 ? -x : x)", "v", true},
+    {ONNX_ReduceL2, 0, add_square, root, "v + x * x", "sqrt(v)", false},
+    {ONNX_ReduceSumSquare, 0, add_square, same, "v + x * x", "v", true},
+    {ONNX_ReduceProd, 1, multiply, same, "v * x", "v", true},
+    {ONNX_ReduceMax, -(double)INFINITY, larger, same, "x > v || x != x ? x : v", "v", true},
+    {ONNX_ReduceMin, (double)INFINITY, smaller, same, "x < v || x != x ? x : v", "v", true},
+    {ONNX_ReduceLogSum, 0, add, logarithm, "v + x", "log(v)", false},
+    {ONNX_ReduceLogSumExp, 0, add, same, "v + exp(x - top)", "top + log(v)", false},
 };
 
 static const reduction *reduction_of(const node *n) {
     for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++)
-        if (!strcmp(reductions[i].name, n->op_type)) return &reductions[i];
+        if (reductions[i].op == n->opcode) return &reductions[i];
     BUG("%s is no reduction", n->op_type);
 }
 
@@ -106,7 +105,7 @@ unsigned reduce_mask(arena *a, const node *n) {
 
 static double reduce_lane(const reduction *r, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
     double top = -(double)INFINITY, v = r->start;
-    const bool exps = !strcmp(r->name, LOG_SUM_EXP);
+    const bool exps = r->op == ONNX_ReduceLogSumExp;
     for (int64_t i = 0; exps && i < length; i++) top = larger(top, tensor_get(x, base + step[i]));
     if (isinf(top) && exps) return top;
     for (int64_t i = 0; i < length; i++) {
@@ -229,7 +228,7 @@ static void reduce_emit(struct emitter *e, const node *n) {
     const reduction *r = reduction_of(n);
     const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, reduce_mask(emit_arena(e), n));
     const char *at = element_index(e, n, &l);
-    const bool real = type_is(n->in[0]->type, TYPES_FLOAT), exps = !strcmp(r->name, LOG_SUM_EXP);
+    const bool real = type_is(n->in[0]->type, TYPES_FLOAT), exps = r->op == ONNX_ReduceLogSumExp;
     const accumulator v = real ? real_accumulator(e, r) : integer_accumulator(e, r, n, &l);
     lanes_open(e, n, &l);
     text *t = emit_helpers(e);
@@ -259,7 +258,7 @@ static int arg_axis(const node *n) {
     return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
 }
 
-static bool arg_max(const node *n) { return !strcmp(n->op_type, "ArgMax"); }
+static bool arg_max(const node *n) { return n->opcode == ONNX_ArgMax; }
 
 static bool arg_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
     (void)why;
@@ -316,11 +315,31 @@ static const op_attr arg_attrs[] = {{.name = "axis", .kind = ATTR_INT, .has_defa
                                     {.name = "select_last_index", .kind = ATTR_INT, .has_default = true},
                                     {.name = NULL}};
 
+static bool reduce_mixes(const node *n, int rank) {
+    if (node_ints(n, "axes")) return false; /* the attribute is looked at for every node */
+    if (n->n_in < 2 || !n->in[1]) return node_int(n, "noop_with_empty_axes", 0) == 0;
+    return op_axes_first(n, 1, rank);
+}
+
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 #define FUNCTIONS(rule) reduce_infer, reduce_reference, rule, reduce_emit
-#define REDUCE_FROM(name, since, rule, tested_by)                                                                       \
-    {name, "", 1, (since)-1, 1, 1, 1, 1, attribute_attrs, PLAIN, 0, FUNCTIONS(rule), .test = "test_ops_math reduce"}, { \
-        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS(rule), .test = tested_by                 \
+#define REDUCE_FROM(name, since, rule, tested_by)                                                                              \
+    {name,                                                                                                                     \
+     "",                                                                                                                       \
+     1,                                                                                                                        \
+     (since)-1,                                                                                                                \
+     1,                                                                                                                        \
+     1,                                                                                                                        \
+     1,                                                                                                                        \
+     1,                                                                                                                        \
+     attribute_attrs,                                                                                                          \
+     PLAIN,                                                                                                                    \
+     0,                                                                                                                        \
+     FUNCTIONS(rule),                                                                                                          \
+     .mixes = reduce_mixes,                                                                                                    \
+     .test = "test_ops_math reduce"},                                                                                          \
+    {                                                                                                                          \
+        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS(rule), .mixes = reduce_mixes, .test = tested_by \
     }
 #define REDUCE(name, rule, tested_by) REDUCE_FROM(name, 18, rule, tested_by)
 #define ARG(name, tested_by)                                                                                    \

@@ -21,15 +21,15 @@ static shape kept_shape(const node *n, unsigned mask) {
 }
 
 /* ReduceX of v over the axes of a mask, which stay. */
-static value *reduce(graph *g, const node *n, const char *op, value *v, unsigned mask) {
+static value *reduce(graph *g, const node *n, opcode op, value *v, unsigned mask) {
     int64_t axes[MAX_RANK];
     size_t count = 0;
     if (!v || !mask) return v;
     for (int k = 0; k < v->shape.rank; k++)
         if (mask >> k & 1) axes[count++] = k;
-    const bool input = !strcmp(op, "ReduceSum"); /* in opset 17 the others take an attribute */
+    const bool input = op == ONNX_ReduceSum; /* in opset 17 the others take an attribute */
     value *in[] = {v, input ? grad_ints(g, "axes", axes, count) : NULL};
-    node *r = grad_node(g, n, op, "", in, input ? 2 : 1, 1);
+    node *r = grad_node(g, n, opcode_name(op), "", in, input ? 2 : 1, 1);
     if (!input) node_set_ints(g, r, "axes", axes, count);
     return grad_infer(g, r);
 }
@@ -83,7 +83,7 @@ bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
     value *mask = rule_internal(g, n, "EqualMask", r.x, r.y);
-    value *share = rule_binary(g, n, "Div", r.dy, reduce(g, n, "ReduceSum", mask, r.mask));
+    value *share = rule_binary(g, n, "Div", r.dy, reduce(g, n, ONNX_ReduceSum, mask, r.mask));
     return (din[0] = mul(g, n, mask, share)) != NULL;
 }
 
@@ -94,8 +94,8 @@ bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!reduced_open(g, n, dout[0], &r)) return false;
     value *none = grad_scalar(g, r.x, 0), *zero = rule_internal(g, n, "EqualMask", r.x, none);
     value *filled = rule_binary(g, n, "Add", r.x, zero),
-          *others = rule_binary(g, n, "Sub", reduce(g, n, "ReduceSum", zero, r.mask), zero);
-    value *product = rule_binary(g, n, "Div", mul(g, n, r.dy, reduce(g, n, "ReduceProd", filled, r.mask)), filled);
+          *others = rule_binary(g, n, "Sub", reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
+    value *product = rule_binary(g, n, "Div", mul(g, n, r.dy, reduce(g, n, ONNX_ReduceProd, filled, r.mask)), filled);
     return (din[0] = mul(g, n, product, rule_internal(g, n, "EqualMask", others, none))) != NULL;
 }
 
@@ -123,13 +123,13 @@ static unsigned lane_mask(const node *n, bool whole) {
 
 /* y (dy - sum(dy y)) */
 bool softmax_grad(graph *g, node *n, value *const *dout, value **din) {
-    value *y = n->out[0], *sum = reduce(g, n, "ReduceSum", mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
+    value *y = n->out[0], *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
     return (din[0] = mul(g, n, y, rule_binary(g, n, "Sub", dout[0], sum))) != NULL;
 }
 
 /* dy - exp(y) sum(dy) */
 bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
-    value *sum = reduce(g, n, "ReduceSum", dout[0], lane_mask(n, n->opset < 13));
+    value *sum = reduce(g, n, ONNX_ReduceSum, dout[0], lane_mask(n, n->opset < 13));
     return (din[0] = rule_binary(g, n, "Sub", dout[0], mul(g, n, rule_unary(g, n, "Exp", n->out[0]), sum))) != NULL;
 }
 
@@ -137,8 +137,8 @@ bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
 bool lp_grad(graph *g, node *n, value *const *dout, value **din) {
     const unsigned mask = lane_mask(n, false);
     const bool squares = node_int(n, "p", 2) == 2;
-    value *x = n->in[0], *y = n->out[0], *sum = reduce(g, n, "ReduceSum", mul(g, n, dout[0], y), mask);
+    value *x = n->in[0], *y = n->out[0], *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), mask);
     value *along = mul(g, n, squares ? y : rule_unary(g, n, "Sign", x), sum);
-    value *norm = reduce(g, n, squares ? "ReduceL2" : "ReduceL1", x, mask);
+    value *norm = reduce(g, n, squares ? ONNX_ReduceL2 : ONNX_ReduceL1, x, mask);
     return (din[0] = rule_internal(g, n, "SafeDiv", rule_binary(g, n, "Sub", dout[0], along), norm)) != NULL;
 }

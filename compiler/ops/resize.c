@@ -20,7 +20,7 @@ typedef struct taps {
 } taps;
 
 static bool present(const node *n, size_t i) { return i < n->n_in && n->in[i] && value_count(n->in[i]) > 0; }
-static bool is_upsample(const node *n) { return n->op_type[0] == 'U'; }
+static bool is_upsample(const node *n) { return n->opcode == ONNX_Upsample; }
 
 /* ---- infer: scales and extents, kept as attributes "scales_used" (as bits of doubles) and "roi_used" ---- */
 
@@ -389,7 +389,7 @@ static void resize_emit(emitter *e, const node *n) {
         sums |= t[i].count > 1;
     }
     const char *to = emit_index(e, ys, rank, NULL), *from = emit_index(e, xs, rank, names), *type = dtype_c(y->type);
-    emit_loops_open(e, y->shape.dim, rank, emit_batched(n));
+    emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
     if (*outside)
         text_printf(b, "        if (%s) {\n            y[%s] = (%s)%s;\n            continue;\n        }\n", outside, to, type,
                     emit_float(e, (double)node_float(n, "extrapolation_value", 0)));

@@ -28,7 +28,7 @@ static bool view_reference(arena *a, const node *n, const tensor *const *in, ten
 
 static void copy_bytes(emitter *e, const node *n, const char *to, const char *from, const value *v) {
     const long long size = (long long)dtype_size(v->type);
-    if (emit_batched(n))
+    if (node_is_batched(n))
         text_printf(emit_body(e), "    memcpy(%s, %s, n * %lld);\n", to, from, (long long)image_elements(v) * size);
     else
         text_printf(emit_body(e), "    memcpy(%s, %s, %lld);\n", to, from, (long long)value_count(v) * size);
@@ -58,13 +58,13 @@ static void view_emit(emitter *e, const node *n) {
     if (is_dense(x) && is_dense(y)) {
         copy_bytes(e, n, "y", "x", y);
     } else if (shape_equal(&x->shape, &y->shape)) {
-        emit_loops_open(e, y->shape.dim, y->shape.rank, emit_batched(n));
+        emit_loops_open(e, y->shape.dim, y->shape.rank, node_is_batched(n));
         text_printf(emit_body(e), "        y[%s] = x[%s];\n", index_of(e, y), index_of(e, x));
         emit_loops_close(e, y->shape.rank);
     } else {
         /* Walk x in logical order; y takes elements densely (views are written in ONNX layout). */
         text_append(emit_body(e), "    size_t at = 0;\n");
-        emit_loops_open(e, x->shape.dim, x->shape.rank, emit_batched(n));
+        emit_loops_open(e, x->shape.dim, x->shape.rank, node_is_batched(n));
         text_printf(emit_body(e), "        y[at++] = x[%s];\n", index_of(e, x));
         emit_loops_close(e, x->shape.rank);
     }
@@ -173,8 +173,7 @@ static bool dropout_mask(graph *g, node *n, dtype type) {
     mask->constant = tensor_new(g->arena, type, &mask->shape);
     if (!mask->constant) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the mask is too large");
     for (int64_t i = 0; i < shape_count(&mask->shape); i++) tensor_set(mask->constant, i, 1);
-    mask->producer = NULL;
-    n->out[1] = NULL;
+    node_set_output(g, n, 1, NULL);
     return true;
 }
 
@@ -367,7 +366,7 @@ static const op_attr constant_attrs[] = {
     {"value_ints", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
 
 #define VIEW .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .grad = view_grad, .emit = view_emit
-#define MADE .min_out = 1, .max_out = 1, .flags = OP_NO_GRAD, .emit = constant_emit
+#define MADE(more) .min_out = 1, .max_out = 1, .flags = OP_NO_GRAD | (more), .emit = constant_emit
 
 const op_row ops_shape[] = {{.name = "Reshape",
                              .domain = "",
@@ -443,7 +442,7 @@ const op_row ops_shape[] = {{.name = "Reshape",
                              .attrs = shape_attrs,
                              .infer = shape_infer,
                              .reference = shape_reference,
-                             MADE,
+                             MADE(OP_SHAPE_ONLY),
                              .test = "test_shape"},
                             {.name = "Size",
                              .domain = "",
@@ -452,7 +451,7 @@ const op_row ops_shape[] = {{.name = "Reshape",
                              .max_in = 1,
                              .infer = size_infer,
                              .reference = size_reference,
-                             MADE,
+                             MADE(OP_SHAPE_ONLY),
                              .test = "test_size"},
                             {.name = "Constant",
                              .domain = "",
@@ -462,7 +461,7 @@ const op_row ops_shape[] = {{.name = "Reshape",
                              .attrs = constant_attrs,
                              .infer = constant_infer,
                              .reference = constant_reference,
-                             MADE,
+                             MADE(0),
                              .test = "test_constant"},
                             {.name = "ConstantOfShape",
                              .domain = "",
@@ -473,7 +472,7 @@ const op_row ops_shape[] = {{.name = "Reshape",
                              .shape_inputs = 1,
                              .infer = filled_infer,
                              .reference = filled_reference,
-                             MADE,
+                             MADE(0),
                              .test = "test_constantofshape_float_ones"},
                             {.name = "Range",
                              .domain = "",
@@ -483,6 +482,6 @@ const op_row ops_shape[] = {{.name = "Reshape",
                              .shape_inputs = 7,
                              .infer = range_infer,
                              .reference = range_reference,
-                             MADE,
+                             MADE(0),
                              .test = "test_range_float_type_positive_delta"},
                             {.name = NULL}};

@@ -193,21 +193,27 @@ static const op_attr split_attrs[] = {{"axis", ATTR_INT, false, 0, NULL, true},
                                       {"split", ATTR_INTS, false, 0, NULL, false},
                                       {"num_outputs", ATTR_INT, false, 0, NULL, false},
                                       {.name = NULL}};
+static bool slice_mixes(const node *n, int rank) {
+    if (node_ints(n, "axes")) return false;
+    if (n->n_in > 3 && n->in[3]) return op_axes_first(n, 3, rank);
+    return true; /* no axes: all of them, from the first on */
+}
+
 static const op_attr slice_attrs[] = {{"starts", ATTR_INTS, false, 0, NULL, false},
                                       {"ends", ATTR_INTS, false, 0, NULL, false},
                                       {"axes", ATTR_INTS, false, 0, NULL, false},
                                       {.name = NULL}};
 
 /* The elements of the outputs are those of the inputs, in other places. */
-#define MOVE(op, low, high, outputs, deciding, attributes, prefix, is_same, case_name)                                   \
-    {                                                                                                                    \
-        .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1, .max_out = outputs,           \
-        .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0, .shape_inputs = deciding, .infer = prefix##_infer, \
-        .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit, .same = is_same,                  \
-        .copy = &prefix##_copy, .test = case_name                                                                        \
+#define MOVE(op, low, high, outputs, deciding, attributes, prefix, is_same, is_mixing, case_name)                           \
+    {                                                                                                                       \
+        .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1, .max_out = outputs,              \
+        .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0, .shape_inputs = deciding, .infer = prefix##_infer,    \
+        .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit, .same = is_same, .mixes = is_mixing, \
+        .copy = &prefix##_copy, .test = case_name                                                                           \
     }
 
-const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy_same, "test_concat_2d_axis_0"),
+const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy_same, NULL, "test_concat_2d_axis_0"),
                             {.name = "Interleave",
                              .domain = "cameo",
                              .since = 1,
@@ -221,6 +227,6 @@ const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy
                              .emit = interleave_emit,
                              .copy = &interleave_copy,
                              .test = "test_ops_move interleaved"},
-                            MOVE("Split", 1, 2, -1, 2, split_attrs, split, copy_same, "test_split_equal_parts_1d"),
-                            MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, slice_same, "test_slice"),
+                            MOVE("Split", 1, 2, -1, 2, split_attrs, split, copy_same, NULL, "test_split_equal_parts_1d"),
+                            MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, slice_same, slice_mixes, "test_slice"),
                             {.name = NULL}};

@@ -1,6 +1,6 @@
 /* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the forms in which older exporters
    wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
-#include "../ops/pointwise.h"
+#include "../broadcast.h"
 #include "fuse.h"
 
 #include <float.h>
@@ -18,14 +18,14 @@ static bool clip_bound(const node *c, size_t input, const char *name, double oth
 }
 
 static bool clip_bounds(const node *c, double *low, double *high) {
-    return fuse_is(c, "", "Clip") && clip_bound(c, 1, "min", (double)-FLT_MAX, low) &&
+    return node_is(c, ONNX_Clip) && clip_bound(c, 1, "min", (double)-FLT_MAX, low) &&
            clip_bound(c, 2, "max", (double)FLT_MAX, high);
 }
 
 /* PRelu: one slope for all, or one a channel. */
 static bool take_prelu(graph *g, node *n, const node *next) {
     const value *slope = next->in[1], *x = n->out[0];
-    const bool live = slope->role == ROLE_PARAMETER && fuse_is(n, "cameo", "ScaleShift") && value_count(slope) > 1;
+    const bool live = slope->role == ROLE_PARAMETER && node_is(n, CAMEO_ScaleShift) && value_count(slope) > 1;
     if ((!slope->constant && !live) || slope->type != DT_FLOAT || x->shape.rank < 2 || slope->shape.rank > x->shape.rank)
         return false;
     const int64_t channels = x->shape.dim[1], count = value_count(slope);
@@ -52,10 +52,11 @@ bool fuse_clip(graph *g, node *n, const node *next) {
 
 static bool take_simple(graph *g, node *n, const node *next) {
     static const struct {
-        const char *op, *act;
-    } simple[] = {{"Relu", "relu"}, {"Sigmoid", "sigmoid"}, {"Tanh", "tanh"}, {"HardSwish", "hardswish"}};
+        opcode op;
+        const char *act;
+    } simple[] = {{ONNX_Relu, "relu"}, {ONNX_Sigmoid, "sigmoid"}, {ONNX_Tanh, "tanh"}, {ONNX_HardSwish, "hardswish"}};
     for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
-        if (!fuse_is(next, "", simple[i].op)) continue;
+        if (!node_is(next, simple[i].op)) continue;
         set_act(g, n, simple[i].act);
         return true;
     }
@@ -63,12 +64,12 @@ static bool take_simple(graph *g, node *n, const node *next) {
 }
 
 static bool take_with_numbers(graph *g, node *n, const node *next) {
-    if (fuse_is(next, "", "LeakyRelu")) {
+    if (node_is(next, ONNX_LeakyRelu)) {
         node_set_float(g, n, "act_alpha", node_float(next, "alpha", 0.01f));
         set_act(g, n, "leaky");
         return true;
     }
-    if (fuse_is(next, "", "HardSigmoid")) {
+    if (node_is(next, ONNX_HardSigmoid)) {
         node_set_float(g, n, "act_alpha", node_float(next, "alpha", 0.2f));
         node_set_float(g, n, "act_beta", node_float(next, "beta", 0.5f));
         set_act(g, n, "hardsigmoid");
@@ -81,64 +82,58 @@ static bool take_with_numbers(graph *g, node *n, const node *next) {
 
 /* The two consumers of x; false when there are more or fewer. */
 static bool two_consumers(const graph *g, const value *x, node *found[2]) {
-    size_t count = 0;
-    if (fuse_kept(g, x)) return false;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) {
-            if (g->nodes[i]->in[k] != x) continue;
-            if (count < 2) found[count] = g->nodes[i];
-            count++;
-        }
-    return count == 2 && found[0] != found[1];
+    if (x->n_uses != 2 || value_is_kept(g, x)) return false;
+    found[0] = x->uses->user, found[1] = x->uses->next->user;
+    return found[0] != found[1];
 }
 
-static bool binary_with(const node *n, const char *op, const value *a, const value *b) {
-    return fuse_is(n, "", op) && n->n_in == 2 && ((n->in[0] == a && n->in[1] == b) || (n->in[0] == b && n->in[1] == a));
+static bool binary_with(const node *n, opcode op, const value *a, const value *b) {
+    return node_is(n, op) && n->n_in == 2 && ((n->in[0] == a && n->in[1] == b) || (n->in[0] == b && n->in[1] == a));
 }
 
 static bool near(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
 
-static bool by_scalar(const node *n, const char *op, const value *x, double want) {
+static bool by_scalar(const node *n, opcode op, const value *x, double want) {
     double v;
-    if (!fuse_is(n, "", op) || n->n_in != 2) return false;
+    if (!node_is(n, op) || n->n_in != 2) return false;
     const value *other = n->in[0] == x ? n->in[1] : n->in[0];
-    return (n->in[0] == x || strcmp(op, "Div")) && fuse_scalar(other, &v) && near(v, want);
+    return (n->in[0] == x || op != ONNX_Div) && fuse_scalar(other, &v) && near(v, want);
 }
 
-static bool sixth(const node *n, const value *x) { return by_scalar(n, "Div", x, 6) || by_scalar(n, "Mul", x, 1.0 / 6); }
+static bool sixth(const node *n, const value *x) { return by_scalar(n, ONNX_Div, x, 6) || by_scalar(n, ONNX_Mul, x, 1.0 / 6); }
 
 /* x -> Sigmoid -> Mul(x), x -> HardSigmoid(1/6, 1/2) -> Mul(x) */
 static bool take_gate(graph *g, node *n, node *gate, node *mul) {
     const char *act = NULL;
-    if (fuse_is(gate, "", "Sigmoid")) act = "silu";
-    if (fuse_is(gate, "", "HardSigmoid") && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
+    if (node_is(gate, ONNX_Sigmoid)) act = "silu";
+    if (node_is(gate, ONNX_HardSigmoid) && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
         near((double)node_float(gate, "beta", 0.5f), 0.5))
         act = "hardswish";
-    if (!act || !binary_with(mul, "Mul", n->out[0], gate->out[0]) || fuse_consumer(g, gate->out[0]) != mul) return false;
-    gate->dead = true;
+    if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) || value_consumer(g, gate->out[0]) != mul) return false;
+    node_kill(gate);
     set_act(g, n, act);
-    fuse_absorb(g, n, mul);
+    graph_absorb(g, n, mul);
     return true;
 }
 
 /* x -> Add 3 -> Clip 0 6 -> (Mul x -> /6 | /6 -> Mul x) */
 static bool take_hardswish(graph *g, node *n, node *add, node *mul) {
     double low, high;
-    if (!by_scalar(add, "Add", n->out[0], 3)) return false;
-    node *clip = fuse_consumer(g, add->out[0]);
+    if (!by_scalar(add, ONNX_Add, n->out[0], 3)) return false;
+    node *clip = value_consumer(g, add->out[0]);
     if (!clip || !clip_bounds(clip, &low, &high) || low != 0 || high != 6) return false;
-    node *behind = fuse_consumer(g, clip->out[0]), *last = mul, *middle = behind;
+    node *behind = value_consumer(g, clip->out[0]), *last = mul, *middle = behind;
     if (!behind) return false;
     if (behind == mul) {
-        last = fuse_consumer(g, mul->out[0]), middle = mul;
-        if (!binary_with(mul, "Mul", n->out[0], clip->out[0]) || !last || !sixth(last, mul->out[0])) return false;
-    } else if (!sixth(behind, clip->out[0]) || fuse_consumer(g, behind->out[0]) != mul ||
-               !binary_with(mul, "Mul", n->out[0], behind->out[0])) {
+        last = value_consumer(g, mul->out[0]), middle = mul;
+        if (!binary_with(mul, ONNX_Mul, n->out[0], clip->out[0]) || !last || !sixth(last, mul->out[0])) return false;
+    } else if (!sixth(behind, clip->out[0]) || value_consumer(g, behind->out[0]) != mul ||
+               !binary_with(mul, ONNX_Mul, n->out[0], behind->out[0])) {
         return false;
     }
-    add->dead = clip->dead = middle->dead = true;
+    node_kill(add), node_kill(clip), node_kill(middle);
     set_act(g, n, "hardswish");
-    fuse_absorb(g, n, last);
+    graph_absorb(g, n, last);
     return true;
 }
 
@@ -152,12 +147,12 @@ static bool take_double(graph *g, node *n) {
 }
 
 bool fuse_activation(graph *g, node *n) {
-    node *next = fuse_consumer(g, n->out[0]);
+    node *next = value_consumer(g, n->out[0]);
     if (!next) return take_double(g, n);
     if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
-    const bool prelu = fuse_is(next, "", "PRelu");
+    const bool prelu = node_is(next, ONNX_PRelu);
     if (prelu ? !take_prelu(g, n, next) : !(take_simple(g, n, next) || fuse_clip(g, n, next) || take_with_numbers(g, n, next)))
         return false;
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }

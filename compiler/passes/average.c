@@ -19,15 +19,14 @@ static bool is_pointwise(const node *n) {
 }
 
 static bool is_plain_conv(const node *n) {
-    if (!fuse_is(n, "cameo", "Conv") || (n->n_in > 3 && n->in[3]) || strcmp(node_string(n, "act", "none"), "none"))
-        return false;
+    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) || strcmp(node_string(n, "act", "none"), "none")) return false;
     return n->out[0]->type == DT_FLOAT && is_pointwise(n) && n->in[1]->shape.dim[0] / node_int(n, "group", 1) >= CHANNELS;
 }
 
 /* Averages of pixels of the image alone, at least one each, and at most half as many. */
 static bool is_smaller_average(const node *n) {
     window w;
-    if (!fuse_is(n, "", "AveragePool") || !window_read(NULL, n, &n->in[0]->shape, NULL, &w)) return false;
+    if (!node_is(n, ONNX_AveragePool) || !window_read(NULL, n, &n->in[0]->shape, NULL, &w)) return false;
     int64_t in = 1, out = 1;
     for (int i = 3 - w.rank; i < 3; i++) {
         if (w.begin[i] || w.end[i] || w.out[i] < 1 || (w.out[i] - 1) * w.stride[i] >= w.in[i]) return false;
@@ -36,23 +35,17 @@ static bool is_smaller_average(const node *n) {
     return 2 * out <= in;
 }
 
-static size_t position(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return i;
-    BUG("a node that is not in its graph");
-}
-
 /* What stands between them is read by nobody else, so that the convolution can wait until the pool's turn. */
 static void swap(graph *g, node *conv, node *pool) {
-    const size_t first = position(g, conv), second = position(g, pool);
+    const size_t first = conv->position, second = pool->position;
     value *x = conv->in[0], *y = pool->out[0], *between = graph_add_value(g, NULL);
     between->batched = y->batched;
-    conv->out[0]->producer = NULL;
     node_set_input(g, pool, 0, x);
+    node_set_output(g, pool, 0, between);
     node_set_input(g, conv, 0, between);
-    pool->out[0] = between, between->producer = pool;
-    conv->out[0] = y, y->producer = conv;
-    g->nodes[first] = pool, g->nodes[second] = conv;
+    node_set_output(g, conv, 0, y);
+    graph_move(g, pool, first);
+    graph_move(g, conv, second);
     if (!pool->op->infer(g, pool) || !conv->op->infer(g, conv)) BUG("an average before its convolution");
 }
 
@@ -61,7 +54,7 @@ bool pass_average(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         if (n->dead || !is_plain_conv(n)) continue;
-        node *next = fuse_consumer(g, n->out[0]);
+        node *next = value_consumer(g, n->out[0]);
         if (next && is_smaller_average(next)) swap(g, n, next);
     }
     return true;

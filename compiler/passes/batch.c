@@ -2,7 +2,7 @@
    input and output carries the batch and no node mixes images, or the whole graph counts as one image (batch 1). */
 #include <string.h>
 
-#include "../op.h"
+#include "../graph_query.h"
 #include "front.h"
 
 int64_t batch_extent(const graph *g) {
@@ -31,43 +31,6 @@ static bool list_has_zero(const int64_t *v, size_t count, int rank) {
     return false;
 }
 
-static bool constant_has_zero(const node *n, size_t input, int rank) {
-    if (input >= n->n_in || !n->in[input]) return false;
-    const tensor *t = n->in[input]->constant;
-    if (!t) return true; /* unknown at compile time */
-    for (int64_t i = 0; i < shape_count(&t->shape); i++) {
-        int64_t axis = tensor_get_int(t, i);
-        if (axis == 0 || axis == -rank) return true;
-    }
-    return false;
-}
-
-static bool constant_is(const node *n, size_t input, int64_t i, int64_t expected) {
-    const tensor *t = input < n->n_in && n->in[input] ? n->in[input]->constant : NULL;
-    return t && i < shape_count(&t->shape) && tensor_get_int(t, i) == expected;
-}
-
-static bool is_reduction(const char *op) { return strncmp(op, "Reduce", 6) == 0; }
-
-static bool reduces_axis0(const node *n, int rank) {
-    if (node_ints(n, "axes")) return false; /* the attribute is looked at for every node */
-    if (n->n_in < 2 || !n->in[1]) return node_int(n, "noop_with_empty_axes", 0) == 0;
-    return constant_has_zero(n, 1, rank);
-}
-
-static bool pads_axis0(const node *n, int rank) {
-    const attr *pads = node_ints(n, "pads");
-    if (pads) return pads->count != 2 * (size_t)rank || pads->ints[0] != 0 || pads->ints[rank] != 0;
-    if (n->n_in > 3 && n->in[3]) return constant_has_zero(n, 3, rank);
-    return !constant_is(n, 1, 0, 0) || !constant_is(n, 1, rank, 0);
-}
-
-static bool slices_axis0(const node *n, int rank) {
-    if (node_ints(n, "axes")) return false;
-    if (n->n_in > 3 && n->in[3]) return constant_has_zero(n, 3, rank);
-    return true; /* no axes: all of them, from the first on */
-}
-
 /* Whether the attributes or constants of n make axis 0 something else than an ordinary batch axis. */
 static bool touches_axis0(const node *n) {
     int rank = n->in[0] ? n->in[0]->shape.rank : 0;
@@ -75,13 +38,8 @@ static bool touches_axis0(const node *n) {
     if (axis && axis->kind == ATTR_INT && (axis->i == 0 || axis->i == -rank)) return true;
     if (axes && list_has_zero(axes->ints, axes->count, rank)) return true;
     if (perm && (perm->count == 0 || perm->ints[0] != 0)) return true;
-    if (strcmp(n->op_type, "Transpose") == 0 && !perm && rank > 1) return true;
     if (node_int(n, "transA", 0)) return true;
-    if (is_reduction(n->op_type)) return reduces_axis0(n, rank);
-    if (strcmp(n->op_type, "Pad") == 0) return pads_axis0(n, rank);
-    if (strcmp(n->op_type, "Slice") == 0) return slices_axis0(n, rank);
-    if (strcmp(n->op_type, "Tile") == 0) return !constant_is(n, 1, 0, 1);
-    return false;
+    return n->op->mixes && n->op->mixes(n, rank);
 }
 
 /* Operands of an elementwise node: batched ones must not be shifted by broadcasting, others must be equal for all images. */
@@ -98,16 +56,16 @@ static bool elementwise_safe(const node *n, int64_t batch) {
 
 /* Weights, indices and the like must not depend on the image; Concat's and MatMul's other operands may. */
 static bool operands_safe(const node *n, int64_t batch) {
-    bool variadic = n->op->max_in < 0, matmul = strcmp(n->op_type, "MatMul") == 0;
-    if (!n->in[0] || (!n->in[0]->batched && !variadic && !matmul)) return false;
+    bool variadic = n->op->max_in < 0, each = (n->op->flags & OP_BATCH_EACH) != 0;
+    if (!n->in[0] || (!n->in[0]->batched && !variadic && !each)) return false;
     for (size_t i = 0; i < n->n_in; i++) {
         const value *v = n->in[i];
         if (!v) continue;
-        if (v->batched ? i > 0 && !variadic && !(matmul && v->shape.rank > 2 && v->shape.rank == n->out[0]->shape.rank)
+        if (v->batched ? i > 0 && !variadic && !(each && v->shape.rank > 2 && v->shape.rank == n->out[0]->shape.rank)
                        : variadic && batch > 1)
             return false;
-        if (matmul && v->batched && v->shape.rank != n->out[0]->shape.rank) return false;
-        if (matmul && !v->batched && batch > 1 && v->shape.rank == n->out[0]->shape.rank && v->shape.rank > 2 &&
+        if (each && v->batched && v->shape.rank != n->out[0]->shape.rank) return false;
+        if (each && !v->batched && batch > 1 && v->shape.rank == n->out[0]->shape.rank && v->shape.rank > 2 &&
             v->shape.dim[0] != 1)
             return false;
     }
@@ -131,8 +89,7 @@ bool batch_mark(node *n, int64_t batch) {
 }
 
 void batch_rewrite(graph *g, node *n, int64_t batch) {
-    if (!(n->op->flags & OP_VIEW) || strcmp(n->op_type, "Reshape") != 0 || n->n_in < 2 || !n->in[0] || !n->in[0]->batched)
-        return;
+    if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !n->in[0] || !n->in[0]->batched) return;
     const value *wanted = n->in[1];
     if (!wanted || !wanted->constant || shape_count(&wanted->constant->shape) < 1 || tensor_get_int(wanted->constant, 0) != 1)
         return;

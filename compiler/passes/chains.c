@@ -19,26 +19,26 @@ typedef struct chain {
 } chain;
 
 /* What makes n's input, for n alone. */
-static node *node_before(const graph *g, const node *n, const char *domain, const char *op_type) {
+static node *node_before(const graph *g, const node *n, opcode op) {
     node *p = n->in[0]->producer;
-    return fuse_is(p, domain, op_type) && emit_batched(p) && fuse_consumer(g, n->in[0]) == n ? p : NULL;
+    return node_is(p, op) && node_is_batched(p) && value_consumer(g, n->in[0]) == n ? p : NULL;
 }
 
 /* The chain that ends with an average. */
 static chain find_pool(const graph *g, node *pool) {
-    node *scale = emit_batched(pool) ? node_before(g, pool, "cameo", "ScaleShift") : NULL;
+    node *scale = node_is_batched(pool) ? node_before(g, pool, CAMEO_ScaleShift) : NULL;
     return scale && scaled_pool_worthwhile(scale, pool) ? (chain){{scale, pool}, 2, &scaled_pool} : (chain){.n = 0};
 }
 
 /* The chain that ends with a convolution. */
 static chain find_chain(const graph *g, node *conv, const options *o) {
-    if (!emit_batched(conv)) return (chain){.n = 0};
-    node *scale = node_before(g, conv, "cameo", "ScaleShift"), *mul = node_before(g, conv, "", "Mul"),
-         *depthwise = node_before(g, conv, "cameo", "Conv");
+    if (!node_is_batched(conv)) return (chain){.n = 0};
+    node *scale = node_before(g, conv, CAMEO_ScaleShift), *mul = node_before(g, conv, ONNX_Mul),
+         *depthwise = node_before(g, conv, CAMEO_Conv);
     if (scale && scaled_conv_worthwhile(scale, conv, o)) return (chain){{scale, conv}, 2, &scaled_conv};
     if (mul && gated_conv_worthwhile(mul, conv, o)) return (chain){{mul, conv}, 2, &gated_conv};
     if (!depthwise) return (chain){.n = 0};
-    node *expand = node_before(g, depthwise, "cameo", "Conv");
+    node *expand = node_before(g, depthwise, CAMEO_Conv);
     if (expand && strip_conv_worthwhile(expand, depthwise, conv)) return (chain){{expand, depthwise, conv}, 3, &strip_conv};
     if (strip_conv_worthwhile(NULL, depthwise, conv)) return (chain){{depthwise, conv}, 2, &strip_conv};
     return (chain){.n = 0};
@@ -70,25 +70,25 @@ static void join(graph *g, const chain *c) {
     node *last = c->part[c->n - 1], *kept = ARENA_NEW(g->arena, node), **parts = ARENA_ARRAY(g->arena, node *, c->n);
     value **in = ARENA_ARRAY(g->arena, value *, all_inputs(c));
     *kept = *last;
-    last->n_in = outer_inputs(c, in), last->in = in;
+    kept->reads = NULL;
+    node_set_inputs(g, last, in, outer_inputs(c, in));
     last->macs = 0;
     for (size_t i = 0; i < c->n; i++) {
         parts[i] = i + 1 < c->n ? c->part[i] : kept;
         last->macs += parts[i]->macs;
-        if (i + 1 < c->n) parts[i]->dead = true, parts[i]->out[0]->producer = NULL;
+        if (i + 1 < c->n) node_kill(parts[i]);
     }
-    last->op_type = "ConvChain", last->domain = "cameo", last->op = op_find("cameo", "ConvChain", 1, NULL);
+    node_become(last, CAMEO_ConvChain, 1);
     last->attrs = NULL, last->n_attrs = 0;
     last->parts = parts, last->n_parts = c->n, last->impl = c->kernel;
-    if (!last->op) BUG("no row for cameo.ConvChain");
 }
 
 bool pass_chains(graph *g, const options *o) {
     if (o->tuning && tuning_is_trial(o->tuning)) return true;
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        const bool conv = fuse_is(n, "cameo", "Conv");
-        if (!conv && !fuse_is(n, "", "AveragePool")) continue;
+        const bool conv = node_is(n, CAMEO_Conv);
+        if (!conv && !node_is(n, ONNX_AveragePool)) continue;
         const chain c = conv ? find_chain(g, n, o) : find_pool(g, n);
         if (c.n) join(g, &c);
     }

@@ -7,7 +7,7 @@
    Time and memory grow with the number of operands. Joining is associative, so values stay the same, bit for bit. */
 #include <string.h>
 
-#include "../op.h"
+#include "../graph_query.h"
 #include "front.h"
 
 typedef struct state {
@@ -23,8 +23,6 @@ typedef struct tree {
     size_t slots;
     state **of; /* by value id: where the Concat that made it ends */
 } tree;
-
-static bool is_concat(const node *n) { return !n->dead && !n->domain[0] && !strcmp(n->op_type, "Concat"); }
 
 static size_t hash_of(const state *before, const value *operand, int axis) {
     const size_t key = (size_t)(uintptr_t)before / sizeof(state) * 31 + (size_t)operand->id;
@@ -43,7 +41,7 @@ static state *step(tree *t, const state *before, const value *operand, int axis)
 static tree plant(const graph *g) {
     size_t operands = 0, slots = 64;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (is_concat(g->nodes[i])) operands += g->nodes[i]->n_in;
+        if (node_is(g->nodes[i], ONNX_Concat)) operands += g->nodes[i]->n_in;
     while (slots < 2 * operands) slots *= 2;
     return (tree){g->arena, ARENA_ARRAY(g->arena, state *, slots), slots, ARENA_ARRAY(g->arena, state *, g->n_values)};
 }
@@ -65,7 +63,7 @@ static void replace_front(graph *g, node *n, value *joined, size_t length) {
     value **in = ARENA_ARRAY(g->arena, value *, n->n_in - length + 1);
     in[0] = joined;
     memcpy(in + 1, n->in + length, (n->n_in - length) * sizeof *in);
-    n->in = in, n->n_in -= length - 1;
+    node_set_inputs(g, n, in, n->n_in - length + 1);
 }
 
 static bool visit(graph *g, tree *t, node *n) {
@@ -83,7 +81,7 @@ static bool visit(graph *g, tree *t, node *n) {
     if (length < n->n_in) return replace_front(g, n, joined, length), true;
     graph_replace_uses(g, y, joined); /* the same Concat again */
     if (g->embedding == y) g->embedding = joined;
-    n->dead = true;
+    node_kill(n);
     return true;
 }
 
@@ -91,6 +89,6 @@ bool concats_continue(graph *g) {
     tree t = plant(g);
     bool changed = false;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (is_concat(g->nodes[i]) && g->nodes[i]->n_in > 1) changed |= visit(g, &t, g->nodes[i]);
+        if (node_is(g->nodes[i], ONNX_Concat) && g->nodes[i]->n_in > 1) changed |= visit(g, &t, g->nodes[i]);
     return changed;
 }

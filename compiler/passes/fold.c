@@ -7,10 +7,7 @@
 
 enum { FOLD_LIMIT = 64 << 20 };
 
-/* Rows that read the shape of input 0 and never its elements. */
-static bool asks_only_shape(const node *n) {
-    return n->domain[0] == 0 && (strcmp(n->op_type, "Shape") == 0 || strcmp(n->op_type, "Size") == 0);
-}
+static bool asks_only_shape(const node *n) { return n->op->flags & OP_SHAPE_ONLY; }
 
 static bool inputs_constant(const node *n) {
     if (asks_only_shape(n)) return n->n_in > 0 && n->in[0] && n->in[0]->shaped && shape_known(&n->in[0]->shape);
@@ -49,10 +46,9 @@ bool fold_node(graph *g, node *n, size_t limit) {
     for (size_t i = 0; i < n->n_out; i++) {
         if (!n->out[i]) continue;
         n->out[i]->constant = out[i];
-        n->out[i]->producer = NULL;
         n->out[i]->batched = false;
     }
-    n->dead = true;
+    node_kill(n);
     return true;
 }
 

@@ -32,8 +32,6 @@ void parameter_add(graph *g, const options *o, value *v, bool statistic);
 /* False, reported, when a pattern of --freeze names nothing; behind `head`, whose parameters may be meant. */
 bool parameters_check_freeze(graph *g, const options *o);
 
-/* loss.c: the class scores: the first output, or what a final Softmax is applied to. */
-value *loss_logits(const graph *g);
 /* step.c: another input of the step graph, [count]. */
 value *step_input(graph *g, const char *name, dtype type, int64_t count);
 

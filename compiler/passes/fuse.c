@@ -7,50 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-bool fuse_is(const node *n, const char *domain, const char *op_type) {
-    return n && !n->dead && !strcmp(n->op_type, op_type) && !strcmp(n->domain, domain);
-}
-
-bool fuse_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding; }
-
-size_t fuse_uses(const graph *g, const value *v) {
-    size_t uses = 0;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) uses += g->nodes[i]->in[k] == v;
-    return uses;
-}
-
-node *fuse_consumer(const graph *g, const value *v) {
-    node *found = NULL;
-    if (fuse_kept(g, v)) return NULL;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; !g->nodes[i]->dead && k < g->nodes[i]->n_in; k++) {
-            if (g->nodes[i]->in[k] != v) continue;
-            if (found) return NULL;
-            found = g->nodes[i];
-        }
-    return found;
-}
-
-static size_t position(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return i;
-    BUG("node \"%s\" is not in the graph", n->name ? n->name : "");
-}
-
-/* n moves to where `next` stood: everything next needs is computed there, and nobody between them reads n's old output. */
-void fuse_absorb(graph *g, node *n, node *next) {
-    const size_t from = position(g, n), to = position(g, next);
-    memmove(&g->nodes[from], &g->nodes[from + 1], (to - from) * sizeof *g->nodes);
-    g->nodes[to] = n;
-    g->nodes[to - 1] = next;
-    n->out[0]->producer = NULL;
-    n->out[0] = next->out[0];
-    n->out[0]->producer = n;
-    next->n_out = 0;
-    next->dead = true;
-}
-
 bool fuse_scalar(const value *v, double *out) {
     if (!v || !v->constant || value_count(v) != 1 || (v->type != DT_FLOAT && v->type != DT_DOUBLE)) return false;
     *out = tensor_get(v->constant, 0);
@@ -67,12 +23,8 @@ value *fuse_constant(graph *g, const char *name, const int64_t *dim, int rank, c
     return graph_add_constant(g, name, t);
 }
 
-static void become(graph *g, node *n, const char *op_type) {
-    n->op_type = op_type;
-    n->domain = "cameo";
-    n->opset = 1;
-    n->op = op_find("cameo", op_type, 1, NULL);
-    if (!n->op) BUG("no row for cameo.%s", op_type);
+static void become(graph *g, node *n, opcode op) {
+    node_become(n, op, 1);
     node_set_string(g, n, "act", "none");
 }
 
@@ -114,7 +66,7 @@ void fuse_make_conv(graph *g, node *n) {
     node_set_ints(g, n, "kernel_shape", n->in[1]->shape.dim + 2, (size_t)rank);
     node_set_int(g, n, "group", node_int(n, "group", 1));
     resolve_pads(g, n, rank);
-    become(g, n, "Conv");
+    become(g, n, CAMEO_Conv);
 }
 
 /* ---- Gemm and MatMul ---- */
@@ -131,7 +83,7 @@ static bool gemm_bias(const node *n, int64_t columns, double *bias) {
 }
 
 static void make_gemm(graph *g, node *n) {
-    const bool matmul = !strcmp(n->op_type, "MatMul");
+    const bool matmul = n->opcode == ONNX_MatMul;
     const value *w = n->in[1];
     if (!is_float_output(n) || n->in[0]->constant || n->in[0]->shape.rank != 2 || !w->constant || w->shape.rank != 2) return;
     if (node_int(n, "transA", 0)) return;
@@ -145,26 +97,20 @@ static void make_gemm(graph *g, node *n) {
         for (int64_t i = 0; i < columns; i++)
             for (int64_t k = 0; k < depth; k++)
                 d[i * depth + k] = alpha * tensor_get(w->constant, transposed ? i * depth + k : k * columns + i);
-        n->in[1] = fuse_constant(g, w->name, (const int64_t[]){columns, depth}, 2, d);
+        node_set_input(g, n, 1, fuse_constant(g, w->name, (const int64_t[]){columns, depth}, 2, d));
     }
-    if (n->n_in > 2 && n->in[2]) n->in[2] = fuse_constant(g, n->in[2]->name, &columns, 1, bias);
+    if (n->n_in > 2 && n->in[2]) node_set_input(g, n, 2, fuse_constant(g, n->in[2]->name, &columns, 1, bias));
     n->n_attrs = 0;
-    become(g, n, "Gemm");
+    become(g, n, CAMEO_Gemm);
 }
 
 /* ---- BatchNormalization ---- */
 
-static bool statistics_unused(const graph *g, const node *n) {
-    for (size_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && (fuse_kept(g, n->out[i]) || fuse_uses(g, n->out[i]))) return false;
-    return true;
-}
-
 /* y = x * scale[c] + shift[c]; false when it is no such thing (training mode, parameters that are no constants). */
 static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, double **scale, double **shift) {
-    if (!fuse_is(n, "", "BatchNormalization") || n->n_in < 5 || node_int(n, "training_mode", 0) || n->in[0]->shape.rank < 2)
+    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || node_int(n, "training_mode", 0) || n->in[0]->shape.rank < 2)
         return false;
-    if (!statistics_unused(g, n)) return false;
+    if (!node_has_one_output(n)) return false;
     for (size_t i = 1; i < 5; i++)
         if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != channels) return false;
     *scale = ARENA_ARRAY(g->arena, double, (size_t)channels);
@@ -179,17 +125,16 @@ static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, do
 
 /* Parameters that training changes: a node of their own makes scale and shift, anew in every run. */
 static bool live_affine(graph *g, node *n, int64_t channels) {
-    if (!fuse_is(n, "", "BatchNormalization") || n->n_in < 5 || !statistics_unused(g, n)) return false;
+    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || !node_has_one_output(n)) return false;
     for (size_t i = 1; i < 5; i++)
         if (!value_is_external(n->in[i]) || value_count(n->in[i]) != channels) return false;
     value *out[] = {graph_add_value(g, arena_printf(g->arena, "%s.factor", n->in[1]->name)),
                     graph_add_value(g, arena_printf(g->arena, "%s.shift", n->in[2]->name))};
-    node *made = graph_insert_before(g, n, graph_add_node(g, "BatchNormAffine", "cameo", n->in + 1, 4, out, 2));
-    made->opset = 1, made->index = n->index, made->name = n->name;
-    made->op = op_find("cameo", "BatchNormAffine", 1, NULL);
+    node *made = graph_insert_before(g, n, graph_add_op(g, CAMEO_BatchNormAffine, 1, n->in + 1, 4, out, 2));
+    made->index = n->index, made->name = n->name;
     node_set_float(g, made, "epsilon", node_float(n, "epsilon", 1e-5f));
-    if (!made->op || !made->op->infer(g, made)) BUG("BatchNormAffine");
-    n->in[1] = out[0], n->in[2] = out[1];
+    if (!made->op->infer(g, made)) BUG("BatchNormAffine");
+    for (size_t i = 0; i < 2; i++) node_set_input(g, n, i + 1, out[i]);
     return true;
 }
 
@@ -200,12 +145,13 @@ static void make_scale_shift(graph *g, node *n) {
     if (batchnorm_affine(g, n, channels, &scale, &shift)) {
         value *s = fuse_constant(g, n->in[1]->name, &channels, 1, scale),
               *b = fuse_constant(g, n->in[2]->name, &channels, 1, shift);
-        n->in[1] = s, n->in[2] = b;
+        node_set_input(g, n, 1, s), node_set_input(g, n, 2, b);
     } else if (!live_affine(g, n, channels)) {
         return;
     }
-    n->n_in = 3, n->n_out = 1, n->n_attrs = 0;
-    become(g, n, "ScaleShift");
+    node_limit_inputs(n, 3), node_limit_outputs(n, 1);
+    n->n_attrs = 0;
+    become(g, n, CAMEO_ScaleShift);
 }
 
 /* ---- scales and shifts behind a node ---- */
@@ -230,8 +176,8 @@ static bool affine_of(const graph *g, const node *n, const node *next, double **
     const int64_t channels = x->shape.dim[1];
     if (!shape_equal(&x->shape, &next->out[0]->shape)) return false;
     if (next->in[0] == x && batchnorm_affine(g, next, channels, scale, shift)) return true;
-    const bool mul = fuse_is(next, "", "Mul"), div = fuse_is(next, "", "Div"), add = fuse_is(next, "", "Add"),
-               sub = fuse_is(next, "", "Sub");
+    const bool mul = node_is(next, ONNX_Mul), div = node_is(next, ONNX_Div), add = node_is(next, ONNX_Add),
+               sub = node_is(next, ONNX_Sub);
     if (!(mul || div || add || sub) || ((div || sub) && next->in[0] != x)) return false;
     double *v;
     if (!per_channel(g, operand(next, x), &x->shape, &v)) return false;
@@ -263,54 +209,53 @@ static bool fold_affine(graph *g, node *n, node *next) {
         const int64_t count = value_count(w), row = channels ? count / channels : 0;
         double *d = ARENA_ARRAY(g->arena, double, (size_t)count);
         for (int64_t i = 0; i < count; i++) d[i] = tensor_get(w->constant, i) * scale[i / row];
-        n->in[1] = fuse_constant(g, w->name, w->shape.dim, w->shape.rank, d);
+        node_set_input(g, n, 1, fuse_constant(g, w->name, w->shape.dim, w->shape.rank, d));
     }
     double *d = ARENA_ARRAY(g->arena, double, (size_t)channels);
     for (int64_t c = 0; c < channels; c++) d[c] = (b ? tensor_get(b->constant, c) * scale[c] : 0) + shift[c];
     node_set_input(g, n, 2, fuse_constant(g, b ? b->name : arena_printf(g->arena, "%s.bias", w->name), &channels, 1, d));
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }
 
 /* ---- the residual addition ---- */
 
-static bool has_other_chance(const node *p) { return p && (fuse_is(p, "cameo", "Conv") || fuse_is(p, "", "Conv")); }
+static bool has_other_chance(const node *p) { return p && (node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv)); }
 
 static bool fold_residual(graph *g, node *n, node *next) {
-    if (!fuse_is(next, "", "Add") || (n->n_in > 3 && n->in[3])) return false;
+    if (!node_is(next, ONNX_Add) || (n->n_in > 3 && n->in[3])) return false;
     value *r = operand(next, n->out[0]);
     if (r->constant || r == n->out[0] || r->type != DT_FLOAT || !shape_equal(&r->shape, &next->out[0]->shape) ||
         !shape_equal(&r->shape, &n->out[0]->shape))
         return false;
     /* The later of two convolutions takes the addition, so that neither moves. */
-    if (r->producer && position(g, r->producer) > position(g, n) && has_other_chance(r->producer) &&
-        fuse_consumer(g, r) == next)
+    if (r->producer && r->producer->position > n->position && has_other_chance(r->producer) && value_consumer(g, r) == next)
         return false;
     if (n->n_in < 3) node_set_input(g, n, 2, NULL);
     node_set_input(g, n, 3, r);
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }
 
 static bool is_target(const node *n) {
-    return fuse_is(n, "cameo", "Conv") || fuse_is(n, "cameo", "Gemm") || fuse_is(n, "cameo", "ScaleShift");
+    return node_is(n, CAMEO_Conv) || node_is(n, CAMEO_Gemm) || node_is(n, CAMEO_ScaleShift);
 }
 
 static void take_followers(graph *g, node *n) {
     for (;;) {
         if (strcmp(node_string(n, "act", "none"), "none")) return;
-        node *next = fuse_consumer(g, n->out[0]);
+        node *next = value_consumer(g, n->out[0]);
         if (next && next->n_out && next->out[0] && (fold_affine(g, n, next) || fold_residual(g, n, next))) continue;
         if (!fuse_activation(g, n)) return;
     }
 }
 
 static bool convert(graph *g, node *n) {
-    if (fuse_is(n, "", "Conv"))
+    if (node_is(n, ONNX_Conv))
         fuse_make_conv(g, n);
-    else if (fuse_is(n, "", "Gemm") || fuse_is(n, "", "MatMul"))
+    else if (node_is(n, ONNX_Gemm) || node_is(n, ONNX_MatMul))
         make_gemm(g, n);
-    else if (fuse_is(n, "", "BatchNormalization"))
+    else if (node_is(n, ONNX_BatchNormalization))
         make_scale_shift(g, n);
     return is_target(n);
 }
@@ -319,10 +264,8 @@ static void remove_identities(graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         if (n->dead || !n->op || !(n->op->flags & OP_IDENTITY) || !n->n_out || !n->out[0] || !n->in[0]) continue;
-        bool others = fuse_kept(g, n->out[0]);
-        for (size_t k = 1; k < n->n_out; k++) others |= n->out[k] && (fuse_kept(g, n->out[k]) || fuse_uses(g, n->out[k]));
         graph_replace_uses(g, n->out[0], n->in[0]);
-        if (!others) n->dead = true;
+        if (!value_is_kept(g, n->out[0]) && node_has_one_output(n)) node_kill(n);
     }
 }
 

@@ -2,15 +2,8 @@
 #ifndef CAMEO_PASSES_FUSE_H
 #define CAMEO_PASSES_FUSE_H
 #include "../compile.h"
-#include "../op.h"
+#include "../graph_query.h"
 
-bool fuse_is(const node *n, const char *domain, const char *op_type);
-/* The only consumer of v when it has one, is no graph output and not the embedding; NULL otherwise. */
-node *fuse_consumer(const graph *g, const value *v);
-size_t fuse_uses(const graph *g, const value *v);
-bool fuse_kept(const graph *g, const value *v); /* a graph output or the embedding: must exist */
-/* `n` takes the place and the output of `next`, which dies. */
-void fuse_absorb(graph *g, node *n, node *next);
 /* A constant float/double scalar; false when v is none. */
 bool fuse_scalar(const value *v, double *out);
 value *fuse_constant(graph *g, const char *name, const int64_t *dim, int rank, const double *data);

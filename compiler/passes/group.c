@@ -83,14 +83,6 @@ static bool images_only(const graph *g) {
 
 /* ---- early and late nodes ---- */
 
-static size_t *positions(const graph *g) {
-    size_t *at = ARENA_ARRAY(g->arena, size_t, g->n_values);
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; k < g->nodes[i]->n_out; k++)
-            if (g->nodes[i]->out[k]) at[g->nodes[i]->out[k]->id] = i;
-    return at;
-}
-
 static bool is_view(const node *n) { return !n->impl || (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))); }
 
 /* v may wait in memory for all images: an image between two kernels, which nobody outside sees. */
@@ -99,12 +91,12 @@ static bool can_wait(const graph *g, const value *v) {
 }
 
 /* What nodes before `cut` make for those behind; NULL: not exactly one value, or one that cannot wait. */
-static value *only_crossing(const graph *g, const size_t *at, size_t cut) {
+static value *only_crossing(const graph *g, size_t cut) {
     value *found = NULL;
     for (size_t i = cut; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->nodes[i]->n_in; k++) {
             value *v = g->nodes[i]->in[k];
-            if (!v || value_is_external(v) || (v->producer && at[v->id] >= cut) || v == found) continue;
+            if (!v || value_is_external(v) || (v->producer && v->producer->position >= cut) || v == found) continue;
             if (found || !can_wait(g, v) || is_view(g->nodes[i])) return NULL;
             found = v;
         }
@@ -112,27 +104,26 @@ static value *only_crossing(const graph *g, const size_t *at, size_t cut) {
 }
 
 /* The embedding and the outputs are made by late nodes. */
-static bool results_are_late(const graph *g, const size_t *at, size_t cut) {
-    if (g->embedding && (!g->embedding->producer || at[g->embedding->id] < cut)) return false;
+static bool results_are_late(const graph *g, size_t cut) {
+    if (g->embedding && (!g->embedding->producer || g->embedding->producer->position < cut)) return false;
     for (size_t i = 0; i < g->n_outputs; i++)
-        if (!g->outputs[i]->producer || at[g->outputs[i]->id] < cut) return false;
+        if (!g->outputs[i]->producer || g->outputs[i]->producer->position < cut) return false;
     return true;
 }
 
 /* Where early nodes, whose activations fill the caches, had better end, and late ones, whose weights do, begin. */
 static void choose_sections(graph *g, double best) {
-    const size_t *at = positions(g);
     best *= WORTH;
     for (size_t cut = 1; cut < g->n_nodes; cut++) {
         int64_t early, late;
-        if (!results_are_late(g, at, cut)) break;
-        if (!only_crossing(g, at, cut)) continue;
+        if (!results_are_late(g, cut)) break;
+        if (!only_crossing(g, cut)) continue;
         double time = best_group(g, 0, cut, 1, &early);
         time += best_group(g, cut, g->n_nodes, early, &late);
         if (early < late && time < best) best = time, g->late = cut, g->group = early, g->late_group = late;
     }
     if (!g->late) return;
-    only_crossing(g, at, g->late)->is_late = true;
+    only_crossing(g, g->late)->is_late = true;
     for (size_t i = g->late; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->nodes[i]->n_out; k++)
             if (g->nodes[i]->out[k]) g->nodes[i]->out[k]->is_late = true;

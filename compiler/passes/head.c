@@ -8,8 +8,8 @@
 
 #include "../../runtime/dataset.h"
 #include "../../runtime/random.h"
+#include "../graph_query.h"
 #include "../loss_spec.h"
-#include "../op.h"
 #include "../skeleton.h"
 #include "front.h"
 
@@ -36,14 +36,6 @@ typedef struct head {
     text fields;
 } head;
 
-static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && !strcmp(n->op_type, name); }
-
-static const char *meta(const graph *g, const char *key) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (!strcmp(g->meta[i].key, key)) return g->meta[i].value;
-    return NULL;
-}
-
 /* content NULL removes it. */
 static void set_meta(graph *g, const char *key, const char *content) {
     metadata *kept = ARENA_ARRAY(g->arena, metadata, g->n_meta + 1);
@@ -58,26 +50,33 @@ static void set_meta(graph *g, const char *key, const char *content) {
 /* ---- what is there ---- */
 
 static bool passes_scores_on(const node *n) {
-    static const char *const names[] = {"Softmax", "LogSoftmax", "Identity",          "Flatten", "Reshape",
-                                        "Squeeze", "Relu",       "GlobalAveragePool", "Dropout", "Add"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_op(n, names[i]))
-            return strcmp(names[i], "Add") || (n->in[1]->role == ROLE_PARAMETER && n->in[1]->shape.rank < 2);
-    return false;
+    switch (n->opcode) {
+    case ONNX_Softmax:
+    case ONNX_LogSoftmax:
+    case ONNX_Identity:
+    case ONNX_Flatten:
+    case ONNX_Reshape:
+    case ONNX_Squeeze:
+    case ONNX_Relu:
+    case ONNX_GlobalAveragePool:
+    case ONNX_Dropout: return true;
+    case ONNX_Add: return n->in[1]->role == ROLE_PARAMETER && n->in[1]->shape.rank < 2; /* a bias */
+    default: return false;
+    }
 }
 
 static bool is_matrix(const value *v) { return v->role == ROLE_PARAMETER && v->shape.rank >= 2; }
 
 static bool is_pointwise_conv(const node *n) {
-    if (!is_op(n, "Conv") || !is_matrix(n->in[1]) || node_int(n, "group", 1) != 1) return false;
+    if (!node_is(n, ONNX_Conv) || !is_matrix(n->in[1]) || node_int(n, "group", 1) != 1) return false;
     for (int k = 2; k < n->in[1]->shape.rank; k++)
         if (n->in[1]->shape.dim[k] != 1) return false;
     return true;
 }
 
 static bool product_of(const node *n, classifier *c) {
-    const bool gemm = is_op(n, "Gemm") && !node_int(n, "transA", 0), conv = is_pointwise_conv(n);
-    if (!gemm && !conv && !is_op(n, "MatMul")) return false;
+    const bool gemm = node_is(n, ONNX_Gemm) && !node_int(n, "transA", 0), conv = is_pointwise_conv(n);
+    if (!gemm && !conv && !node_is(n, ONNX_MatMul)) return false;
     if (!is_matrix(n->in[1]) || (!conv && n->in[1]->shape.rank != 2)) return false;
     c->input = n->in[0], c->weight = n->in[1];
     c->classes_first = conv || (gemm && node_int(n, "transB", 0));
@@ -89,12 +88,13 @@ static bool product_of(const node *n, classifier *c) {
 /* scale * Gemm(LpNormalization(x), W) / ReduceL2(W), as build_cosine() makes it. */
 static bool find_cosine(const value *v, classifier *c) {
     const node *n = v->producer;
-    if (!is_op(n, "Mul") || !n->in[1]->constant || value_count(n->in[1]) != 1) return false;
+    if (!node_is(n, ONNX_Mul) || !n->in[1]->constant || value_count(n->in[1]) != 1) return false;
     c->scale = tensor_get(n->in[1]->constant, 0);
     const node *divide = n->in[0]->producer;
-    if (!is_op(divide, "Div") || !is_op(divide->in[1]->producer, "ReduceL2") || !divide->in[0]->producer) return false;
+    if (!node_is(divide, ONNX_Div) || !node_is(divide->in[1]->producer, ONNX_ReduceL2) || !divide->in[0]->producer)
+        return false;
     if (!product_of(divide->in[0]->producer, c)) return false;
-    c->cosine = divide->in[1]->producer->in[0] == c->weight && is_op(c->input->producer, "LpNormalization");
+    c->cosine = divide->in[1]->producer->in[0] == c->weight && node_is(c->input->producer, ONNX_LpNormalization);
     if (c->cosine) c->input = c->input->producer->in[0];
     return c->cosine;
 }
@@ -113,7 +113,8 @@ static bool output_is_embedding(const head *h) {
     const value *y = h->g->outputs[0];
     const int64_t length = y->shape.rank > 1 ? y->shape.dim[1] : 0;
     if (h->named) return h->g->embedding == y;
-    if (h->old.cosine || meta(h->g, "cameo.classes") || is_op(y->producer, "Softmax") || is_op(y->producer, "LogSoftmax"))
+    if (h->old.cosine || graph_metadata(h->g, "cameo.classes") || node_is(y->producer, ONNX_Softmax) ||
+        node_is(y->producer, ONNX_LogSoftmax))
         return false;
     return length >= LEAST_EMBEDDING && (length & (length - 1)) == 0;
 }
@@ -160,20 +161,10 @@ static void retire(head *h, value *v, bool *gone) {
     v->name = arena_printf(h->g->arena, "%s~", v->name);
 }
 
-static bool is_live(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return true;
-    return false;
-}
-
 static void forget_unread_parameters(graph *g) {
     size_t kept = 0;
     for (size_t i = 0; i < g->n_parameters; i++) {
-        bool read = false;
-        for (size_t k = 0; k < g->n_nodes && !read; k++)
-            for (size_t j = 0; j < g->nodes[k]->n_in && !read; j++)
-                read = g->nodes[k]->in[j] && g->nodes[k]->in[j]->param == g->parameters[i];
-        if (read) g->parameters[kept++] = g->parameters[i];
+        if (parameter_is_read(g, g->parameters[i])) g->parameters[kept++] = g->parameters[i];
     }
     g->n_parameters = kept;
 }
@@ -189,12 +180,12 @@ static void cut(head *h, value *x) {
     g->outputs[0] = x;
     graph_sweep(g);
     for (size_t i = 0; i < n; i++) {
-        if (is_live(g, before[i])) continue;
+        if (graph_has(g, before[i])) continue;
         for (size_t k = 0; k < before[i]->n_out; k++)
             if (before[i]->out[k]) retire(h, before[i]->out[k], gone);
         for (size_t k = 0; k < before[i]->n_in; k++) {
             value *v = before[i]->in[k];
-            if (v && value_is_external(v) && !graph_count_uses(g, v)) retire(h, v, gone);
+            if (v && value_is_external(v) && !value_is_read(v)) retire(h, v, gone);
         }
     }
     forget_unread_parameters(g);
@@ -369,7 +360,7 @@ static bool choose(head *h) {
     if (h->classes && !h->spec.softmax)
         return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...", "--loss %s knows no classes", o->loss);
     find_classifier(g, &h->old);
-    h->named = o->embedding || (meta(g, "cameo.embedding") && *meta(g, "cameo.embedding"));
+    h->named = o->embedding || (graph_metadata(g, "cameo.embedding") && *graph_metadata(g, "cameo.embedding"));
     h->appended = output_is_embedding(h);
     const value *x = h->old.input;
     if (x && !h->named && !h->appended && value_count(x) == x->shape.dim[0] * h->old.depth) g->embedding = h->old.input;

@@ -5,15 +5,13 @@
    Transpose that only restates the order. The last two are marked `relabel`: input and output are the same memory. */
 #include "plan.h"
 
-#include "../op.h"
+#include "../graph_query.h"
 
 #include <string.h>
 
 typedef struct twins { /* by value id: the same value in the other layout, or NULL */
     value **nhwc, **onnx;
 } twins;
-
-bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
 
 static bool is_image(const value *v) { return v && v->shape.rank == 4 && v->type == DT_FLOAT && v->role == ROLE_NONE; }
 
@@ -29,10 +27,7 @@ static value *derived(graph *g, const value *v, layout l) {
 }
 
 static node *add_reorder(graph *g, value *from, value *to, const node *origin) {
-    node *r = graph_add_node(g, "Reorder", "cameo", &from, 1, &to, 1);
-    r->op = op_find("cameo", "Reorder", 1, NULL);
-    if (!r->op) BUG("no row for cameo.Reorder");
-    r->opset = 1;
+    node *r = graph_add_op(g, CAMEO_Reorder, 1, &from, 1, &to, 1);
     r->index = origin->index;
     r->name = arena_printf(g->arena, "%s.reorder", from->name);
     return r;
@@ -57,7 +52,7 @@ static bool permutes(const node *n, int64_t a, int64_t b, int64_t c) {
 }
 
 static bool relabel_transpose(graph *g, node *n) {
-    if (strcmp(n->op_type, "Transpose") || n->domain[0] || !is_image(n->in[0]) || n->in[0]->constant) return false;
+    if (!node_is(n, ONNX_Transpose) || !is_image(n->in[0]) || n->in[0]->constant) return false;
     if (permutes(n, 3, 1, 2) && n->in[0]->layout == LAYOUT_ONNX)
         n->out[0]->layout = LAYOUT_NHWC;
     else if (!(permutes(n, 2, 3, 1) && n->in[0]->layout == LAYOUT_NHWC))
@@ -67,18 +62,11 @@ static bool relabel_transpose(graph *g, node *n) {
 }
 
 static bool only_gemms_read(const graph *g, const value *v) {
-    bool any = false;
-    if (v->is_output || v == g->embedding) return false;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        for (size_t k = 0; k < n->n_in; k++) {
-            if (n->in[k] != v) continue;
-            const bool gemm = !strcmp(n->op_type, "Gemm") && !strcmp(n->domain, "cameo") && k == 0 && n->in[1]->constant;
-            if (!gemm || n->in[1]->type != DT_FLOAT) return false;
-            any = true;
-        }
-    }
-    return any;
+    if (value_is_kept(g, v)) return false;
+    for (const value_use *u = v->uses; u; u = u->next)
+        if (!node_is(u->user, CAMEO_Gemm) || u->input || !u->user->in[1]->constant || u->user->in[1]->type != DT_FLOAT)
+            return false;
+    return v->n_uses > 0;
 }
 
 /* W[n][c,h,w] -> W[n][h,w,c]; a new constant, because others may share the old one. */
@@ -98,10 +86,8 @@ static bool relabel_flatten(graph *g, node *n) {
     const value *x = n->in[0], *y = n->out[0];
     if (!n->op || !(n->op->flags & OP_VIEW) || !is_image(x) || x->layout != LAYOUT_NHWC || y->shape.rank != 2) return false;
     if (y->shape.dim[0] != x->shape.dim[0] || !only_gemms_read(g, y)) return false;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        node *user = g->nodes[i];
-        if (user->n_in > 1 && user->in[0] == y) user->in[1] = permute_columns(g, user->in[1], &x->shape);
-    }
+    for (const value_use *u = y->uses; u; u = u->next)
+        node_set_input(g, u->user, 1, permute_columns(g, u->user->in[1], &x->shape));
     node_set_int(g, n, "relabel", 1);
     return true;
 }
@@ -127,13 +113,13 @@ static void set_outputs(node *n, layout l) {
 static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reorder) {
     for (size_t i = 0; reorder && i < n->n_in; i++)
         if (n->in[i] && (i == 0 || shape_equal(&n->in[i]->shape, &n->out[0]->shape)))
-            n->in[i] = converted(g, t, known, n->in[i], l, n);
+            node_set_input(g, n, i, converted(g, t, known, n->in[i], l, n));
     set_outputs(n, l);
 }
 
 /* Gradient operators: everything that is an image is NHWC; what is shaped like a parameter is not an image. */
 static void all_nhwc(graph *g, twins *t, size_t known, node *n) {
-    for (size_t i = 0; i < n->n_in; i++) n->in[i] = converted(g, t, known, n->in[i], LAYOUT_NHWC, n);
+    for (size_t i = 0; i < n->n_in; i++) node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_NHWC, n));
     if (!(n->op->flags & OP_PARAM_OUT)) set_outputs(n, LAYOUT_NHWC);
 }
 
@@ -149,9 +135,9 @@ static void visit(graph *g, twins *t, size_t known, node *n) {
     } else if ((flags & OP_ANY_LAYOUT) && !(flags & OP_VIEW)) {
         if (is_image(n->out[0]) && any_image_is_nhwc(n)) follow(g, t, known, n, LAYOUT_NHWC, flags & OP_ELEMENTWISE);
     } else if (flags & OP_VIEW) {
-        if (n->in[0] && !same_either_way(n->in[0])) n->in[0] = converted(g, t, known, n->in[0], LAYOUT_ONNX, n);
+        if (n->in[0] && !same_either_way(n->in[0])) node_set_input(g, n, 0, converted(g, t, known, n->in[0], LAYOUT_ONNX, n));
     } else {
-        for (size_t i = 0; i < n->n_in; i++) n->in[i] = converted(g, t, known, n->in[i], LAYOUT_ONNX, n);
+        for (size_t i = 0; i < n->n_in; i++) node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_ONNX, n));
     }
 }
 
@@ -162,15 +148,9 @@ static void restore_output(graph *g, value *y) {
     value *inner = derived(g, y, LAYOUT_NHWC);
     graph_replace_uses(g, y, inner);
     for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] == y) n->out[i] = inner;
-    inner->producer = n;
+        if (n->out[i] == y) node_set_output(g, n, i, inner);
     y->layout = LAYOUT_ONNX;
-    node *r = add_reorder(g, inner, y, n);
-    for (size_t i = 0; i + 1 < g->n_nodes; i++)
-        if (g->nodes[i] == n) {
-            graph_insert_before(g, g->nodes[i + 1], r);
-            break;
-        }
+    graph_move(g, add_reorder(g, inner, y, n), n->position + 1);
 }
 
 bool pass_layout(graph *g, const options *o) {

@@ -4,18 +4,9 @@
 #include <string.h>
 
 #include "../grad.h"
+#include "../graph_query.h"
 #include "../loss_spec.h"
 #include "front.h"
-
-static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
-
-/* The class scores: the first output, or what a final Softmax is applied to. */
-value *loss_logits(const graph *g) {
-    value *v = g->outputs[0];
-    while (is_op(v->producer, "Softmax") || is_op(v->producer, "LogSoftmax") || is_op(v->producer, "Identity"))
-        v = v->producer->in[0];
-    return v;
-}
 
 /* What the terms are made of, and their sum so far. */
 typedef struct terms {
@@ -67,7 +58,7 @@ static value *with_margins(terms *t, value *logits) {
 
 static bool softmax_term(terms *t) {
     graph *g = t->g;
-    value *logits = loss_logits(g);
+    value *logits = graph_logits(g);
     if (!logits->producer || !takes_rest(&logits->shape))
         return diag_error(g->diag, logits->producer, "give --classes K to add a classifier",
                           "output \"%s\" is not a batch of class scores", g->outputs[0]->name);
@@ -138,11 +129,7 @@ static void set_outputs(graph *g, value *loss, value *correct) {
 /* A classifier that the loss never looks at stays as it is. */
 static void freeze_unread(graph *g) {
     for (size_t i = 0; i < g->n_parameters; i++) {
-        bool read = false;
-        for (size_t k = 0; k < g->n_nodes && !read; k++)
-            for (size_t j = 0; j < g->nodes[k]->n_in && !read; j++)
-                read = g->nodes[k]->in[j] && g->nodes[k]->in[j]->param == g->parameters[i];
-        if (read || !g->parameters[i]->learnt) continue;
+        if (!g->parameters[i]->learnt || parameter_is_read(g, g->parameters[i])) continue;
         g->parameters[i]->learnt = false;
         diag_warn(g->diag, NULL, NULL, "\"%s\" is not trained: the loss does not depend on it", g->parameters[i]->name);
     }

@@ -4,14 +4,9 @@
    what only training computes (batch statistics, a mask) the node stays, and infer refuses it. */
 #include <string.h>
 
+#include "../graph_query.h"
 #include "front.h"
 #include "ties.h"
-
-static bool extra_outputs_read(const graph *g, const node *n) {
-    for (size_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && graph_count_uses(g, n->out[i])) return true;
-    return false;
-}
 
 static bool has_extra_outputs(const node *n) {
     for (size_t i = 1; i < n->n_out; i++)
@@ -20,14 +15,13 @@ static bool has_extra_outputs(const node *n) {
 }
 
 static void leave_training(graph *g, node *n, size_t n_in) {
-    if (n->n_in > n_in) n->n_in = n_in;
-    n->n_out = 1;
+    node_limit_inputs(n, n_in), node_limit_outputs(n, 1);
     if (!n->inlined) file_change_add(g, (file_change){.node = n->index, .n_in = n->n_in, .n_out = 1});
 }
 
 /* Before opset 14 more than one output asked for training. */
 static bool normalises_batch(graph *g, node *n) {
-    if (strcmp(n->op_type, "BatchNormalization") || n->opset < 7 || extra_outputs_read(g, n)) return false;
+    if (n->opcode != ONNX_BatchNormalization || n->opset < 7 || !node_has_one_output(n)) return false;
     if (n->opset < 14 ? !has_extra_outputs(n) : !node_int(n, "training_mode", 0)) return false;
     if (n->opset >= 14) node_set_int(g, n, "training_mode", 0);
     leave_training(g, n, 5);
@@ -35,7 +29,7 @@ static bool normalises_batch(graph *g, node *n) {
 }
 
 static bool drops(graph *g, node *n) {
-    if (strcmp(n->op_type, "Dropout") || n->opset < 12 || n->n_in < 3 || !n->in[2] || extra_outputs_read(g, n)) return false;
+    if (n->opcode != ONNX_Dropout || n->opset < 12 || n->n_in < 3 || !n->in[2] || !node_has_one_output(n)) return false;
     const tensor *t = n->in[2]->constant;
     if (!t || shape_count(&t->shape) != 1 || !tensor_get_int(t, 0)) return false;
     leave_training(g, n, n->in[1] ? 2 : 1);
@@ -46,7 +40,7 @@ void mode_evaluate(graph *g) {
     size_t norms = 0, dropouts = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || n->domain[0]) continue;
+        if (n->dead) continue;
         norms += normalises_batch(g, n);
         dropouts += drops(g, n);
     }

@@ -12,7 +12,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "../op.h"
+#include "../graph_query.h"
 #include "front.h"
 #include "ties.h"
 
@@ -26,16 +26,13 @@ typedef struct finding { /* lists by value id */
     bool written_weights; /* filters and matrices are kept in Constant nodes */
 } finding;
 
-static bool is_op(const node *n, const char *name) { return n && !n->domain[0] && !strcmp(n->op_type, name); }
-
 /* ---- what is stored ---- */
 
 static void pass_on(finding *f, node *n) {
     value *from = n->in[0], *to = n->out[0];
     to->constant = from->constant;
     to->type = from->type, to->shape = from->shape, to->shaped = true;
-    to->producer = NULL;
-    n->dead = true;
+    node_kill(n);
     f->written[to->id] = f->written[from->id];
     f->w->root[to->id] = f->w->root[from->id];
     f->w->through[to->id] = from;
@@ -48,7 +45,7 @@ static bool same_data(const value *a, const value *b) {
 
 /* A weight is learnt as its layer reads it: reshaped, or transposed. Equal views of one tensor are one stored tensor still. */
 static void fold_view(finding *f, node *n) {
-    if (!(n->op->flags & OP_VIEW) && !is_op(n, "Transpose")) return;
+    if (!(n->op->flags & OP_VIEW) && !node_is(n, ONNX_Transpose)) return;
     for (size_t i = 0; i < n->n_in; i++)
         if (!n->in[i] || !n->in[i]->constant) return;
     value *from = n->in[0], *to = n->out[0];
@@ -74,7 +71,7 @@ static void find_stored(finding *f, graph *g) {
             f->written[to->id] = true;
             f->w->inlined[to->id] = n->inlined;
             f->w->root[to->id] = to->type == DT_FLOAT ? to : NULL;
-        } else if (is_op(n, "Identity") && !to->is_output && f->w->root[n->in[0]->id])
+        } else if (node_is(n, ONNX_Identity) && !to->is_output && f->w->root[n->in[0]->id])
             pass_on(f, n);
         else if (g->training && n->n_in > 0)
             fold_view(f, n);
@@ -92,8 +89,8 @@ static bool holds(const value *v, double x) {
 /* Of a normalisation that has no parameters of its own. */
 static bool is_dummy(const finding *f, const node *n) {
     const value *scale = n->in[1], *shift = n->in[2];
-    if (!is_op(n, "InstanceNormalization") || !scale->constant || !shift->constant) return false;
-    const bool reshaped = n->in[0]->producer && is_op(n->in[0]->producer, "Reshape");
+    if (!node_is(n, ONNX_InstanceNormalization) || !scale->constant || !shift->constant) return false;
+    const bool reshaped = n->in[0]->producer && node_is(n->in[0]->producer, ONNX_Reshape);
     return (reshaped || (f->written[scale->id] && f->written[shift->id])) && holds(scale, 1) && holds(shift, 0);
 }
 
@@ -209,8 +206,8 @@ bool parameters_check_freeze(graph *g, const options *o) {
 static bool allow_folded_normalisation(graph *g, const options *o) {
     size_t convolutions = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i]->op->statistics || !strcmp(g->nodes[i]->op_type, "InstanceNormalization")) return true;
-        convolutions += !strcmp(g->nodes[i]->op_type, "Conv") && g->nodes[i]->n_in > 2 && g->nodes[i]->in[2];
+        if (g->nodes[i]->op->statistics || node_is(g->nodes[i], ONNX_InstanceNormalization)) return true;
+        convolutions += node_is(g->nodes[i], ONNX_Conv) && g->nodes[i]->n_in > 2 && g->nodes[i]->in[2];
     }
     if (convolutions <= MOST_BIASES) return true;
     static const char found[] =

@@ -9,7 +9,8 @@
    Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
 #include "plan.h"
 
-#include "../emit/emit.h"
+#include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "../ops/copy.h"
 
 #include <stdlib.h>
@@ -30,9 +31,7 @@ static bool owns_caller_memory(const value *v) { return v->is_input || value_is_
 
 static bool is_view_node(const node *n) { return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n); }
 
-static bool is_reorder(const node *n) { return !strcmp(n->op_type, "Reorder") && !strcmp(n->domain, "cameo"); }
-
-static bool is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding || value_is_stored(v); }
+static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
 /* ---- sharing ---- */
 
@@ -57,12 +56,12 @@ static void join_view(graph *g, node *n) {
                       : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
         return;
     if (value_is_external(x)) return; /* read through a view: copied, as are outputs of the graph */
-    if (!is_kept(g, y)) {
+    if (!value_is_kept(g, y)) {
         y->base = x;
         return;
     }
     value *root = owner(x);
-    if (root != x || owns_caller_memory(root) || is_kept(g, root)) return;
+    if (root != x || owns_caller_memory(root) || value_is_kept(g, root)) return;
     x->base = y;
 }
 
@@ -72,17 +71,14 @@ static bool reads_slices(const node *n) {
     return n->op && (n->op->flags & OP_ANY_LAYOUT);
 }
 
-static bool readers_take_slices(const graph *g, const value *v) {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k] == v && !reads_slices(n)) return false;
-    }
+static bool readers_take_slices(const value *v) {
+    for (const value_use *u = v->uses; u; u = u->next)
+        if (!reads_slices(u->user)) return false;
     return true;
 }
 
-static bool neighbours_take_slices(const graph *g, const value *v) {
-    return v->producer && reads_slices(v->producer) && readers_take_slices(g, v);
+static bool neighbours_take_slices(const value *v) {
+    return v->producer && reads_slices(v->producer) && readers_take_slices(v);
 }
 
 /* Elements from one index of the axis to the next when each part is one block (or, NHWC channels, one run a pixel); 0 =
@@ -115,8 +111,8 @@ static void join_concat(graph *g, node *n) {
         value *x = n->in[i];
         const int64_t here = at;
         at += x->shape.dim[axis];
-        if (x->base || owns_caller_memory(x) || is_kept(g, x) || x->layout != y->layout || times_in(n, x) > 1) continue;
-        if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(g, x)) continue;
+        if (x->base || owns_caller_memory(x) || value_is_kept(g, x) || x->layout != y->layout || times_in(n, x) > 1) continue;
+        if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(x)) continue;
         x->base = y;
         x->view_offset = here * step;
         if (y->layout == LAYOUT_NHWC) x->pixel_stride = pixel_stride_of(y);
@@ -127,7 +123,7 @@ static void join_concat(graph *g, node *n) {
 static void join_concats(graph *g) {
     for (size_t i = g->n_nodes; i-- > 0;) {
         node *n = g->nodes[i];
-        if (!n->dead && !strcmp(n->op_type, "Concat") && !n->domain[0] && n->n_in > 1) join_concat(g, n);
+        if (node_is(n, ONNX_Concat) && n->n_in > 1) join_concat(g, n);
     }
 }
 
@@ -137,7 +133,7 @@ static void join_concats(graph *g) {
 static int cut_axis(const node *n, int64_t *first) {
     const shape *x = &n->in[0]->shape;
     int axis = -1;
-    if (!strcmp(n->op_type, "Split")) {
+    if (n->opcode == ONNX_Split) {
         const attr *parts = node_ints(n, "parts");
         axis = copy_axis_of(n, x->rank, 0);
         for (size_t i = 0; i + 1 < n->n_out; i++) first[i + 1] = first[i] + parts->ints[i];
@@ -153,9 +149,7 @@ static int cut_axis(const node *n, int64_t *first) {
     return axis;
 }
 
-static bool is_cut(const node *n) {
-    return !n->dead && !n->domain[0] && n->in[0] && (!strcmp(n->op_type, "Split") || !strcmp(n->op_type, "Slice"));
-}
+static bool is_cut(const node *n) { return (node_is(n, ONNX_Split) || node_is(n, ONNX_Slice)) && n->in[0]; }
 
 /* Outputs of a Split or a Slice whose readers take slices are parts of its input. */
 static void join_cut(graph *g, node *n) {
@@ -166,8 +160,8 @@ static void join_cut(graph *g, node *n) {
     if (!step || x->constant || value_is_external(x)) return;
     for (size_t i = 0; i < n->n_out; i++) {
         value *y = n->out[i];
-        if (!y || y->base || y->constant || is_kept(g, y) || y->layout != x->layout || y->batched != x->batched) continue;
-        if (value_count(y) == 0 || !readers_take_slices(g, y)) continue;
+        if (!y || y->base || y->constant || value_is_kept(g, y) || y->layout != x->layout || y->batched != x->batched) continue;
+        if (value_count(y) == 0 || !readers_take_slices(y)) continue;
         y->base = x;
         y->view_offset = first[i] * step;
         if (x->layout == LAYOUT_NHWC) y->pixel_stride = pixel_stride_of(x);
@@ -211,7 +205,7 @@ static life *find_lives(const graph *g) {
 
 static bool kept_group(const graph *g, value *root) {
     for (size_t i = 0; i < g->n_values; i++)
-        if (is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
+        if (value_is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
     return false;
 }
 
@@ -229,7 +223,7 @@ static bool in_once(const node *n, value *root) {
 
 static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
     value *y = n->out[out];
-    if (!y || y->base || y->constant || is_kept(g, y) || y->pixel_stride || is_view_node(n)) return;
+    if (!y || y->base || y->constant || value_is_kept(g, y) || y->pixel_stride || is_view_node(n)) return;
     for (size_t i = 0; i < n->n_in && i < 32; i++) {
         value *x = n->in[i];
         if (!x || !(may_overwrite(n, out) >> i & 1) || x->pixel_stride || x->type != y->type || x->layout != y->layout)
@@ -257,18 +251,12 @@ static bool touched_by_xnnpack(const graph *g, const value *root) {
     return false;
 }
 
-static int64_t position_of(const graph *g, const node *n) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i] == n) return (int64_t)i;
-    return -1;
-}
-
 /* Outputs computed on the way to the embedding have no caller's memory when only the embedding is asked for. */
 static bool output_needs_arena(const graph *g, const value *v, const life *l) {
     if (touched_by_xnnpack(g, v)) return true;
     if (!g->embedding || v == g->embedding) return false;
     const node *p = g->embedding->producer;
-    return !p || l[v->id].first <= position_of(g, p);
+    return !p || l[v->id].first <= (int64_t)p->position;
 }
 
 static bool in_arena(const graph *g, const value *v, const life *l) {
@@ -296,12 +284,6 @@ static int by_offset(const void *a, const void *b) {
 }
 
 static bool meet(life a, life b) { return a.first <= b.last && b.first <= a.last; }
-
-int64_t value_planned_count(const graph *g, const value *v) {
-    const int64_t group = v->is_late ? g->late_group : g->group;
-    const bool grouped = v->batched && group > 0 && v->shape.rank > 0 && v->shape.dim[0] > group;
-    return grouped ? value_count(v) / v->shape.dim[0] * group : value_count(v);
-}
 
 static bool slot_bytes(const graph *g, const value *v, int64_t *out) {
     int64_t b;

@@ -3,24 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "../op.h"
+#include "../graph_query.h"
 #include "../ops/rules.h"
 #include "../ops/window.h"
 #include "front.h"
 
-static bool is_op(const node *n, const char *name) { return n && !n->domain[0] && !strcmp(n->op_type, name); }
-
-static void become(node *n, const char *op_type) {
-    n->op = op_find("", op_type, n->opset, NULL);
-    if (!n->op) BUG("no row for %s", op_type);
-    n->op_type = n->op->name;
-}
-
 /* ---- global pools ---- */
 
-static const char *global_of(const node *n) {
-    if (is_op(n, "ReduceMean") || is_op(n, "AveragePool")) return "GlobalAveragePool";
-    return is_op(n, "ReduceMax") || is_op(n, "MaxPool") ? "GlobalMaxPool" : NULL;
+static opcode global_of(const node *n) {
+    if (node_is(n, ONNX_ReduceMean) || node_is(n, ONNX_AveragePool)) return ONNX_GlobalAveragePool;
+    return node_is(n, ONNX_ReduceMax) || node_is(n, ONNX_MaxPool) ? ONNX_GlobalMaxPool : OPCODE_NONE;
 }
 
 static bool reduces_pixels(const graph *g, const node *n) {
@@ -37,30 +29,29 @@ static bool window_is_whole(const node *n) {
 }
 
 /* The pool writes a value of its own, and n, a Reshape now, takes the axes of extent 1 away. */
-static void drop_axes(graph *g, node *n, const char *pool) {
+static void drop_axes(graph *g, node *n, opcode pool) {
     value *x = n->in[0], *y = graph_add_value(g, NULL);
-    node *p = graph_insert_before(g, n, graph_add_node(g, pool, "", &x, 1, &y, 1));
-    p->opset = n->opset, p->index = n->index, p->name = n->name;
-    become(p, pool);
-    if (!p->op->infer(g, p)) BUG("%s", pool);
+    node *p = graph_insert_before(g, n, graph_add_op(g, pool, n->opset, &x, 1, &y, 1));
+    p->index = n->index, p->name = n->name;
+    if (!p->op->infer(g, p)) BUG("%s", opcode_name(pool));
     tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {2}});
     for (int i = 0; i < 2; i++) ((int64_t *)t->data)[i] = n->out[0]->shape.dim[i];
-    n->n_in = 1, n->in[0] = y;
+    node_limit_inputs(n, 1), node_set_input(g, n, 0, y);
     node_set_input(g, n, 1, graph_add_constant(g, NULL, t));
     n->n_attrs = 0;
-    if (n->opset < 5) n->opset = 5;
-    become(n, "Reshape");
+    node_become(n, ONNX_Reshape, n->opset < 5 ? 5 : n->opset);
 }
 
 static bool make_global(graph *g, node *n) {
-    const char *pool = global_of(n);
+    const opcode pool = global_of(n);
     if (!pool || n->in[0]->constant || n->in[0]->type != DT_FLOAT || n->in[0]->shape.rank != 4) return false;
     if (value_count(n->in[0]) == 0) return false;
-    const bool reduction = is_op(n, "ReduceMean") || is_op(n, "ReduceMax");
+    const bool reduction = node_is(n, ONNX_ReduceMean) || node_is(n, ONNX_ReduceMax);
     if (!(reduction ? reduces_pixels(g, n) : window_is_whole(n))) return false;
     if (reduction && !node_int(n, "keepdims", 1)) return drop_axes(g, n, pool), true;
-    n->n_in = 1, n->n_attrs = 0;
-    become(n, pool);
+    node_limit_inputs(n, 1);
+    n->n_attrs = 0;
+    node_become(n, pool, n->opset);
     return true;
 }
 
@@ -81,8 +72,8 @@ static bool fill_of(const node *p, double *fill) {
 static bool is_never_negative(const value *v) {
     const node *n = v->producer;
     if (!n) return false;
-    if (is_op(n, "Relu") || is_op(n, "Sigmoid")) return true;
-    if (!is_op(n, "Clip")) return false;
+    if (node_is(n, ONNX_Relu) || node_is(n, ONNX_Sigmoid)) return true;
+    if (!node_is(n, ONNX_Clip)) return false;
     if (n->opset < 11) return node_float(n, "min", -INFINITY) >= 0;
     return n->n_in > 1 && n->in[1] && n->in[1]->constant && tensor_get(n->in[1]->constant, 0) >= 0;
 }
@@ -97,9 +88,9 @@ static bool has_pads(const window *w) {
 static bool fill_fits(const node *n, const node *p, const window *w) {
     double fill;
     if (!fill_of(p, &fill)) return false;
-    if (is_op(n, "Conv")) return fill == 0;
+    if (node_is(n, ONNX_Conv)) return fill == 0;
     if (node_int(n, "ceil_mode", 0)) return false;
-    if (is_op(n, "AveragePool")) return fill == 0 && (!has_pads(w) || node_int(n, "count_include_pad", 0));
+    if (node_is(n, ONNX_AveragePool)) return fill == 0 && (!has_pads(w) || node_int(n, "count_include_pad", 0));
     return (isinf(fill) && fill < 0) || (fill == 0 && is_never_negative(p->in[0]));
 }
 
@@ -120,17 +111,18 @@ static bool add_pads(const node *p, bool pool, window *w) {
 }
 
 static bool take_pad(graph *g, node *n) {
-    const bool conv = is_op(n, "Conv");
+    const bool conv = node_is(n, ONNX_Conv);
     const node *p = n->in[0]->producer;
     window w;
-    if (!(conv || is_op(n, "AveragePool") || is_op(n, "MaxPool")) || !is_op(p, "Pad") || (n->n_out > 1 && n->out[1]))
+    if (!(conv || node_is(n, ONNX_AveragePool) || node_is(n, ONNX_MaxPool)) || !node_is(p, ONNX_Pad) ||
+        (n->n_out > 1 && n->out[1]))
         return false;
     if (!window_read(NULL, n, &n->in[0]->shape, conv ? n->in[1]->shape.dim + 2 : NULL, &w)) return false;
     if (!fill_fits(n, p, &w) || !add_pads(p, !conv, &w)) return false;
     window_write(g, n, &w);
     node_set_string(g, n, "auto_pad", "NOTSET");
-    if (is_op(n, "AveragePool")) node_set_int(g, n, "count_include_pad", 1);
-    n->in[0] = p->in[0];
+    if (node_is(n, ONNX_AveragePool)) node_set_int(g, n, "count_include_pad", 1);
+    node_set_input(g, n, 0, p->in[0]);
     return true;
 }
 

@@ -4,13 +4,8 @@
 
 #include <string.h>
 
+#include "../graph_query.h"
 #include "front.h"
-
-static const char *from_metadata(const graph *g) {
-    for (size_t i = 0; i < g->n_meta; i++)
-        if (strcmp(g->meta[i].key, "cameo.preprocess") == 0) return g->meta[i].value;
-    return NULL;
-}
 
 static cameo_tensor_info describe(const value *v) {
     cameo_tensor_info t = {.name = v->name, .dtype = (int)v->type, .rank = v->shape.rank};
@@ -23,7 +18,7 @@ bool pass_preprocess(graph *g, const options *o) {
     if (o->train && g->n_inputs == 1 && g->inputs[0]->type == DT_UINT8)
         return diag_error(g->diag, NULL, "take the Cast away and let the input be float32; --preprocess converts the pixels",
                           "input \"%s\" is uint8; training augments pictures as float32", g->inputs[0]->name);
-    const char *spec = o->preprocess ? o->preprocess : from_metadata(g);
+    const char *spec = o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
     if (!spec || g->n_inputs != 1) return true;
     cameo_preprocess p;
     cameo_error error = {0};

@@ -6,28 +6,6 @@
 #include "../op.h"
 #include "front.h"
 
-static bool starts_with(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
-
-static bool is_quantised(const char *op) {
-    static const char *const names[] = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger",
-                                        "ConvInteger"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(op, names[i]) == 0) return true;
-    return starts_with(op, "QLinear");
-}
-
-/* What kind of operator it is, so that the reader knows whether waiting for it makes sense; "" when we know nothing. */
-static const char *category(const char *op) {
-    static const char *const control[] = {"If", "Loop", "Scan", "SequenceMap"};
-    for (size_t i = 0; i < sizeof control / sizeof *control; i++)
-        if (strcmp(op, control[i]) == 0) return " (control flow)";
-    if (is_quantised(op)) return " (quantised operator)";
-    if (starts_with(op, "Sequence") || starts_with(op, "Optional")) return " (sequence or optional type)";
-    if (starts_with(op, "Random") || strcmp(op, "Multinomial") == 0 || strcmp(op, "Bernoulli") == 0)
-        return " (random operator)";
-    return "";
-}
-
 static bool unknown_operator(graph *g, const node *n, bool known_name) {
     text name = {0};
     text_escape(&name, n->op_type);
@@ -41,8 +19,8 @@ static bool unknown_operator(graph *g, const node *n, bool known_name) {
         diag_error(g->diag, n, "re-export the model for another opset", "%s is not supported at opset %d", text_str(&name),
                    n->opset);
     } else {
-        const char *hint = is_quantised(n->op_type) ? "use the float32 model" : DIAG_UNSUPPORTED;
-        diag_error(g->diag, n, hint, "%s is not supported yet%s", text_str(&name), category(n->op_type));
+        const char *hint, *kind = op_unknown_kind(n->op_type, &hint);
+        diag_error(g->diag, n, hint, "%s is not supported yet%s", text_str(&name), kind);
     }
     text_free(&name);
     return false;

@@ -8,9 +8,8 @@
 
 typedef struct state {
     graph *g;
-    size_t *pending;                /* by node: inputs not made yet */
-    size_t *uses;                   /* by value: uses still to come */
-    size_t **consumer, *n_consumer; /* by value: node numbers */
+    size_t *pending; /* by node: inputs not made yet */
+    size_t *uses;    /* by value: nodes that read it still to come */
     bool *done;
 } state;
 
@@ -28,35 +27,20 @@ static bool seen_before(const node *n, size_t i) {
 
 static void count_uses(state *s) {
     graph *g = s->g;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        for (size_t k = 0; k < n->n_in; k++) {
-            if (!n->in[k] || seen_before(n, k)) continue;
-            s->n_consumer[n->in[k]->id]++;
-            if (n->in[k]->producer && !n->in[k]->constant) s->pending[i]++;
-        }
-    }
     for (size_t i = 0; i < g->n_values; i++) {
         const value *v = g->values[i];
-        s->consumer[v->id] = ARENA_ARRAY(g->arena, size_t, s->n_consumer[v->id]);
-        s->uses[v->id] = s->n_consumer[v->id] + (v->is_output || v == g->embedding ? 1 : 0);
-        s->n_consumer[v->id] = 0;
-    }
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k] && !seen_before(n, k)) s->consumer[n->in[k]->id][s->n_consumer[n->in[k]->id]++] = i;
+        s->uses[i] = v->is_output || v == g->embedding;
+        for (const value_use *u = v->uses; u; u = u->next) {
+            if (seen_before(u->user, u->input)) continue;
+            s->uses[i]++;
+            s->pending[u->user->position] += v->producer && !v->constant;
+        }
     }
 }
 
 static state start(graph *g) {
     arena *a = g->arena;
-    state s = {g,
-               ARENA_ARRAY(a, size_t, g->n_nodes),
-               ARENA_ARRAY(a, size_t, g->n_values),
-               ARENA_ARRAY(a, size_t *, g->n_values),
-               ARENA_ARRAY(a, size_t, g->n_values),
-               ARENA_ARRAY(a, bool, g->n_nodes)};
+    state s = {g, ARENA_ARRAY(a, size_t, g->n_nodes), ARENA_ARRAY(a, size_t, g->n_values), ARENA_ARRAY(a, bool, g->n_nodes)};
     count_uses(&s);
     return s;
 }
@@ -83,8 +67,8 @@ static int64_t execute(state *s, size_t i) {
     for (size_t k = 0; k < n->n_in; k++)
         if (n->in[k] && !seen_before(n, k)) s->uses[n->in[k]->id]--;
     for (size_t k = 0; k < n->n_out; k++) {
-        if (!n->out[k]) continue;
-        for (size_t c = 0; c < s->n_consumer[n->out[k]->id]; c++) s->pending[s->consumer[n->out[k]->id][c]]--;
+        for (const value_use *u = n->out[k] ? n->out[k]->uses : NULL; u; u = u->next)
+            if (!seen_before(u->user, u->input)) s->pending[u->user->position]--;
     }
     return more;
 }
@@ -126,6 +110,6 @@ bool pass_schedule(graph *g, const options *o) {
     if (!greedy(g, order) || peak_of(g, order) >= peak_of(g, same)) return true;
     node **nodes = ARENA_ARRAY(g->arena, node *, g->n_nodes);
     for (size_t i = 0; i < g->n_nodes; i++) nodes[i] = g->nodes[order[i]];
-    memcpy(g->nodes, nodes, g->n_nodes * sizeof *nodes);
+    graph_reorder(g, nodes);
     return true;
 }

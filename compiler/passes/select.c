@@ -2,7 +2,8 @@
    row's plain loops. Under --tune the fastest by measurement. Under --kernels xnnpack a native kernel serves only where XNNPACK
    has nothing; under auto with --static XNNPACK is left out, since distributions have it as a shared library only. */
 #include "../compile.h"
-#include "../emit/emit.h"
+#include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "../tuning.h"
 #include "plan.h"
 
@@ -11,26 +12,6 @@
 static bool allowed(const implementation *k, const options *o) {
     if (o->kernels == KERNELS_PLAIN) return false;
     return !k->xnnpack || o->kernels == KERNELS_XNNPACK || (o->kernels == KERNELS_AUTO && !o->is_static);
-}
-
-/* A batched node and its batched neighbours as of `images`; returns what they were. */
-static int64_t set_images(const node *n, int64_t images) {
-    const int64_t before = n->out[0]->shape.dim[0];
-    for (size_t i = 0; i < n->n_in; i++)
-        if (n->in[i] && n->in[i]->batched) n->in[i]->shape.dim[0] = images;
-    for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] && n->out[i]->batched) n->out[i]->shape.dim[0] = images;
-    return before;
-}
-
-/* Of one image where images stay apart: the choice, and with it the bits of an image's result, must not depend on the batch. */
-static double cost_of(const implementation *k, const node *n, const options *o) {
-    if (!k->cost) return 0;
-    if (!emit_batched(n)) return k->cost(n, o);
-    const int64_t images = set_images(n, 1);
-    const double cost = k->cost(n, o);
-    set_images(n, images);
-    return cost;
 }
 
 typedef struct candidate {
@@ -45,17 +26,21 @@ static bool better(const candidate *a, const candidate *b, const options *o) {
 
 enum { CANDIDATES_MOST = 16 };
 
-/* Those that fit, cheapest first; of equal ones the first of the list of implementations. */
+/* Those that fit, cheapest first; of equal ones the first of the list of implementations. Costs are those of one image: the
+   choice, and with it the bits of an image's result, must not depend on the batch. */
 static size_t candidates_of(const graph *g, const node *n, const options *o, candidate *list) {
+    arena *a = arena_create();
+    const node *asked = node_is_batched(n) ? node_of_images(a, n, 1) : n;
     size_t count = 0;
     for (const implementation *const *k = implementations; *k; k++) {
-        if (strcmp((*k)->op, n->op->name) || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
+        if ((*k)->op != n->opcode || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
         if (count == CANDIDATES_MOST) BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
-        const candidate c = {*k, cost_of(*k, n, o)};
+        const candidate c = {*k, (*k)->cost ? (*k)->cost(asked, o) : 0};
         size_t at = count++;
         for (; at > 0 && better(&c, &list[at - 1], o); at--) list[at] = list[at - 1];
         list[at] = c;
     }
+    arena_destroy(a);
     return count;
 }
 

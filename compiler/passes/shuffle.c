@@ -14,10 +14,10 @@ typedef struct shuffle {
 /* [N, groups * c, ...] -> [N, groups, c, ...] -> [N, c, groups, ...] -> [N, c * groups, ...] */
 static bool find_shuffle(const graph *g, node *n, shuffle *out) {
     static const int64_t swap[] = {0, 2, 1, 3, 4};
-    if (!fuse_is(n, "", "Transpose") || n->in[0]->type != DT_FLOAT) return false;
+    if (!node_is(n, ONNX_Transpose) || n->in[0]->type != DT_FLOAT) return false;
     const attr *perm = node_ints(n, "perm");
-    node *before = n->in[0]->producer, *after = fuse_consumer(g, n->out[0]);
-    if (!fuse_is(before, "", "Reshape") || !fuse_is(after, "", "Reshape") || fuse_consumer(g, n->in[0]) != n) return false;
+    node *before = n->in[0]->producer, *after = value_consumer(g, n->out[0]);
+    if (!node_is(before, ONNX_Reshape) || !node_is(after, ONNX_Reshape) || value_consumer(g, n->in[0]) != n) return false;
     const shape *x = &before->in[0]->shape, *split = &n->in[0]->shape;
     if (!perm || (perm->count != 4 && perm->count != 5) || memcmp(perm->ints, swap, perm->count * sizeof *swap)) return false;
     if (x->rank != 4 || !shape_equal(x, &after->out[0]->shape) || split->dim[0] != x->dim[0]) return false;
@@ -28,7 +28,7 @@ static bool find_shuffle(const graph *g, node *n, shuffle *out) {
 
 static bool joins_groups(const shuffle *s) {
     const node *n = s->x->producer;
-    if (!fuse_is(n, "", "Concat") || n->n_in != (size_t)s->groups) return false;
+    if (!node_is(n, ONNX_Concat) || n->n_in != (size_t)s->groups) return false;
     const int64_t axis = node_int(n, "axis", 1);
     if (axis != 1 && axis != -3) return false;
     for (size_t i = 0; i < n->n_in; i++)
@@ -45,22 +45,20 @@ static value **split(graph *g, const shuffle *s) {
         parts[i]->batched = s->x->batched;
         extent[i] = s->x->shape.dim[1] / s->groups;
     }
-    node *n = graph_insert_before(g, s->last, graph_add_node(g, "Split", "", &s->x, 1, parts, (size_t)s->groups));
-    n->opset = 11, n->index = s->last->index;
-    n->op = op_find("", "Split", n->opset, NULL);
+    node *n = graph_insert_before(g, s->last, graph_add_op(g, ONNX_Split, 11, &s->x, 1, parts, (size_t)s->groups));
+    n->index = s->last->index;
     node_set_int(g, n, "axis", 1);
     node_set_ints(g, n, "split", extent, (size_t)s->groups);
-    if (!n->op || !n->op->infer(g, n)) BUG("Split");
+    if (!n->op->infer(g, n)) BUG("Split");
     return parts;
 }
 
 static void interleave(graph *g, const shuffle *s) {
-    value **parts = joins_groups(s) ? s->x->producer->in : split(g, s), *y = s->last->out[0];
-    node *n = graph_insert_before(g, s->last, graph_add_node(g, "Interleave", "cameo", parts, (size_t)s->groups, &y, 1));
-    n->opset = 1, n->index = s->last->index, n->name = s->last->name;
-    n->op = op_find("cameo", "Interleave", 1, NULL);
-    if (!n->op) BUG("no row for cameo.Interleave");
-    s->last->n_out = 0, s->last->dead = true;
+    value *const *parts = joins_groups(s) ? s->x->producer->in : split(g, s);
+    value *y = s->last->out[0];
+    node *n = graph_insert_before(g, s->last, graph_add_op(g, CAMEO_Interleave, 1, parts, (size_t)s->groups, &y, 1));
+    n->index = s->last->index, n->name = s->last->name;
+    node_limit_outputs(s->last, 0), node_kill(s->last);
 }
 
 void fuse_shuffles(graph *g) {

@@ -2,38 +2,28 @@
    one thing, dead nodes. */
 #include <string.h>
 
-#include "../op.h"
+#include "../graph_query.h"
 #include "../ops/copy.h"
 #include "front.h"
-
-static bool is_op(const node *n, const char *name) { return n && n->domain[0] == 0 && strcmp(n->op_type, name) == 0; }
-
-static bool extra_outputs_used(const graph *g, const node *n) {
-    for (size_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && graph_count_uses(g, n->out[i])) return true;
-    return false;
-}
 
 /* Takes n, whose output equals its input, out of the graph. A graph output keeps its name: the node before writes it. */
 static bool bypass(graph *g, node *n, value *to) {
     value *from = n->out[0];
-    if (!from || !to || extra_outputs_used(g, n)) return false;
+    if (!from || !to || !node_has_one_output(n)) return false;
     if (from->is_output) {
         node *before = to->producer;
         if (!before || to->is_output) return false; /* an input or constant as output: the node is the copy */
+        node_kill(n);                               /* before the uses change, so that it does not feed itself */
+        node_limit_inputs(n, 0), node_limit_outputs(n, 0);
         for (size_t i = 0; i < before->n_out; i++)
-            if (before->out[i] == to) before->out[i] = from;
-        from->producer = before;
-        to->producer = NULL;
-        n->dead = true; /* before the uses change, so that it does not feed itself */
+            if (before->out[i] == to) node_set_output(g, before, i, from);
         graph_replace_uses(g, to, from);
         if (g->embedding == to) g->embedding = from;
-        n->n_in = n->n_out = 0;
         return true;
     }
     graph_replace_uses(g, from, to);
     if (g->embedding == from) g->embedding = to;
-    n->dead = true;
+    node_kill(n);
     return true;
 }
 
@@ -53,7 +43,7 @@ static value *same_input(const graph *g, const node *n) {
 /* Transpose of a Transpose: y = transpose(x, p[q]). */
 static bool merge_transposes(graph *g, node *n) {
     node *before = n->in[0] ? n->in[0]->producer : NULL;
-    if (!is_op(n, "Transpose") || !is_op(before, "Transpose")) return false;
+    if (!node_is(n, ONNX_Transpose) || !node_is(before, ONNX_Transpose)) return false;
     const attr *p = node_ints(before, "perm"), *q = node_ints(n, "perm");
     if (!p || !q || p->count != q->count || p->count > MAX_RANK) return false;
     int64_t merged[MAX_RANK];
@@ -80,29 +70,24 @@ static bool has_empty_axis(const shape *s) {
 
 /* A Transpose that moves only axes of extent 1 is a Reshape: a view. */
 static bool view_transpose(graph *g, node *n) {
-    if (!is_op(n, "Transpose") || has_empty_axis(&n->out[0]->shape) || !transpose_keeps_order(n)) return false;
-    const op_row *row = op_find("", "Reshape", n->opset < 5 ? 5 : n->opset, NULL);
-    if (!row) BUG("no row for Reshape");
+    if (!node_is(n, ONNX_Transpose) || has_empty_axis(&n->out[0]->shape) || !transpose_keeps_order(n)) return false;
     node_set_input(g, n, 1, shape_constant(g, &n->out[0]->shape));
-    n->op_type = row->name, n->op = row;
-    n->opset = n->opset < 5 ? 5 : n->opset;
+    node_become(n, ONNX_Reshape, n->opset < 5 ? 5 : n->opset);
     n->n_attrs = 0;
     return true;
 }
 
 /* A Sum of two is an Add, which other nodes take in. */
 static bool add_of_sum(node *n) {
-    if (!is_op(n, "Sum") || n->n_in != 2 || n->opset < 8) return false;
-    const op_row *row = op_find("", "Add", n->opset, NULL);
-    if (!row) BUG("no row for Add");
-    n->op_type = row->name, n->op = row;
+    if (!node_is(n, ONNX_Sum) || n->n_in != 2 || n->opset < 8) return false;
+    node_become(n, ONNX_Add, n->opset);
     return true;
 }
 
 /* A Reshape of any view reads the view's source. Its target is written out in full, since 0 would mean other dimensions. */
 static bool merge_reshapes(graph *g, node *n) {
     node *before = n->in[0] ? n->in[0]->producer : NULL;
-    if (!is_op(n, "Reshape") || n->n_in < 2 || !before || !(before->op->flags & OP_VIEW) || !before->in[0]) return false;
+    if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !before || !(before->op->flags & OP_VIEW) || !before->in[0]) return false;
     if (before->in[0]->type != n->in[0]->type) return false;
     if (has_empty_axis(&n->out[0]->shape)) return false;
     node_set_input(g, n, 0, before->in[0]);

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "../emit/emit.h"
 #include "../grad.h"
+#include "../graph_query.h"
+#include "../kernels/implementation.h"
 #include "front.h"
 #include "fuse.h"
 
@@ -17,18 +18,12 @@ static value *update_of(graph *g, const value *old) {
     return v;
 }
 
-/* The node becomes cameo.OP with fresh outputs behind its first; attributes are kept by name. */
-static bool replace(graph *g, node *n, const char *op_type, size_t n_in, size_t n_out) {
-    value **out = ARENA_ARRAY(g->arena, value *, n_out);
-    out[0] = n->out[0];
-    for (size_t i = 1; i < n_out; i++) {
-        out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%zu", out[0]->name, i));
-        out[i]->producer = n;
-    }
-    n->out = out, n->n_out = n_out;
-    n->n_in = n_in;
-    n->op_type = op_type, n->domain = "cameo", n->opset = 1;
-    return true;
+/* The node becomes that operator with fresh outputs behind its first; attributes are kept by name. */
+static void replace(graph *g, node *n, opcode op, size_t n_in, size_t n_out) {
+    node_limit_inputs(n, n_in), node_limit_outputs(n, n_out);
+    for (size_t i = 1; i < n_out; i++)
+        node_set_output(g, n, i, graph_add_value(g, arena_printf(g->arena, "%s.%zu", n->out[0]->name, i)));
+    node_become(n, op, 1);
 }
 
 static void keep_attributes(graph *g, node *n, const char *const *names) {
@@ -48,23 +43,20 @@ static value *latest(const graph *g, value *statistic) {
 
 /* Statistics of a frozen normalisation stay what they are. */
 static bool batchnorm_form(graph *g, node *n) {
-    if (!fuse_is(n, "", "BatchNormalization") || (!is_learnt(n->in[1]) && !is_learnt(n->in[2]))) return true;
+    if (!node_is(n, ONNX_BatchNormalization) || (!is_learnt(n->in[1]) && !is_learnt(n->in[2]))) return true;
     if (n->in[3]->role != ROLE_PARAMETER || n->in[4]->role != ROLE_PARAMETER)
         return diag_error(g->diag, n, "give mean and variance values in the model",
                           "running statistics are computed, not kept");
     keep_attributes(g, n, (const char *const[]){"epsilon", "momentum", NULL});
-    value *mean = n->in[3] = latest(g, n->in[3]), *var = n->in[4] = latest(g, n->in[4]);
-    replace(g, n, "BatchNormTrain", 5, 3);
-    value *out[5] = {n->out[0], n->out[1], n->out[2], update_of(g, mean), update_of(g, var)};
-    n->out = ARENA_ARRAY(g->arena, value *, 5);
-    memcpy(n->out, out, sizeof out);
-    n->n_out = 5;
-    out[3]->producer = out[4]->producer = n;
+    value *statistic[] = {latest(g, n->in[3]), latest(g, n->in[4])};
+    for (size_t i = 0; i < 2; i++) node_set_input(g, n, i + 3, statistic[i]);
+    replace(g, n, CAMEO_BatchNormTrain, 5, 3);
+    for (size_t i = 0; i < 2; i++) node_set_output(g, n, i + 3, update_of(g, statistic[i]));
     return grad_infer(g, n) != NULL;
 }
 
 static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
-    if (!fuse_is(n, "", "Dropout")) return true;
+    if (!node_is(n, ONNX_Dropout)) return true;
     double ratio = (double)node_float(n, "ratio", 0.5f);
     if (n->n_in > 1 && n->in[1] && !fuse_scalar(n->in[1], &ratio))
         return diag_error(g->diag, n, "make the ratio a constant", "its ratio is not known at compile time");
@@ -73,7 +65,7 @@ static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
     node_set_float(g, n, "ratio", (float)ratio);
     node_set_int(g, n, "id", id);
     node_set_input(g, n, 1, seed);
-    replace(g, n, "DropoutTrain", 2, 1);
+    replace(g, n, CAMEO_DropoutTrain, 2, 1);
     return grad_infer(g, n) != NULL;
 }
 
@@ -111,24 +103,24 @@ bool pass_train_forms(graph *g, const options *o) {
 /* ---- fusing ---- */
 
 static bool take_residual(graph *g, node *n, node *next) {
-    if (!fuse_is(next, "", "Add") || n->n_in > 5) return false;
+    if (!node_is(next, ONNX_Add) || n->n_in > 5) return false;
     value *r = next->in[0] == n->out[0] ? next->in[1] : next->in[0];
     if (r == n->out[0] || r->constant || r->role != ROLE_NONE || !shape_equal(&r->shape, &next->out[0]->shape) ||
         !shape_equal(&r->shape, &n->out[0]->shape))
         return false;
     node_set_input(g, n, 5, r);
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }
 
 static bool take_activation(graph *g, node *n, node *next) {
-    if (fuse_is(next, "", "Relu"))
+    if (node_is(next, ONNX_Relu))
         node_set_string(g, n, "act", "relu");
     else if (fuse_clip(g, n, next))
         node_set_string(g, n, "act", "clip");
     else
         return false;
-    fuse_absorb(g, n, next);
+    graph_absorb(g, n, next);
     return true;
 }
 
@@ -136,9 +128,9 @@ bool pass_step_fuse(graph *g, const options *o) {
     (void)o;
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !fuse_is(n, "cameo", "BatchNormTrain") || n->out[0]->type != DT_FLOAT) continue;
-        node *next = fuse_consumer(g, n->out[0]);
-        if (next && take_residual(g, n, next)) next = fuse_consumer(g, n->out[0]);
+        if (n->dead || !node_is(n, CAMEO_BatchNormTrain) || n->out[0]->type != DT_FLOAT) continue;
+        node *next = value_consumer(g, n->out[0]);
+        if (next && take_residual(g, n, next)) next = value_consumer(g, n->out[0]);
         if (next) take_activation(g, n, next);
         if (g->nodes[i] != n) i--; /* it moved on: look at what came here */
     }
@@ -158,7 +150,7 @@ bool pass_step_finish(graph *g, const options *o) {
     (void)o;
     g->batch = 1;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i]->dead && fuse_is(g->nodes[i], "", "Conv")) fuse_make_conv(g, g->nodes[i]);
+        if (!g->nodes[i]->dead && node_is(g->nodes[i], ONNX_Conv)) fuse_make_conv(g, g->nodes[i]);
     graph_sweep(g);
     return true;
 }

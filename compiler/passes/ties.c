@@ -128,7 +128,7 @@ static const value *named(const weights *w, const value *v) {
 }
 
 static bool same_tensors(const weights *w, const layer *a, const layer *b, bool *same_names, bool *drawn) {
-    if (strcmp(a->n->op_type, b->n->op_type) || a->n->n_in != b->n->n_in) return false;
+    if (!op_same(a->n, b->n) || a->n->n_in != b->n->n_in) return false;
     *same_names = true, *drawn = false;
     for (size_t i = 0; i < a->n->n_in; i++) {
         if (a->slots[i] != b->slots[i]) return false;

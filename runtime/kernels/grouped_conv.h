@@ -106,8 +106,8 @@ CAMEO_INLINE void cameo_grouped_taps_of_row(const cameo_grouped *s, const float 
     const ptrdiff_t quad = cameo_grouped_fills(s) ? 1 : cameo_least(s->width, CAMEO_GROUPED_QUAD);
     CAMEO_UNROLL
     for (ptrdiff_t k = 0; k < s->width; k += quad) {
-        CAMEO_UNROLL
-        for (ptrdiff_t i = k; s->prefetch && i < cameo_least(k + quad, cameo_grouped_step(s)); i++)
+        const ptrdiff_t fetched = s->prefetch ? cameo_least(k + quad, cameo_grouped_step(s)) : k;
+        for (ptrdiff_t i = k; i < fetched; i++)
             for (ptrdiff_t v = 0; v < vectors; v++) __builtin_prefetch(ahead + v * cameo_grouped_taps(s) + i * CAMEO_VF, 0, 2);
         CAMEO_UNROLL
         for (ptrdiff_t v = 0; v < vectors; v++)

@@ -1,6 +1,6 @@
 /* docs/operators.md from the operator rows: `operator_table` prints it. `cmake --build --preset release --target docs` writes
    the file, the test docs_operators compares it with what is committed. */
-#include "emit/emit.h"
+#include "kernels/implementation.h"
 #include "op.h"
 
 #include <stdio.h>
@@ -93,7 +93,7 @@ static void put_kernels(const op_row *r) {
     const char *separator = r->emit ? ", " : "";
     printf("%s", silent ? "none needed: a view" : r->emit ? "plain" : "");
     for (const implementation *const *k = implementations; *k; k++)
-        if (strcmp((*k)->op, r->name) == 0) printf("%s%s", separator, (*k)->name), separator = ", ";
+        if (strcmp(opcode_name((*k)->op), r->name) == 0) printf("%s%s", separator, (*k)->name), separator = ", ";
     printf(" | ");
 }
 

@@ -13,6 +13,7 @@
 #include "../../compiler/compile.h"
 #include "../../compiler/emit/emit.h"
 #include "../../compiler/op.h"
+#include "../../compiler/kernels/implementation.h"
 #include "../../compiler/passes/plan.h"
 
 typedef struct fixture {

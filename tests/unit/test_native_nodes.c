@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../compiler/emit/emit.h"
+#include "../../compiler/kernels/implementation.h"
 #include "../../compiler/op.h"
 #include "../../compiler/passes/front.h"
 #include "../../compiler/temporary.h"
