@@ -38,10 +38,7 @@ void cli_print_diag(const diag *d);
         {"preprocess", "SPEC", "from pixels to the input: \"size=112x112 color=rgb mean=127.5 scale=0.0078125\""}, {          \
         "dump-after", "PASS",                                                                                                 \
             "print the graph after a pass: import, resolve, parameters, infer, embedding, head, preprocess, fold, simplify, " \
-            "batch, "                                                                                                         \
-            "fuse, "                                                                                                          \
-            "layout, "                                                                                                        \
-            "select, group, schedule or plan"                                                                                 \
+            "batch, fuse, average, layout, select, chains, schedule, group or plan"                                           \
     }
 #define CLI_BUILD_OPTIONS                                                                                                      \
     {"target", "NAME[,NAME]",                                                                                                  \

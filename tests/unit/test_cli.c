@@ -142,7 +142,7 @@ static void pass_names(void **state) {
         if (parse_options(arena_printf(a, "t --dump-after %s", compile_pass_name(n)), &o, a))
             fail_msg("%s", compile_pass_name(n));
     }
-    assert_int_equal(n, 26);
+    assert_int_equal(n, 27);
     assert_string_equal(compile_pass_name(0), "import");
     assert_string_equal(compile_pass_name(n - 1), "step-plan");
     arena_destroy(a);
