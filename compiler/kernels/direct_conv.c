@@ -10,7 +10,8 @@ static int64_t bound_vectors(const node *n, const options *o) {
     return w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_CONV ? w->param->block / o->target.vector_floats : 0;
 }
 
-static bool is_mul(const node *n) { return node_is(n, ONNX_Mul); }
+/* Parts of a chain are dead as nodes, so node_is() would not know them. */
+static bool is_mul(const node *n) { return n && n->opcode == ONNX_Mul; }
 
 /* Which operand of a Mul is an image of the result's shape. */
 static size_t image_operand(const node *mul) { return shape_equal(&mul->in[0]->shape, &mul->out[0]->shape) ? 0 : 1; }
