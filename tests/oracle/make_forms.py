@@ -185,3 +185,11 @@ form("uint8-nchw", [N("Cast", ["x"], ["t"], to=T.FLOAT)] + tail, {"x": pixels.tr
 form("symbols", [N("Conv", ["x", "w"], ["c"], strides=[2, 2]), N("Transpose", ["c"], ["t"], perm=[2, 3, 0, 1]), N("Reshape", ["t", "s"], ["y"])],
      {"x": F(1, 3, 9, 11)}, ["y"], {"w": F(4, 3, 3, 3), "s": I(-1, 2)}, opset=11,
      invi=[h.make_tensor_value_info("x", T.FLOAT, ["N", 3, "?h", "?w"])], declare=[h.make_tensor_value_info("y", T.FLOAT, [12800, 2])])
+# Blocks whose operators Cameo does in one kernel: a gate of squeeze and excitation, a transition of DenseNet.
+form("squeeze-excite", [N("GlobalAveragePool", ["x"], ["p"]), N("Conv", ["p", "w1", "b1"], ["q"]), N("Relu", ["q"], ["r"]),
+                        N("Conv", ["r", "w2", "b2"], ["t"]), N("Sigmoid", ["t"], ["s"]), N("Mul", ["s", "x"], ["m"]), N("Conv", ["m", "w", "b"], ["y"])],
+     {"x": F(2, 32, 20, 17)}, ["y"],
+     {"w1": F(8, 32, 1, 1), "b1": F(8), "w2": F(32, 8, 1, 1), "b2": F(32), "w": F(8, 32, 1, 1), "b": F(8)})
+form("dense-transition", [N("BatchNormalization", ["x", "g", "b", "mu", "va"], ["n"]), N("Relu", ["n"], ["r"]), N("Conv", ["r", "w"], ["c"]),
+                          N("AveragePool", ["c"], ["y"], kernel_shape=[2, 2], strides=[2, 2])],
+     {"x": F(2, 24, 10, 7)}, ["y"], {"g": P(24), "b": F(24), "mu": F(24), "va": P(24), "w": F(32, 24, 1, 1)})
