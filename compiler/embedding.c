@@ -1,6 +1,5 @@
 /* Which tensor is the embedding (DESIGN section 1): --embedding, else what the model says, else the input of the Gemm before a
    final Softmax, else the only output. */
-#include <string.h>
 
 #include "graph_query.h"
 #include "passes/front.h"

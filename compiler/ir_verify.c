@@ -1,5 +1,4 @@
 /* The IR's verifier and its text dump. */
-#include <string.h>
 
 #include "ir.h"
 #include "kernels/implementation.h"

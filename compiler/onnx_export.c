@@ -3,7 +3,6 @@
 #include "onnx_export.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static bool tensor_count(const onnx_tensor *t, size_t *count) {
     *count = 1;

@@ -1,7 +1,6 @@
 #include "class_names.h"
 #include "files.h"
 #include <stdlib.h>
-#include <string.h>
 
 enum { LARGEST = 64 << 20 };
 

@@ -12,8 +12,6 @@
 #include "kernels/winograd_conv.h"
 #include "xnn.h"
 
-#include <stdlib.h>
-
 /* Whether the n numbers hold a NaN or an infinity: v - v of those is NaN. */
 static bool holds_odd(const float *x, size_t n) {
     cameo_v sum[4] = {{0}};

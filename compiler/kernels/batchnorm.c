@@ -2,8 +2,6 @@
  */
 #include "kernels.h"
 
-#include <string.h>
-
 enum { TASK_FLOATS = 16 * 1024 };
 
 /* What both nodes are cut into. */

@@ -2,8 +2,6 @@
    in the order the kernel reads (PARAMETER_CONV), or in ONNX order, packed into scratch memory by the node itself. */
 #include "conv_plan.h"
 
-#include <string.h>
-
 /* Of the live weights' order, 0: free. */
 static int64_t bound_vectors(const node *n, const options *o) {
     const value *w = n->in[1];

@@ -1,8 +1,6 @@
 /* The list of implementations the select pass chooses from. */
 #include "kernels.h"
 
-#include <string.h>
-
 const implementation *const implementations[] = {&direct_conv,
                                                  &winograd_conv_4,
                                                  &winograd_conv_2,

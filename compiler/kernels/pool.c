@@ -1,8 +1,6 @@
 /* Pooling (runtime/kernels/pool.h). */
 #include "kernels.h"
 
-#include <string.h>
-
 static bool is_pool(const node *n) {
     return !n->domain[0] && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && (n->n_out < 2 || !n->out[1]);
 }

@@ -4,8 +4,6 @@
 
 #include "conv_plan.h"
 
-#include <string.h>
-
 /* LINE_MOST: bytes of a task's memory, on the stack; left factors of a band, which share the second-level cache with the
    weights of two products. FEW_BANDS: fewer than that share their channels too. */
 enum { LINE_MOST = 832 * 1024, FEW_BANDS = 3, PRODUCTS = 7 };

@@ -3,7 +3,6 @@
 #include "kernels.h"
 
 #include <math.h>
-#include <string.h>
 
 /* XNNPACK reads up to 16 bytes past an input. The arena has a tail there, the caller's arrays need not. */
 static bool has_tail(const value *v) {

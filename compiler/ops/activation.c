@@ -6,7 +6,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 #define REAL(name, expression)                                    \
     static double real_##name(const double *x, const double *p) { \

@@ -6,7 +6,6 @@
 #include "rules.h"
 
 #include <math.h>
-#include <string.h>
 
 static const char *index_of(emitter *e, const node *n, const value *v, const char *const *names) {
     int64_t s[MAX_RANK];

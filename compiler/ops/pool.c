@@ -2,7 +2,6 @@
    spatial axes. Padding never takes part in a maximum; the divisor of an average counts cells inside the input, and inside the
    pads with count_include_pad, never cells past the end pad that ceil_mode reaches. */
 #include <math.h>
-#include <string.h>
 
 #include "pool.h"
 

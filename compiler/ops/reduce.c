@@ -5,7 +5,6 @@
 #include "rules.h"
 
 #include <math.h>
-#include <string.h>
 
 /* One reduction: start value, step, end. In emitted text v is the sum, x the element, "#" the lane's length. */
 typedef struct reduction {

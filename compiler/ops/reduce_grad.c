@@ -1,6 +1,5 @@
 /* Gradient rules of reductions, and of what is built on them: Softmax, LogSoftmax, LpNormalization. A result lacks the reduced
    axes, or has them with extent 1: here it always has them. */
-#include <string.h>
 
 #include "rules.h"
 

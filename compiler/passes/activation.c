@@ -5,7 +5,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 static void set_act(graph *g, node *n, const char *act) { node_set_string(g, n, "act", act); }
 

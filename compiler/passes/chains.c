@@ -8,8 +8,6 @@
 #include "../tuning.h"
 #include "fuse.h"
 
-#include <string.h>
-
 enum { PARTS_MOST = 3 };
 
 typedef struct chain {

@@ -1,6 +1,5 @@
 /* Constant folding: nodes whose inputs are all known are evaluated by their rows' references. Results much larger than what
    they are made from (a ConstantOfShape, an Expand) stay nodes, so that a small file can't demand a large program. */
-#include <string.h>
 
 #include "../op.h"
 #include "front.h"

@@ -1,6 +1,5 @@
 /* The loss of the step graph: the terms of --loss, from the class scores and the embedding to one number. docs/training.md
    states them. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "../grad.h"

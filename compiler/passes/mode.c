@@ -2,7 +2,6 @@
    are what --train wants, since nothing is folded in them; everything else runs them as in evaluation. Here they become
    ordinary nodes; so do they in the files that a training program writes, which other tools are to run. Where somebody reads
    what only training computes (batch statistics, a mask) the node stays, and infer refuses it. */
-#include <string.h>
 
 #include "../graph_query.h"
 #include "front.h"

@@ -14,7 +14,6 @@
 #include "../ops/copy.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { TAIL = 128, ALIGN = 64 };
 

@@ -4,8 +4,6 @@
 #include "../compile.h"
 #include "../op.h"
 
-#include <string.h>
-
 typedef struct state {
     graph *g;
     size_t *pending; /* by node: inputs not made yet */

@@ -7,8 +7,6 @@
 #include "../tuning.h"
 #include "plan.h"
 
-#include <string.h>
-
 static bool allowed(const implementation *k, const options *o) {
     if (o->kernels == KERNELS_PLAIN) return false;
     return !k->xnnpack || o->kernels == KERNELS_XNNPACK || (o->kernels == KERNELS_AUTO && !o->is_static);

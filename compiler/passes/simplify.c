@@ -1,6 +1,5 @@
 /* Rewrites that hold in training and evaluation alike: nodes that change nothing, pairs that undo each other, several forms of
    one thing, dead nodes. */
-#include <string.h>
 
 #include "../graph_query.h"
 #include "../ops/copy.h"

@@ -2,7 +2,6 @@
  * median. */
 #include "verbs.h"
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 typedef struct timing {

@@ -2,7 +2,6 @@
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 int cameo_report_error(const cameo_error *error) {
     fprintf(stderr, "%s\n", error->message);

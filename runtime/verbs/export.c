@@ -2,7 +2,6 @@
 #include "../checkpoint.h"
 #include "../fold.h"
 #include "live.h"
-#include <stdlib.h>
 
 static void put(cameo_properties *p, const char *key, const char *value) {
     if (value) cameo_property_set(p, key, "%s", value);

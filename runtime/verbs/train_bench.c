@@ -4,7 +4,6 @@
 #include "../random.h"
 #include "live.h"
 #include <math.h>
-#include <stdlib.h>
 
 typedef struct made_up { /* a step and its inputs */
     const cameo_trainer *trainer;
