@@ -1,5 +1,6 @@
 /* Large 1x1 convolutions by one level of Strassen's method (runtime/kernels/strassen_conv.h). Of weights known when
    compiling: the program has 7/4 of them. */
+#include "../../runtime/kernels/strassen_conv.h"
 #include "kernels.h"
 
 #include "conv_plan.h"
@@ -16,7 +17,9 @@ typedef struct plan {
 } plan;
 
 static int64_t pairs(const plan *p) { return ceil_div(p->y.h * p->y.w, 2); }
-static int64_t line_floats(const plan *p, int64_t rows, int64_t block) { return rows * (7 * p->line_pixel + 2 * block + 1); }
+static int64_t line_floats(const plan *p, int64_t rows, int64_t block) {
+    return CAMEO_STRASSEN_LINE(rows, p->line_pixel, block);
+}
 
 static bool window_fits(const plan *p, const value *w) {
     const int64_t *d = w->shape.dim;
