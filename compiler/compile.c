@@ -1,13 +1,13 @@
 /* The pipeline. `passes` below is the table to read first: everything that happens between an ONNX file and C, in order. */
 #include "compile.h"
-#include "op.h"
+#include "ir/op.h"
+#include "onnx/onnx.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "emit/build.h"
 #include "passes/front.h"
-#include "tuning.h"
 
 typedef struct pass {
     const char *name;
@@ -207,7 +207,6 @@ int compile_rest(graph *g, const options *o) {
 }
 
 int compile_model(const options *o) {
-    if (o->tune || o->tuning_file) return tuning_compile(o);
     arena *a = arena_create();
     diag d = {.arena = a, .file = o->input};
     graph *g = compile_front(a, &d, o);

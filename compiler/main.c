@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
+#include "verbs/cli.h"
 
 static const cli_verb *const verbs[] = {&cli_new, &cli_info, &cli_check, &cli_compile, &cli_compare, &cli_conform, &cli_run};
 enum { N_VERBS = sizeof verbs / sizeof *verbs };

@@ -5,7 +5,7 @@
    memory. Everything a builder hands out lives in its arena. */
 #ifndef CAMEO_MODELS_H
 #define CAMEO_MODELS_H
-#include "../compiler/onnx_export.h"
+#include "../compiler/onnx/export.h"
 
 /* ---- weight initialisation (init.c) ---- */
 typedef enum init_kind { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } init_kind;

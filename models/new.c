@@ -1,7 +1,7 @@
 /* `cameo new`: the table of architectures and the command. */
 #include "models.h"
 
-#include "../compiler/cli.h"
+#include "../compiler/verbs/cli.h"
 #include "../runtime/cameo.h"
 
 #include <errno.h>

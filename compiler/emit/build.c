@@ -2,9 +2,9 @@
    flags and contracts a * b + c; it may not reorder sums, so results are the same wherever a loop is cut. */
 #define _GNU_SOURCE
 #include "build.h"
-#include "process.h"
+#include "../base/process.h"
+#include "../base/temporary.h"
 #include "program.h"
-#include "temporary.h"
 #include "toolchain.h"
 
 #include <errno.h>
@@ -134,7 +134,7 @@ static int write_main(const job *j) {
     const char *main_c = arena_printf(j->arena,
                                       "#include \"%s.h\"\n\nextern const %s %s_%s;\n\n"
                                       "int main(int argc, char **argv) { return %s(&%s_%s, argc, argv); }\n",
-                                      train ? "training" : "cameo", type, j->prefix, what,
+                                      train ? "training/training" : "cameo", type, j->prefix, what,
                                       train ? "cameo_train_main" : "cameo_main", j->prefix, what);
     return put(in_directory(j, "main.c"), main_c, strlen(main_c));
 }

@@ -1,6 +1,6 @@
 /* The emitter: collects one C function per distinct node, shares equal ones, and says where every value lives. */
-#include "../kernels/implementation.h"
-#include "../ops/copy.h"
+#include "../ir/copy.h"
+#include "../ir/implementation.h"
 #include "program.h"
 
 #include <ctype.h>

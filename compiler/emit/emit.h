@@ -11,8 +11,8 @@
    (size_t image = 0; image < n; image++)`. */
 #ifndef CAMEO_EMIT_H
 #define CAMEO_EMIT_H
-#include "../compile.h"
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
+#include "../ir/options.h"
 
 typedef struct emitter emitter; /* emit.c */
 
@@ -29,7 +29,7 @@ void emit_value(emitter *e, const char *name, const value *v, bool written);
 /* Bytes into the weights blob, 64-byte aligned, equal bytes stored once; returns an argument expression valid in the model
  * file. */
 const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label);
-/* A slot for an XNNPACK operator; returns its index K: c->state[K]. Frees go through cameo_xnn_delete at destroy. */
+/* A slot for an operator of the backend, which frees it with the context; returns its index K: c->state[K]. */
 size_t emit_state(emitter *e);
 /* Scratch memory of this node inside the arena (alive during the node only), asked for before planning by
    implementation.scratch; returns an argument expression of type unsigned char *. */
@@ -48,6 +48,8 @@ void emit_loops_open(emitter *e, const int64_t *extent, int rank, bool runtime_f
 void emit_loops_close(emitter *e, int rank);
 /* "i0 * S0 + i1 * S1 ..." with zero strides left out ("0" when all are). names NULL = i0, i1, ... */
 const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *const *names);
+/* copy.c: a node of an operator that copies (op_row.copy), as loops. */
+void copy_emit(emitter *e, const node *n);
 /* A double as a C float or double literal that round-trips ("0.5f", "INFINITY", "-0x1p-3f"). */
 const char *emit_float(emitter *e, double v);
 

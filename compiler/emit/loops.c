@@ -1,7 +1,7 @@
 /* Loop nests, index expressions, literals and tasks for plain emission, and the emission of elementwise rows. */
 #include "loops.h"
 
-#include "../broadcast.h"
+#include "../ir/broadcast.h"
 
 #include <math.h>
 #include <stdio.h>

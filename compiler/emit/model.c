@@ -5,8 +5,8 @@
 #include <string.h>
 
 static void preamble(const emitter *e, text *t) {
-    text_append(t, "#include \"cameo.h\"\n#include \"kernels/all.h\"\n");
-    if (e->xnnpack) text_append(t, "#include \"xnn.h\"\n");
+    text_append(t, "#include \"cameo_abi.h\"\n#include \"kernels/all.h\"\n");
+    if (e->xnnpack) text_append(t, "#include \"kernels/xnn.h\"\n");
     text_append(t, "\n#include <math.h>\n#include <string.h>\n\n");
 }
 

@@ -1,9 +1,9 @@
 /* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
    and model.h. Every string of the model is escaped on its way. */
-#include "../../runtime/class_names.h"
-#include "../../runtime/sha256.h"
-#include "../graph_query.h"
-#include "../kernels/implementation.h"
+#include "../../runtime/base/class_names.h"
+#include "../../runtime/core/sha256.h"
+#include "../ir/graph_query.h"
+#include "../ir/implementation.h"
 #include "program.h"
 
 #include <ctype.h>
@@ -225,7 +225,8 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     if (e->options->n_narrower) text_printf(t, "    .narrower = &%s_model,\n", narrower_name(e));
     if (n_classes) text_printf(t, "    .n_classes = %zu, .classes = classes,\n", n_classes);
     weights_fields(e, t);
-    text_printf(t, "    .xnnpack = %s,\n    .create = create,\n    .run = run,\n};\n", e->xnnpack ? "true" : "false");
+    if (e->xnnpack) text_append(t, "    .backend = &cameo_xnnpack,\n");
+    text_append(t, "    .create = create,\n    .run = run,\n};\n");
 }
 
 void info_write(emitter *e, text *t) {

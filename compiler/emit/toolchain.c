@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "toolchain.h"
-#include "process.h"
+#include "../base/process.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -63,7 +63,7 @@ static int find_runtime(arena *a, const options *o, toolchain *t) {
     static const char *const sources[] = {"share/cameo/runtime", "../share/cameo/runtime", NULL};
     const char *home = getenv("CAMEO_HOME"), *base = home && *home ? home : program_directory(a);
     t->include = first_existing(a, base, includes, "cameo.h");
-    t->sources = first_existing(a, base, sources, "context.c");
+    t->sources = first_existing(a, base, sources, "core/context.c");
     const char *library = is_foreign(o) ? NULL : first_existing(a, base, libraries, "libcameo.a");
     t->library = library ? arena_printf(a, "%s/libcameo.a", library) : NULL;
     if (!t->include)
@@ -135,14 +135,14 @@ static int is_source(const struct dirent *e) {
     return n > 2 && e->d_name[0] != '.' && strcmp(e->d_name + n - 2, ".c") == 0;
 }
 
-/* Appends directory's C files to list, but for `without`. */
-static bool add_sources(arena *a, const toolchain *t, const char *directory, const char *without, const char **list, size_t *n,
-                        size_t capacity) {
+/* Appends a room's C files to list. */
+static bool add_room(arena *a, const toolchain *t, const char *room, bool xnnpack, const char **list, size_t *n,
+                     size_t capacity) {
     struct dirent **entries;
-    const int count = scandir(arena_printf(a, "%s/%s", t->sources, directory), &entries, is_source, alphasort);
+    const int count = scandir(arena_printf(a, "%s/%s", t->sources, room), &entries, is_source, alphasort);
     for (int i = 0; i < count; i++) {
-        if (*n < capacity && (!without || strcmp(entries[i]->d_name, without) != 0))
-            list[(*n)++] = arena_printf(a, "%s%s", directory, entries[i]->d_name);
+        if (*n < capacity && (xnnpack || strcmp(entries[i]->d_name, "xnn.c") != 0))
+            list[(*n)++] = arena_printf(a, "%s/%s", room, entries[i]->d_name);
         free(entries[i]);
     }
     if (count >= 0) free(entries);
@@ -150,20 +150,18 @@ static bool add_sources(arena *a, const toolchain *t, const char *directory, con
 }
 
 const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xnnpack, size_t *count) {
-    static const char *const core[] = {"context.c", "nonfinite.c", "processor.c", "sha256.c", "tensor.c", "threads.c"};
+    /* A library of a model needs the first two rooms, a program all. */
+    static const char *const rooms[] = {"core", "kernels", "base", "image", "verification", "training", "verbs"};
     enum { CAPACITY = 256 };
     const char **list = ARENA_ARRAY(a, const char *, CAPACITY);
+    const size_t n = whole ? sizeof rooms / sizeof *rooms : 2;
     *count = 0;
-    if (!whole) {
-        for (size_t i = 0; i < sizeof core / sizeof *core; i++) list[(*count)++] = core[i];
-        if (xnnpack) list[(*count)++] = "xnn.c";
-        return list;
-    }
-    if (add_sources(a, t, "", xnnpack ? NULL : "xnn.c", list, count, CAPACITY) &&
-        add_sources(a, t, "verbs/", NULL, list, count, CAPACITY))
-        return list;
-    complain(CAMEO_ENVIRONMENT, "cannot read the runtime's sources in %s; install cameo anew", t->sources);
-    return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!add_room(a, t, rooms[i], xnnpack, list, count, CAPACITY)) {
+            complain(CAMEO_ENVIRONMENT, "cannot read the runtime's sources in %s/%s; install cameo anew", t->sources, rooms[i]);
+            return NULL;
+        }
+    return list;
 }
 
 /* ---- what is missing ---- */

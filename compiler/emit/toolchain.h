@@ -2,7 +2,7 @@
    live in the arena given. */
 #ifndef CAMEO_EMIT_TOOLCHAIN_H
 #define CAMEO_EMIT_TOOLCHAIN_H
-#include "../compile.h"
+#include "../ir/options.h"
 
 typedef struct toolchain {
     const char *cc;      /* the C compiler's command, words apart by blanks */

@@ -1,10 +1,10 @@
 /* trainer.c as text: the table of parameters, and the cameo_trainer that joins the step graph and the infer graph over them;
    with it the parameters' first values in the block's order, and the model file without them, from which checkpoints are
    written. */
-#include "../../runtime/training.h"
-#include "../graph_query.h"
-#include "../loss_spec.h"
-#include "../skeleton.h"
+#include "../../runtime/training/training.h"
+#include "../base/loss_spec.h"
+#include "../ir/graph_query.h"
+#include "../onnx/skeleton.h"
 #include "program.h"
 
 #include <string.h>
@@ -165,9 +165,10 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     initial_block(infer, &out->files[0].data, last->offset + last->floats);
     if (!skeleton_split(infer, o->input, &out->files[1].data, &out->files[2].data)) return false;
     text *t = &out->trainer_c;
-    text_printf(t,
-                "/* Training: the parameters of %s, and what joins its two models. Generated. */\n#include \"training.h\"\n\n",
-                prefix);
+    text_printf(
+        t,
+        "/* Training: the parameters of %s, and what joins its two models. Generated. */\n#include \"training/training.h\"\n\n",
+        prefix);
     text_printf(t, "extern const cameo_model %s_model, %s_step_model;\n\n", prefix, prefix);
     for (size_t i = 0; i < 3; i++) include_file(t, arena_printf(infer->arena, "%s_%s", prefix, symbols[i]), file_names[i]);
     text_append(t, "static const cameo_parameter parameters[] = {\n");

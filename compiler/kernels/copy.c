@@ -2,7 +2,7 @@
    has taken away what it could. The rows' copy plans (ops/copy.h) are brought into a form of at most four axes. */
 #include "kernels.h"
 
-#include "../ops/copy.h"
+#include "../ir/copy.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Fully connected layers (runtime/kernels/gemm.h). */
-#include "../../runtime/tensor.h"
+#include "../../runtime/core/tensor.h"
 #include "kernels.h"
 
 static bool is_rows(const value *v) {

@@ -2,7 +2,7 @@
 #ifndef CAMEO_COMPILER_KERNELS_H
 #define CAMEO_COMPILER_KERNELS_H
 #include "../emit/emit.h"
-#include "implementation.h"
+#include "../ir/implementation.h"
 
 typedef struct window { /* a convolution or pool, all attributes with their defaults */
     int64_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr, group;

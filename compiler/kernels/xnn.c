@@ -1,5 +1,5 @@
-/* XNNPACK layers (runtime/xnn.h). Operators are made in create(), where XNNPACK packs its own copy of the weights; a residual
-   or an activation that is no clamp follows as an elementwise pass over the output. */
+/* XNNPACK layers (runtime/kernels/xnn.h). Operators are made in create(), where XNNPACK packs its own copy of the weights; a
+   residual or an activation that is no clamp follows as an elementwise pass over the output. */
 #include "kernels.h"
 
 #include <math.h>

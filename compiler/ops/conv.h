@@ -2,7 +2,7 @@
    backward rows (conv_grad.c) share with it follows. */
 #ifndef CAMEO_CONV_H
 #define CAMEO_CONV_H
-#include "../op.h"
+#include "../ir/op.h"
 #include "window.h"
 
 /* Inputs X, W, B?; and for the internal row R? (residual) and S? (PRelu slope). */
@@ -19,7 +19,7 @@ void conv_emit_window(struct emitter *e, const node *n, const window *w, bool tr
 const char *conv_index(struct emitter *e, const value *v, const window *w, const char *image, const char *channel,
                        const char *const name[3]);
 
-/* Rules (conv_grad.c); compiler/grad.h. */
+/* Rules (conv_grad.c); ir/grad.h. */
 bool conv_grad(graph *g, node *n, value *const *dout, value **din);
 bool conv_transpose_grad(graph *g, node *n, value *const *dout, value **din);
 #endif

@@ -3,7 +3,7 @@
    ordinary convolution (Dumoulin & Visin, A guide to convolution arithmetic for deep learning, section 4). */
 #include "conv.h"
 
-#include "../grad.h"
+#include "../ir/grad.h"
 #include "internal_row.h"
 #include "lanes.h"
 #include "pointwise.h"

@@ -2,7 +2,7 @@
  */
 #ifndef CAMEO_INTERNAL_H
 #define CAMEO_INTERNAL_H
-#include "../op.h"
+#include "../ir/op.h"
 
 /* C expression of n's fused activation (attribute act) of the float variable x; slope is the C expression of PRelu's slope for
    this channel, unused by other activations. x is repeated, so it must be free of side effects. */

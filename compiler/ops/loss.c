@@ -1,8 +1,8 @@
 /* Losses as rows of the internal domain: softmax cross-entropy and its gradient. passes/loss.c puts them into the step graph;
    what runs is runtime/kernels/loss.h. */
-#include "../../runtime/margin.h"
+#include "../../runtime/kernels/margin.h"
 #include "../emit/loops.h"
-#include "../grad.h"
+#include "../ir/grad.h"
 #include "pointwise.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Normalisations: BatchNormalization, InstanceNormalization, LayerNormalization, LRN, LpNormalization, Softmax, LogSoftmax.
    All but the first and LRN work a lane at a time (lanes.h); sums are in double. */
 #include "normalize.h"
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "pointwise.h"
 #include "rules.h"
 

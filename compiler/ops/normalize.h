@@ -18,7 +18,7 @@ typedef struct lrn {
 } lrn;
 lrn lrn_of(const node *n);
 
-/* Rules (normalize_grad.c); compiler/grad.h. */
+/* Rules (normalize_grad.c); ir/grad.h. */
 bool batchnorm_eval_grad(graph *g, node *n, value *const *dout, value **din);
 bool instance_norm_grad(graph *g, node *n, value *const *dout, value **din);
 bool layer_norm_grad(graph *g, node *n, value *const *dout, value **din);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../../runtime/kernels/dropout.h"
-#include "../grad.h"
+#include "../ir/grad.h"
 #include "internal.h"
 #include "internal_row.h"
 #include "pointwise.h"

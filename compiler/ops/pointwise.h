@@ -2,7 +2,7 @@
    reference and emit follow from it. Kernels are found by the node's operator. */
 #ifndef CAMEO_OPS_POINTWISE_H
 #define CAMEO_OPS_POINTWISE_H
-#include "../broadcast.h"
+#include "../ir/broadcast.h"
 
 enum { /* sets of element types, as masks */
        TYPES_FLOAT = 1u << DT_FLOAT | 1u << DT_DOUBLE,

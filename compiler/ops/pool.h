@@ -24,7 +24,7 @@ const char *pool_index(emitter *e, const value *v, const window *w, const char *
 void pool_emit_window(text *t, const window *w, bool maximum, bool pads);
 void pool_emit_close(text *t, const window *w);
 
-/* Rules (pool_grad.c); compiler/grad.h. */
+/* Rules (pool_grad.c); ir/grad.h. */
 bool max_pool_grad(graph *g, node *n, value *const *dout, value **din);
 bool average_pool_grad(graph *g, node *n, value *const *dout, value **din);
 bool global_max_pool_grad(graph *g, node *n, value *const *dout, value **din);

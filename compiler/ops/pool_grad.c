@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../emit/loops.h"
-#include "../grad.h"
+#include "../ir/grad.h"
 #include "pointwise.h"
 
 /* ---- infer ---- */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../emit/emit.h"
-#include "../op.h"
+#include "../ir/op.h"
 #include "rules.h"
 
 typedef struct resampling { /* one axis */

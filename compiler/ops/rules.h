@@ -1,8 +1,8 @@
 /* Gradient rules of rows whose tables stand in other files: elementwise.c, activation.c, reduce.c ... take them from the
-   <family>_grad.c files. See compiler/grad.h. */
+   <family>_grad.c files. See ir/grad.h. */
 #ifndef CAMEO_OPS_RULES_H
 #define CAMEO_OPS_RULES_H
-#include "../grad.h"
+#include "../ir/grad.h"
 
 typedef bool gradient_rule(graph *g, node *n, value *const *dout, value **din);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../emit/emit.h"
-#include "../op.h"
+#include "../ir/op.h"
 #include "rules.h"
 
 /* Ints from input i (opset >= since) or from the attribute; *count 0 when absent. */

@@ -3,7 +3,7 @@
  */
 #ifndef CAMEO_WINDOW_H
 #define CAMEO_WINDOW_H
-#include "../op.h"
+#include "../ir/op.h"
 
 typedef struct window {
     int rank; /* spatial axes that really exist: 3 - rank .. 2 */

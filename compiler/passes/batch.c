@@ -2,7 +2,7 @@
    input and output carries the batch and no node mixes images, or the whole graph counts as one image (batch 1). */
 #include <string.h>
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 
 int64_t batch_extent(const graph *g) {

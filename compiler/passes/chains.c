@@ -5,7 +5,6 @@
    - A Mul by one factor for each channel of an image, with the convolution behind it (kernels/direct_conv.c).
    Layers that --tune is timing stay apart. */
 #include "../kernels/conv_plan.h"
-#include "../tuning.h"
 #include "fuse.h"
 
 enum { PARTS_MOST = 3 };
@@ -82,7 +81,7 @@ static void join(graph *g, const chain *c) {
 }
 
 bool pass_chains(graph *g, const options *o) {
-    if (o->tuning && tuning_is_trial(o->tuning)) return true;
+    if (o->chooser && o->chooser->is_trial) return true;
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         const bool conv = node_is(n, CAMEO_Conv);

@@ -7,7 +7,7 @@
    Time and memory grow with the number of operands. Joining is associative, so values stay the same, bit for bit. */
 #include <string.h>
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 
 typedef struct state {

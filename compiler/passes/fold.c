@@ -1,7 +1,7 @@
 /* Constant folding: nodes whose inputs are all known are evaluated by their rows' references. Results much larger than what
    they are made from (a ConstantOfShape, an Expand) stay nodes, so that a small file can't demand a large program. */
 
-#include "../op.h"
+#include "../ir/op.h"
 #include "front.h"
 
 enum { FOLD_LIMIT = 64 << 20 };

@@ -1,14 +1,11 @@
 /* Shared by the passes before gate A: evaluating single nodes, and the rules of the batch axis. */
 #ifndef CAMEO_PASSES_FRONT_H
 #define CAMEO_PASSES_FRONT_H
-#include "../compile.h"
+#include "passes.h"
 
 /* fold.c: evaluates a node whose inputs are all constants (or that asks only for a shape) and makes its outputs constants; the
    node is then dead. limit: bytes its outputs may have beyond its inputs. True when it was folded. */
 bool fold_node(graph *g, node *n, size_t limit);
-
-/* resolve.c: binds the row of n->op_type at n->opset, checks arity, fills default attributes. */
-bool resolve_node(graph *g, node *n);
 
 /* infer.c: whether the file and o tell all extents of the inputs, so that the passes can run; and, where they do not, what o
    has of them goes into the inputs' shapes (false after an error). */
@@ -44,9 +41,4 @@ bool pass_preprocess(graph *g, const options *o);
 bool concats_continue(graph *g);
 /* pool.c: Pads, means over the image and windows over all of it become what pools say by themselves. True when n changed. */
 bool pool_simplify(graph *g, node *n);
-
-/* compile.c: the passes up to gate A on a graph just imported, and everything behind gate A including the C compiler (returns
-   an exit code). For `conform` and `compare`, which look at the graph in between. */
-bool compile_check(graph *g, const options *o);
-int compile_rest(graph *g, const options *o);
 #endif

@@ -1,8 +1,8 @@
 /* Shared by the two files of the fuse pass: questions about neighbours, and joining a node with the one behind it. */
 #ifndef CAMEO_PASSES_FUSE_H
 #define CAMEO_PASSES_FUSE_H
-#include "../compile.h"
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
+#include "passes.h"
 
 /* A constant float/double scalar; false when v is none. */
 bool fuse_scalar(const value *v, double *out);

@@ -7,8 +7,8 @@
    nodes before to those behind, the two sections may have groups of their own: it waits until as many images as the late
    section takes together have been through the early one. The costs were fitted to eight nets of 16 images in groups of 1, 2,
    4, 8 and 16 (docs/performance.md). */
-#include "../compile.h"
-#include "../op.h"
+#include "../ir/op.h"
+#include "passes.h"
 
 enum { NEAR = 1 << 20, FAR = 1 << 24 }; /* bytes: of a core's share of caches */
 

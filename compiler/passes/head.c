@@ -6,11 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../runtime/dataset.h"
-#include "../../runtime/random.h"
-#include "../graph_query.h"
-#include "../loss_spec.h"
-#include "../skeleton.h"
+#include "../../runtime/image/dataset.h"
+#include "../../runtime/kernels/random.h"
+#include "../base/loss_spec.h"
+#include "../ir/graph_query.h"
+#include "../onnx/skeleton.h"
 #include "front.h"
 
 enum { HEAD_STREAM = 0x4EAD, FIRST_OPSET = 7, LEAST_EMBEDDING = 64 };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../op.h"
+#include "../ir/op.h"
 #include "front.h"
 
 enum { FOLD_DURING_INFER = 1 << 20 };

@@ -5,7 +5,7 @@
    Transpose that only restates the order. The last two are marked `relabel`: input and output are the same memory. */
 #include "plan.h"
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 
 #include <string.h>
 

@@ -2,9 +2,9 @@
    states them. */
 #include <string.h>
 
-#include "../grad.h"
-#include "../graph_query.h"
-#include "../loss_spec.h"
+#include "../base/loss_spec.h"
+#include "../ir/grad.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 
 /* What the terms are made of, and their sum so far. */

@@ -3,7 +3,7 @@
    ordinary nodes; so do they in the files that a training program writes, which other tools are to run. Where somebody reads
    what only training computes (batch statistics, a mask) the node stays, and infer refuses it. */
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 #include "ties.h"
 

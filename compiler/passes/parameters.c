@@ -12,7 +12,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 #include "ties.h"
 

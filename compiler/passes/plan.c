@@ -9,9 +9,9 @@
    Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
 #include "plan.h"
 
-#include "../graph_query.h"
-#include "../kernels/implementation.h"
-#include "../ops/copy.h"
+#include "../ir/copy.h"
+#include "../ir/graph_query.h"
+#include "../ir/implementation.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* What the plan and layout passes share. Values live in the graph's arena; nothing here owns memory. */
 #ifndef CAMEO_PASSES_PLAN_H
 #define CAMEO_PASSES_PLAN_H
-#include "../compile.h"
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
+#include "passes.h"
 
 /* Equal layouts, or layouts that order the elements alike: one channel, or one pixel. */
 bool layout_is_same_memory(const value *x, const value *y);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "../ops/rules.h"
 #include "../ops/window.h"
 #include "front.h"

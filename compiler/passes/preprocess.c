@@ -1,10 +1,10 @@
 /* Whether the preprocessing fits the network: the runtime's own parser reads --preprocess, or the model's metadata, before a
    program is made that would refuse it. */
-#include "../../runtime/preprocess.h"
+#include "../../runtime/image/preprocess.h"
 
 #include <string.h>
 
-#include "../graph_query.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 
 static cameo_tensor_info describe(const value *v) {

@@ -1,8 +1,8 @@
 /* Pass 10: an order of the nodes that lowers peak memory. List scheduling: of the nodes that are ready, the one that frees most
    and makes least; between equals the earlier one of the model, so that the order is a function of the graph. It replaces the
    model's order only when its estimated peak is lower, because a reader expects the model's order. */
-#include "../compile.h"
-#include "../op.h"
+#include "../ir/op.h"
+#include "passes.h"
 
 typedef struct state {
     graph *g;

@@ -1,10 +1,9 @@
 /* Pass 9: an implementation for each node. Of those that apply to the node and that --kernels allows, the cheapest; none: the
    row's plain loops. Under --tune the fastest by measurement. Under --kernels xnnpack a native kernel serves only where XNNPACK
    has nothing; under auto with --static XNNPACK is left out, since distributions have it as a shared library only. */
-#include "../compile.h"
-#include "../graph_query.h"
-#include "../kernels/implementation.h"
-#include "../tuning.h"
+#include "../ir/graph_query.h"
+#include "../ir/implementation.h"
+#include "passes.h"
 #include "plan.h"
 
 static bool allowed(const implementation *k, const options *o) {
@@ -49,7 +48,7 @@ static const implementation *choose(const graph *g, const node *n, const options
     if (!count) return NULL;
     while (o->kernels == KERNELS_XNNPACK && list[count - 1].kernel->xnnpack != list[0].kernel->xnnpack) count--;
     for (size_t i = 0; i < count; i++) kernels[i] = list[i].kernel;
-    return o->tuning ? tuning_choose(o->tuning, n, kernels, count) : kernels[0];
+    return o->chooser ? o->chooser->choose(o->chooser, n, kernels, count) : kernels[0];
 }
 
 bool pass_select(graph *g, const options *o) {

@@ -1,8 +1,8 @@
 /* Rewrites that hold in training and evaluation alike: nodes that change nothing, pairs that undo each other, several forms of
    one thing, dead nodes. */
 
-#include "../graph_query.h"
-#include "../ops/copy.h"
+#include "../ir/copy.h"
+#include "../ir/graph_query.h"
 #include "front.h"
 
 /* Takes n, whose output equals its input, out of the graph. A graph output keeps its name: the node before writes it. */

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "../grad.h"
-#include "../graph_query.h"
-#include "../kernels/implementation.h"
+#include "../ir/grad.h"
+#include "../ir/graph_query.h"
+#include "../ir/implementation.h"
 #include "front.h"
 #include "fuse.h"
 

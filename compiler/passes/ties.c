@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../op.h"
+#include "../ir/op.h"
 
 typedef struct reading { /* input i of n reads a stored tensor */
     node *n;

@@ -2,7 +2,7 @@
    parameters pass, in the compilation's arena. */
 #ifndef CAMEO_PASSES_TIES_H
 #define CAMEO_PASSES_TIES_H
-#include "../compile.h"
+#include "../ir/options.h"
 
 typedef enum slot { SLOT_PLAIN, SLOT_WEIGHT, SLOT_STATISTIC } slot;
 

@@ -1,5 +1,5 @@
 /* A program without a network, for its help: the manual's lists of verbs and options are what it prints. Never installed. */
-#include "training.h"
+#include "../../runtime/training/training.h"
 
 static const cameo_model none = {.abi = CAMEO_ABI, .name = "net", .version = CAMEO_VERSION, .hash = "", .target = ""};
 static const cameo_trainer trainer = {.step = &none, .infer = &none, .initial = (const unsigned char *)"", .loss = "ce"};

@@ -14,7 +14,7 @@ int main(void) {
     cameo_error error;
     cameo_context *c = cameo_create(&face_model, NULL, &error);
     if (!c) return fprintf(stderr, "%s\n", error.message), error.code;
-    const cameo_tensor_info *input = &face_model.inputs[0], *embedding = face_model.embedding;
+    const cameo_tensor_info *input = cameo_model_input(&face_model, 0), *embedding = cameo_model_embedding(&face_model);
     size_t pixels = 1, length = 1;
     for (int i = 1; i < input->rank; i++) pixels *= (size_t)input->dim[i];
     for (int i = 1; i < embedding->rank; i++) length *= (size_t)embedding->dim[i];

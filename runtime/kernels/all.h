@@ -22,5 +22,5 @@
 #include "weight_gradient.h"
 #include "winograd_conv.h"
 
-#include "../xnn.h" /* declarations only: a program without XNNPACK layers refers to none of it */
+#include "xnn.h" /* declarations only: a program without XNNPACK layers refers to none of it */
 #endif

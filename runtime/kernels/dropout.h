@@ -3,7 +3,7 @@
    reference uses it as well. */
 #ifndef CAMEO_KERNELS_DROPOUT_H
 #define CAMEO_KERNELS_DROPOUT_H
-#include "../random.h"
+#include "random.h"
 
 static inline uint64_t cameo_dropout_stream(int64_t seed, uint64_t id) {
     return cameo_random_stream((uint64_t)seed, id, 0).state;

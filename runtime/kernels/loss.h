@@ -3,7 +3,7 @@
 #define CAMEO_KERNELS_LOSS_H
 #include "vector.h"
 
-#include "../margin.h"
+#include "margin.h"
 
 typedef struct cameo_target { /* of one image: mix * a + (1 - mix) * b, smoothed (training.h) */
     int64_t a, b;

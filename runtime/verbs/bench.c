@@ -2,7 +2,6 @@
  * median. */
 #include "verbs.h"
 #include <stdlib.h>
-#include <sys/resource.h>
 
 typedef struct timing {
     double first, minimum, median; /* seconds */
@@ -50,11 +49,6 @@ static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing 
     cameo_free_buffers(inputs, m->n_inputs);
     cameo_free_buffers(outputs, m->n_outputs);
     return code;
-}
-
-double cameo_peak_mb(void) {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : 0;
 }
 
 static void print_json(const cameo_model *m, const timing *t, double first_ms, double rate, double gflops, int threads) {

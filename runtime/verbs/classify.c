@@ -1,7 +1,7 @@
 /* classify: the most likely classes of pictures. The first output counts; values that are no probabilities go through a
  * softmax. */
-#include "../class_names.h"
-#include "../submission.h"
+#include "../base/class_names.h"
+#include "../verification/submission.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* export: the network with its weights, without training state. */
-#include "../checkpoint.h"
-#include "../fold.h"
+#include "../training/checkpoint.h"
+#include "../training/fold_batchnorm.h"
 #include "live.h"
 
 static void put(cameo_properties *p, const char *key, const char *value) {

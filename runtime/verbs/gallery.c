@@ -1,8 +1,8 @@
 /* Embeddings of many pictures, through the cache. First every file is hashed; then those whose content the cache does not know
    are decoded, embedded and added, chunk by chunk; last the cache is mapped and rows are looked up. Memory is bounded by the
    chunk and some hundred bytes a picture. */
-#include "../findings.h"
-#include "../sha256.h"
+#include "../core/sha256.h"
+#include "../verification/findings.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>

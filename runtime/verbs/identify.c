@@ -1,7 +1,7 @@
 /* identify: which of the known people each picture shows, or none. An identity's score is the best cosine of its pictures. */
-#include "../calibration.h"
-#include "../dataset.h"
-#include "../submission.h"
+#include "../image/dataset.h"
+#include "../verification/calibration.h"
+#include "../verification/submission.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>

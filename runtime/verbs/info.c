@@ -48,7 +48,8 @@ static void print_tensors(const char *what, const cameo_tensor_info *t, size_t n
 
 static void print_text(const cameo_model *m) {
     printf("%-14s %s\n%-14s %s\n", "model", m->name, "SHA-256", m->hash);
-    printf("%-14s cameo %s for %s%s\n", "compiled by", m->version, m->target, m->xnnpack ? ", with XNNPACK" : "");
+    printf("%-14s cameo %s for %s%s%s\n", "compiled by", m->version, m->target, m->backend ? ", with " : "",
+           m->backend ? m->backend->name : "");
     if (m->producer && *m->producer) printf("%-14s %s\n", "producer", m->producer);
     printf("%-14s %llu\n%-14s %.4g million an image\n", "parameters", (unsigned long long)m->parameters, "multiply-adds",
            m->macs / 1e6);

@@ -2,7 +2,7 @@
    those of training find the trainer through it. */
 #ifndef CAMEO_LIVE_H
 #define CAMEO_LIVE_H
-#include "../training.h"
+#include "../training/training.h"
 #include "verbs.h"
 
 typedef struct cameo_live {

@@ -1,6 +1,6 @@
 /* Lists of pictures as people give them: files, folders, files with lists. */
-#include "../dataset.h"
-#include "../lines.h"
+#include "../base/lines.h"
+#include "../image/dataset.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>

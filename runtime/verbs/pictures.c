@@ -49,7 +49,7 @@ static bool open_alignment(cameo_pictures *p, const cameo_args *a, cameo_error *
 static void open_contexts(cameo_pictures *p) {
     const cameo_model *m = p->context->model;
     const size_t threads = (size_t)p->threads;
-    if (threads < 2 || m->xnnpack || m->arena_bytes > ARENAS / threads) return;
+    if (threads < 2 || (m->backend && !m->backend->shares_weights) || m->arena_bytes > ARENAS / threads) return;
     p->contexts = cameo_lanes_make(threads);
     for (size_t i = 0; i < threads; i++)
         if (!(p->contexts.item[i] = cameo_create_beside(p->context, NULL))) {

@@ -1,5 +1,5 @@
 /* report: scoring runs side by side, from the folders that `score -o` wrote. */
-#include "../report.h"
+#include "../verification/report.h"
 #include "verbs.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* score: a list of pairs, each picture embedded once; scores, metrics, a report and submissions. Nothing is thresholded. */
-#include "../report.h"
-#include "../submission.h"
+#include "../verification/report.h"
+#include "../verification/submission.h"
 #include "scoring.h"
 #include <math.h>
 #include <stdlib.h>

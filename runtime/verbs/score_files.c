@@ -1,6 +1,6 @@
 /* What a scoring run leaves behind: scores.csv, roc.csv, metrics.json. docs/verification.md says what each number is. */
-#include "../submission.h"
-#include "../threads.h"
+#include "../core/threads.h"
+#include "../verification/submission.h"
 #include "scoring.h"
 #include <math.h>
 #include <stdio_ext.h>

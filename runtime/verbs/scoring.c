@@ -1,7 +1,7 @@
 /* Running a scoring: what score and calibrate have in common. */
 #include "scoring.h"
-#include "../lines.h"
-#include "../sha256.h"
+#include "../base/lines.h"
+#include "../core/sha256.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* One scoring of a pair list, as the verbs score and calibrate make it: the list, the pictures, embeddings, scores, metrics. */
 #ifndef CAMEO_SCORING_H
 #define CAMEO_SCORING_H
-#include "../calibration.h"
-#include "../findings.h"
-#include "../lines.h"
+#include "../base/lines.h"
+#include "../verification/calibration.h"
+#include "../verification/findings.h"
 #include "verbs.h"
 
 #define SCORING_OPTIONS                                                                                             \

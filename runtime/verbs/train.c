@@ -1,5 +1,5 @@
 /* train: from options to a run. */
-#include "../train.h"
+#include "../training/train_run.h"
 #include "live.h"
 #include "verbs.h"
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* bench --train and profile --train: a training step on made-up data. Without --train they are the ordinary verbs. */
-#include "../optim.h"
-#include "../parameters.h"
-#include "../random.h"
+#include "../kernels/random.h"
+#include "../training/optim.h"
+#include "../training/parameters.h"
 #include "live.h"
 #include <math.h>
 

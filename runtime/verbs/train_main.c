@@ -1,7 +1,7 @@
 /* cameo_train_main: the entry of a training program. Its weights are a block in memory, from the model file or a checkpoint. */
 #define _GNU_SOURCE 1
-#include "../checkpoint.h"
-#include "../parameters.h"
+#include "../training/checkpoint.h"
+#include "../training/parameters.h"
 #include "live.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* identify's --truth: a table with headings whose column `label` says who each unknown picture shows. A column of ids says
    which picture a row is about: a file's name with or without its folder and ending, or its place among the files from 0 or 1.
  */
-#include "../lines.h"
+#include "../base/lines.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>

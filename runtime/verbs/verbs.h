@@ -1,17 +1,19 @@
 /* The verbs of a compiled program, and what they share. A verb gets the arguments behind its name and returns an exit code. */
 #ifndef CAMEO_VERBS_H
 #define CAMEO_VERBS_H
-#include "../align.h"
-#include "../args.h"
-#include "../cameo.h"
-#include "../detector.h"
-#include "../embedding_cache.h"
-#include "../files.h"
-#include "../json.h"
-#include "../npy.h"
-#include "../preprocess.h"
-#include "../progress.h"
-#include "../verification.h"
+#include "../base/args.h"
+#include "../base/files.h"
+#include "../base/json.h"
+#include "../base/memory.h"
+#include "../base/npy.h"
+#include "../base/outputs.h"
+#include "../base/progress.h"
+#include "../cameo_abi.h"
+#include "../image/align.h"
+#include "../image/detector.h"
+#include "../image/preprocess.h"
+#include "../verification/embedding_cache.h"
+#include "../verification/verification.h"
 #include <stdatomic.h>
 
 typedef int cameo_verb(const cameo_model *model, const char *program, int argc, char **argv);
@@ -30,7 +32,6 @@ int cameo_dispatch(const cameo_model *model, const cameo_verb_row *own, int argc
 int cameo_bench(const cameo_model *model, const cameo_args *a);
 int cameo_profile(const cameo_model *model, const cameo_args *a);
 int cameo_profile_context(cameo_context *c, const cameo_args *a);
-double cameo_peak_mb(void); /* the most memory this process has had */
 
 #define OPTION_THREADS \
     { "threads", "T", "threads to use (default: the processors this process may use)" }
@@ -44,9 +45,6 @@ int cameo_report_error(const cameo_error *error);
 /* A context with --threads; NULL and *code after a message. */
 cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads, int *code);
 const char *cameo_tensor_shape(const cameo_tensor_info *t, char buffer[200]);
-/* Buffers for every output at the full batch; freed with cameo_free_buffers. */
-void **cameo_allocate_buffers(const cameo_tensor_info *t, size_t n);
-void cameo_free_buffers(void **buffers, size_t n);
 
 #define OPTION_LANDMARKS \
     { "landmarks", "FILE", "align the faces: a line a picture, its name and five points x y (eyes, nose, mouth corners)" }
@@ -145,6 +143,4 @@ void cameo_gallery_free(cameo_gallery *g);
 /* SHA-256 of files, on all threads; "" where one cannot be read (NULL paths too). */
 void cameo_hash_files(cameo_context *c, char *const *paths, size_t count, char (*hash)[65]);
 
-/* Class scores to probabilities: those that are (non-negative, sum 1) are kept; else softmax in double. */
-void cameo_probabilities(const float *x, size_t n, double *p);
 #endif

@@ -1,5 +1,5 @@
 /* verify: two pictures, their score, and whether that is enough by the stored operating point. */
-#include "../calibration.h"
+#include "../verification/calibration.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>

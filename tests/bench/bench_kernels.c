@@ -1,8 +1,8 @@
 /* GFLOP/s of the native kernels on ResNet-50 and MobileNet layers beside XNNPACK, one thread.
    gcc -O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -I runtime tests/bench/bench_kernels.c
-   runtime/xnn.c -lXNNPACK -lpthreadpool -lm */
+   runtime/kernels/xnn.c -lXNNPACK -lpthreadpool -lm */
 #include "kernels/all.h"
-#include "xnn.h"
+#include "runtime/kernels/xnn.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -24,6 +24,9 @@ cmake --install "$build" --prefix "$scratch/first" >"$scratch/log"
 mkdir -p "$scratch/on path" "$scratch/work"
 mv "$scratch/first" "$scratch/prefix"
 ln -s "$scratch/prefix/bin/cameo" "$scratch/on path/cameo"
+headers=$(cd "$scratch/prefix/include/cameo" && find . -name '*.[hd]*' -type f ! -path './kernels/*' | LC_ALL=C sort | tr '\n' ' ')
+public="./cameo.h ./cameo_abi.h ./training/optim.h ./training/training.h "
+[ "$headers" = "$public" ] || { echo "FAIL headers installed: $headers, not $public"; status=1; }
 export PATH="$scratch/on path:$PATH"
 cd "$scratch/work"
 cameo new mobilefacenet --statistics random --seed 3 -o net.onnx 2>log

@@ -13,7 +13,7 @@ grep -qw avx2 /proc/cpuinfo || target=x86-64-v2
 synthetic_net 4 6 32
 "$CAMEO" compile net.onnx --train --batch 4 --emit c --name net --target $target --preprocess "color=rgb mean=127.5 scale=1/127.5" -o c 2>log
 cat >c/main.c <<'C'
-#include "training.h"
+#include "training/training.h"
 extern const cameo_trainer net_trainer;
 int main(int argc, char **argv) { return cameo_train_main(&net_trainer, argc, argv); }
 C

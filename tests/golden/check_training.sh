@@ -41,13 +41,13 @@ check() {
     # shellcheck disable=SC2086 # options are words
     "$cameo" compile "$model" "${compile[@]}" $options --emit lib --name net -o "$work/libnet.a" 2>"$work/log" ||
         { cat "$work/log" >&2; return 1; }
-    ${CC:-cc} -O2 -I "$source/runtime" -o "$work/reference" "$source/tests/tools/training_reference.c" "$work/libnet.a" "$library" \
+    ${CC:-cc} -O2 -I "$source" -o "$work/reference" "$source/tests/tools/training_reference.c" "$work/libnet.a" "$library" \
         -lturbojpeg -lpng -lXNNPACK -lpthreadpool -lpthread -lm || return 1
     "$work/reference" "$golden" ${tie:+"$work/net.onnx"}
 }
 
 if [ -n "$tie" ]; then
-    ${CC:-cc} -O2 -I "$source/runtime" -o "$work/tie" "$source/tests/tools/tie_initializers.c" "$source/runtime/wire.c"
+    ${CC:-cc} -O2 -I "$source" -o "$work/tie" "$source/tests/tools/tie_initializers.c" "$source/runtime/base/wire.c"
 fi
 
 [ $# -gt 0 ] || set -- $(cd "$here/training" && ls ./*.txt | sed 's,^\./,,; s,\.txt$,,')

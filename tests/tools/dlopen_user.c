@@ -12,6 +12,8 @@ typedef struct library {
     cameo_context *(*create)(const cameo_model *, const cameo_options *, cameo_error *);
     int (*embed)(cameo_context *, size_t, const float *, float *);
     void (*destroy)(cameo_context *);
+    const cameo_tensor_info *(*input)(const cameo_model *, size_t i);
+    const cameo_tensor_info *(*embedding)(const cameo_model *);
 } library;
 
 /* A pointer to an object becomes one to a function by its bytes: C has no cast for it. */
@@ -31,7 +33,7 @@ static int embed_two(const library *l) {
     cameo_error error = {0};
     cameo_context *c = l->create(l->model, NULL, &error);
     if (!c) return fprintf(stderr, "%s\n", error.message), error.code;
-    const size_t pixels = one_image(&l->model->inputs[0]), length = one_image(l->model->embedding);
+    const size_t pixels = one_image(l->input(l->model, 0)), length = one_image(l->embedding(l->model));
     float *image = malloc(pixels * sizeof *image), *e = malloc(2 * length * sizeof *e);
     double dot = 0, aa = 0, bb = 0;
     for (size_t k = 0; image && e && k < 2; k++) {
@@ -62,6 +64,8 @@ int main(int argc, char **argv) {
     load(handle, "cameo_create", &l.create);
     load(handle, "cameo_embed", &l.embed);
     load(handle, "cameo_destroy", &l.destroy);
+    load(handle, "cameo_model_input", &l.input);
+    load(handle, "cameo_model_embedding", &l.embedding);
     const int code = embed_two(&l);
     dlclose(handle);
     return code;

@@ -1,6 +1,6 @@
 /* What examples/embed prints, by another way: `draw CxHxW A.npy B.npy` writes the two images the example draws, for the
    program's `run`; `tell A.npy B.npy` prints the example's line from the two embeddings that came out. */
-#include "npy.h"
+#include "runtime/base/npy.h"
 
 #include <math.h>
 #include <stdio.h>

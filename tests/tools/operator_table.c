@@ -1,7 +1,7 @@
 /* docs/operators.md from the operator rows: `operator_table` prints it. `cmake --build --preset release --target docs` writes
    the file, the test docs_operators compares it with what is committed. */
-#include "kernels/implementation.h"
-#include "op.h"
+#include "compiler/ir/implementation.h"
+#include "compiler/ir/op.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "optim.h"
-#include "parameters.h"
-#include "random.h"
-#include "training.h"
-#include "wire.h"
+#include "runtime/base/wire.h"
+#include "runtime/kernels/random.h"
+#include "runtime/training/optim.h"
+#include "runtime/training/parameters.h"
+#include "runtime/training/training.h"
 
 enum { PROJECTIONS = 16, STEPS = 10 };
 

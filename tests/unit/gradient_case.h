@@ -3,9 +3,10 @@
    the same graphs in float are compiled and run (test_gradients.c). Include first: it brings cmocka. */
 #ifndef CAMEO_TESTS_GRADIENT_CASE_H
 #define CAMEO_TESTS_GRADIENT_CASE_H
+#include "compiler/ir/interpret.h"
 #include "op_case.h"
 
-#include "../../compiler/grad.h"
+#include "../../compiler/ir/grad.h"
 #include "../../compiler/passes/front.h"
 
 enum { GRADIENT_IN = 6, GRADIENT_DATA = 16, GRADIENT_INPUTS = 2048 };

@@ -16,8 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compile.h"
-#include "sha256.h"
+#include "compiler/compile.h"
+#include "compiler/onnx/onnx.h"
+#include "runtime/core/sha256.h"
 
 #define B(s) s, sizeof s - 1
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "../../compiler/compile.h"
-#include "../../compiler/op.h"
+#include "../../compiler/ir/op.h"
 #include "../../compiler/passes/front.h"
 
 enum { CASE_DATA = 40, CASE_RANK = 6, CASE_IN = 5, CASE_OUT = 5 };

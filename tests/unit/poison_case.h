@@ -3,12 +3,13 @@
    op_case.h, and put `poisoned` last in the list of tests. */
 #ifndef CAMEO_TESTS_POISON_CASE_H
 #define CAMEO_TESTS_POISON_CASE_H
+#include "compiler/ir/interpret.h"
 #include "op_case.h"
 
+#include "../../compiler/base/temporary.h"
 #include "../../compiler/kernels/kernels.h"
 #include "../../compiler/passes/front.h"
-#include "../../compiler/temporary.h"
-#include "../../compiler/trial.h"
+#include "../../compiler/tuning/trial.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "augment.h"
+#include "runtime/training/augment.h"
 #include <stdlib.h>
 #include <string.h>
 

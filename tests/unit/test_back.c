@@ -12,9 +12,10 @@
 
 #include "../../compiler/compile.h"
 #include "../../compiler/emit/emit.h"
-#include "../../compiler/op.h"
-#include "../../compiler/kernels/implementation.h"
+#include "../../compiler/ir/implementation.h"
+#include "../../compiler/ir/op.h"
 #include "../../compiler/passes/plan.h"
+#include "compiler/ir/interpret.h"
 
 typedef struct fixture {
     arena *arena;

@@ -8,10 +8,11 @@
 
 #include <cmocka.h>
 
-#include "checkpoint.h"
-#include "compile.h"
-#include "files.h"
-#include "parameters.h"
+#include "compiler/compile.h"
+#include "compiler/onnx/onnx.h"
+#include "runtime/base/files.h"
+#include "runtime/training/checkpoint.h"
+#include "runtime/training/parameters.h"
 #include "scratch.h"
 #include "tiny_trainer.h"
 #include <dirent.h>

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "conform.h"
-#include "temporary.h"
+#include "compiler/base/temporary.h"
+#include "compiler/verbs/cli.h"
+#include "compiler/verbs/conform.h"
 
 static const cameo_option table[] = {{"output", "FILE", ""},
                                      {"weights", "WHERE", ""},

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "detector.h"
+#include "runtime/cameo_abi.h"
+#include "runtime/image/detector.h"
 
 enum { SIDE = 64 };
 static const int strides[3] = {8, 16, 32};

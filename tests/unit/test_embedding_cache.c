@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "embedding_cache.h"
-#include "files.h"
+#include "runtime/base/files.h"
+#include "runtime/verification/embedding_cache.h"
 #include "scratch.h"
 #include <dirent.h>
 #include <string.h>

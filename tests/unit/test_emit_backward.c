@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../compiler/base/temporary.h"
 #include "../../compiler/compile.h"
-#include "../../compiler/grad.h"
+#include "../../compiler/ir/grad.h"
 #include "../../compiler/passes/front.h"
-#include "../../compiler/temporary.h"
-#include "../../compiler/trial.h"
+#include "../../compiler/tuning/trial.h"
+#include "compiler/ir/interpret.h"
 
 enum { MOST = 128 };
 

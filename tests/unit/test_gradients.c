@@ -2,8 +2,8 @@
    against its reference. The cases are tables: gradient_cases*.h. */
 #include "gradient_cases.h"
 
-#include "../../compiler/temporary.h"
-#include "../../compiler/trial.h"
+#include "../../compiler/base/temporary.h"
+#include "../../compiler/tuning/trial.h"
 
 enum { ROWS = 1024 }; /* at most */
 

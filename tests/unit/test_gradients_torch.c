@@ -1,9 +1,10 @@
 /* Gradient rules against PyTorch's numbers (tests/golden/gradients.h, which tests/oracle/make_gradients.py makes): what finite
    differences cannot see, which of several maxima gets the gradient, and a second opinion on the rest. Operands follow the
    formula of the script. */
+#include "compiler/ir/interpret.h"
 #include "op_case.h"
 
-#include "../../compiler/grad.h"
+#include "../../compiler/ir/grad.h"
 #include "../../compiler/passes/front.h"
 #include "../golden/gradients.h"
 

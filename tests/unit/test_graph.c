@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "graph_query.h"
+#include "compiler/ir/graph_query.h"
 
 /* ---- operators by number ---- */
 

@@ -1,13 +1,14 @@
 /* Classifiers made anew: the graph, and the model file that a checkpoint would be. What counts is that the file, read again and
    compiled without training, computes the class scores that training validates. */
+#include "compiler/ir/interpret.h"
 #include "import_model.h"
 
 #include <math.h>
 
-#include "../../compiler/onnx_export.h"
-#include "../../compiler/op.h"
+#include "../../compiler/ir/op.h"
+#include "../../compiler/onnx/export.h"
+#include "../../compiler/onnx/skeleton.h"
 #include "../../compiler/passes/front.h"
-#include "../../compiler/skeleton.h"
 #include "scratch.h"
 
 enum { CHANNELS = 5, LENGTH = 7, CLASSES = 4, IMAGES = 2 };

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "class_names.h"
-#include "preprocess.h"
+#include "runtime/base/class_names.h"
+#include "runtime/image/preprocess.h"
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "loader.h"
+#include "runtime/core/threads.h"
+#include "runtime/training/loader.h"
 #include "scratch.h"
-#include "threads.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

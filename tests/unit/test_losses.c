@@ -1,8 +1,9 @@
 /* Losses: the rows' references by hand-made numbers, and the kernels that run against the references on random shapes. */
+#include "compiler/ir/interpret.h"
 #include "op_case.h"
 
-#include "../../compiler/grad.h"
-#include "../../compiler/loss_spec.h"
+#include "../../compiler/base/loss_spec.h"
+#include "../../compiler/ir/grad.h"
 #include "../../compiler/passes/front.h"
 #include "kernels/all.h"
 #include "tests/golden/losses.h"

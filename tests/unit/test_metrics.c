@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "metrics.h"
+#include "runtime/verification/metrics.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "cli.h"
+#include "compiler/verbs/cli.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 

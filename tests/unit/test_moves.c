@@ -14,13 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../compiler/base/temporary.h"
 #include "../../compiler/emit/emit.h"
 #include "../../compiler/emit/program.h"
-#include "../../compiler/op.h"
+#include "../../compiler/ir/op.h"
 #include "../../compiler/passes/front.h"
 #include "../../compiler/passes/plan.h"
-#include "../../compiler/temporary.h"
-#include "../../compiler/trial.h"
+#include "../../compiler/tuning/trial.h"
+#include "compiler/ir/interpret.h"
 
 enum { N = 3, H = 5, W = 7, POOL = 64, OUTPUTS = 64 };
 

@@ -15,12 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../compiler/base/temporary.h"
 #include "../../compiler/emit/emit.h"
-#include "../../compiler/kernels/implementation.h"
-#include "../../compiler/op.h"
+#include "../../compiler/ir/implementation.h"
+#include "../../compiler/ir/op.h"
 #include "../../compiler/passes/front.h"
-#include "../../compiler/temporary.h"
-#include "../../compiler/trial.h"
+#include "../../compiler/tuning/trial.h"
+#include "compiler/ir/interpret.h"
 
 enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
 

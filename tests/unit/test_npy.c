@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "files.h"
-#include "npy.h"
-#include "tensor.h"
+#include "runtime/base/files.h"
+#include "runtime/base/npy.h"
+#include "runtime/core/tensor.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

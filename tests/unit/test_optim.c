@@ -6,11 +6,11 @@
 
 #include <cmocka.h>
 
-#include "optim.h"
-#include "parameters.h"
-#include "schedule.h"
+#include "runtime/core/threads.h"
+#include "runtime/training/optim.h"
+#include "runtime/training/parameters.h"
+#include "runtime/training/schedule.h"
 #include "tests/golden/optim.h"
-#include "threads.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "lines.h"
-#include "pairs.h"
+#include "runtime/base/lines.h"
+#include "runtime/verification/pairs.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "conform.h"
-#include "op.h"
-#include "passes/front.h"
+#include "compiler/ir/op.h"
+#include "compiler/passes/front.h"
+#include "compiler/verbs/conform.h"
 
 static arena *memory;
 static diag problems;

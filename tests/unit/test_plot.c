@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "../../runtime/plot.h"
+#include "../../runtime/verification/plot.h"
 
 static void any_range_has_few_ticks(void **state) {
     (void)state;

@@ -1,5 +1,5 @@
 /* The pool: every task of every call runs once, whatever the number of threads, and before the call returns. */
-#include "threads.h"
+#include "runtime/core/threads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,8 +7,9 @@
 
 #include <cmocka.h>
 
-#include "op.h"
-#include "passes/front.h"
+#include "compiler/compile.h"
+#include "compiler/ir/op.h"
+#include "compiler/passes/front.h"
 
 enum { OPSET = 17, CHANNELS = 4 };
 

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 #include <unistd.h>
 
-#include "emit/program.h"
-#include "emit/toolchain.h"
-#include "processor.h"
+#include "compiler/emit/program.h"
+#include "compiler/emit/toolchain.h"
+#include "runtime/core/processor.h"
 
 static void prefixes(void **state) {
     (void)state;
@@ -72,7 +72,7 @@ static void missing_parts(void **state) {
     assert_false(explained("", false));
 }
 
-/* A library is built of the core only, a program of everything; xnn.c, which needs XNNPACK's header, only when there are
+/* A library is built of core/ and kernels/, a program of everything; xnn.c, which needs XNNPACK's header, only when there are
  * layers. */
 static void sources(void **state) {
     (void)state;
@@ -81,12 +81,12 @@ static void sources(void **state) {
     size_t core, with, all, without;
     assert_non_null(toolchain_sources(a, &t, false, false, &core));
     const char **list = toolchain_sources(a, &t, false, true, &with);
-    assert_string_equal(list[with - 1], "xnn.c");
+    assert_string_equal(list[with - 1], "kernels/xnn.c");
     for (size_t i = 0; i < with; i++) assert_int_equal(access(arena_printf(a, "%s/%s", t.sources, list[i]), R_OK), 0);
     list = toolchain_sources(a, &t, true, true, &all);
     assert_non_null(toolchain_sources(a, &t, true, false, &without));
     assert_true(with == core + 1 && without + 1 == all && core < without);
-    assert_string_equal(list[0], "align.c");
+    assert_string_equal(list[0], "core/context.c");
     const toolchain none = {.sources = "/nonexistent"};
     assert_null(toolchain_sources(a, &none, true, false, &all));
     arena_destroy(a);

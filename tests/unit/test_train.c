@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "checkpoint.h"
-#include "files.h"
-#include "progress.h"
-#include "runlog.h"
+#include "runtime/base/files.h"
+#include "runtime/base/progress.h"
+#include "runtime/training/checkpoint.h"
+#include "runtime/training/runlog.h"
 #include "scratch.h"
 #include "tiny_trainer.h"
 #include <fcntl.h>

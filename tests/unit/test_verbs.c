@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "cameo.h"
-#include "npy.h"
+#include "runtime/base/npy.h"
+#include "runtime/cameo_abi.h"
 #include "scratch.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,13 +7,13 @@
 
 #include <cmocka.h>
 
-#include "align.h"
-#include "calibration.h"
-#include "files.h"
-#include "findings.h"
-#include "json_read.h"
+#include "runtime/base/files.h"
+#include "runtime/base/json_read.h"
+#include "runtime/image/align.h"
+#include "runtime/verification/calibration.h"
+#include "runtime/verification/findings.h"
+#include "runtime/verification/submission.h"
 #include "scratch.h"
-#include "submission.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* runtime/xnn.c, whichever interface of XNNPACK it was built for, against plain loops in double: random shapes, counts that
-   change from run to run, several threads. An input has the 16 readable bytes behind it that xnn.h asks for, and then a page
-   that faults; an output stands between guards. */
+/* runtime/kernels/xnn.c, whichever interface of XNNPACK it was built for, against plain loops in double: random shapes, counts
+   that change from run to run, several threads. An input has the 16 readable bytes behind it that xnn.h asks for, and then a
+   page that faults; an output stands between guards. */
 #include "kernel_case.h"
-#include "threads.h"
-#include "xnn.h"
+#include "runtime/core/threads.h"
+#include "runtime/kernels/xnn.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void free_paged(paged p) { munmap(p.map, p.bytes); }
 
 static cameo_context context_of(int threads, cameo_error *error) {
     *error = (cameo_error){0};
-    return (cameo_context){.threads = threads, .pool = threads > 1 ? cameo_xnn_pool_create(threads) : NULL, .error = error};
+    return (cameo_context){.threads = threads, .pool = threads > 1 ? cameo_xnnpack.pool_create(threads) : NULL, .error = error};
 }
 
 static void end_context(cameo_context *c) {
@@ -182,7 +182,7 @@ static void try_window(window_kind kind, int threads) {
         run_window(&c, op, o, x.at, n);
         free_paged(x);
     }
-    cameo_xnn_delete(op);
+    cameo_xnnpack.state_delete(op);
     free(w), free(b);
     end_context(&c);
 }
@@ -239,7 +239,7 @@ static void try_deconv(int threads) {
         free(y - GUARD);
         free_paged(x);
     }
-    cameo_xnn_delete(op);
+    cameo_xnnpack.state_delete(op);
     free(w), free(b);
     end_context(&c);
 }
@@ -276,7 +276,7 @@ static void try_rows(int threads) {
         free(y - GUARD);
         free_paged(x);
     }
-    cameo_xnn_delete(op);
+    cameo_xnnpack.state_delete(op);
     free(w), free(b);
     end_context(&c);
 }
@@ -298,7 +298,7 @@ static void try_sum(int threads) {
         free(y - GUARD);
         free_paged(a), free_paged(b);
     }
-    cameo_xnn_delete(op);
+    cameo_xnnpack.state_delete(op);
     end_context(&c);
 }
 
@@ -322,7 +322,7 @@ static void run_often(window_kind kind, uint32_t k) {
     const size_t before = mallinfo2().uordblks;
     for (int i = 0; i < 100; i++) cameo_xnn_run(&c, op, MOST, x, NULL, y);
     assert_int_equal(mallinfo2().uordblks, before);
-    cameo_xnn_delete(op);
+    cameo_xnnpack.state_delete(op);
     free(w), free(b), free(x), free(y);
     end_context(&c);
 }

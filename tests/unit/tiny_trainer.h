@@ -3,9 +3,9 @@
    Its ONNX model is made with the runtime's own wire functions. */
 #ifndef CAMEO_TINY_TRAINER_H
 #define CAMEO_TINY_TRAINER_H
-#include "random.h"
-#include "training.h"
-#include "wire.h"
+#include "runtime/base/wire.h"
+#include "runtime/kernels/random.h"
+#include "runtime/training/training.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,123 @@
+/* Growing strings, escaping. See text.h. */
+#include "text.h"
+#include "../../runtime/base/json.h"
+#include "../../runtime/cameo.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void reserve(text *t, size_t more) {
+    size_t need = t->size + more + 1;
+    if (need <= t->capacity) return;
+    size_t capacity = t->capacity ? t->capacity : 256;
+    while (capacity < need) capacity *= 2;
+    char *p = realloc(t->data, capacity);
+    if (!p) {
+        fprintf(stderr, "cameo: out of memory (%zu bytes asked for)\n", capacity);
+        exit(CAMEO_ENVIRONMENT);
+    }
+    t->data = p;
+    t->capacity = capacity;
+}
+
+unsigned char *text_extend(text *t, size_t n) {
+    reserve(t, n);
+    t->size += n;
+    t->data[t->size] = 0;
+    return (unsigned char *)t->data + t->size - n;
+}
+
+void text_append_n(text *t, const void *s, size_t n) { memcpy(text_extend(t, n), s, n); }
+
+void text_append(text *t, const char *s) { text_append_n(t, s, strlen(s)); }
+
+void text_vprintf(text *t, const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    reserve(t, (size_t)n);
+    vsnprintf(t->data + t->size, (size_t)n + 1, format, again);
+    t->size += (size_t)n;
+    va_end(again);
+}
+
+void text_printf(text *t, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    text_vprintf(t, format, args);
+    va_end(args);
+}
+
+const char *text_str(const text *t) { return t->data ? t->data : ""; }
+
+void text_clear(text *t) {
+    t->size = 0;
+    if (t->data) t->data[0] = 0;
+}
+
+void text_free(text *t) {
+    free(t->data);
+    *t = (text){0};
+}
+
+void text_replace(text *t, const char *s, const char *from, const char *to) {
+    size_t n = strlen(from);
+    for (const char *hit; (hit = strstr(s, from)); s = hit + n) {
+        text_append_n(t, s, (size_t)(hit - s));
+        text_append(t, to);
+    }
+    text_append(t, s);
+}
+
+void text_json(text *t, const char *s) {
+    text_append(t, "\"");
+    for (const unsigned char *p = (const unsigned char *)s; *p;) {
+        int n = cameo_utf8_length(p);
+        if (*p == '"' || *p == '\\')
+            text_printf(t, "\\%c", *p);
+        else if (*p < 0x20 || *p == 0x7F || n == 0)
+            text_printf(t, "\\u%04x", *p);
+        else
+            text_append_n(t, p, (size_t)n);
+        p += n ? n : 1;
+    }
+    text_append(t, "\"");
+}
+
+void text_escape(text *t, const char *s) {
+    for (const unsigned char *p = (const unsigned char *)s; *p;) {
+        int n = cameo_utf8_length(p);
+        if (*p == '"' || *p == '\\')
+            text_printf(t, "\\%c", *p);
+        else if (*p < 0x20 || *p == 0x7F || n == 0)
+            text_printf(t, "\\x%02x", *p);
+        else
+            text_append_n(t, p, (size_t)n);
+        p += n ? n : 1;
+    }
+}
+
+void text_comment(text *t, const char *s) {
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        bool risky = *p < 0x20 || *p >= 0x7F || *p == '\\' || (*p == '*' && p[1] == '/') || (*p == '/' && p[1] == '*') ||
+                     (*p == '?' && p[1] == '?');
+        if (risky)
+            text_printf(t, "<%02x>", *p);
+        else
+            text_append_n(t, p, 1);
+    }
+}
+
+void text_c_string(text *t, const char *s) {
+    text_append(t, "\"");
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            text_printf(t, "\\%c", *p);
+        else if (*p < 0x20 || *p >= 0x7F || *p == '?')
+            text_printf(t, "\\%03o", *p);
+        else
+            text_append_n(t, p, 1);
+    }
+    text_append(t, "\"");
+}

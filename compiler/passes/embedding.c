@@ -1,0 +1,41 @@
+/* Which tensor is the embedding (DESIGN section 1): --embedding, else what the model says, else the input of the Gemm before a
+   final Softmax, else the only output. */
+
+#include "../ir/graph_query.h"
+#include "front.h"
+
+/* x of Softmax(Gemm(x)) or Softmax(MatMul(x) + b), when v is that. */
+static value *classifier_input(const value *v) {
+    const node *n = v->producer;
+    if (!node_is(n, ONNX_Softmax) && !node_is(n, ONNX_LogSoftmax)) return NULL;
+    n = n->in[0]->producer;
+    if (node_is(n, ONNX_Add)) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
+    return node_is(n, ONNX_Gemm) || node_is(n, ONNX_MatMul) ? n->in[0] : NULL;
+}
+
+static bool named(graph *g, const char *name, const char *by) {
+    g->embedding = graph_find_value(g, name);
+    if (g->embedding && !g->embedding->constant) return true;
+    g->embedding = NULL;
+    text t = {0};
+    text_escape(&t, name);
+    diag_error(g->diag, NULL, "cameo info --json lists the outputs; any tensor of the graph will do",
+               "%s: no computed tensor is named \"%s\"", by, text_str(&t));
+    text_free(&t);
+    return false;
+}
+
+value *embedding_named(const graph *g, const options *o) {
+    const char *name = o->embedding ? o->embedding : graph_metadata(g, "cameo.embedding");
+    return name && name[0] ? graph_find_value(g, name) : NULL;
+}
+
+bool pass_embedding(graph *g, const options *o) {
+    if (o->embedding) return named(g, o->embedding, "--embedding");
+    const char *meta = graph_metadata(g, "cameo.embedding");
+    if (meta && meta[0]) return named(g, meta, "metadata cameo.embedding");
+    if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant) return true;
+    value *before = classifier_input(g->outputs[0]);
+    g->embedding = before ? before : g->outputs[0];
+    return true;
+}

@@ -1,0 +1,145 @@
+/* cameo info: what a model is, as text or JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../ir/graph_query.h"
+#include "cli.h"
+
+static const cameo_option table[] = {{"json", NULL, "one object"}, CLI_MODEL_OPTIONS, {0}};
+
+static double count_macs(const graph *g) {
+    double sum = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) sum += g->nodes[i]->macs;
+    return sum / (double)g->batch;
+}
+
+static int64_t main_opset(const graph *g) {
+    for (size_t i = 0; i < g->n_opsets; i++)
+        if (!g->opsets[i].domain[0] || strcmp(g->opsets[i].domain, "ai.onnx") == 0) return g->opsets[i].version;
+    return 0;
+}
+
+/* An extent without a value is its name, or null; so is a shape of unknown rank. */
+static void json_shape(text *t, const value *v) {
+    if (!v->shaped) {
+        text_append(t, "null");
+        return;
+    }
+    text_append(t, "[");
+    for (int k = 0; k < v->shape.rank; k++) {
+        if (k) text_append(t, ",");
+        if (v->shape.dim[k] >= 0)
+            text_printf(t, "%lld", (long long)v->shape.dim[k]);
+        else if (v->symbol[k])
+            text_json(t, v->symbol[k]);
+        else
+            text_append(t, "null");
+    }
+    text_append(t, "]");
+}
+
+static void json_values(text *t, const char *key, value *const *list, size_t count) {
+    text_printf(t, ",\"%s\":[", key);
+    for (size_t i = 0; i < count; i++) {
+        text_append(t, i ? ",{\"name\":" : "{\"name\":");
+        text_json(t, list[i]->name);
+        text_printf(t, ",\"type\":\"%s\",\"shape\":", dtype_name(list[i]->type));
+        json_shape(t, list[i]);
+        text_append(t, "}");
+    }
+    text_append(t, "]");
+}
+
+static void json_string(text *t, const char *key, const char *s) {
+    text_printf(t, ",\"%s\":", key);
+    if (s)
+        text_json(t, s);
+    else
+        text_append(t, "null");
+}
+
+static void print_json(text *t, const graph *g, const options *o, bool whole) {
+    text_printf(t, "{\"parameters\":%lld", (long long)g->weights);
+    if (whole)
+        text_printf(t, ",\"macs\":%.0f,\"batch\":%lld", count_macs(g), (long long)g->batch);
+    else
+        text_append(t, ",\"macs\":null,\"batch\":null");
+    text_printf(t, ",\"opset\":%lld,\"nodes\":%zu", (long long)main_opset(g), g->n_nodes);
+    json_values(t, "inputs", g->inputs, g->n_inputs);
+    json_values(t, "outputs", g->outputs, g->n_outputs);
+    json_string(t, "preprocess", o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
+    json_string(t, "embedding", g->embedding ? g->embedding->name : NULL);
+    json_string(t, "producer", g->producer);
+    json_string(t, "hash", g->hash);
+    json_string(t, "version", CAMEO_VERSION);
+    text_append(t, "}\n");
+}
+
+static void text_shape(text *t, const value *v) {
+    if (!v->shaped || shape_known(&v->shape)) {
+        v->shaped ? shape_print(t, &v->shape) : text_append(t, "of any shape");
+        return;
+    }
+    for (int k = 0; k < v->shape.rank; k++) {
+        if (k) text_append(t, "x");
+        if (v->shape.dim[k] >= 0)
+            text_printf(t, "%lld", (long long)v->shape.dim[k]);
+        else
+            text_escape(t, v->symbol[k] ? v->symbol[k] : "?");
+    }
+}
+
+static void text_values(text *t, const char *what, value *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        text_printf(t, "%-12s", what);
+        text_escape(t, list[i]->name);
+        text_printf(t, "  %s ", dtype_name(list[i]->type));
+        text_shape(t, list[i]);
+        text_append(t, "\n");
+    }
+}
+
+static void text_macs(text *t, const graph *g, bool whole) {
+    text_printf(t, "%-12s", "mult-adds");
+    if (whole)
+        text_printf(t, "%.4g million, one image\n", count_macs(g) / 1e6);
+    else
+        text_append(t, "unknown: --dim NAME=N gives a symbol its value, --shape NAME=AxBxC an input its shape\n");
+}
+
+static void print_text(text *t, const graph *g, const options *o, bool whole) {
+    const char *preprocess = o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
+    text_values(t, "input", g->inputs, g->n_inputs);
+    text_values(t, "output", g->outputs, g->n_outputs);
+    if (g->embedding) text_values(t, "embedding", &g->embedding, 1);
+    text_printf(t, "%-12s%lld\n", "parameters", (long long)g->weights);
+    text_macs(t, g, whole);
+    text_printf(t, "%-12s%zu\n%-12s%lld\n", "nodes", g->n_nodes, "opset", (long long)main_opset(g));
+    if (whole) text_printf(t, "%-12s%lld\n", "batch", (long long)g->batch);
+    text_printf(t, "%-12s", "preprocess");
+    text_escape(t, preprocess ? preprocess : "unknown (--preprocess)");
+    text_printf(t, "\n%-12s%s\n%-12s%s\n", "hash", g->hash, "cameo", CAMEO_VERSION);
+}
+
+static int info(arena *a, const cameo_args *given, options *o) {
+    const bool json = cameo_args_get(given, "json") != NULL;
+    diag d = {.arena = a, .file = o->input};
+    bool whole = true;
+    const graph *g = compile_outline(a, &d, o, &whole);
+    cli_print_diag(&d);
+    if (!g) return 1;
+    text t = {0};
+    (json ? print_json : print_text)(&t, g, o, whole);
+    fputs(text_str(&t), stdout);
+    text_free(&t);
+    return 0;
+}
+
+const cli_verb cli_info = {.name = "info",
+                           .about = "graph, shapes, parameters, multiply-adds of a model",
+                           .usage = "info MODEL.onnx [--json] [options]",
+                           .help = "Prints shapes, parameters and multiply-adds.",
+                           .options = table,
+                           .least = 1,
+                           .most = 1,
+                           .run = info};

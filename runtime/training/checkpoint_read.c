@@ -1,0 +1,334 @@
+/* Reading checkpoints, or any ONNX file with the right initializers. The file is mapped; every length, shape, type and name in
+   it is checked before use, and external data may only lie beside it. */
+#include "../base/files.h"
+#include "../base/npy.h"
+#include "../base/wire.h"
+#include "../core/sha256.h"
+#include "checkpoint.h"
+#include "parameters.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20, GRAPH_INITIALIZER = 5, TRAINING_ALGORITHM = 2 };
+enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
+enum { MAX_PROPERTIES = 4096, MAX_PROPERTY = 1 << 24 };
+
+struct cameo_checkpoint_file {
+    char *path;
+    unsigned char *data;
+    size_t size;
+    cameo_wire graph, state; /* GraphProtos; p NULL = none */
+    cameo_properties properties;
+};
+
+/* ---- opening ---- */
+
+static bool map_file(cameo_checkpoint_file *f, cameo_error *error) {
+    const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    struct stat s;
+    if (fd < 0) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", f->path, strerror(errno));
+    const bool good = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0;
+    if (good) {
+        f->size = (size_t)s.st_size;
+        f->data = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (f->data == MAP_FAILED) f->data = NULL;
+    }
+    close(fd);
+    if (!good) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no file, or empty", f->path);
+    return f->data || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot map it: %s", f->path, strerror(errno));
+}
+
+static char *copy_text(cameo_wire w) {
+    const size_t n = cameo_wire_size(w);
+    char *text = cameo_allocate(n + 1, 1);
+    if (n) memcpy(text, w.p, n);
+    return text;
+}
+
+static bool add_property(cameo_checkpoint_file *f, cameo_wire entry) {
+    cameo_field field;
+    cameo_wire key = {0}, value = {0};
+    while (entry.p < entry.end) {
+        if (!cameo_wire_field(&entry, &field)) return false;
+        if (field.type != CAMEO_WIRE_BYTES) continue;
+        if (field.number == 1) key = field.bytes;
+        if (field.number == 2) value = field.bytes;
+    }
+    if (f->properties.count == MAX_PROPERTIES || cameo_wire_size(value) > MAX_PROPERTY || cameo_wire_size(key) > 1024)
+        return true;
+    char *k = copy_text(key), *v = copy_text(value);
+    cameo_property_set(&f->properties, k, "%s", v);
+    free(k);
+    free(v);
+    return true;
+}
+
+static bool add_training(cameo_checkpoint_file *f, cameo_wire info) {
+    cameo_field field;
+    while (info.p < info.end) {
+        if (!cameo_wire_field(&info, &field)) return false;
+        if (field.number == TRAINING_ALGORITHM && field.type == CAMEO_WIRE_BYTES && !f->state.p) f->state = field.bytes;
+    }
+    return true;
+}
+
+static bool read_model(cameo_checkpoint_file *f) {
+    cameo_wire rest = {f->data, f->data + f->size};
+    cameo_field field;
+    bool good = true;
+    while (rest.p < rest.end && good) {
+        if (!cameo_wire_field(&rest, &field)) return false;
+        if (field.type != CAMEO_WIRE_BYTES) continue;
+        if (field.number == MODEL_GRAPH) f->graph = field.bytes;
+        if (field.number == MODEL_METADATA) good = add_property(f, field.bytes);
+        if (field.number == MODEL_TRAINING) good = add_training(f, field.bytes);
+    }
+    return good && f->graph.p;
+}
+
+cameo_checkpoint_file *cameo_checkpoint_open(const char *path, cameo_error *error) {
+    cameo_checkpoint_file *f = cameo_allocate(1, sizeof *f);
+    f->path = cameo_join(NULL, path);
+    if (map_file(f, error)) {
+        if (read_model(f)) return f;
+        cameo_fail(error, CAMEO_BAD_INPUT, "%s: not an ONNX file, or cut short", path);
+    }
+    cameo_checkpoint_close(f);
+    return NULL;
+}
+
+void cameo_checkpoint_close(cameo_checkpoint_file *f) {
+    if (!f) return;
+    if (f->data) munmap(f->data, f->size);
+    cameo_properties_free(&f->properties);
+    free(f->path);
+    free(f);
+}
+
+const cameo_properties *cameo_checkpoint_properties(const cameo_checkpoint_file *f) { return &f->properties; }
+void cameo_checkpoint_hash(const cameo_checkpoint_file *f, char out[65]) { cameo_sha256(f->data, f->size, out); }
+
+/* ---- tensors ---- */
+
+typedef struct tensor {
+    cameo_wire whole, name, raw, location;
+    int rank;
+    int64_t dim[8];
+    uint64_t type, offset, length;
+    bool external, has_length;
+} tensor;
+
+static bool parse_number(cameo_wire w, uint64_t *value) {
+    *value = 0;
+    for (; w.p < w.end; w.p++) {
+        if (*w.p < '0' || *w.p > '9' || *value > UINT64_MAX / 10 - 1) return false;
+        *value = *value * 10 + (uint64_t)(*w.p - '0');
+    }
+    return true;
+}
+
+static bool read_external(tensor *t, cameo_wire entry) {
+    cameo_field field;
+    cameo_wire key = {0}, value = {0};
+    while (entry.p < entry.end) {
+        if (!cameo_wire_field(&entry, &field)) return false;
+        if (field.number == 1 && field.type == CAMEO_WIRE_BYTES) key = field.bytes;
+        if (field.number == 2 && field.type == CAMEO_WIRE_BYTES) value = field.bytes;
+    }
+    if (cameo_wire_equals(key, "location")) return t->location = value, true;
+    if (cameo_wire_equals(key, "offset")) return parse_number(value, &t->offset);
+    if (cameo_wire_equals(key, "length")) return t->has_length = true, parse_number(value, &t->length);
+    return true;
+}
+
+static bool add_dim(tensor *t, uint64_t value) {
+    if (t->rank == 8 || value > (uint64_t)1 << 40) return false;
+    t->dim[t->rank++] = (int64_t)value;
+    return true;
+}
+
+static bool read_tensor_field(tensor *t, cameo_field *f) {
+    const bool bytes = f->type == CAMEO_WIRE_BYTES;
+    switch (f->number) {
+    case TENSOR_DIMS:
+        if (!bytes) return add_dim(t, f->value);
+        while (f->bytes.p < f->bytes.end)
+            if (!cameo_wire_varint(&f->bytes, &f->value) || !add_dim(t, f->value)) return false;
+        return true;
+    case TENSOR_TYPE: return t->type = f->value, !bytes;
+    case TENSOR_NAME: return t->name = f->bytes, bytes;
+    case TENSOR_RAW: return t->raw = f->bytes, bytes;
+    case TENSOR_EXTERNAL: return bytes && read_external(t, f->bytes);
+    case TENSOR_LOCATION: return t->external = f->value == 1, !bytes;
+    default: return true;
+    }
+}
+
+static bool read_tensor(cameo_wire w, tensor *t) {
+    cameo_field field;
+    *t = (tensor){.whole = w};
+    while (w.p < w.end)
+        if (!cameo_wire_field(&w, &field) || !read_tensor_field(t, &field)) return false;
+    return true;
+}
+
+/* ---- filling a block ---- */
+
+typedef struct filling {
+    const cameo_checkpoint_file *file;
+    const cameo_trainer *trainer;
+    const cameo_parameter **sorted; /* wanted ones, by name */
+    bool *found;                    /* as sorted */
+    size_t wanted;
+    const char *prefix; /* "cameo.momentum/" or "" */
+    float *block, *scratch;
+    cameo_error *error;
+} filling;
+
+static int by_name(const void *x, const void *y) {
+    return strcmp((*(const cameo_parameter *const *)x)->name, (*(const cameo_parameter *const *)y)->name);
+}
+
+static void want(filling *f, bool all) {
+    const cameo_trainer *t = f->trainer;
+    size_t most = 0;
+    f->sorted = cameo_allocate(t->n_parameters, sizeof *f->sorted);
+    f->found = cameo_allocate(t->n_parameters, sizeof *f->found);
+    for (size_t i = 0; i < t->n_parameters; i++) {
+        const cameo_parameter *p = &t->parameters[i];
+        if (!all && !p->learnt) continue;
+        f->sorted[f->wanted++] = p;
+        if (cameo_parameter_elements(p) > most) most = cameo_parameter_elements(p);
+    }
+    if (f->wanted) qsort(f->sorted, f->wanted, sizeof *f->sorted, by_name);
+    f->scratch = cameo_allocate(most, sizeof *f->scratch);
+}
+
+/* The place in f->sorted of the parameter that a tensor of this name fills; f->wanted when there's none. */
+static size_t look_up(const filling *f, cameo_wire name) {
+    const size_t prefix = strlen(f->prefix);
+    if (cameo_wire_size(name) < prefix || memcmp(name.p ? (const char *)name.p : "", f->prefix, prefix) != 0) return f->wanted;
+    name.p += prefix;
+    size_t low = 0, high = f->wanted;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2, n = cameo_wire_size(name), m = strlen(f->sorted[middle]->name);
+        int order = n ? memcmp(f->sorted[middle]->name, name.p, n < m ? n : m) : m > 0;
+        if (order == 0) order = m < n ? -1 : m > n;
+        if (order == 0) return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return f->wanted;
+}
+
+static bool has_shape(const tensor *t, const cameo_parameter *p) {
+    if (t->type != 1 || t->rank != p->rank) return false;
+    for (int i = 0; i < p->rank; i++)
+        if (t->dim[i] != p->dim[i]) return false;
+    return true;
+}
+
+static bool bad_tensor(const filling *f, const cameo_parameter *p, const char *why) {
+    return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix, p->name, why);
+}
+
+/* External data: a plain name, a regular file beside the checkpoint, all of it there. */
+static bool read_outer(const filling *f, const cameo_parameter *p, const tensor *t, size_t bytes) {
+    const size_t n = cameo_wire_size(t->location);
+    if (!n || n > 255 || memchr(t->location.p, '/', n) || memchr(t->location.p, 0, n) || (t->has_length && t->length != bytes))
+        return bad_tensor(f, p, "names external data that cannot be its own");
+    char *name = copy_text(t->location), *directory = cameo_join(NULL, f->file->path), *slash = strrchr(directory, '/');
+    if (slash) *slash = 0;
+    char *path = cameo_join(slash ? (*directory ? directory : "/") : NULL, name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat s;
+    bool good = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && (uint64_t)s.st_size >= bytes &&
+                t->offset <= (uint64_t)s.st_size - bytes;
+    for (size_t done = 0; good && done < bytes;) {
+        const ssize_t got = pread(fd, (char *)f->scratch + done, bytes - done, (off_t)(t->offset + done));
+        if (got <= 0 && !(got < 0 && errno == EINTR)) good = false;
+        if (got > 0) done += (size_t)got;
+    }
+    if (fd >= 0) close(fd);
+    free(name);
+    free(directory);
+    free(path);
+    return good || bad_tensor(f, p, "has external data that is missing or cut short");
+}
+
+/* Values that are in float_data, from tools that rewrote the file. */
+static bool read_typed(const filling *f, const cameo_parameter *p, const tensor *t) {
+    cameo_array a;
+    if (!cameo_pb_decode(t->whole.p, cameo_wire_size(t->whole), p->name, &a, f->error)) return false;
+    const bool good = a.count == cameo_parameter_elements(p);
+    if (good && a.count) memcpy(f->scratch, a.data, a.count * sizeof *f->scratch);
+    cameo_array_free(&a);
+    return good || bad_tensor(f, p, "has the wrong size");
+}
+
+static bool take(const filling *f, const cameo_parameter *p, const tensor *t) {
+    const size_t bytes = cameo_parameter_elements(p) * sizeof(float);
+    if (!has_shape(t, p))
+        return bad_tensor(f, p, "has another shape or type than this program's; it is of another architecture");
+    if (t->external) {
+        if (!read_outer(f, p, t, bytes)) return false;
+    } else if (t->raw.p) {
+        if (cameo_wire_size(t->raw) != bytes) return bad_tensor(f, p, "has the wrong size");
+        if (bytes) memcpy(f->scratch, t->raw.p, bytes);
+    } else if (!read_typed(f, p, t)) {
+        return false;
+    }
+    cameo_parameter_write(p, f->block + p->offset, f->scratch);
+    return true;
+}
+
+static bool take_all(filling *f, cameo_wire graph) {
+    cameo_field field;
+    tensor t;
+    while (graph.p < graph.end) {
+        if (!cameo_wire_field(&graph, &field))
+            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: the graph is cut short", f->file->path);
+        if (field.number != GRAPH_INITIALIZER || field.type != CAMEO_WIRE_BYTES) continue;
+        if (!read_tensor(field.bytes, &t))
+            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: an initializer is malformed", f->file->path);
+        const size_t i = look_up(f, t.name);
+        if (i == f->wanted) continue;
+        if (f->found[i]) return bad_tensor(f, f->sorted[i], "is there twice");
+        f->found[i] = true;
+        if (!take(f, f->sorted[i], &t)) return false;
+    }
+    for (size_t i = 0; i < f->wanted; i++)
+        if (!f->found[i]) return bad_tensor(f, f->sorted[i], "is missing; the file is of another architecture");
+    return true;
+}
+
+static bool fill(const cameo_checkpoint_file *file, const cameo_trainer *t, cameo_wire graph, const char *prefix, bool all,
+                 float *block, cameo_error *error) {
+    filling f = {.file = file, .trainer = t, .prefix = prefix, .block = block, .error = error};
+    want(&f, all);
+    const bool good = take_all(&f, graph);
+    free(f.sorted);
+    free(f.found);
+    free(f.scratch);
+    return good;
+}
+
+bool cameo_checkpoint_weights(const cameo_checkpoint_file *f, const cameo_trainer *t, float *block, cameo_error *error) {
+    return fill(f, t, f->graph, "", true, block, error);
+}
+
+bool cameo_checkpoint_state_read(const cameo_checkpoint_file *f, const cameo_trainer *t, const char *kind, bool all,
+                                 float *block, cameo_error *error) {
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "cameo.%s/", kind);
+    if (!f->state.p)
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: holds a model, but no training run that could go on", f->path);
+    return fill(f, t, f->state, prefix, all, block, error);
+}

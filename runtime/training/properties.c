@@ -1,0 +1,73 @@
+/* Metadata of checkpoints: a small list of keys and texts. Numbers in it come from files and are checked where they are read.
+ */
+#include "../base/args.h"
+#include "../base/files.h"
+#include "checkpoint.h"
+#include <stdlib.h>
+#include <string.h>
+
+static char **find(const cameo_properties *p, const char *key) {
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->key[i], key) == 0) return &p->value[i];
+    return NULL;
+}
+
+static void grow(cameo_properties *p) {
+    const size_t capacity = p->capacity ? 2 * p->capacity : 32;
+    char **key = cameo_allocate(capacity, sizeof *key), **value = cameo_allocate(capacity, sizeof *value);
+    for (size_t i = 0; i < p->count; i++) key[i] = p->key[i], value[i] = p->value[i];
+    free(p->key);
+    free(p->value);
+    p->key = key;
+    p->value = value;
+    p->capacity = capacity;
+}
+
+void cameo_property_set(cameo_properties *p, const char *key, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    const int length = vsnprintf(NULL, 0, format, list);
+    va_end(list);
+    char *text = cameo_allocate((size_t)length + 1, 1), **place = find(p, key);
+    va_start(list, format);
+    vsnprintf(text, (size_t)length + 1, format, list);
+    va_end(list);
+    if (place) {
+        free(*place);
+        *place = text;
+        return;
+    }
+    if (p->count == p->capacity) grow(p);
+    p->key[p->count] = cameo_join(NULL, key);
+    p->value[p->count++] = text;
+}
+
+void cameo_property_set_double(cameo_properties *p, const char *key, double value) { cameo_property_set(p, key, "%a", value); }
+
+const char *cameo_property(const cameo_properties *p, const char *key) {
+    char **place = find(p, key);
+    return place ? *place : NULL;
+}
+
+bool cameo_property_integer(const cameo_properties *p, const char *key, int64_t low, int64_t high, int64_t *value) {
+    const char *text = cameo_property(p, key);
+    return text && cameo_parse_integer(text, low, high, value);
+}
+
+bool cameo_property_double(const cameo_properties *p, const char *key, double *value) {
+    const char *text = cameo_property(p, key);
+    if (!text) return false;
+    char *end;
+    *value = strtod(text, &end);
+    return end != text && !*end && *value == *value;
+}
+
+void cameo_properties_free(cameo_properties *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->key[i]);
+        free(p->value[i]);
+    }
+    free(p->key);
+    free(p->value);
+    *p = (cameo_properties){0};
+}

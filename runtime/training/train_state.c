@@ -1,0 +1,147 @@
+/* Checkpoints of a run: position and options as metadata, blocks as tensors; and going on from one. */
+#include "../base/files.h"
+#include "train_run.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FORMAT = 1 };
+
+/* ---- saving ---- */
+
+static void store_position(const cameo_train *t, cameo_properties *p) {
+    const cameo_train_position *at = &t->at;
+    cameo_property_set(p, "cameo.train.epoch", "%" PRId64, at->epoch);
+    cameo_property_set(p, "cameo.train.update", "%" PRId64, at->update);
+    cameo_property_set(p, "cameo.train.step", "%" PRId64, at->step);
+    cameo_property_set(p, "cameo.train.correct", "%" PRId64, at->correct);
+    cameo_property_set(p, "cameo.train.batches", "%" PRId64, at->batches);
+    cameo_property_set(p, "cameo.train.skipped", "%" PRId64, at->skipped);
+    cameo_property_set(p, "cameo.train.plateau.bad", "%" PRId64, at->plateau.bad);
+    cameo_property_set(p, "cameo.train.best_epoch", "%" PRId64, at->best_epoch);
+    cameo_property_set_double(p, "cameo.train.loss_sum", at->loss_sum);
+    cameo_property_set_double(p, "cameo.train.plateau.best", at->plateau.best);
+    cameo_property_set_double(p, "cameo.train.plateau.factor", at->plateau.factor);
+    cameo_property_set_double(p, "cameo.train.best", at->best);
+}
+
+static void store_identity(const cameo_train *t, cameo_properties *p) {
+    cameo_property_set(p, "cameo.train.format", "%d", FORMAT);
+    cameo_property_set(p, "cameo.train.architecture", "%s", t->architecture);
+    cameo_property_set(p, "cameo.train.loss", "%s", t->trainer->loss);
+    cameo_property_set(p, "cameo.train.batch", "%" PRId64, t->trainer->batch);
+    cameo_property_set(p, "cameo.train.data", "%s", t->data.hash);
+    cameo_property_set(p, "cameo.train.best_metric", "%s", cameo_best_names[t->options.best]);
+    cameo_train_options_store(t->args, p);
+}
+
+static void store_classes(const cameo_train *t, cameo_properties *p) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    for (size_t i = 0; f && i < t->data.classes; i++) fprintf(f, "%s%s", i ? "\n" : "", t->data.class_name[i]);
+    if (f && fclose(f) == 0) cameo_property_set(p, "cameo.classes", "%s", text);
+    free(text);
+}
+
+/* What a program compiled from the checkpoint needs. */
+static void store_model(const cameo_train *t, cameo_properties *p) {
+    cameo_property_set(p, "cameo.preprocess", "%s", t->spec);
+    if (t->trainer->infer->embedding) cameo_property_set(p, "cameo.embedding", "%s", t->trainer->infer->embedding->name);
+    if (t->trainer->classes) store_classes(t, p);
+}
+
+bool cameo_train_save(cameo_train *t, const char *name, bool state, cameo_error *error) {
+    cameo_properties p = {0};
+    store_model(t, &p);
+    store_identity(t, &p);
+    store_position(t, &p);
+    cameo_checkpoint c = {.trainer = t->trainer, .weights = t->average ? t->average : t->parameters, .properties = &p};
+    for (size_t i = 0; state && i < t->optim.n_states; i++)
+        c.state[c.n_states++] = (cameo_checkpoint_state){t->optim.state_name[i], t->optim.state[i], false};
+    if (state && t->average) c.state[c.n_states++] = (cameo_checkpoint_state){"live", t->parameters, true};
+    char *path = cameo_join(t->options.output, name);
+    const bool good = cameo_checkpoint_write(&c, path, error);
+    free(path);
+    cameo_properties_free(&p);
+    return good;
+}
+
+/* ---- going on ---- */
+
+static bool same_text(const cameo_properties *p, const char *key, const char *expected) {
+    const char *text = cameo_property(p, key);
+    return text && strcmp(text, expected) == 0;
+}
+
+static bool check_identity(const cameo_train *t, const cameo_properties *p, cameo_error *error) {
+    const cameo_trainer *r = t->trainer;
+    int64_t number;
+    if (!cameo_property_integer(p, "cameo.train.format", FORMAT, FORMAT, &number))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/last.onnx holds no training run that this program could go on with",
+                          t->options.output);
+    if (!same_text(p, "cameo.train.architecture", t->architecture))
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s/last.onnx is of another architecture than this program\n    hint: go on with the program that "
+                          "began the run, or one compiled from the same model",
+                          t->options.output);
+    if (!same_text(p, "cameo.train.loss", r->loss))
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "the run in %s was trained with the loss \"%.60s\", this program has \"%.60s\"", t->options.output,
+                          cameo_property(p, "cameo.train.loss"), r->loss);
+    if (!cameo_property_integer(p, "cameo.train.batch", r->batch, r->batch, &number))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "the run in %s has batches of %.20s pictures, this program of %" PRId64,
+                          t->options.output, cameo_property(p, "cameo.train.batch"), r->batch);
+    if (!same_text(p, "cameo.train.data", t->data.hash))
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: is not the data set that the run in %s was trained on (names or sizes of its files differ)\n"
+                          "    hint: begin a new run: another -o, and --weights %s to keep what was learnt",
+                          t->options.data, t->options.output, t->options.output);
+    const char *clash = cameo_train_options_clash(p, r, &t->options);
+    return !clash || cameo_fail(error, CAMEO_BAD_INPUT,
+                                "--%s differs from what the run in %s was begun with, and can't change within a run\n"
+                                "    hint: leave it out to go on; or begin a new run with --weights %s",
+                                clash, t->options.output, t->options.output);
+}
+
+static bool restore_position(cameo_train *t, const cameo_properties *p) {
+    cameo_train_position *at = &t->at;
+    const int64_t most = INT64_MAX / 4;
+    return cameo_property_integer(p, "cameo.train.epoch", 0, most, &at->epoch) &&
+           cameo_property_integer(p, "cameo.train.update", 0, t->updates, &at->update) &&
+           cameo_property_integer(p, "cameo.train.step", 0, most, &at->step) &&
+           cameo_property_integer(p, "cameo.train.correct", 0, most, &at->correct) &&
+           cameo_property_integer(p, "cameo.train.batches", 0, most, &at->batches) &&
+           cameo_property_integer(p, "cameo.train.skipped", 0, most, &at->skipped) &&
+           cameo_property_integer(p, "cameo.train.plateau.bad", 0, most, &at->plateau.bad) &&
+           cameo_property_integer(p, "cameo.train.best_epoch", 0, most, &at->best_epoch) &&
+           cameo_property_double(p, "cameo.train.loss_sum", &at->loss_sum) &&
+           cameo_property_double(p, "cameo.train.plateau.best", &at->plateau.best) &&
+           cameo_property_double(p, "cameo.train.plateau.factor", &at->plateau.factor) &&
+           cameo_property_double(p, "cameo.train.best", &at->best) && at->step == at->epoch * t->updates + at->update;
+}
+
+/* Another metric than before begins without a best. */
+static void check_best(cameo_train *t, const cameo_properties *p) {
+    if (same_text(p, "cameo.train.best_metric", cameo_best_names[t->options.best])) return;
+    t->at.best = cameo_best_rises(t->options.best) ? -INFINITY : INFINITY;
+    t->at.best_epoch = 0;
+}
+
+static bool restore_blocks(cameo_train *t, const cameo_checkpoint_file *file, cameo_error *error) {
+    bool good = cameo_checkpoint_weights(file, t->trainer, t->average ? t->average : t->parameters, error);
+    if (good && t->average) good = cameo_checkpoint_state_read(file, t->trainer, "live", true, t->parameters, error);
+    for (size_t i = 0; good && i < t->optim.n_states; i++)
+        good = cameo_checkpoint_state_read(file, t->trainer, t->optim.state_name[i], false, t->optim.state[i], error);
+    return good;
+}
+
+bool cameo_train_restore(cameo_train *t, const cameo_checkpoint_file *file, cameo_error *error) {
+    const cameo_properties *p = cameo_checkpoint_properties(file);
+    if (!check_identity(t, p, error) || !restore_blocks(t, file, error)) return false;
+    if (!restore_position(t, p))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/last.onnx: its training state makes no sense", t->options.output);
+    check_best(t, p);
+    return t->resumed = true;
+}
