@@ -70,21 +70,6 @@ void text_replace(text *t, const char *s, const char *from, const char *to) {
     text_append(t, s);
 }
 
-void text_json(text *t, const char *s) {
-    text_append(t, "\"");
-    for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = cameo_utf8_length(p);
-        if (*p == '"' || *p == '\\')
-            text_printf(t, "\\%c", *p);
-        else if (*p < 0x20 || *p == 0x7F || n == 0)
-            text_printf(t, "\\u%04x", *p);
-        else
-            text_append_n(t, p, (size_t)n);
-        p += n ? n : 1;
-    }
-    text_append(t, "\"");
-}
-
 void text_escape(text *t, const char *s) {
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
         int n = cameo_utf8_length(p);

@@ -18,8 +18,6 @@ void text_clear(text *t);
 void text_free(text *t);
 /* Replace every occurrence of `from` in s, appending the result to t. */
 void text_replace(text *t, const char *s, const char *from, const char *to);
-/* JSON string literal with quotes; bytes that are no UTF-8 become \u00XX. */
-void text_json(text *t, const char *s);
 /* Human-readable single-line form of a name from a file: control characters, quotes and backslashes escaped. */
 void text_escape(text *t, const char *s);
 /* Safe inside a C comment: as text_escape, and neither comment delimiters nor trigraphs survive. */

@@ -1,5 +1,6 @@
 /* Collects the problems found in a model and prints them, as text or JSON. See diag.h. */
 #include "diag.h"
+#include "../../runtime/base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,30 +92,6 @@ void diag_print(const diag *d, text *out) {
     if (d->errors > MAX_KEPT) text_printf(out, "... and %zu more problems\n", d->errors - MAX_KEPT);
 }
 
-static void json_items(const diag *d, bool warnings, text *out) {
-    bool first = true;
-    for (const diag_item *item = d->first; item; item = item->next) {
-        if (item->warning != warnings) continue;
-        text_append(out, first ? "{" : ",{");
-        first = false;
-        if (item->node) {
-            text_printf(out, "\"node\":%d,\"name\":", item->node->index);
-            text_json(out, item->node->name);
-            text_append(out, ",\"op\":");
-            text_json(out, item->node->op_type);
-            text_printf(out, ",\"opset\":%d,", item->node->opset);
-        }
-        text_append(out, "\"reason\":");
-        text_json(out, item->message);
-        text_append(out, ",\"hint\":");
-        if (item->hint)
-            text_json(out, item->hint);
-        else
-            text_append(out, "null");
-        text_append(out, "}");
-    }
-}
-
 void diag_tell(const diag *d) {
     text t = {0};
     diag_print(d, &t);
@@ -122,14 +99,35 @@ void diag_tell(const diag *d) {
     text_free(&t);
 }
 
-void diag_print_json(const diag *d, text *out) {
-    text_append(out, "{\"file\":");
-    text_json(out, d->file ? d->file : "");
-    text_printf(out, ",\"ok\":%s,\"errors\":[", d->errors ? "false" : "true");
-    json_items(d, false, out);
-    text_append(out, "],\"warnings\":[");
-    json_items(d, true, out);
-    text_append(out, "]}\n");
+static void json_items(const diag *d, bool warnings, cameo_json *j) {
+    for (const diag_item *item = d->first; item; item = item->next) {
+        if (item->warning != warnings) continue;
+        cameo_json_open(j, NULL, '{');
+        if (item->node) {
+            cameo_json_integer(j, "node", item->node->index);
+            cameo_json_text(j, "name", item->node->name);
+            cameo_json_text(j, "op", item->node->op_type);
+            cameo_json_integer(j, "opset", item->node->opset);
+        }
+        cameo_json_text(j, "reason", item->message);
+        cameo_json_text(j, "hint", item->hint);
+        cameo_json_close(j, '}');
+    }
+}
+
+void diag_print_json(const diag *d, FILE *out) {
+    cameo_json j = {.stream = out, .compact = true};
+    cameo_json_open(&j, NULL, '{');
+    cameo_json_text(&j, "file", d->file ? d->file : "");
+    cameo_json_boolean(&j, "ok", d->errors == 0);
+    cameo_json_open(&j, "errors", '[');
+    json_items(d, false, &j);
+    cameo_json_close(&j, ']');
+    cameo_json_open(&j, "warnings", '[');
+    json_items(d, true, &j);
+    cameo_json_close(&j, ']');
+    cameo_json_close(&j, '}');
+    fputc('\n', out);
 }
 
 int complain(int code, const char *format, ...) {

@@ -33,7 +33,7 @@ void diag_warn(diag *d, const struct node *n, const char *hint, const char *form
 void diag_print(const diag *d, text *out);
 void diag_tell(const diag *d); /* the same to stderr */
 /* One JSON object: {"file","ok","errors":[{"node","name","op","opset","reason","hint"}],"warnings":[...]} */
-void diag_print_json(const diag *d, text *out);
+void diag_print_json(const diag *d, FILE *out);
 
 int complain_of(const cameo_error *error); /* of the runtime; returns its code */
 /* "cameo: MESSAGE" on stderr; returns code, one of cameo.h's. */

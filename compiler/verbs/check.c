@@ -12,10 +12,7 @@ static bool check_file(const options *shared, const char *path, bool json) {
     o.input = path;
     bool ok = compile_front(a, &d, &o) != NULL;
     if (json) {
-        text t = {0};
-        diag_print_json(&d, &t);
-        fputs(text_str(&t), stdout);
-        text_free(&t);
+        diag_print_json(&d, stdout);
     } else {
         cli_print_diag(&d);
         if (ok) printf("%s: ok\n", path);

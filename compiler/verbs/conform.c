@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../runtime/base/json.h"
 #include "../../runtime/base/progress.h"
 #include "../base/temporary.h"
 #include "../tuning/trial.h"
@@ -181,40 +182,27 @@ static const char *verdict_name(verdict v) {
     return v == VERDICT_NONE ? "unsupported" : names[v];
 }
 
-static void json_number(text *t, double v) {
-    if (isfinite(v))
-        text_printf(t, "%.9g", v);
-    else
-        text_append(t, "null");
-}
-
-void conform_json(text *t, const char *name, const outcome *o) {
-    text_append(t, "{\"test\":");
-    text_json(t, name);
-    text_printf(t, ",\"result\":\"%s\",\"max_abs\":", verdict_name(o->verdict));
-    json_number(t, o->compared ? o->max_abs : NAN);
-    text_append(t, ",\"max_rel\":");
-    json_number(t, o->compared ? o->max_rel : NAN);
-    text_printf(t, ",\"frozen\":%zu,\"folded\":%s,\"reference\":", o->frozen, o->folded ? "true" : "false");
-    if (o->reference == VERDICT_NONE)
-        text_append(t, "null");
-    else
-        text_printf(t, "\"%s\"", verdict_name(o->reference));
-    text_append(t, ",\"reason\":");
-    text_json(t, o->reason);
-    text_append(t, "}\n");
+static void tell_json(const char *name, const outcome *o) {
+    cameo_json j = {.stream = stdout, .compact = true};
+    cameo_json_open(&j, NULL, '{');
+    cameo_json_text(&j, "test", name);
+    cameo_json_text(&j, "result", verdict_name(o->verdict));
+    cameo_json_number(&j, "max_abs", o->compared ? o->max_abs : NAN);
+    cameo_json_number(&j, "max_rel", o->compared ? o->max_rel : NAN);
+    cameo_json_integer(&j, "frozen", (int64_t)o->frozen);
+    cameo_json_boolean(&j, "folded", o->folded);
+    cameo_json_text(&j, "reference", o->reference == VERDICT_NONE ? NULL : verdict_name(o->reference));
+    cameo_json_text(&j, "reason", o->reason);
+    cameo_json_close(&j, '}');
+    putchar('\n');
 }
 
 static void tell(const suite *s, size_t i, bool json) {
     const outcome *o = &s->outcomes[i];
-    text t = {0};
     if (json)
-        conform_json(&t, test_name(s->tests[i]), o);
+        tell_json(test_name(s->tests[i]), o);
     else
-        text_printf(&t, "%-11s %s%s%s\n", verdict_name(o->verdict), test_name(s->tests[i]), o->reason[0] ? ": " : "",
-                    o->reason);
-    fputs(text_str(&t), stdout);
-    text_free(&t);
+        printf("%-11s %s%s%s\n", verdict_name(o->verdict), test_name(s->tests[i]), o->reason[0] ? ": " : "", o->reason);
 }
 
 static int run_all(suite *s, unsigned jobs, bool json) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../runtime/base/json.h"
 #include "../ir/graph_query.h"
 #include "cli.h"
 
@@ -20,59 +21,54 @@ static int64_t main_opset(const graph *g) {
 }
 
 /* An extent without a value is its name, or null; so is a shape of unknown rank. */
-static void json_shape(text *t, const value *v) {
+static void json_shape(cameo_json *j, const value *v) {
     if (!v->shaped) {
-        text_append(t, "null");
+        cameo_json_text(j, "shape", NULL);
         return;
     }
-    text_append(t, "[");
-    for (int k = 0; k < v->shape.rank; k++) {
-        if (k) text_append(t, ",");
+    cameo_json_open(j, "shape", '[');
+    for (int k = 0; k < v->shape.rank; k++)
         if (v->shape.dim[k] >= 0)
-            text_printf(t, "%lld", (long long)v->shape.dim[k]);
-        else if (v->symbol[k])
-            text_json(t, v->symbol[k]);
+            cameo_json_integer(j, NULL, v->shape.dim[k]);
         else
-            text_append(t, "null");
-    }
-    text_append(t, "]");
+            cameo_json_text(j, NULL, v->symbol[k]);
+    cameo_json_close(j, ']');
 }
 
-static void json_values(text *t, const char *key, value *const *list, size_t count) {
-    text_printf(t, ",\"%s\":[", key);
+static void json_values(cameo_json *j, const char *key, value *const *list, size_t count) {
+    cameo_json_open(j, key, '[');
     for (size_t i = 0; i < count; i++) {
-        text_append(t, i ? ",{\"name\":" : "{\"name\":");
-        text_json(t, list[i]->name);
-        text_printf(t, ",\"type\":\"%s\",\"shape\":", dtype_name(list[i]->type));
-        json_shape(t, list[i]);
-        text_append(t, "}");
+        cameo_json_open(j, NULL, '{');
+        cameo_json_text(j, "name", list[i]->name);
+        cameo_json_text(j, "type", dtype_name(list[i]->type));
+        json_shape(j, list[i]);
+        cameo_json_close(j, '}');
     }
-    text_append(t, "]");
+    cameo_json_close(j, ']');
 }
 
-static void json_string(text *t, const char *key, const char *s) {
-    text_printf(t, ",\"%s\":", key);
-    if (s)
-        text_json(t, s);
-    else
-        text_append(t, "null");
-}
-
-static void print_json(text *t, const graph *g, const options *o, bool whole) {
-    text_printf(t, "{\"parameters\":%lld", (long long)g->weights);
-    if (whole)
-        text_printf(t, ",\"macs\":%.0f,\"batch\":%lld", count_macs(g), (long long)g->batch);
-    else
-        text_append(t, ",\"macs\":null,\"batch\":null");
-    text_printf(t, ",\"opset\":%lld,\"nodes\":%zu", (long long)main_opset(g), g->n_nodes);
-    json_values(t, "inputs", g->inputs, g->n_inputs);
-    json_values(t, "outputs", g->outputs, g->n_outputs);
-    json_string(t, "preprocess", o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
-    json_string(t, "embedding", g->embedding ? g->embedding->name : NULL);
-    json_string(t, "producer", g->producer);
-    json_string(t, "hash", g->hash);
-    json_string(t, "version", CAMEO_VERSION);
-    text_append(t, "}\n");
+static void print_json(const graph *g, const options *o, bool whole) {
+    cameo_json j = {.stream = stdout, .compact = true};
+    cameo_json_open(&j, NULL, '{');
+    cameo_json_integer(&j, "parameters", g->weights);
+    if (whole) {
+        cameo_json_integer(&j, "macs", (int64_t)count_macs(g));
+        cameo_json_integer(&j, "batch", g->batch);
+    } else {
+        cameo_json_text(&j, "macs", NULL);
+        cameo_json_text(&j, "batch", NULL);
+    }
+    cameo_json_integer(&j, "opset", main_opset(g));
+    cameo_json_integer(&j, "nodes", (int64_t)g->n_nodes);
+    json_values(&j, "inputs", g->inputs, g->n_inputs);
+    json_values(&j, "outputs", g->outputs, g->n_outputs);
+    cameo_json_text(&j, "preprocess", o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
+    cameo_json_text(&j, "embedding", g->embedding ? g->embedding->name : NULL);
+    cameo_json_text(&j, "producer", g->producer);
+    cameo_json_text(&j, "hash", g->hash);
+    cameo_json_text(&j, "version", CAMEO_VERSION);
+    cameo_json_close(&j, '}');
+    putchar('\n');
 }
 
 static void text_shape(text *t, const value *v) {
@@ -128,8 +124,12 @@ static int info(arena *a, const cameo_args *given, options *o) {
     const graph *g = compile_outline(a, &d, o, &whole);
     cli_print_diag(&d);
     if (!g) return 1;
+    if (json) {
+        print_json(g, o, whole);
+        return 0;
+    }
     text t = {0};
-    (json ? print_json : print_text)(&t, g, o, whole);
+    print_text(&t, g, o, whole);
     fputs(text_str(&t), stdout);
     text_free(&t);
     return 0;

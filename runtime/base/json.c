@@ -31,11 +31,11 @@ static void put_string(FILE *f, const char *text) {
 }
 
 static void begin(cameo_json *j, const char *key) {
-    if (j->comma) fputs(", ", j->stream);
+    if (j->comma) fputs(j->compact ? "," : ", ", j->stream);
     j->comma = true;
     if (!key) return;
     put_string(j->stream, key);
-    fputs(": ", j->stream);
+    fputs(j->compact ? ":" : ": ", j->stream);
 }
 
 void cameo_json_open(cameo_json *j, const char *key, char open) {
@@ -68,4 +68,9 @@ void cameo_json_number(cameo_json *j, const char *key, double value) {
 void cameo_json_integer(cameo_json *j, const char *key, int64_t value) {
     begin(j, key);
     fprintf(j->stream, "%lld", (long long)value);
+}
+
+void cameo_json_boolean(cameo_json *j, const char *key, bool value) {
+    begin(j, key);
+    fputs(value ? "true" : "false", j->stream);
 }

@@ -9,7 +9,8 @@
 
 typedef struct cameo_json {
     FILE *stream;
-    bool comma; /* a value precedes in this object or array */
+    bool comma;   /* a value precedes in this object or array */
+    bool compact; /* no blanks behind commas and colons */
 } cameo_json;
 
 /* key NULL inside arrays and at the top. open and close are '{' '[' and '}' ']'. */
@@ -18,6 +19,7 @@ void cameo_json_close(cameo_json *j, char close);
 void cameo_json_text(cameo_json *j, const char *key, const char *value); /* NULL value = null; bad UTF-8 bytes become U+FFFD */
 void cameo_json_number(cameo_json *j, const char *key, double value);
 void cameo_json_integer(cameo_json *j, const char *key, int64_t value);
+void cameo_json_boolean(cameo_json *j, const char *key, bool value);
 
 /* Length of the UTF-8 sequence at s, 0 when it is not one (overlong forms and surrogates included). */
 int cameo_utf8_length(const unsigned char *s);

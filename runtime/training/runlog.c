@@ -63,7 +63,7 @@ void cameo_runlog_close(cameo_runlog *l) {
 }
 
 cameo_json cameo_runlog_begin(cameo_runlog *l, const char *event) {
-    cameo_json j = {l->stream, false};
+    cameo_json j = {.stream = l->stream};
     cameo_json_open(&j, NULL, '{');
     cameo_json_text(&j, "event", event);
     return j;

@@ -392,7 +392,7 @@ static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) 
                images_per_s, epoch, epoch * t->options.epochs, steps, peak);
         return;
     }
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_number(&j, "images_per_s", images_per_s);
     cameo_json_number(&j, "epoch_s", epoch);

@@ -52,7 +52,7 @@ static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing 
 }
 
 static void print_json(const cameo_model *m, const timing *t, double first_ms, double rate, double gflops, int threads) {
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_number(&j, "min_ms", 1e3 * t->minimum);
     cameo_json_number(&j, "median_ms", 1e3 * t->median);

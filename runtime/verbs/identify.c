@@ -200,7 +200,7 @@ static void print_summary(const identification *s, bool as_json) {
                    s->known_people);
         return;
     }
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_integer(&j, "pictures", (int64_t)s->unknown.count);
     cameo_json_integer(&j, "known_pictures", (int64_t)s->known.images);

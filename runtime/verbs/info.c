@@ -16,7 +16,7 @@ static void json_tensors(cameo_json *j, const char *key, const cameo_tensor_info
 }
 
 static void print_json(const cameo_model *m) {
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_text(&j, "name", m->name);
     cameo_json_text(&j, "hash", m->hash);

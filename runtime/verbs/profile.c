@@ -32,7 +32,7 @@ static double layer_macs(const cameo_model *m, size_t i) { return m->layers[i].m
 static double gflops(double macs, double seconds) { return seconds > 0 ? 2 * macs / seconds / 1e9 : 0; }
 
 static void print_json(const stopwatch *w) {
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_open(&j, "layers", '[');
     for (size_t i = 0; i < w->model->n_layers; i++) {

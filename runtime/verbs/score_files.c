@@ -243,7 +243,7 @@ static void put_run(cameo_json *j, const cameo_verification *v) {
 }
 
 void cameo_score_json(const cameo_verification *v, FILE *f) {
-    cameo_json j = {f, false};
+    cameo_json j = {.stream = f};
     cameo_json_open(&j, NULL, '{');
     if (v->measured) put_metrics(&j, &v->metrics[v->primary]);
     put_run(&j, v);

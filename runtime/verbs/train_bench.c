@@ -71,7 +71,7 @@ static void print(const made_up *m, const cameo_args *a, double least, double me
                m->trainer->infer->name, images, m->threads, runs, 1e3 * least, 1e3 * mean, images / mean, cameo_peak_mb());
         return;
     }
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_number(&j, "images_per_s", images / mean);
     cameo_json_number(&j, "min_ms", 1e3 * least);

@@ -23,7 +23,7 @@ static void print_text(const pair_scores *s) {
 }
 
 static void print_json(const cameo_args *a, const cameo_pictures *pictures, const pair_scores *s) {
-    cameo_json j = {stdout, false};
+    cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_text(&j, "img1", cameo_args_positional(a, 0));
     cameo_json_text(&j, "img2", cameo_args_positional(a, 1));

@@ -34,7 +34,7 @@ char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *
                              const char *list_hash, const cameo_metrics *m) {
     cameo_output o;
     if (!cameo_output_open(&o, NULL)) return NULL;
-    cameo_json j = {o.stream, false};
+    cameo_json j = {.stream = o.stream};
     cameo_json_open(&j, NULL, '{');
     fprintf(o.stream, "\"threshold\": %.17g", p->threshold);
     j.comma = true;
