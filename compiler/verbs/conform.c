@@ -182,8 +182,8 @@ static const char *verdict_name(verdict v) {
     return v == VERDICT_NONE ? "unsupported" : names[v];
 }
 
-static void tell_json(const char *name, const outcome *o) {
-    cameo_json j = {.stream = stdout, .compact = true};
+void conform_json(FILE *f, const char *name, const outcome *o) {
+    cameo_json j = {.stream = f, .compact = true};
     cameo_json_open(&j, NULL, '{');
     cameo_json_text(&j, "test", name);
     cameo_json_text(&j, "result", verdict_name(o->verdict));
@@ -194,13 +194,13 @@ static void tell_json(const char *name, const outcome *o) {
     cameo_json_text(&j, "reference", o->reference == VERDICT_NONE ? NULL : verdict_name(o->reference));
     cameo_json_text(&j, "reason", o->reason);
     cameo_json_close(&j, '}');
-    putchar('\n');
+    fputc('\n', f);
 }
 
 static void tell(const suite *s, size_t i, bool json) {
     const outcome *o = &s->outcomes[i];
     if (json)
-        tell_json(test_name(s->tests[i]), o);
+        conform_json(stdout, test_name(s->tests[i]), o);
     else
         printf("%-11s %s%s%s\n", verdict_name(o->verdict), test_name(s->tests[i]), o->reason[0] ? ": " : "", o->reason);
 }

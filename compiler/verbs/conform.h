@@ -2,6 +2,7 @@
 #ifndef CAMEO_CONFORM_H
 #define CAMEO_CONFORM_H
 #include "../compile.h"
+#include <stdio.h>
 
 typedef struct conform_options {
     options compile;
@@ -25,4 +26,6 @@ typedef struct outcome { /* zeroes: unsupported. In memory shared between proces
 void conform_test(const char *directory, const char *scratch, const conform_options *o, outcome *result);
 /* Inputs of an imported graph (not yet resolved) that reach, through the graph, an operand that must be a constant. */
 void conform_shape_inputs(const graph *g, bool *decides);
+/* The line of --json. */
+void conform_json(FILE *f, const char *name, const outcome *o);
 #endif

@@ -33,6 +33,7 @@
 typedef float cameo_v __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
 typedef int32_t cameo_vi __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
 typedef uint32_t cameo_vu __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
+typedef uint32_t cameo_vu __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
 
 CAMEO_INLINE cameo_v cameo_splat(float a) { return a - (cameo_v){0}; }
 CAMEO_INLINE cameo_v cameo_load(const float *p) { return *(const cameo_v *)p; }
@@ -125,11 +126,12 @@ CAMEO_INLINE cameo_v cameo_exp(cameo_v x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    const cameo_vi bits = ((cameo_vi)shifted - 0x4b400000 + 127) << 23;
+    const cameo_vu bits = ((cameo_vu)shifted - 0x4b400000 + 127) << 23;
     return p * (cameo_v)bits;
 }
 
-/* e^-x = 2^(-x log2 e) for |x| <= 87: 2^n goes into the exponent of a polynomial on [-1/2, 1/2], which is fitted to 9e-8. */
+/* e^-x = 2^(-x log2 e) for |x| <= 87: 2^n goes into the exponent of a polynomial on [-1/2, 1/2], which is fitted to 9e-8.
+   Beyond, the exponent wraps, as unsigned numbers may, and the callers mask the result. */
 CAMEO_INLINE cameo_vi cameo_exp_minus(cameo_v x) {
     const cameo_v shifted = 12582912.0f - x * 1.44269504f, n = shifted - 12582912.0f; /* rounds to nearest */
     const cameo_v r = -1.44269504f * x - n;
@@ -138,7 +140,7 @@ CAMEO_INLINE cameo_vi cameo_exp_minus(cameo_v x) {
     p = p * r + 2.402224243e-1f;
     p = p * r + 6.931470037e-1f;
     p = p * r + 1.0f;
-    return (cameo_vi)p + ((cameo_vi)shifted << 23);
+    return (cameo_vi)((cameo_vu)p + ((cameo_vu)shifted << 23));
 }
 
 /* 1 / (1 + e^-x) to 4e-6 of it, 5e-7 where it is above 1e-3. Where 2^n would leave the range of exponents, the result is 1 or

@@ -160,7 +160,7 @@ static int submission_options(classifying *c, const cameo_args *a) {
 static int classify_paths(const cameo_model *model, const cameo_args *a, const cameo_paths *l) {
     int64_t top = 5;
     if (!cameo_args_integer(a, "top", 1, 1000000, &top)) return CAMEO_USAGE;
-    cameo_json json = {stdout, false};
+    cameo_json json = {.stream = stdout};
     classifying c = {.top = (size_t)top, .json = cameo_args_get(a, "json") ? &json : NULL};
     cameo_error error = {0};
     int code = submission_options(&c, a);
