@@ -42,12 +42,12 @@ static void table_row(text *t, const node *n) {
     text size = {0};
     if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
     text_append(t, "   ");
-    padded(t, node_label(n), true, 40);
+    padded(t, node_label(n), true, 30);
     text_append(t, " ");
-    padded(t, n->op_type, true, 16);
+    padded(t, n->op_type, true, 12);
     text_append(t, " ");
-    padded(t, text_str(&size), false, 16);
-    text_printf(t, " %11llu %14.0f  %s\n", (unsigned long long)layer_parameters(n), layer_macs(n), kernel_name(n));
+    padded(t, text_str(&size), false, 14);
+    text_printf(t, " %10llu %11.0f  %s\n", (unsigned long long)layer_parameters(n), layer_macs(n), kernel_name(n));
     text_free(&size);
 }
 
@@ -68,9 +68,7 @@ void table_write(emitter *e, text *t) {
     if (g->late) text_printf(t, ", of %lld from layer %zu on", (long long)g->late_group, late_layer(e));
     text_printf(t, "\n   model  %s\n", g->hash);
     text_printf(t, "   arena  %zu bytes, weights %zu bytes\n\n", e->arena_bytes, e->blob.data.size);
-    text_append(
-        t,
-        "   layer                                    operator         output            parameters           MACs  kernel\n");
+    text_append(t, "   layer                          operator     output         parameters        MACs  kernel\n");
     for (size_t i = 0; i < e->n_calls; i++) table_row(t, e->calls[i].node);
     text_append(t, "*/\n");
 }
