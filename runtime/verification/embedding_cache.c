@@ -196,21 +196,24 @@ cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_
     return NULL;
 }
 
-/* Heading and last `keep` records, in a file beside that takes the old one's name. */
-static bool shorten(const cameo_cache *c, size_t keep, const char *beside) {
+typedef struct kept { /* the newest records of a cache */
+    const cameo_cache *cache;
+    size_t count;
+} kept;
+
+static bool put_kept(FILE *f, const void *what, cameo_error *error) {
+    const kept *k = what;
+    const cameo_cache *c = k->cache;
     unsigned char head[HEAD], chunk[1 << 14];
-    off_t at = (off_t)(HEAD + (c->count - keep) * c->record);
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return false;
+    off_t at = (off_t)(HEAD + (c->count - k->count) * c->record);
     make_head(c, head);
-    bool good = write_exactly(fd, head, HEAD);
-    for (size_t left = keep * c->record; left && good;) {
-        ssize_t n = pread(c->fd, chunk, left < sizeof chunk ? left : sizeof chunk, at);
-        good = n > 0 && write_exactly(fd, chunk, (size_t)n);
+    bool good = fwrite(head, 1, HEAD, f) == HEAD;
+    for (size_t left = k->count * c->record; left && good;) {
+        const ssize_t n = pread(c->fd, chunk, left < sizeof chunk ? left : sizeof chunk, at);
+        good = n > 0 && fwrite(chunk, 1, (size_t)n, f) == (size_t)n;
         if (good) left -= (size_t)n, at += n;
     }
-    good = close(fd) == 0 && good;
-    return good && rename(beside, c->path) == 0;
+    return good || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot shorten it", c->path);
 }
 
 static void enforce_limit(const cameo_cache *c) {
@@ -221,7 +224,8 @@ static void enforce_limit(const cameo_cache *c) {
     cameo_cache_evict(directory, slash + 1, room);
     if (size > c->limit) {
         uint64_t target = c->limit / 4 * 3, keep = target > HEAD ? (target - HEAD) / c->record : 0;
-        if (!shorten(c, (size_t)keep, beside)) unlink(beside);
+        const kept newest = {c, (size_t)keep};
+        if (cameo_write_synced(beside, c->path, put_kept, &newest, NULL)) cameo_take_place(beside, c->path, NULL);
     }
     free(directory);
     free(beside);
