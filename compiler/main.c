@@ -1,4 +1,4 @@
-/* cameo: the verbs. Each has its row in cmd_<verb>.c, `new` in models/new.c. */
+/* cameo: the verbs. Each has its row in verbs/<verb>.c, `new` in models/new.c; verbs/verbs.def names them. */
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,7 +6,11 @@
 
 #include "verbs/cli.h"
 
-static const cli_verb *const verbs[] = {&cli_new, &cli_info, &cli_check, &cli_compile, &cli_compare, &cli_conform, &cli_run};
+#define VERB(name) &cli_##name,
+static const cli_verb *const verbs[] = {
+#include "verbs/verbs.def"
+};
+#undef VERB
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 static void help(FILE *to) {

@@ -3,7 +3,7 @@
 
 #include "cli.h"
 
-static const cameo_option table[] = {{"json", NULL, "one object a line"}, CLI_MODEL_OPTIONS, {0}};
+static const cameo_option table[] = {{"json", NULL, "one object a line"}, {0}};
 
 static bool check_file(const options *shared, const char *path, bool json) {
     arena *a = arena_create();
@@ -35,6 +35,7 @@ const cli_verb cli_check = {.name = "check",
                             .usage = "check MODEL.onnx... [--json] [options]",
                             .help = "Tells everything that keeps a model from being compiled.",
                             .options = table,
+                            .takes = CLI_MODEL,
                             .least = 1,
                             .most = SIZE_MAX,
                             .run = check};

@@ -16,8 +16,6 @@ static const cameo_option table[] = {
     {"layers", NULL, "compare the outputs of all layers (nothing is fused away then)"},
     {"rtol", "R", "relative to an output's range; default 1e-4"},
     {"timeout", "SECONDS", "for the program; default 600"},
-    CLI_MODEL_OPTIONS,
-    CLI_BUILD_OPTIONS,
     {0},
 };
 
@@ -92,9 +90,7 @@ static int compare_graph(graph *g, const cameo_args *c, options *o, const char *
                **names = ARENA_ARRAY(a, const char *, g->n_outputs + 1);
     int64_t seconds = 600;
     double rtol = 1e-4;
-    if (cameo_args_get(c, "rtol") && sscanf(cameo_args_get(c, "rtol"), "%lf", &rtol) != 1)
-        return cameo_usage_error(c, "--rtol is no number");
-    if (!cameo_args_integer(c, "timeout", 1, 1000000, &seconds)) return CAMEO_USAGE;
+    if (!cli_tolerance(c, "rtol", &rtol) || !cameo_args_integer(c, "timeout", 1, 1000000, &seconds)) return CAMEO_USAGE;
     for (size_t i = 0; i < g->n_inputs; i++) {
         if (!(in[i] = given_input(a, c, i, g->inputs[i]))) return CAMEO_BAD_INPUT;
         paths[i] = arena_printf(a, "%s/input_%zu.npy", directory, i);
@@ -137,6 +133,7 @@ const cli_verb cli_compare = {.name = "compare",
                               .usage = "compare MODEL.onnx [--input FILE.pb]... [options]",
                               .help = "Compares a compiled network with the reference interpreter.",
                               .options = table,
+                              .takes = CLI_MODEL | CLI_BUILD,
                               .least = 1,
                               .most = 1,
                               .run = compare};

@@ -31,8 +31,6 @@ static const cameo_option table[] = {
     {"results", "FILE.md", "write the results as a table"},
     {"jobs", "N", "tests at once; default: the processors"},
     {"target", "NAME", "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64"},
-    {"cc", "PROGRAM", "the C compiler (default: $CC, else cc)"},
-    {"kernels", "KIND", "auto (default), xnnpack, native or plain"},
     {0},
 };
 
@@ -281,22 +279,13 @@ static int write_results(const suite *s, const char *path) {
 
 /* ---- the verb ---- */
 
-static bool tolerance(const cameo_args *c, const char *name, double *out) {
-    const char *given = cameo_args_get(c, name);
-    char *end;
-    if (!given) return true;
-    *out = strtod(given, &end);
-    if (end != given && !*end && *out >= 0 && isfinite(*out)) return true;
-    return complain(0, "--%s \"%s\" is not valid", name, given);
-}
-
 static bool conform_settings(const cameo_args *c, conform_options *o) {
     int64_t seconds = 60;
     if (!cameo_args_integer(c, "timeout", 1, 100000, &seconds)) return false;
     o->seconds = (unsigned)seconds;
     o->rtol = 1e-5;
     o->atol = 1e-6;
-    return tolerance(c, "rtol", &o->rtol) && tolerance(c, "atol", &o->atol);
+    return cli_tolerance(c, "rtol", &o->rtol) && cli_tolerance(c, "atol", &o->atol);
 }
 
 static bool prepare(suite *s) {
@@ -336,6 +325,7 @@ const cli_verb cli_conform = {
     .usage = "conform DIR... [--json] [options]",
     .help = "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents of such.",
     .options = table,
+    .takes = CLI_CONFORM,
     .least = 1,
     .most = SIZE_MAX,
     .run = conform};

@@ -6,7 +6,7 @@
 #include "../ir/graph_query.h"
 #include "cli.h"
 
-static const cameo_option table[] = {{"json", NULL, "one object"}, CLI_MODEL_OPTIONS, {0}};
+static const cameo_option table[] = {{"json", NULL, "one object"}, {0}};
 
 static double count_macs(const graph *g) {
     double sum = 0;
@@ -140,6 +140,7 @@ const cli_verb cli_info = {.name = "info",
                            .usage = "info MODEL.onnx [--json] [options]",
                            .help = "Prints shapes, parameters and multiply-adds.",
                            .options = table,
+                           .takes = CLI_MODEL,
                            .least = 1,
                            .most = 1,
                            .run = info};

@@ -11,77 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../runtime/core/sha256.h"
 #include "../base/cache.h"
 #include "../onnx/onnx.h"
 #include "../passes/front.h"
 #include "cli.h"
 
 #define CACHE_LIMIT ((uint64_t)2 << 30)
-
-static const cameo_option table[] = {
-    CLI_MODEL_OPTIONS,
-    CLI_BUILD_OPTIONS,
-    {0},
-};
-
-/* ---- the key ---- */
-
-static void add_string(cameo_sha256_sum *s, const char *name, const char *v) {
-    cameo_sha256_add(s, name, strlen(name) + 1);
-    if (v) cameo_sha256_add(s, v, strlen(v) + 1); /* with the NUL: no two lists of words look alike */
-}
-
-static void add_number(cameo_sha256_sum *s, const char *name, int64_t v) {
-    add_string(s, name, NULL);
-    cameo_sha256_add(s, &v, sizeof v);
-}
-
-static void add_file(cameo_sha256_sum *s, const char *path) {
-    char buffer[4096];
-    FILE *f = path ? fopen(path, "rb") : NULL;
-    for (size_t n; f && (n = fread(buffer, 1, sizeof buffer, f)) > 0;) cameo_sha256_add(s, buffer, n);
-    if (f) fclose(f);
-}
-
-/* A rebuilt compiler of the same version makes another program. */
-static void add_version(cameo_sha256_sum *s) {
-    struct stat self;
-    add_string(s, "version", CAMEO_VERSION);
-    if (stat("/proc/self/exe", &self)) return;
-    add_number(s, "size", (int64_t)self.st_size);
-    add_number(s, "built", (int64_t)self.st_mtim.tv_sec);
-    add_number(s, "ns", (int64_t)self.st_mtim.tv_nsec);
-}
-
-static void cache_key(const graph *g, const options *o, char key[65]) {
-    cameo_sha256_sum s;
-    cameo_sha256_begin(&s);
-    add_version(&s);
-    add_string(&s, "model", g->hash);
-    add_string(&s, "name", o->name);
-    add_string(&s, "target", o->target.name);
-    add_string(&s, "flags", o->target.flags);
-    for (size_t i = 0; i < o->n_narrower; i++) add_string(&s, "or", o->narrower[i].name);
-    add_string(&s, "cc", o->cc ? o->cc : getenv("CC"));
-    add_number(&s, "kernels", o->kernels);
-    add_number(&s, "static", o->is_static);
-    add_number(&s, "bfloat16", o->bfloat16);
-    add_number(&s, "batch", o->batch);
-    for (size_t i = 0; i < o->n_dims; i++) {
-        add_string(&s, "dim", o->dims[i].name);
-        add_number(&s, "is", o->dims[i].value);
-    }
-    for (size_t i = 0; i < o->n_shapes; i++) {
-        add_string(&s, "shape", o->shapes[i].name);
-        for (int k = 0; k < o->shapes[i].shape.rank; k++) add_number(&s, "x", o->shapes[i].shape.dim[k]);
-    }
-    add_string(&s, "embedding", o->embedding);
-    add_string(&s, "preprocess", o->preprocess);
-    add_string(&s, "labels", o->labels);
-    add_file(&s, o->labels);
-    cameo_sha256_end(&s, key);
-}
 
 /* ---- the cache ---- */
 
@@ -144,7 +79,7 @@ static int become(graph *g, options *o, char **arguments) {
     char key[65], *directory = cache_directory(g->arena);
     if (!directory) return CAMEO_ENVIRONMENT;
     o->name = program_name(g->arena, o->input);
-    cache_key(g, o, key);
+    cli_cache_key(g->hash, o, key);
     char *program = arena_printf(g->arena, "%s/%s", directory, key);
     o->output = program;
     const bool wants_output = o->keep_c || o->dump_after; /* of the compilation itself */
@@ -179,7 +114,7 @@ const cli_verb cli_run = {.name = "run",
                           .about = "compile into a cache and run the program's verb",
                           .usage = "run [options] MODEL.onnx VERB ...",
                           .help = "Compiles a network into a cache, if it is not there yet, and runs the program's VERB.",
-                          .options = table,
+                          .takes = CLI_MODEL | CLI_BUILD,
                           .least = 1,
                           .most = 1,
                           .run = run,

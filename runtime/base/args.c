@@ -133,6 +133,7 @@ static int take_option(cameo_args *a, int argc, char **argv, int *i) {
 int cameo_args_parse(cameo_args *a, int argc, char **argv) {
     a->list = cameo_allocate((size_t)argc + 1, sizeof *a->list);
     a->count = a->positionals = 0;
+    a->argc = argc, a->argv = argv;
     bool only_positionals = false;
     for (int i = 0; i < argc; i++) {
         if (!only_positionals && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) return print_help(a), -1;

@@ -24,6 +24,8 @@ typedef struct cameo_args {
     bool until_first;     /* arguments end with the first positional one: what follows is for somebody else */
     cameo_argument *list; /* in the order given */
     size_t count, positionals;
+    int argc; /* what was parsed */
+    char **argv;
     char **last; /* the last positional argument's place in argv */
 } cameo_args;
 

@@ -144,7 +144,7 @@ static double update_weights(cameo_train *t, const float *gradients, double scal
 static bool apply(cameo_train *t, bool finite, cameo_error *error) {
     const cameo_train_options *o = &t->options;
     const float *gradients = t->sum ? t->sum : t->gradients;
-    double scale = 1 / o->accumulate;
+    double scale = 1 / (double)o->accumulate;
     if (finite && (o->clip_norm > 0 || o->skip_not_finite)) {
         const double norm2 = cameo_optim_norm2(&t->optim, t->step, gradients) * scale * scale;
         finite = isfinite(norm2);
@@ -163,7 +163,7 @@ static bool one_batch(cameo_train *t, const cameo_batch *b, bool *finite, double
         return t->options.skip_not_finite || explain_loss(t, b, error);
     }
     if (t->sum) cameo_optim_accumulate(&t->optim, t->step, t->sum, t->gradients);
-    *loss += (double)r.loss / t->options.accumulate;
+    *loss += (double)r.loss / (double)t->options.accumulate;
     t->at.loss_sum += (double)r.loss;
     t->at.correct += (int64_t)r.correct;
     t->at.batches++;
@@ -175,7 +175,7 @@ static bool one_update(cameo_train *t, double *loss, cameo_error *error) {
     bool finite = true;
     *loss = 0;
     if (t->sum) memset(t->sum, 0, t->trainer->learnt_floats * sizeof *t->sum);
-    for (int64_t i = 0; i < (int64_t)t->options.accumulate; i++) {
+    for (int64_t i = 0; i < t->options.accumulate; i++) {
         const cameo_batch *b = cameo_loader_next(t->loader, error);
         if (!b || !one_batch(t, b, &finite, loss, error)) return false;
         cameo_loader_release(t->loader);
@@ -239,10 +239,10 @@ static void log_step(cameo_train *t, double loss, double rate, double images_per
 static bool train_epoch(cameo_train *t, cameo_error *error) {
     const cameo_train_options *o = &t->options;
     const size_t images = (size_t)t->trainer->batch * (size_t)o->accumulate;
-    const int64_t every = (int64_t)o->checkpoint_every, first = t->at.update;
+    const int64_t every = o->checkpoint_every, first = t->at.update;
     char what[64];
     cameo_progress bar;
-    snprintf(what, sizeof what, "epoch %" PRId64 "/%.0f", t->at.epoch + 1, o->epochs);
+    snprintf(what, sizeof what, "epoch %" PRId64 "/%" PRId64, t->at.epoch + 1, o->epochs);
     cameo_progress_start(&bar, what, images * (size_t)(t->updates - first));
     while (t->at.update < t->updates && !stopping) {
         const double rate = cameo_train_rate(t);
@@ -250,7 +250,7 @@ static bool train_epoch(cameo_train *t, cameo_error *error) {
         if (!one_update(t, &loss, error)) return cameo_progress_end(&bar), false;
         const size_t done = images * (size_t)(t->at.update - first);
         t->images_per_s = (double)done / (cameo_now() - bar.started);
-        if (t->at.step % (int64_t)o->log_every == 0) log_step(t, loss, rate, t->images_per_s);
+        if (t->at.step % o->log_every == 0) log_step(t, loss, rate, t->images_per_s);
         if (every && t->at.step % every == 0 && t->at.update < t->updates && !save_last(t, error)) return false;
         cameo_progress_step(&bar, done);
     }
@@ -295,7 +295,7 @@ static void log_epoch(cameo_train *t, const epoch_result *r) {
 
 static void print_epoch(const cameo_train *t, const epoch_result *r) {
     if (t->options.json) return;
-    printf("epoch %3" PRId64 "/%.0f  loss %.4f", t->at.epoch, t->options.epochs, r->loss);
+    printf("epoch %3" PRId64 "/%" PRId64 "  loss %.4f", t->at.epoch, t->options.epochs, r->loss);
     printf("  accuracy %.2f %%", 100 * r->accuracy);
     if (!isnan(r->e.val_accuracy)) printf("  validation %.2f %% (loss %.4f)", 100 * r->e.val_accuracy, r->e.val_loss);
     if (!isnan(r->e.auc)) printf("  AUC %.4f  EER %.2f %%", r->e.auc, 100 * r->e.eer);
@@ -306,7 +306,7 @@ static void print_epoch(const cameo_train *t, const epoch_result *r) {
 /* Batches that don't fill an update are dropped. */
 static bool drop_rest(cameo_train *t, cameo_error *error) {
     const int64_t batches = (int64_t)cameo_sampler_batches(t->sampler);
-    for (int64_t i = t->updates * (int64_t)t->options.accumulate; i < batches; i++) {
+    for (int64_t i = t->updates * t->options.accumulate; i < batches; i++) {
         if (!cameo_loader_next(t->loader, error)) return false;
         cameo_loader_release(t->loader);
     }
@@ -370,7 +370,7 @@ static int end(const cameo_train *t) {
 
 int cameo_train_run(cameo_train *t) {
     cameo_error error = {0};
-    while (t->at.epoch < (int64_t)t->options.epochs) {
+    while (t->at.epoch < t->options.epochs) {
         const double began = cameo_now();
         if (train_epoch(t, &error) && finish_epoch(t, began, &error)) continue;
         if (!error.code) return stop(t);
@@ -384,12 +384,12 @@ int cameo_train_run(cameo_train *t) {
 /* ---- without a run ---- */
 
 static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) {
-    const double epoch = (double)t->updates * t->options.accumulate * (double)t->trainer->batch / images_per_s;
+    const double epoch = (double)t->updates * (double)t->options.accumulate * (double)t->trainer->batch / images_per_s;
     const double peak = cameo_peak_mb();
     if (!t->options.json) {
         printf("speed      %.1f images/s: %.0f s an epoch, %.0f s in all (%" PRId64 " steps timed, without evaluation)\n"
                "peak       %.0f MB so far\n",
-               images_per_s, epoch, epoch * t->options.epochs, steps, peak);
+               images_per_s, epoch, epoch * (double)t->options.epochs, steps, peak);
         return;
     }
     cameo_json j = {.stream = stdout};
@@ -414,7 +414,7 @@ int cameo_train_dry_run(cameo_train *t) {
         if (done++ == 0 && most > 1) began = cameo_now();
     }
     const double timed = (double)(done > 1 ? done - 1 : 1), seconds = cameo_now() - began;
-    print_dry(t, timed * t->options.accumulate * (double)t->trainer->batch / seconds, (int64_t)timed);
+    print_dry(t, timed * (double)t->options.accumulate * (double)t->trainer->batch / seconds, (int64_t)timed);
     return CAMEO_OK;
 }
 

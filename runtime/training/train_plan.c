@@ -81,12 +81,12 @@ static bool plan_steps(cameo_train *t, cameo_error *error) {
     t->sampler =
         cameo_sampler_create(&t->data, (size_t)t->trainer->batch, (size_t)o->samples_per_class, (uint64_t)o->seed, error);
     if (!t->sampler) return false;
-    t->updates = (int64_t)cameo_sampler_batches(t->sampler) / (int64_t)o->accumulate;
+    t->updates = (int64_t)cameo_sampler_batches(t->sampler) / o->accumulate;
     if (!t->updates)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%zu batches an epoch are fewer than the %.0f of --accumulate",
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%zu batches an epoch are fewer than the %" PRId64 " of --accumulate",
                           cameo_sampler_batches(t->sampler), o->accumulate);
     o->schedule.epoch_steps = t->updates;
-    o->schedule.steps = t->updates * (int64_t)o->epochs;
+    o->schedule.steps = t->updates * o->epochs;
     t->at.plateau = cameo_plateau_start(&o->schedule);
     t->at.best = cameo_best_rises(o->best) ? -INFINITY : INFINITY;
     return true;
@@ -166,7 +166,7 @@ static bool open_store(cameo_train *t, cameo_picture_set *g, size_t *budget, boo
 static bool open_stores(cameo_train *t, cameo_error *error) {
     const size_t there = cameo_memory_available();
     size_t budget = there == SIZE_MAX ? (size_t)1 << 30 : there / 2;
-    if (!isnan(t->options.cache_mb)) budget = (size_t)t->options.cache_mb * MEGABYTE;
+    if (t->options.cache_mb >= 0) budget = (size_t)t->options.cache_mb * MEGABYTE;
     if (!open_store(t, &t->val_pictures, &budget, false, "checking validation pictures", error)) return false;
     if (!open_store(t, &t->pair_pictures, &budget, false, "checking pictures of pairs", error)) return false;
     if (t->pairs.count && cameo_store_bad(t->pair_pictures.store))
@@ -177,8 +177,8 @@ static bool open_stores(cameo_train *t, cameo_error *error) {
 
 static bool open_loader(cameo_train *t, cameo_error *error) {
     const cameo_train_options *o = &t->options;
-    const int64_t batches = (int64_t)cameo_sampler_batches(t->sampler), done = t->at.update * (int64_t)o->accumulate;
-    const int64_t epochs = (int64_t)o->epochs - t->at.epoch;
+    const int64_t batches = (int64_t)cameo_sampler_batches(t->sampler), done = t->at.update * o->accumulate;
+    const int64_t epochs = o->epochs - t->at.epoch;
     cameo_sampler_seek(t->sampler, (uint64_t)t->at.epoch, (size_t)done);
     const cameo_loader_options options = {.dataset = &t->data,
                                           .store = t->data_pictures.store,
@@ -238,8 +238,8 @@ static void print_data(const cameo_train *t) {
 
 static void print_schedule(const cameo_train *t) {
     const cameo_train_options *o = &t->options;
-    printf("run        %.0f epochs of %" PRId64 " steps of %.0f pictures: %" PRId64 " steps\n", o->epochs, t->updates,
-           o->accumulate * (double)t->trainer->batch, o->schedule.steps);
+    printf("run        %" PRId64 " epochs of %" PRId64 " steps of %" PRId64 " pictures: %" PRId64 " steps\n", o->epochs,
+           t->updates, o->accumulate * (int64_t)t->trainer->batch, o->schedule.steps);
     printf("optimizer  %s", cameo_optim_kind_name(o->optim.kind));
     if (o->optim.momentum != 0) printf(", %smomentum %g", o->optim.nesterov ? "Nesterov " : "", o->optim.momentum);
     printf(", weight decay %g%s", o->optim.weight_decay, o->optim.decay_all ? "" : " (not on biases and normalisation)");
@@ -252,7 +252,7 @@ static void print_schedule(const cameo_train *t) {
     if (o->augment.mixup > 0) printf(", mixup %g", o->augment.mixup);
     if (o->augment.cutmix > 0) printf(", cutmix %g", o->augment.cutmix);
     if (o->label_smoothing > 0) printf("; labels smoothed by %g", o->label_smoothing);
-    if (o->samples_per_class > 0) printf("; %.0f pictures a class in a batch", o->samples_per_class);
+    if (o->samples_per_class > 0) printf("; %" PRId64 " pictures a class in a batch", o->samples_per_class);
     putchar('\n');
 }
 
@@ -268,11 +268,11 @@ static void print_memory(const cameo_train *t) {
     printf("threads    %d\n", t->threads);
     if (t->options.output && writes(t))
         printf("output     %s; best.onnx by %s\n", t->options.output, cameo_best_names[t->options.best]);
-    if (t->resumed && (double)t->at.epoch >= t->options.epochs)
-        printf("resumed    after step %" PRId64 ": all %.0f epochs are done; a larger --epochs goes on\n", t->at.step,
+    if (t->resumed && t->at.epoch >= t->options.epochs)
+        printf("resumed    after step %" PRId64 ": all %" PRId64 " epochs are done; a larger --epochs goes on\n", t->at.step,
                t->options.epochs);
     else if (t->resumed)
-        printf("resumed    after step %" PRId64 ", epoch %" PRId64 " of %.0f\n", t->at.step, t->at.epoch + 1,
+        printf("resumed    after step %" PRId64 ", epoch %" PRId64 " of %" PRId64 "\n", t->at.step, t->at.epoch + 1,
                t->options.epochs);
 }
 
@@ -298,7 +298,7 @@ static void log_plan(cameo_train *t) {
 /* ---- together ---- */
 
 bool cameo_train_open(cameo_train *t, const cameo_checkpoint_file *file, cameo_error *error) {
-    t->threads = isnan(t->options.threads) ? cameo_processors() : (int)t->options.threads;
+    t->threads = !t->options.threads ? cameo_processors() : (int)t->options.threads;
     cameo_architecture_hash(t->trainer, t->architecture);
     if (!check_preprocess(t, error) || !scan_data(t, error) || !read_pairs(t, error)) return false;
     choose_best(t);

@@ -25,14 +25,15 @@ extern const char *const cameo_best_names[CAMEO_BEST_NONE]; /* "auc", "eer", "va
 static inline bool cameo_best_rises(cameo_best b) { return b == CAMEO_BEST_AUC || b == CAMEO_BEST_ACCURACY; }
 
 typedef struct cameo_train_options {
-    const char *data, *val, *pairs, *pairs_root, *output, *preprocess;                                  /* NULL = not given */
-    double epochs, seed, threads, accumulate, samples_per_class, checkpoint_every, log_every, cache_mb; /* whole numbers */
+    const char *data, *val, *pairs, *pairs_root, *output, *preprocess; /* NULL = not given */
+    int64_t epochs, seed, accumulate, samples_per_class, checkpoint_every, log_every;
+    int64_t threads;  /* 0: the processors */
+    int64_t cache_mb; /* negative: as many as fit */
     double rate, label_smoothing, clip_norm, ema;
     cameo_optim_options optim;
     cameo_augment augment;
     cameo_schedule schedule;
-    double warmup, restart_multiply, patience; /* of the schedule, as given */
-    cameo_best best;                           /* CAMEO_BEST_NONE: not said */
+    cameo_best best; /* CAMEO_BEST_NONE: not said */
     bool resume, dry_run, overfit, skip_not_finite, fast_decode, json;
 } cameo_train_options;
 

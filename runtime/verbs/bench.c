@@ -90,15 +90,14 @@ int cameo_bench(const cameo_model *m, const cameo_args *a) {
     return CAMEO_OK;
 }
 
-int cameo_verb_bench(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {
-        {"runs", "R", "timed runs after the first, 0: only that one (default: two seconds' worth)"},
-        OPTION_THREADS,
-        OPTION_JSON,
-        {0}};
-    cameo_args a = {.options = options, .usage = "bench [--threads T] [--runs R] [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = cameo_bench(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {
+    {"runs", "R", "timed runs after the first, 0: only that one (default: two seconds' worth)"},
+    OPTION_THREADS,
+    OPTION_JSON,
+    {0}};
+
+const cameo_verb cameo_verb_bench = {.name = "bench",
+                                     .about = "time the network",
+                                     .usage = "bench [--threads T] [--runs R] [--json]",
+                                     .options = options,
+                                     .run = cameo_bench};

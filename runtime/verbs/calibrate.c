@@ -49,24 +49,26 @@ static int choose(cameo_scoring *s, const cameo_args *a) {
     return good ? CAMEO_OK : cameo_report_error(&s->error);
 }
 
-int cameo_verb_calibrate(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {
-        {"by", "RULE", "fpr=RATE (the most false accepts allowed, such as fpr=0.001), eer (default) or accuracy"},
-        {"data", "NAME", "what to call the data (default: the list's file name)"},
-        {"into", "MODEL.onnx", "store it in the model's metadata, which compiling embeds"},
-        {"output", "FILE", "where (default: PROGRAM.calibration.json; with --into: the model itself)"},
-        SCORING_OPTIONS,
-        {0}};
-    cameo_args a = {.options = options,
-                    .usage = "calibrate PAIRS [--by RULE] [--data NAME] [--into MODEL.onnx] [--root DIR] [--json]",
-                    .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) {
-        cameo_scoring s;
-        code = cameo_scoring_run(&s, model, &a, "calibrate", argc, argv);
-        if (!code) code = choose(&s, &a);
-        cameo_scoring_free(&s);
-    }
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
+static int calibrate(const cameo_model *model, const cameo_args *a) {
+    cameo_scoring s;
+    int code = cameo_scoring_run(&s, model, a, "calibrate");
+    if (!code) code = choose(&s, a);
+    cameo_scoring_free(&s);
+    return code;
 }
+
+static const cameo_option options[] = {
+    {"by", "RULE", "fpr=RATE (the most false accepts allowed, such as fpr=0.001), eer (default) or accuracy"},
+    {"data", "NAME", "what to call the data (default: the list's file name)"},
+    {"into", "MODEL.onnx", "store it in the model's metadata, which compiling embeds"},
+    {"output", "FILE", "where (default: PROGRAM.calibration.json; with --into: the model itself)"},
+    SCORING_OPTIONS,
+    {0}};
+
+const cameo_verb cameo_verb_calibrate = {
+    .name = "calibrate",
+    .about = "choose a threshold on a labelled list and store it",
+    .usage = "calibrate PAIRS [--by RULE] [--data NAME] [--into MODEL.onnx] [--root DIR] [--json]",
+    .options = options,
+    .run = calibrate,
+    .about_weights = true};

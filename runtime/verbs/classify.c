@@ -181,23 +181,22 @@ static int classify(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-int cameo_verb_classify(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"labels", "FILE", "class names, one a line"},
-                                           {"top", "K", "classes printed for each picture (default 5)"},
-                                           {"list", "FILE", "a file with one picture's path a line"},
-                                           {"root", "DIR", "what the list's names are relative to"},
-                                           {"submission", "FAMILY", "write a submission: s19 f19 s20, s22 f22 s23 f23 s24"},
-                                           {"as", "KIND", "its classes by index or name (default: as the family has them)"},
-                                           {"output", "FILE", "the submission"},
-                                           OPTION_PREPROCESS,
-                                           OPTION_THREADS,
-                                           OPTION_JSON,
-                                           {0}};
-    cameo_args a = {.options = options,
-                    .usage = "classify IMAGE... [--labels FILE] [--top K] [--submission FAMILY -o FILE] [--json]",
-                    .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = classify(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {{"labels", "FILE", "class names, one a line"},
+                                       {"top", "K", "classes printed for each picture (default 5)"},
+                                       {"list", "FILE", "a file with one picture's path a line"},
+                                       {"root", "DIR", "what the list's names are relative to"},
+                                       {"submission", "FAMILY", "write a submission: s19 f19 s20, s22 f22 s23 f23 s24"},
+                                       {"as", "KIND", "its classes by index or name (default: as the family has them)"},
+                                       {"output", "FILE", "the submission"},
+                                       OPTION_PREPROCESS,
+                                       OPTION_THREADS,
+                                       OPTION_JSON,
+                                       {0}};
+
+const cameo_verb cameo_verb_classify = {
+    .name = "classify",
+    .about = "most likely classes of pictures",
+    .usage = "classify IMAGE... [--labels FILE] [--top K] [--submission FAMILY -o FILE] [--json]",
+    .options = options,
+    .run = classify,
+    .about_weights = true};

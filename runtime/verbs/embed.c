@@ -27,18 +27,18 @@ static int embed(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-int cameo_verb_embed(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"list", "FILE", "a file with one picture's path a line"},
-                                           {"root", "DIR", "what the list's names are relative to"},
-                                           {"output", "FILE", "the .npy to write, [pictures][dimension]"},
-                                           OPTION_LANDMARKS,
-                                           OPTION_ALIGNED,
-                                           OPTION_PREPROCESS,
-                                           OPTION_THREADS,
-                                           {0}};
-    cameo_args a = {.options = options, .usage = "embed IMAGE... [--list FILE] -o out.npy", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = embed(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {{"list", "FILE", "a file with one picture's path a line"},
+                                       {"root", "DIR", "what the list's names are relative to"},
+                                       {"output", "FILE", "the .npy to write, [pictures][dimension]"},
+                                       OPTION_LANDMARKS,
+                                       OPTION_ALIGNED,
+                                       OPTION_PREPROCESS,
+                                       OPTION_THREADS,
+                                       {0}};
+
+const cameo_verb cameo_verb_embed = {.name = "embed",
+                                     .about = "embeddings of pictures",
+                                     .usage = "embed IMAGE... [--list FILE] -o out.npy",
+                                     .options = options,
+                                     .run = embed,
+                                     .about_weights = true};

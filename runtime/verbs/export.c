@@ -34,7 +34,8 @@ static bool write_folded(const cameo_live *live, const char *path, cameo_error *
     return good;
 }
 
-static int export(cameo_live *live, const cameo_args *a) {
+static int export(const cameo_model *model, const cameo_args *a) {
+    cameo_live *live = cameo_live_of(model);
     const char *path = cameo_args_get(a, "output"), *from = cameo_args_get(a, "from");
     cameo_error error = {0};
     if (!path || a->positionals) return cameo_usage_error(a, path ? "export takes options only" : "-o FILE.onnx is missing");
@@ -46,14 +47,13 @@ static int export(cameo_live *live, const cameo_args *a) {
     return CAMEO_OK;
 }
 
-int cameo_verb_export(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"output", "FILE", "the .onnx to write"},
-                                           {"from", "CHECKPOINT", "whose weights: a file, or the folder of a run"},
-                                           {"folded", NULL, "BatchNormalization folded into the convolutions before it"},
-                                           {0}};
-    cameo_args a = {.options = options, .usage = "export -o trained.onnx [--from CHECKPOINT] [--folded]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = export(cameo_live_of(model), &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {{"output", "FILE", "the .onnx to write"},
+                                       {"from", "CHECKPOINT", "whose weights: a file, or the folder of a run"},
+                                       {"folded", NULL, "BatchNormalization folded into the convolutions before it"},
+                                       {0}};
+
+const cameo_verb cameo_verb_export = {.name = "export",
+                                      .about = "write the network with its weights as ONNX",
+                                      .usage = "export -o trained.onnx [--from CHECKPOINT] [--folded]",
+                                      .options = options,
+                                      .run = export};

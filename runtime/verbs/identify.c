@@ -262,25 +262,24 @@ static int identify(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-int cameo_verb_identify(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {
-        {"truth", "FILE", "a CSV `id,label`: an unknown picture's name or place from 0, who it is; n000000 = nobody"},
-        {"threshold", "T", "least cosine (default: the stored operating point; else the best on --truth; else none)"},
-        {"output", "DIR", "identities.csv goes here"},
-        {"submission", "FAMILY", "also submission.csv: f22 s23 f23 s24"},
-        {"skip-missing", NULL, "go on when pictures are unreadable: they are nobody's"},
-        OPTION_CACHE,
-        OPTION_LANDMARKS,
-        OPTION_ALIGNED,
-        OPTION_PREPROCESS,
-        OPTION_THREADS,
-        OPTION_JSON,
-        {0}};
-    cameo_args a = {.options = options,
-                    .usage = "identify KNOWN UNKNOWN [--truth FILE] [--threshold T] [--submission FAMILY] [-o DIR] [--json]",
-                    .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = identify(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {
+    {"truth", "FILE", "a CSV `id,label`: an unknown picture's name or place from 0, who it is; n000000 = nobody"},
+    {"threshold", "T", "least cosine (default: the stored operating point; else the best on --truth; else none)"},
+    {"output", "DIR", "identities.csv goes here"},
+    {"submission", "FAMILY", "also submission.csv: f22 s23 f23 s24"},
+    {"skip-missing", NULL, "go on when pictures are unreadable: they are nobody's"},
+    OPTION_CACHE,
+    OPTION_LANDMARKS,
+    OPTION_ALIGNED,
+    OPTION_PREPROCESS,
+    OPTION_THREADS,
+    OPTION_JSON,
+    {0}};
+
+const cameo_verb cameo_verb_identify = {
+    .name = "identify",
+    .about = "find out which of the known people pictures show",
+    .usage = "identify KNOWN UNKNOWN [--truth FILE] [--threshold T] [--submission FAMILY] [-o DIR] [--json]",
+    .options = options,
+    .run = identify,
+    .about_weights = true};

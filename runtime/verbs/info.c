@@ -65,12 +65,16 @@ static void print_text(const cameo_model *m) {
     if (m->n_classes) printf("%-14s %zu\n", "classes", m->n_classes);
 }
 
-int cameo_verb_info(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {OPTION_JSON, OPTION_THREADS, {0}};
-    cameo_args a = {.options = options, .usage = "info [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0 && a.positionals) code = cameo_usage_error(&a, "info takes no arguments");
-    if (code == 0) (cameo_args_get(&a, "json") ? print_json : print_text)(model);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
+static int info(const cameo_model *model, const cameo_args *a) {
+    if (a->positionals) return cameo_usage_error(a, "info takes no arguments");
+    (cameo_args_get(a, "json") ? print_json : print_text)(model);
+    return CAMEO_OK;
 }
+
+static const cameo_option options[] = {OPTION_JSON, OPTION_THREADS, {0}};
+
+const cameo_verb cameo_verb_info = {.name = "info",
+                                    .about = "what this program is: model, inputs, outputs, preprocessing",
+                                    .usage = "info [--json]",
+                                    .options = options,
+                                    .run = info};

@@ -17,6 +17,4 @@ typedef struct cameo_live {
 static inline cameo_live *cameo_live_of(const cameo_model *model) { return (cameo_live *)(uintptr_t)model; }
 /* Replaces the weights by those of a checkpoint, or of the best one in the folder of a run. False with *error. */
 bool cameo_live_load(cameo_live *live, const char *path, cameo_error *error);
-
-cameo_verb cameo_verb_train, cameo_verb_export, cameo_verb_train_bench, cameo_verb_train_profile;
 #endif

@@ -103,12 +103,11 @@ int cameo_profile(const cameo_model *m, const cameo_args *a) {
     return code;
 }
 
-int cameo_verb_profile(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {
-        {"runs", "R", "runs; the least time of each layer counts (default 10)"}, OPTION_THREADS, OPTION_JSON, {0}};
-    cameo_args a = {.options = options, .usage = "profile [--runs R] [--threads T] [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = cameo_profile(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {
+    {"runs", "R", "runs; the least time of each layer counts (default 10)"}, OPTION_THREADS, OPTION_JSON, {0}};
+
+const cameo_verb cameo_verb_profile = {.name = "profile",
+                                       .about = "time every layer",
+                                       .usage = "profile [--runs R] [--threads T] [--json]",
+                                       .options = options,
+                                       .run = cameo_profile};

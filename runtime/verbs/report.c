@@ -3,7 +3,8 @@
 #include "verbs.h"
 #include <stdlib.h>
 
-static int report(const cameo_args *a) {
+static int report(const cameo_model *model, const cameo_args *a) {
+    (void)model;
     const char *file = cameo_args_get(a, "output");
     cameo_error error = {0};
     if (!a->positionals) return cameo_usage_error(a, "folders of scoring runs (score -o) are needed");
@@ -16,12 +17,10 @@ static int report(const cameo_args *a) {
     return good ? CAMEO_OK : cameo_report_error(&error);
 }
 
-int cameo_verb_report(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"output", "FILE", "the page to write (default: comparison.html)"}, {0}};
-    cameo_args a = {.options = options, .usage = "report RUN [RUN ...] [-o FILE]", .program = program};
-    (void)model;
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = report(&a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {{"output", "FILE", "the page to write (default: comparison.html)"}, {0}};
+
+const cameo_verb cameo_verb_report = {.name = "report",
+                                      .about = "compare scoring runs in one page",
+                                      .usage = "report RUN [RUN ...] [-o FILE]",
+                                      .options = options,
+                                      .run = report};

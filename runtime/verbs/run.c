@@ -95,16 +95,15 @@ static int run(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-int cameo_verb_run(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"input", "F", "a .npy or TensorProto .pb file; once per graph input, in order"},
-                                           {"output", "DIR", "where output_0.npy, output_1.npy, ... go"},
-                                           {"format", "npy|pb", "of the outputs (default npy)"},
-                                           {"count", "N", "images in the inputs (checked; default: as the files have)"},
-                                           OPTION_THREADS,
-                                           {0}};
-    cameo_args a = {.options = options, .usage = "run --input F ... --output DIR [--format npy|pb]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = run(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {{"input", "F", "a .npy or TensorProto .pb file; once per graph input, in order"},
+                                       {"output", "DIR", "where output_0.npy, output_1.npy, ... go"},
+                                       {"format", "npy|pb", "of the outputs (default npy)"},
+                                       {"count", "N", "images in the inputs (checked; default: as the files have)"},
+                                       OPTION_THREADS,
+                                       {0}};
+
+const cameo_verb cameo_verb_run = {.name = "run",
+                                   .about = "raw tensors in, raw tensors out",
+                                   .usage = "run --input F ... --output DIR [--format npy|pb]",
+                                   .options = options,
+                                   .run = run};

@@ -166,13 +166,13 @@ static int finish(cameo_scoring *s, const cameo_args *a) {
     return CAMEO_OK;
 }
 
-static int score(const cameo_model *model, const cameo_args *a, int argc, char **argv) {
+static int score(const cameo_model *model, const cameo_args *a) {
     cameo_scoring s = {0};
     cameo_calibration calibration = {0};
     if ((cameo_args_get(a, "submission") || cameo_args_get(a, "save-embeddings")) && !cameo_args_get(a, "output"))
         return cameo_usage_error(a, "--submission and --save-embeddings need -o DIR");
     if (!cameo_calibration_load(model, a->program, &calibration, &s.error)) return cameo_report_error(&s.error);
-    int code = cameo_scoring_run(&s, model, a, "score", argc, argv);
+    int code = cameo_scoring_run(&s, model, a, "score");
     s.calibration = calibration;
     if (calibration.found) s.v.operating_point = &s.calibration.point;
     if (!code) code = finish(&s, a);
@@ -180,18 +180,16 @@ static int score(const cameo_model *model, const cameo_args *a, int argc, char *
     return code;
 }
 
-int cameo_verb_score(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {
-        {"output", "DIR", "scores.csv, metrics.json, roc.csv, report.html go here"},
-        {"submission", "FAMILY", "also submission.csv: s19 f19 s20, f20 s21, s22, f24 s25 f25 s26, or auto"},
-        {"save-embeddings", NULL, "also embeddings.npy and images.txt, for --embeddings and --names"},
-        SCORING_OPTIONS,
-        {0}};
-    cameo_args a = {.options = options,
-                    .usage = "score PAIRS [--root DIR] [--tta HOW] [--submission FAMILY] [-o DIR] [--json]",
-                    .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = score(model, &a, argc, argv);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {
+    {"output", "DIR", "scores.csv, metrics.json, roc.csv, report.html go here"},
+    {"submission", "FAMILY", "also submission.csv: s19 f19 s20, f20 s21, s22, f24 s25 f25 s26, or auto"},
+    {"save-embeddings", NULL, "also embeddings.npy and images.txt, for --embeddings and --names"},
+    SCORING_OPTIONS,
+    {0}};
+
+const cameo_verb cameo_verb_score = {.name = "score",
+                                     .about = "score a list of pairs",
+                                     .usage = "score PAIRS [--root DIR] [--tta HOW] [--submission FAMILY] [-o DIR] [--json]",
+                                     .options = options,
+                                     .run = score,
+                                     .about_weights = true};

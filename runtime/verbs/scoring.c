@@ -233,15 +233,14 @@ static int open_pictures(cameo_scoring *s, const cameo_args *a) {
     return code;
 }
 
-int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_args *a, const char *verb, int argc,
-                      char **argv) {
+int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_args *a, const char *verb) {
     int tta, primary;
     *s = (cameo_scoring){0};
     if (a->positionals != 1) return cameo_usage_error(a, "one list of pairs is needed");
     int code = choice(a, "tta", cameo_tta_names, CAMEO_TTAS, &tta);
     if (!code) code = choice(a, "score", cameo_score_names, CAMEO_SCORES, &primary);
     if (code) return code;
-    s->command = command_line(a->program, verb, argc, argv);
+    s->command = command_line(a->program, verb, a->argc, a->argv);
     s->v = (cameo_verification){.command = s->command,
                                 .model = model,
                                 .list = cameo_args_positional(a, 0),

@@ -39,8 +39,8 @@ typedef struct cameo_scoring {
     cameo_error error;
 } cameo_scoring;
 
-/* Exit code 0, or another after a message. Free it in either case. verb, argc and argv are for the command line to show. */
-int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_args *a, const char *verb, int argc, char **argv);
+/* Exit code 0, or another after a message. Free it in either case. verb: for the command line to show. */
+int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_args *a, const char *verb);
 void cameo_scoring_free(cameo_scoring *s);
 
 /* score_files.c: what goes into -o, and metrics.json alone. */

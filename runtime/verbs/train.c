@@ -50,11 +50,10 @@ static int run(cameo_train *t, cameo_checkpoint_file *file) {
     return t->options.dry_run ? cameo_train_dry_run(t) : t->options.overfit ? cameo_train_overfit(t) : cameo_train_run(t);
 }
 
-static int train(const cameo_live *live, cameo_args *a) {
+static int train_with(const cameo_live *live, cameo_args *a) {
     cameo_checkpoint_file *file;
     cameo_properties p = {0};
     cameo_error error = {0};
-    if (a->positionals) return cameo_usage_error(a, "train takes options only");
     if (!open_checkpoint(a, &file, &p, &error)) return cameo_report_error(&error);
     cameo_train t = {.trainer = live->trainer, .args = a, .parameters = live->parameters};
     const int code = run(&t, file);
@@ -63,12 +62,20 @@ static int train(const cameo_live *live, cameo_args *a) {
     return code;
 }
 
-int cameo_verb_train(const cameo_model *model, const char *program, int argc, char **argv) {
-    cameo_args a = {.options = cameo_train_option_table,
-                    .usage = "train --data DIR [--val DIR] [--pairs FILE --pairs-root DIR] --epochs E ... -o RUN [--resume]",
-                    .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = train(cameo_live_of(model), &a);
+/* With --resume the run's options are added to those given: to a copy. */
+static int train(const cameo_model *model, const cameo_args *given) {
+    if (given->positionals) return cameo_usage_error(given, "train takes options only");
+    cameo_args a = *given;
+    a.list = cameo_allocate(a.count + 1, sizeof *a.list);
+    if (a.count) memcpy(a.list, given->list, a.count * sizeof *a.list);
+    const int code = train_with(cameo_live_of(model), &a);
     cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
+    return code;
 }
+
+const cameo_verb cameo_verb_train = {
+    .name = "train",
+    .about = "train the network on class folders of pictures",
+    .usage = "train --data DIR [--val DIR] [--pairs FILE --pairs-root DIR] --epochs E ... -o RUN [--resume]",
+    .options = cameo_train_option_table,
+    .run = train};

@@ -111,28 +111,34 @@ static int of_step(const cameo_live *live, const cameo_args *a, int (*run)(made_
     return code;
 }
 
-int cameo_verb_train_bench(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"train", NULL, "a training step, on made-up data"},
-                                           {"runs", "R", "timed runs (default: two seconds' worth)"},
-                                           OPTION_THREADS,
-                                           OPTION_JSON,
-                                           {0}};
-    cameo_args a = {.options = options, .usage = "bench [--train] [--threads T] [--runs R] [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = cameo_args_get(&a, "train") ? of_step(cameo_live_of(model), &a, bench) : cameo_bench(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
+static int bench_any(const cameo_model *model, const cameo_args *a) {
+    return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, bench) : cameo_bench(model, a);
 }
 
-int cameo_verb_train_profile(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {{"train", NULL, "the layers of a training step"},
-                                           {"runs", "R", "runs; the least time of each layer counts (default 10)"},
-                                           OPTION_THREADS,
-                                           OPTION_JSON,
-                                           {0}};
-    cameo_args a = {.options = options, .usage = "profile [--train] [--runs R] [--threads T] [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = cameo_args_get(&a, "train") ? of_step(cameo_live_of(model), &a, profile) : cameo_profile(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
+static const cameo_option bench_options[] = {{"train", NULL, "a training step, on made-up data"},
+                                             {"runs", "R", "timed runs (default: two seconds' worth)"},
+                                             OPTION_THREADS,
+                                             OPTION_JSON,
+                                             {0}};
+
+const cameo_verb cameo_verb_train_bench = {.name = "bench",
+                                           .about = "time the network, or a training step",
+                                           .usage = "bench [--train] [--threads T] [--runs R] [--json]",
+                                           .options = bench_options,
+                                           .run = bench_any};
+
+static int profile_any(const cameo_model *model, const cameo_args *a) {
+    return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, profile) : cameo_profile(model, a);
 }
+
+static const cameo_option profile_options[] = {{"train", NULL, "the layers of a training step"},
+                                               {"runs", "R", "runs; the least time of each layer counts (default 10)"},
+                                               OPTION_THREADS,
+                                               OPTION_JSON,
+                                               {0}};
+
+const cameo_verb cameo_verb_train_profile = {.name = "profile",
+                                             .about = "time every layer, of a training step too",
+                                             .usage = "profile [--train] [--runs R] [--threads T] [--json]",
+                                             .options = profile_options,
+                                             .run = profile_any};

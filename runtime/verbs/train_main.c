@@ -65,21 +65,23 @@ static bool asks_help(int argc, char **argv) {
     return false;
 }
 
-/* Verbs whose result is about the weights: those of the model file are rarely what is meant once a net was trained. */
-static void say_untrained(const cameo_live *live, const char *verb) {
-    static const char *const about[] = {"embed", "verify", "score", "classify", "identify", "calibrate"};
-    for (size_t i = 0; i < sizeof about / sizeof *about; i++)
-        if (strcmp(verb, about[i]) == 0)
-            fprintf(stderr, "%s: with the weights of the model file; --weights RUN takes those of a checkpoint\n",
-                    live->model.name);
+#define VERB(name)
+#define TRAINER_VERB(name) &cameo_verb_##name,
+static const cameo_verb *const own[] = {
+#include "verbs.def"
+    NULL};
+#undef VERB
+#undef TRAINER_VERB
+
+/* The weights of the model file are rarely what is meant once a net was trained. */
+static void say_untrained(const cameo_live *live, const char *name) {
+    const cameo_verb *v = cameo_find_verb(own, name);
+    if (v && v->about_weights)
+        fprintf(stderr, "%s: with the weights of the model file; --weights RUN takes those of a checkpoint\n",
+                live->model.name);
 }
 
 static int dispatch(cameo_live *live, int argc, char **argv) {
-    static const cameo_verb_row own[] = {{"train", cameo_verb_train, "train the network on class folders of pictures"},
-                                         {"export", cameo_verb_export, "write the network with its weights as ONNX"},
-                                         {"bench", cameo_verb_train_bench, "time the network, or a training step"},
-                                         {"profile", cameo_verb_train_profile, "time every layer, of a training step too"},
-                                         {0}};
     const char *weights;
     cameo_error error = {0};
     if (!take_weights(&argc, argv, &weights)) return CAMEO_USAGE;

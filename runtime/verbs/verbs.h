@@ -1,4 +1,4 @@
-/* The verbs of a compiled program, and what they share. A verb gets the arguments behind its name and returns an exit code. */
+/* The verbs of a compiled program, and what they share. */
 #ifndef CAMEO_VERBS_H
 #define CAMEO_VERBS_H
 #include "../base/args.h"
@@ -16,18 +16,23 @@
 #include "../verification/verification.h"
 #include <stdatomic.h>
 
-typedef int cameo_verb(const cameo_model *model, const char *program, int argc, char **argv);
-cameo_verb cameo_verb_info, cameo_verb_run, cameo_verb_bench, cameo_verb_profile, cameo_verb_embed, cameo_verb_verify,
-    cameo_verb_score, cameo_verb_calibrate, cameo_verb_identify, cameo_verb_report, cameo_verb_classify;
+/* A verb is a row in its own file; verbs.def names all. */
+typedef struct cameo_verb {
+    const char *name, *about, *usage; /* about: in the list of verbs */
+    const cameo_option *options;
+    int (*run)(const cameo_model *model, const cameo_args *a); /* returns the exit code */
+    bool about_weights;                                        /* what it tells depends on what the weights have learnt */
+} cameo_verb;
+#define VERB(name) extern const cameo_verb cameo_verb_##name;
+#define TRAINER_VERB(name) VERB(name)
+#include "verbs.def"
+#undef VERB
+#undef TRAINER_VERB
 
-typedef struct cameo_verb_row {
-    const char *name;
-    cameo_verb *run;
-    const char *help;
-} cameo_verb_row;
-/* Runs argv's verb: one of `own` (ends with a NULL name; may be NULL), else an ordinary one of main.c. Returns the exit code.
- */
-int cameo_dispatch(const cameo_model *model, const cameo_verb_row *own, int argc, char **argv);
+/* Runs argv's verb: one of `own` (ends with NULL; may be NULL), else an ordinary one of main.c. Returns the exit code. */
+int cameo_dispatch(const cameo_model *model, const cameo_verb *const *own, int argc, char **argv);
+/* The row that cameo_dispatch runs for a name, or NULL. */
+const cameo_verb *cameo_find_verb(const cameo_verb *const *own, const char *name);
 /* What bench and profile do with parsed arguments; with a context of the caller's: of a training step, say. */
 int cameo_bench(const cameo_model *model, const cameo_args *a);
 int cameo_profile(const cameo_model *model, const cameo_args *a);

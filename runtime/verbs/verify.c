@@ -89,12 +89,11 @@ static int verify(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-int cameo_verb_verify(const cameo_model *model, const char *program, int argc, char **argv) {
-    static const cameo_option options[] = {OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS,
-                                           OPTION_THREADS,   OPTION_JSON,    {0}};
-    cameo_args a = {.options = options, .usage = "verify A.jpg B.jpg [--json]", .program = program};
-    int code = cameo_args_parse(&a, argc, argv);
-    if (code == 0) code = verify(model, &a);
-    cameo_args_free(&a);
-    return code < 0 ? CAMEO_OK : code;
-}
+static const cameo_option options[] = {OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS, OPTION_THREADS, OPTION_JSON, {0}};
+
+const cameo_verb cameo_verb_verify = {.name = "verify",
+                                      .about = "compare two faces",
+                                      .usage = "verify A.jpg B.jpg [--json]",
+                                      .options = options,
+                                      .run = verify,
+                                      .about_weights = true};

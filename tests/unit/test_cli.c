@@ -16,20 +16,10 @@
 #include "compiler/verbs/cli.h"
 #include "compiler/verbs/conform.h"
 
-static const cameo_option table[] = {{"output", "FILE", ""},
-                                     {"weights", "WHERE", ""},
-                                     {"json", NULL, ""},
-                                     {"emit", "KIND", ""},
-                                     {"train", NULL, ""},
-                                     {"loss", "SPEC", ""},
-                                     {"classes", "K", ""},
-                                     {"classes-from", "DIR", ""},
-                                     {"folded", "WHAT", ""},
-                                     {"freeze", "PATTERN", ""},
-                                     CLI_MODEL_OPTIONS,
-                                     CLI_BUILD_OPTIONS,
-                                     {0}};
-static const cli_verb verb = {.name = "test", .usage = "", .help = "", .options = table};
+static const cameo_option table[] = {{"json", NULL, ""}, {0}};
+static const cli_verb verb = {
+    .name = "test", .usage = "", .help = "", .options = table, .takes = CLI_COMPILE | CLI_MODEL | CLI_BUILD};
+static arena *lists; /* of options, while the tests run */
 
 enum { MAX_WORDS = 12 };
 
@@ -41,7 +31,7 @@ static int split(char *line, char **argv) {
 
 static int parse(cameo_args *c, char *line) {
     char *argv[MAX_WORDS];
-    return cli_parse(c, &verb, split(line, argv), argv);
+    return cli_parse(lists, c, &verb, split(line, argv), argv);
 }
 
 static int parse_options(const char *words, options *o, arena *a) {
@@ -92,6 +82,10 @@ static void wrong_options(void **state) {
                                         "test --train --classes 1",
                                         "test --train --classes 5 --classes-from x",
                                         "test --train --emit so",
+                                        "test --detector f --emit lib",
+                                        "test --train --bfloat16",
+                                        "test --target x86-64,x86-64-v2 --tune",
+                                        "test --target x86-64,x86-64-v2 --weights sidecar",
                                         "test --train --loss arc",
                                         "test --train --batch 7 --loss triplet"};
     arena *a = arena_create();
@@ -117,6 +111,7 @@ static void compile_options(void **state) {
     assert_int_equal(o.kernels, KERNELS_PLAIN);
     assert_true(o.sidecar && o.is_static);
     assert_non_null(o.target.name);
+    assert_int_equal(parse_options("t net.onnx --target x86-64,x86-64 --emit c --weights sidecar", &o, a), 0);
     arena_destroy(a);
 }
 
@@ -130,6 +125,106 @@ static void training_options(void **state) {
     assert_int_equal(parse_options("t net.onnx --train --batch 8 --classes-from faces", &o, a), 0);
     assert_int_equal(o.batch, 8);
     assert_string_equal(o.classes_from, "faces");
+    arena_destroy(a);
+}
+
+/* ---- the table ---- */
+
+/* A value that the row takes and that is not the one without the option. */
+static const char *sample(const cli_row *r) {
+    switch (r->type) {
+    case CLI_WHOLE: return "6";
+    case CLI_WORD: return r->words[1];
+    case CLI_LISTED: return r->listed(1);
+    case CLI_DIM: return "n=3";
+    case CLI_SHAPE: return "n=3x4";
+    case CLI_TARGETS: return "x86-64,x86-64-v2";
+    default: return strcmp(r->option.name, "loss") == 0 ? "arcface" : "/no/such";
+    }
+}
+
+static void key_with(arena *a, const char *words, char key[65]) {
+    options o;
+    if (parse_options(words, &o, a)) fail_msg("%s was not taken", words);
+    cli_cache_key("hash", &o, key);
+}
+
+/* What changes the program is in the key of a cached one, and nothing else is. */
+static void rows_and_the_key(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    for (size_t i = 0; i < cli_row_count; i++) {
+        const cli_row *r = &cli_rows[i];
+        char without[65], with[65];
+        const char *needs = r->needs ? arena_printf(a, "t net.onnx --%s", r->needs) : "t net.onnx";
+        key_with(a, needs, without);
+        key_with(a, arena_printf(a, "%s --%s %s", needs, r->option.name, r->option.value ? sample(r) : ""), with);
+        if ((strcmp(with, without) != 0) != r->changes_program) fail_msg("--%s: the key", r->option.name);
+        if (r->needs && parse_options(arena_printf(a, "t --%s %s", r->option.name, sample(r)), &(options){0}, a) != 2)
+            fail_msg("--%s without --%s", r->option.name, r->needs);
+    }
+    arena_destroy(a);
+}
+
+static void help_names_the_words(void **state) {
+    (void)state;
+    for (size_t i = 0; i < cli_row_count; i++) {
+        const cli_row *r = &cli_rows[i];
+        assert_true((r->type == CLI_FLAG) == !r->option.value);
+        assert_true(r->option.help[0] && r->verbs);
+        for (size_t k = 0; r->words && r->words[k]; k++)
+            if (!strstr(r->option.help, r->words[k])) fail_msg("--%s: help lacks %s", r->option.name, r->words[k]);
+        for (size_t k = 0; r->type == CLI_TARGETS && target_name(k); k++)
+            if (!strstr(r->option.help, target_name(k))) fail_msg("--target: help lacks %s", target_name(k));
+    }
+}
+
+static const cli_verb *const verbs[] = {
+#define VERB(name) &cli_##name,
+#include "compiler/verbs/verbs.def"
+#undef VERB
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static size_t times(const cameo_option *list, const char *name) {
+    size_t n = 0;
+    for (; list->name; list++) n += strcmp(list->name, name) == 0;
+    return n;
+}
+
+/* Each row is in the help of each verb that takes it, once; a verb's own option of a row's name is that row, in other words. */
+static void verbs_and_rows(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    for (size_t v = 0; v < VERBS; v++) {
+        const cameo_option *all = cli_verb_options(a, verbs[v]);
+        assert_true(verbs[v]->name && verbs[v]->about && verbs[v]->usage && verbs[v]->help && verbs[v]->run);
+        for (const cameo_option *o = all; o->name; o++)
+            if (times(all, o->name) != 1) fail_msg("%s --%s: twice", verbs[v]->name, o->name);
+        for (size_t i = 0; i < cli_row_count; i++) {
+            const cli_row *r = &cli_rows[i];
+            const bool takes = r->verbs & verbs[v]->takes;
+            if (takes && !times(all, r->option.name)) fail_msg("%s lacks --%s", verbs[v]->name, r->option.name);
+            if (!takes && !verbs[v]->own_options && times(all, r->option.name))
+                fail_msg("%s --%s: of another meaning", verbs[v]->name, r->option.name);
+            for (const cameo_option *o = all; o->name; o++)
+                if (strcmp(o->name, r->option.name) == 0) assert_true(!o->value == !r->option.value);
+        }
+    }
+    for (size_t i = 0; i < cli_row_count; i++)
+        for (size_t k = 0; k < i; k++) assert_string_not_equal(cli_rows[i].option.name, cli_rows[k].option.name);
+    arena_destroy(a);
+}
+
+/* --dump-after's help and its parser ask the table of passes. */
+static void help_lists_the_passes(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    const cameo_option *o = cli_verb_options(a, &cli_check);
+    while (o->name && strcmp(o->name, "dump-after") != 0) o++;
+    assert_non_null(o->name);
+    for (size_t i = 0; compile_pass_name(i); i++)
+        if (!strstr(o->help, compile_pass_name(i))) fail_msg("%s", compile_pass_name(i));
     arena_destroy(a);
 }
 
@@ -183,7 +278,8 @@ static void suggestions(void **state) {
 /* `cameo run` passes everything behind the model on. */
 static void until_the_model(void **state) {
     (void)state;
-    static const cli_verb run = {.name = "run", .usage = "", .help = "", .options = table, .until_first = true};
+    static const cli_verb run = {
+        .name = "run", .usage = "", .help = "", .options = table, .takes = CLI_MODEL | CLI_BUILD, .until_first = true};
     static const struct {
         const char *line;
         int at; /* of the model; 0: none */
@@ -199,7 +295,7 @@ static void until_the_model(void **state) {
         cameo_args c;
         snprintf(line, sizeof line, "%s", cases[i].line);
         const int argc = split(line, argv);
-        assert_int_equal(cli_parse(&c, &run, argc, argv), 0);
+        assert_int_equal(cli_parse(lists, &c, &run, argc, argv), 0);
         assert_int_equal(c.positionals, cases[i].at != 0);
         if (cases[i].at) assert_ptr_equal(c.last, argv + cases[i].at);
         cameo_args_free(&c);
@@ -287,6 +383,10 @@ int main(void) {
         cmocka_unit_test(wrong_options),
         cmocka_unit_test(compile_options),
         cmocka_unit_test(training_options),
+        cmocka_unit_test(rows_and_the_key),
+        cmocka_unit_test(help_names_the_words),
+        cmocka_unit_test(verbs_and_rows),
+        cmocka_unit_test(help_lists_the_passes),
         cmocka_unit_test(pass_names),
         cmocka_unit_test(shapes_and_numbers),
         cmocka_unit_test(suggestions),
@@ -295,5 +395,8 @@ int main(void) {
         cmocka_unit_test(json_of_a_test),
         cmocka_unit_test(cache_keeps_what_was_used_last),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    lists = arena_create();
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_destroy(lists);
+    return failed;
 }

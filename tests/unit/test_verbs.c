@@ -8,6 +8,7 @@
 
 #include "runtime/base/npy.h"
 #include "runtime/cameo_abi.h"
+#include "runtime/verbs/live.h"
 #include "scratch.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,9 +239,60 @@ static void run_writes_outputs(void **state) {
     cameo_array_free(&y);
 }
 
+/* ---- the rows ---- */
+
+static const cameo_verb *const rows[] = {
+#define VERB(name) &cameo_verb_##name,
+#define TRAINER_VERB(name) VERB(name)
+#include "runtime/verbs/verbs.def"
+#undef VERB
+#undef TRAINER_VERB
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static const cameo_option *option_of(const cameo_verb *v, const char *name) {
+    for (const cameo_option *o = v->options; o->name; o++)
+        if (strcmp(o->name, name) == 0) return o;
+    return NULL;
+}
+
+/* Rows are complete, name an option once, and an option of two verbs is a flag in both or in neither. */
+static void rows_agree(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ROWS; i++) {
+        const cameo_verb *v = rows[i];
+        assert_true(v->name && v->about && v->usage && v->options && v->run);
+        if (strncmp(v->usage, v->name, strlen(v->name)) != 0) fail_msg("%s: usage", v->name);
+        for (const cameo_option *o = v->options; o->name; o++) {
+            if (!o->help || !o->help[0]) fail_msg("%s --%s: no help", v->name, o->name);
+            if (option_of(v, o->name) != o) fail_msg("%s --%s: twice", v->name, o->name);
+            for (size_t k = 0; k < ROWS; k++) {
+                const cameo_option *other = option_of(rows[k], o->name);
+                if (other && !other->value != !o->value)
+                    fail_msg("--%s: a flag of %s or of %s only", o->name, v->name, rows[k]->name);
+            }
+        }
+    }
+}
+
+/* Every program has the ordinary rows; one that trains finds its own first. */
+static void rows_are_found(void **state) {
+    (void)state;
+    static const cameo_verb *const own[] = {&cameo_verb_train, &cameo_verb_train_bench, NULL};
+    assert_ptr_equal(cameo_find_verb(NULL, "bench"), &cameo_verb_bench);
+    assert_ptr_equal(cameo_find_verb(own, "bench"), &cameo_verb_train_bench);
+    assert_ptr_equal(cameo_find_verb(own, "info"), &cameo_verb_info);
+    assert_null(cameo_find_verb(NULL, "train"));
+    assert_null(cameo_find_verb(own, "no"));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes), cmocka_unit_test(score_writes_all),
-                                       cmocka_unit_test(run_writes_outputs), cmocka_unit_test(groups_of_a_batch),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes),
+                                       cmocka_unit_test(score_writes_all),
+                                       cmocka_unit_test(rows_agree),
+                                       cmocka_unit_test(rows_are_found),
+                                       cmocka_unit_test(run_writes_outputs),
+                                       cmocka_unit_test(groups_of_a_batch),
                                        cmocka_unit_test(late_layers_of_a_batch)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
