@@ -1,42 +1,51 @@
-/* Embeddings of many pictures, through the cache. First every file is hashed; then those whose content the cache does not know
-   are decoded, embedded and added, chunk by chunk; last the cache is mapped and rows are looked up. Memory is bounded by the
-   chunk and some hundred bytes a picture. */
+/* Embeddings of many pictures, through the cache. Every file is read once: hashed and, where the cache does not know its
+   content, kept until enough such wait, then decoded, embedded and added. What was embedded is therefore what was hashed,
+   though a file may change meanwhile. Last the cache is mapped and rows are looked up. Memory is bounded by the pictures that
+   wait, or WAITING bytes of them, and some hundred bytes a picture. */
 #include "../core/sha256.h"
-#include "../verification/findings.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMED = 10 }; /* pictures at fault that are named */
+/* NAMED: pictures at fault that are named. READ: files read together. WAITING: bytes of pictures that wait to be embedded. */
+enum { NAMED = 10, READ = 16, WAITING = 64 << 20, FILE_MOST = 512 << 20 };
 
 typedef struct hashing {
     char *const *paths;
     char (*hash)[65];
+    cameo_bytes *files; /* gets what was read; NULL: nobody wants it */
 } hashing;
 
 static void hash_task(void *argument, size_t i) {
     const hashing *h = argument;
-    size_t size;
-    unsigned char *data = h->paths[i] ? cameo_read_file(h->paths[i], (size_t)512 << 20, &size, NULL) : NULL;
-    if (data)
-        cameo_sha256(data, size, h->hash[i]);
+    cameo_bytes file = {0};
+    if (h->paths[i]) file.data = cameo_read_file(h->paths[i], FILE_MOST, &file.size, NULL);
+    if (file.data)
+        cameo_sha256(file.data, file.size, h->hash[i]);
     else
         h->hash[i][0] = 0;
-    free(data);
+    if (h->files)
+        h->files[i] = file;
+    else
+        free(file.data);
 }
 
 void cameo_hash_files(cameo_context *c, char *const *paths, size_t count, char (*hash)[65]) {
-    hashing h = {paths, hash};
+    hashing h = {paths, hash, NULL};
     cameo_parallel(c, count, hash_task, &h);
 }
 
-/* Chunk at hand of the pictures to embed. */
+/* Pictures that wait to be embedded, up to `chunk`. */
 typedef struct work {
     cameo_gallery *g;
     cameo_pictures *p;
-    size_t dimension, *todo, count;
-    unsigned char *input; /* [chunk][views][stride] */
-    float *output;        /* [chunk * views][dimension] */
+    size_t dimension, chunk;
+    size_t *image, count, bytes; /* which they are, and how many bytes wait */
+    cameo_bytes *file;
+    char **path, **name;
+    size_t *met, met_size; /* pictures to embed by content: number + 1, open addressing; 0 = free */
+    unsigned char *input;  /* [chunk][views][stride] */
+    float *output;         /* [chunk * views][dimension] */
     cameo_error *errors;
     size_t named;
 } work;
@@ -91,7 +100,8 @@ static bool is_wanted(const work *w, size_t image, size_t view) {
 }
 
 /* Wanted views move together over those at fault or known, so that batches are whole. */
-static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *error) {
+static bool run_chunk(work *w, cameo_error *error) {
+    const size_t *images = w->image, n = w->count;
     size_t stride = cameo_pictures_stride(w->p), views = w->g->views, used = 0;
     size_t *picture = cameo_allocate(n * views, sizeof *picture);
     int *view = cameo_allocate(n * views, sizeof *view);
@@ -115,54 +125,88 @@ static bool run_chunk(work *w, const size_t *images, size_t n, cameo_error *erro
     return good;
 }
 
-static bool run_all(work *w, cameo_error *error) {
-    cameo_gallery *g = w->g;
-    size_t chunk = cameo_pictures_chunk(w->p);
-    char **paths = cameo_allocate(chunk, sizeof *paths), **names = cameo_allocate(chunk, sizeof *names);
-    w->input = cameo_allocate(chunk * g->views, cameo_pictures_stride(w->p));
-    w->output = cameo_allocate(chunk * g->views * w->dimension, sizeof(float));
-    w->errors = cameo_allocate(chunk, sizeof *w->errors);
-    cameo_progress progress;
-    cameo_progress_start(&progress, "embedding", w->count);
-    bool good = true;
-    for (size_t first = 0; first < w->count && good; first += chunk) {
-        size_t n = w->count - first < chunk ? w->count - first : chunk;
-        for (size_t i = 0; i < n; i++) paths[i] = g->path[w->todo[first + i]], names[i] = g->name[w->todo[first + i]];
-        cameo_pictures_decode(w->p, paths, names, n, g->views, w->input, w->errors);
-        good = run_chunk(w, w->todo + first, n, error);
-        cameo_progress_step(&progress, first + n);
-    }
-    cameo_progress_end(&progress);
-    free(paths);
-    free(names);
-    free(w->input);
-    free(w->output);
-    free(w->errors);
+/* Decodes and embeds those that wait. */
+static bool flush(work *w, cameo_error *error) {
+    if (!w->count) return true;
+    cameo_pictures_decode(w->p, w->path, w->name, w->file, w->count, w->g->views, w->input, w->errors);
+    for (size_t i = 0; i < w->count; i++) free(w->file[i].data);
+    const bool good = run_chunk(w, error);
+    w->count = w->bytes = 0;
     return good;
 }
 
-/* What must go through the network, in the order of the list: of pictures with one content only the first, unless landmarks may
-   tell them apart. */
-static void plan(work *w) {
-    cameo_gallery *g = w->g;
-    size_t *order = w->p->landmarks.count ? NULL : cameo_sorted_by_content(g->content, g->images);
-    bool *again = cameo_allocate(g->images, sizeof *again);
-    for (size_t i = 1; i < g->images && order; i++)
-        again[order[i]] = *g->content[order[i]] && strcmp(g->content[order[i]], g->content[order[i - 1]]) == 0;
-    w->todo = cameo_allocate(g->images, sizeof *w->todo);
-    for (size_t i = 0; i < g->images; i++) {
-        char message[600];
-        if (!*g->content[i]) {
-            snprintf(message, sizeof message, g->path[i] ? "%.500s: cannot be read" : "missing: %.500s", g->name[i]);
-            fault(w, message);
-        } else if (is_cached(w, i)) {
-            g->cached++;
-        } else if (!again[i]) {
-            w->todo[w->count++] = i;
-        }
+/* The place of a content among those that are embedded in this run. */
+static size_t *place_of(const work *w, const char *content) {
+    uint64_t h = 1469598103934665603u;
+    for (const char *s = content; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    size_t at = h & (w->met_size - 1);
+    while (w->met[at] && strcmp(w->g->content[w->met[at] - 1], content) != 0) at = (at + 1) & (w->met_size - 1);
+    return &w->met[at];
+}
+
+/* A picture that was read: at fault, known, or one more that waits, whose content is then kept. Of pictures with one content
+   only the first is embedded, unless landmarks may tell them apart. */
+static bool take(work *w, size_t image, cameo_bytes *file, cameo_error *error) {
+    const cameo_gallery *g = w->g;
+    char message[600];
+    if (!*g->content[image]) {
+        snprintf(message, sizeof message, g->path[image] ? "%.500s: cannot be read" : "missing: %.500s", g->name[image]);
+        fault(w, message);
+        return true;
     }
-    free(order);
-    free(again);
+    size_t *place = place_of(w, g->content[image]);
+    if (*place && !w->p->landmarks.count) return true;
+    if (is_cached(w, image)) {
+        w->g->cached++;
+        return true;
+    }
+    *place = image + 1;
+    w->image[w->count] = image, w->path[w->count] = g->path[image], w->name[w->count] = g->name[image];
+    w->file[w->count++] = *file;
+    w->bytes += file->size;
+    *file = (cameo_bytes){0};
+    return (w->count < w->chunk && w->bytes < WAITING) || flush(w, error);
+}
+
+static bool run_all(work *w, cameo_error *error) {
+    cameo_gallery *g = w->g;
+    cameo_bytes files[READ];
+    cameo_progress progress;
+    cameo_progress_start(&progress, "embedding", g->images);
+    bool good = true;
+    for (size_t first = 0; first < g->images && good; first += READ) {
+        const size_t n = g->images - first < READ ? g->images - first : READ;
+        hashing h = {g->path + first, g->content + first, files};
+        cameo_parallel(w->p->context, n, hash_task, &h);
+        for (size_t i = 0; i < n; i++) {
+            good = good && take(w, first + i, &files[i], error);
+            free(files[i].data);
+        }
+        cameo_progress_step(&progress, first + n - w->count);
+    }
+    good = good && flush(w, error);
+    cameo_progress_end(&progress);
+    return good;
+}
+
+static void make_room(work *w) {
+    const cameo_gallery *g = w->g;
+    const size_t chunk = w->chunk = cameo_pictures_chunk(w->p);
+    w->image = cameo_allocate(chunk, sizeof *w->image);
+    w->file = cameo_allocate(chunk, sizeof *w->file);
+    w->path = cameo_allocate(chunk, sizeof *w->path);
+    w->name = cameo_allocate(chunk, sizeof *w->name);
+    w->input = cameo_allocate(chunk * g->views, cameo_pictures_stride(w->p));
+    w->output = cameo_allocate(chunk * g->views * w->dimension, sizeof(float));
+    w->errors = cameo_allocate(chunk, sizeof *w->errors);
+    for (w->met_size = 64; w->met_size < 2 * g->images;) w->met_size *= 2;
+    w->met = cameo_allocate(w->met_size, sizeof *w->met);
+}
+
+static void free_room(work *w) {
+    for (size_t i = 0; i < w->count; i++) free(w->file[i].data);
+    free(w->image), free(w->file), free(w->path), free(w->name);
+    free(w->input), free(w->output), free(w->errors), free(w->met);
 }
 
 static bool open_store(work *w, cameo_error *error) {
@@ -223,10 +267,9 @@ bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error
     if (!w.dimension || !open_store(&w, error)) return false;
     g->e = (cameo_embeddings){g->images, w.dimension, g->views, cameo_allocate(g->images * g->views, sizeof *g->e.row)};
     g->content = cameo_allocate(g->images, sizeof *g->content);
-    cameo_hash_files(p->context, g->path, g->images, g->content);
-    plan(&w);
-    bool good = run_all(&w, error) && collect(&w, error) && judge(&w, error);
-    free(w.todo);
+    make_room(&w);
+    const bool good = run_all(&w, error) && collect(&w, error) && judge(&w, error);
+    free_room(&w);
     return good;
 }
 

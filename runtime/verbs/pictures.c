@@ -100,6 +100,7 @@ size_t cameo_pictures_chunk(const cameo_pictures *p) {
 typedef struct decoding {
     cameo_pictures *p;
     char *const *paths, *const *names;
+    const cameo_bytes *files; /* what the paths hold; NULL: they are read here */
     size_t views, stride;
     unsigned char *input;
     cameo_error *errors;
@@ -149,7 +150,10 @@ static void decode_task(void *argument, size_t i) {
     unsigned char *to = d->input + i * d->views * d->stride;
     cameo_image image = {0};
     cameo_error why = {0};
-    if (!cameo_image_read(d->paths[i], &image, &d->errors[i])) return;
+    const cameo_bytes *file = d->files ? &d->files[i] : NULL;
+    if (!(file ? cameo_image_decode(file->data, file->size, d->paths[i], &image, &d->errors[i])
+               : cameo_image_read(d->paths[i], &image, &d->errors[i])))
+        return;
     if (fit_picture(d->p, d->names ? d->names[i] : d->paths[i], &image, &why)) {
         cameo_preprocess_values(spec, image.pixels, to);
         if (d->views == 2) mirror(&image), cameo_preprocess_values(spec, image.pixels, to + d->stride);
@@ -159,9 +163,9 @@ static void decode_task(void *argument, size_t i) {
     cameo_image_free(&image);
 }
 
-void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views,
-                           unsigned char *input, cameo_error *errors) {
-    decoding d = {p, paths, names, views, cameo_pictures_stride(p), input, errors};
+void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, const cameo_bytes *files, size_t count,
+                           size_t views, unsigned char *input, cameo_error *errors) {
+    decoding d = {p, paths, names, files, views, cameo_pictures_stride(p), input, errors};
     memset(errors, 0, count * sizeof *errors);
     cameo_parallel(p->context, count, decode_task, &d);
 }
@@ -218,7 +222,7 @@ bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, co
     cameo_progress_start(&progress, what, count);
     for (size_t first = 0; first < count && good; first += chunk) {
         size_t n = count - first < chunk ? count - first : chunk;
-        cameo_pictures_decode(p, paths + first, NULL, n, 1, input, errors);
+        cameo_pictures_decode(p, paths + first, NULL, NULL, n, 1, input, errors);
         for (size_t i = 0; i < n && good; i++)
             if (errors[i].code) *error = errors[i], good = false;
         good = good && each(data, first, n, input, error);

@@ -91,10 +91,16 @@ void cameo_pictures_close(cameo_pictures *p);
 size_t cameo_pictures_stride(const cameo_pictures *p);
 size_t cameo_pictures_batch(const cameo_pictures *p);
 size_t cameo_pictures_chunk(const cameo_pictures *p);
-/* Reads `count` pictures into input[count][views][stride] (the second view is mirrored) on all threads. errors[i].code says
-   which could not be. names: what landmarks are looked up by; NULL = paths. */
-void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, size_t count, size_t views,
-                           unsigned char *input, cameo_error *errors);
+/* A file's content. */
+typedef struct cameo_bytes {
+    unsigned char *data;
+    size_t size;
+} cameo_bytes;
+/* Decodes `count` pictures into input[count][views][stride] (the second view is mirrored) on all threads. errors[i].code says
+   which could not be. names: what landmarks are looked up by; NULL = paths. files: what the paths hold, where somebody has
+   read it; NULL: it is read here. */
+void cameo_pictures_decode(cameo_pictures *p, char *const *paths, char *const *names, const cameo_bytes *files, size_t count,
+                           size_t views, unsigned char *input, cameo_error *errors);
 /* A picture as the network sees it: aligned, resized, 8 bits (for thumbnails). */
 bool cameo_pictures_view(cameo_pictures *p, const char *path, const char *name, cameo_image *image, cameo_error *error);
 /* Embeds input[count][stride] into out[count][dimension], batch by batch: one batch a thread where there are enough. */
