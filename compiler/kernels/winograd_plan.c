@@ -1,4 +1,5 @@
-/* Chooses the blocks of a Winograd convolution and its cut into tasks, by shape only. */
+/* Chooses the blocks of a Winograd convolution and how they are cut into tasks, from the shape
+   alone. docs/internals/winograd.md works through an example. */
 #include "winograd_plan.h"
 
 #include "../../runtime/kernels/winograd_points.h"

@@ -1,5 +1,7 @@
-/* Proves for each value that its first axis is the batch and that images do not mix. All or nothing: either every run-time
-   input and output carries the batch and no node mixes images, or the whole graph counts as one image (batch 1). */
+/* Proves for each value that its first axis is the batch and that images do not mix. It is all or
+   nothing: either every run-time input and output carries the batch and no node mixes images, or
+   the whole graph counts as one image (batch 1). docs/internals/batch-proof.md works through
+   examples. */
 #include <string.h>
 
 #include "../ir/graph_query.h"

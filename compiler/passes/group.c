@@ -1,12 +1,15 @@
-/* How many images of a batch run together. All of them share each layer's weights, which are read once; few of them leave the
-   next layer its input in a cache near by, and need less memory. The runtime (cameo_run) goes through the batch in groups.
+/* Decides how many images of a batch run together. All of them share each layer's weights, which
+   are read once; few of them leave the next layer its input in a cache near by, and need less
+   memory. The runtime (cameo_run) goes through the batch in groups. docs/internals/groups.md works
+   through an example.
 
-   Time is estimated from what moves: a node's inputs and outputs of one group cost nothing in the second-level cache, something
-   in the third, several times that in memory. Weights are divided by the images that share them; those that each image uses
-   once are waited for, while those of convolutions arrive during the work of many pixels. Where one value alone passes from the
-   nodes before to those behind, the two sections may have groups of their own: it waits until as many images as the late
-   section takes together have been through the early one. The costs were fitted to eight nets of 16 images in groups of 1, 2,
-   4, 8 and 16 (docs/performance.md). */
+   Time is estimated from what moves: a node's inputs and outputs of one group cost nothing in the
+   second-level cache, something in the third, several times that in memory. Weights are divided by
+   the images that share them; those that each image uses once are waited for, while those of
+   convolutions arrive during the work of many pixels. Where one value alone passes from the nodes
+   before to those behind, the two sections may have groups of their own: it waits until as many
+   images as the late section takes together have been through the early one. The costs were fitted
+   to eight nets of 16 images in groups of 1, 2, 4, 8 and 16 (docs/performance.md). */
 #include "../ir/op.h"
 #include "passes.h"
 

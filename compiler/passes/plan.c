@@ -1,12 +1,15 @@
-/* Pass 11: where every value lives.
+/* The plan pass decides where every value lives. There is a worked example in
+   docs/internals/memory-plan.md.
 
-   First values that share memory are joined (`base`): views with what they view, in-place results with their operand, inputs of
-   a Concat with the Concat's output, parts of a value with the value. Each remaining owner of memory is alive from the first
-   write to any of its group until the last read. Owners are placed largest first, each at the lowest offset free during its
-   life. Graph inputs and outputs are used where the caller put them, unless an XNNPACK kernel, which reads a little past the
-   end, touches them. Every slot is 64-byte aligned and followed by TAIL readable bytes.
+   First it joins values that share memory (`base`): views with what they view, in-place results
+   with their operand, inputs of a Concat with the Concat's output, parts of a value with the value.
+   Each remaining owner of memory is alive from the first write to any of its group until the last
+   read. Owners are placed largest first, each at the lowest offset that is free during its life.
+   Graph inputs and outputs are used where the caller put them, unless an XNNPACK kernel, which
+   reads a little past the end, touches them. Every slot is 64-byte aligned and followed by TAIL
+   readable bytes.
 
-   Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
+   Gate B (plan_check) recomputes lives from the nodes: no two owners alive together overlap. */
 #include "plan.h"
 
 #include "../ir/copy.h"

@@ -1,13 +1,17 @@
-/* Weight gradient of a dense or grouped convolution, NHWC: dw[co][kh][kw][ci] = sum over images and pixels of x dy. A register
-   tile of `tile` input channels x `vectors` of output channels accumulates over the pixels of a band, for each tap.
+/* Weight gradient of a dense or grouped convolution, NHWC: dw[co][kh][kw][ci] = sum over images and
+   pixels of x dy. A register tile of `tile` input channels x `vectors` of output channels
+   accumulates over the pixels of a band, for each tap.
 
-   A task packs a band of x once as [tile of channels][row][column][tile], padding as zeros, and of dy one block of channels at
-   a time as [pixel][block], so that every tap reads the same two panels at literal distances and nothing branches. Few channels
-   (first layers): `flat`, the kw * ci elements under a row of taps are neighbours and are tiled as one run.
+   A task packs a band of x once as [tile of channels][row][column][tile], padding as zeros, and of
+   dy one block of channels at a time as [pixel][block], so that every tap reads the same two panels
+   at literal distances and nothing branches. Few channels (first layers): `flat`, the kw * ci
+   elements under a row of taps are neighbours and are tiled as one run.
 
-   Output order: [group][co / block][kh][kw][ci][block], zeros behind the last channel, block = vectors * CAMEO_VF. The bands
-   are cut into `parts` that are summed apart, each into an output of its own, and added in their order afterwards; within a
-   part each band's sum is added whole, which keeps the rounding error small. All cuts follow from the shape. */
+   Output order: [group][co / block][kh][kw][ci][block], zeros behind the last channel, block =
+   vectors * CAMEO_VF. The bands are cut into `parts` that are summed apart, each into an output of
+   its own, and added in their order afterwards; within a part each band's sum is added whole, which
+   keeps the rounding error small. All cuts follow from the shape, so that the threads do not change
+   a bit: docs/internals/deterministic-sums.md. */
 #ifndef CAMEO_KERNELS_WEIGHT_GRADIENT_H
 #define CAMEO_KERNELS_WEIGHT_GRADIENT_H
 #include "vector.h"

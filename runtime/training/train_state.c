@@ -1,4 +1,5 @@
-/* Checkpoints of a run: position and options as metadata, blocks as tensors; and going on from one. */
+/* Writes checkpoints of a run, with position and options as metadata and blocks as tensors, and
+   goes on from one. docs/internals/exact-resume.md says why what is in them is enough. */
 #include "../base/files.h"
 #include "train_run.h"
 #include <inttypes.h>
