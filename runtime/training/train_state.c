@@ -46,7 +46,7 @@ static void store_classes(const cameo_train *t, cameo_properties *p) {
     free(text);
 }
 
-/* What a program compiled from the checkpoint needs. */
+/* Stores what a program compiled from the checkpoint needs. */
 static void store_model(const cameo_train *t, cameo_properties *p) {
     cameo_property_set(p, "cameo.preprocess", "%s", t->spec);
     if (t->trainer->infer->embedding) cameo_property_set(p, "cameo.embedding", "%s", t->trainer->infer->embedding->name);
@@ -123,7 +123,7 @@ static bool restore_position(cameo_train *t, const cameo_properties *p) {
            cameo_property_double(p, "cameo.train.best", &at->best) && at->step == at->epoch * t->updates + at->update;
 }
 
-/* Another metric than before begins without a best. */
+/* Lets a run that goes on with another metric than before begin without a best. */
 static void check_best(cameo_train *t, const cameo_properties *p) {
     if (same_text(p, "cameo.train.best_metric", cameo_best_names[t->options.best])) return;
     t->at.best = cameo_best_rises(t->options.best) ? -INFINITY : INFINITY;
