@@ -29,7 +29,8 @@ typedef struct diag {
    so that a check can say `return diag_error(...)`. */
 bool diag_error(diag *d, const struct node *n, const char *hint, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diag_warn(diag *d, const struct node *n, const char *hint, const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* As DESIGN: "FILE: node 42 "name" (Op, opset 13): message", the inputs with types, shapes and producers, the hint. */
+/* Prints "FILE: node 42 "name" (Op, opset 13): message", then the inputs with their types, shapes
+   and producers, then the hint. */
 void diag_print(const diag *d, text *out);
 void diag_tell(const diag *d); /* the same to stderr */
 /* One JSON object: {"file","ok","errors":[{"node","name","op","opset","reason","hint"}],"warnings":[...]} */

@@ -288,7 +288,9 @@ void node_kill(node *n);
 void value_strides(const value *v, int64_t stride[MAX_RANK]);
 int64_t value_count(const value *v);
 
-/* Structural checks (DESIGN section 3, gates). BUG() on violation. typed: every value must be typed and static. */
+/* Checks the structure of the graph after a pass, and ends with BUG() where it is broken. With
+   `typed`, as behind gate A (docs/architecture.md), every value must have a type and a static
+   shape. */
 void ir_verify(const graph *g, const char *after_pass, bool typed);
 void ir_dump(const graph *g, text *out); /* deterministic text */
 #endif

@@ -1,4 +1,5 @@
-/* Chooses the blocks of a Winograd convolution and its cut into tasks, by shape only. */
+/* Chooses the blocks of a Winograd convolution and how they are cut into tasks, from the shape
+   alone. docs/internals/winograd.md works through an example. */
 #include "winograd_plan.h"
 
 #include "../../runtime/kernels/winograd_points.h"
@@ -33,7 +34,8 @@ int64_t winograd_plan_work(const winograd_plan *p) { return most(p->lanes, 1) * 
 
 /* ---- blocks ---- */
 
-/* Cycles of one element's product with one vector block and input channel, all tiles. */
+/* Returns the cycles that one element's product takes for one vector block and input channel, with
+   all tiles. */
 static double product_cycles(int64_t tiles, int64_t rows, int64_t vectors) {
     const int64_t rest = tiles % rows;
     return (double)(tiles / rows) * conv_tile_cycles(rows, vectors) + (rest ? conv_tile_cycles(rest, vectors) : 0);
@@ -45,19 +47,21 @@ static void choose_rows(winograd_plan *p, const target *t) {
         if (product_cycles(p->block, r, p->vectors) <= product_cycles(p->block, p->rows, p->vectors)) p->rows = r;
 }
 
-/* Floats of a row of V or M: whole vectors, and not a multiple of the distance at which rows meet in one cache set. */
+/* Returns the floats of a row of V or M, which are whole vectors and not a multiple of the distance
+   at which rows meet in one cache set. */
 static int64_t row_floats(int64_t channels, int64_t vector) {
     const int64_t n = round_up(channels, vector);
     return n % 512 ? n : n + 16;
 }
 
-/* An odd number of cache lines: the same tile of all elements is then spread over all sets. */
+/* Rounds up to an odd number of cache lines, so that the same tile of all elements is spread over
+   all sets of the cache. */
 static int64_t step_floats(int64_t n) {
     const int64_t lines = ceil_div(n, 16);
     return (lines | 1) * 16;
 }
 
-/* Blocks of like size, which two or four threads can share evenly. */
+/* Makes blocks of like size, which two or four threads can share evenly. */
 static void choose_block(winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), weights = winograd_plan_weights(p, t) * 4;
     const int64_t bytes = weights <= CONV_STREAMED ? BLOCK_BYTES : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
@@ -84,7 +88,7 @@ void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
 
 /* ---- cost ---- */
 
-/* Of one tile and vector of channels, there or back. */
+/* Returns the cycles of a transform for one tile and one vector of channels, there or back. */
 static double transform_cycles(const winograd_plan *p) {
     if (p->rh > 1 && p->rw > 1) return elements(p) == 36 ? 180 : 75;
     return 5 * (double)elements(p);
@@ -110,7 +114,7 @@ static void g_of(int64_t n, int64_t r, g_matrix g) {
     if (n > 1) cameo_winograd_g_matrix(n, r, g);
 }
 
-/* One pair of channels. */
+/* Transforms the weights of one pair of channels. */
 static void transform_one(const winograd_plan *p, g_matrix gh, g_matrix gw, const float *w, double *u) {
     for (int64_t i = 0; i < edge_h(p); i++)
         for (int64_t j = 0; j < edge_w(p); j++, u++) {

@@ -1,5 +1,7 @@
-/* Proves for each value that its first axis is the batch and that images do not mix. All or nothing: either every run-time
-   input and output carries the batch and no node mixes images, or the whole graph counts as one image (batch 1). */
+/* Proves for each value that its first axis is the batch and that images do not mix. It is all or
+   nothing: either every run-time input and output carries the batch and no node mixes images, or
+   the whole graph counts as one image (batch 1). docs/internals/batch-proof.md works through
+   examples. */
 #include <string.h>
 
 #include "../ir/graph_query.h"
@@ -31,7 +33,8 @@ static bool list_has_zero(const int64_t *v, size_t count, int rank) {
     return false;
 }
 
-/* Whether the attributes or constants of n make axis 0 something else than an ordinary batch axis. */
+/* Tells whether the attributes or constants of n make axis 0 something else than an ordinary batch
+   axis. */
 static bool touches_axis0(const node *n) {
     int rank = n->in[0] ? n->in[0]->shape.rank : 0;
     const attr *axis = node_attr(n, "axis"), *axes = node_ints(n, "axes"), *perm = node_ints(n, "perm");
@@ -42,7 +45,8 @@ static bool touches_axis0(const node *n) {
     return n->op->mixes && n->op->mixes(n, rank);
 }
 
-/* Operands of an elementwise node: batched ones must not be shifted by broadcasting, others must be equal for all images. */
+/* Batched operands of an elementwise node must not be shifted by broadcasting; the others must be
+   the same for all images. */
 static bool elementwise_safe(const node *n, int64_t batch) {
     const shape *out = &n->out[0]->shape;
     for (size_t i = 0; i < n->n_in; i++) {
@@ -99,7 +103,7 @@ void batch_rewrite(graph *g, node *n, int64_t batch) {
     node_set_input(g, n, 1, graph_add_constant(g, NULL, t));
 }
 
-/* The first node that mixes images, or NULL. */
+/* Marks all values and returns the first node that mixes images, or NULL. */
 static const node *mark_all(graph *g, int64_t batch) {
     const node *mixing = NULL;
     batch_mark_inputs(g, batch);

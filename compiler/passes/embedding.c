@@ -1,5 +1,5 @@
-/* Which tensor is the embedding (DESIGN section 1): --embedding, else what the model says, else the input of the Gemm before a
-   final Softmax, else the only output. */
+/* Decides which tensor is the embedding: --embedding, else what the model says, else the input of
+   the Gemm before a final Softmax, else the only output. */
 
 #include "../ir/graph_query.h"
 #include "front.h"

@@ -1,7 +1,7 @@
-/* Pass 7: fewer, bigger nodes. Conv, Gemm and BatchNormalization become cameo.Conv, cameo.Gemm and cameo.ScaleShift, and these
-   take in what stands behind them: scales and shifts with constants (into the weights, in double arithmetic), the residual
-   addition, the activation (activation.c). Nothing that is a graph output or the embedding
-   disappears. */
+/* The fuse pass makes fewer, bigger nodes. Conv, Gemm and BatchNormalization become cameo.Conv,
+   cameo.Gemm and cameo.ScaleShift, and these take in what stands behind them: scales and shifts
+   with constants (into the weights, in double arithmetic), the residual addition, and the
+   activation (activation.c). Nothing that is a graph output or the embedding disappears. */
 #include "fuse.h"
 
 #include <math.h>

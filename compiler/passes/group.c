@@ -1,12 +1,15 @@
-/* How many images of a batch run together. All of them share each layer's weights, which are read once; few of them leave the
-   next layer its input in a cache near by, and need less memory. The runtime (cameo_run) goes through the batch in groups.
+/* Decides how many images of a batch run together. All of them share each layer's weights, which
+   are read once; few of them leave the next layer its input in a cache near by, and need less
+   memory. The runtime (cameo_run) goes through the batch in groups. docs/internals/groups.md works
+   through an example.
 
-   Time is estimated from what moves: a node's inputs and outputs of one group cost nothing in the second-level cache, something
-   in the third, several times that in memory. Weights are divided by the images that share them; those that each image uses
-   once are waited for, while those of convolutions arrive during the work of many pixels. Where one value alone passes from the
-   nodes before to those behind, the two sections may have groups of their own: it waits until as many images as the late
-   section takes together have been through the early one. The costs were fitted to eight nets of 16 images in groups of 1, 2,
-   4, 8 and 16 (docs/performance.md). */
+   Time is estimated from what moves: a node's inputs and outputs of one group cost nothing in the
+   second-level cache, something in the third, several times that in memory. Weights are divided by
+   the images that share them; those that each image uses once are waited for, while those of
+   convolutions arrive during the work of many pixels. Where one value alone passes from the nodes
+   before to those behind, the two sections may have groups of their own: it waits until as many
+   images as the late section takes together have been through the early one. The costs were fitted
+   to eight nets of 16 images in groups of 1, 2, 4, 8 and 16 (docs/performance.md). */
 #include "../ir/op.h"
 #include "passes.h"
 
@@ -17,13 +20,13 @@ static const double WORTH = 0.97;
 
 static const double memory = 5.5, once = 6, often = 1.2; /* relative to a byte from the third-level cache, some 4 us a MB */
 
-/* The part of so many bytes that a cache of that size does not hold. */
+/* Returns which part of so many bytes a cache of that size does not hold. */
 static double beyond(double bytes, double cache) { return bytes > cache ? 1 - cache / bytes : 0; }
 
-/* Relative cost of a byte of something that big. */
+/* Returns what a byte of something that big costs, relative to one from the third-level cache. */
 static double distance(double bytes) { return beyond(bytes, NEAR) + (memory - 1) * beyond(bytes, FAR); }
 
-/* Places that use a weight, of one image. */
+/* Counts the places of one image that use a weight. */
 static int64_t uses(const node *n) {
     const shape *s = &n->out[0]->shape;
     int64_t places = 1;
@@ -35,7 +38,7 @@ static double bytes_of(const value *v) { return (double)value_count(v) * (double
 
 static bool is_moved(const node *n) { return !n->dead && n->op && !(n->op->flags & (OP_VIEW | OP_IDENTITY)); }
 
-/* Of a node: the cost of its weights, and what one image reads and writes. */
+/* Adds the cost of a node's weights, and returns the bytes that one image reads and writes. */
 static double moved(const node *n, int64_t batch, double *weights) {
     double bytes = 0;
     for (size_t i = 0; i < n->n_in; i++) {
@@ -50,7 +53,7 @@ static double moved(const node *n, int64_t batch, double *weights) {
     return bytes;
 }
 
-/* Of one image, by nodes [begin, end). */
+/* Estimates the time of one image in nodes [begin, end). */
 static double estimate(const graph *g, size_t begin, size_t end, int64_t group) {
     double time = 0, weights = 0;
     for (size_t i = begin; i < end; i++) {
@@ -61,7 +64,8 @@ static double estimate(const graph *g, size_t begin, size_t end, int64_t group) 
     return time + weights / (double)group;
 }
 
-/* The best group for these nodes, of powers of two from `least` on, and all. */
+/* Finds the best group for these nodes among the powers of two from `least` on and the whole batch,
+   and returns its estimate. */
 static double best_group(const graph *g, size_t begin, size_t end, int64_t least, int64_t *group) {
     double best = estimate(g, begin, end, g->batch);
     *group = g->batch;
@@ -72,7 +76,7 @@ static double best_group(const graph *g, size_t begin, size_t end, int64_t least
     return best;
 }
 
-/* Every value of a run belongs to images. */
+/* Tells whether every value of a run belongs to images. */
 static bool images_only(const graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->nodes[i]->n_out; k++)
@@ -85,12 +89,14 @@ static bool images_only(const graph *g) {
 
 static bool is_view(const node *n) { return !n->impl || (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))); }
 
-/* v may wait in memory for all images: an image between two kernels, which nobody outside sees. */
+/* Tells whether v may wait in memory for all images: it is an image between two kernels, which
+   nobody outside sees. */
 static bool can_wait(const graph *g, const value *v) {
     return v->producer && !is_view(v->producer) && v->batched && v->shape.rank == 4 && !v->is_output && v != g->embedding;
 }
 
-/* What nodes before `cut` make for those behind; NULL: not exactly one value, or one that cannot wait. */
+/* Returns the value that nodes before `cut` make for those behind, or NULL if it is not exactly one
+   or cannot wait. */
 static value *only_crossing(const graph *g, size_t cut) {
     value *found = NULL;
     for (size_t i = cut; i < g->n_nodes; i++)
@@ -103,7 +109,7 @@ static value *only_crossing(const graph *g, size_t cut) {
     return found;
 }
 
-/* The embedding and the outputs are made by late nodes. */
+/* Tells whether the embedding and the outputs are made by late nodes. */
 static bool results_are_late(const graph *g, size_t cut) {
     if (g->embedding && (!g->embedding->producer || g->embedding->producer->position < cut)) return false;
     for (size_t i = 0; i < g->n_outputs; i++)
@@ -111,7 +117,8 @@ static bool results_are_late(const graph *g, size_t cut) {
     return true;
 }
 
-/* Where early nodes, whose activations fill the caches, had better end, and late ones, whose weights do, begin. */
+/* Chooses where early nodes, whose activations fill the caches, had better end, and late ones,
+   whose weights do, begin. */
 static void choose_sections(graph *g, double best) {
     best *= WORTH;
     for (size_t cut = 1; cut < g->n_nodes; cut++) {

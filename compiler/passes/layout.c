@@ -1,8 +1,10 @@
-/* Pass 8: memory order. Rows that want NHWC (convolutions, pools ...) get it for rank-4 float values; elementwise rows and
-   others that work from strides follow their inputs; everything else, and whatever leaves the graph, is in ONNX order. Where
-   the two meet stands a cameo.Reorder, one for each value. Three cases need none: one channel or one pixel (both orders are the
-   same memory: the plan makes it a view), a Flatten that feeds only Gemms (their weights' columns are permuted instead), and a
-   Transpose that only restates the order. The last two are marked `relabel`: input and output are the same memory. */
+/* The layout pass decides the order of memory. Rows that want NHWC (convolutions, pools ...) get it
+   for rank-4 float values; elementwise rows and others that work from strides follow their inputs;
+   everything else, and whatever leaves the graph, is in ONNX order. Where the two meet stands a
+   cameo.Reorder, one for each value. Three cases need none: one channel or one pixel (both orders
+   are the same memory: the plan makes it a view), a Flatten that feeds only Gemms (their weights'
+   columns are permuted instead), and a Transpose that only restates the order. The last two are
+   marked `relabel`: input and output are the same memory. */
 #include "plan.h"
 
 #include "../ir/graph_query.h"

@@ -1,12 +1,15 @@
-/* Pass 11: where every value lives.
+/* The plan pass decides where every value lives. There is a worked example in
+   docs/internals/memory-plan.md.
 
-   First values that share memory are joined (`base`): views with what they view, in-place results with their operand, inputs of
-   a Concat with the Concat's output, parts of a value with the value. Each remaining owner of memory is alive from the first
-   write to any of its group until the last read. Owners are placed largest first, each at the lowest offset free during its
-   life. Graph inputs and outputs are used where the caller put them, unless an XNNPACK kernel, which reads a little past the
-   end, touches them. Every slot is 64-byte aligned and followed by TAIL readable bytes.
+   First it joins values that share memory (`base`): views with what they view, in-place results
+   with their operand, inputs of a Concat with the Concat's output, parts of a value with the value.
+   Each remaining owner of memory is alive from the first write to any of its group until the last
+   read. Owners are placed largest first, each at the lowest offset that is free during its life.
+   Graph inputs and outputs are used where the caller put them, unless an XNNPACK kernel, which
+   reads a little past the end, touches them. Every slot is 64-byte aligned and followed by TAIL
+   readable bytes.
 
-   Gate B (plan_check) recomputes lives from the nodes and proves that no two live owners overlap. */
+   Gate B (plan_check) recomputes lives from the nodes: no two owners alive together overlap. */
 #include "plan.h"
 
 #include "../ir/copy.h"
@@ -80,8 +83,8 @@ static bool neighbours_take_slices(const value *v) {
     return v->producer && reads_slices(v->producer) && readers_take_slices(v);
 }
 
-/* Elements from one index of the axis to the next when each part is one block (or, NHWC channels, one run a pixel); 0 =
- * neither. */
+/* Returns the elements from one index of the axis to the next where each part is one block, or for
+   channels in NHWC one run a pixel. It returns 0 where a part is neither. */
 static int64_t slice_step(const value *y, int axis) {
     if (y->layout == LAYOUT_NHWC) return axis == 1 ? 1 : 0;
     int64_t step = 1;
@@ -118,7 +121,7 @@ static void join_concat(graph *g, node *n) {
     }
 }
 
-/* Later Concats first: their pixel stride is then known to the Concats inside them. */
+/* Joins later Concats first, so that their pixel stride is known to the Concats inside them. */
 static void join_concats(graph *g) {
     for (size_t i = g->n_nodes; i-- > 0;) {
         node *n = g->nodes[i];
@@ -128,7 +131,8 @@ static void join_concats(graph *g) {
 
 /* ---- parts of a value, read where it lies ---- */
 
-/* The axis along which every output of n is a run of x's indices; -1: none. first[i]: where output i begins. */
+/* Finds the axis along which every output of n is a run of x's indices, and sets first[i] to where
+   output i begins; -1 means that there is no such axis. */
 static int cut_axis(const node *n, int64_t *first) {
     const shape *x = &n->in[0]->shape;
     int axis = -1;
@@ -208,7 +212,7 @@ static bool kept_group(const graph *g, value *root) {
     return false;
 }
 
-/* Bit i: output `out` may take the memory of input i. */
+/* Bit i of the result says that output `out` may take the memory of input i. */
 static unsigned may_overwrite(const node *n, size_t out) {
     if (n->impl) return out ? n->impl->inplace_last : n->impl->inplace;
     return out == 0 && n->op && (n->op->flags & OP_INPLACE);
@@ -292,7 +296,7 @@ static bool slot_bytes(const graph *g, const value *v, int64_t *out) {
     return true;
 }
 
-/* The lowest gap that is free during the life of s, among those placed before it. */
+/* Finds the lowest gap that is free during the life of s, among the slots placed before it. */
 static int64_t lowest_gap(const slot *placed, size_t n, const slot *s, const slot **sorted) {
     size_t k = 0;
     for (size_t i = 0; i < n; i++)

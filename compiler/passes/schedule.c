@@ -1,6 +1,7 @@
-/* Pass 10: an order of the nodes that lowers peak memory. List scheduling: of the nodes that are ready, the one that frees most
-   and makes least; between equals the earlier one of the model, so that the order is a function of the graph. It replaces the
-   model's order only when its estimated peak is lower, because a reader expects the model's order. */
+/* The schedule pass finds an order of the nodes that lowers peak memory. It is list scheduling: of
+   the nodes that are ready it takes the one that frees most and makes least, and between equals the
+   earlier one of the model, so that the order is a function of the graph. It replaces the model's
+   order only when its estimated peak is lower, because a reader expects the model's order. */
 #include "../ir/op.h"
 #include "passes.h"
 

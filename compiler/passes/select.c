@@ -1,6 +1,8 @@
-/* Pass 9: an implementation for each node. Of those that apply to the node and that --kernels allows, the cheapest; none: the
-   row's plain loops. Under --tune the fastest by measurement. Under --kernels xnnpack a native kernel serves only where XNNPACK
-   has nothing; under auto with --static XNNPACK is left out, since distributions have it as a shared library only. */
+/* The select pass gives each node an implementation: of those that apply to the node and that
+   --kernels allows it takes the cheapest, and where there is none the node keeps its row's plain
+   loops. Under --tune it takes the fastest by measurement. Under --kernels xnnpack a native kernel
+   serves only where XNNPACK has nothing; under auto with --static XNNPACK is left out, since
+   distributions have it as a shared library only. */
 #include "../ir/graph_query.h"
 #include "../ir/implementation.h"
 #include "passes.h"

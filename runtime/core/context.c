@@ -212,7 +212,8 @@ static void run_images(cameo_context *c, const arrays *a, size_t first, size_t c
 
 static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Group by group; with late layers, groups of groups. */
+/* Goes through a batch group by group, and with late layers by groups of groups:
+   docs/internals/groups.md says why. */
 static int run(cameo_context *c, size_t count, const arrays *a, size_t last) {
     const cameo_model *m = c->model;
     const int64_t chosen = c->threads == 1 && m->group_alone > 0 ? m->group_alone : m->group;

@@ -1,9 +1,11 @@
 /* Threads: how many processors we may use, and a small pool.
 
-   Each thread has a share of the tasks, neighbours, and when it is done takes what is left of the others'; which thread runs a
-   task never changes its result. A line that two cores write costs a microsecond of a machine with distant cores, as much as a
-   small task: what is shared is written once a call, and each share's counter lies in a line of its own. Between two calls a
-   worker first spins briefly (layers follow each other within microseconds), then sleeps on a condition variable. */
+   Each thread has a share of the tasks, neighbours, and when it is done takes what is left of the
+   others'; which thread runs a task never changes its result
+   (docs/internals/deterministic-sums.md). A line that two cores write costs a microsecond of a
+   machine with distant cores, as much as a small task: what is shared is written once a call, and
+   each share's counter lies in a line of its own. Between two calls a worker first spins briefly
+   (layers follow each other within microseconds), then sleeps on a condition variable. */
 #define _GNU_SOURCE 1
 #include "threads.h"
 

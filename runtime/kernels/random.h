@@ -1,5 +1,6 @@
-/* Random numbers from a counter: a stream is seeded by what it is for (seed, epoch, index), never by what ran before, so that
-   threads and resumed runs draw the same numbers. The generator is SplitMix64 (Steele, Lea, Flood 2014). */
+/* Random numbers from a counter: a stream is seeded by what it is for (seed, epoch, index), never
+   by what ran before, so that threads and resumed runs draw the same numbers
+   (docs/internals/exact-resume.md). The generator is SplitMix64 (Steele, Lea, Flood 2014). */
 #ifndef CAMEO_RANDOM_H
 #define CAMEO_RANDOM_H
 #include <math.h>

@@ -1,13 +1,17 @@
-/* Weight gradient of a dense or grouped convolution, NHWC: dw[co][kh][kw][ci] = sum over images and pixels of x dy. A register
-   tile of `tile` input channels x `vectors` of output channels accumulates over the pixels of a band, for each tap.
+/* Weight gradient of a dense or grouped convolution, NHWC: dw[co][kh][kw][ci] = sum over images and
+   pixels of x dy. A register tile of `tile` input channels x `vectors` of output channels
+   accumulates over the pixels of a band, for each tap.
 
-   A task packs a band of x once as [tile of channels][row][column][tile], padding as zeros, and of dy one block of channels at
-   a time as [pixel][block], so that every tap reads the same two panels at literal distances and nothing branches. Few channels
-   (first layers): `flat`, the kw * ci elements under a row of taps are neighbours and are tiled as one run.
+   A task packs a band of x once as [tile of channels][row][column][tile], padding as zeros, and of
+   dy one block of channels at a time as [pixel][block], so that every tap reads the same two panels
+   at literal distances and nothing branches. Few channels (first layers): `flat`, the kw * ci
+   elements under a row of taps are neighbours and are tiled as one run.
 
-   Output order: [group][co / block][kh][kw][ci][block], zeros behind the last channel, block = vectors * CAMEO_VF. The bands
-   are cut into `parts` that are summed apart, each into an output of its own, and added in their order afterwards; within a
-   part each band's sum is added whole, which keeps the rounding error small. All cuts follow from the shape. */
+   Output order: [group][co / block][kh][kw][ci][block], zeros behind the last channel, block =
+   vectors * CAMEO_VF. The bands are cut into `parts` that are summed apart, each into an output of
+   its own, and added in their order afterwards; within a part each band's sum is added whole, which
+   keeps the rounding error small. All cuts follow from the shape, so that the threads do not change
+   a bit: docs/internals/deterministic-sums.md. */
 #ifndef CAMEO_KERNELS_WEIGHT_GRADIENT_H
 #define CAMEO_KERNELS_WEIGHT_GRADIENT_H
 #include "vector.h"
@@ -71,7 +75,8 @@ CAMEO_INLINE cameo_wgrad_band cameo_wgrad_band_at(const cameo_wgrad *s, ptrdiff_
 
 /* ---- packing ---- */
 
-/* Columns [from, to) of one input row into panels; p: the panel's place of column `from`. */
+/* Packs columns [from, to) of one input row into panels; p is the place of column `from` in the
+   first panel. */
 CAMEO_INLINE void cameo_wgrad_pack_row(const cameo_wgrad *s, const float *x, float *p, ptrdiff_t from, ptrdiff_t to,
                                        ptrdiff_t channels) {
     const ptrdiff_t step = cameo_wgrad_step(s), panel = cameo_wgrad_panel(s), each = s->kw == 1 ? s->sw : 1;
@@ -93,7 +98,7 @@ CAMEO_INLINE void cameo_wgrad_zero(const cameo_wgrad *s, float *p, ptrdiff_t col
     for (ptrdiff_t c = 0; c < channels; c += step, p += panel) memset(p, 0, (size_t)(columns * step) * sizeof *p);
 }
 
-/* x: the image batch at the task's first channel. */
+/* Packs a band of x, which points at the task's first channel of the batch's first image. */
 CAMEO_INLINE void cameo_wgrad_pack_x(const cameo_wgrad *s, const float *x, const cameo_wgrad_band *b, float *p,
                                      ptrdiff_t channels) {
     const ptrdiff_t pw = cameo_wgrad_packed(s->ow, s->kw, s->sw, s->dw), step = cameo_wgrad_step(s);
@@ -113,7 +118,8 @@ CAMEO_INLINE void cameo_wgrad_pack_x(const cameo_wgrad *s, const float *x, const
         }
 }
 
-/* dy: the image batch at the block's first channel, of which `lanes` exist. */
+/* Packs a band of dy, which points at the block's first channel of the batch's first image. Of the
+   block's channels `lanes` exist. */
 CAMEO_INLINE void cameo_wgrad_pack_y(const cameo_wgrad *s, const float *dy, const cameo_wgrad_band *b, float *p,
                                      ptrdiff_t lanes) {
     const ptrdiff_t pixels = ((b->images - 1) * s->oh + b->rows) * s->ow;
@@ -147,7 +153,8 @@ CAMEO_INLINE const float *cameo_wgrad_fetch(cameo_wgrad_ahead *f, ptrdiff_t pixe
     return at < f->x_floats + f->dy_floats ? f->dy + (at - f->x_floats) : NULL;
 }
 
-/* One tap (flat: one row of taps) for `tile` channels. x: the panel under the tap; d: the tile's place in the output. */
+/* Computes one tap (flat: one row of taps) for `tile` channels. x is the panel under the tap, d the
+   tile's place in the output. */
 CAMEO_INLINE void cameo_wgrad_tile(const cameo_wgrad *s, const cameo_wgrad_band *b, const float *x, const float *y, float *d,
                                    const float *ahead, ptrdiff_t tile, bool first) {
     cameo_v acc[CAMEO_WGRAD_TILE][2];
@@ -187,7 +194,7 @@ CAMEO_INLINE void cameo_wgrad_tile(const cameo_wgrad *s, const cameo_wgrad_band 
     }
 }
 
-/* All taps of one tile; m: its first element of the run within the task's channels. */
+/* Computes all taps of one tile; m is its first element of the run within the task's channels. */
 CAMEO_INLINE void cameo_wgrad_taps(const cameo_wgrad *s, const cameo_wgrad_band *b, const float *x, const float *y, float *d,
                                    cameo_wgrad_ahead *ahead, ptrdiff_t m, ptrdiff_t tile, bool first) {
     const ptrdiff_t step = cameo_wgrad_step(s), pw = cameo_wgrad_packed(s->ow, s->kw, s->sw, s->dw);
@@ -257,13 +264,13 @@ CAMEO_INLINE void cameo_parts_sum(const float *partial, float *to, ptrdiff_t flo
     }
 }
 
-/* Task i: a run of CAMEO_WGRAD_SUM floats of dw, in the order of the parts. */
+/* Task i adds up a run of CAMEO_WGRAD_SUM floats of dw, in the order of the parts. */
 CAMEO_INLINE void cameo_wgrad_sum_task(const cameo_wgrad *s, const cameo_wgrad_args *a, size_t i) {
     const ptrdiff_t floats = cameo_wgrad_floats(s), first = (ptrdiff_t)i * CAMEO_WGRAD_SUM;
     cameo_parts_sum(a->partial, a->dw, floats, s->parts, first, cameo_least(floats, first + CAMEO_WGRAD_SUM));
 }
 
-/* Task i: one block of output channels, dw in ONNX order [co][ci][kh][kw]. */
+/* Task i adds up one block of output channels, for dw in ONNX order [co][ci][kh][kw]. */
 CAMEO_INLINE void cameo_wgrad_onnx_task(const cameo_wgrad *s, const cameo_wgrad_args *a, size_t i) {
     const ptrdiff_t block = cameo_wgrad_block(s), taps = s->kh * s->kw, per_group = cameo_wgrad_group_blocks(s);
     const ptrdiff_t group = (ptrdiff_t)i / per_group, co = (ptrdiff_t)i % per_group * block, floats = cameo_wgrad_floats(s);

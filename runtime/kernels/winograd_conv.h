@@ -1,19 +1,22 @@
-/* Winograd convolution, stride 1, no groups, NHWC (Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"):
-   F(m x m, r x r) of 3x3 (m = 4 or 2) and 5x5 (m = 2), and F(m, r) along a row or a column for kernels of one row or column.
-   Along an axis a tile of m outputs needs n = m + r - 1 multiplications instead of r m:
+/* Winograd convolution, stride 1, no groups, NHWC (Lavin and Gray 2016, "Fast Algorithms for
+   Convolutional Neural Networks"): F(m x m, r x r) of 3x3 (m = 4 or 2) and 5x5 (m = 2), and F(m, r)
+   along a row or a column for kernels of one row or column. Along an axis a tile of m outputs needs
+   n = m + r - 1 multiplications instead of r m:
 
        V = B' x B   per tile and input channel        cameo_winograd_input
        M = V U      per element of the tile a matrix  cameo_winograd_product
-       y = A' M A   per tile and output channel       cameo_winograd_output, with bias, residual and activation
+       y = A' M A   per tile and output channel       cameo_winograd_output, which also
+                                                      adds bias and residual, and activates
 
-   U = G w G' is transformed when compiling, or by the program when the weights are live. Of a row or column, the matrices of
-   the other axis (m = r = n = 1) are 1.
+   U = G w G' is transformed when compiling, or by the program when the weights are live. Of a row
+   or column, the matrices of the other axis (m = r = n = 1) are 1.
 
-   Tiles are counted through all images. V and M of a block of tiles are as large as the second-level cache bears: V is
-   [element][tile][ci], M [element][tile][co], with steps that keep elements off each other's cache sets; U is
-   [element][co / block][ci][block], block = vectors * CAMEO_VF. Where blocks are many, a task computes whole ones, V and M in
-   memory of its own (lanes); where they are few, the three stages are divided (stages). Each output is the same sum in any
-   case. */
+   Tiles are counted through all images. V and M of a block of tiles are as large as the
+   second-level cache bears: V is [element][tile][ci], M [element][tile][co], with steps that keep
+   elements off each other's cache sets; U is [element][co / block][ci][block], block = vectors *
+   CAMEO_VF. Where blocks are many, a task computes whole ones, V and M in memory of its own
+   (lanes); where they are few, the three stages are divided (stages). Each output is the same sum
+   in any case. docs/internals/winograd.md has a worked example. */
 #ifndef CAMEO_KERNELS_WINOGRAD_CONV_H
 #define CAMEO_KERNELS_WINOGRAD_CONV_H
 #include <stdatomic.h>

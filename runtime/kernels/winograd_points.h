@@ -1,6 +1,8 @@
-/* The points of Winograd's convolutions F(m, r). A tile of n = m + r - 1 numbers is a polynomial's coefficients; it is taken at
-   0, at n / 2 - 1 pairs of points +-p, and at infinity. The choice decides the error: pairs that are about reciprocal, not near
-   each other nor near 0. Those of n = 8 and 10 and all their products below are floats exactly, or nearly. */
+/* The points of Winograd's convolutions F(m, r). A tile of n = m + r - 1 numbers is the
+   coefficients of a polynomial, which is evaluated at 0, at n / 2 - 1 pairs of points +-p, and at
+   infinity. The choice of the points decides the error: they are pairs that are about reciprocal,
+   neither near each other nor near 0. Those of n = 8 and 10 and all their products below are floats
+   exactly, or nearly. docs/internals/winograd.md has a tile with all its numbers. */
 #ifndef CAMEO_KERNELS_WINOGRAD_POINTS_H
 #define CAMEO_KERNELS_WINOGRAD_POINTS_H
 #include "vector.h"

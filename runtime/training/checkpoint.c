@@ -1,5 +1,7 @@
-/* Writing checkpoints. The wire format is streamed: first the heads of all tensors are made in memory (names, shapes, sizes),
-   which gives every length; then heads and data go out in turn. Field numbers are onnx.proto's. */
+/* Writing checkpoints. The wire format is streamed: first the heads of all tensors are made in
+   memory (names, shapes, sizes), which gives every length; then heads and data go out in turn.
+   Field numbers are onnx.proto's. What a run needs of its checkpoints, and in which order files
+   take their places: docs/internals/exact-resume.md. */
 #include "checkpoint.h"
 #include "../base/files.h"
 #include "../base/wire.h"

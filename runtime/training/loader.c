@@ -43,7 +43,7 @@ size_t cameo_loader_bytes(const cameo_loader_options *o) {
 
 /* ---- making ---- */
 
-/* The picture, or the next of its class that can be decoded. */
+/* Finds the picture, or the next one of its class that can be decoded. */
 static bool find_picture(cameo_loader *l, size_t i, const cameo_image **image, cameo_image *scratch, cameo_error *error) {
     const cameo_dataset *d = l->o.dataset;
     const size_t k = (size_t)d->label[i], first = d->first[k], n = d->first[k + 1] - first;

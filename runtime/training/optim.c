@@ -1,6 +1,7 @@
-/* Optimisers. The body of each is written once over blocks of 64 floats, which compilers turn into vector code, and built a
-   second time for AVX2 with FMA where the processor has it. Updates are bound by memory: every stream is read and written once.
- */
+/* Optimisers. The body of each is written once over blocks of 64 floats, which compilers turn into
+   vector code, and built a second time for AVX2 with FMA where the processor has it. Updates are
+   bound by memory: every stream is read and written once. Sums over chunks are joined in the
+   chunks' order: docs/internals/deterministic-sums.md. */
 #include "optim.h"
 #include "../base/files.h"
 #include "parameters.h"

@@ -1,4 +1,5 @@
-/* Shuffled and class-balanced batches. */
+/* Makes shuffled and class-balanced batches. Where it stands follows from (seed, epoch, batch)
+   alone, so that a resumed run can seek there (docs/internals/exact-resume.md). */
 #include "sampler.h"
 #include "../base/files.h"
 #include "../kernels/random.h"

@@ -1,8 +1,9 @@
 /* The training loop.
 
-   A step is one update of the weights, from `accumulate` batches. What it does depends on the position (epoch, update) and the
-   state of blocks only: random streams are seeded by (seed, epoch, batch), so a run that goes on from a checkpoint makes the
-   same numbers as one that was never stopped. */
+   A step is one update of the weights, from `accumulate` batches. What it does depends on the
+   position (epoch, update) and the state of blocks only: random streams are seeded by (seed, epoch,
+   batch), so a run that goes on from a checkpoint makes the same numbers as one that was never
+   stopped (docs/internals/exact-resume.md). */
 #include "../base/files.h"
 #include "../base/memory.h"
 #include "../base/progress.h"

@@ -1,4 +1,5 @@
-/* Checkpoints of a run: position and options as metadata, blocks as tensors; and going on from one. */
+/* Writes checkpoints of a run, with position and options as metadata and blocks as tensors, and
+   goes on from one. docs/internals/exact-resume.md says why what is in them is enough. */
 #include "../base/files.h"
 #include "train_run.h"
 #include <inttypes.h>
@@ -45,7 +46,7 @@ static void store_classes(const cameo_train *t, cameo_properties *p) {
     free(text);
 }
 
-/* What a program compiled from the checkpoint needs. */
+/* Stores what a program compiled from the checkpoint needs. */
 static void store_model(const cameo_train *t, cameo_properties *p) {
     cameo_property_set(p, "cameo.preprocess", "%s", t->spec);
     if (t->trainer->infer->embedding) cameo_property_set(p, "cameo.embedding", "%s", t->trainer->infer->embedding->name);
@@ -122,7 +123,7 @@ static bool restore_position(cameo_train *t, const cameo_properties *p) {
            cameo_property_double(p, "cameo.train.best", &at->best) && at->step == at->epoch * t->updates + at->update;
 }
 
-/* Another metric than before begins without a best. */
+/* Lets a run that goes on with another metric than before begin without a best. */
 static void check_best(cameo_train *t, const cameo_properties *p) {
     if (same_text(p, "cameo.train.best_metric", cameo_best_names[t->options.best])) return;
     t->at.best = cameo_best_rises(t->options.best) ? -INFINITY : INFINITY;

@@ -48,6 +48,7 @@ cmp a/output_0.npy again/output_0.npy
 mv ../prefix/include/cameo ../prefix/include/else
 for page in cameo cameo-program; do [ -s "../prefix/share/man/man1/$page.1" ] || { echo "FAIL no page $page"; status=1; }; done
 [ -s ../prefix/share/doc/cameo/docs/using.md ] || { echo "FAIL no documents"; status=1; }
+[ -s ../prefix/share/doc/cameo/docs/internals/winograd.md ] || { echo "FAIL no essays"; status=1; }
 refused "no headers" 4 "include/cameo" cameo compile net.onnx -o program3
 mv ../prefix/include/else ../prefix/include/cameo
 
