@@ -9,7 +9,7 @@
    weights of two products. FEW_BANDS: fewer than that share their channels too. */
 enum { LINE_MOST = 832 * 1024, FEW_BANDS = 3, PRODUCTS = 7 };
 /* Cycles beside the products': of a tile's sums, and of a vector of the left factors of a pair. */
-static const double SUM_CYCLES = 100, FACTOR_CYCLES = 16;
+static const double SUM_CYCLES = 60, FACTOR_CYCLES = 16;
 typedef struct plan {
     window k;
     image x, y;
