@@ -10,7 +10,7 @@
 enum { LINE_MOST = 832 * 1024, FEW_BANDS = 3, PRODUCTS = 7 };
 /* Cycles beside the products': of a tile's sums, and of a vector of the left factors of a pair. Tiles of fewer vectors than
    three read the factors more often. */
-static const double SUM_CYCLES = 50, FACTOR_CYCLES = 12, NARROW = 2;
+static const double SUM_CYCLES = 60, FACTOR_CYCLES = 16, NARROW = 1.7;
 typedef struct plan {
     window k;
     image x, y;
