@@ -8,8 +8,9 @@
 /* LINE_MOST: bytes of a task's memory, on the stack; left factors of a band, which share the second-level cache with the
    weights of two products. FEW_BANDS: fewer than that share their channels too. */
 enum { LINE_MOST = 832 * 1024, FEW_BANDS = 3, PRODUCTS = 7 };
-/* Cycles beside the products': of a tile's sums, and of a vector of the left factors of a pair. */
-static const double SUM_CYCLES = 100, FACTOR_CYCLES = 16;
+/* Cycles beside the products': of a tile's sums, and of a vector of the left factors of a pair. Tiles of fewer vectors than
+   three read the factors more often. */
+static const double SUM_CYCLES = 60, FACTOR_CYCLES = 16, NARROW = 1.7;
 typedef struct plan {
     window k;
     image x, y;
@@ -29,12 +30,14 @@ static bool window_fits(const plan *p, const value *w) {
     return d[0] == p->y.c && d[1] == p->x.c && d[1] % 2 == 0 && d[1] > 0;
 }
 
-/* The most vectors, of those that half of the channels are whole blocks of. */
+/* The most vectors, of those that half of the channels are whole blocks of; five rather than one, where registers are many. */
 static bool choose_tile(plan *p, const target *t) {
     const int64_t vf = t->vector_floats;
     p->vectors = t->vector_registers > 16 ? 4 : 2;
     if (p->y.c % (2 * vf)) return false;
     while (p->y.c % (2 * vf * p->vectors)) p->vectors--;
+    if (p->vectors == 1 && t->vector_registers > 16 && p->y.c % (2 * vf * CAMEO_STRASSEN_VECTORS) == 0)
+        p->vectors = CAMEO_STRASSEN_VECTORS;
     p->tile = conv_tile_pixels(t, p->vectors);
     return true;
 }
@@ -78,9 +81,10 @@ static double cost(const node *n, const options *o) {
     if (!make_plan(n, o, &p)) return 1e30;
     const int64_t vf = o->target.vector_floats, all = p.y.c / 2 / (p.vectors * vf), rest = pairs(&p) % p.rows % p.tile;
     const double half = (double)(p.x.c / 2), count = (double)(pairs(&p) - rest) / (double)p.tile;
-    double tiles = count * (half * conv_tile_cycles(p.tile, p.vectors) + SUM_CYCLES);
-    if (rest) tiles += half * conv_tile_cycles(rest, p.vectors) + SUM_CYCLES;
-    const double factors = (double)(pairs(&p) * ceil_div(p.x.c / 2, vf) * ceil_div(all, p.blocks)) * FACTOR_CYCLES;
+    const double more = p.vectors < 3 ? NARROW : 1;
+    double tiles = count * (half * conv_tile_cycles(p.tile, p.vectors) + SUM_CYCLES * more);
+    if (rest) tiles += half * conv_tile_cycles(rest, p.vectors) + SUM_CYCLES * more;
+    const double factors = (double)(pairs(&p) * ceil_div(p.x.c / 2, vf) * ceil_div(all, p.blocks)) * FACTOR_CYCLES * more;
     const double cycles = (double)p.y.n * (PRODUCTS * (double)all * tiles + factors);
     return 1 + conv_time(o, cycles, (double)(PRODUCTS * p.x.c * p.y.c));
 }

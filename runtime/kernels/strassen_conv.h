@@ -38,7 +38,7 @@ typedef struct cameo_strassen_args {
     float *y;
 } cameo_strassen_args;
 
-enum { CAMEO_STRASSEN_PIXELS = 28, CAMEO_STRASSEN_VECTORS = 4 };
+enum { CAMEO_STRASSEN_PIXELS = 28, CAMEO_STRASSEN_VECTORS = 5 };
 
 /* Floats of a task's memory: the left factors, u and v, and whether a pair has numbers that are none. */
 #define CAMEO_STRASSEN_LINE(rows, line_pixel, block) ((rows) * (7 * (line_pixel) + 2 * (block) + 1))

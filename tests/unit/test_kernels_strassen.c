@@ -123,6 +123,7 @@ static void test_one(const cameo_strassen *s, void (*task)(void *, size_t)) {
     X(stride_2, 13, 10, 40, 2, 2, 0, 1, 6, 2, 12, 1, {CAMEO_RELU, 0, 0})        \
     X(stride_3, 11, 17, 26, 1, 3, 4, 0, 6, 2, 6, 1, {CAMEO_TANH, 0, 0})         \
     X(a_line, 1, 29, 66, 1, 1, 0, 0, 14, 2, 14, 1, {CAMEO_SIGMOID, 0, 0})       \
+    X(five_vectors, 7, 7, 48, 2, 1, 0, 1, 5, 5, 15, 1, {CAMEO_RELU, 0, 0})      \
     X(many_chunks, 3, 3, 20, 5, 1, 0, 1, 1, 1, 2, 2, {CAMEO_HARDSIGMOID, 0.2f, 0.5f})
 CASES(STRASSEN)
 
