@@ -46,6 +46,7 @@ compiled() {
     "$work/golden" check "$here/$1.json" "$work/out/output_0.npy"
 }
 
+# shellcheck disable=SC2046 # names are words
 [ $# -gt 0 ] || set -- $(cd "$here" && ls ./*.json | sed 's,^\./,,; s,\.json$,,')
 failed=0
 for name in "$@"; do
