@@ -37,7 +37,7 @@ resnet50-b16       resnet50                                       16
 mobilenet-v2-b16   mobilenet-v2                                   16'
 
 usage() { sed -n '4,17p' "$0" | cut -c3-; }
-nets= threads=1 alternations=15 budget=200 xnnpack=1 prepare= models= exported= out=bench-out list=
+nets='' threads=1 alternations=15 budget=200 xnnpack=1 prepare='' models='' exported='' out=bench-out list=''
 while [ $# -gt 0 ]; do
     case $1 in
     --nets) nets=${2//,/ }; shift ;;

@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
-# Every architecture of `cameo new` gives the bytes its golden file was made from; the small ones are compiled as well, with both
-# kernel choices, and agree with ONNX Runtime's stored outputs. ARCHITECTURES=all compiles every one.
+# Every architecture of `cameo new` gives the bytes its golden file was made from; the small ones are compiled as well, with each
+# choice of kernels, and agree with ONNX Runtime's stored outputs. ctest runs the nets side by side (tests/CMakeLists.txt).
+#
+# usage: architectures.sh NET...             bytes, and compiled
+#        architectures.sh --others NET...    bytes of all but these; with ARCHITECTURES=all they are compiled too
 . "$(dirname "$0")/common.bash"
-check=$SOURCE/tests/golden/check.sh
-bash "$check" "$CAMEO" -m
-small=(alexnet vgg11 resnet18 resnet50 densenet121 mobilenet-v1 mobilenet-v2 mobilefacenet iresnet18 sphereface20)
-[ "${ARCHITECTURES:-}" != all ] || small=()
-for kernels in auto xnnpack native; do
-  echo "-- kernels: $kernels"
-  bash "$check" "$CAMEO" -c "--kernels $kernels" "${small[@]}"
+golden=$SOURCE/tests/golden
+kernels=(-c "--kernels auto" -c "--kernels xnnpack" -c "--kernels native")
+[ $# -gt 0 ] || { echo "architectures: which nets?" >&2; exit 2; }
+if [ "$1" != --others ]; then
+  bash "$golden/check.sh" "$CAMEO" "${kernels[@]}" "$@"
+  exit
+fi
+shift
+others=()
+for file in "$golden"/*.json; do
+  net=$(basename "$file" .json)
+  case " $* " in *" $net "*) ;; *) others+=("$net") ;; esac
 done
+[ "${ARCHITECTURES:-}" = all ] || kernels=(-m)
+bash "$golden/check.sh" "$CAMEO" "${kernels[@]}" "${others[@]}"

@@ -4,7 +4,7 @@
 # compiler, and run where there is an emulator.
 . "$(dirname "$0")/common.bash"
 build=$(dirname "$(dirname "$CAMEO")")
-sanitized=$(grep -c '^CAMEO_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" || true)
+sanitized=$(grep -cE '^CAMEO_SANITIZE(_THREADS)?:BOOL=ON' "$build/CMakeCache.txt" || true)
 cd "$scratch"
 status=0
 fail() { echo "FAIL $*"; status=1; }

@@ -53,7 +53,7 @@ printf 'x.jpg y.jpg\ny.jpg z.jpg\nx.jpg z.jpg\n' >f24/test_pairs.txt
 same want f24t/submission.csv "f24 submission"
 
 # LFW: folds
-for n in Al Bo; do for i in 1 2 3; do picture lfw/$n/${n}_000$i.jpg $i$(printf %d "'$n"); done; done
+for n in Al Bo; do for i in 1 2 3; do picture lfw/$n/${n}_000$i.jpg "$i$(printf %d "'$n")"; done; done
 printf '2\t1\nAl\t1\t2\nAl\t1\tBo\t1\nBo\t1\t3\nAl\t2\tBo\t2\n' >lfw/pairs.txt
 ./net score lfw/pairs.txt -o lfwr 2>err && [ "$(number lfwr folds)" ] && grep -q '"folds": 2' lfwr/metrics.json || fail "lfw"
 

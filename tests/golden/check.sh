@@ -2,17 +2,19 @@
 # Every golden file of this folder: the model `cameo new` makes has the same bytes, and the program compiled from it gives ONNX
 # Runtime's outputs. Goldens are made by tests/oracle/make_golden.py.
 #
-# usage: check.sh CAMEO [-m] [-c "COMPILE OPTIONS"] [ARCHITECTURE...]
+# usage: check.sh CAMEO [-m] [-c "COMPILE OPTIONS"]... [ARCHITECTURE...]
 #   -m   only compare the models' bytes, do not compile
+#   -c   compile so; given again, the same model is compiled once more
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -ge 1 ] || { sed -n '5,6p' "$0" >&2; exit 2; }
-cameo=$(realpath "$1") models_only= options=
+[ $# -ge 1 ] || { sed -n '5,7p' "$0" >&2; exit 2; }
+cameo=$(realpath "$1") models_only='' compilations=()
 shift
 while getopts mc: o; do
-    case $o in m) models_only=1 ;; c) options=$OPTARG ;; *) exit 2 ;; esac
+    case $o in m) models_only=1 ;; c) compilations+=("$OPTARG") ;; *) exit 2 ;; esac
 done
 shift $((OPTIND - 1))
+[ ${#compilations[@]} -gt 0 ] || compilations=("")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "${CC:-cc}" -std=gnu11 -O1 -o "$work/golden" "$here/golden.c" -lm
@@ -27,13 +29,24 @@ check() {
         return 1
     fi
     [ -z "$models_only" ] || return 0
-    # shellcheck disable=SC2086 # options are words
-    "$cameo" compile "$work/$1.onnx" --batch 2 $options -o "$work/program" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
     "$work/golden" input "$golden" "$work/input.npy" || return 1
-    "$work/program" run --input "$work/input.npy" --output "$work/out" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
-    "$work/golden" check "$golden" "$work/out/output_0.npy"
+    local options
+    for options in "${compilations[@]}"; do
+        [ -z "$options" ] || echo "-- $1 $options"
+        compiled "$1" "$options" || return 1
+    done
 }
 
+# NET OPTIONS: a program compiled so gives the golden outputs.
+compiled() {
+    rm -rf "$work/program" "$work/out"
+    # shellcheck disable=SC2086 # options are words
+    "$cameo" compile "$work/$1.onnx" --batch 2 $2 -o "$work/program" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+    "$work/program" run --input "$work/input.npy" --output "$work/out" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+    "$work/golden" check "$here/$1.json" "$work/out/output_0.npy"
+}
+
+# shellcheck disable=SC2046 # names are words
 [ $# -gt 0 ] || set -- $(cd "$here" && ls ./*.json | sed 's,^\./,,; s,\.json$,,')
 failed=0
 for name in "$@"; do

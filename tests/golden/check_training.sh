@@ -50,6 +50,7 @@ if [ -n "$tie" ]; then
     ${CC:-cc} -O2 -I "$source" -o "$work/tie" "$source/tests/tools/tie_initializers.c" "$source/runtime/base/wire.c"
 fi
 
+# shellcheck disable=SC2046 # names are words
 [ $# -gt 0 ] || set -- $(cd "$here/training" && ls ./*.txt | sed 's,^\./,,; s,\.txt$,,')
 failed=0
 for name in "$@"; do

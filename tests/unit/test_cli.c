@@ -334,12 +334,12 @@ static void json_of_a_test(void **state) {
     conform_json(f, "test_x", &o);
     fflush(f);
     assert_string_equal(line, "{\"test\":\"test_x\",\"result\":\"fail\",\"max_abs\":0.5,\"max_rel\":1e-07,\"frozen\":1,"
-                                      "\"folded\":false,\"reference\":\"pass\",\"reason\":\"a \\\"reason\\\"\\u000a\"}\n");
+                              "\"folded\":false,\"reference\":\"pass\",\"reason\":\"a \\\"reason\\\"\\u000a\"}\n");
     rewind(f);
     conform_json(f, "y", &(outcome){.folded = true});
     fclose(f);
     assert_string_equal(line, "{\"test\":\"y\",\"result\":\"unsupported\",\"max_abs\":null,\"max_rel\":null,"
-                                      "\"frozen\":0,\"folded\":true,\"reference\":null,\"reason\":\"\"}\n");
+                              "\"frozen\":0,\"folded\":true,\"reference\":null,\"reason\":\"\"}\n");
     free(line);
 }
 
