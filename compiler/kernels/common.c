@@ -1,6 +1,8 @@
 /* Reading nodes for kernels: shapes, windows, activations; and the parameters most kernels have. */
 #include "kernels.h"
 
+#include "../ops/act.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -52,28 +54,8 @@ bool window_of(const node *n, const int64_t *kernel, window *out) {
 
 /* ---- activations ---- */
 
-static const struct act_name {
-    const char *name, *kind;
-} act_names[] = {{"none", "CAMEO_NONE"},
-                 {"relu", "CAMEO_RELU"},
-                 {"clip", "CAMEO_CLIP"},
-                 {"leaky", "CAMEO_LEAKY"},
-                 {"prelu", "CAMEO_PRELU"},
-                 {"sigmoid", "CAMEO_SIGMOID"},
-                 {"hardsigmoid", "CAMEO_HARDSIGMOID"},
-                 {"hardswish", "CAMEO_HARDSWISH"},
-                 {"silu", "CAMEO_SILU"},
-                 {"tanh", "CAMEO_TANH"}};
-
-static const struct act_name *act_find(const node *n) {
-    const char *act = node_string(n, "act", "none");
-    for (size_t i = 0; i < sizeof act_names / sizeof *act_names; i++)
-        if (!strcmp(act, act_names[i].name)) return &act_names[i];
-    return NULL;
-}
-
 bool act_known(const node *n) {
-    const struct act_name *act = act_find(n);
+    const act_row *act = act_of_node(n);
     if (!act) return false;
     if (strcmp(act->name, "prelu")) return true;
     const value *slope = input_at(n, 4);
@@ -94,12 +76,9 @@ bool act_is_clamp(const node *n, float *least, float *most) {
 }
 
 const char *act_literal(emitter *e, const node *n) {
-    const struct act_name *act = act_find(n);
+    const act_row *act = act_of_node(n);
     if (!act) BUG("unknown activation");
-    double a = 0, b = 0;
-    if (!strcmp(act->name, "clip")) a = node_float(n, "act_min", -INFINITY), b = node_float(n, "act_max", INFINITY);
-    if (!strcmp(act->name, "leaky")) a = node_float(n, "act_alpha", 0.01f);
-    if (!strcmp(act->name, "hardsigmoid")) a = node_float(n, "act_alpha", 0.2f), b = node_float(n, "act_beta", 0.5f);
+    const double a = act_number(n, act, 0), b = act_number(n, act, 1);
     return arena_printf(emit_arena(e), "{%s, %s, %s}", act->kind, emit_float(e, a), emit_float(e, b));
 }
 

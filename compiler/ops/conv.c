@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../emit/emit.h"
-#include "internal.h"
+#include "act.h"
 #include "window.h"
 
 /* ---- infer ---- */
@@ -299,22 +299,11 @@ static bool fused_infer(graph *g, node *n) {
     const attr *p = node_attr(n, "activation_params");
     const float *v = p && p->kind == ATTR_FLOATS ? p->floats : NULL;
     const size_t count = v ? p->count : 0;
-    static const char *const acts[][2] = {
-        {"", "none"},           {"Relu", "relu"}, {"Sigmoid", "sigmoid"},         {"Tanh", "tanh"},
-        {"LeakyRelu", "leaky"}, {"Clip", "clip"}, {"HardSigmoid", "hardsigmoid"}, {"HardSwish", "hardswish"}};
-    const char *act = NULL;
-    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
-        if (!strcmp(name, acts[i][0])) act = acts[i][1];
-    if (!act)
+    const act_row *act = act_of_op(opcode_find("", name));
+    if (!act && name[0])
         return diag_error(g->diag, n, "optimise the model at the basic level only", "this fused activation is not supported");
-    node_set_string(g, n, "act", act);
-    if (!strcmp(act, "clip")) {
-        if (count > 0) node_set_float(g, n, "act_min", v[0]);
-        if (count > 1) node_set_float(g, n, "act_max", v[1]);
-    } else {
-        node_set_float(g, n, "act_alpha", count > 0 ? v[0] : !strcmp(act, "leaky") ? 0.01f : 0.2f);
-        node_set_float(g, n, "act_beta", count > 1 ? v[1] : 0.5f);
-    }
+    node_set_string(g, n, "act", act ? act->name : "none");
+    for (size_t i = 0; act && i < 2 && i < count; i++) act_set_number(g, n, act, (int)i, v[i]);
     return conv_infer(g, n);
 }
 

@@ -1,6 +1,6 @@
 /* Rows of the internal domain "cameo", made by the fuse and layout passes: Conv and Gemm with bias, residual and activation in
-   one node, ScaleShift (a BatchNormalization that stays), Reorder (NCHW <-> NHWC). And the activations they share. */
-#include "internal.h"
+   one node, ScaleShift (a BatchNormalization that stays), Reorder (NCHW <-> NHWC). */
+#include "act.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,69 +9,6 @@
 #include "chain.h"
 #include "conv.h"
 #include "internal_row.h"
-
-/* ---- fused activations ---- */
-
-static const char *literal(arena *a, double v) {
-    if (isinf(v)) return v > 0 ? "INFINITY" : "-INFINITY";
-    if (isnan(v)) return "NAN";
-    const char *s = arena_printf(a, "%.9g", v);
-    return arena_printf(a, strpbrk(s, ".e") ? "%sf" : "%s.0f", s);
-}
-
-/* Infinities must not appear as bounds: a one-sided Clip has only one comparison. */
-static const char *clip_expression(arena *a, const node *n, const char *x) {
-    double low = (double)node_float(n, "act_min", -INFINITY), high = (double)node_float(n, "act_max", INFINITY);
-    const char *s = x;
-    if (low > -INFINITY) s = arena_printf(a, "(%s < %s ? %s : %s)", x, literal(a, low), literal(a, low), x);
-    if (high < INFINITY) s = arena_printf(a, "(%s > %s ? %s : %s)", s, literal(a, high), literal(a, high), s);
-    return s;
-}
-
-/* x within 0..1, computed anew in each branch. No fminf: a NaN would not come out of it. */
-static const char *unit_expression(arena *a, const char *x) {
-    return arena_printf(a, "(%s < 0.0f ? 0.0f : %s > 1.0f ? 1.0f : %s)", x, x, x);
-}
-
-const char *act_expression(arena *a, const node *n, const char *x, const char *slope) {
-    const char *act = node_string(n, "act", "none");
-    const char *alpha = literal(a, (double)node_float(n, "act_alpha", 0)),
-               *beta = literal(a, (double)node_float(n, "act_beta", 0));
-    if (!strcmp(act, "none")) return x;
-    if (!strcmp(act, "relu")) return arena_printf(a, "(%s < 0.0f ? 0.0f : %s)", x, x);
-    if (!strcmp(act, "clip")) return clip_expression(a, n, x);
-    if (!strcmp(act, "leaky")) return arena_printf(a, "(%s < 0.0f ? %s * %s : %s)", x, x, alpha, x);
-    if (!strcmp(act, "prelu")) return arena_printf(a, "(%s < 0.0f ? %s * %s : %s)", x, x, slope, x);
-    if (!strcmp(act, "sigmoid")) return arena_printf(a, "(1.0f / (1.0f + expf(-%s)))", x);
-    if (!strcmp(act, "silu")) return arena_printf(a, "(%s / (1.0f + expf(-%s)))", x, x);
-    if (!strcmp(act, "tanh")) return arena_printf(a, "tanhf(%s)", x);
-    if (!strcmp(act, "hardsigmoid")) return unit_expression(a, arena_printf(a, "%s * %s + %s", x, alpha, beta));
-    if (!strcmp(act, "hardswish"))
-        return arena_printf(a, "(%s * %s)", x, unit_expression(a, arena_printf(a, "%s * (1.0f / 6.0f) + 0.5f", x)));
-    BUG("unknown fused activation");
-}
-
-static double clamp(double x, double low, double high) {
-    x = x < low ? low : x;
-    return x > high ? high : x;
-}
-
-double act_apply(const node *n, double x, double slope) {
-    const char *act = node_string(n, "act", "none");
-    const double alpha = (double)node_float(n, "act_alpha", 0), beta = (double)node_float(n, "act_beta", 0);
-    if (!strcmp(act, "none")) return x;
-    if (!strcmp(act, "relu")) return x < 0 ? 0 : x;
-    if (!strcmp(act, "clip"))
-        return clamp(x, (double)node_float(n, "act_min", -INFINITY), (double)node_float(n, "act_max", INFINITY));
-    if (!strcmp(act, "leaky")) return x < 0 ? x * alpha : x;
-    if (!strcmp(act, "prelu")) return x < 0 ? x * slope : x;
-    if (!strcmp(act, "sigmoid")) return 1 / (1 + exp(-x));
-    if (!strcmp(act, "silu")) return x / (1 + exp(-x));
-    if (!strcmp(act, "tanh")) return tanh(x);
-    if (!strcmp(act, "hardsigmoid")) return clamp(alpha * x + beta, 0, 1);
-    if (!strcmp(act, "hardswish")) return x * clamp(x / 6 + 0.5, 0, 1);
-    BUG("unknown fused activation");
-}
 
 static const value *input(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL; }
 

@@ -8,7 +8,7 @@
 
 #include "../../runtime/kernels/dropout.h"
 #include "../ir/grad.h"
-#include "internal.h"
+#include "act.h"
 #include "internal_row.h"
 #include "pointwise.h"
 

@@ -1,6 +1,7 @@
 /* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the forms in which older exporters
    wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
 #include "../ir/broadcast.h"
+#include "../ops/act.h"
 #include "fuse.h"
 
 #include <float.h>
@@ -49,32 +50,15 @@ bool fuse_clip(graph *g, node *n, const node *next) {
     return true;
 }
 
-static bool take_simple(graph *g, node *n, const node *next) {
-    static const struct {
-        opcode op;
-        const char *act;
-    } simple[] = {{ONNX_Relu, "relu"}, {ONNX_Sigmoid, "sigmoid"}, {ONNX_Tanh, "tanh"}, {ONNX_HardSwish, "hardswish"}};
-    for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
-        if (!node_is(next, simple[i].op)) continue;
-        set_act(g, n, simple[i].act);
-        return true;
-    }
-    return false;
-}
-
-static bool take_with_numbers(graph *g, node *n, const node *next) {
-    if (node_is(next, ONNX_LeakyRelu)) {
-        node_set_float(g, n, "act_alpha", node_float(next, "alpha", 0.01f));
-        set_act(g, n, "leaky");
-        return true;
-    }
-    if (node_is(next, ONNX_HardSigmoid)) {
-        node_set_float(g, n, "act_alpha", node_float(next, "alpha", 0.2f));
-        node_set_float(g, n, "act_beta", node_float(next, "beta", 0.5f));
-        set_act(g, n, "hardsigmoid");
-        return true;
-    }
-    return false;
+/* An activation of x and perhaps of numbers that are attributes: a row of act.def. */
+static bool take_row(graph *g, node *n, const node *next) {
+    const act_row *act = act_of_op(next->opcode);
+    if (!act || node_is(next, ONNX_Clip)) return false;
+    for (int i = 0; i < 2; i++)
+        if (act->number[i])
+            act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
+    set_act(g, n, act->name);
+    return true;
 }
 
 /* ---- activations in which x occurs twice ---- */
@@ -150,7 +134,7 @@ bool fuse_activation(graph *g, node *n) {
     if (!next) return take_double(g, n);
     if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
     const bool prelu = node_is(next, ONNX_PRelu);
-    if (prelu ? !take_prelu(g, n, next) : !(take_simple(g, n, next) || fuse_clip(g, n, next) || take_with_numbers(g, n, next)))
+    if (prelu ? !take_prelu(g, n, next) : !(take_row(g, n, next) || fuse_clip(g, n, next)))
         return false;
     graph_absorb(g, n, next);
     return true;

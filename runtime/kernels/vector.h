@@ -159,16 +159,8 @@ CAMEO_INLINE cameo_v cameo_silu(cameo_v x) {
 }
 
 typedef enum cameo_act_kind {
-    CAMEO_NONE,
-    CAMEO_RELU,
-    CAMEO_CLIP,
-    CAMEO_LEAKY,
-    CAMEO_PRELU,
-    CAMEO_SIGMOID,
-    CAMEO_HARDSIGMOID,
-    CAMEO_HARDSWISH,
-    CAMEO_SILU,
-    CAMEO_TANH
+#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) CAMEO_##kind,
+#include "act.def"
 } cameo_act_kind;
 
 typedef struct cameo_act {
@@ -180,15 +172,9 @@ typedef struct cameo_act {
 CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slope) {
     const cameo_v zero = {0}, one = cameo_splat(1.0f);
     switch (act->kind) {
-    case CAMEO_RELU: return cameo_max(v, zero);
-    case CAMEO_CLIP: return cameo_min(cameo_max(v, cameo_splat(act->a)), cameo_splat(act->b));
-    case CAMEO_LEAKY: return cameo_select((cameo_vi)(v < zero), v * act->a, v);
-    case CAMEO_PRELU: return cameo_select((cameo_vi)(v < zero), v * slope, v);
-    case CAMEO_SIGMOID: return cameo_sigmoid(v);
-    case CAMEO_HARDSIGMOID: return cameo_min(cameo_max(v * act->a + act->b, zero), one);
-    case CAMEO_HARDSWISH: return v * cameo_min(cameo_max(v * (1.0f / 6.0f) + 0.5f, zero), one);
-    case CAMEO_SILU: return cameo_silu(v);
-    case CAMEO_TANH: return 1.0f - 2.0f / (cameo_exp(2.0f * v) + 1.0f);
+#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
+    case CAMEO_##kind: return vector;
+#include "act.def"
     default: return v;
     }
 }

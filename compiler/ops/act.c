@@ -1,0 +1,100 @@
+/* Fused activations: the compiler's columns of runtime/kernels/act.def. See act.h. */
+#include "act.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static double within(double x, double low, double high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
+    static double real_##kind(double x, double a, double b, double slope) {                \
+        (void)x, (void)a, (void)b, (void)slope;                                            \
+        return (reference);                                                                \
+    }
+#include "../../runtime/kernels/act.def"
+
+static const act_row rows[] = {
+#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
+    {"CAMEO_" #kind, name, op, {first, second}, {otherwise, otherwise2}, text, real_##kind},
+#include "../../runtime/kernels/act.def"
+};
+
+const act_row *act_of_node(const node *n) {
+    const char *name = node_string(n, "act", "none");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(name, rows[i].name)) return &rows[i];
+    return NULL;
+}
+
+const act_row *act_of_op(opcode op) {
+    for (size_t i = 0; op && i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].op == op) return &rows[i];
+    return NULL;
+}
+
+/* The attribute of the node: "alpha" of LeakyRelu is "act_alpha" where it is fused. */
+static void number_name(const act_row *act, int i, char name[16]) { snprintf(name, 16, "act_%s", act->number[i]); }
+
+double act_number(const node *n, const act_row *act, int i) {
+    char name[16];
+    if (!act->number[i]) return 0;
+    number_name(act, i, name);
+    return (double)node_float(n, name, act->otherwise[i]);
+}
+
+void act_set_number(graph *g, node *n, const act_row *act, int i, float v) {
+    char name[16];
+    if (!act->number[i]) return;
+    number_name(act, i, name);
+    node_set_float(g, n, name, v);
+}
+
+/* ---- text ---- */
+
+static const char *literal(arena *a, double v) {
+    if (isinf(v)) return v > 0 ? "INFINITY" : "-INFINITY";
+    if (isnan(v)) return "NAN";
+    const char *s = arena_printf(a, "%.9g", v);
+    return arena_printf(a, strpbrk(s, ".e") ? "%sf" : "%s.0f", s);
+}
+
+/* Infinities must not appear as bounds: a one-sided Clip has only one comparison. */
+static const char *clip_expression(arena *a, double low, double high, const char *x) {
+    const char *s = x;
+    if (low > -(double)INFINITY) s = arena_printf(a, "(%s < %s ? %s : %s)", x, literal(a, low), literal(a, low), x);
+    if (high < (double)INFINITY) s = arena_printf(a, "(%s > %s ? %s : %s)", s, literal(a, high), literal(a, high), s);
+    return s;
+}
+
+static const act_row *known(const node *n) {
+    const act_row *act = act_of_node(n);
+    if (!act) BUG("unknown fused activation");
+    return act;
+}
+
+const char *act_expression(arena *a, const node *n, const char *x, const char *slope) {
+    const act_row *act = known(n);
+    const double first = act_number(n, act, 0), second = act_number(n, act, 1);
+    if (!act->text) return clip_expression(a, first, second, x);
+    text t = {0};
+    for (const char *s = act->text; *s; s++) {
+        if (*s == '#')
+            text_append(&t, x);
+        else if (*s != '$')
+            text_append_n(&t, s, 1);
+        else
+            text_append(&t, *++s == 's' ? slope : literal(a, *s == 'a' ? first : second));
+    }
+    const char *made = arena_strdup(a, text_str(&t));
+    text_free(&t);
+    return made;
+}
+
+double act_apply(const node *n, double x, double slope) {
+    const act_row *act = known(n);
+    return act->real(x, act_number(n, act, 0), act_number(n, act, 1), slope);
+}
