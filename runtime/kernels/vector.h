@@ -173,8 +173,8 @@ CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slo
     const cameo_v zero = {0}, one = cameo_splat(1.0f);
     switch (act->kind) {
 #define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
-    case CAMEO_##kind: return vector;
-#include "act.def"
+    case CAMEO_##kind: return vector;                                                      \
+        #include "act.def"
     default: return v;
     }
 }
