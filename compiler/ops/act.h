@@ -1,4 +1,5 @@
-/* The activation fused into a node, as C text and as a number; its rows are in runtime/kernels/act.def. */
+/* The activation fused into a node, as C text and as a number; its rows are in
+   runtime/kernels/act.def. */
 #ifndef CAMEO_OPS_ACT_H
 #define CAMEO_OPS_ACT_H
 #include "../ir/op.h"
@@ -17,8 +18,9 @@ const act_row *act_of_op(opcode op);                         /* that takes in th
 double act_number(const node *n, const act_row *act, int i); /* 0 where the row has none */
 void act_set_number(graph *g, node *n, const act_row *act, int i, float v);
 
-/* C expression of n's fused activation of the float variable x; slope is the C expression of PRelu's slope for this channel,
-   unused by other activations. x is repeated, so it must be free of side effects. */
+/* C expression of n's fused activation of the float variable x; slope is the C expression of PRelu's
+   slope for this channel, unused by other activations. x is repeated, so it must be free of side
+   effects. */
 const char *act_expression(arena *a, const node *n, const char *x, const char *slope);
 /* The same as a number, for references. */
 double act_apply(const node *n, double x, double slope);

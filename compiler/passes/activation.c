@@ -55,8 +55,7 @@ static bool take_row(graph *g, node *n, const node *next) {
     const act_row *act = act_of_op(next->opcode);
     if (!act || node_is(next, ONNX_Clip)) return false;
     for (int i = 0; i < 2; i++)
-        if (act->number[i])
-            act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
+        if (act->number[i]) act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
     set_act(g, n, act->name);
     return true;
 }
@@ -134,8 +133,7 @@ bool fuse_activation(graph *g, node *n) {
     if (!next) return take_double(g, n);
     if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
     const bool prelu = node_is(next, ONNX_PRelu);
-    if (prelu ? !take_prelu(g, n, next) : !(take_row(g, n, next) || fuse_clip(g, n, next)))
-        return false;
+    if (prelu ? !take_prelu(g, n, next) : !(take_row(g, n, next) || fuse_clip(g, n, next))) return false;
     graph_absorb(g, n, next);
     return true;
 }

@@ -172,9 +172,11 @@ typedef struct cameo_act {
 CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slope) {
     const cameo_v zero = {0}, one = cameo_splat(1.0f);
     switch (act->kind) {
+// clang-format off
 #define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
     case CAMEO_##kind: return vector;
 #include "act.def"
+        // clang-format on
     default: return v;
     }
 }
