@@ -1,7 +1,9 @@
 /* Reading with a limit, writing beside and renaming, directories, error messages. */
 #include "files.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -143,6 +145,27 @@ bool cameo_write_file(const char *path, const void *data, size_t size, cameo_err
     const bool good = cameo_write_synced(beside, path, put_bytes, &b, error) && cameo_take_place(beside, path, error);
     free(beside);
     return good;
+}
+
+/* The process in NAME.PROCESS.tmp; 0 when entry is no such file. */
+static long unfinished_by(const char *entry, const char *name) {
+    const size_t n = strlen(name);
+    if (strncmp(entry, name, n) != 0 || entry[n] != '.' || entry[n + 1] < '1' || entry[n + 1] > '9') return 0;
+    char *end;
+    const long process = strtol(entry + n + 1, &end, 10);
+    return strcmp(end, ".tmp") == 0 ? process : 0;
+}
+
+void cameo_remove_unfinished(const char *directory, const char *name) {
+    DIR *d = opendir(directory);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        const long process = unfinished_by(e->d_name, name);
+        if (!process || kill((pid_t)process, 0) == 0 || errno != ESRCH) continue;
+        char *path = cameo_join(directory, e->d_name);
+        unlink(path);
+        free(path);
+    }
+    if (d) closedir(d);
 }
 
 bool cameo_make_directories(const char *path, cameo_error *error) {

@@ -20,6 +20,8 @@ bool cameo_write_file(const char *path, const void *data, size_t size, cameo_err
 typedef bool cameo_file_writer(FILE *f, const void *what, cameo_error *error);
 bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put, const void *what, cameo_error *error);
 bool cameo_take_place(const char *beside, const char *path, cameo_error *error); /* renames, or removes `beside` */
+/* Removes what cameo_write_file of directory/name left beside it in processes that were killed and are gone. */
+void cameo_remove_unfinished(const char *directory, const char *name);
 bool cameo_make_directories(const char *path, cameo_error *error);
 bool cameo_file_exists(const char *path);
 /* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller frees. */

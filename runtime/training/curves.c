@@ -162,6 +162,8 @@ static void put_escaped(FILE *f, const char *s) {
     for (; *s; s++) fprintf(f, strchr("<>&\"'", *s) ? "&#%d;" : "%c", *s);
 }
 
+static const char file[] = "curves.html";
+
 bool cameo_curves_write(const char *directory, const char *log, const char *title, cameo_error *error) {
     panel p[PANELS] = {
         {.title = "Loss"}, {.title = "Learning rate"}, {.title = "Accuracy", .unit = "%"}, {.title = "Verification"}};
@@ -189,5 +191,6 @@ bool cameo_curves_write(const char *directory, const char *log, const char *titl
     fputs("</main></html>\n", o.stream);
     for (size_t k = 0; k < PANELS; k++)
         for (size_t i = 0; i < 3; i++) free(p[k].s[i].x), free(p[k].s[i].y);
-    return cameo_output_save(&o, directory, "curves.html", error);
+    cameo_remove_unfinished(directory, file); /* of a run that was killed while it wrote, and is resumed */
+    return cameo_output_save(&o, directory, file, error);
 }

@@ -566,6 +566,26 @@ static void log_is_cut(void **state) {
     free(text);
 }
 
+/* What a process that was killed left beside a file goes with its next writing; another process's, that still runs, and files
+   that only look alike stay. */
+static void unfinished_goes(void **state) {
+    (void)state;
+    pid_t gone = fork();
+    if (gone == 0) _exit(0);
+    assert_int_equal(waitpid(gone, NULL, 0), gone);
+    char left[64];
+    snprintf(left, sizeof left, "unfinished/page.%ld.tmp", (long)gone);
+    const char *const stay[] = {"unfinished/page.1.tmp", "unfinished/page", "unfinished/page.tmp", "unfinished/page.1x.tmp",
+                                "unfinished/pages.1.tmp"}; /* process 1 runs */
+    assert_true(cameo_make_directories("unfinished", NULL));
+    assert_true(cameo_write_file(left, "x", 1, NULL));
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) assert_true(cameo_write_file(stay[i], "x", 1, NULL));
+    cameo_remove_unfinished("unfinished", "page");
+    assert_false(cameo_file_exists(left));
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) assert_true(cameo_file_exists(stay[i]));
+    cameo_remove_unfinished("no such folder", "page");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(resume_at_every_step),
                                        cmocka_unit_test(threads_change_nothing),
@@ -580,6 +600,7 @@ int main(void) {
                                        cmocka_unit_test(read_only_folder),
                                        cmocka_unit_test(dry_run_and_overfit),
                                        cmocka_unit_test(exported),
-                                       cmocka_unit_test(log_is_cut)};
+                                       cmocka_unit_test(log_is_cut),
+                                       cmocka_unit_test(unfinished_goes)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
