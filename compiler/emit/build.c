@@ -6,6 +6,7 @@
 #include "../base/temporary.h"
 #include "program.h"
 #include "toolchain.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -54,6 +55,15 @@ static int put(const char *path, const void *data, size_t size) {
 }
 
 static int put_text(const char *path, const text *t) { return put(path, text_str(t), t->size); }
+
+/* C that somebody may read. */
+static int put_c(const char *path, const text *t) {
+    text wrapped = {0};
+    wrap_c(t, &wrapped);
+    const int code = put_text(path, &wrapped);
+    text_free(&wrapped);
+    return code;
+}
 
 /* ---- compiling ---- */
 
@@ -141,7 +151,7 @@ static int write_main(const job *j) {
 
 static int write_trainer(const job *j, const char *directory) {
     if (!j->program->trainer_c.size) return CAMEO_OK;
-    int code = put_text(arena_printf(j->arena, "%s/trainer.c", directory), &j->program->trainer_c);
+    int code = put_c(arena_printf(j->arena, "%s/trainer.c", directory), &j->program->trainer_c);
     for (size_t i = 0; !code && i < j->program->n_files; i++)
         code = put_text(arena_printf(j->arena, "%s/%s", directory, j->program->files[i].name), &j->program->files[i].data);
     return code;
@@ -241,7 +251,7 @@ static int link_output(const job *j) {
     if (!code && j->options->sidecar)
         code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)), &j->program->units[0].weights);
     if (!code && j->options->emit != EMIT_EXE)
-        code = put_text(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)), &j->program->units[0].model_h);
+        code = put_c(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)), &j->program->units[0].model_h);
     return code;
 }
 
@@ -251,8 +261,8 @@ static int write_unit_c(const job *j, const char *directory, const emitted *em) 
     const char *own = !em->unit[0] && j->options->sidecar ? arena_printf(j->arena, "%s.weights", j->prefix) : NULL;
     const char *weights = own ? own : arena_printf(j->arena, "%sweights.bin", em->unit);
     int code = put_text(arena_printf(j->arena, "%s/%s", directory, weights), &em->weights);
-    if (!code) code = put_text(arena_printf(j->arena, "%s/%smodel.h", directory, em->unit), &em->model_h);
-    if (!code) code = put_text(arena_printf(j->arena, "%s/%smodel.c", directory, em->unit), &em->model_c);
+    if (!code) code = put_c(arena_printf(j->arena, "%s/%smodel.h", directory, em->unit), &em->model_h);
+    if (!code) code = put_c(arena_printf(j->arena, "%s/%smodel.c", directory, em->unit), &em->model_c);
     return code;
 }
 

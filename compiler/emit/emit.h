@@ -52,6 +52,7 @@ const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *
 void copy_emit(emitter *e, const node *n);
 /* A double as a C float or double literal that round-trips ("0.5f", "INFINITY", "-0x1p-3f"). */
 const char *emit_float(emitter *e, double v);
+const char *float_text(arena *a, double v); /* the same, in that arena */
 
 /* One compiled graph, in memory. The texts belong to whoever frees them (emitted_free). */
 typedef struct emitted {

@@ -7,14 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *emit_float(emitter *e, double v) {
+const char *float_text(arena *a, double v) {
     if (isnan(v)) return "NAN";
     if (isinf(v)) return v > 0 ? "INFINITY" : "-INFINITY";
     const float f = (float)v;
-    if ((double)f != v) return arena_printf(emit_arena(e), "%a", v);
-    char *s = arena_printf(emit_arena(e), "%.9g", v);
-    return arena_printf(emit_arena(e), "%s%sf", s, strpbrk(s, ".e") ? "" : ".0");
+    if ((double)f != v) return arena_printf(a, "%a", v);
+    char *s = arena_printf(a, "%.9g", v);
+    return arena_printf(a, "%s%sf", s, strpbrk(s, ".e") ? "" : ".0");
 }
+
+const char *emit_float(emitter *e, double v) { return float_text(emit_arena(e), v); }
 
 const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *const *names) {
     text t = {0};

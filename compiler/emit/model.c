@@ -1,6 +1,5 @@
 /* model.c as text: the overview, the layers' functions, the list of calls, and (tables.c) what the runtime wants to know. */
 #include "program.h"
-#include "wrap.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -255,7 +254,5 @@ void model_write(emitter *e, emitted *out) {
     tail_write(e, t, &constants, &run, &info);
     parts_write(e, out, &constants, &run, &info);
     header_write(e, &out->model_h);
-    wrap_c(&out->model_c), wrap_c(&out->model_h);
-    for (size_t p = 0; p < out->n_parts; p++) wrap_c(&out->parts[p]);
     text_free(&run), text_free(&constants), text_free(&info);
 }

@@ -6,7 +6,6 @@
 #include "../ir/graph_query.h"
 #include "../onnx/skeleton.h"
 #include "program.h"
-#include "wrap.h"
 
 #include <string.h>
 
@@ -179,6 +178,5 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     }
     text_append(t, "};\n\n");
     trainer_object(infer, step, o, out, t, prefix);
-    wrap_c(t);
     return true;
 }

@@ -112,16 +112,13 @@ static void wrap_line(text *out, const char *line, const char *end, inside *in) 
     text_free(&piece);
 }
 
-void wrap_c(text *t) {
-    text out = {0};
+void wrap_c(const text *t, text *out) {
     inside in = CODE;
     const char *s = text_str(t), *end = s + t->size;
     while (s < end) {
         const char *newline = memchr(s, '\n', (size_t)(end - s)), *stop = newline ? newline : end;
-        wrap_line(&out, s, stop, &in);
-        if (newline) text_append(&out, "\n");
+        wrap_line(out, s, stop, &in);
+        if (newline) text_append(out, "\n");
         s = stop + (newline != NULL);
     }
-    text_free(t);
-    *t = out;
 }

@@ -1,5 +1,6 @@
 /* Fused activations: the compiler's columns of runtime/kernels/act.def. See act.h. */
 #include "act.h"
+#include "../emit/emit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,18 +56,11 @@ void act_set_number(graph *g, node *n, const act_row *act, int i, float v) {
 
 /* ---- text ---- */
 
-static const char *literal(arena *a, double v) {
-    if (isinf(v)) return v > 0 ? "INFINITY" : "-INFINITY";
-    if (isnan(v)) return "NAN";
-    const char *s = arena_printf(a, "%.9g", v);
-    return arena_printf(a, strpbrk(s, ".e") ? "%sf" : "%s.0f", s);
-}
-
 /* Infinities must not appear as bounds: a one-sided Clip has only one comparison. */
 static const char *clip_expression(arena *a, double low, double high, const char *x) {
     const char *s = x;
-    if (low > -(double)INFINITY) s = arena_printf(a, "(%s < %s ? %s : %s)", x, literal(a, low), literal(a, low), x);
-    if (high < (double)INFINITY) s = arena_printf(a, "(%s > %s ? %s : %s)", s, literal(a, high), literal(a, high), s);
+    if (low > -(double)INFINITY) s = arena_printf(a, "(%s < %s ? %s : %s)", x, float_text(a, low), float_text(a, low), x);
+    if (high < (double)INFINITY) s = arena_printf(a, "(%s > %s ? %s : %s)", s, float_text(a, high), float_text(a, high), s);
     return s;
 }
 
@@ -87,7 +81,7 @@ const char *act_expression(arena *a, const node *n, const char *x, const char *s
         else if (*s != '$')
             text_append_n(&t, s, 1);
         else
-            text_append(&t, *++s == 's' ? slope : literal(a, *s == 'a' ? first : second));
+            text_append(&t, *++s == 's' ? slope : float_text(a, *s == 'a' ? first : second));
     }
     const char *made = arena_strdup(a, text_str(&t));
     text_free(&t);

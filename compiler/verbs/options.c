@@ -263,12 +263,11 @@ static void *field(const cli_row *r, options *o) { return (char *)o + r->offset;
 
 _Static_assert(sizeof(emit_kind) == sizeof(int) && sizeof(kernel_choice) == sizeof(int), "store and load copy an int");
 
-static int store(const cli_row *r, options *o, int64_t v) {
+static void store(const cli_row *r, options *o, int64_t v) {
     if (r->size == sizeof(bool)) *(bool *)field(r, o) = v != 0;
     const int small = (int)v; /* an enum, too */
     if (r->size == sizeof small) memcpy(field(r, o), &small, sizeof small);
     if (r->size == sizeof v) memcpy(field(r, o), &v, sizeof v);
-    return 0;
 }
 
 static int64_t load(const cli_row *r, const options *o) {
@@ -289,16 +288,16 @@ static const char *load_text(const cli_row *r, const options *o) {
 static int word(const cli_row *r, options *o, const char *given) {
     size_t n = 0;
     for (; r->words[n]; n++)
-        if (strcmp(given, r->words[n]) == 0) return store(r, o, (int64_t)n);
+        if (strcmp(given, r->words[n]) == 0) return store(r, o, (int64_t)n), 0;
     return unknown_value(r->option.name, given, r->words, n);
 }
 
 static int take(arena *a, const cli_row *r, options *o, const char *given) {
     int64_t number;
     switch (r->type) {
-    case CLI_FLAG: return store(r, o, true);
+    case CLI_FLAG: return store(r, o, true), 0;
     case CLI_WHOLE:
-        return cameo_parse_integer(given, r->low, r->high, &number) ? store(r, o, number) : bad(r->option.name, given);
+        return cameo_parse_integer(given, r->low, r->high, &number) ? (store(r, o, number), 0) : bad(r->option.name, given);
     case CLI_WORD: return word(r, o, given);
     case CLI_TEXT:
     case CLI_FILE: return memcpy(field(r, o), &given, sizeof given), 0;

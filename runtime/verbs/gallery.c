@@ -2,6 +2,7 @@
    content, kept until enough such wait, then decoded, embedded and added. What was embedded is therefore what was hashed,
    though a file may change meanwhile. Last the cache is mapped and rows are looked up. Memory is bounded by the pictures that
    wait, or WAITING bytes of them, and some hundred bytes a picture. */
+#include "../base/hash.h"
 #include "../core/sha256.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -137,9 +138,7 @@ static bool flush(work *w, cameo_error *error) {
 
 /* The place of a content among those that are embedded in this run. */
 static size_t *place_of(const work *w, const char *content) {
-    uint64_t h = 1469598103934665603u;
-    for (const char *s = content; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
-    size_t at = h & (w->met_size - 1);
+    size_t at = cameo_hash_text(content) & (w->met_size - 1);
     while (w->met[at] && strcmp(w->g->content[w->met[at] - 1], content) != 0) at = (at + 1) & (w->met_size - 1);
     return &w->met[at];
 }

@@ -2,6 +2,7 @@
    name to index makes each image appear once, however many pairs name it. */
 #include "pairs.h"
 #include "../base/files.h"
+#include "../base/hash.h"
 #include "pairs_form.h"
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +23,6 @@ typedef struct parser {
     bool zero, minus;      /* labels seen */
 } parser;
 
-static uint64_t hash_text(const char *s) {
-    uint64_t h = 14695981039346656037u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h ^ h >> 29;
-}
-
 static void *grow(void *array, size_t *capacity, size_t size) {
     *capacity = *capacity ? *capacity * 2 : 256;
     array = realloc(array, *capacity * size);
@@ -37,7 +32,7 @@ static void *grow(void *array, size_t *capacity, size_t size) {
 }
 
 static size_t *find_slot(const parser *p, const char *name) {
-    size_t at = hash_text(name) & (p->table_size - 1);
+    size_t at = cameo_hash_text(name) & (p->table_size - 1);
     while (p->table[at] && strcmp(p->out->image[p->table[at] - 1], name) != 0) at = (at + 1) & (p->table_size - 1);
     return &p->table[at];
 }

@@ -286,13 +286,37 @@ static void rows_are_found(void **state) {
     assert_null(cameo_find_verb(own, "no"));
 }
 
+/* cameo.h's questions about a model, of one that has everything and of one that has nothing. */
+static void a_model_tells(void **state) {
+    (void)state;
+    static const char *const names[] = {"cat", "dog"};
+    cameo_model whole = model;
+    whole.preprocess = "color=rgb", whole.classes = names, whole.n_classes = 2;
+    size_t count = 7;
+    assert_ptr_equal(cameo_model_input(&whole, 0), &whole.inputs[0]);
+    assert_null(cameo_model_input(&whole, whole.n_inputs));
+    assert_ptr_equal(cameo_model_output(&whole, 0), &whole.outputs[0]);
+    assert_null(cameo_model_output(&whole, whole.n_outputs));
+    assert_ptr_equal(cameo_model_embedding(&whole), whole.embedding);
+    assert_int_equal(cameo_model_batch(&whole), 2);
+    assert_string_equal(cameo_model_name(&whole), "tiny");
+    assert_string_equal(cameo_model_hash(&whole), "0");
+    assert_string_equal(cameo_model_preprocess(&whole), "color=rgb");
+    assert_ptr_equal(cameo_model_classes(&whole, &count), names);
+    assert_int_equal(count, 2);
+    const cameo_model bare = {.name = "bare"};
+    assert_null(cameo_model_input(&bare, 0));
+    assert_null(cameo_model_output(&bare, 0));
+    assert_null(cameo_model_embedding(&bare));
+    assert_null(cameo_model_preprocess(&bare));
+    assert_null(cameo_model_classes(&bare, &count));
+    assert_int_equal(count, 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes),
-                                       cmocka_unit_test(score_writes_all),
-                                       cmocka_unit_test(rows_agree),
-                                       cmocka_unit_test(rows_are_found),
-                                       cmocka_unit_test(run_writes_outputs),
-                                       cmocka_unit_test(groups_of_a_batch),
-                                       cmocka_unit_test(late_layers_of_a_batch)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes),        cmocka_unit_test(score_writes_all),
+                                       cmocka_unit_test(rows_agree),        cmocka_unit_test(rows_are_found),
+                                       cmocka_unit_test(a_model_tells),     cmocka_unit_test(run_writes_outputs),
+                                       cmocka_unit_test(groups_of_a_batch), cmocka_unit_test(late_layers_of_a_batch)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
