@@ -1,4 +1,5 @@
-/* The pipeline. `passes` below is the table to read first: everything that happens between an ONNX file and C, in order. */
+/* The pipeline. `passes` below is the table to read first: everything that happens between an ONNX
+   file and C, in order. */
 #include "compile.h"
 #include "ir/op.h"
 #include "onnx/onnx.h"
@@ -14,24 +15,28 @@ typedef struct pass {
     bool (*run)(graph *g, const options *o);
     bool typed;    /* every value has a static shape and type afterwards */
     bool gate;     /* verified in every build, not only in debug builds */
-    bool collects; /* runs after errors of passes before it as well, so that the user sees all problems at once */
+    bool collects; /* runs after errors of passes before it as well, so that the user sees all
+                      problems at once */
 } pass;
 
 static const pass front[] = {
-    {"resolve", pass_resolve, false, false,
-     false}, /* rows bound, attributes complete; everything unsupported reported at once */
-    {"parameters", pass_parameters, false, false, false}, /* --train: which initializers are learnt */
+    {"resolve", pass_resolve, false, false, false}, /* rows bound, attributes complete; everything
+                                                       unsupported reported at once */
+    {"parameters", pass_parameters, false, false, false}, /* --train: which initializers are learnt
+                                                           */
     {"infer", pass_infer, true, false, true},             /* static shapes and types */
     {"embedding", pass_embedding, true, false, false},    /* which tensor verification uses */
     {"head", pass_head, true, false, false},              /* --train: the classifier anew */
-    {"preprocess", pass_preprocess, true, false, false},  /* the picture's way to the input fits it */
+    {"preprocess", pass_preprocess, true, false, false},  /* the picture's way to the input fits it
+                                                           */
     {"fold", pass_fold, true, false, false},              /* constants */
     {"simplify", pass_simplify, true, false, false},      /* what changes nothing goes */
     {"batch", pass_batch, true, true, false},             /* gate A: typed, static, supported */
 };
 
 static const pass back[] = {
-    {"fuse", pass_fuse, true, false, false},         /* BatchNormalization, bias, residual, activation into one node */
+    {"fuse", pass_fuse, true, false, false}, /* BatchNormalization, bias, residual, activation into
+                                                one node */
     {"average", pass_average, true, false, false},   /* averages before 1x1 convolutions */
     {"layout", pass_layout, true, false, false},     /* NHWC where rows want it */
     {"select", pass_select, true, false, false},     /* an implementation for each node */
@@ -41,13 +46,15 @@ static const pass back[] = {
     {"plan", pass_plan, true, true, false},          /* gate B: offsets in one arena */
 };
 
-/* --train: the graph parts behind gate A. `infer` goes the way of every net: fuse, average and layout, then the rest of `back`.
- */
+/* --train: the graph parts behind gate A. `infer` goes the way of every net: fuse, average and
+   layout, then the rest of `back`. */
 static const pass step[] = {
-    {"forms", pass_train_forms, true, false, false},      /* operators that do something else in training */
-    {"loss", pass_loss, true, false, false},              /* labels in, one number out */
-    {"step-fuse", pass_step_fuse, true, false, false},    /* BatchNormalization + residual + activation */
-    {"backward", pass_backward, true, false, false},      /* gradients, as nodes */
+    {"forms", pass_train_forms, true, false, false}, /* operators that do something else in training
+                                                      */
+    {"loss", pass_loss, true, false, false},         /* labels in, one number out */
+    {"step-fuse", pass_step_fuse, true, false, false}, /* BatchNormalization + residual + activation
+                                                        */
+    {"backward", pass_backward, true, false, false},   /* gradients, as nodes */
     {"step-finish", pass_step_finish, true, true, false}, /* internal forms of what kernels serve */
     {"step-layout", pass_layout, true, false, false},     /* NHWC */
 };
@@ -122,7 +129,8 @@ graph *compile_front(arena *a, diag *d, const options *o) {
 /* Constants that exporters write as nodes count as weights, too. */
 static void fold_constant_nodes(graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i]->n_in == 0 && g->nodes[i]->op->infer(g, g->nodes[i])) fold_node(g, g->nodes[i], SIZE_MAX);
+        if (g->nodes[i]->n_in == 0 && g->nodes[i]->op->infer(g, g->nodes[i]))
+            fold_node(g, g->nodes[i], SIZE_MAX);
 }
 
 graph *compile_outline(arena *a, diag *d, const options *o, bool *whole) {
@@ -141,7 +149,8 @@ enum { BEFORE_SELECT = 3 }; /* passes of `back` */
 
 bool compile_back(graph *g, const options *o) { return RUN(g, o, back); }
 
-/* Parameters are ordered where both graphs know their kernels' inputs, and before either chooses its kernels. */
+/* Parameters are ordered where both graphs know their kernels' inputs, and before either chooses
+   its kernels. */
 static bool train_passes(graph *g, graph *s, const options *o) {
     if (!RUN(s, o, step)) return false;
     g->training = false;
@@ -149,17 +158,19 @@ static bool train_passes(graph *g, graph *s, const options *o) {
     parameters_order(g, s, o);
     parameters_place(g);
     s->parameters = g->parameters;
-    return run_passes(g, o, back + BEFORE_SELECT, sizeof back / sizeof *back - BEFORE_SELECT) && RUN(s, o, step_back);
+    return run_passes(g, o, back + BEFORE_SELECT, sizeof back / sizeof *back - BEFORE_SELECT) &&
+           RUN(s, o, step_back);
 }
 
 static bool make_trainer(graph *g, const options *o, program *p) {
     graph *s = graph_clone(g);
     options native = *o;
-    if (o->kernels == KERNELS_AUTO) native.kernels = KERNELS_NATIVE; /* XNNPACK packs weights, which live here */
+    if (o->kernels == KERNELS_AUTO)
+        native.kernels = KERNELS_NATIVE; /* XNNPACK packs weights, which live here */
     if (!train_passes(g, s, &native)) return false;
     p->n_units = 2;
-    return emit_model(g, &native, "", &p->units[0]) && emit_model(s, &native, "step_", &p->units[1]) &&
-           emit_trainer(g, s, &native, p);
+    return emit_model(g, &native, "", &p->units[0]) &&
+           emit_model(s, &native, "step_", &p->units[1]) && emit_trainer(g, s, &native, p);
 }
 
 /* --detector: another net in the same program, by its own options. */
@@ -170,10 +181,17 @@ static bool add_detector(graph *g, const options *o, program *p) {
                          .output = o->output,
                          .name = o->name,
                          .kernels = o->kernels,
-                         .target = o->n_narrower ? o->narrower[o->n_narrower - 1] : o->target, /* runs with each of them */
+                         .target = o->n_narrower ? o->narrower[o->n_narrower - 1]
+                                                 : o->target, /* runs
+                                                                 with
+                                                                 each
+                                                                 of
+                                                                 them
+                                                               */
                          .is_static = o->is_static};
     graph *n = compile_front(g->arena, d, &own);
-    const bool ok = n && compile_back(n, &own) && emit_model(n, &own, "detector_", &p->units[p->n_units++]);
+    const bool ok = n && compile_back(n, &own) &&
+                    emit_model(n, &own, "detector_", &p->units[p->n_units++]);
     diag_tell(d);
     return ok;
 }
@@ -182,7 +200,8 @@ static bool make_unit(graph *g, const options *o, const char *unit, program *p) 
     return compile_back(g, o) && emit_model(g, o, unit, &p->units[p->n_units++]);
 }
 
-/* --target A,B: one net for each, which share nothing: weights are packed as wide as the target's vectors. */
+/* --target A,B: one net for each, which share nothing: weights are packed as wide as the target's
+   vectors. */
 static bool make_net(graph *g, const options *o, program *p) {
     if (o->train) return make_trainer(g, o, p);
     bool ok = make_unit(o->n_narrower ? graph_clone(g) : g, o, "", p);
@@ -190,7 +209,8 @@ static bool make_net(graph *g, const options *o, program *p) {
         options own = *o;
         own.target = o->narrower[i], own.is_narrower = true;
         own.narrower = o->narrower + i + 1, own.n_narrower = o->n_narrower - i - 1;
-        ok = make_unit(own.n_narrower ? graph_clone(g) : g, &own, emit_unit_of_target(g->arena, &own.target), p);
+        ok = make_unit(own.n_narrower ? graph_clone(g) : g, &own,
+                       emit_unit_of_target(g->arena, &own.target), p);
     }
     return ok;
 }

@@ -1,4 +1,5 @@
-/* cameo: the verbs. Each has its row in verbs/<verb>.c, `new` in models/new.c; verbs/verbs.def names them. */
+/* cameo: the verbs. Each has its row in verbs/<verb>.c, `new` in models/new.c; verbs/verbs.def
+   names them. */
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,9 @@ int main(int argc, char **argv) {
     setlocale(LC_ALL, "C");
     signal(SIGPIPE, SIG_DFL);
     if (argc < 2) return help(stderr), CAMEO_USAGE;
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return help(stdout), 0;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return help(stdout), 0;
     if (strcmp(argv[1], "--version") == 0) return puts("cameo " CAMEO_VERSION), 0;
     const char *names[N_VERBS];
     for (int i = 0; i < N_VERBS; i++) {

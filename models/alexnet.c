@@ -1,5 +1,5 @@
-/* AlexNet in the one-tower form (Krizhevsky 2014, "One weird trick"), as torchvision has it: 61,100,840 parameters at 1000
- * classes. */
+/* AlexNet in the one-tower form (Krizhevsky 2014, "One weird trick"), as torchvision has it:
+   61,100,840 parameters at 1000 classes. */
 #include "models.h"
 
 static feature conv_relu(builder *b, int index, feature x, conv_shape c) {

@@ -1,7 +1,8 @@
 /* The builder: layers in, an onnx_model description out. See models.h.
 
-   Names follow PyTorch's: a module at layer1.0.conv1 owns the parameters layer1.0.conv1.weight ..., its node is
-   /layer1/0/conv1/Conv and its value /layer1/0/conv1/Conv_output_0. A name met again gets the suffix _1, _2 ... */
+   Names follow PyTorch's: a module at layer1.0.conv1 owns the parameters layer1.0.conv1.weight
+   ..., its node is /layer1/0/conv1/Conv and its value /layer1/0/conv1/Conv_output_0. A name met
+   again gets the suffix _1, _2 ... */
 #include "models.h"
 
 #include "../runtime/cameo.h"
@@ -84,7 +85,8 @@ static int64_t *dims_copy(builder *b, size_t rank, const int64_t *dims) {
     return copy;
 }
 
-static const char *state(builder *b, const char *path, const char *suffix, init_rule rule, size_t rank, const int64_t *dims) {
+static const char *state(builder *b, const char *path, const char *suffix, init_rule rule,
+                         size_t rank, const int64_t *dims) {
     weight_source *s = ARENA_NEW(b->arena, weight_source);
     *s = (weight_source){rule, b->request.seed, b->initializers.count};
     onnx_tensor *t = list_add(b, &b->initializers, sizeof *t);
@@ -97,15 +99,16 @@ static const char *state(builder *b, const char *path, const char *suffix, init_
     return t->name;
 }
 
-static const char *parameter(builder *b, const char *path, const char *suffix, init_rule rule, size_t rank,
-                             const int64_t *dims) {
+static const char *parameter(builder *b, const char *path, const char *suffix, init_rule rule,
+                             size_t rank, const int64_t *dims) {
     uint64_t count = 1;
     for (size_t i = 0; i < rank; i++) count *= (uint64_t)dims[i];
     b->parameters += count;
     return state(b, path, suffix, rule, rank, dims);
 }
 
-static init_rule weight_rule(init_scheme scheme, double deviation, int64_t fan_in, int64_t fan_out) {
+static init_rule weight_rule(init_scheme scheme, double deviation, int64_t fan_in,
+                             int64_t fan_out) {
     switch (scheme) {
     case SCHEME_KAIMING_OUT: return init_normal(sqrt(2.0 / (double)fan_out));
     case SCHEME_KAIMING_IN: return init_normal(sqrt(2.0 / (double)fan_in));
@@ -118,7 +121,9 @@ static init_rule weight_rule(init_scheme scheme, double deviation, int64_t fan_i
 }
 
 /* Variance of what a rule draws. */
-static double rule_variance(init_rule r) { return r.kind == INIT_UNIFORM ? r.value * r.value / 3 : r.value * r.value; }
+static double rule_variance(init_rule r) {
+    return r.kind == INIT_UNIFORM ? r.value * r.value / 3 : r.value * r.value;
+}
 
 static init_rule shifted(init_rule r, double offset) {
     r.offset = offset;
@@ -147,8 +152,9 @@ static const char *node_name(builder *b, const char *path, const char *op) {
     return name;
 }
 
-static const char *node(builder *b, const char *op, const char *path, size_t n_inputs, const char *const *inputs,
-                        size_t n_attributes, const onnx_attribute *attributes) {
+static const char *node(builder *b, const char *op, const char *path, size_t n_inputs,
+                        const char *const *inputs, size_t n_attributes,
+                        const onnx_attribute *attributes) {
     onnx_attribute *kept = ARENA_ARRAY(b->arena, onnx_attribute, n_attributes);
     const char **names = ARENA_ARRAY(b->arena, const char *, n_inputs + 1);
     for (size_t i = 0; i < n_attributes; i++) kept[i] = attributes[i];
@@ -176,27 +182,35 @@ static onnx_attribute attribute_float(const char *name, float f) {
 }
 
 static onnx_attribute attribute_ints(builder *b, const char *name, size_t n, const int64_t *ints) {
-    return (onnx_attribute){.name = name, .type = ONNX_ATTR_INTS, .ints = dims_copy(b, n, ints), .n_ints = n};
+    return (onnx_attribute){
+        .name = name, .type = ONNX_ATTR_INTS, .ints = dims_copy(b, n, ints), .n_ints = n};
 }
 
-/* A Constant node rather than an initializer: an initializer would be taken for a parameter when training. */
-static const char *constant(builder *b, const char *path, size_t rank, const int64_t *dims, const float *values) {
+/* A Constant node rather than an initializer: an initializer would be taken for a parameter when
+   training. */
+static const char *constant(builder *b, const char *path, size_t rank, const int64_t *dims,
+                            const float *values) {
     size_t count = 1;
     for (size_t i = 0; i < rank; i++) count *= (size_t)dims[i];
     onnx_tensor *t = ARENA_NEW(b->arena, onnx_tensor);
     float *data = ARENA_ARRAY(b->arena, float, count);
     memcpy(data, values, count * sizeof *data);
-    *t = (onnx_tensor){.dtype = ONNX_FLOAT32, .rank = rank, .dims = dims_copy(b, rank, dims), .data = data};
-    return node(b, "Constant", path, 0, NULL, 1, &(onnx_attribute){.name = "value", .type = ONNX_ATTR_TENSOR, .t = t});
+    *t = (onnx_tensor){
+        .dtype = ONNX_FLOAT32, .rank = rank, .dims = dims_copy(b, rank, dims), .data = data};
+    return node(b, "Constant", path, 0, NULL, 1,
+                &(onnx_attribute){.name = "value", .type = ONNX_ATTR_TENSOR, .t = t});
 }
 
-static int64_t window_size(builder *b, const char *path, int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
+static int64_t window_size(builder *b, const char *path, int64_t size, int64_t kernel,
+                           int64_t stride, int64_t pad) {
     int64_t room = size + 2 * pad - kernel;
     if (room >= 0) return room / stride + 1;
     if (!b->problem)
-        b->problem =
-            arena_printf(b->arena, "input %lldx%lld is too small: a side of %lld reaches %s, whose window is %lld",
-                         (long long)b->request.height, (long long)b->request.width, (long long)size, path, (long long)kernel);
+        b->problem = arena_printf(
+            b->arena,
+            "input %lldx%lld is too small: a side of %lld reaches %s, whose window is %lld",
+            (long long)b->request.height, (long long)b->request.width, (long long)size, path,
+            (long long)kernel);
     return 1;
 }
 
@@ -239,12 +253,16 @@ feature nn_conv(builder *b, const char *path, feature x, conv_shape c) {
     int64_t fan_in = x.channels / group * c.kernel * kw, fan_out = c.out * c.kernel * kw;
     const char *inputs[3] = {x.name};
     init_rule rule = weight_rule(b->init.conv, b->init.conv_deviation, fan_in, fan_out);
-    inputs[1] = parameter(b, path, "weight", rule, 4, (int64_t[]){c.out, x.channels / group, c.kernel, kw});
-    if (c.bias) inputs[2] = parameter(b, path, "bias", bias_rule(b->init.conv, fan_in), 1, (int64_t[]){c.out});
-    onnx_attribute attributes[] = {attribute_ints(b, "dilations", 2, (int64_t[]){1, 1}), attribute_int("group", group),
-                                   attribute_ints(b, "kernel_shape", 2, (int64_t[]){c.kernel, kw}),
-                                   attribute_ints(b, "pads", 4, (int64_t[]){c.pad, c.pad, c.pad, c.pad}),
-                                   attribute_ints(b, "strides", 2, (int64_t[]){c.stride, c.stride})};
+    inputs[1] = parameter(b, path, "weight", rule, 4,
+                          (int64_t[]){c.out, x.channels / group, c.kernel, kw});
+    if (c.bias)
+        inputs[2] = parameter(b, path, "bias", bias_rule(b->init.conv, fan_in), 1,
+                              (int64_t[]){c.out});
+    onnx_attribute attributes[] = {
+        attribute_ints(b, "dilations", 2, (int64_t[]){1, 1}), attribute_int("group", group),
+        attribute_ints(b, "kernel_shape", 2, (int64_t[]){c.kernel, kw}),
+        attribute_ints(b, "pads", 4, (int64_t[]){c.pad, c.pad, c.pad, c.pad}),
+        attribute_ints(b, "strides", 2, (int64_t[]){c.stride, c.stride})};
     feature y = {NULL,
                  c.out,
                  window_size(b, path, x.height, c.kernel, c.stride, c.pad),
@@ -263,8 +281,8 @@ typedef struct norm_rules {
 static norm_rules norm_rules_of(const builder *b, double power) {
     if (!b->request.random_statistics)
         return (norm_rules){init_constant(1), init_constant(0), init_constant(0), init_constant(1)};
-    return (norm_rules){shifted(init_uniform(0.2), 1), init_normal(0.1), init_normal(0.1 * sqrt(power)),
-                        shifted(init_uniform(0.2 * power), power)};
+    return (norm_rules){shifted(init_uniform(0.2), 1), init_normal(0.1),
+                        init_normal(0.1 * sqrt(power)), shifted(init_uniform(0.2 * power), power)};
 }
 
 static feature batch_norm(builder *b, const char *path, feature x, norm_rules rules) {
@@ -274,14 +292,17 @@ static feature batch_norm(builder *b, const char *path, feature x, norm_rules ru
     inputs[2] = parameter(b, path, "bias", rules.shift, 1, n);
     inputs[3] = state(b, path, "running_mean", rules.mean, 1, n);
     inputs[4] = state(b, path, "running_var", rules.variance, 1, n);
-    onnx_attribute attributes[] = {attribute_float("epsilon", 1e-5f), attribute_float("momentum", 0.9f)};
+    onnx_attribute attributes[] = {attribute_float("epsilon", 1e-5f),
+                                   attribute_float("momentum", 0.9f)};
     x.name = node(b, "BatchNormalization", path, 5, inputs, 2, attributes);
     if (b->request.random_statistics) x.power = 1;
     x.positive = false;
     return x;
 }
 
-feature nn_batch_norm(builder *b, const char *path, feature x) { return batch_norm(b, path, x, norm_rules_of(b, x.power)); }
+feature nn_batch_norm(builder *b, const char *path, feature x) {
+    return batch_norm(b, path, x, norm_rules_of(b, x.power));
+}
 
 feature nn_residual_bn(builder *b, const char *path, feature x) {
     norm_rules rules = norm_rules_of(b, x.power);
@@ -289,7 +310,8 @@ feature nn_residual_bn(builder *b, const char *path, feature x) {
     return batch_norm(b, path, x, rules);
 }
 
-feature nn_conv_bn(builder *b, const char *conv_path, const char *bn_path, feature x, conv_shape c) {
+feature nn_conv_bn(builder *b, const char *conv_path, const char *bn_path, feature x,
+                   conv_shape c) {
     return nn_batch_norm(b, bn_path, nn_conv(b, conv_path, x, c));
 }
 
@@ -312,21 +334,24 @@ feature nn_relu6(builder *b, const char *path, feature x) {
 
 /* One slope a channel, 0.25 at first (He et al. 2015). */
 feature nn_prelu(builder *b, const char *path, feature x) {
-    init_rule rule = b->request.random_statistics ? shifted(init_uniform(0.1), 0.25) : init_constant(0.25);
-    const char *slope = parameter(b, path, "weight", rule, x.flat ? 1 : 3, (int64_t[]){x.channels, 1, 1});
+    init_rule rule = b->request.random_statistics ? shifted(init_uniform(0.1), 0.25)
+                                                  : init_constant(0.25);
+    const char *slope = parameter(b, path, "weight", rule, x.flat ? 1 : 3,
+                                  (int64_t[]){x.channels, 1, 1});
     x.name = node(b, "PRelu", path, 2, (const char *[]){x.name, slope}, 0, NULL);
     x.power *= (1 + 0.25 * 0.25) / 2;
     return x;
 }
 
 feature nn_dropout(builder *b, const char *path, feature x, float ratio) {
-    const char *r = constant(b, path, 0, NULL, b->request.has_dropout ? &b->request.dropout : &ratio);
+    const char *r = constant(b, path, 0, NULL,
+                             b->request.has_dropout ? &b->request.dropout : &ratio);
     x.name = node(b, "Dropout", path, 2, (const char *[]){x.name, r}, 0, NULL);
     return x;
 }
 
-static feature pool(builder *b, const char *op, const char *path, feature x, const int64_t kernel[2], const int64_t stride[2],
-                    int64_t pad) {
+static feature pool(builder *b, const char *op, const char *path, feature x,
+                    const int64_t kernel[2], const int64_t stride[2], int64_t pad) {
     onnx_attribute attributes[] = {attribute_ints(b, "kernel_shape", 2, kernel),
                                    attribute_ints(b, "pads", 4, (int64_t[]){pad, pad, pad, pad}),
                                    attribute_ints(b, "strides", 2, stride)};
@@ -341,12 +366,15 @@ static feature pool(builder *b, const char *op, const char *path, feature x, con
     return y;
 }
 
-feature nn_max_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride, int64_t pad) {
-    return pool(b, "MaxPool", path, x, (int64_t[]){kernel, kernel}, (int64_t[]){stride, stride}, pad);
+feature nn_max_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride,
+                    int64_t pad) {
+    return pool(b, "MaxPool", path, x, (int64_t[]){kernel, kernel}, (int64_t[]){stride, stride},
+                pad);
 }
 
 feature nn_avg_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride) {
-    return pool(b, "AveragePool", path, x, (int64_t[]){kernel, kernel}, (int64_t[]){stride, stride}, 0);
+    return pool(b, "AveragePool", path, x, (int64_t[]){kernel, kernel}, (int64_t[]){stride, stride},
+                0);
 }
 
 feature nn_global_avg_pool(builder *b, const char *path, feature x) {
@@ -355,13 +383,15 @@ feature nn_global_avg_pool(builder *b, const char *path, feature x) {
     return x;
 }
 
-/* The matrix that averages `from` cells into `to`: cell i covers floor(i from / to) .. ceil((i + 1) from / to), as PyTorch's.
-   transposed: [from][to], else [to][from]. */
-static const char *averaging(builder *b, const char *path, int64_t from, int64_t to, bool transposed) {
+/* The matrix that averages `from` cells into `to`: cell i covers floor(i from / to) .. ceil((i +
+   1) from / to), as PyTorch's. transposed: [from][to], else [to][from]. */
+static const char *averaging(builder *b, const char *path, int64_t from, int64_t to,
+                             bool transposed) {
     float *m = ARENA_ARRAY(b->arena, float, (size_t)(from * to));
     for (int64_t i = 0; i < to; i++) {
         int64_t first = i * from / to, end = ((i + 1) * from + to - 1) / to;
-        for (int64_t k = first; k < end; k++) m[transposed ? k * to + i : i * from + k] = 1.0f / (float)(end - first);
+        for (int64_t k = first; k < end; k++)
+            m[transposed ? k * to + i : i * from + k] = 1.0f / (float)(end - first);
     }
     return constant(b, path, 2, transposed ? (int64_t[]){from, to} : (int64_t[]){to, from}, m);
 }
@@ -391,7 +421,8 @@ feature nn_gemm(builder *b, const char *path, feature x, int64_t out, bool bias)
     const char *inputs[3] = {x.name};
     init_rule rule = weight_rule(b->init.linear, b->init.linear_deviation, in, out);
     inputs[1] = parameter(b, path, "weight", rule, 2, (int64_t[]){out, in});
-    if (bias) inputs[2] = parameter(b, path, "bias", bias_rule(b->init.linear, in), 1, (int64_t[]){out});
+    if (bias)
+        inputs[2] = parameter(b, path, "bias", bias_rule(b->init.linear, in), 1, (int64_t[]){out});
     onnx_attribute transposed = attribute_int("transB", 1);
     return (feature){node(b, "Gemm", path, bias ? 3 : 2, inputs, 1, &transposed),
                      out,
@@ -437,26 +468,29 @@ static void property(builder *b, const char *key, const char *value) {
 
 void mark_embedding(builder *b, feature x) { property(b, "cameo.embedding", x.name); }
 
-/* The short side to 256 for a 224 crop, in proportion for other sizes; value = (pixel - mean) / deviation per channel. */
+/* The short side to 256 for a 224 crop, in proportion for other sizes; value = (pixel - mean) /
+   deviation per channel. */
 void mark_preprocess_imagenet(builder *b) {
     const model_request *r = &b->request;
     int64_t side = r->height < r->width ? r->height : r->width, resize = (side * 256 + 112) / 224;
-    const char *color = "color=rgb mean=123.675,116.28,103.53 scale=0.0171247538,0.0175070028,0.0174291939";
+    const char *color =
+        "color=rgb mean=123.675,116.28,103.53 scale=0.0171247538,0.0175070028,0.0174291939";
     if (r->channels == 1)
         color = "color=gray mean=127.5 scale=0.00784313725";
     else if (r->channels != 3)
         return;
     property(b, "cameo.preprocess",
-             arena_printf(b->arena, "resize=%lld crop=%lldx%lld %s resize=bilinear", (long long)resize, (long long)r->width,
-                          (long long)r->height, color));
+             arena_printf(b->arena, "resize=%lld crop=%lldx%lld %s resize=bilinear",
+                          (long long)resize, (long long)r->width, (long long)r->height, color));
 }
 
 void mark_preprocess_face(builder *b) {
     const model_request *r = &b->request;
     if (r->channels != 1 && r->channels != 3) return;
     property(b, "cameo.preprocess",
-             arena_printf(b->arena, "size=%lldx%lld color=%s mean=127.5 scale=0.00784313725 resize=bilinear",
-                          (long long)r->width, (long long)r->height, r->channels == 1 ? "gray" : "rgb"));
+             arena_printf(
+                 b->arena, "size=%lldx%lld color=%s mean=127.5 scale=0.00784313725 resize=bilinear",
+                 (long long)r->width, (long long)r->height, r->channels == 1 ? "gray" : "rgb"));
 }
 
 const onnx_model *builder_model(builder *b, const char *architecture_name) {

@@ -1,8 +1,9 @@
 /* Weight initialisation: rules and the random numbers behind them.
 
-   The generator is xoshiro256** (Blackman and Vigna, 2018) seeded through splitmix64, integers only. A normal deviate comes
-   from Box and Muller's transform (1958); because log and cos may differ in their last bit from one C library or processor to
-   the next, a deviate is rounded to a multiple of 2^-16 before it is scaled, which hides any such difference. */
+   The generator is xoshiro256** (Blackman and Vigna, 2018) seeded through splitmix64, integers
+   only. A normal deviate comes from Box and Muller's transform (1958); because log and cos may
+   differ in their last bit from one C library or processor to the next, a deviate is rounded to a
+   multiple of 2^-16 before it is scaled, which hides any such difference. */
 #include "models.h"
 
 #include <math.h>
@@ -42,8 +43,11 @@ static generator generator_create(uint64_t seed, uint64_t stream) {
 /* In (0, 1], on a grid of 2^-53: never 0, so that its logarithm exists. */
 static double unit(generator *g) { return (double)((next(g) >> 11) + 1) * 0x1p-53; }
 
-/* In [-1, 1): an integer times a power of two, so that nothing is rounded before the bound is applied. */
-static double symmetric(generator *g) { return (double)((int64_t)(next(g) >> 11) - (INT64_C(1) << 52)) * 0x1p-52; }
+/* In [-1, 1): an integer times a power of two, so that nothing is rounded before the bound is
+   applied. */
+static double symmetric(generator *g) {
+    return (double)((int64_t)(next(g) >> 11) - (INT64_C(1) << 52)) * 0x1p-52;
+}
 
 static void normal_pair(generator *g, double pair[2]) {
     double radius = sqrt(-2.0 * log(unit(g))), angle = 6.283185307179586 * unit(g);
@@ -51,7 +55,8 @@ static void normal_pair(generator *g, double pair[2]) {
     pair[1] = nearbyint(radius * sin(angle) * 0x1p16) * 0x1p-16;
 }
 
-/* v is rounded to float before the offset is added, so that no compiler fuses the caller's product with the sum. */
+/* v is rounded to float before the offset is added, so that no compiler fuses the caller's product
+   with the sum. */
 static void store(unsigned char *out, size_t i, double v, double offset) {
     float rounded = (float)v, f = (float)((double)rounded + offset);
     uint32_t bits;

@@ -1,8 +1,9 @@
 /* Architectures behind `cameo new`, and the builder they are written with.
 
-   An architecture is a function that calls the builder layer by layer. The builder tracks shapes, names every node and
-   parameter the way PyTorch does, and counts parameters; weights are made only when the file is written, so building costs no
-   memory. Everything a builder hands out lives in its arena. */
+   An architecture is a function that calls the builder layer by layer. The builder tracks shapes,
+   names every node and parameter the way PyTorch does, and counts parameters; weights are made
+   only when the file is written, so building costs no memory. Everything a builder hands out lives
+   in its arena. */
 #ifndef CAMEO_MODELS_H
 #define CAMEO_MODELS_H
 #include "../compiler/onnx/export.h"
@@ -10,7 +11,8 @@
 /* ---- weight initialisation (init.c) ---- */
 typedef enum init_kind { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } init_kind;
 
-/* value: the constant, the standard deviation, or the bound of U(-value, value); offset is added to what is drawn. */
+/* value: the constant, the standard deviation, or the bound of U(-value, value); offset is added
+   to what is drawn. */
 typedef struct init_rule {
     init_kind kind;
     double value, offset;
@@ -19,15 +21,17 @@ typedef struct init_rule {
 init_rule init_constant(double value);
 init_rule init_normal(double deviation);
 init_rule init_uniform(double bound);
-/* n values of one parameter. Each parameter has a random stream of its own, named by (seed, stream); the same numbers on every
-   machine. Little-endian float32 to out, which may be unaligned. */
+/* n values of one parameter. Each parameter has a random stream of its own, named by (seed,
+   stream); the same numbers on every machine. Little-endian float32 to out, which may be
+   unaligned. */
 void init_fill(init_rule rule, uint64_t seed, uint64_t stream, size_t n, unsigned char *out);
 
 /* How the weight and the bias of a convolution or a linear layer are drawn. */
 typedef enum init_scheme {
     SCHEME_TORCH,           /* PyTorch's default: weight and bias U(+-1/sqrt(fan_in)) */
     SCHEME_TORCH_ZERO_BIAS, /* the same weight, bias 0 */
-    SCHEME_KAIMING_OUT,     /* N(0, 2/fan_out), bias 0 (He et al. 2015, which keeps the gradient's variance) */
+    SCHEME_KAIMING_OUT,     /* N(0, 2/fan_out), bias 0 (He et al. 2015, which keeps the gradient's
+                               variance) */
     SCHEME_KAIMING_IN,      /* N(0, 2/fan_in), bias 0 */
     SCHEME_NORMAL,          /* N(0, deviation^2), bias 0 */
     SCHEME_XAVIER           /* U(+-sqrt(3/fan_in)), bias 0 (Caffe's "xavier") */
@@ -44,20 +48,23 @@ typedef struct feature {
     const char *name;
     int64_t channels, height, width;
     bool flat;
-    double power;  /* mean square to be expected with the weights as drawn and an input of power 1; used by random_statistics */
+    double power;  /* mean square to be expected with the weights as drawn and an input of power 1;
+                      used by random_statistics */
     bool positive; /* a ReLU's value, or a sum with one: the next ReLU takes little away from it */
 } feature;
 
 typedef struct model_request { /* what the user asked for; 0 = the architecture's default */
     int64_t classes, channels, height, width, embedding_size;
     double width_factor;
-    bool has_residual_scale; /* the BatchNormalization that ends a residual branch begins with this scale, not 1 */
+    bool has_residual_scale; /* the BatchNormalization that ends a residual branch begins with this
+                                scale, not 1 */
     float residual_scale;
     bool has_dropout; /* dropout is what --dropout says, not the paper's */
     float dropout;
     uint64_t seed;
-    /* Draw what BatchNormalization and PReLU hold as if the net had been trained (statistics near those of the values they
-       meet) instead of 0, 1 and 0.25, with which many mistakes in a compiler would not show and deep nets overflow. */
+    /* Draw what BatchNormalization and PReLU hold as if the net had been trained (statistics near
+       those of the values they meet) instead of 0, 1 and 0.25, with which many mistakes in a
+       compiler would not show and deep nets overflow. */
     bool random_statistics;
 } model_request;
 
@@ -70,20 +77,23 @@ const model_request *builder_request(const builder *b);
 void builder_init(builder *b, init_policy policy);
 /* A path from a format, in the builder's arena: nn_path(b, "layer%d.%d", 1, 0). */
 const char *nn_path(builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* NULL, or why the requested input does not fit ("too small for ..."). The graph must not be written then. */
+/* NULL, or why the requested input does not fit ("too small for ..."). The graph must not be
+   written then. */
 const char *builder_problem(const builder *b);
 /* Trainable parameters so far: weights, biases, scales, slopes; not the running statistics. */
 uint64_t builder_parameters(const builder *b);
 /* Borrowed from the builder. */
 const onnx_model *builder_model(builder *b, const char *architecture);
 
-/* Channels scaled by the width factor, to a multiple of 8 that is not more than 10 % below (MobileNet V2's rule). */
+/* Channels scaled by the width factor, to a multiple of 8 that is not more than 10 % below
+   (MobileNet V2's rule). */
 int64_t nn_scaled(const builder *b, int64_t channels);
 /* The graph input "input" [N, channels, height, width]. */
 feature nn_input(builder *b);
 /* x, the last layer's value, becomes the graph output and takes that name. */
 feature nn_output(builder *b, feature x, const char *name);
-/* Names the tensor that serves as embedding, and the preprocessing the network is published with. */
+/* Names the tensor that serves as embedding, and the preprocessing the network is published
+   with. */
 void mark_embedding(builder *b, feature x);
 void mark_preprocess_imagenet(builder *b);
 void mark_preprocess_face(builder *b);
@@ -95,20 +105,23 @@ typedef struct conv_shape {
     bool bias;
 } conv_shape;
 
-/* Every layer takes the path of its module ("layer1.0.conv1"): parameters are PATH.weight ..., the node is
- * /layer1/0/conv1/Conv. */
+/* Every layer takes the path of its module ("layer1.0.conv1"): parameters are PATH.weight ..., the
+   node is /layer1/0/conv1/Conv. */
 feature nn_conv(builder *b, const char *path, feature x, conv_shape c);
 feature nn_batch_norm(builder *b, const char *path, feature x);
-/* The last of a residual branch, whose scale the request may set (Goyal et al. 2017, section 5.1, begin with 0). */
+/* The last of a residual branch, whose scale the request may set (Goyal et al. 2017, section 5.1,
+   begin with 0). */
 feature nn_residual_bn(builder *b, const char *path, feature x);
 feature nn_relu(builder *b, const char *path, feature x);
 feature nn_relu6(builder *b, const char *path, feature x);
 feature nn_prelu(builder *b, const char *path, feature x);
 feature nn_dropout(builder *b, const char *path, feature x, float ratio);
-feature nn_max_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride, int64_t pad);
+feature nn_max_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride,
+                    int64_t pad);
 feature nn_avg_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride);
 feature nn_global_avg_pool(builder *b, const char *path, feature x);
-/* PyTorch's AdaptiveAvgPool2d(size): nothing when x has that size, AveragePool where it divides, else two matrix products. */
+/* PyTorch's AdaptiveAvgPool2d(size): nothing when x has that size, AveragePool where it divides,
+   else two matrix products. */
 feature nn_adaptive_avg_pool(builder *b, const char *path, feature x, int64_t size);
 feature nn_flatten(builder *b, const char *path, feature x);
 feature nn_gemm(builder *b, const char *path, feature x, int64_t out, bool bias);

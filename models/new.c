@@ -9,15 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int vgg11[] = {1, 1, 2, 2, 2}, vgg13[] = {2, 2, 2, 2, 2}, vgg16[] = {2, 2, 3, 3, 3}, vgg19[] = {2, 2, 4, 4, 4};
-static const int two[] = {2, 2, 2, 2}, resnet34[] = {3, 4, 6, 3}, resnet101[] = {3, 4, 23, 3}, resnet152[] = {3, 8, 36, 3};
-static const int densenet121[] = {6, 12, 24, 16}, densenet169[] = {6, 12, 32, 32}, densenet201[] = {6, 12, 48, 32};
-static const int iresnet50[] = {3, 4, 14, 3}, iresnet100[] = {3, 13, 30, 3}, sphereface20[] = {1, 2, 4, 1};
+static const int vgg11[] = {1, 1, 2, 2, 2}, vgg13[] = {2, 2, 2, 2, 2}, vgg16[] = {2, 2, 3, 3, 3},
+                 vgg19[] = {2, 2, 4, 4, 4};
+static const int two[] = {2, 2, 2, 2}, resnet34[] = {3, 4, 6, 3}, resnet101[] = {3, 4, 23, 3},
+                 resnet152[] = {3, 8, 36, 3};
+static const int densenet121[] = {6, 12, 24, 16}, densenet169[] = {6, 12, 32, 32},
+                 densenet201[] = {6, 12, 48, 32};
+static const int iresnet50[] = {3, 4, 14, 3}, iresnet100[] = {3, 13, 30, 3},
+                 sphereface20[] = {1, 2, 4, 1};
 
-#define CLASSIFIER(name_, build_, plan_, option_, width_, about_) \
-    { .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, .size = 224, .about = about_ }
-#define FACE(name_, build_, plan_, embedding_, about_) \
-    { .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, .size = 112, .about = about_ }
+#define CLASSIFIER(name_, build_, plan_, option_, width_, about_)                              \
+    {                                                                                          \
+        .name = name_, .build = build_, .plan = plan_, .option = option_, .has_width = width_, \
+        .size = 224, .about = about_                                                           \
+    }
+#define FACE(name_, build_, plan_, embedding_, about_)                                             \
+    {                                                                                              \
+        .name = name_, .build = build_, .plan = plan_, .face = true, .embedding_size = embedding_, \
+        .size = 112, .about = about_                                                               \
+    }
 
 const architecture architectures[] = {
     CLASSIFIER("alexnet", build_alexnet, NULL, 0, false, "Krizhevsky 2014, one tower"),
@@ -48,7 +58,9 @@ const architecture architectures[] = {
 };
 const size_t n_architectures = sizeof architectures / sizeof *architectures;
 
-static bool has_residual(const architecture *a) { return a->build == build_resnet || a->build == build_iresnet; }
+static bool has_residual(const architecture *a) {
+    return a->build == build_resnet || a->build == build_iresnet;
+}
 
 const architecture *architecture_find(const char *name) {
     for (size_t i = 0; i < n_architectures; i++)
@@ -86,20 +98,24 @@ static const cameo_option table[] = {
     {"input", "CxHxW", "input shape (default: as published)"},
     {"width", "F", "scales the channels of a VGG, ResNet, DenseNet or MobileNet (default 1)"},
     {"residual-scale", "F",
-     "first scale of the BatchNormalization that ends each residual branch of a ResNet or iResNet, 0 to 1 (default 1; "
+     "first scale of the BatchNormalization that ends each residual branch of a ResNet or iResNet, "
+     "0 to 1 (default 1; "
      "0: every block begins as its shortcut)"},
-    {"dropout", "P", "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)"},
-    {"statistics", "KIND", "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained"},
+    {"dropout", "P",
+     "how much the Dropout layers of a classifier drop, 0 to less than 1 (default: as published)"},
+    {"statistics", "KIND",
+     "what BatchNormalization and PReLU hold: fresh (default), or random, as if trained"},
     {"seed", "S", "seed of the weights (default 0); the same seed gives the same file"},
     {0},
 };
 
 static int usage_error(const char *what, const char *argument) {
-    return complain(CAMEO_USAGE, "%s%s%s\nusage: cameo %s", what, argument ? ": " : "", argument ? argument : "",
-                    cli_new.usage);
+    return complain(CAMEO_USAGE, "%s%s%s\nusage: cameo %s", what, argument ? ": " : "",
+                    argument ? argument : "", cli_new.usage);
 }
 
-/* A decimal number in 1..limit that ends at one of the characters of `ends` (or at the end of the text). */
+/* A decimal number in 1..limit that ends at one of the characters of `ends` (or at the end of the
+   text). */
 static bool read_count(const char **s, int64_t limit, char end, int64_t *out) {
     char *rest;
     if (**s < '0' || **s > '9') return false;
@@ -156,7 +172,8 @@ static bool read_option(command *c, const char *option, const char *v) {
     if (strcmp(option, "dropout") == 0) return read_dropout(v, r);
     if (strcmp(option, "width") == 0) return read_width(v, &r->width_factor);
     if (strcmp(option, "residual-scale") == 0) return read_residual_scale(v, r);
-    if (strcmp(option, "statistics") == 0) return (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
+    if (strcmp(option, "statistics") == 0)
+        return (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
     if (strcmp(option, "seed") == 0) return read_seed(v, &r->seed);
     return true; /* flags */
 }
@@ -176,15 +193,18 @@ static int check(const command *c) {
     const model_request *r = &c->request;
     if (!c->arch) return usage_error("which architecture?", NULL);
     if (!c->output) return usage_error("-o FILE.onnx is missing", NULL);
-    if (r->width_factor > 0 && !c->arch->has_width) return usage_error("--width does not apply to", c->arch->name);
+    if (r->width_factor > 0 && !c->arch->has_width)
+        return usage_error("--width does not apply to", c->arch->name);
     if (r->has_residual_scale && !has_residual(c->arch))
         return usage_error("--residual-scale does not apply to", c->arch->name);
     if (r->has_residual_scale && r->random_statistics)
         return usage_error("--residual-scale contradicts --statistics random", NULL);
-    if (r->embedding_size && !c->arch->face) return usage_error("--embedding-size is for face nets, not for", c->arch->name);
+    if (r->embedding_size && !c->arch->face)
+        return usage_error("--embedding-size is for face nets, not for", c->arch->name);
     if (r->classes && c->arch->face)
         return complain(CAMEO_USAGE,
-                        "%s ends in an embedding and has no classes\n    hint: the classes belong to the training loss: "
+                        "%s ends in an embedding and has no classes\n    hint: the classes belong "
+                        "to the training loss: "
                         "cameo compile --train --classes K",
                         c->arch->name);
     return CAMEO_OK;
@@ -194,10 +214,12 @@ static int read_command(command *c, const cameo_args *given) {
     for (size_t i = 0; i < given->count; i++) {
         const cameo_option *o = given->list[i].option;
         if (o && !read_option(c, o->name, given->list[i].value))
-            return complain(CAMEO_USAGE, "--%s \"%s\" is not valid (%s)", o->name, given->list[i].value, o->value);
+            return complain(CAMEO_USAGE, "--%s \"%s\" is not valid (%s)", o->name,
+                            given->list[i].value, o->value);
     }
     const char *name = cameo_args_positional(given, 0);
-    if (given->positionals > 1) return usage_error("more than one architecture", cameo_args_positional(given, 1));
+    if (given->positionals > 1)
+        return usage_error("more than one architecture", cameo_args_positional(given, 1));
     if (!name) return usage_error("which architecture? (--list names them)", NULL);
     c->arch = architecture_find(name);
     return c->arch ? check(c) : unknown_architecture(name);
@@ -210,21 +232,26 @@ static int list(bool json) {
         unsigned long long parameters = builder_parameters(b);
         const char *kind = a->face ? "embedding" : "logits";
         if (json)
-            printf("{\"name\":\"%s\",\"input\":[3,%d,%d],\"parameters\":%llu,\"output\":\"%s\",\"size\":%d,\"about\":\"%s\"}\n",
-                   a->name, a->size, a->size, parameters, kind, a->face ? a->embedding_size : 1000, a->about);
+            printf("{\"name\":\"%s\",\"input\":[3,%d,%d],\"parameters\":%llu,\"output\":\"%s\","
+                   "\"size\":%d,\"about\":\"%s\"}\n",
+                   a->name, a->size, a->size, parameters, kind, a->face ? a->embedding_size : 1000,
+                   a->about);
         else
-            printf("%-14s 3x%dx%-4d %12llu parameters  %4d %-9s  %s\n", a->name, a->size, a->size, parameters,
-                   a->face ? a->embedding_size : 1000, kind, a->about);
+            printf("%-14s 3x%dx%-4d %12llu parameters  %4d %-9s  %s\n", a->name, a->size, a->size,
+                   parameters, a->face ? a->embedding_size : 1000, kind, a->about);
         builder_destroy(b);
     }
     return CAMEO_OK;
 }
 
 static int write_model(const command *c, builder *b) {
-    if (builder_problem(b)) return complain(CAMEO_BAD_INPUT, "%s: %s", c->arch->name, builder_problem(b));
+    if (builder_problem(b))
+        return complain(CAMEO_BAD_INPUT, "%s: %s", c->arch->name, builder_problem(b));
     cameo_error error;
-    if (!onnx_export_file(builder_model(b, c->arch->name), c->output, &error)) return complain_of(&error);
-    fprintf(stderr, "%s: %s, %llu parameters\n", c->output, c->arch->name, (unsigned long long)builder_parameters(b));
+    if (!onnx_export_file(builder_model(b, c->arch->name), c->output, &error))
+        return complain_of(&error);
+    fprintf(stderr, "%s: %s, %llu parameters\n", c->output, c->arch->name,
+            (unsigned long long)builder_parameters(b));
     return CAMEO_OK;
 }
 
@@ -240,12 +267,13 @@ static int make_or_list(arena *a, const cameo_args *given, options *o) {
     return written;
 }
 
-const cli_verb cli_new = {.name = "new",
-                          .about = "write a fresh network of a known architecture",
-                          .usage = "new ARCHITECTURE -o FILE.onnx [options], or cameo new --list",
-                          .help = "Writes a fresh network of a known architecture, with initial weights.",
-                          .options = table,
-                          .least = 0,
-                          .most = SIZE_MAX,
-                          .run = make_or_list,
-                          .own_options = true};
+const cli_verb cli_new = {
+    .name = "new",
+    .about = "write a fresh network of a known architecture",
+    .usage = "new ARCHITECTURE -o FILE.onnx [options], or cameo new --list",
+    .help = "Writes a fresh network of a known architecture, with initial weights.",
+    .options = table,
+    .least = 0,
+    .most = SIZE_MAX,
+    .run = make_or_list,
+    .own_options = true};

@@ -1,6 +1,7 @@
-/* SphereFace-20 (Liu et al. 2017): stages of a strided convolution and residual pairs, PReLU, no normalisation. Weights as in
-   its published definition: Caffe's "xavier" where the stride is 2 and in the last layer, N(0, 0.01^2) inside the residual
-   pairs; only convolutions outside the pairs have biases. plan: pairs in each of the four stages. */
+/* SphereFace-20 (Liu et al. 2017): stages of a strided convolution and residual pairs, PReLU, no
+   normalisation. Weights as in its published definition: Caffe's "xavier" where the stride is 2
+   and in the last layer, N(0, 0.01^2) inside the residual pairs; only convolutions outside the
+   pairs have biases. plan: pairs in each of the four stages. */
 #include "models.h"
 
 static feature unit(builder *b, const char *stage, int k, feature x, int64_t stride, int64_t out) {
@@ -10,7 +11,8 @@ static feature unit(builder *b, const char *stage, int k, feature x, int64_t str
 }
 
 static feature pair(builder *b, const char *stage, int k, feature x) {
-    builder_init(b, (init_policy){.conv = SCHEME_NORMAL, .conv_deviation = 0.01, .linear = SCHEME_XAVIER});
+    builder_init(
+        b, (init_policy){.conv = SCHEME_NORMAL, .conv_deviation = 0.01, .linear = SCHEME_XAVIER});
     feature y = unit(b, stage, k, x, 1, x.channels);
     y = unit(b, stage, k + 1, y, 1, x.channels);
     return nn_add(b, nn_path(b, "res%s_%d", stage, k + 1), x, y);

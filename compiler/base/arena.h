@@ -1,5 +1,6 @@
-/* Arena: every object of one compilation lives in one arena and is freed with it. Passes never free.
-   Allocation failure ends the program with exit code 4 (environment), so callers need no checks. */
+/* Arena: every object of one compilation lives in one arena and is freed with it. Passes never
+   free. Allocation failure ends the program with exit code 4 (environment), so callers need no
+   checks. */
 #ifndef CAMEO_ARENA_H
 #define CAMEO_ARENA_H
 #include <stdarg.h>
@@ -22,7 +23,9 @@ char *arena_printf(arena *a, const char *format, ...) __attribute__((format(prin
 size_t arena_used(const arena *a);
 
 /* The one checked product of sizes: false when it does not fit. */
-static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool size_mul(size_t a, size_t b, size_t *out) {
+    return !__builtin_mul_overflow(a, b, out);
+}
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))

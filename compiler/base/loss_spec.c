@@ -31,14 +31,21 @@ static const key keys[] = {{"arcface", "s", AT(margin.scale), 64, 1e-3, 1e4},
                            {"contrastive", "margin", AT(contrastive.margin), 1, 1e-9, 1e3},
                            {"contrastive", "normalize", AT(contrastive.normalize), 1, 0, 1}};
 
-static const char *const names[] = {"ce", "arcface", "cosface", "sphereface", "margin", "center", "triplet", "contrastive"};
-enum { N_NAMES = sizeof names / sizeof *names, N_KEYS = sizeof keys / sizeof *keys, FIRST_COMPARISON = 5 };
+static const char *const names[] = {"ce",     "arcface", "cosface", "sphereface",
+                                    "margin", "center",  "triplet", "contrastive"};
+enum {
+    N_NAMES = sizeof names / sizeof *names,
+    N_KEYS = sizeof keys / sizeof *keys,
+    FIRST_COMPARISON = 5
+};
 
 static const char *join_names(arena *a, const char *term) {
     const char *s = "";
-    for (size_t i = 0; !term && i < N_NAMES; i++) s = arena_printf(a, "%s%s%s", s, i ? ", " : "", names[i]);
+    for (size_t i = 0; !term && i < N_NAMES; i++)
+        s = arena_printf(a, "%s%s%s", s, i ? ", " : "", names[i]);
     for (size_t i = 0; term && i < N_KEYS; i++)
-        if (!strcmp(keys[i].term, term)) s = arena_printf(a, "%s%s%s", s, *s ? ", " : "", keys[i].name);
+        if (!strcmp(keys[i].term, term))
+            s = arena_printf(a, "%s%s%s", s, *s ? ", " : "", keys[i].name);
     return term && !strcmp(term, "triplet") ? arena_printf(a, "%s, mining", s) : s;
 }
 
@@ -55,12 +62,14 @@ static const char *set_key(arena *a, const char *term, char *pair, loss_spec *ou
         if (strcmp(keys[i].term, term) || strcmp(keys[i].name, pair)) continue;
         const double v = strtod(given, &end);
         if (end == given || *end || !(v >= keys[i].low && v <= keys[i].high))
-            return arena_printf(a, "%s of %s is not a number from %g to %g", pair, term, keys[i].low, keys[i].high);
+            return arena_printf(a, "%s of %s is not a number from %g to %g", pair, term,
+                                keys[i].low, keys[i].high);
         *(double *)(void *)((char *)out + keys[i].field) = v;
         return NULL;
     }
     const char *known = join_names(a, term);
-    return *known ? arena_printf(a, "%s has no %s; it has %s", term, pair, known) : arena_printf(a, "%s takes no values", term);
+    return *known ? arena_printf(a, "%s has no %s; it has %s", term, pair, known)
+                  : arena_printf(a, "%s takes no values", term);
 }
 
 static bool known_name(const char *name, size_t *index) {
@@ -75,14 +84,18 @@ static const char *take_term(arena *a, char *term, unsigned *seen, loss_spec *ou
     char *colon = strchr(term, ':'), *save = NULL;
     size_t index;
     if (colon) *colon = 0;
-    if (!known_name(term, &index)) return arena_printf(a, "\"%s\" is no loss; there are %s", term, join_names(a, NULL));
+    if (!known_name(term, &index))
+        return arena_printf(a, "\"%s\" is no loss; there are %s", term, join_names(a, NULL));
     if (*seen >> index & 1) return arena_printf(a, "%s is there twice", term);
-    if (index < FIRST_COMPARISON && *seen & classifiers) return "one of ce, arcface, cosface, sphereface and margin at most";
+    if (index < FIRST_COMPARISON && *seen & classifiers)
+        return "one of ce, arcface, cosface, sphereface and margin at most";
     *seen |= 1u << index;
     for (size_t i = 0; i < N_KEYS; i++)
-        if (!strcmp(keys[i].term, term)) *(double *)(void *)((char *)out + keys[i].field) = keys[i].otherwise;
+        if (!strcmp(keys[i].term, term))
+            *(double *)(void *)((char *)out + keys[i].field) = keys[i].otherwise;
     out->margins |= index > 0 && index < FIRST_COMPARISON;
-    for (char *pair = colon ? strtok_r(colon + 1, ",", &save) : NULL; pair; pair = strtok_r(NULL, ",", &save)) {
+    for (char *pair = colon ? strtok_r(colon + 1, ",", &save) : NULL; pair;
+         pair = strtok_r(NULL, ",", &save)) {
         const char *why = set_key(a, term, pair, out);
         if (why) return why;
     }
@@ -100,7 +113,8 @@ const char *loss_parse(arena *a, const char *text, loss_spec *out) {
         const char *why = take_term(a, term, &seen, out);
         if (why) return why;
     }
-    out->softmax = (seen & ((1u << FIRST_COMPARISON) - 1)) || out->center > 0; /* centers come with cross-entropy */
+    out->softmax = (seen & ((1u << FIRST_COMPARISON) - 1)) || out->center > 0; /* centers come with
+                                                                                  cross-entropy */
     return NULL;
 }
 

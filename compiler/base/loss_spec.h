@@ -1,9 +1,11 @@
-/* --loss: TERM[+TERM...], TERM = NAME[:KEY=VALUE[,KEY=VALUE...]]. docs/training.md says what each term computes. */
+/* --loss: TERM[+TERM...], TERM = NAME[:KEY=VALUE[,KEY=VALUE...]]. docs/training.md says what each
+   term computes. */
 #ifndef CAMEO_LOSS_SPEC_H
 #define CAMEO_LOSS_SPEC_H
 #include "arena.h"
 
-typedef struct margin_spec { /* scores are scale * (cos(m1 * angle + m2) - m3) for the image's class */
+typedef struct margin_spec { /* scores are scale * (cos(m1 * angle + m2) - m3) for the image's class
+                              */
     double scale, m1, m2, m3;
 } margin_spec;
 
@@ -22,7 +24,7 @@ typedef struct loss_spec {
 
 /* NULL, or what is wrong with the text (in arena a). text NULL = "ce". */
 const char *loss_parse(arena *a, const char *text, loss_spec *out);
-/* Images of a class in a batch, for losses that compare images: 4 where that divides the batch, else the least that does and
-   leaves two classes; 0 when there is none. */
+/* Images of a class in a batch, for losses that compare images: 4 where that divides the batch,
+   else the least that does and leaves two classes; 0 when there is none. */
 int64_t loss_images_of_class(int64_t batch);
 #endif

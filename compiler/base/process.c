@@ -1,4 +1,5 @@
-/* Child processes: started with fork and exec (no shell, so that names need no quoting), several at a time. */
+/* Child processes: started with fork and exec (no shell, so that names need no quoting), several
+   at a time. */
 #define _GNU_SOURCE
 #include "process.h"
 
@@ -26,7 +27,8 @@ void process_begin(void) {
     memset(&sa, 0, sizeof sa);
     sa.sa_handler = note_signal; /* no SA_RESTART: waitpid must return */
     signal_seen = 0;
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* a compiler's children become ours when it ends before them */
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* a compiler's children become ours when it ends before them
+                                       */
     sigaction(SIGINT, &sa, &old_int);
     sigaction(SIGTERM, &sa, &old_term);
 }
@@ -49,7 +51,8 @@ static pid_t start(const command *c, const char *directory) {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     setenv("LC_ALL", "C", 1);       /* messages in the words that toolchain.c knows */
-    setenv("TMPDIR", directory, 1); /* what an interrupted compiler leaves there goes with the directory */
+    setenv("TMPDIR", directory, 1); /* what an interrupted compiler leaves there goes with the
+                                       directory */
     if (chdir(directory)) _exit(NOT_FOUND);
     const int fd = open(c->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd >= 0) dup2(fd, 1), dup2(fd, 2);
@@ -68,8 +71,9 @@ static void kill_all(const pid_t *pid, size_t n) {
         if (pid[i] > 0) kill(-pid[i], SIGTERM);
 }
 
-/* A compiler that ends at a signal does not wait for its own children; here they are ours (see process_begin) and are waited
-   for, so that none writes into a directory that is being removed. Not for ever: one of them may have made a daemon. */
+/* A compiler that ends at a signal does not wait for its own children; here they are ours (see
+   process_begin) and are waited for, so that none writes into a directory that is being removed.
+   Not for ever: one of them may have made a daemon. */
 static void wait_for_orphans(void) {
     const struct timespec pause = {.tv_nsec = 5000000};
     for (int i = 0; i < 400; i++) {
@@ -111,4 +115,6 @@ bool run_commands(command *c, size_t n, unsigned at_once, const char *directory,
     return ok && !signal_seen;
 }
 
-bool command_missing(const command *c) { return WIFEXITED(c->status) && WEXITSTATUS(c->status) == NOT_FOUND; }
+bool command_missing(const command *c) {
+    return WIFEXITED(c->status) && WEXITSTATUS(c->status) == NOT_FOUND;
+}

@@ -1,5 +1,5 @@
-/* Processor levels: what the C compiler is told and how wide kernels may be. "native" becomes one of the levels here, since a
-   program's bytes depend on the resolved target only. */
+/* Processor levels: what the C compiler is told and how wide kernels may be. "native" becomes one
+   of the levels here, since a program's bytes depend on the resolved target only. */
 #include <string.h>
 
 #include "../../runtime/core/processor.h"
@@ -40,4 +40,6 @@ bool target_compare(const target *a, const target *b, int *order) {
     return (strncmp(a->name, "x86", 3) == 0) == (strncmp(b->name, "x86", 3) == 0);
 }
 
-const char *target_name(size_t i) { return i < sizeof levels / sizeof *levels ? levels[i].name : NULL; }
+const char *target_name(size_t i) {
+    return i < sizeof levels / sizeof *levels ? levels[i].name : NULL;
+}

@@ -10,11 +10,14 @@
 
 char *temporary_directory(arena *a) {
     const char *base = getenv("TMPDIR");
-    char *path = arena_printf(a, "%s/cameo-XXXXXX", base && *base ? base : "/tmp"), *absolute = NULL;
+    char *path = arena_printf(a, "%s/cameo-XXXXXX", base && *base ? base : "/tmp"),
+         *absolute = NULL;
     if (mkdtemp(path)) absolute = realpath(path, NULL);
     if (!absolute) {
-        fprintf(stderr, "cameo: cannot make a temporary directory %s: %s\n    hint: TMPDIR names another place for it\n", path,
-                strerror(errno));
+        fprintf(stderr,
+                "cameo: cannot make a temporary directory %s: %s\n    hint: TMPDIR names another "
+                "place for it\n",
+                path, strerror(errno));
         return NULL;
     }
     char *kept = arena_strdup(a, absolute);
@@ -27,4 +30,6 @@ static int remove_entry(const char *path, const struct stat *s, int type, struct
     return remove(path);
 }
 
-void temporary_remove(const char *directory) { nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS); }
+void temporary_remove(const char *directory) {
+    nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}

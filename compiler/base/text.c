@@ -85,8 +85,8 @@ void text_escape(text *t, const char *s) {
 
 void text_comment(text *t, const char *s) {
     for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        bool risky = *p < 0x20 || *p >= 0x7F || *p == '\\' || (*p == '*' && p[1] == '/') || (*p == '/' && p[1] == '*') ||
-                     (*p == '?' && p[1] == '?');
+        bool risky = *p < 0x20 || *p >= 0x7F || *p == '\\' || (*p == '*' && p[1] == '/') ||
+                     (*p == '/' && p[1] == '*') || (*p == '?' && p[1] == '?');
         if (risky)
             text_printf(t, "<%02x>", *p);
         else

@@ -18,7 +18,8 @@ void text_clear(text *t);
 void text_free(text *t);
 /* Replace every occurrence of `from` in s, appending the result to t. */
 void text_replace(text *t, const char *s, const char *from, const char *to);
-/* Human-readable single-line form of a name from a file: control characters, quotes and backslashes escaped. */
+/* Human-readable single-line form of a name from a file: control characters, quotes and
+   backslashes escaped. */
 void text_escape(text *t, const char *s);
 /* Safe inside a C comment: as text_escape, and neither comment delimiters nor trigraphs survive. */
 void text_comment(text *t, const char *s);

@@ -1,5 +1,6 @@
-/* Building: C files into a temporary directory, a compiler for each part, the link, a rename. The compiler is told the target's
-   flags and contracts a * b + c; it may not reorder sums, so results are the same wherever a loop is cut. */
+/* Building: C files into a temporary directory, a compiler for each part, the link, a rename. The
+   compiler is told the target's flags and contracts a * b + c; it may not reorder sums, so results
+   are the same wherever a loop is cut. */
 #define _GNU_SOURCE
 #include "build.h"
 #include "../base/process.h"
@@ -33,7 +34,9 @@ typedef struct arguments {
     size_t n;
 } arguments;
 
-static arguments new_arguments(const job *j) { return (arguments){ARENA_ARRAY(j->arena, char *, MAX_ARGUMENTS), 0}; }
+static arguments new_arguments(const job *j) {
+    return (arguments){ARENA_ARRAY(j->arena, char *, MAX_ARGUMENTS), 0};
+}
 
 static void add(arguments *a, const char *s) {
     if (a->n + 1 >= MAX_ARGUMENTS) BUG("too many arguments");
@@ -47,7 +50,9 @@ static void add_words(const job *j, arguments *a, const char *words) {
     for (char *w = strtok_r(s, " \t", &save); w; w = strtok_r(NULL, " \t", &save)) add(a, w);
 }
 
-static const char *in_directory(const job *j, const char *name) { return arena_printf(j->arena, "%s/%s", j->directory, name); }
+static const char *in_directory(const job *j, const char *name) {
+    return arena_printf(j->arena, "%s/%s", j->directory, name);
+}
 
 static int put(const char *path, const void *data, size_t size) {
     cameo_error error;
@@ -68,8 +73,8 @@ static int put_c(const char *path, const text *t) {
 /* ---- compiling ---- */
 
 /* level: the flags of a target. */
-static command compile_command(const job *j, const char *flags, const char *level, const char *include, const char *source,
-                               const char *name) {
+static command compile_command(const job *j, const char *flags, const char *level,
+                               const char *include, const char *source, const char *name) {
     arguments a = new_arguments(j);
     add_words(j, &a, j->tools.cc);
     add_words(j, &a, flags);
@@ -91,22 +96,27 @@ typedef struct source_file { /* a C file by its name without the ending */
     const char *name, *level;
 } source_file;
 
-/* GCC from 14 on, tuning for no processor in particular, multiplies and adds apart in chains of 256 bits and less, for the sake
-   of some that are slower at both in one: the parameter asks for one instruction, as on all others. Clang does so, and would
-   warn of an unused argument. */
+/* GCC from 14 on, tuning for no processor in particular, multiplies and adds apart in chains of
+   256 bits and less, for the sake of some that are slower at both in one: the parameter asks for
+   one instruction, as on all others. Clang does so, and would warn of an unused argument. */
 static command compile_generated(const job *j, const source_file *s) {
-    static const char flags[] = "-std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math "
-                                "--param=avoid-fma-max-bits=0 -Wno-unused-command-line-argument -fPIC -ffunction-sections";
-    return compile_command(j, flags, s->level, j->tools.include, arena_printf(j->arena, "%s.c", s->name), s->name);
+    static const char flags[] =
+        "-std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math "
+        "--param=avoid-fma-max-bits=0 -Wno-unused-command-line-argument -fPIC -ffunction-sections";
+    return compile_command(j, flags, s->level, j->tools.include,
+                           arena_printf(j->arena, "%s.c", s->name), s->name);
 }
 
-static const char *runtime_name(const job *j, size_t i) { return arena_printf(j->arena, "runtime%zu", i); }
+static const char *runtime_name(const job *j, size_t i) {
+    return arena_printf(j->arena, "runtime%zu", i);
+}
 
 /* As CMakeLists.txt compiles libcameo.a. */
 static command compile_runtime(const job *j, size_t i) {
     static const char flags[] = "-std=gnu11 -O2 -DNDEBUG -fno-math-errno -fPIC -ffunction-sections";
     const char *source = arena_printf(j->arena, "%s/%s", j->tools.sources, j->runtime[i]);
-    return compile_command(j, flags, lowest_flags(j->options), j->tools.sources, source, runtime_name(j, i));
+    return compile_command(j, flags, lowest_flags(j->options), j->tools.sources, source,
+                           runtime_name(j, i));
 }
 
 /* The parts of all units, the trainer, main. */
@@ -132,20 +142,23 @@ static source_file *all_sources(const job *j, size_t *n) {
 }
 
 static int write_unit(const job *j, const emitted *em) {
-    int code = put_text(in_directory(j, arena_printf(j->arena, "%sweights.bin", em->unit)), &em->weights);
+    int code = put_text(in_directory(j, arena_printf(j->arena, "%sweights.bin", em->unit)),
+                        &em->weights);
     for (size_t i = 0; !code && i < em->n_parts; i++)
-        code = put_text(in_directory(j, arena_printf(j->arena, "%spart%zu.c", em->unit, i)), &em->parts[i]);
+        code = put_text(in_directory(j, arena_printf(j->arena, "%spart%zu.c", em->unit, i)),
+                        &em->parts[i]);
     return code;
 }
 
 static int write_main(const job *j) {
     const bool train = j->program->trainer_c.size;
     const char *type = train ? "cameo_trainer" : "cameo_model", *what = train ? "trainer" : "model";
-    const char *main_c = arena_printf(j->arena,
-                                      "#include \"%s.h\"\n\nextern const %s %s_%s;\n\n"
-                                      "int main(int argc, char **argv) { return %s(&%s_%s, argc, argv); }\n",
-                                      train ? "training/training" : "cameo", type, j->prefix, what,
-                                      train ? "cameo_train_main" : "cameo_main", j->prefix, what);
+    const char *main_c = arena_printf(
+        j->arena,
+        "#include \"%s.h\"\n\nextern const %s %s_%s;\n\n"
+        "int main(int argc, char **argv) { return %s(&%s_%s, argc, argv); }\n",
+        train ? "training/training" : "cameo", type, j->prefix, what,
+        train ? "cameo_train_main" : "cameo_main", j->prefix, what);
     return put(in_directory(j, "main.c"), main_c, strlen(main_c));
 }
 
@@ -153,32 +166,38 @@ static int write_trainer(const job *j, const char *directory) {
     if (!j->program->trainer_c.size) return CAMEO_OK;
     int code = put_c(arena_printf(j->arena, "%s/trainer.c", directory), &j->program->trainer_c);
     for (size_t i = 0; !code && i < j->program->n_files; i++)
-        code = put_text(arena_printf(j->arena, "%s/%s", directory, j->program->files[i].name), &j->program->files[i].data);
+        code = put_text(arena_printf(j->arena, "%s/%s", directory, j->program->files[i].name),
+                        &j->program->files[i].data);
     return code;
 }
 
 static int write_sources(const job *j) {
     int code = write_trainer(j, j->directory);
-    for (size_t u = 0; !code && u < j->program->n_units; u++) code = write_unit(j, &j->program->units[u]);
+    for (size_t u = 0; !code && u < j->program->n_units; u++)
+        code = write_unit(j, &j->program->units[u]);
     return code || j->options->emit != EMIT_EXE ? code : write_main(j);
 }
 
 static void show_log(const job *j, const char *log) {
     FILE *f = fopen(in_directory(j, log), "r");
     char line[512];
-    for (int i = 0; f && i < 40 && fgets(line, sizeof line, f); i++) fprintf(stderr, "    %s", line);
+    for (int i = 0; f && i < 40 && fgets(line, sizeof line, f); i++)
+        fprintf(stderr, "    %s", line);
     if (f) fclose(f);
 }
 
 static int run(const job *j, command *c, size_t n, const char *doing) {
     size_t failed;
-    if (run_commands(c, n, j->options->jobs ? j->options->jobs : (unsigned)cameo_processors(), j->directory, &failed))
+    if (run_commands(c, n, j->options->jobs ? j->options->jobs : (unsigned)cameo_processors(),
+                     j->directory, &failed))
         return CAMEO_OK;
     if (process_interrupted()) return CAMEO_ENVIRONMENT;
     if (command_missing(&c[failed]))
-        return complain(CAMEO_ENVIRONMENT, "cannot run \"%s\" for %s; install it or name another with --cc", c[failed].argv[0],
-                        doing);
-    if (toolchain_explain(j->arena, j->options, in_directory(j, c[failed].log))) return CAMEO_ENVIRONMENT;
+        return complain(CAMEO_ENVIRONMENT,
+                        "cannot run \"%s\" for %s; install it or name another with --cc",
+                        c[failed].argv[0], doing);
+    if (toolchain_explain(j->arena, j->options, in_directory(j, c[failed].log)))
+        return CAMEO_ENVIRONMENT;
     complain(CAMEO_DEFECT, "%s failed:", doing);
     show_log(j, c[failed].log);
     return CAMEO_DEFECT;
@@ -187,7 +206,8 @@ static int run(const job *j, command *c, size_t n, const char *doing) {
 static int compile_parts(const job *j) {
     size_t n;
     const source_file *s = all_sources(j, &n);
-    command *c = ARENA_ARRAY(j->arena, command, n), *r = ARENA_ARRAY(j->arena, command, j->n_runtime);
+    command *c = ARENA_ARRAY(j->arena, command, n),
+            *r = ARENA_ARRAY(j->arena, command, j->n_runtime);
     for (size_t i = 0; i < j->n_runtime; i++) r[i] = compile_runtime(j, i);
     for (size_t i = 0; i < n; i++) c[i] = compile_generated(j, &s[i]);
     const int code = j->n_runtime ? run(j, r, j->n_runtime, "compiling the runtime") : CAMEO_OK;
@@ -200,14 +220,18 @@ static void add_objects(const job *j, arguments *a) {
     size_t n;
     const source_file *s = all_sources(j, &n);
     for (size_t i = 0; i < n; i++) add(a, arena_printf(j->arena, "%s.o", s[i].name));
-    for (size_t i = 0; i < j->n_runtime; i++) add(a, arena_printf(j->arena, "%s.o", runtime_name(j, i)));
+    for (size_t i = 0; i < j->n_runtime; i++)
+        add(a, arena_printf(j->arena, "%s.o", runtime_name(j, i)));
 }
 
 static void add_libraries(const job *j, arguments *a) {
     const bool is_static = j->options->is_static;
     if (j->tools.library) add(a, j->tools.library);
-    if (j->xnnpack) add_words(j, a, is_static ? "-lXNNPACK -lpthreadpool -lcpuinfo" : "-lXNNPACK -lpthreadpool");
-    if (j->options->emit == EMIT_EXE) add_words(j, a, is_static ? "-lturbojpeg -lpng -lz" : "-lturbojpeg -lpng");
+    if (j->xnnpack)
+        add_words(j, a,
+                  is_static ? "-lXNNPACK -lpthreadpool -lcpuinfo" : "-lXNNPACK -lpthreadpool");
+    if (j->options->emit == EMIT_EXE)
+        add_words(j, a, is_static ? "-lturbojpeg -lpng -lz" : "-lturbojpeg -lpng");
     add_words(j, a, "-lm -lpthread");
 }
 
@@ -223,7 +247,8 @@ static command link_command(const job *j, const char *to) {
     add_words(j, &a, j->tools.cc);
     add_words(j, &a, "-O2 -Wl,--gc-sections -Wl,-z,noexecstack -o");
     add(&a, to);
-    if (j->options->emit == EMIT_SO) add_words(j, &a, "-shared -Wl,-u,cameo_create"); /* the API comes along */
+    if (j->options->emit == EMIT_SO)
+        add_words(j, &a, "-shared -Wl,-u,cameo_create"); /* the API comes along */
     if (j->options->is_static) add(&a, "-static");
     add_objects(j, &a);
     add_libraries(j, &a);
@@ -238,31 +263,41 @@ static const char *absolute(const job *j, const char *path) {
 
 static const char *beside_output(const job *j, const char *name) {
     const char *slash = strrchr(j->options->output, '/');
-    return slash ? arena_printf(j->arena, "%.*s/%s", (int)(slash - j->options->output), j->options->output, name) : name;
+    return slash ? arena_printf(j->arena, "%.*s/%s", (int)(slash - j->options->output),
+                                j->options->output, name)
+                 : name;
 }
 
 static int link_output(const job *j) {
-    const char *beside = arena_printf(j->arena, "%s.tmp%ld", absolute(j, j->options->output), (long)getpid());
+    const char *beside = arena_printf(j->arena, "%s.tmp%ld", absolute(j, j->options->output),
+                                      (long)getpid());
     command c = link_command(j, beside);
     int code = run(j, &c, 1, "linking");
     if (!code && rename(beside, j->options->output))
-        code = complain(CAMEO_ENVIRONMENT, "cannot write %s: %s", j->options->output, strerror(errno));
+        code = complain(CAMEO_ENVIRONMENT, "cannot write %s: %s", j->options->output,
+                        strerror(errno));
     if (code) unlink(beside);
     if (!code && j->options->sidecar)
-        code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)), &j->program->units[0].weights);
+        code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)),
+                        &j->program->units[0].weights);
     if (!code && j->options->emit != EMIT_EXE)
-        code = put_c(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)), &j->program->units[0].model_h);
+        code = put_c(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)),
+                     &j->program->units[0].model_h);
     return code;
 }
 
 /* ---- C as the result ---- */
 
 static int write_unit_c(const job *j, const char *directory, const emitted *em) {
-    const char *own = !em->unit[0] && j->options->sidecar ? arena_printf(j->arena, "%s.weights", j->prefix) : NULL;
+    const char *own = !em->unit[0] && j->options->sidecar
+                          ? arena_printf(j->arena, "%s.weights", j->prefix)
+                          : NULL;
     const char *weights = own ? own : arena_printf(j->arena, "%sweights.bin", em->unit);
     int code = put_text(arena_printf(j->arena, "%s/%s", directory, weights), &em->weights);
-    if (!code) code = put_c(arena_printf(j->arena, "%s/%smodel.h", directory, em->unit), &em->model_h);
-    if (!code) code = put_c(arena_printf(j->arena, "%s/%smodel.c", directory, em->unit), &em->model_c);
+    if (!code)
+        code = put_c(arena_printf(j->arena, "%s/%smodel.h", directory, em->unit), &em->model_h);
+    if (!code)
+        code = put_c(arena_printf(j->arena, "%s/%smodel.c", directory, em->unit), &em->model_c);
     return code;
 }
 
@@ -270,7 +305,8 @@ static int write_c(const job *j, const char *directory) {
     if (mkdir(directory, 0777) && errno != EEXIST)
         return complain(CAMEO_ENVIRONMENT, "cannot make %s: %s", directory, strerror(errno));
     int code = write_trainer(j, directory);
-    for (size_t u = 0; !code && u < j->program->n_units; u++) code = write_unit_c(j, directory, &j->program->units[u]);
+    for (size_t u = 0; !code && u < j->program->n_units; u++)
+        code = write_unit_c(j, directory, &j->program->units[u]);
     return code;
 }
 
@@ -300,7 +336,9 @@ static int build_in_temporary(job *j) {
 /* Found out before the minutes of compiling rather than by the linker after them. */
 static bool output_is_writable(const job *j) {
     const char *path = j->options->output, *slash = strrchr(path, '/');
-    const char *directory = !slash ? "." : slash == path ? "/" : arena_strndup(j->arena, path, (size_t)(slash - path));
+    const char *directory = !slash          ? "."
+                            : slash == path ? "/"
+                                            : arena_strndup(j->arena, path, (size_t)(slash - path));
     return access(directory, W_OK | X_OK) == 0;
 }
 
@@ -308,9 +346,12 @@ int build_program(const graph *g, const program *p, const options *o) {
     job j = {.arena = g->arena, .options = o, .program = p, .prefix = emit_prefix(g->arena, o)};
     for (size_t u = 0; u < p->n_units; u++) j.xnnpack |= p->units[u].xnnpack;
     if (o->is_static && o->emit != EMIT_EXE)
-        return complain(CAMEO_USAGE, "--static is for programs; a library takes what its program is linked with");
+        return complain(
+            CAMEO_USAGE,
+            "--static is for programs; a library takes what its program is linked with");
     if (!output_is_writable(&j))
-        return complain(CAMEO_ENVIRONMENT, "cannot write %s: %s; choose another folder with -o", o->output, strerror(errno));
+        return complain(CAMEO_ENVIRONMENT, "cannot write %s: %s; choose another folder with -o",
+                        o->output, strerror(errno));
     const int code = o->keep_c ? write_c(&j, o->keep_c) : CAMEO_OK;
     if (code) return code;
     return o->emit == EMIT_C ? write_c(&j, o->output) : build_in_temporary(&j);

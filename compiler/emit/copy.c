@@ -2,7 +2,8 @@
 #include "../ir/copy.h"
 #include "emit.h"
 
-/* Index text in unsigned arithmetic: the offset first, so that axes walked backwards never go below zero in total. */
+/* Index text in unsigned arithmetic: the offset first, so that axes walked backwards never go
+   below zero in total. */
 static const char *walk(emitter *e, int64_t offset, const int64_t *stride, int rank) {
     arena *a = emit_arena(e);
     const char *s = arena_printf(a, "%lld", (long long)offset);
@@ -13,7 +14,9 @@ static const char *walk(emitter *e, int64_t offset, const int64_t *stride, int r
     return s;
 }
 
-static bool is_slice_of_another(const value *x, const node *n) { return n->op->copy->joins && x->base == n->out[0]; }
+static bool is_slice_of_another(const value *x, const node *n) {
+    return n->op->copy->joins && x->base == n->out[0];
+}
 
 static void emit_part(emitter *e, const node *n, size_t part) {
     const bool joins = n->op->copy->joins;
@@ -21,8 +24,9 @@ static void emit_part(emitter *e, const node *n, size_t part) {
     if (!copy_of_part(n, part, &c)) return;
     text_append(emit_body(e), "    {\n");
     emit_loops_open(e, c.extent, c.rank, node_is_batched(n));
-    text_printf(emit_body(e), "        y%zu[%s] = x%zu[%s];\n", joins ? 0 : part, walk(e, c.to_offset, c.to, c.rank),
-                joins ? part : 0, walk(e, c.from_offset, c.from, c.rank));
+    text_printf(emit_body(e), "        y%zu[%s] = x%zu[%s];\n", joins ? 0 : part,
+                walk(e, c.to_offset, c.to, c.rank), joins ? part : 0,
+                walk(e, c.from_offset, c.from, c.rank));
     emit_loops_close(e, c.rank);
     text_append(emit_body(e), "    }\n");
 }

@@ -1,4 +1,5 @@
-/* The emitter: collects one C function per distinct node, shares equal ones, and says where every value lives. */
+/* The emitter: collects one C function per distinct node, shares equal ones, and says where every
+   value lives. */
 #include "../ir/copy.h"
 #include "../ir/implementation.h"
 #include "program.h"
@@ -19,7 +20,9 @@ const char *emit_weights(emitter *e, const void *data, size_t bytes, const char 
     return blob_add(e, data, bytes, label);
 }
 
-const char *emit_scratch(emitter *e) { return arena_printf(e->graph->arena, "(c->arena + %zu)", e->scratch_offset); }
+const char *emit_scratch(emitter *e) {
+    return arena_printf(e->graph->arena, "(c->arena + %zu)", e->scratch_offset);
+}
 
 void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) {
     text_printf(&e->parameters, ", %s", declaration);
@@ -57,7 +60,8 @@ static bool name_insert(emitter *e, const char *name) {
     return true;
 }
 
-/* Letters, digits and single underscores of `name`, at most 60, so that a hostile name can't make a line of megabytes. */
+/* Letters, digits and single underscores of `name`, at most 60, so that a hostile name can't make
+   a line of megabytes. */
 static char *mangle_plain(arena *a, const char *prefix, const char *name) {
     text t = {0};
     text_append(&t, prefix);
@@ -86,7 +90,8 @@ const char *mangle(emitter *e, const char *prefix, const char *name, const char 
     char *s = mangle_plain(a, prefix, name);
     if (suffix_to_drop) {
         const size_t n = strlen(s), k = strlen(suffix_to_drop);
-        if (n > k + 1 && s[n - k - 1] == '_' && !strcmp(s + n - k, suffix_to_drop)) s[n - k - 1] = 0;
+        if (n > k + 1 && s[n - k - 1] == '_' && !strcmp(s + n - k, suffix_to_drop))
+            s[n - k - 1] = 0;
     }
     const char *made = s;
     for (size_t i = 2; !name_insert(e, made); i++) made = arena_printf(a, "%s_%zu", s, i);
@@ -113,7 +118,8 @@ place value_place(const graph *g, const value *v) {
     if (p.root->constant)
         p.kind = PLACE_WEIGHTS;
     else if (p.root->role != ROLE_NONE)
-        p.kind = p.root->role == ROLE_GRADIENT ? PLACE_GRADIENT : PLACE_PARAMETER, p.offset += (int64_t)p.root->param->offset;
+        p.kind = p.root->role == ROLE_GRADIENT ? PLACE_GRADIENT : PLACE_PARAMETER,
+        p.offset += (int64_t)p.root->param->offset;
     else if (p.root->arena_offset >= 0)
         p.kind = PLACE_ARENA;
     else if (p.root->is_input)
@@ -131,19 +137,23 @@ static const char *arena_name(emitter *e, const value *root) {
 const char *place_expression(emitter *e, const value *v, bool written) {
     arena *a = e->graph->arena;
     const place p = value_place(e->graph, v);
-    const char *type = dtype_c(v->type), *plus = p.offset ? arena_printf(a, " + %lld", (long long)p.offset) : "";
-    if (written && (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT || p.root->role == ROLE_PARAMETER))
+    const char *type = dtype_c(v->type),
+               *plus = p.offset ? arena_printf(a, " + %lld", (long long)p.offset) : "";
+    if (written &&
+        (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT || p.root->role == ROLE_PARAMETER))
         BUG("\"%s\" would overwrite its source", v->name);
     switch (p.kind) {
     case PLACE_WEIGHTS:
-        if (p.offset || p.root->type != v->type) BUG("\"%s\" is a shifted view of a constant", v->name);
+        if (p.offset || p.root->type != v->type)
+            BUG("\"%s\" is a shifted view of a constant", v->name);
         return blob_add(e, p.root->constant->data, tensor_bytes(p.root->constant), p.root->name);
     case PLACE_PARAMETER: return arena_printf(a, "c->parameters + %lld", (long long)p.offset);
     case PLACE_GRADIENT: return arena_printf(a, "c->gradients + %lld", (long long)p.offset);
     case PLACE_INPUT: return arena_printf(a, "IN(%s, %zu)%s", type, p.index, plus);
     case PLACE_OUTPUT: return arena_printf(a, "OUT(%s, %zu)%s", type, p.index, plus);
     default:
-        if (p.root->is_late && e->position < e->graph->late) /* memory that also holds the images of other early groups */
+        if (p.root->is_late && e->position < e->graph->late) /* memory that also holds the images of
+                                                                other early groups */
             plus = arena_printf(a, "%s + c->first * %lld", plus, (long long)image_elements(p.root));
         return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
     }
@@ -171,7 +181,8 @@ bool node_is_silent(const node *n) {
     return is_move(n) && shares_memory(n->in[0], n->out[0]);
 }
 
-/* "i0 * 240 + i2 * 5", with the literal strides of a value; the batch's loop steps over whole images. */
+/* "i0 * 240 + i2 * 5", with the literal strides of a value; the batch's loop steps over whole
+   images. */
 static void copy_index(text *t, const value *v, const int64_t *stride, int rank, bool batched) {
     bool any = false;
     for (int i = 0; i < rank; i++) {
@@ -184,9 +195,10 @@ static void copy_index(text *t, const value *v, const int64_t *stride, int rank,
     if (!any) text_append(t, "0");
 }
 
-/* Loops over `from`, each index with both strides; `to` may have another shape when both are dense. to_offset, when not
-   negative, says that `from` goes to a part of `to`. */
-void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched) {
+/* Loops over `from`, each index with both strides; `to` may have another shape when both are
+   dense. to_offset, when not negative, says that `from` goes to a part of `to`. */
+void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset,
+                    bool batched) {
     text *t = &e->body;
     int64_t sf[MAX_RANK], st[MAX_RANK];
     const int rank = from->shape.rank;
@@ -196,8 +208,8 @@ void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_o
         if (i == 0 && batched)
             text_append(t, "    for (size_t i0 = 0; i0 < n; i0++)\n");
         else
-            text_printf(t, "    %*sfor (size_t i%d = 0; i%d < %lld; i%d++)\n", 4 * i, "", i, i, (long long)from->shape.dim[i],
-                        i);
+            text_printf(t, "    %*sfor (size_t i%d = 0; i%d < %lld; i%d++)\n", 4 * i, "", i, i,
+                        (long long)from->shape.dim[i], i);
     }
     text_printf(t, "    %*sy[", 4 * rank, "");
     if (to_offset > 0) text_printf(t, "%lld + ", (long long)to_offset);
@@ -211,7 +223,8 @@ static void emit_move(emitter *e, const node *n) {
     const value *x = n->in[0], *y = n->out[0];
     emit_value(e, "x", x, false);
     emit_value(e, "y", y, true);
-    const bool same_order = (x->layout == LAYOUT_ONNX && y->layout == LAYOUT_ONNX) || node_is_relabel(n);
+    const bool same_order = (x->layout == LAYOUT_ONNX && y->layout == LAYOUT_ONNX) ||
+                            node_is_relabel(n);
     if (same_order && !x->pixel_stride && !y->pixel_stride) {
         text_printf(&e->body, "    memcpy(y, x, n * %lld * sizeof *y);\n",
                     (long long)(node_is_batched(n) ? image_elements(y) : value_count(y)));
@@ -234,7 +247,8 @@ static void function_rehash(emitter *e) {
     e->function_index_size = e->function_index_size ? 2 * e->function_index_size : 256;
     e->function_index = ARENA_ARRAY(e->graph->arena, size_t, e->function_index_size);
     for (size_t i = 0; i < e->n_functions; i++) {
-        size_t h = hash_bytes(e->functions[i].text, strlen(e->functions[i].text)) & (e->function_index_size - 1);
+        size_t h = hash_bytes(e->functions[i].text, strlen(e->functions[i].text)) &
+                   (e->function_index_size - 1);
         while (e->function_index[h]) h = (h + 1) & (e->function_index_size - 1);
         e->function_index[h] = i + 1;
     }
@@ -254,8 +268,8 @@ static size_t function_get(emitter *e, const char *source, const char *stem) {
     arena *a = e->graph->arena;
     grow(a, &e->functions, e->n_functions, &e->cap_functions, sizeof *e->functions);
     const char *prefix = arena_printf(a, "%s_", e->options->name);
-    e->functions[e->n_functions] =
-        (function){.name = mangle(e, prefix, stem, NULL), .text = arena_strdup(a, source), .uses = 1};
+    e->functions[e->n_functions] = (function){
+        .name = mangle(e, prefix, stem, NULL), .text = arena_strdup(a, source), .uses = 1};
     e->function_index[h] = e->n_functions + 1;
     return e->n_functions++;
 }
@@ -278,14 +292,15 @@ static void emit_dispatch(emitter *e, const node *n) {
 }
 
 void emit_node(emitter *e, const node *n, size_t position) {
-    text_clear(&e->body), text_clear(&e->helpers), text_clear(&e->parameters), text_clear(&e->arguments);
+    text_clear(&e->body), text_clear(&e->helpers), text_clear(&e->parameters),
+        text_clear(&e->arguments);
     e->position = position;
     emit_dispatch(e, n);
     if (n->impl && n->impl->xnnpack) e->xnnpack = true;
     text source = {0};
     text_append(&source, text_str(&e->helpers));
-    text_printf(&source, "void $F(cameo_context *c, size_t n%s) {\n    (void)c, (void)n;\n%s}\n", text_str(&e->parameters),
-                text_str(&e->body));
+    text_printf(&source, "void $F(cameo_context *c, size_t n%s) {\n    (void)c, (void)n;\n%s}\n",
+                text_str(&e->parameters), text_str(&e->body));
     const size_t f = function_get(e, text_str(&source), function_stem(e, n));
     text_free(&source);
     arena *a = e->graph->arena;
@@ -310,12 +325,14 @@ static void measure_arena(emitter *e) {
         const value *v = g->values[i];
         if (v->arena_offset < 0 || v->base || v->constant) continue;
         size_t bytes;
-        if (!size_mul((size_t)value_planned_count(g, v), dtype_size(v->type), &bytes)) BUG("\"%s\" is too big", v->name);
+        if (!size_mul((size_t)value_planned_count(g, v), dtype_size(v->type), &bytes))
+            BUG("\"%s\" is too big", v->name);
         end = max_size(end, ((size_t)v->arena_offset + bytes + 128 + 63) & ~(size_t)63);
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
-        if (n->impl && n->impl->scratch) scratch = max_size(scratch, n->impl->scratch(n, e->options));
+        if (n->impl && n->impl->scratch)
+            scratch = max_size(scratch, n->impl->scratch(n, e->options));
     }
     e->scratch_offset = end;
     e->arena_bytes = end + (scratch ? (scratch + 128 + 63) & ~(size_t)63 : 0);
@@ -324,13 +341,15 @@ static void measure_arena(emitter *e) {
 /* Words that a prefix, which becomes a type's name, may not be. */
 static bool is_reserved(const char *s) {
     static const char *const words[] = {
-        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
-        "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-        "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm", "typeof", "bool", "true",
-        "false", "main", "NULL", "cameo",
+        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else",
+        "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register",
+        "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
+        "union", "unsigned", "void", "volatile", "while", "asm", "typeof", "bool", "true", "false",
+        "main", "NULL", "cameo",
         /* C++, for which the header is meant as well */
-        "class", "delete", "export", "friend", "mutable", "namespace", "new", "operator", "private", "protected", "public",
-        "template", "this", "throw", "try", "catch", "typename", "using", "virtual"};
+        "class", "delete", "export", "friend", "mutable", "namespace", "new", "operator", "private",
+        "protected", "public", "template", "this", "throw", "try", "catch", "typename", "using",
+        "virtual"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(s, words[i])) return true;
     return !strncmp(s, "cameo_", 6); /* the runtime's own */
@@ -360,11 +379,15 @@ void program_free(program *p) {
 }
 
 const char *emit_prefix(arena *a, const options *o) {
-    const char *s = o->name ? mangle_plain(a, "", o->name) : o->output ? name_of_output(a, o) : "model";
+    const char *s = o->name     ? mangle_plain(a, "", o->name)
+                    : o->output ? name_of_output(a, o)
+                                : "model";
     return is_reserved(s) ? arena_printf(a, "%s_net", s) : s;
 }
 
-const char *emit_unit_of_target(arena *a, const target *t) { return arena_printf(a, "%s_", mangle_plain(a, "", t->name)); }
+const char *emit_unit_of_target(arena *a, const target *t) {
+    return arena_printf(a, "%s_", mangle_plain(a, "", t->name));
+}
 
 /* NAME of a unit: "step_" names net_step. */
 static const char *unit_name(arena *a, const char *prefix, const char *unit) {
@@ -389,13 +412,15 @@ bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
     measure_arena(e);
-    name_insert(e, arena_printf(g->arena, "%s_model", o->name)); /* no name of the model's may be these */
+    name_insert(e, arena_printf(g->arena, "%s_model", o->name)); /* no name of the model's may be
+                                                                    these */
     name_insert(e, arena_printf(g->arena, "%s_weights", o->name));
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);
     model_write(e, out);
     out->weights = e->blob.data;
     out->xnnpack = e->xnnpack;
-    text_free(&e->body), text_free(&e->helpers), text_free(&e->create), text_free(&e->parameters), text_free(&e->arguments);
+    text_free(&e->body), text_free(&e->helpers), text_free(&e->create), text_free(&e->parameters),
+        text_free(&e->arguments);
     return g->diag->errors == 0;
 }

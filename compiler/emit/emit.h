@@ -1,14 +1,16 @@
 /* Emission: how rows and implementations turn one node into C.
 
-   For each node the driver calls impl->emit or op->emit. The emit function describes ONE C function: its parameters, each with
-   the argument of this call, and its body. Two nodes whose functions are textually equal (same literals) share one function, so
-   a body must mention only parameters and literals, never names of this node. The function's own name is written "$F" (tasks:
-   "$F_task").
+   For each node the driver calls impl->emit or op->emit. The emit function describes ONE C
+   function: its parameters, each with the argument of this call, and its body. Two nodes whose
+   functions are textually equal (same literals) share one function, so a body must mention only
+   parameters and literals, never names of this node. The function's own name is written "$F"
+   (tasks: "$F_task").
 
    Signature made by the driver:   static void $F(cameo_context *c, size_t n, PARAMS...)
-   n is the number of images of this run (<= graph->batch) when the node is batched (node_is_batched(node)), else 1. Images of a
-   batched value are shape.dim[1..] apart densely: image_elements(v) * (for slices: of the base value). Loops over images: `for
-   (size_t image = 0; image < n; image++)`. */
+   n is the number of images of this run (<= graph->batch) when the node is batched
+   (node_is_batched(node)), else 1. Images of a batched value are shape.dim[1..] apart densely:
+   image_elements(v) * (for slices: of the base value). Loops over images: `for (size_t image = 0;
+   image < n; image++)`. */
 #ifndef CAMEO_EMIT_H
 #define CAMEO_EMIT_H
 #include "../ir/graph_query.h"
@@ -16,37 +18,45 @@
 
 typedef struct emitter emitter; /* emit.c */
 
-/* The body and helper (task) functions of the current node. Append with text_printf(emit_body(e), ...). */
+/* The body and helper (task) functions of the current node. Append with text_printf(emit_body(e),
+   ...). */
 text *emit_body(emitter *e);
-text *emit_helpers(emitter *e); /* printed before the function; may hold "static void $F_task(void *p, size_t i) {...}" */
-text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->state[K] = cameo_xnn_...; return on failure */
+text *emit_helpers(emitter *e); /* printed before the function; may hold "static void $F_task(void
+                                 *p, size_t i) {...}" */
+text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->state[K] =
+                                   cameo_xnn_...; return on failure */
 
 /* Add a parameter; `argument` is the C expression for this call. */
-void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) __attribute__((format(printf, 3, 4)));
-/* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME". Constants go into the weights as
-   they are (ONNX layout), so that any kernel can read any input. */
+void emit_param(emitter *e, const char *declaration, const char *argument_format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME".
+   Constants go into the weights as they are (ONNX layout), so that any kernel can read any
+   input. */
 void emit_value(emitter *e, const char *name, const value *v, bool written);
-/* Bytes into the weights blob, 64-byte aligned, equal bytes stored once; returns an argument expression valid in the model
- * file. */
+/* Bytes into the weights blob, 64-byte aligned, equal bytes stored once; returns an argument
+   expression valid in the model file. */
 const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label);
-/* A slot for an operator of the backend, which frees it with the context; returns its index K: c->state[K]. */
+/* A slot for an operator of the backend, which frees it with the context; returns its index K:
+   c->state[K]. */
 size_t emit_state(emitter *e);
-/* Scratch memory of this node inside the arena (alive during the node only), asked for before planning by
-   implementation.scratch; returns an argument expression of type unsigned char *. */
+/* Scratch memory of this node inside the arena (alive during the node only), asked for before
+   planning by implementation.scratch; returns an argument expression of type unsigned char *. */
 const char *emit_scratch(emitter *e);
 
 arena *emit_arena(emitter *e);
 const options *emit_options(const emitter *e);
 graph *emit_graph(emitter *e);
 
-/* Default plain emission for rows that compute out = f(in...) elementwise with broadcasting: parameters in0.., out0 and a
-   strided loop nest over out0; `expression` may use x0, x1, ... for the operands' elements. */
+/* Default plain emission for rows that compute out = f(in...) elementwise with broadcasting:
+   parameters in0.., out0 and a strided loop nest over out0; `expression` may use x0, x1, ... for
+   the operands' elements. */
 void emit_elementwise(emitter *e, const node *n, const char *expression);
-/* Opens `for` loops over the given literal extents named i0, i1, ... ; with n images the first loop runs to n when
- * runtime_first. */
+/* Opens `for` loops over the given literal extents named i0, i1, ... ; with n images the first
+   loop runs to n when runtime_first. */
 void emit_loops_open(emitter *e, const int64_t *extent, int rank, bool runtime_first);
 void emit_loops_close(emitter *e, int rank);
-/* "i0 * S0 + i1 * S1 ..." with zero strides left out ("0" when all are). names NULL = i0, i1, ... */
+/* "i0 * S0 + i1 * S1 ..." with zero strides left out ("0" when all are). names NULL = i0, i1,
+   ... */
 const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *const *names);
 /* copy.c: a node of an operator that copies (op_row.copy), as loops. */
 void copy_emit(emitter *e, const node *n);

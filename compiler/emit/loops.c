@@ -1,4 +1,5 @@
-/* Loop nests, index expressions, literals and tasks for plain emission, and the emission of elementwise rows. */
+/* Loop nests, index expressions, literals and tasks for plain emission, and the emission of
+   elementwise rows. */
 #include "loops.h"
 
 #include "../ir/broadcast.h"
@@ -35,7 +36,8 @@ const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *
 }
 
 void emit_axis_loop(text *t, int axis, int64_t extent) {
-    text_printf(t, "    for (size_t i%d = 0; i%d < %lld; i%d++) {\n", axis, axis, (long long)extent, axis);
+    text_printf(t, "    for (size_t i%d = 0; i%d < %lld; i%d++) {\n", axis, axis, (long long)extent,
+                axis);
 }
 
 void emit_loops_open(emitter *e, const int64_t *extent, int rank, bool runtime_first) {
@@ -54,12 +56,15 @@ void emit_loops_close(emitter *e, int rank) {
 void emit_strides(const node *n, const value *v, int64_t stride[MAX_RANK]) {
     memset(stride, 0, MAX_RANK * sizeof *stride);
     value_strides(v, stride);
-    if (v->batched && node_is_batched(n) && v->shape.rank > 0 && v->shape.dim[0] > 1) stride[0] = image_elements(v);
+    if (v->batched && node_is_batched(n) && v->shape.rank > 0 && v->shape.dim[0] > 1)
+        stride[0] = image_elements(v);
 }
 
 /* ---- tasks ---- */
 
-static bool task_input(const node *n, size_t i) { return n->in[i] && !(n->op && i < 32 && n->op->shape_inputs >> i & 1); }
+static bool task_input(const node *n, size_t i) {
+    return n->in[i] && !(n->op && i < 32 && n->op->shape_inputs >> i & 1);
+}
 
 void emit_task_open(emitter *e, const node *n) {
     text *t = emit_helpers(e), use = {0};
@@ -78,7 +83,8 @@ void emit_task_open(emitter *e, const node *n) {
         text_printf(t, "    %s *out%zu;\n", type, i);
         text_printf(&use, "    %s *out%zu = args->out%zu;\n", type, i, i);
     }
-    text_append(t, "    size_t n;\n};\n\nstatic void $F_task(void *p, size_t i) {\n    const struct $F_args *args = p;\n");
+    text_append(t, "    size_t n;\n};\n\nstatic void $F_task(void *p, size_t i) {\n    const "
+                   "struct $F_args *args = p;\n");
     text_append(t, text_str(&use));
     text_append(t, "    (void)i;\n");
     text_free(&use);
@@ -96,7 +102,10 @@ void emit_task_close(emitter *e, const node *n, const char *count, double work) 
     if (work >= 65536)
         text_printf(t, "    cameo_parallel(c, %s, $F_task, &args);\n", count);
     else
-        text_printf(t, "    const size_t tasks = %s;\n    for (size_t i = 0; i < tasks; i++) $F_task(&args, i);\n", count);
+        text_printf(t,
+                    "    const size_t tasks = %s;\n    for (size_t i = 0; i < tasks; i++) "
+                    "$F_task(&args, i);\n",
+                    count);
 }
 
 const char *emit_task_count(emitter *e, const node *n, const int64_t *extent, int rank) {
@@ -120,7 +129,9 @@ void emit_task_indices(emitter *e, const int64_t *extent, int rank) {
 
 /* ---- elementwise rows ---- */
 
-enum { FLAT_BLOCK = 16384 }; /* elements of one task: large enough to pay for its dispatch, small enough to balance */
+enum {
+    FLAT_BLOCK = 16384
+}; /* elements of one task: large enough to pay for its dispatch, small enough to balance */
 
 typedef struct operand {
     int64_t stride[MAX_RANK]; /* per axis of the output */
@@ -136,7 +147,8 @@ static bool all_zero(const int64_t *s, int rank) {
 static bool is_dense(const node *n, const value *v) {
     int64_t s[MAX_RANK];
     emit_strides(n, v, s);
-    const bool image_dense = !v->batched || !v->shape.rank || image_elements(v) * v->shape.dim[0] == value_count(v);
+    const bool image_dense = !v->batched || !v->shape.rank ||
+                             image_elements(v) * v->shape.dim[0] == value_count(v);
     return image_dense && (!v->pixel_stride || v->pixel_stride == v->shape.dim[1]);
 }
 
@@ -151,17 +163,22 @@ static operand *operands(emitter *e, const node *n) {
         const int shift = broadcast_offset(n, i);
         for (int k = 0; k < x->shape.rank; k++)
             if (k + shift >= 0) o[i].stride[k + shift] = s[k];
-        o[i].scalar = all_zero(o[i].stride, MAX_RANK) && !(x->batched && node_is_batched(n) && value_count(x) != 1);
+        o[i].scalar = all_zero(o[i].stride, MAX_RANK) &&
+                      !(x->batched && node_is_batched(n) && value_count(x) != 1);
         o[i].flat = shape_equal(&x->shape, &y->shape) && x->layout == y->layout && is_dense(n, x);
     }
     return o;
 }
 
-static void load_operands(emitter *e, const node *n, const operand *o, bool scalars, bool flat, const char *const *names) {
+static void load_operands(emitter *e, const node *n, const operand *o, bool scalars, bool flat,
+                          const char *const *names) {
     for (size_t i = 0; i < n->n_in; i++) {
         if (!task_input(n, i) || o[i].scalar != scalars) continue;
-        const char *index = scalars ? "0" : flat ? "k" : emit_index(e, o[i].stride, n->out[0]->shape.rank, names);
-        text_printf(emit_helpers(e), "    const %s x%zu = in%zu[%s];\n", dtype_c(n->in[i]->type), i, i, index);
+        const char *index = scalars ? "0"
+                            : flat  ? "k"
+                                    : emit_index(e, o[i].stride, n->out[0]->shape.rank, names);
+        text_printf(emit_helpers(e), "    const %s x%zu = in%zu[%s];\n", dtype_c(n->in[i]->type), i,
+                    i, index);
     }
 }
 
@@ -170,19 +187,23 @@ static void emit_flat(emitter *e, const node *n, const operand *o, const char *e
     const bool batched = node_is_batched(n);
     const int64_t count = batched ? image_elements(y) : value_count(y), total = value_count(y);
     text *t = emit_helpers(e);
-    text_printf(t, "    const size_t total = %s%lld, from = i * %d, to = total - from < %d ? total : from + %d;\n",
+    text_printf(t,
+                "    const size_t total = %s%lld, from = i * %d, to = total - from < %d ? total : "
+                "from + %d;\n",
                 batched ? "args->n * " : "", (long long)count, FLAT_BLOCK, FLAT_BLOCK, FLAT_BLOCK);
     text_append(t, "    CAMEO_INDEPENDENT\n    for (size_t k = from; k < to; k++) {\n");
     load_operands(e, n, o, false, true, NULL);
     text_printf(t, "    out0[k] = (%s)(%s);\n    }\n", dtype_c(y->type), expression);
     const char *rounded = batched ? "(n * %lld + %d) / %d" : "(%lld + %d) / %d";
-    emit_task_close(e, n, arena_printf(emit_arena(e), rounded, (long long)count, FLAT_BLOCK - 1, FLAT_BLOCK), (double)total);
+    emit_task_close(
+        e, n, arena_printf(emit_arena(e), rounded, (long long)count, FLAT_BLOCK - 1, FLAT_BLOCK),
+        (double)total);
 }
 
 /* A nest over the output in its memory order; the two outer axes are the task. */
 static void emit_nest(emitter *e, const node *n, const operand *o, const char *expression) {
-    static const char *const onnx[] = {"i0", "i1", "i2", "i3", "i4", "i5", "i6", "i7"}, *const nhwc[] = {"i0", "i3", "i1",
-                                                                                                         "i2"};
+    static const char *const onnx[] = {"i0", "i1", "i2", "i3", "i4", "i5", "i6", "i7"},
+                             *const nhwc[] = {"i0", "i3", "i1", "i2"};
     const value *y = n->out[0];
     const int rank = y->shape.rank, outer = rank < 2 ? rank : 2;
     const char *const *names = y->layout == LAYOUT_NHWC ? nhwc : onnx;
@@ -195,8 +216,8 @@ static void emit_nest(emitter *e, const node *n, const operand *o, const char *e
         emit_axis_loop(emit_helpers(e), k, extent[k]);
     }
     load_operands(e, n, o, false, false, names);
-    text_printf(emit_helpers(e), "    out0[%s] = (%s)(%s);\n", emit_index(e, stride, rank, names), dtype_c(y->type),
-                expression);
+    text_printf(emit_helpers(e), "    out0[%s] = (%s)(%s);\n", emit_index(e, stride, rank, names),
+                dtype_c(y->type), expression);
     for (int k = outer; k < rank; k++) text_append(emit_helpers(e), "    }\n");
     emit_task_close(e, n, emit_task_count(e, n, extent, outer), (double)value_count(y));
 }

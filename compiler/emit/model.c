@@ -1,4 +1,5 @@
-/* model.c as text: the overview, the layers' functions, the list of calls, and (tables.c) what the runtime wants to know. */
+/* model.c as text: the overview, the layers' functions, the list of calls, and (tables.c) what the
+   runtime wants to know. */
 #include "program.h"
 
 #include <stdio.h>
@@ -60,10 +61,11 @@ static void arena_enum(const emitter *e, text *t) {
         const value *v = g->values[i];
         if (!e->value_name[v->id]) continue;
         if (!any)
-            text_append(t,
-                        "/* Where values lie in the arena, in bytes. Values that are never alive together share memory. */\n");
+            text_append(t, "/* Where values lie in the arena, in bytes. Values that are never "
+                           "alive together share memory. */\n");
         any = true;
-        text_printf(t, "#define %s %lluu /* ", e->value_name[v->id], (unsigned long long)v->arena_offset);
+        text_printf(t, "#define %s %lluu /* ", e->value_name[v->id],
+                    (unsigned long long)v->arena_offset);
         shape_print(t, &v->shape);
         text_append(t, v->layout == LAYOUT_NHWC ? " nhwc */\n" : " */\n");
     }
@@ -74,47 +76,54 @@ void emit_weights_declaration(const emitter *e, text *t) {
     const blob *b = &e->blob;
     if (b->count) text_append(t, "/* Where weights lie in their block, in bytes. */\n");
     for (size_t i = 0; i < b->count; i++)
-        text_printf(t, "#define %s %lluu /* %llu bytes */\n", b->entry[i].name, (unsigned long long)b->entry[i].offset,
-                    (unsigned long long)b->entry[i].bytes);
+        text_printf(t, "#define %s %lluu /* %llu bytes */\n", b->entry[i].name,
+                    (unsigned long long)b->entry[i].offset, (unsigned long long)b->entry[i].bytes);
     if (b->count) text_append(t, "\n");
     if (e->options->sidecar) return;
     const char *name = e->options->name;
-    text_append(t, "/* The weights themselves: weights.bin, put into the program by the assembler. */\n");
+    text_append(
+        t, "/* The weights themselves: weights.bin, put into the program by the assembler. */\n");
     text_printf(t, "extern const unsigned char %s_weights[];\n", name);
     text_printf(t,
-                "__asm__(\".section .rodata\\n.balign 64\\n.globl %s_weights\\n.hidden %s_weights\\n%s_weights:\\n\"\n"
+                "__asm__(\".section .rodata\\n.balign 64\\n.globl %s_weights\\n.hidden "
+                "%s_weights\\n%s_weights:\\n\"\n"
                 "        \".incbin \\\"%sweights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
                 name, name, name, e->unit);
 }
 
-static const char access_macros[] = "#define AT(type, offset) ((type *)(void *)(c->arena + (offset)))\n"
-                                    "#define IN(type, i) ((const type *)c->in[i])\n"
-                                    "#define OUT(type, i) ((type *)out[i])\n"
-                                    "#define WEIGHTS(offset) ((const void *)(c->weights + (offset)))\n"
-                                    "/* Before each layer: stop when enough was computed, and tell the profiler. */\n"
-                                    "#define LAYER(i)                                \\\n"
-                                    "    do {                                        \\\n"
-                                    "        if (last == (i)) return;                \\\n"
-                                    "        if (c->tick) c->tick(c->tick_data, (i)); \\\n"
-                                    "    } while (0)\n\n";
+static const char access_macros[] =
+    "#define AT(type, offset) ((type *)(void *)(c->arena + (offset)))\n"
+    "#define IN(type, i) ((const type *)c->in[i])\n"
+    "#define OUT(type, i) ((type *)out[i])\n"
+    "#define WEIGHTS(offset) ((const void *)(c->weights + (offset)))\n"
+    "/* Before each layer: stop when enough was computed, and tell the profiler. */\n"
+    "#define LAYER(i)                                \\\n"
+    "    do {                                        \\\n"
+    "        if (last == (i)) return;                \\\n"
+    "        if (c->tick) c->tick(c->tick_data, (i)); \\\n"
+    "    } while (0)\n\n";
 
 /* ---- run ---- */
 
 static size_t bytes_of(const value *v, bool per_image) {
     size_t bytes;
-    if (!size_mul((size_t)(per_image ? image_elements(v) : value_count(v)), dtype_size(v->type), &bytes)) BUG("size");
+    if (!size_mul((size_t)(per_image ? image_elements(v) : value_count(v)), dtype_size(v->type),
+                  &bytes))
+        BUG("size");
     return bytes;
 }
 
 static void copy_print(text *t, const char *to, const char *from, const value *v) {
-    text_printf(t, "    memcpy(%s, %s, %s%zuu);\n", to, from, v->batched ? "n * " : "", bytes_of(v, v->batched));
+    text_printf(t, "    memcpy(%s, %s, %s%zuu);\n", to, from, v->batched ? "n * " : "",
+                bytes_of(v, v->batched));
 }
 
 static void inputs_to_arena(emitter *e, text *t) {
     for (size_t i = 0; i < e->graph->n_inputs; i++) {
         const value *v = e->graph->inputs[i];
         if (v->arena_offset < 0) continue;
-        copy_print(t, place_expression(e, v, true), arena_printf(e->graph->arena, "c->in[%zu]", i), v);
+        copy_print(t, place_expression(e, v, true), arena_printf(e->graph->arena, "c->in[%zu]", i),
+                   v);
     }
 }
 
@@ -124,7 +133,8 @@ static void outputs_from_elsewhere(emitter *e, text *t) {
     for (size_t i = 0; i < g->n_outputs; i++) {
         const place p = value_place(g, g->outputs[i]);
         if (p.kind == PLACE_OUTPUT && p.index == i) continue;
-        copy_print(t, arena_printf(g->arena, "out[%zu]", i), place_expression(e, g->outputs[i], false), g->outputs[i]);
+        copy_print(t, arena_printf(g->arena, "out[%zu]", i),
+                   place_expression(e, g->outputs[i], false), g->outputs[i]);
     }
 }
 
@@ -144,7 +154,8 @@ static void embedding_function(emitter *e, text *t) {
     text_clear(&e->body);
     emit_copy_body(e, v, &dense, 0, v->batched);
     text_printf(t,
-                "/* The embedding's own copy, dense. */\nstatic void copy_embedding(size_t n, const %s *x, %s *y) {\n    "
+                "/* The embedding's own copy, dense. */\nstatic void copy_embedding(size_t n, "
+                "const %s *x, %s *y) {\n    "
                 "(void)n;\n%s}\n\n",
                 dtype_c(v->type), dtype_c(v->type), text_str(&e->body));
 }
@@ -163,7 +174,8 @@ static void output_shape(text *t, const node *n) {
 static void call_print(const emitter *e, text *t, size_t i) {
     const call *k = &e->calls[i];
     text line = {0};
-    text_printf(&line, "    LAYER(%zu); %s(c, %s%s);", i, e->functions[k->function].name, k->batched ? "n" : "1", k->arguments);
+    text_printf(&line, "    LAYER(%zu); %s(c, %s%s);", i, e->functions[k->function].name,
+                k->batched ? "n" : "1", k->arguments);
     text_append(t, text_str(&line));
     text_printf(t, "%*s /* %s ", line.size < 100 ? (int)(100 - line.size) : 0, "", k->name);
     output_shape(t, k->node);
@@ -176,10 +188,15 @@ static void section_write(emitter *e, text *t, const char *name, size_t first, s
     const graph *g = e->graph;
     const size_t layers = embedding_layers(e);
     size_t k;
-    text_printf(t, "static void %s(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n", name);
-    text_printf(t, "    void *out[%zu];\n    for (size_t i = 0; i < %zu; i++) out[i] = c->out ? c->out[i] : NULL;\n",
+    text_printf(t,
+                "static void %s(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n",
+                name);
+    text_printf(t,
+                "    void *out[%zu];\n    for (size_t i = 0; i < %zu; i++) out[i] = c->out ? "
+                "c->out[i] : NULL;\n",
                 g->n_outputs, g->n_outputs);
-    if (embedding_in_output(e, &k)) text_printf(t, "    if (c->embedding) out[%zu] = c->embedding;\n", k);
+    if (embedding_in_output(e, &k))
+        text_printf(t, "    if (c->embedding) out[%zu] = c->embedding;\n", k);
     text_append(t, "    (void)n, (void)out;\n");
     if (!first) inputs_to_arena(e, t);
     if (!first && !layers) embedding_copy(e, t);
@@ -188,14 +205,16 @@ static void section_write(emitter *e, text *t, const char *name, size_t first, s
         if (i + 1 == layers) embedding_copy(e, t);
     }
     if (end == e->n_calls && g->embedding)
-        text_append(t, "    if (c->embedding) return; /* the caller gave no room for the outputs */\n");
+        text_append(
+            t, "    if (c->embedding) return; /* the caller gave no room for the outputs */\n");
     if (end == e->n_calls) outputs_from_elsewhere(e, t);
     text_printf(t, "    if (c->tick) c->tick(c->tick_data, %zu);\n    (void)last;\n}\n\n", end);
 }
 
 size_t late_layer(const emitter *e) {
     size_t first = 0;
-    while (e->graph->late && first < e->n_calls && e->calls[first].position < e->graph->late) first++;
+    while (e->graph->late && first < e->n_calls && e->calls[first].position < e->graph->late)
+        first++;
     return first;
 }
 
@@ -208,15 +227,16 @@ static void run_write(emitter *e, text *t) {
 }
 
 static void create_write(const emitter *e, text *t) {
-    text_append(t,
-                "/* What is made once, when a context is created. */\nstatic bool create(cameo_context *c) {\n    (void)c;\n");
+    text_append(t, "/* What is made once, when a context is created. */\nstatic bool "
+                   "create(cameo_context *c) {\n    (void)c;\n");
     text_append(t, text_str(&e->create));
     text_append(t, "    return true;\n}\n\n");
 }
 
 /* ---- whole files ---- */
 
-static void tail_write(const emitter *e, text *t, const text *constants, const text *run, const text *info) {
+static void tail_write(const emitter *e, text *t, const text *constants, const text *run,
+                       const text *info) {
     text_append(t, access_macros);
     text_append(t, text_str(constants));
     text_append(t, text_str(run));
@@ -224,7 +244,8 @@ static void tail_write(const emitter *e, text *t, const text *constants, const t
     text_append(t, text_str(info));
 }
 
-static void parts_write(const emitter *e, emitted *out, const text *constants, const text *run, const text *info) {
+static void parts_write(const emitter *e, emitted *out, const text *constants, const text *run,
+                        const text *info) {
     const size_t want = (e->n_functions + 3) / 4, more = want > 24 ? 24 : want;
     out->n_parts = more + 1;
     out->parts = ARENA_ARRAY(e->graph->arena, text, out->n_parts);

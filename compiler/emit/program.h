@@ -1,5 +1,5 @@
-/* Shared by emit.c, weights.c and model.c: the program while it is being written. Everything lives in the graph's arena but the
-   texts and the weights blob, which emit_model frees or hands over. */
+/* Shared by emit.c, weights.c and model.c: the program while it is being written. Everything lives
+   in the graph's arena but the texts and the weights blob, which emit_model frees or hands over. */
 #ifndef CAMEO_EMIT_PROGRAM_H
 #define CAMEO_EMIT_PROGRAM_H
 #include "emit.h"
@@ -39,7 +39,8 @@ typedef struct call { /* one layer: a node that emits something */
 struct emitter {
     graph *graph;
     const options *options;
-    const char *prefix, *unit; /* of the program's C names; stem of the files. options->name is both */
+    const char *prefix, *unit; /* of the program's C names; stem of the files. options->name is both
+                                */
     text body, helpers, create, parameters, arguments;
     blob blob;
     name_table names;
@@ -51,14 +52,22 @@ struct emitter {
     call *calls;
     size_t n_calls, cap_calls;
     size_t n_states;
-    size_t scratch_offset; /* bytes; one region behind all values, since a node's scratch lives during the node only */
+    size_t scratch_offset; /* bytes; one region behind all values, since a node's scratch lives
+                              during the node only */
     size_t arena_bytes;
     size_t position; /* in graph->nodes, of what is being emitted */
     bool xnnpack;
 };
 
 /* Where a value lives. */
-typedef enum place_kind { PLACE_WEIGHTS, PLACE_INPUT, PLACE_OUTPUT, PLACE_ARENA, PLACE_PARAMETER, PLACE_GRADIENT } place_kind;
+typedef enum place_kind {
+    PLACE_WEIGHTS,
+    PLACE_INPUT,
+    PLACE_OUTPUT,
+    PLACE_ARENA,
+    PLACE_PARAMETER,
+    PLACE_GRADIENT
+} place_kind;
 typedef struct place {
     place_kind kind;
     const value *root; /* owner of the memory */
@@ -70,14 +79,17 @@ place value_place(const graph *g, const value *v);
 /* C expression of v's memory for the node that is being emitted. */
 const char *place_expression(emitter *e, const value *v, bool written);
 bool node_is_silent(const node *n); /* a view, or a copy all of whose parts are slices: no code */
-void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset, bool batched);
-size_t late_layer(const emitter *e);                        /* the first call of the late nodes; 0: there are none */
-void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it is new */
+void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset,
+                    bool batched);
+size_t late_layer(const emitter *e); /* the first call of the late nodes; 0: there are none */
+void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it
+                                                               is new */
 
 /* The C name of the net for the next narrower target. */
 const char *narrower_name(const emitter *e);
 
-/* A fresh C identifier made from text of a model; prefix "" or such as "A_". Unique within the emitter. */
+/* A fresh C identifier made from text of a model; prefix "" or such as "A_". Unique within the
+   emitter. */
 const char *mangle(emitter *e, const char *prefix, const char *name, const char *suffix_to_drop);
 
 const char *blob_add(emitter *e, const void *data, size_t bytes, const char *label);

@@ -1,5 +1,5 @@
-/* The parts of model.c for people and for the runtime: the overview comment, tables of layers and tensors, the model object;
-   and model.h. Every string of the model is escaped on its way. */
+/* The parts of model.c for people and for the runtime: the overview comment, tables of layers and
+   tensors, the model object; and model.h. Every string of the model is escaped on its way. */
 #include "../../runtime/base/class_names.h"
 #include "../../runtime/core/sha256.h"
 #include "../ir/graph_query.h"
@@ -21,7 +21,8 @@ static uint64_t layer_parameters(const node *n) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n->n_in; i++) {
         const value *v = n->in[i];
-        if (v && value_is_external(v) && (v->type == DT_FLOAT || v->type == DT_DOUBLE || v->type == DT_FLOAT16))
+        if (v && value_is_external(v) &&
+            (v->type == DT_FLOAT || v->type == DT_DOUBLE || v->type == DT_FLOAT16))
             sum += (uint64_t)value_count(v);
     }
     return sum;
@@ -47,7 +48,8 @@ static void table_row(text *t, const node *n) {
     padded(t, n->op_type, true, 12);
     text_append(t, " ");
     padded(t, text_str(&size), false, 14);
-    text_printf(t, " %10llu %11.0f  %s\n", (unsigned long long)layer_parameters(n), layer_macs(n), kernel_name(n));
+    text_printf(t, " %10llu %11.0f  %s\n", (unsigned long long)layer_parameters(n), layer_macs(n),
+                kernel_name(n));
     text_free(&size);
 }
 
@@ -60,15 +62,18 @@ void table_write(emitter *e, text *t) {
     const graph *g = e->graph;
     text_append(t, "/* ");
     text_comment(t, g->name && g->name[0] ? g->name : e->options->name);
-    text_append(t, ", compiled by cameo. Generated: change the model, not this file.\n\n   target ");
+    text_append(t,
+                ", compiled by cameo. Generated: change the model, not this file.\n\n   target ");
     text_comment(t, e->options->target.name ? e->options->target.name : "generic");
     text_printf(t, ", kernels %s, batch %lld", kernels_word(e->options), (long long)g->batch);
     if (g->group && g->group < g->batch) text_printf(t, " in groups of %lld", (long long)g->group);
     if (g->alone) text_printf(t, ", %lld with one thread", (long long)g->alone);
-    if (g->late) text_printf(t, ", of %lld from layer %zu on", (long long)g->late_group, late_layer(e));
+    if (g->late)
+        text_printf(t, ", of %lld from layer %zu on", (long long)g->late_group, late_layer(e));
     text_printf(t, "\n   model  %s\n", g->hash);
     text_printf(t, "   arena  %zu bytes, weights %zu bytes\n\n", e->arena_bytes, e->blob.data.size);
-    text_append(t, "   layer                          operator     output         parameters        MACs  kernel\n");
+    text_append(t, "   layer                          operator     output         parameters       "
+                   " MACs  kernel\n");
     for (size_t i = 0; i < e->n_calls; i++) table_row(t, e->calls[i].node);
     text_append(t, "*/\n");
 }
@@ -79,7 +84,8 @@ static void tensor_row(text *t, const value *v) {
     text_append(t, "    {");
     text_c_string(t, v->name);
     text_printf(t, ", %d, %d, {", (int)v->type, v->shape.rank);
-    for (int i = 0; i < v->shape.rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)v->shape.dim[i]);
+    for (int i = 0; i < v->shape.rank; i++)
+        text_printf(t, "%s%lld", i ? ", " : "", (long long)v->shape.dim[i]);
     text_printf(t, "%s}, %s},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false");
 }
 
@@ -90,16 +96,19 @@ static void tensor_table(text *t, const char *name, value *const *v, size_t n) {
     text_append(t, "};\n\n");
 }
 
-/* Where the runtime finds a layer's first output: its offset in the arena (bytes) and how many floats lie there without gaps.
-   Only where that does not depend on the count of images, as in training steps, which name the layer that is not finite. */
+/* Where the runtime finds a layer's first output: its offset in the arena (bytes) and how many
+   floats lie there without gaps. Only where that does not depend on the count of images, as in
+   training steps, which name the layer that is not finite. */
 static void layer_place(text *t, const node *n) {
     const value *v = n->n_out ? n->out[0] : NULL, *root = v;
     while (root && root->base) root = root->base;
     const bool dense = v && (!v->pixel_stride || v->pixel_stride == v->shape.dim[1]);
-    if (!v || !dense || v->batched || v->type != DT_FLOAT || root->arena_offset < 0 || root->role != ROLE_NONE)
+    if (!v || !dense || v->batched || v->type != DT_FLOAT || root->arena_offset < 0 ||
+        root->role != ROLE_NONE)
         text_append(t, "0, 0");
     else
-        text_printf(t, "%lld, %lld", (long long)(root->arena_offset + v->view_offset * (int64_t)sizeof(float)),
+        text_printf(t, "%lld, %lld",
+                    (long long)(root->arena_offset + v->view_offset * (int64_t)sizeof(float)),
                     (long long)value_count(v));
 }
 
@@ -116,7 +125,8 @@ static void layer_table(const emitter *e, text *t) {
         text_c_string(t, n->op_type);
         text_append(t, ", ");
         text_c_string(t, kernel_name(n));
-        text_printf(t, ", \"%s\", %.17g, %llu, ", text_str(&size), layer_macs(n), (unsigned long long)layer_parameters(n));
+        text_printf(t, ", \"%s\", %.17g, %llu, ", text_str(&size), layer_macs(n),
+                    (unsigned long long)layer_parameters(n));
         layer_place(t, n);
         text_append(t, "},\n");
         text_free(&size);
@@ -130,17 +140,21 @@ static bool class_names(const emitter *e, cameo_class_names *names) {
     diag *d = e->graph->diag;
     cameo_error error = {0};
     if (!file) {
-        if (!meta || cameo_class_names_parse(meta, strlen(meta), "metadata cameo.classes", names, &error)) return meta != NULL;
+        if (!meta ||
+            cameo_class_names_parse(meta, strlen(meta), "metadata cameo.classes", names, &error))
+            return meta != NULL;
         diag_warn(d, NULL, "give the names with --labels", "%s", error.message);
         return false;
     }
     if (!cameo_class_names_read(file, names, &error))
-        return diag_error(d, NULL, "--labels takes a text file, one class name a line", "%s", error.message);
+        return diag_error(d, NULL, "--labels takes a text file, one class name a line", "%s",
+                          error.message);
     const value *y = e->graph->outputs[0];
     const int64_t classes = value_count(y) / (y->batched ? y->shape.dim[0] : 1);
     if (names->count != (size_t)classes)
-        diag_warn(d, NULL, NULL, "--labels %s names %zu classes, but the first output has %lld numbers an image", file,
-                  names->count, (long long)classes);
+        diag_warn(d, NULL, NULL,
+                  "--labels %s names %zu classes, but the first output has %lld numbers an image",
+                  file, names->count, (long long)classes);
     return true;
 }
 
@@ -182,9 +196,12 @@ static void weights_fields(const emitter *e, text *t) {
     cameo_sha256_begin(&sum);
     cameo_sha256_add(&sum, text_str(&e->blob.data), e->blob.data.size);
     cameo_sha256_end(&sum, hash);
-    text_printf(t, "    .arena_bytes = %zuu, .weights_bytes = %zuu,\n", e->arena_bytes, e->blob.data.size);
+    text_printf(t, "    .arena_bytes = %zuu, .weights_bytes = %zuu,\n", e->arena_bytes,
+                e->blob.data.size);
     if (!e->options->sidecar) text_printf(t, "    .weights = %s_weights,\n", e->options->name);
-    if (e->options->sidecar) string_field(t, "weights_file", arena_printf(e->graph->arena, "%s.weights", e->options->name));
+    if (e->options->sidecar)
+        string_field(t, "weights_file",
+                     arena_printf(e->graph->arena, "%s.weights", e->options->name));
     string_field(t, "weights_hash", hash);
 }
 
@@ -193,9 +210,13 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     double macs = 0;
     for (size_t i = 0; i < e->n_calls; i++) macs += layer_macs(e->calls[i].node);
     const bool own = !e->unit[0] || e->options->is_narrower; /* not a step, not a detector */
-    if (e->options->n_narrower) text_printf(t, "extern const cameo_model %s_model;\n", narrower_name(e));
-    if (own && e->options->detector) text_printf(t, "extern const cameo_model %s_detector_model;\n", e->prefix);
-    text_printf(t, "extern const cameo_model %s_model;\nconst cameo_model %s_model = {\n    .abi = CAMEO_ABI,\n",
+    if (e->options->n_narrower)
+        text_printf(t, "extern const cameo_model %s_model;\n", narrower_name(e));
+    if (own && e->options->detector)
+        text_printf(t, "extern const cameo_model %s_detector_model;\n", e->prefix);
+    text_printf(t,
+                "extern const cameo_model %s_model;\nconst cameo_model %s_model = {\n    .abi = "
+                "CAMEO_ABI,\n",
                 e->options->name, e->options->name);
     string_field(t, "name", e->options->name);
     text_append(t, "    .version = CAMEO_VERSION,\n");
@@ -203,23 +224,29 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     string_field(t, "target", e->options->target.name ? e->options->target.name : "generic");
     string_field(t, "producer", g->producer ? g->producer : "");
     const int64_t batch = g->batch > 0 ? g->batch : 1;
-    text_printf(t, "    .batch = %lld, .group = %lld, .parameters = %lluu, .macs = %.17g,\n", (long long)batch,
-                (long long)(g->group > 0 ? g->group : batch), (unsigned long long)g->weights, macs);
+    text_printf(t, "    .batch = %lld, .group = %lld, .parameters = %lluu, .macs = %.17g,\n",
+                (long long)batch, (long long)(g->group > 0 ? g->group : batch),
+                (unsigned long long)g->weights, macs);
     if (g->alone) text_printf(t, "    .group_alone = %lld,\n", (long long)g->alone);
     if (g->late)
-        text_printf(t, "    .late_group = %lld, .late_layer = %zu, .run_late = run_late,\n", (long long)g->late_group,
-                    late_layer(e));
-    text_printf(t, "    .n_inputs = %zu, .n_outputs = %zu, .n_layers = %zu, .n_states = %zu,\n", g->n_inputs, g->n_outputs,
-                e->n_calls, e->n_states);
-    text_printf(t, "    .inputs = %s, .outputs = %s, .layers = %s,\n", g->n_inputs ? "inputs" : "NULL",
-                g->n_outputs ? "outputs" : "NULL", e->n_calls ? "layers" : "NULL");
+        text_printf(t, "    .late_group = %lld, .late_layer = %zu, .run_late = run_late,\n",
+                    (long long)g->late_group, late_layer(e));
+    text_printf(t, "    .n_inputs = %zu, .n_outputs = %zu, .n_layers = %zu, .n_states = %zu,\n",
+                g->n_inputs, g->n_outputs, e->n_calls, e->n_states);
+    text_printf(t, "    .inputs = %s, .outputs = %s, .layers = %s,\n",
+                g->n_inputs ? "inputs" : "NULL", g->n_outputs ? "outputs" : "NULL",
+                e->n_calls ? "layers" : "NULL");
     if (g->embedding) {
-        text_printf(t, "    .embedding = embedding, .embedding_layers = %zu,\n", embedding_layers(e));
+        text_printf(t, "    .embedding = embedding, .embedding_layers = %zu,\n",
+                    embedding_layers(e));
         string_field(t, "embedding_rule", embedding_rule(e));
     }
-    string_field(t, "preprocess", e->options->preprocess ? e->options->preprocess : graph_metadata(g, "cameo.preprocess"));
+    string_field(t, "preprocess",
+                 e->options->preprocess ? e->options->preprocess
+                                        : graph_metadata(g, "cameo.preprocess"));
     string_field(t, "calibration", own ? graph_metadata(g, "cameo.calibration") : NULL);
-    if (own && e->options->detector) text_printf(t, "    .detector = &%s_detector_model,\n", e->prefix);
+    if (own && e->options->detector)
+        text_printf(t, "    .detector = &%s_detector_model,\n", e->prefix);
     if (e->options->n_narrower) text_printf(t, "    .narrower = &%s_model,\n", narrower_name(e));
     if (n_classes) text_printf(t, "    .n_classes = %zu, .classes = classes,\n", n_classes);
     weights_fields(e, t);
@@ -252,14 +279,17 @@ static void shape_macros(const emitter *e, text *t, const char *kind, size_t i, 
     text_printf(t, ": %s */\n", dtype_name(v->type));
     text_printf(t, "#define %s_%s_%zu_RANK %d\n", prefix, kind, i, v->shape.rank);
     for (int d = 0; d < v->shape.rank; d++)
-        text_printf(t, "#define %s_%s_%zu_DIM_%d %lld\n", prefix, kind, i, d, (long long)v->shape.dim[d]);
+        text_printf(t, "#define %s_%s_%zu_DIM_%d %lld\n", prefix, kind, i, d,
+                    (long long)v->shape.dim[d]);
     text_printf(t, "#define %s_%s_%zu_ELEMENTS %lld /* %s */\n", prefix, kind, i,
-                (long long)(v->batched && v->shape.dim[0] > 0 ? value_count(v) / v->shape.dim[0] : value_count(v)),
+                (long long)(v->batched && v->shape.dim[0] > 0 ? value_count(v) / v->shape.dim[0]
+                                                              : value_count(v)),
                 v->batched ? "of one image" : "in all");
 }
 
 static void argument(emitter *e, text *t, const char *name, const value *v, bool written) {
-    text_printf(t, ", %s%s *%s /* ", written ? "" : "const ", dtype_c(v->type) ? dtype_c(v->type) : "void", name);
+    text_printf(t, ", %s%s *%s /* ", written ? "" : "const ",
+                dtype_c(v->type) ? dtype_c(v->type) : "void", name);
     (void)e;
     for (int d = 0; d < v->shape.rank; d++) {
         if (d == 0 && v->batched)
@@ -283,8 +313,8 @@ static void run_wrapper(emitter *e, text *t) {
                **out = ARENA_ARRAY(g->arena, const char *, g->n_outputs + 1);
     for (size_t i = 0; i < g->n_inputs; i++) in[i] = mangle(e, "in_", g->inputs[i]->name, NULL);
     for (size_t i = 0; i < g->n_outputs; i++) out[i] = mangle(e, "out_", g->outputs[i]->name, NULL);
-    text_append(t,
-                "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit code of cameo.h, 0 = done. */\n");
+    text_append(t, "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit "
+                   "code of cameo.h, 0 = done. */\n");
     text_printf(t, "static inline int %s_run(%s *context, size_t count", p, p);
     for (size_t i = 0; i < g->n_inputs; i++) argument(e, t, in[i], g->inputs[i], false);
     for (size_t i = 0; i < g->n_outputs; i++) argument(e, t, out[i], g->outputs[i], true);
@@ -295,7 +325,8 @@ static void run_wrapper(emitter *e, text *t) {
 }
 
 static bool can_embed(const graph *g) {
-    return g->embedding && g->n_inputs == 1 && (g->inputs[0]->type == DT_FLOAT || g->inputs[0]->type == DT_UINT8) &&
+    return g->embedding && g->n_inputs == 1 &&
+           (g->inputs[0]->type == DT_FLOAT || g->inputs[0]->type == DT_UINT8) &&
            g->embedding->type == DT_FLOAT;
 }
 
@@ -304,7 +335,9 @@ void header_write(emitter *e, text *t) {
     const char *p = e->options->name, *u = upper(g->arena, p);
     text_append(t, "/* ");
     text_comment(t, g->name && g->name[0] ? g->name : p);
-    text_printf(t, ", compiled by cameo. A context belongs to one thread at a time; weights are shared.\n   model %s */\n",
+    text_printf(t,
+                ", compiled by cameo. A context belongs to one thread at a time; weights are "
+                "shared.\n   model %s */\n",
                 g->hash);
     text_printf(t, "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"cameo.h\"\n\n", u, u);
     text_append(t, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
@@ -313,17 +346,25 @@ void header_write(emitter *e, text *t) {
     for (size_t i = 0; i < g->n_inputs; i++) shape_macros(e, t, "INPUT", i, g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++) shape_macros(e, t, "OUTPUT", i, g->outputs[i]);
     if (g->embedding) shape_macros(e, t, "EMBEDDING", 0, g->embedding);
-    text_printf(t, "\nextern const cameo_model %s_model;\ntypedef cameo_context %s; /* arena and threads */\n\n", p, p);
+    text_printf(t,
+                "\nextern const cameo_model %s_model;\ntypedef cameo_context %s; /* arena and "
+                "threads */\n\n",
+                p, p);
     text_append(t, "/* options NULL = defaults; NULL with *error filled (error may be NULL). */\n");
-    text_printf(t, "static inline %s *%s_create(const cameo_options *options, cameo_error *error) {\n", p, p);
+    text_printf(t,
+                "static inline %s *%s_create(const cameo_options *options, cameo_error *error) {\n",
+                p, p);
     text_printf(t, "    return cameo_create(&%s_model, options, error);\n}\n\n", p);
     run_wrapper(e, t);
     if (can_embed(g)) {
         text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
-        text_printf(t, "static inline int %s_embed(%s *context, size_t count, const %s *input, float *embedding) {\n", p, p,
-                    dtype_c(g->inputs[0]->type));
+        text_printf(t,
+                    "static inline int %s_embed(%s *context, size_t count, const %s *input, float "
+                    "*embedding) {\n",
+                    p, p, dtype_c(g->inputs[0]->type));
         text_append(t, "    return cameo_embed(context, count, input, embedding);\n}\n\n");
     }
-    text_printf(t, "static inline void %s_destroy(%s *context) { cameo_destroy(context); }\n\n", p, p);
+    text_printf(t, "static inline void %s_destroy(%s *context) { cameo_destroy(context); }\n\n", p,
+                p);
     text_append(t, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }

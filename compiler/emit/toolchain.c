@@ -1,9 +1,11 @@
-/* Where the runtime is, what the C compiler makes programs for, and what the linker's complaints mean.
+/* Where the runtime is, what the C compiler makes programs for, and what the linker's complaints
+   mean.
 
-   The runtime is looked for relative to the program, so that an installed prefix may be moved: <prefix>/bin/cameo finds
-   <prefix>/include/cameo, <prefix>/lib/libcameo.a and <prefix>/share/cameo/runtime. The library serves the processor family
-   that cameo itself was built for; for others, or where it is missing, the runtime is built from its sources with the program.
- */
+   The runtime is looked for relative to the program, so that an installed prefix may be moved:
+   <prefix>/bin/cameo finds <prefix>/include/cameo, <prefix>/lib/libcameo.a and
+   <prefix>/share/cameo/runtime. The library serves the processor family that cameo itself was
+   built for; for others, or where it is missing, the runtime is built from its sources with the
+   program. */
 #define _GNU_SOURCE
 #include "toolchain.h"
 #include "../base/process.h"
@@ -20,7 +22,8 @@ enum { MAX_WORDS = 64 };
 
 /* ---- the runtime ---- */
 
-static const char *first_existing(arena *a, const char *base, const char *const *relative, const char *file) {
+static const char *first_existing(arena *a, const char *base, const char *const *relative,
+                                  const char *file) {
     for (; *relative; relative++) {
         const char *directory = arena_printf(a, "%s/%s", base, *relative);
         if (!access(arena_printf(a, "%s/%s", directory, file), R_OK)) return directory;
@@ -58,8 +61,8 @@ static bool is_foreign(const options *o) { return strcmp(target_machine(o), own_
 /* $CAMEO_HOME is a prefix, or a build tree; without it, what is relative to the program. */
 static int find_runtime(arena *a, const options *o, toolchain *t) {
     static const char *const includes[] = {"include/cameo", "../include/cameo", NULL};
-    static const char *const libraries[] = {"lib", "../lib", "../lib64", "../lib/x86_64-linux-gnu", "../lib/aarch64-linux-gnu",
-                                            NULL};
+    static const char *const libraries[] = {
+        "lib", "../lib", "../lib64", "../lib/x86_64-linux-gnu", "../lib/aarch64-linux-gnu", NULL};
     static const char *const sources[] = {"share/cameo/runtime", "../share/cameo/runtime", NULL};
     const char *home = getenv("CAMEO_HOME"), *base = home && *home ? home : program_directory(a);
     t->include = first_existing(a, base, includes, "cameo.h");
@@ -67,14 +70,18 @@ static int find_runtime(arena *a, const options *o, toolchain *t) {
     const char *library = is_foreign(o) ? NULL : first_existing(a, base, libraries, "libcameo.a");
     t->library = library ? arena_printf(a, "%s/libcameo.a", library) : NULL;
     if (!t->include)
-        return complain(CAMEO_ENVIRONMENT,
-                        "cannot find include/cameo/cameo.h relative to %s; set CAMEO_HOME to the prefix where "
-                        "cameo is installed",
-                        base);
+        return complain(
+            CAMEO_ENVIRONMENT,
+            "cannot find include/cameo/cameo.h relative to %s; set CAMEO_HOME to the prefix where "
+            "cameo is installed",
+            base);
     if (!t->library && !t->sources)
-        return complain(CAMEO_ENVIRONMENT,
-                        "cannot find %s relative to %s; set CAMEO_HOME to the prefix where cameo is installed",
-                        is_foreign(o) ? "share/cameo/runtime, which this target is built from," : "lib/libcameo.a", base);
+        return complain(
+            CAMEO_ENVIRONMENT,
+            "cannot find %s relative to %s; set CAMEO_HOME to the prefix where cameo is installed",
+            is_foreign(o) ? "share/cameo/runtime, which this target is built from,"
+                          : "lib/libcameo.a",
+            base);
     return 0;
 }
 
@@ -89,11 +96,14 @@ static const char *read_log(arena *a, const char *directory, const char *log) {
     return arena_strdup(a, line);
 }
 
-/* The first line a compiler prints when asked; "" when it does not know the question; NULL when there is no such compiler. */
+/* The first line a compiler prints when asked; "" when it does not know the question; NULL when
+   there is no such compiler. */
 static const char *ask(arena *a, const char *directory, const char *cc, const char *question) {
     char *words = arena_strdup(a, cc), *save = NULL, **argv = ARENA_ARRAY(a, char *, MAX_WORDS);
     size_t n = 0, failed;
-    for (char *w = strtok_r(words, " \t", &save); w && n + 2 < MAX_WORDS; w = strtok_r(NULL, " \t", &save)) argv[n++] = w;
+    for (char *w = strtok_r(words, " \t", &save); w && n + 2 < MAX_WORDS;
+         w = strtok_r(NULL, " \t", &save))
+        argv[n++] = w;
     argv[n] = arena_strdup(a, question);
     command c = {.argv = argv, .log = "ask.log"};
     const bool ran = n && run_commands(&c, 1, 1, directory, &failed);
@@ -106,10 +116,13 @@ static int check_machine(arena *a, const options *o, const char *directory, cons
     const char *machine = ask(a, directory, t->cc, "-dumpmachine"), *wanted = target_machine(o);
     if (process_interrupted()) return CAMEO_ENVIRONMENT;
     if (!machine)
-        return complain(CAMEO_ENVIRONMENT, "cannot run \"%s\", the C compiler; install it or name another with --cc", t->cc);
+        return complain(CAMEO_ENVIRONMENT,
+                        "cannot run \"%s\", the C compiler; install it or name another with --cc",
+                        t->cc);
     if (!*machine || strncmp(machine, wanted, strlen(wanted)) == 0) return 0;
     return complain(CAMEO_USAGE,
-                    "\"%s\" makes programs for %s, but the target is %s; name a compiler for it, such as --cc %s-linux-gnu-gcc",
+                    "\"%s\" makes programs for %s, but the target is %s; name a compiler for it, "
+                    "such as --cc %s-linux-gnu-gcc",
                     t->cc, machine, o->target.name, wanted);
 }
 
@@ -136,10 +149,11 @@ static int is_source(const struct dirent *e) {
 }
 
 /* Appends a room's C files to list. */
-static bool add_room(arena *a, const toolchain *t, const char *room, bool xnnpack, const char **list, size_t *n,
-                     size_t capacity) {
+static bool add_room(arena *a, const toolchain *t, const char *room, bool xnnpack,
+                     const char **list, size_t *n, size_t capacity) {
     struct dirent **entries;
-    const int count = scandir(arena_printf(a, "%s/%s", t->sources, room), &entries, is_source, alphasort);
+    const int count = scandir(arena_printf(a, "%s/%s", t->sources, room), &entries, is_source,
+                              alphasort);
     for (int i = 0; i < count; i++) {
         if (*n < capacity && (xnnpack || strcmp(entries[i]->d_name, "xnn.c") != 0))
             list[(*n)++] = arena_printf(a, "%s/%s", room, entries[i]->d_name);
@@ -149,16 +163,20 @@ static bool add_room(arena *a, const toolchain *t, const char *room, bool xnnpac
     return count > 0;
 }
 
-const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xnnpack, size_t *count) {
+const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xnnpack,
+                               size_t *count) {
     /* A library of a model needs the first two rooms, a program all. */
-    static const char *const rooms[] = {"core", "kernels", "base", "image", "verification", "training", "verbs"};
+    static const char *const rooms[] = {"core",         "kernels",  "base", "image",
+                                        "verification", "training", "verbs"};
     enum { CAPACITY = 256 };
     const char **list = ARENA_ARRAY(a, const char *, CAPACITY);
     const size_t n = whole ? sizeof rooms / sizeof *rooms : 2;
     *count = 0;
     for (size_t i = 0; i < n; i++)
         if (!add_room(a, t, rooms[i], xnnpack, list, count, CAPACITY)) {
-            complain(CAMEO_ENVIRONMENT, "cannot read the runtime's sources in %s/%s; install cameo anew", t->sources, rooms[i]);
+            complain(CAMEO_ENVIRONMENT,
+                     "cannot read the runtime's sources in %s/%s; install cameo anew", t->sources,
+                     rooms[i]);
             return NULL;
         }
     return list;
@@ -166,7 +184,8 @@ const char **toolchain_sources(arena *a, const toolchain *t, bool whole, bool xn
 
 /* ---- what is missing ---- */
 
-static const struct part { /* the libraries programs use: the linker's name, a header, Debian's packages */
+static const struct part { /* the libraries programs use: the linker's name, a header, Debian's
+                              packages */
     const char *library, *header, *package;
     bool no_static;
 } parts[] = {
@@ -179,8 +198,9 @@ static const struct part { /* the libraries programs use: the linker's name, a h
 };
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
-/* One line of a log: "cannot find -lNAME" (GNU ld, gold), "unable to find library -lNAME" (lld), "library not found: NAME"
-   (mold), "NAME.h: No such file or directory" (GCC), "'NAME.h' file not found" (Clang). */
+/* One line of a log: "cannot find -lNAME" (GNU ld, gold), "unable to find library -lNAME" (lld),
+   "library not found: NAME" (mold), "NAME.h: No such file or directory" (GCC), "'NAME.h' file not
+   found" (Clang). */
 static bool names_part(const char *line, const struct part *p) {
     char flag[40], mold[64];
     snprintf(flag, sizeof flag, "-l%s", p->library);
@@ -193,13 +213,17 @@ static bool names_part(const char *line, const struct part *p) {
 }
 
 static const char *remedy(arena *a, const options *o, const struct part *p) {
-    const char *suffix = !is_foreign(o) ? "" : strcmp(target_machine(o), "aarch64") == 0 ? ":arm64" : ":amd64";
+    const char *suffix = !is_foreign(o)                              ? ""
+                         : strcmp(target_machine(o), "aarch64") == 0 ? ":arm64"
+                                                                     : ":amd64";
     const bool needs_xnnpack = p->no_static;
-    if (o->is_static && p->no_static) return "Debian has no static XNNPACK: use --kernels native, or leave out --static";
+    if (o->is_static && p->no_static)
+        return "Debian has no static XNNPACK: use --kernels native, or leave out --static";
     return arena_printf(a, "install %s%s%s", p->package, suffix,
-                        needs_xnnpack         ? ", or use --kernels native, which needs none"
-                        : o->emit == EMIT_EXE ? ", or use --emit lib or so, which hold no image code"
-                                              : "");
+                        needs_xnnpack ? ", or use --kernels native, which needs none"
+                        : o->emit == EMIT_EXE
+                            ? ", or use --emit lib or so, which hold no image code"
+                            : "");
 }
 
 bool toolchain_explain(arena *a, const options *o, const char *log) {
@@ -212,7 +236,8 @@ bool toolchain_explain(arena *a, const options *o, const char *log) {
     if (f) fclose(f);
     for (size_t i = 0; i < N_PARTS; i++)
         if (missing[i])
-            fprintf(stderr, "cameo: the C compiler does not find lib%s%s for %s\n    hint: %s\n", parts[i].library,
-                    o->is_static ? ".a" : "", o->target.name, remedy(a, o, &parts[i]));
+            fprintf(stderr, "cameo: the C compiler does not find lib%s%s for %s\n    hint: %s\n",
+                    parts[i].library, o->is_static ? ".a" : "", o->target.name,
+                    remedy(a, o, &parts[i]));
     return any;
 }

@@ -1,6 +1,6 @@
-/* trainer.c as text: the table of parameters, and the cameo_trainer that joins the step graph and the infer graph over them;
-   with it the parameters' first values in the block's order, and the model file without them, from which checkpoints are
-   written. */
+/* trainer.c as text: the table of parameters, and the cameo_trainer that joins the step graph and
+   the infer graph over them; with it the parameters' first values in the block's order, and the
+   model file without them, from which checkpoints are written. */
 #include "../../runtime/training/training.h"
 #include "../base/loss_spec.h"
 #include "../ir/graph_query.h"
@@ -9,15 +9,18 @@
 
 #include <string.h>
 
-static const char *const order_names[] = {"CAMEO_PARAMETER_ONNX", "CAMEO_PARAMETER_CONV", "CAMEO_PARAMETER_DEPTHWISE"};
-_Static_assert((int)PARAMETER_CONV == (int)CAMEO_PARAMETER_CONV && (int)PARAMETER_DEPTHWISE == (int)CAMEO_PARAMETER_DEPTHWISE,
+static const char *const order_names[] = {"CAMEO_PARAMETER_ONNX", "CAMEO_PARAMETER_CONV",
+                                          "CAMEO_PARAMETER_DEPTHWISE"};
+_Static_assert((int)PARAMETER_CONV == (int)CAMEO_PARAMETER_CONV &&
+                   (int)PARAMETER_DEPTHWISE == (int)CAMEO_PARAMETER_DEPTHWISE,
                "the runtime's orders are the compiler's");
 
 /* The row that the runtime will know p by. */
 static cameo_parameter runtime_row(const parameter *p) {
     const shape *s = &p->initial->shape;
-    cameo_parameter row = {p->name,  s->rank,   {0},     p->offset, p->floats, (cameo_parameter_layout)p->layout,
-                           p->block, p->learnt, p->decay};
+    cameo_parameter row = {p->name,   s->rank,   {0},
+                           p->offset, p->floats, (cameo_parameter_layout)p->layout,
+                           p->block,  p->learnt, p->decay};
     for (int i = 0; i < s->rank; i++) row.dim[i] = s->dim[i];
     return row;
 }
@@ -27,8 +30,9 @@ static void put_row(text *t, const cameo_parameter *p) {
     text_c_string(t, p->name);
     text_printf(t, ", %d, {", p->rank);
     for (int i = 0; i < p->rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)p->dim[i]);
-    text_printf(t, "%s}, %zu, %zu, %s, %lld, %s, %s},\n", p->rank ? "" : "0", p->offset, p->floats, order_names[p->layout],
-                (long long)p->block, p->learnt ? "true" : "false", p->decay ? "true" : "false");
+    text_printf(t, "%s}, %zu, %zu, %s, %lld, %s, %s},\n", p->rank ? "" : "0", p->offset, p->floats,
+                order_names[p->layout], (long long)p->block, p->learnt ? "true" : "false",
+                p->decay ? "true" : "false");
 }
 
 static void initial_block(const graph *g, text *out, size_t floats) {
@@ -50,9 +54,8 @@ static void include_file(text *t, const char *symbol, const char *file) {
                 symbol, symbol, symbol, symbol, file);
 }
 
-static const char *const file_names[] = {"initial.bin", "model_fields.bin", "graph_fields.bin"}, *const symbols[] = {
-                                                                                                     "initial", "model_fields",
-                                                                                                     "graph_fields"};
+static const char *const file_names[] = {"initial.bin", "model_fields.bin", "graph_fields.bin"},
+                         *const symbols[] = {"initial", "model_fields", "graph_fields"};
 
 static void loss_fields(const graph *infer, const graph *step, const options *o, text *t) {
     loss_spec spec;
@@ -61,8 +64,8 @@ static void loss_fields(const graph *infer, const graph *step, const options *o,
     const int64_t batch = step->inputs[0]->shape.dim[0];
     text_append(t, "    .loss = ");
     text_c_string(t, o->loss ? o->loss : "ce");
-    text_printf(t, ", .batch = %lld, .classes = %lld, .same = %lld, .mixes = %s,\n", (long long)batch,
-                spec.softmax ? (long long)graph_logits(infer)->shape.dim[1] : 0LL,
+    text_printf(t, ", .batch = %lld, .classes = %lld, .same = %lld, .mixes = %s,\n",
+                (long long)batch, spec.softmax ? (long long)graph_logits(infer)->shape.dim[1] : 0LL,
                 compares ? (long long)loss_images_of_class(batch) : 0LL,
                 compares || spec.margins || spec.center > 0 ? "false" : "true");
 }
@@ -102,7 +105,8 @@ static void put_shared(text *t, const graph *g) {
     text_free(&l.names);
 }
 
-/* How many parameters are made of what the first of them, i, is made of; 0 when an earlier one is that. */
+/* How many parameters are made of what the first of them, i, is made of; 0 when an earlier one is
+   that. */
 static size_t made_of(const graph *g, size_t i) {
     const tie *own = g->parameters[i]->tie;
     size_t n = 0;
@@ -127,7 +131,8 @@ static void put_apart(text *t, const graph *g) {
     end_names(&l);
     if (l.count) {
         text all = {0};
-        text_printf(&all, "%zu tensors that the model file holds as %zu: %s", parameters, l.count, text_str(&l.names));
+        text_printf(&all, "%zu tensors that the model file holds as %zu: %s", parameters, l.count,
+                    text_str(&l.names));
         text_append(t, "    .apart = ");
         text_c_string(t, text_str(&all));
         text_append(t, ",\n");
@@ -136,22 +141,28 @@ static void put_apart(text *t, const graph *g) {
     text_free(&l.names);
 }
 
-static void trainer_object(const graph *infer, const graph *step, const options *o, const program *out, text *t,
-                           const char *prefix) {
+static void trainer_object(const graph *infer, const graph *step, const options *o,
+                           const program *out, text *t, const char *prefix) {
     size_t floats = 0, learnt = 0;
     for (size_t i = 0; i < infer->n_parameters; i++) {
         const parameter *p = infer->parameters[i];
         floats = p->offset + p->floats;
         if (p->learnt) learnt = floats;
     }
-    text_printf(t, "extern const cameo_trainer %s_trainer;\nconst cameo_trainer %s_trainer = {\n", prefix, prefix);
-    text_printf(t, "    .step = &%s_step_model, .infer = &%s_model, .logits = 0,\n", prefix, prefix);
-    text_printf(t, "    .n_parameters = %zu, .parameters = parameters, .floats = %zu, .learnt_floats = %zu,\n",
-                infer->n_parameters, floats, learnt);
+    text_printf(t, "extern const cameo_trainer %s_trainer;\nconst cameo_trainer %s_trainer = {\n",
+                prefix, prefix);
+    text_printf(t, "    .step = &%s_step_model, .infer = &%s_model, .logits = 0,\n", prefix,
+                prefix);
+    text_printf(
+        t,
+        "    .n_parameters = %zu, .parameters = parameters, .floats = %zu, .learnt_floats = %zu,\n",
+        infer->n_parameters, floats, learnt);
     loss_fields(infer, step, o, t);
     text_printf(t, "    .initial = %s_initial, .initial_in_program = true,\n", prefix);
-    text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n", prefix, prefix);
-    text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n", out->files[1].data.size, out->files[2].data.size);
+    text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n",
+                prefix, prefix);
+    text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n", out->files[1].data.size,
+                out->files[2].data.size);
     put_shared(t, infer);
     put_apart(t, infer);
     text_append(t, "};\n");
@@ -165,12 +176,13 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     initial_block(infer, &out->files[0].data, last->offset + last->floats);
     if (!skeleton_split(infer, o->input, &out->files[1].data, &out->files[2].data)) return false;
     text *t = &out->trainer_c;
-    text_printf(
-        t,
-        "/* Training: the parameters of %s, and what joins its two models. Generated. */\n#include \"training/training.h\"\n\n",
-        prefix);
+    text_printf(t,
+                "/* Training: the parameters of %s, and what joins its two models. Generated. "
+                "*/\n#include \"training/training.h\"\n\n",
+                prefix);
     text_printf(t, "extern const cameo_model %s_model, %s_step_model;\n\n", prefix, prefix);
-    for (size_t i = 0; i < 3; i++) include_file(t, arena_printf(infer->arena, "%s_%s", prefix, symbols[i]), file_names[i]);
+    for (size_t i = 0; i < 3; i++)
+        include_file(t, arena_printf(infer->arena, "%s_%s", prefix, symbols[i]), file_names[i]);
     text_append(t, "static const cameo_parameter parameters[] = {\n");
     for (size_t i = 0; i < infer->n_parameters; i++) {
         const cameo_parameter row = runtime_row(infer->parameters[i]);

@@ -1,4 +1,5 @@
-/* The weights blob: every piece 64-byte aligned, equal bytes stored once, each piece named by a constant. */
+/* The weights blob: every piece 64-byte aligned, equal bytes stored once, each piece named by a
+   constant. */
 #include "program.h"
 
 #include <string.h>
@@ -51,12 +52,14 @@ const char *blob_add(emitter *e, const void *data, size_t bytes, const char *lab
     size_t h = hash & (b->index_size - 1);
     for (; b->index[h]; h = (h + 1) & (b->index_size - 1)) {
         const blob_entry *old = &b->entry[b->index[h] - 1];
-        if (old->hash == hash && old->bytes == bytes && (!bytes || !memcmp(b->data.data + old->offset, data, bytes)))
+        if (old->hash == hash && old->bytes == bytes &&
+            (!bytes || !memcmp(b->data.data + old->offset, data, bytes)))
             return arena_printf(e->graph->arena, "WEIGHTS(%s)", old->name);
     }
     blob_grow(e);
     blob_align(b);
-    b->entry[b->count] = (blob_entry){b->data.size, bytes, hash, mangle(e, "W_", label ? label : "", NULL)};
+    b->entry[b->count] = (blob_entry){b->data.size, bytes, hash,
+                                      mangle(e, "W_", label ? label : "", NULL)};
     text_append_n(&b->data, data, bytes);
     b->index[h] = ++b->count;
     return arena_printf(e->graph->arena, "WEIGHTS(%s)", b->entry[b->count - 1].name);

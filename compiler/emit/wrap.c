@@ -25,7 +25,8 @@ static inside step(inside in, const char *s, const char *end, size_t *length) {
     return *s == '"' ? STRING : *s == '\'' ? CHARACTER : CODE;
 }
 
-typedef struct place { /* where a line may end: before `at`, a blank, or inside a literal behind it */
+typedef struct place { /* where a line may end: before `at`, a blank, or inside a literal behind it
+                        */
     const char *at;
     inside in;
 } place;
@@ -36,8 +37,8 @@ static size_t code_points(const char *s, const char *end) {
     return n;
 }
 
-/* The best place to break line..end, whose text begins at text_begin in state `in`; at NULL: none. Of
-   several commas the one inside the fewest parentheses, then the last. */
+/* The best place to break line..end, whose text begins at text_begin in state `in`; at NULL: none.
+   Of several commas the one inside the fewest parentheses, then the last. */
 static place find_place(const char *line, const char *text_begin, const char *end, inside in) {
     place blank = {0}, good = {0}, literal = {0};
     size_t length;
@@ -49,7 +50,8 @@ static place find_place(const char *line, const char *text_begin, const char *en
         if (*s == ' ' && s > text_begin && (in == CODE || in == COMMENT)) {
             blank = (place){s, in};
             const bool behind = s[-1] == ',' || s[-1] == ';';
-            if (behind && in == CODE && column > WRAP_COLUMNS / 2 && (!good.at || depth <= least)) good = blank, least = depth;
+            if (behind && in == CODE && column > WRAP_COLUMNS / 2 && (!good.at || depth <= least))
+                good = blank, least = depth;
         }
         /* The closing quote of the first half needs a column. */
         if (*s == ' ' && in == STRING && column + 2 <= WRAP_COLUMNS) literal = (place){s, STRING};
@@ -106,7 +108,8 @@ static void wrap_line(text *out, const char *line, const char *end, inside *in) 
         piece = next;
     }
     size_t length;
-    for (const char *s = piece.data + (piece.data ? skip : 0); piece.data && s < piece.data + piece.size; s += length)
+    for (const char *s = piece.data + (piece.data ? skip : 0);
+         piece.data && s < piece.data + piece.size; s += length)
         *in = step(*in, s, piece.data + piece.size, &length);
     if (piece.data) text_append_n(out, piece.data, piece.size);
     text_free(&piece);

@@ -26,7 +26,8 @@ int copy_same(const graph *g, const node *n) {
 bool copy_type(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && dtype_size(n->in[i]->type) == 0)
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported", dtype_name(n->in[i]->type));
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported",
+                              dtype_name(n->in[i]->type));
     return true;
 }
 
@@ -41,7 +42,8 @@ static void run_axis(const copy *c, int axis, char *to, const char *from, size_t
         return;
     }
     for (int64_t i = 0; i < c->extent[axis]; i++)
-        run_axis(c, axis + 1, to + i * c->to[axis] * (int64_t)size, from + i * c->from[axis] * (int64_t)size, size);
+        run_axis(c, axis + 1, to + i * c->to[axis] * (int64_t)size,
+                 from + i * c->from[axis] * (int64_t)size, size);
 }
 
 static void run_part(const node *n, size_t part, const tensor *x, tensor *y, copy_plan plan) {
@@ -52,10 +54,12 @@ static void run_part(const node *n, size_t part, const tensor *x, tensor *y, cop
     copy_dense(from.shape, from.stride);
     copy_dense(to.shape, to.stride);
     plan(n, part, &from, &to, &c);
-    run_axis(&c, 0, (char *)y->data + c.to_offset * size, (const char *)x->data + c.from_offset * size, (size_t)size);
+    run_axis(&c, 0, (char *)y->data + c.to_offset * size,
+             (const char *)x->data + c.from_offset * size, (size_t)size);
 }
 
-void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan, bool joins) {
+void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan,
+              bool joins) {
     for (size_t part = 0; part < (joins ? n->n_in : n->n_out); part++)
         run_part(n, part, in[joins ? part : 0], out[joins ? 0 : part], plan);
 }

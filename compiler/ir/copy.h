@@ -1,12 +1,14 @@
-/* Operators whose outputs are strided copies of their inputs. An operator says where elements go in a copy_plan, made from any
-   strides; reference (dense strides, bytes) and emission (value_strides) both follow from it. */
+/* Operators whose outputs are strided copies of their inputs. An operator says where elements go
+   in a copy_plan, made from any strides; reference (dense strides, bytes) and emission
+   (value_strides) both follow from it. */
 #ifndef CAMEO_COPY_H
 #define CAMEO_COPY_H
 #include "op.h"
 
 enum { COPY_RANK = 2 * MAX_RANK };
 
-typedef struct copy { /* to[to_offset + sum i*to] = from[from_offset + sum i*from], all in elements */
+typedef struct copy { /* to[to_offset + sum i*to] = from[from_offset + sum i*from], all in elements
+                       */
     int rank;
     int64_t extent[COPY_RANK], from[COPY_RANK], to[COPY_RANK], from_offset, to_offset;
 } copy;
@@ -16,7 +18,8 @@ typedef struct side { /* one operand: its shape and strides */
     int64_t stride[MAX_RANK];
 } side;
 
-/* Plans one part of a node: the copy from x to y. A part is an input of an operator that joins inputs, else an output. */
+/* Plans one part of a node: the copy from x to y. A part is an input of an operator that joins
+   inputs, else an output. */
 typedef void (*copy_plan)(const node *n, size_t part, const side *x, const side *y, copy *c);
 
 /* What op_row.copy says: a part is an input where it joins, else an output. */
@@ -25,7 +28,8 @@ typedef struct copy_row {
     bool joins;
 } copy_row;
 
-/* The copy that part of n makes, given the strides that its values have in memory; false when nothing is left to move. */
+/* The copy that part of n makes, given the strides that its values have in memory; false when
+   nothing is left to move. */
 bool copy_of_part(const node *n, size_t part, copy *c);
 /* Every part is in place: nothing to emit. */
 bool copy_is_done(const node *n);
@@ -47,5 +51,6 @@ bool transpose_keeps_order(const node *n);
 /* The attribute axis, from the front; infer has checked its range. */
 int copy_axis_of(const node *n, int rank, int64_t otherwise);
 
-void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan, bool joins);
+void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan,
+              bool joins);
 #endif

@@ -9,14 +9,17 @@
 
 enum { MAX_KEPT = 1000 };
 
-static void keep(diag *d, const node *n, bool warning, const char *hint, const char *format, va_list args) {
+static void keep(diag *d, const node *n, bool warning, const char *hint, const char *format,
+                 va_list args) {
     size_t *count = warning ? &d->warnings : &d->errors;
     if ((*count)++ >= MAX_KEPT) return;
     text t = {0};
     text_vprintf(&t, format, args);
     diag_item *item = ARENA_NEW(d->arena, diag_item);
-    *item = (diag_item){.warning = warning, .node = n, .message = arena_strdup(d->arena, text_str(&t))};
-    if (!hint && n && !warning) hint = "this node contradicts the operator's definition; re-export the model";
+    *item = (diag_item){
+        .warning = warning, .node = n, .message = arena_strdup(d->arena, text_str(&t))};
+    if (!hint && n && !warning)
+        hint = "this node contradicts the operator's definition; re-export the model";
     item->hint = hint ? arena_strdup(d->arena, hint) : NULL;
     text_free(&t);
     if (d->last)
@@ -147,7 +150,8 @@ _Noreturn void cameo_bug(const char *file, int line, const char *format, ...) {
     va_start(args, format);
     fprintf(stderr, "cameo: internal error at %s:%d: ", file, line);
     vfprintf(stderr, format, args);
-    fprintf(stderr, "\nThis is a defect of cameo, not of your model; please report it with the model.\n");
+    fprintf(stderr,
+            "\nThis is a defect of cameo, not of your model; please report it with the model.\n");
     va_end(args);
     exit(CAMEO_DEFECT);
 }

@@ -1,5 +1,5 @@
-/* The backward pass: reverse-mode differentiation that appends ordinary nodes (Griewank & Walther, Evaluating Derivatives,
-   chapter 3). A value used several times gets an explicit sum. */
+/* The backward pass: reverse-mode differentiation that appends ordinary nodes (Griewank & Walther,
+   Evaluating Derivatives, chapter 3). A value used several times gets an explicit sum. */
 #include "grad.h"
 
 #include <string.h>
@@ -10,11 +10,12 @@ enum { GRAD_OPSET = 17 };
 
 /* ---- what rules are written with ---- */
 
-node *grad_node(graph *g, const node *origin, const char *op_type, const char *domain, value *const *in, size_t n_in,
-                size_t n_out) {
+node *grad_node(graph *g, const node *origin, const char *op_type, const char *domain,
+                value *const *in, size_t n_in, size_t n_out) {
     value **out = ARENA_ARRAY(g->arena, value *, n_out);
     const char *stem = origin->name && origin->name[0] ? origin->name : origin->op_type;
-    for (size_t i = 0; i < n_out; i++) out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%s.%zu", stem, op_type, i));
+    for (size_t i = 0; i < n_out; i++)
+        out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%s.%zu", stem, op_type, i));
     node *n = graph_add_node(g, op_type, domain, in, n_in, out, n_out);
     n->name = arena_printf(g->arena, "%s.%s", stem, op_type);
     n->index = origin->index;
@@ -27,7 +28,8 @@ value *grad_infer(graph *g, node *n) {
     return n->out[0];
 }
 
-value *grad_call(graph *g, const node *origin, const char *op_type, const char *domain, value *const *in, size_t n_in) {
+value *grad_call(graph *g, const node *origin, const char *op_type, const char *domain,
+                 value *const *in, size_t n_in) {
     return grad_infer(g, grad_node(g, origin, op_type, domain, in, n_in, 1));
 }
 
@@ -60,7 +62,8 @@ value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
     for (int i = 0; i < v->shape.rank; i++)
         if (i < lead || (s->dim[i - lead] == 1 && v->shape.dim[i] != 1)) axes[n++] = i;
     if (n) {
-        node *sum = grad_node(g, origin, "ReduceSum", "", (value *const[]){v, grad_ints(g, "axes", axes, n)}, 2, 1);
+        node *sum = grad_node(g, origin, "ReduceSum", "",
+                              (value *const[]){v, grad_ints(g, "axes", axes, n)}, 2, 1);
         node_set_int(g, sum, "keepdims", 1);
         if (!(v = grad_infer(g, sum))) return NULL;
     }
@@ -97,7 +100,8 @@ static void mark_wanted(graph *g, value *const *also) {
     for (; also && *also; also++) (*also)->wants_grad = true;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; node_wants(g->nodes[i]) && k < g->nodes[i]->n_out; k++)
-            if (g->nodes[i]->out[k] && is_float(g->nodes[i]->out[k])) g->nodes[i]->out[k]->wants_grad = true;
+            if (g->nodes[i]->out[k] && is_float(g->nodes[i]->out[k]))
+                g->nodes[i]->out[k]->wants_grad = true;
 }
 
 typedef struct tape {
@@ -115,7 +119,8 @@ static bool add_gradient(tape *t, const node *origin, value *v, value *dv) {
 }
 
 static bool differentiate(tape *t, node *n) {
-    value **dout = ARENA_ARRAY(t->g->arena, value *, n->n_out + 1), **din = ARENA_ARRAY(t->g->arena, value *, n->n_in + 1);
+    value **dout = ARENA_ARRAY(t->g->arena, value *, n->n_out + 1),
+          **din = ARENA_ARRAY(t->g->arena, value *, n->n_in + 1);
     bool flows = false;
     for (size_t i = 0; i < n->n_out; i++) {
         dout[i] = n->out[i] ? t->grad[n->out[i]->id] : NULL;
@@ -123,22 +128,28 @@ static bool differentiate(tape *t, node *n) {
     }
     if (!flows || !node_wants(n)) return true;
     if (!n->op->grad)
-        return diag_error(t->g->diag, n, "freeze what stands before it (--freeze), or leave it away for training",
+        return diag_error(t->g->diag, n,
+                          "freeze what stands before it (--freeze), or leave it away for training",
                           "has no gradient");
     const size_t errors = t->g->diag->errors;
     if (!n->op->grad(t->g, n, dout, din)) {
-        if (t->g->diag->errors == errors) BUG("the gradient of %s failed without a message", n->op_type);
+        if (t->g->diag->errors == errors)
+            BUG("the gradient of %s failed without a message", n->op_type);
         return false;
     }
     for (size_t i = 0; i < n->n_in; i++)
-        if (n->in[i] && n->in[i]->wants_grad && din[i] && !add_gradient(t, n, n->in[i], din[i])) return false;
+        if (n->in[i] && n->in[i]->wants_grad && din[i] && !add_gradient(t, n, n->in[i], din[i]))
+            return false;
     return true;
 }
 
-/* A gradient is written by its own node into its own place, so one that is a view, or serves twice, is copied there. */
+/* A gradient is written by its own node into its own place, so one that is a view, or serves
+   twice, is copied there. */
 static value *own_copy(graph *g, const node *origin, value *dv) {
     const node *p = dv->producer;
-    if (p && !(p->op->flags & (OP_VIEW | OP_IDENTITY)) && !value_is_read(dv) && dv->role == ROLE_NONE) return dv;
+    if (p && !(p->op->flags & (OP_VIEW | OP_IDENTITY)) && !value_is_read(dv) &&
+        dv->role == ROLE_NONE)
+        return dv;
     return grad_call(g, origin, "Copy", "cameo", &dv, 1);
 }
 
@@ -147,7 +158,8 @@ static bool store_gradients(tape *t, const node *last) {
         value *v = t->g->values[i], *dv = t->grad[i];
         if (v->role != ROLE_PARAMETER || !v->param->learnt) continue;
         if (!dv) {
-            diag_warn(t->g->diag, NULL, "--freeze it", "parameter \"%s\" does not influence the loss", v->param->name);
+            diag_warn(t->g->diag, NULL, "--freeze it",
+                      "parameter \"%s\" does not influence the loss", v->param->name);
             continue;
         }
         if (!(dv = own_copy(t->g, last, dv))) return false;

@@ -5,13 +5,19 @@
 
 bool node_is(const node *n, opcode op) { return n && !n->dead && n->opcode == op; }
 
-bool graph_has(const graph *g, const node *n) { return n->position < g->n_nodes && g->nodes[n->position] == n; }
+bool graph_has(const graph *g, const node *n) {
+    return n->position < g->n_nodes && g->nodes[n->position] == n;
+}
 
 bool value_is_read(const value *v) { return v->n_uses || v->is_output || value_is_stored(v); }
 
-bool value_is_kept(const graph *g, const value *v) { return v->is_output || v == g->embedding || value_is_stored(v); }
+bool value_is_kept(const graph *g, const value *v) {
+    return v->is_output || v == g->embedding || value_is_stored(v);
+}
 
-node *value_consumer(const graph *g, const value *v) { return v->n_uses == 1 && !value_is_kept(g, v) ? v->uses->user : NULL; }
+node *value_consumer(const graph *g, const value *v) {
+    return v->n_uses == 1 && !value_is_kept(g, v) ? v->uses->user : NULL;
+}
 
 /* ---- images ---- */
 
@@ -73,6 +79,8 @@ const char *graph_metadata(const graph *g, const char *key) {
 value *graph_logits(const graph *g) {
     value *v = g->outputs[0];
     const node *n;
-    while (n = v->producer, node_is(n, ONNX_Softmax) || node_is(n, ONNX_LogSoftmax) || node_is(n, ONNX_Identity)) v = n->in[0];
+    while (n = v->producer,
+           node_is(n, ONNX_Softmax) || node_is(n, ONNX_LogSoftmax) || node_is(n, ONNX_Identity))
+        v = n->in[0];
     return v;
 }

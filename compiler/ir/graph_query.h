@@ -8,18 +8,23 @@ bool node_is(const node *n, opcode op);
 bool graph_has(const graph *g, const node *n); /* it was not swept away */
 
 /* Who reads v is v->uses, v->n_uses reads by live nodes. */
-bool value_is_read(const value *v); /* by a node; or it leaves the graph, as an output or a parameter's new value */
-bool value_is_kept(const graph *g, const value *v); /* leaves the graph or is the embedding: it must exist */
+bool value_is_read(const value *v); /* by a node; or it leaves the graph, as an output or a
+                                       parameter's new value */
+bool value_is_kept(const graph *g, const value *v); /* leaves the graph or is the embedding: it must
+                                                       exist */
 /* The only node that reads v, once, when v need not exist otherwise; else NULL. */
 node *value_consumer(const graph *g, const value *v);
-bool node_is_batched(const node *n); /* all inputs that a run computes, and all outputs, are batched */
-/* The layout pass found that input and output are the same memory, read in another order of axes. */
+bool node_is_batched(const node *n); /* all inputs that a run computes, and all outputs, are batched
+                                      */
+/* The layout pass found that input and output are the same memory, read in another order of
+   axes. */
 bool node_is_relabel(const node *n);
 int64_t image_elements(const value *v); /* elements between images of v (of its base when a view) */
 /* Elements of a value that lie in memory at once: of one group of images. */
 int64_t value_planned_count(const graph *g, const value *v);
 bool node_has_one_output(const node *n);                     /* nobody reads another than out 0 */
-bool parameter_is_read(const graph *g, const parameter *p);  /* by any node, itself or its new value */
+bool parameter_is_read(const graph *g, const parameter *p);  /* by any node, itself or its new value
+                                                              */
 const char *graph_metadata(const graph *g, const char *key); /* NULL when there is none */
 /* The class scores: the first output, or what a final Softmax is applied to. */
 value *graph_logits(const graph *g);

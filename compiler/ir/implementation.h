@@ -1,36 +1,42 @@
-/* An implementation: one kernel that the select pass may give a node, native or XNNPACK's. What it costs and assumes is asked
-   here; how it is printed (emit/emit.h) is its own affair. */
+/* An implementation: one kernel that the select pass may give a node, native or XNNPACK's. What it
+   costs and assumes is asked here; how it is printed (emit/emit.h) is its own affair. */
 #ifndef CAMEO_COMPILER_IMPLEMENTATION_H
 #define CAMEO_COMPILER_IMPLEMENTATION_H
 #include "op.h"
 #include "options.h"
 
 typedef struct implementation {
-    const char *name; /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the emitted names' stem */
+    const char *name; /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the
+                         emitted names' stem */
     opcode op;        /* the operator it serves */
     bool xnnpack;     /* needs libXNNPACK */
     bool (*applies)(const graph *g, const node *n, const options *o);
-    double (*cost)(const node *n, const options *o);    /* estimated microseconds, cold weights, of one image where images stay
-                                                           apart; lower wins */
+    double (*cost)(const node *n, const options *o); /* estimated microseconds, cold weights, of one
+                                                        image where images stay apart; lower wins */
     size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
     void (*emit)(struct emitter *e, const node *n);
     unsigned inplace;      /* bit i: out 0 may use in i's memory */
     unsigned inplace_last; /* of several outputs, the last: the same, if no other output does */
     bool slices;           /* can write into / read from channel slices (pixel_stride > channels) */
-    /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL: only in ONNX order. Asked
-       before select, when the implementation applies to the node but for the order. */
-    bool (*takes)(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);
+    /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL:
+       only in ONNX order. Asked before select, when the implementation applies to the node but for
+       the order. */
+    bool (*takes)(const graph *g, const node *n, const parameter *p, parameter_layout order,
+                  const options *o);
 } implementation;
 /* Who chooses among the kernels that fit a node, cheapest by the rule first, count >= 1: --tune and
    --tuning do, by times measured, where otherwise the rule's first is taken. */
 typedef struct chooser {
-    const implementation *(*choose)(struct chooser *, const node *n, const implementation *const *candidates, size_t count);
+    const implementation *(*choose)(struct chooser *, const node *n,
+                                    const implementation *const *candidates, size_t count);
     bool is_trial; /* layers are to be timed one by one: no chains */
 } chooser;
 
 /* NULL-terminated list of pointers, in compiler/kernels/implementations.c */
 extern const implementation *const implementations[];
-/* implementations.c: some implementation of n takes p in this order; and how many channels a block of that order has. */
-bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o);
+/* implementations.c: some implementation of n takes p in this order; and how many channels a block
+   of that order has. */
+bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p,
+                            parameter_layout order, const options *o);
 int64_t kernel_parameter_block(const parameter *p, parameter_layout order, const options *o);
 #endif

@@ -1,5 +1,5 @@
-/* The reference interpreter: evaluates every node by its row's reference, in the graph's order, into dense ONNX-layout tensors.
- */
+/* The reference interpreter: evaluates every node by its row's reference, in the graph's order,
+   into dense ONNX-layout tensors. */
 #include <string.h>
 
 #include "interpret.h"
@@ -29,13 +29,15 @@ static bool allocate_outputs(graph *g, const node *n, tensor **results, tensor *
 
 static bool evaluate(graph *g, const node *n, tensor **results) {
     if (!n->op || !n->op->reference)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the operator has no reference implementation");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                          "the operator has no reference implementation");
     const tensor **in = ARENA_ARRAY(g->arena, const tensor *, n->n_in + 1);
     /* Rows may look at every output they know of, so absent trailing ones are NULL. */
     const size_t slots = n->n_out + 8;
     tensor **out = ARENA_ARRAY(g->arena, tensor *, slots);
     const char *why = "its reference failed";
-    if (!gather_operands(n, results, in)) return diag_error(g->diag, n, NULL, "an input was not computed before it");
+    if (!gather_operands(n, results, in))
+        return diag_error(g->diag, n, NULL, "an input was not computed before it");
     if (!allocate_outputs(g, n, results, out)) return false;
     return n->op->reference(g->arena, n, in, out, &why) || diag_error(g->diag, n, NULL, "%s", why);
 }
@@ -47,7 +49,8 @@ static bool take_inputs(graph *g, tensor *const *inputs, tensor **results) {
         if (v->constant && !t) continue;
         if (!t) return diag_error(g->diag, NULL, NULL, "graph input %zu is missing", i);
         if (t->type != v->type || !shape_equal(&t->shape, &v->shape))
-            return diag_error(g->diag, NULL, NULL, "graph input %zu has another type or shape than the model's", i);
+            return diag_error(g->diag, NULL, NULL,
+                              "graph input %zu has another type or shape than the model's", i);
         results[v->id] = inputs[i];
     }
     return true;

@@ -1,5 +1,5 @@
-/* The graph's own functions: building, changing and reading nodes and values. Types and tensors are in tensor.c, the verifier
-   and the dump in ir_verify.c. */
+/* The graph's own functions: building, changing and reading nodes and values. Types and tensors
+   are in tensor.c, the verifier and the dump in ir_verify.c. */
 #include "ir.h"
 
 #include <string.h>
@@ -36,11 +36,14 @@ static size_t name_hash(const char *s) {
 /* The slot that holds `name`, or the free one where it belongs. */
 static value **name_slot(const graph *g, const char *name) {
     size_t i = name_hash(name) & (g->cap_by_name - 1);
-    while (g->by_name[i] && strcmp(g->by_name[i]->name, name) != 0) i = (i + 1) & (g->cap_by_name - 1);
+    while (g->by_name[i] && strcmp(g->by_name[i]->name, name) != 0)
+        i = (i + 1) & (g->cap_by_name - 1);
     return &g->by_name[i];
 }
 
-value *graph_find_value(const graph *g, const char *name) { return g->cap_by_name ? *name_slot(g, name) : NULL; }
+value *graph_find_value(const graph *g, const char *name) {
+    return g->cap_by_name ? *name_slot(g, name) : NULL;
+}
 
 static void index_value(graph *g, value *v) {
     if (2 * (g->n_values + 1) > g->cap_by_name) {
@@ -56,7 +59,8 @@ value *graph_add_value(graph *g, const char *name) {
     v->id = (int)g->n_values;
     v->arena_offset = -1;
     v->name = arena_strdup(g->arena, name ? name : arena_printf(g->arena, "~%d", v->id));
-    for (int k = v->id; graph_find_value(g, v->name); k++) v->name = arena_printf(g->arena, "%s~%d", name ? name : "", k);
+    for (int k = v->id; graph_find_value(g, v->name); k++)
+        v->name = arena_printf(g->arena, "%s~%d", name ? name : "", k);
     index_value(g, v);
     push(g->arena, (void ***)(void *)&g->values, &g->n_values, &g->cap_values, v);
     return v;
@@ -114,12 +118,13 @@ static void drop_read(node *n, size_t i) {
 static void take_inputs(arena *a, node *n, value *const *in, size_t n_in) {
     n->in = copy_values(a, in, n_in);
     n->n_in = n_in;
-    n->reads = ARENA_ARRAY(a, value_use *, n_in + 1); /* there even without inputs: such a node is of the graph */
+    n->reads = ARENA_ARRAY(a, value_use *, n_in + 1); /* there even without inputs: such a node is
+                                                         of the graph */
     for (size_t i = 0; i < n_in; i++) add_read(a, n, i);
 }
 
-node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in, size_t n_in, value *const *out,
-                     size_t n_out) {
+node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in,
+                     size_t n_in, value *const *out, size_t n_out) {
     node *n = ARENA_NEW(g->arena, node);
     n->index = (int)g->n_nodes;
     n->name = "";
@@ -307,9 +312,13 @@ static attr *attr_slot(graph *g, node *n, const char *name, attr_kind kind) {
     return a;
 }
 
-void node_set_int(graph *g, node *n, const char *name, int64_t v) { attr_slot(g, n, name, ATTR_INT)->i = v; }
+void node_set_int(graph *g, node *n, const char *name, int64_t v) {
+    attr_slot(g, n, name, ATTR_INT)->i = v;
+}
 
-void node_set_float(graph *g, node *n, const char *name, float v) { attr_slot(g, n, name, ATTR_FLOAT)->f = v; }
+void node_set_float(graph *g, node *n, const char *name, float v) {
+    attr_slot(g, n, name, ATTR_FLOAT)->f = v;
+}
 
 void node_set_string(graph *g, node *n, const char *name, const char *v) {
     const char *copy = arena_strdup(g->arena, v);
@@ -400,7 +409,8 @@ graph *graph_clone(const graph *g) {
         if (g->values[i]->base) c->values[i]->base = c->values[g->values[i]->base->id];
     for (size_t i = 0; i < g->n_nodes; i++) c->nodes[i] = clone_node(a, g->nodes[i], c->values);
     c->by_name = ARENA_ARRAY(a, value *, g->cap_by_name);
-    for (size_t i = 0; i < g->cap_by_name; i++) c->by_name[i] = g->by_name[i] ? c->values[g->by_name[i]->id] : NULL;
+    for (size_t i = 0; i < g->cap_by_name; i++)
+        c->by_name[i] = g->by_name[i] ? c->values[g->by_name[i]->id] : NULL;
     c->inputs = map_values(a, g->inputs, g->n_inputs, c->values);
     c->outputs = map_values(a, g->outputs, g->n_outputs, c->values);
     if (g->embedding) c->embedding = c->values[g->embedding->id];

@@ -8,15 +8,18 @@ static void verify_node(const graph *g, const node *n, const bool *defined, cons
         const value *v = n->in[k];
         if (!v) continue;
         if (v->id < 0 || (size_t)v->id >= g->n_values || g->values[v->id] != v)
-            BUG("after %s: input %zu of node \"%s\" is not a value of the graph", after, k, n->name);
+            BUG("after %s: input %zu of node \"%s\" is not a value of the graph", after, k,
+                n->name);
         if (!defined[v->id])
-            BUG("after %s: node \"%s\" (%s) reads \"%s\" before it is computed", after, n->name, n->op_type, v->name);
+            BUG("after %s: node \"%s\" (%s) reads \"%s\" before it is computed", after, n->name,
+                n->op_type, v->name);
     }
     for (size_t k = 0; k < n->n_out; k++) {
         const value *v = n->out[k];
         if (!v) continue;
         if (defined[v->id]) BUG("after %s: \"%s\" is defined twice", after, v->name);
-        if (v->producer != n) BUG("after %s: \"%s\" does not know its producer \"%s\"", after, v->name, n->name);
+        if (v->producer != n)
+            BUG("after %s: \"%s\" does not know its producer \"%s\"", after, v->name, n->name);
     }
 }
 
@@ -26,7 +29,8 @@ static void verify_reads(const node *n, const char *after) {
         const value_use *u = n->reads ? n->reads[k] : NULL;
         if (!n->in[k] && !u) continue;
         if (!n->in[k] || !u || u->user != n || u->input != k || *u->link != u)
-            BUG("after %s: input %zu of node \"%s\" is not among its value's uses", after, k, n->name);
+            BUG("after %s: input %zu of node \"%s\" is not among its value's uses", after, k,
+                n->name);
     }
 }
 
@@ -35,8 +39,10 @@ static void verify_uses(const value *v, const char *after) {
     size_t count = 0;
     const value_use *last = NULL;
     for (const value_use *u = v->uses; u && count <= v->n_uses; last = u, u = u->next, count++)
-        if (u->user->dead || u->input >= u->user->n_in || u->user->in[u->input] != v || u->user->reads[u->input] != u)
-            BUG("after %s: \"%s\" is not read by \"%s\", which is among its uses", after, v->name, u->user->name);
+        if (u->user->dead || u->input >= u->user->n_in || u->user->in[u->input] != v ||
+            u->user->reads[u->input] != u)
+            BUG("after %s: \"%s\" is not read by \"%s\", which is among its uses", after, v->name,
+                u->user->name);
     if (count != v->n_uses || (last && v->uses_end != &last->next))
         BUG("after %s: \"%s\" has another number of uses than it says", after, v->name);
 }
@@ -44,9 +50,11 @@ static void verify_uses(const value *v, const char *after) {
 static void verify_typed(const value *v, const char *after) {
     if (v->type == DT_NONE || !v->shaped || !shape_known(&v->shape))
         BUG("after %s: \"%s\" has no static type and shape", after, v->name);
-    if (v->constant && (v->constant->type != v->type || !shape_equal(&v->constant->shape, &v->shape)))
+    if (v->constant &&
+        (v->constant->type != v->type || !shape_equal(&v->constant->shape, &v->shape)))
         BUG("after %s: constant \"%s\" disagrees with its value's type or shape", after, v->name);
-    if (v->layout == LAYOUT_NHWC && v->shape.rank != 4) BUG("after %s: \"%s\" is NHWC but not of rank 4", after, v->name);
+    if (v->layout == LAYOUT_NHWC && v->shape.rank != 4)
+        BUG("after %s: \"%s\" is NHWC but not of rank 4", after, v->name);
 }
 
 void ir_verify(const graph *g, const char *after, bool typed) {
@@ -54,14 +62,17 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     bool *defined = ARENA_ARRAY(scratch, bool, g->n_values + 1);
     for (size_t i = 0; i < g->n_values; i++) {
         const value *v = g->values[i];
-        if ((size_t)v->id != i) BUG("after %s: value \"%s\" has id %d at position %zu", after, v->name, v->id, i);
-        if (v->producer && v->producer->dead) BUG("after %s: \"%s\" is made by a dead node", after, v->name);
+        if ((size_t)v->id != i)
+            BUG("after %s: value \"%s\" has id %d at position %zu", after, v->name, v->id, i);
+        if (v->producer && v->producer->dead)
+            BUG("after %s: \"%s\" is made by a dead node", after, v->name);
         verify_uses(v, after);
         defined[i] = value_is_external(v) || v->is_input;
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
-        if (n->position != i) BUG("after %s: node \"%s\" is at %zu and not at %zu", after, n->name, i, n->position);
+        if (n->position != i)
+            BUG("after %s: node \"%s\" is at %zu and not at %zu", after, n->name, i, n->position);
         if (n->dead) continue;
         verify_node(g, n, defined, after);
         verify_reads(n, after);
@@ -73,7 +84,8 @@ void ir_verify(const graph *g, const char *after, bool typed) {
             if (n->out[k]) verify_typed(n->out[k], after);
     }
     for (size_t i = 0; i < g->n_outputs; i++)
-        if (!defined[g->outputs[i]->id]) BUG("after %s: output \"%s\" is never computed", after, g->outputs[i]->name);
+        if (!defined[g->outputs[i]->id])
+            BUG("after %s: output \"%s\" is never computed", after, g->outputs[i]->name);
     arena_destroy(scratch);
 }
 

@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-static const op_row *const families[] = {ops_elementwise, ops_activation, ops_reduce,    ops_normalize,      ops_matrix,
-                                         ops_conv,        ops_pool,       ops_shape,     ops_move,           ops_slice,
-                                         ops_lookup,      ops_resize,     ops_internal,  ops_gradient,       ops_loss,
-                                         ops_metric,      ops_conv_grad,  ops_pool_grad, ops_normalize_grad, ops_lookup_grad};
+static const op_row *const families[] = {
+    ops_elementwise, ops_activation, ops_reduce,    ops_normalize,      ops_matrix,
+    ops_conv,        ops_pool,       ops_shape,     ops_move,           ops_slice,
+    ops_lookup,      ops_resize,     ops_internal,  ops_gradient,       ops_loss,
+    ops_metric,      ops_conv_grad,  ops_pool_grad, ops_normalize_grad, ops_lookup_grad};
 
 const op_row *op_at(size_t i) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
@@ -53,7 +54,9 @@ bool op_same(const node *a, const node *b) {
     return strcmp(a->op_type, b->op_type) == 0 && strcmp(a->domain, b->domain) == 0;
 }
 
-const op_row *op_of(opcode op, int opset) { return op_find(opcode_domain(op), opcode_name(op), opset, NULL); }
+const op_row *op_of(opcode op, int opset) {
+    return op_find(opcode_domain(op), opcode_name(op), opset, NULL);
+}
 
 void node_become(node *n, opcode op, int opset) {
     n->op = op_of(op, opset);
@@ -62,7 +65,8 @@ void node_become(node *n, opcode op, int opset) {
     n->op_type = opcode_name(op), n->domain = opcode_domain(op);
 }
 
-node *graph_add_op(graph *g, opcode op, int opset, value *const *in, size_t n_in, value *const *out, size_t n_out) {
+node *graph_add_op(graph *g, opcode op, int opset, value *const *in, size_t n_in, value *const *out,
+                   size_t n_out) {
     node *n = graph_add_node(g, opcode_name(op), opcode_domain(op), in, n_in, out, n_out);
     node_become(n, op, opset);
     return n;
@@ -82,7 +86,9 @@ const op_row *op_find(const char *domain, const char *name, int opset, bool *kno
 
 /* ---- operators that have no row ---- */
 
-static bool starts_with(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+static bool starts_with(const char *s, const char *prefix) {
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
 
 static bool is_listed(const char *const *names, const char *name) {
     while (*names && strcmp(*names, name)) names++;
@@ -90,8 +96,9 @@ static bool is_listed(const char *const *names, const char *name) {
 }
 
 const char *op_unknown_kind(const char *name, const char **hint) {
-    static const char *const quantised[] = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
-                                            "MatMulInteger",  "ConvInteger",      NULL};
+    static const char *const quantised[] = {"QuantizeLinear",        "DequantizeLinear",
+                                            "DynamicQuantizeLinear", "MatMulInteger",
+                                            "ConvInteger",           NULL};
     static const char *const control[] = {"If", "Loop", "Scan", "SequenceMap", NULL};
     static const char *const random[] = {"Multinomial", "Bernoulli", NULL};
     *hint = DIAG_UNSUPPORTED;
@@ -100,7 +107,8 @@ const char *op_unknown_kind(const char *name, const char **hint) {
         *hint = "use the float32 model";
         return " (quantised operator)";
     }
-    if (starts_with(name, "Sequence") || starts_with(name, "Optional")) return " (sequence or optional type)";
+    if (starts_with(name, "Sequence") || starts_with(name, "Optional"))
+        return " (sequence or optional type)";
     return starts_with(name, "Random") || is_listed(random, name) ? " (random operator)" : "";
 }
 
@@ -109,12 +117,14 @@ const char *op_unknown_kind(const char *name, const char **hint) {
 static bool shapes_agree(const shape *declared, const shape *found) {
     if (declared->rank != found->rank) return false;
     for (int i = 0; i < found->rank; i++)
-        if (declared->dim[i] >= 0 && found->dim[i] >= 0 && declared->dim[i] != found->dim[i]) return false;
+        if (declared->dim[i] >= 0 && found->dim[i] >= 0 && declared->dim[i] != found->dim[i])
+            return false;
     return true;
 }
 
-/* What a file declares of its outputs may be stale, as after a change of the input's size by hand: what is computed counts, as
-   everywhere. A shape of our own that comes out otherwise is an error. */
+/* What a file declares of its outputs may be stale, as after a change of the input's size by hand:
+   what is computed counts, as everywhere. A shape of our own that comes out otherwise is an
+   error. */
 static bool shape_contradicts(graph *g, const node *n, size_t i, const shape *s) {
     const value *v = n->out[i];
     text t = {0};
@@ -122,7 +132,8 @@ static bool shape_contradicts(graph *g, const node *n, size_t i, const shape *s)
     text_append(&t, " but computes ");
     shape_print(&t, s);
     if (v->declared)
-        diag_warn(g->diag, n, NULL, "output %zu is declared %s; the declaration is ignored", i, text_str(&t));
+        diag_warn(g->diag, n, NULL, "output %zu is declared %s; the declaration is ignored", i,
+                  text_str(&t));
     else
         diag_error(g->diag, n, "check --shape, --dim and --batch; else the file contradicts itself",
                    "output %zu is declared %s", i, text_str(&t));
@@ -134,10 +145,13 @@ bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s) {
     if (i >= n->n_out || !n->out[i]) return true;
     value *v = n->out[i];
     for (int k = 0; k < s->rank; k++)
-        if (s->dim[k] < 0) return diag_error(g->diag, n, NULL, "output %zu would have a negative extent on axis %d", i, k);
+        if (s->dim[k] < 0)
+            return diag_error(g->diag, n, NULL,
+                              "output %zu would have a negative extent on axis %d", i, k);
     if (v->type != DT_NONE && v->type != type)
-        return diag_error(g->diag, n, "the file contradicts itself; re-export it", "output %zu is declared %s but computes %s",
-                          i, dtype_name(v->type), dtype_name(type));
+        return diag_error(g->diag, n, "the file contradicts itself; re-export it",
+                          "output %zu is declared %s but computes %s", i, dtype_name(v->type),
+                          dtype_name(type));
     if (v->shaped && !shapes_agree(&v->shape, s) && !shape_contradicts(g, n, i, s)) return false;
     v->type = type;
     v->shape = *s;
@@ -159,11 +173,14 @@ bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, siz
 }
 
 bool op_not_constant(graph *g, const node *n, const char *what) {
-    return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape, or re-export with static shapes",
-                      "%s is not known at compile time", what);
+    return diag_error(
+        g->diag, n,
+        "pin the input dimensions with --dim or --shape, or re-export with static shapes",
+        "%s is not known at compile time", what);
 }
 
-bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v, size_t *count) {
+bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v,
+                  size_t *count) {
     return op_const_ints(g, n, input, v, count) || op_not_constant(g, n, what);
 }
 
@@ -187,7 +204,8 @@ bool op_constant_is(const node *n, size_t input, int64_t i, int64_t expected) {
 
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank)
-        return diag_error(g->diag, n, NULL, "axis %lld is outside -%d..%d", (long long)axis, rank, rank - 1);
+        return diag_error(g->diag, n, NULL, "axis %lld is outside -%d..%d", (long long)axis, rank,
+                          rank - 1);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return true;
 }

@@ -1,5 +1,5 @@
-/* Operators by number. A node's name is looked up once, when the node is made (op.c); everything behind that compares numbers.
- */
+/* Operators by number. A node's name is looked up once, when the node is made (op.c); everything
+   behind that compares numbers. */
 #ifndef CAMEO_OPCODE_H
 #define CAMEO_OPCODE_H
 
@@ -15,7 +15,8 @@ typedef enum opcode {
     OPCODES
 } opcode;
 
-opcode opcode_find(const char *domain, const char *name); /* OPCODE_NONE when there is no such operator */
+opcode opcode_find(const char *domain, const char *name); /* OPCODE_NONE when there is no such
+                                                             operator */
 const char *opcode_name(opcode op);                       /* "" of OPCODE_NONE */
 const char *opcode_domain(opcode op);
 #endif

@@ -16,14 +16,20 @@ typedef struct shape_binding {
 } shape_binding;
 
 typedef enum emit_kind { EMIT_EXE, EMIT_LIB, EMIT_SO, EMIT_C } emit_kind;
-typedef enum kernel_choice { KERNELS_AUTO, KERNELS_XNNPACK, KERNELS_NATIVE, KERNELS_PLAIN } kernel_choice;
+typedef enum kernel_choice {
+    KERNELS_AUTO,
+    KERNELS_XNNPACK,
+    KERNELS_NATIVE,
+    KERNELS_PLAIN
+} kernel_choice;
 
 typedef struct options {
     const char *input, *output, *name; /* name: C prefix */
     emit_kind emit;
     kernel_choice kernels;
     target target;          /* of several the widest */
-    const target *narrower; /* the others, widest first: nets for processors that cannot run the ones before */
+    const target *narrower; /* the others, widest first: nets for processors that cannot run the
+                               ones before */
     size_t n_narrower;
     bool is_narrower; /* this net is one of those */
     int64_t batch;    /* 0 = as the model says (1 for symbolic batch) */
@@ -33,17 +39,17 @@ typedef struct options {
     size_t n_shapes;
     const char *embedding, *preprocess, *labels; /* NULL = not given; labels: file of class names */
     const char *dump_after;                      /* pass name or NULL */
-    const char *detector;                        /* an ONNX file: a face detector that enters the program too */
+    const char *detector; /* an ONNX file: a face detector that enters the program too */
     const char *keep_c;
     const char *cc; /* C compiler; NULL = $CC, cc */
     bool sidecar, is_static;
-    bool bfloat16;            /* weights of fully connected layers may be rounded to it */
-    bool tune;                /* time the kernels that fit each layer */
-    const char *tuning_file;  /* of timings; NULL: in the cache (tune), or none */
-    struct chooser *chooser;  /* set by tuning_compile: select asks it instead of the rule */
-    bool train;               /* a program that trains: `step` and `infer` over one block of parameters */
-    const char *loss;         /* "ce" (NULL), "arcface:s=64,m=0.5", ...; see passes/loss.c */
-    int64_t classes;          /* 0 = as the model; else the classifier is made anew */
+    bool bfloat16;           /* weights of fully connected layers may be rounded to it */
+    bool tune;               /* time the kernels that fit each layer */
+    const char *tuning_file; /* of timings; NULL: in the cache (tune), or none */
+    struct chooser *chooser; /* set by tuning_compile: select asks it instead of the rule */
+    bool train;       /* a program that trains: `step` and `infer` over one block of parameters */
+    const char *loss; /* "ce" (NULL), "arcface:s=64,m=0.5", ...; see passes/loss.c */
+    int64_t classes;  /* 0 = as the model; else the classifier is made anew */
     const char *classes_from; /* a folder whose sub-folders are the classes */
     const char **freeze;      /* shell patterns of parameter names that are not learnt */
     size_t n_freeze;

@@ -1,5 +1,6 @@
-/* Binds every node to its operator row and fills default attributes. Everything that is not supported is collected, node by
-   node, so that one run of `cameo check` shows the whole distance between a model and this compiler. */
+/* Binds every node to its operator row and fills default attributes. Everything that is not
+   supported is collected, node by node, so that one run of `cameo check` shows the whole distance
+   between a model and this compiler. */
 #include "op.h"
 #include <string.h>
 
@@ -9,12 +10,12 @@ static bool unknown_operator(graph *g, const node *n, bool known_name) {
     if (n->domain[0] && strcmp(n->domain, "cameo") != 0) {
         text domain = {0};
         text_escape(&domain, n->domain);
-        diag_error(g->diag, n, "export the model with standard ONNX operators", "operator domain \"%s\" is not supported",
-                   text_str(&domain));
+        diag_error(g->diag, n, "export the model with standard ONNX operators",
+                   "operator domain \"%s\" is not supported", text_str(&domain));
         text_free(&domain);
     } else if (known_name) {
-        diag_error(g->diag, n, "re-export the model for another opset", "%s is not supported at opset %d", text_str(&name),
-                   n->opset);
+        diag_error(g->diag, n, "re-export the model for another opset",
+                   "%s is not supported at opset %d", text_str(&name), n->opset);
     } else {
         const char *hint, *kind = op_unknown_kind(n->op_type, &hint);
         diag_error(g->diag, n, hint, "%s is not supported yet%s", text_str(&name), kind);
@@ -27,9 +28,11 @@ static bool check_arity(graph *g, const node *n) {
     const op_row *op = n->op;
     bool ok = true;
     if (n->n_in < (size_t)op->min_in || (op->max_in >= 0 && n->n_in > (size_t)op->max_in))
-        ok = diag_error(g->diag, n, NULL, "has %zu inputs, takes %d to %d", n->n_in, op->min_in, op->max_in);
+        ok = diag_error(g->diag, n, NULL, "has %zu inputs, takes %d to %d", n->n_in, op->min_in,
+                        op->max_in);
     if (n->n_out < (size_t)op->min_out || (op->max_out >= 0 && n->n_out > (size_t)op->max_out))
-        ok = diag_error(g->diag, n, NULL, "has %zu outputs, gives %d to %d", n->n_out, op->min_out, op->max_out);
+        ok = diag_error(g->diag, n, NULL, "has %zu outputs, gives %d to %d", n->n_out, op->min_out,
+                        op->max_out);
     for (size_t i = 0; ok && i < (size_t)op->min_in; i++)
         if (!n->in[i]) ok = diag_error(g->diag, n, NULL, "input %zu is required but absent", i);
     return ok;
@@ -47,19 +50,22 @@ static void fill_default(graph *g, node *n, const op_attr *a) {
 static bool check_attribute(graph *g, node *n, const op_attr *known) {
     const attr *given = node_attr(n, known->name);
     if (!given) {
-        if (known->required) return diag_error(g->diag, n, NULL, "attribute %s is required but absent", known->name);
+        if (known->required)
+            return diag_error(g->diag, n, NULL, "attribute %s is required but absent", known->name);
         if (known->has_default || known->string) fill_default(g, n, known);
         return true;
     }
     /* An empty list is written without a kind by some exporters; rows treat it as absent. */
-    if (given->kind != known->kind) return diag_error(g->diag, n, NULL, "attribute %s has the wrong type", known->name);
+    if (given->kind != known->kind)
+        return diag_error(g->diag, n, NULL, "attribute %s has the wrong type", known->name);
     return true;
 }
 
 static void warn_of_unknown(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_attrs; i++) {
         bool known = false;
-        for (const op_attr *a = n->op->attrs; a && a->name && !known; a++) known = strcmp(a->name, n->attrs[i].name) == 0;
+        for (const op_attr *a = n->op->attrs; a && a->name && !known; a++)
+            known = strcmp(a->name, n->attrs[i].name) == 0;
         if (known) continue;
         text t = {0};
         text_escape(&t, n->attrs[i].name);

@@ -16,7 +16,8 @@ int64_t shape_count(const shape *s) {
 }
 
 bool shape_equal(const shape *a, const shape *b) {
-    return a->rank == b->rank && (a->rank == 0 || memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0);
+    return a->rank == b->rank &&
+           (a->rank == 0 || memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0);
 }
 
 bool shape_known(const shape *s) {
@@ -52,7 +53,8 @@ tensor *tensor_new(arena *a, dtype type, const shape *s) {
     size_t bytes = dtype_size(type);
     if (bytes == 0) return NULL;
     for (int i = 0; i < s->rank; i++)
-        if (s->dim[i] < 0 || !size_mul(bytes, (size_t)s->dim[i], &bytes) || bytes > (size_t)1 << 40) return NULL;
+        if (s->dim[i] < 0 || !size_mul(bytes, (size_t)s->dim[i], &bytes) || bytes > (size_t)1 << 40)
+            return NULL;
     tensor *t = ARENA_NEW(a, tensor);
     t->type = type;
     t->shape = *s;
@@ -60,7 +62,9 @@ tensor *tensor_new(arena *a, dtype type, const shape *s) {
     return t;
 }
 
-size_t tensor_bytes(const tensor *t) { return dtype_size(t->type) * (size_t)shape_count(&t->shape); }
+size_t tensor_bytes(const tensor *t) {
+    return dtype_size(t->type) * (size_t)shape_count(&t->shape);
+}
 
 static double from_half(uint16_t h) {
     int exponent = (h >> 10) & 31, mantissa = h & 1023;
@@ -129,7 +133,9 @@ double tensor_get(const tensor *t, int64_t i) {
 }
 
 /* Double to integer without undefined behaviour: truncates, saturates, NaN gives 0. */
-static int64_t to_int(double v) { return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v; }
+static int64_t to_int(double v) {
+    return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
+}
 
 void tensor_set(tensor *t, int64_t i, double v) {
     switch (t->type) {
@@ -139,7 +145,9 @@ void tensor_set(tensor *t, int64_t i, double v) {
     case DT_BFLOAT16: ((uint16_t *)t->data)[i] = cameo_bfloat16((float)v); break;
     case DT_INT64: ((int64_t *)t->data)[i] = to_int(v); break;
     case DT_UINT64:
-        ((uint64_t *)t->data)[i] = v >= 0x1p64 ? UINT64_MAX : v >= 0x1p63 ? (uint64_t)v : (uint64_t)to_int(v);
+        ((uint64_t *)t->data)[i] = v >= 0x1p64   ? UINT64_MAX
+                                   : v >= 0x1p63 ? (uint64_t)v
+                                                 : (uint64_t)to_int(v);
         break;
     case DT_INT32: ((int32_t *)t->data)[i] = (int32_t)to_int(v); break;
     case DT_UINT32: ((uint32_t *)t->data)[i] = (uint32_t)to_int(v); break;

@@ -1,16 +1,18 @@
-/* Batch normalisation in training (runtime/kernels/batchnorm.h): BatchNormTrain and BatchNormGrad of NHWC images and of rows.
- */
+/* Batch normalisation in training (runtime/kernels/batchnorm.h): BatchNormTrain and BatchNormGrad
+   of NHWC images and of rows. */
 #include "kernels.h"
 
 enum { TASK_FLOATS = 16 * 1024 };
 
 /* What both nodes are cut into. */
 typedef struct cut {
-    int64_t c, fold, rows, total, tasks, blocks, partial, table; /* total: rows altogether; partial, table: floats */
+    int64_t c, fold, rows, total, tasks, blocks, partial, table; /* total: rows altogether; partial,
+                                                                    table: floats */
 } cut;
 
 static bool is_pixels(const value *v) {
-    return is_nhwc(v) || (v->type == DT_FLOAT && v->shape.rank == 2 && !v->constant && value_count(v) > 0);
+    return is_nhwc(v) ||
+           (v->type == DT_FLOAT && v->shape.rank == 2 && !v->constant && value_count(v) > 0);
 }
 
 static image pixels_of(const value *v) {
@@ -20,7 +22,8 @@ static image pixels_of(const value *v) {
 
 static bool all_are_pixels(value *const *v, size_t count, const value *like) {
     for (size_t i = 0; i < count; i++)
-        if (v[i] && v[i]->shape.rank == like->shape.rank && shape_equal(&v[i]->shape, &like->shape) && !is_pixels(v[i]))
+        if (v[i] && v[i]->shape.rank == like->shape.rank &&
+            shape_equal(&v[i]->shape, &like->shape) && !is_pixels(v[i]))
             return false;
     return true;
 }
@@ -81,20 +84,22 @@ static void emit_row(text *t, const char *name, const cut *k, const value *v) {
 
 static void emit_shape_open(emitter *e, const cut *k) {
     text_append(emit_helpers(e), "static const cameo_batchnorm $F_shape = {\n    ");
-    text_printf(emit_helpers(e), ".c = %lld, .fold = %lld, .rows = %lld, ", (long long)k->c, (long long)k->fold,
-                (long long)k->rows);
+    text_printf(emit_helpers(e), ".c = %lld, .fold = %lld, .rows = %lld, ", (long long)k->c,
+                (long long)k->fold, (long long)k->rows);
 }
 
 static void emit_shape_close(emitter *e, const node *n) {
     text_printf(emit_helpers(e), "\n    .epsilon = %s, .momentum = %s, .act = %s};\n",
-                emit_float(e, (double)node_float(n, "epsilon", 1e-5f)), emit_float(e, (double)node_float(n, "momentum", 0.9f)),
-                act_literal(e, n));
+                emit_float(e, (double)node_float(n, "epsilon", 1e-5f)),
+                emit_float(e, (double)node_float(n, "momentum", 0.9f)), act_literal(e, n));
 }
 
 /* One pass: a task function and its run. */
 static void emit_pass(emitter *e, const char *task, int64_t count) {
-    text_printf(emit_helpers(e), "static void $F_%s(void *p, size_t i) { cameo_batchnorm_%s_task(&$F_shape, p, i); }\n", task,
-                task);
+    text_printf(
+        emit_helpers(e),
+        "static void $F_%s(void *p, size_t i) { cameo_batchnorm_%s_task(&$F_shape, p, i); }\n",
+        task, task);
     text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_%s, &a);\n", (long long)count, task);
 }
 
@@ -105,7 +110,8 @@ typedef struct argument {
     bool written;
 } argument;
 
-static void emit_arguments(emitter *e, const char *type, const argument *list, size_t count, const cut *k) {
+static void emit_arguments(emitter *e, const char *type, const argument *list, size_t count,
+                           const cut *k) {
     emit_param(e, "unsigned char *scratch", "%s", emit_scratch(e));
     text_append(emit_body(e), "    (void)n;\n    float *partial = (float *)(void *)scratch;\n");
     text_printf(emit_body(e), "    %s a = {", type);
@@ -113,17 +119,19 @@ static void emit_arguments(emitter *e, const char *type, const argument *list, s
         if (list[i].v) emit_value(e, list[i].name, list[i].v, list[i].written);
         text_printf(emit_body(e), "%s, ", list[i].v ? list[i].name : "NULL");
     }
-    text_printf(emit_body(e), "partial, partial + %lld, %lld};\n", (long long)k->partial, (long long)k->total);
+    text_printf(emit_body(e), "partial, partial + %lld, %lld};\n", (long long)k->partial,
+                (long long)k->total);
 }
 
 static const value *output_at(const node *n, size_t i) { return i < n->n_out ? n->out[i] : NULL; }
 
 static void emit_train(emitter *e, const node *n) {
     const cut k = cut_of(n, emit_options(e));
-    const argument list[] = {{"x", n->in[0], false},        {"scale", n->in[1], false},    {"shift", n->in[2], false},
-                             {"r", input_at(n, 5), false},  {"old_mean", n->in[3], false}, {"old_var", n->in[4], false},
-                             {"y", n->out[0], true},        {"mean", n->out[1], true},     {"inv_std", n->out[2], true},
-                             {"new_mean", n->out[3], true}, {"new_var", n->out[4], true}};
+    const argument list[] = {
+        {"x", n->in[0], false},        {"scale", n->in[1], false},    {"shift", n->in[2], false},
+        {"r", input_at(n, 5), false},  {"old_mean", n->in[3], false}, {"old_var", n->in[4], false},
+        {"y", n->out[0], true},        {"mean", n->out[1], true},     {"inv_std", n->out[2], true},
+        {"new_mean", n->out[3], true}, {"new_var", n->out[4], true}};
     emit_shape_open(e, &k);
     emit_row(emit_helpers(e), "x_row", &k, n->in[0]);
     emit_row(emit_helpers(e), "y_row", &k, n->out[0]);
@@ -138,10 +146,11 @@ static void emit_train(emitter *e, const node *n) {
 static void emit_grad(emitter *e, const node *n) {
     const cut k = cut_of(n, emit_options(e));
     const value *y = input_at(n, 5), *dr = output_at(n, 3);
-    const argument list[] = {{"dy", n->in[0], false},   {"x", n->in[1], false},       {"scale", n->in[2], false},
-                             {"mean", n->in[3], false}, {"inv_std", n->in[4], false}, {"y", y, false},
-                             {"dx", n->out[0], true},   {"dscale", n->out[1], true},  {"dshift", n->out[2], true},
-                             {"dr", dr, true}};
+    const argument list[] = {{"dy", n->in[0], false},      {"x", n->in[1], false},
+                             {"scale", n->in[2], false},   {"mean", n->in[3], false},
+                             {"inv_std", n->in[4], false}, {"y", y, false},
+                             {"dx", n->out[0], true},      {"dscale", n->out[1], true},
+                             {"dshift", n->out[2], true},  {"dr", dr, true}};
     emit_shape_open(e, &k);
     emit_row(emit_helpers(e), "dy_row", &k, n->in[0]);
     emit_row(emit_helpers(e), "x_row", &k, n->in[1]);

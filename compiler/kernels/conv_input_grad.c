@@ -1,6 +1,7 @@
-/* Gradient of a convolution's input: direct convolutions (runtime/kernels/direct_conv.h) of dY by the flipped and transposed
-   weights, which every run packs into scratch memory first (runtime/kernels/conv_pack.h). With strides the pixels of dX fall
-   into phases (h + pt) mod sh, (w + pl) mod sw; each phase is a convolution of its own at stride 1, by the taps of that phase,
+/* Gradient of a convolution's input: direct convolutions (runtime/kernels/direct_conv.h) of dY by
+   the flipped and transposed weights, which every run packs into scratch memory first
+   (runtime/kernels/conv_pack.h). With strides the pixels of dX fall into phases (h + pt) mod sh,
+   (w + pl) mod sw; each phase is a convolution of its own at stride 1, by the taps of that phase,
    whose outputs are spread in dX. A phase without taps writes zeros. */
 #include "conv_plan.h"
 
@@ -23,29 +24,41 @@ typedef struct axis {              /* one axis of a phase */
     int64_t taps, out, pad, first; /* outputs, padding in front, first pixel of dX */
 } axis;
 
-/* Pixel x of dX = stride * q + residue - pad; it sums taps j of dy[q - j] w[residue + stride * j]. */
+/* Pixel x of dX = stride * q + residue - pad; it sums taps j of dy[q - j] w[residue + stride *
+   j]. */
 static axis axis_of(int64_t x, int64_t k, int64_t stride, int64_t pad, int64_t residue) {
-    const int64_t taps = residue < k ? ceil_div(k - residue, stride) : 0, q = ceil_div(pad - residue, stride);
+    const int64_t taps = residue < k ? ceil_div(k - residue, stride) : 0,
+                  q = ceil_div(pad - residue, stride);
     const int64_t first = stride * q + residue - pad;
     return (axis){taps, ceil_div(x - first, stride), taps ? taps - 1 - q : 0, first};
 }
 
 /* A dilated convolution has strides of 1 here, and its gradient the same dilation. */
 static bool plan_phase(grad_plan *p, const target *t, int64_t ah, int64_t aw) {
-    const axis h = axis_of(p->x.h, p->k.kh, p->k.sh, p->k.pt, ah), w = axis_of(p->x.w, p->k.kw, p->k.sw, p->k.pl, aw);
+    const axis h = axis_of(p->x.h, p->k.kh, p->k.sh, p->k.pt, ah),
+               w = axis_of(p->x.w, p->k.kw, p->k.sw, p->k.pl, aw);
     const int64_t block = p->vectors * t->vector_floats, at = p->packed;
     p->packed += h.taps * w.taps * p->co * p->k.group * round_up(p->ci, block);
     if (h.out <= 0 || w.out <= 0) return true;
     const bool empty = !h.taps || !w.taps;
     phase *f = &p->phase[p->n++];
     f->plan = (conv_plan){.x = p->y, .y = p->x, .ci = p->co, .co = p->ci, .counted = true};
-    f->plan.k = (window){.kh = h.taps, .kw = w.taps, .sh = 1, .sw = 1, .dh = p->k.dh, .dw = p->k.dw, .group = p->k.group};
+    f->plan.k = (window){.kh = h.taps,
+                         .kw = w.taps,
+                         .sh = 1,
+                         .sw = 1,
+                         .dh = p->k.dh,
+                         .dw = p->k.dw,
+                         .group = p->k.group};
     if (empty) f->plan.k.kh = f->plan.k.kw = 0;
-    if (!empty) f->plan.k.pt = h.pad + (h.taps - 1) * (p->k.dh - 1), f->plan.k.pl = w.pad + (w.taps - 1) * (p->k.dw - 1);
+    if (!empty)
+        f->plan.k.pt = h.pad + (h.taps - 1) * (p->k.dh - 1),
+        f->plan.k.pl = w.pad + (w.taps - 1) * (p->k.dw - 1);
     f->plan.y.h = h.out, f->plan.y.w = w.out;
     if (p->k.sh > 1 || p->k.sw > 1) {
         f->plan.y.pixel = p->k.sw * p->x.pixel;
-        f->plan.y_row = p->k.sh * p->x.w * p->x.pixel, f->plan.y_image = p->x.h * p->x.w * p->x.pixel;
+        f->plan.y_row = p->k.sh * p->x.w * p->x.pixel,
+        f->plan.y_image = p->x.h * p->x.w * p->x.pixel;
     }
     f->weights = at, f->y = (h.first * p->x.w + w.first) * p->x.pixel;
     return conv_plan_choose(&f->plan, t, p->vectors);
@@ -81,9 +94,12 @@ static bool make_plan(const node *n, const options *o, int64_t block, grad_plan 
     const value *w = n->in[1];
     const int64_t *d = w->shape.dim;
     *p = (grad_plan){.block = block};
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || w->type != DT_FLOAT || w->shape.rank != 4) return false;
+    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || w->type != DT_FLOAT ||
+        w->shape.rank != 4)
+        return false;
     if (w->layout != LAYOUT_ONNX || w->pixel_stride) return false;
-    if (!window_of(n, d + 2, &p->k) || p->k.sh * p->k.sw > PHASES_MOST || p->k.group < 1) return false;
+    if (!window_of(n, d + 2, &p->k) || p->k.sh * p->k.sw > PHASES_MOST || p->k.group < 1)
+        return false;
     if ((p->k.dh > 1 || p->k.dw > 1) && (p->k.sh > 1 || p->k.sw > 1)) return false;
     p->x = image_of(n->out[0]), p->y = image_of(n->in[0]);
     p->ci = d[1], p->co = d[0] / p->k.group;
@@ -100,11 +116,12 @@ static bool applies(const graph *g, const node *n, const options *o) {
     return make_plan(n, o, source_block(n), &p);
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order, const options *o) {
+static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
+                  const options *o) {
     (void)g;
     grad_plan p;
-    return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param == param && order == PARAMETER_CONV &&
-           make_plan(n, o, kernel_parameter_block(param, order, o), &p);
+    return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param == param &&
+           order == PARAMETER_CONV && make_plan(n, o, kernel_parameter_block(param, order, o), &p);
 }
 
 static double cost(const node *n, const options *o) {
@@ -121,22 +138,30 @@ static size_t scratch(const node *n, const options *o) {
 static void emit_flip(emitter *e, const grad_plan *p) {
     text *t = emit_helpers(e);
     text_append(t, "static const cameo_conv_flip $F_weights = {\n");
-    text_printf(t, "    .ci = %lld, .co = %lld, .groups = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld,\n",
-                (long long)p->ci, (long long)p->co, (long long)p->k.group, (long long)p->k.kh, (long long)p->k.kw,
-                (long long)p->k.sh, (long long)p->k.sw);
-    text_printf(t, "    .vectors = %lld, .block = %lld};\n", (long long)p->phase[0].plan.vectors, (long long)p->block);
-    text_append(t, "static void $F_flip(void *p, size_t i) { cameo_flip_task(&$F_weights, p, i); }\n");
+    text_printf(t,
+                "    .ci = %lld, .co = %lld, .groups = %lld, .kh = %lld, .kw = %lld, .sh = %lld, "
+                ".sw = %lld,\n",
+                (long long)p->ci, (long long)p->co, (long long)p->k.group, (long long)p->k.kh,
+                (long long)p->k.kw, (long long)p->k.sh, (long long)p->k.sw);
+    text_printf(t, "    .vectors = %lld, .block = %lld};\n", (long long)p->phase[0].plan.vectors,
+                (long long)p->block);
+    text_append(t,
+                "static void $F_flip(void *p, size_t i) { cameo_flip_task(&$F_weights, p, i); }\n");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_flip, &pack); /* blocks of input channels */\n",
+    text_printf(emit_body(e),
+                "    cameo_parallel(c, %lld, $F_flip, &pack); /* blocks of input channels */\n",
                 (long long)conv_plan_blocks(&p->phase[0].plan, &emit_options(e)->target));
 }
 
 static void emit_phase(emitter *e, const phase *f, size_t i) {
     const char *suffix = arena_printf(emit_arena(e), "_%zu", i);
     conv_plan_print(e, &f->plan, suffix, "{CAMEO_NONE, 0, 0}");
-    text_printf(emit_body(e), "    cameo_conv_args a%zu = {.x = dy, .w = pack.to + %lld, .b = zero, .y = dx + %lld};\n", i,
-                (long long)f->weights, (long long)f->y);
-    text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task%s, &a%zu);\n", conv_plan_tasks(e, &f->plan, "1"), suffix, i);
+    text_printf(
+        emit_body(e),
+        "    cameo_conv_args a%zu = {.x = dy, .w = pack.to + %lld, .b = zero, .y = dx + %lld};\n",
+        i, (long long)f->weights, (long long)f->y);
+    text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task%s, &a%zu);\n",
+                conv_plan_tasks(e, &f->plan, "1"), suffix, i);
 }
 
 static void emit(emitter *e, const node *n) {

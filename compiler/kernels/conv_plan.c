@@ -1,17 +1,27 @@
 /* Chooses the register tile of a direct convolution and its cut into tasks, by shape only. */
 #include "conv_plan.h"
 
-/* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the second-level cache together with
-   one block of weights; more where there are many weights (MANY, CONV_STREAMED), which costs more to read again than a tighter
-   fit saves. PREFETCHED: weights that are not in the first-level cache anyway. */
-enum { LINE_MOST = 640 * 1024, BAND_BYTES = 160 * 1024, BAND_STREAMED = 320 * 1024, BAND_MANY = LINE_MOST, TASKS = 16 };
+/* LINE_MOST: a line buffer is on the stack. BAND_BYTES: input of a task, which stays in the
+   second-level cache together with one block of weights; more where there are many weights (MANY,
+   CONV_STREAMED), which costs more to read again than a tighter fit saves. PREFETCHED: weights
+   that are not in the first-level cache anyway. */
+enum {
+    LINE_MOST = 640 * 1024,
+    BAND_BYTES = 160 * 1024,
+    BAND_STREAMED = 320 * 1024,
+    BAND_MANY = LINE_MOST,
+    TASKS = 16
+};
 enum { MANY = 1 << 19, PREFETCHED = 1 << 16 };
-enum { TASK_CYCLES = 20000, SHARES = 4 }; /* a task below which sharing costs more than it gains; shares worth having */
-/* Every chunk of channels copies its band into a line buffer of its own: at most so much of the time, at so many floats a
- * cycle. */
+enum {
+    TASK_CYCLES = 20000,
+    SHARES = 4
+}; /* a task below which sharing costs more than it gains; shares worth having */
+/* Every chunk of channels copies its band into a line buffer of its own: at most so much of the
+   time, at so many floats a cycle. */
 static const double COPY_SHARE = 0.06, COPY_FLOATS = 3;
-/* A first-level cache has 8 or more lines for addresses that are equal modulo PAGE: tiles of more such pixels evict themselves.
- */
+/* A first-level cache has 8 or more lines for addresses that are equal modulo PAGE: tiles of more
+   such pixels evict themselves. */
 enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4, FEW_PRODUCTS = 32 };
 
 int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
@@ -22,11 +32,14 @@ static int64_t block_weights(const conv_plan *p, const target *t) {
     return p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
 }
 
-int64_t conv_plan_weights(const conv_plan *p, const target *t) { return conv_plan_blocks(p, t) * block_weights(p, t); }
+int64_t conv_plan_weights(const conv_plan *p, const target *t) {
+    return conv_plan_blocks(p, t) * block_weights(p, t);
+}
 
 /* ---- the register tile ---- */
 
-/* Cycles of one tile and one tap: multiply-adds, at two a cycle; at least the latency of the chains; at least the loads. */
+/* Cycles of one tile and one tap: multiply-adds, at two a cycle; at least the latency of the
+   chains; at least the loads. */
 double conv_tile_cycles(int64_t pixels, int64_t vectors) {
     const double fma = (double)(pixels * vectors) / 2, loads = (double)(pixels + vectors) / 2;
     const double floor = fma > loads ? fma : loads;
@@ -34,7 +47,8 @@ double conv_tile_cycles(int64_t pixels, int64_t vectors) {
 }
 
 double conv_time(const options *o, double cycles, double bytes) {
-    const double compute = cycles * 2 * o->target.vector_floats / speed(o, 2), stream = stream_time(bytes);
+    const double compute = cycles * 2 * o->target.vector_floats / speed(o, 2),
+                 stream = stream_time(bytes);
     return compute > stream ? compute + stream / 3 : stream + compute / 3;
 }
 
@@ -43,7 +57,9 @@ static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int
     const int64_t nw = y->w / tw, rw = y->w % tw, nh = y->h / th, rh = y->h % th;
     double rows = (double)nw * conv_tile_cycles(tn * th * tw, vectors),
            rest = rh ? (double)nw * conv_tile_cycles(tn * rh * tw, vectors) : 0;
-    if (rw) rows += conv_tile_cycles(tn * th * rw, vectors), rest += rh ? conv_tile_cycles(tn * rh * rw, vectors) : 0;
+    if (rw)
+        rows += conv_tile_cycles(tn * th * rw, vectors),
+            rest += rh ? conv_tile_cycles(tn * rh * rw, vectors) : 0;
     return (double)nh * rows + rest;
 }
 
@@ -55,12 +71,14 @@ static double tiling_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, 
 
 /* The most pixels whose accumulators, with the weights and one broadcast, fit the registers. */
 int64_t conv_tile_pixels(const target *t, int64_t vectors) {
-    return least(28, (t->vector_registers - vectors - 1) / vectors - (t->vector_registers > 16 && vectors == 1 ? 2 : 0));
+    return least(28, (t->vector_registers - vectors - 1) / vectors -
+                         (t->vector_registers > 16 && vectors == 1 ? 2 : 0));
 }
 
 /* Several images only of whole maps. */
 static int64_t tile_images(const conv_plan *p, int64_t pixels, int64_t th, int64_t tw) {
-    return p->counted && th == p->y.h && tw == p->y.w ? most(1, least(pixels / (th * tw), p->y.n)) : 1;
+    return p->counted && th == p->y.h && tw == p->y.w ? most(1, least(pixels / (th * tw), p->y.n))
+                                                      : 1;
 }
 
 /* Pixels that are read in place are a multiple of a page apart. */
@@ -68,12 +86,17 @@ static bool pixels_collide(const conv_plan *p) {
     return !p->line_pixel && p->x.pixel * p->k.sw * (int64_t)sizeof(float) % PAGE == 0;
 }
 
-/* Few products of a large output: what takes time is writing it, and a pixel that is written as a whole, by as many vectors as
-   it has, takes a third less than one of several passes. 0: it does not matter, or does not fit. */
+/* Few products of a large output: what takes time is writing it, and a pixel that is written as a
+   whole, by as many vectors as it has, takes a third less than one of several passes. 0: it does
+   not matter, or does not fit. */
 static int64_t whole_pixels(const conv_plan *p, const target *t) {
-    const int64_t vectors = ceil_div(p->co, t->vector_floats), bytes = p->y.h * p->y.w * p->y.pixel * (int64_t)sizeof(float);
-    const bool writes = p->k.kh * p->k.kw * p->ci <= FEW_PRODUCTS && bytes > CONV_STREAMED && p->k.group == 1;
-    return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS ? vectors : 0;
+    const int64_t vectors = ceil_div(p->co, t->vector_floats),
+                  bytes = p->y.h * p->y.w * p->y.pixel * (int64_t)sizeof(float);
+    const bool writes = p->k.kh * p->k.kw * p->ci <= FEW_PRODUCTS && bytes > CONV_STREAMED &&
+                        p->k.group == 1;
+    return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS
+               ? vectors
+               : 0;
 }
 
 /* The last vector of channels is half full, and serves two input channels at a time. */
@@ -82,12 +105,18 @@ static bool has_half(const conv_plan *p, const target *t) {
     return t->vector_floats == 16 && lanes && 2 * lanes <= t->vector_floats && p->ci % 2 == 0;
 }
 
-/* Of all channels of a group: of the last block only the vectors that have channels are computed. */
-static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
-    const int64_t used = ceil_div(p->co, t->vector_floats), whole = used / vectors, rest = used % vectors;
+/* Of all channels of a group: of the last block only the vectors that have channels are
+   computed. */
+static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, int64_t th,
+                             int64_t tw, int64_t vectors) {
+    const int64_t used = ceil_div(p->co, t->vector_floats), whole = used / vectors,
+                  rest = used % vectors;
     const double cycles = (double)whole * tiling_cycles(&p->y, tn, th, tw, vectors);
-    const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0; /* vectors of the block with the half */
-    const double half = halved ? tiling_cycles(&p->y, tn, th, tw, halved) - tiling_cycles(&p->y, tn, th, tw, halved - 1) : 0;
+    const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0; /* vectors of the block with
+                                                                          the half */
+    const double half = halved ? tiling_cycles(&p->y, tn, th, tw, halved) -
+                                     tiling_cycles(&p->y, tn, th, tw, halved - 1)
+                               : 0;
     return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0) - half / 2;
 }
 
@@ -95,11 +124,14 @@ static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
     double best = 0;
     const int64_t fewest = bound ? bound : most(1, whole_pixels(p, t));
     for (int64_t vectors = fewest; vectors <= (bound ? bound : VECTORS_MOST); vectors++) {
-        const int64_t pixels = least(conv_tile_pixels(t, vectors), !bound && pixels_collide(p) ? PAGE_PIXELS : INT64_MAX);
+        const int64_t pixels = least(conv_tile_pixels(t, vectors),
+                                     !bound && pixels_collide(p) ? PAGE_PIXELS : INT64_MAX);
         for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
             for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);
-                const double flat = p->y.w > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row are nearer in memory */
+                const double flat = p->y.w > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row
+                                                                                are nearer in memory
+                                                                              */
                 const double cycles = channel_cycles(p, t, tn, th, tw, vectors) * flat;
                 if (best > 0 && cycles >= best) continue;
                 best = cycles;
@@ -121,7 +153,8 @@ static bool reaches_out(const conv_plan *p) {
            (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1 > p->x.w + p->k.pl;
 }
 
-/* Pixels that know no neighbours: those of an image, or of all, are one column, of which a tile takes any number. */
+/* Pixels that know no neighbours: those of an image, or of all, are one column, of which a tile
+   takes any number. */
 static void merge_pixels(conv_plan *p) {
     window *k = &p->k;
     const bool strided = k->sh > 1 || k->sw > 1;
@@ -132,13 +165,16 @@ static void merge_pixels(conv_plan *p) {
         p->gather.w = p->x.w, p->gather.ow = p->y.w, p->gather.sh = k->sh, p->gather.sw = k->sw;
         p->gather.image = p->x.h * p->x.w * p->x.pixel;
     }
-    const int64_t images = p->counted && p->x.h == p->y.h * k->sh ? p->y.n : 1; /* rows go on from one to the next */
+    const int64_t images = p->counted && p->x.h == p->y.h * k->sh ? p->y.n : 1; /* rows go on from
+                                                                                   one to the next
+                                                                                 */
     p->x.h = p->y.h = images * p->y.h * p->y.w;
     if (images > 1) p->x.n = p->y.n = 1;
     p->x.w = p->y.w = k->sh = k->sw = 1;
 }
 
-/* Pixels of a line buffer whose neighbours in a tile would meet in few lines of the cache are moved apart. */
+/* Pixels of a line buffer whose neighbours in a tile would meet in few lines of the cache are
+   moved apart. */
 static void choose_line(conv_plan *p, const target *t) {
     if (!p->k.pt && !p->k.pl && !p->gather.ow && !p->scaled && !reaches_out(p)) return;
     const bool meet = p->x.c * p->k.sw * (int64_t)sizeof(float) % (PAGE / 2) == 0;
@@ -147,7 +183,8 @@ static void choose_line(conv_plan *p, const target *t) {
 
 static int64_t line_floats(const conv_plan *p, int64_t rows) {
     const int64_t pw = (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1;
-    return ((rows - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1) * pw * (p->line_pixel ? p->line_pixel : p->x.c);
+    return ((rows - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1) * pw *
+           (p->line_pixel ? p->line_pixel : p->x.c);
 }
 
 /* Images of a task: whole tiles of them, as many as the cache holds, groups of like size. */
@@ -166,8 +203,8 @@ static int64_t band_bytes(const conv_plan *p, int64_t weights) {
     return BAND_BYTES;
 }
 
-/* Blocks of channels a task, of `all` in at most `chunks` chunks: what the busiest of two threads does counts twice, of four
-   once. */
+/* Blocks of channels a task, of `all` in at most `chunks` chunks: what the busiest of two threads
+   does counts twice, of four once. */
 static int64_t choose_chunks(int64_t all, int64_t cuts, int64_t chunks) {
     int64_t best = all, least_time = INT64_MAX;
     for (int64_t n = 1; n <= chunks; n++) {
@@ -178,35 +215,43 @@ static int64_t choose_chunks(int64_t all, int64_t cuts, int64_t chunks) {
     return best;
 }
 
-/* Chunks of channels, each of which copies its band of so many rows anew; cycles: of the band, all channels. */
-static int64_t most_chunks(const conv_plan *p, const target *t, int64_t rows, int64_t images, double cycles) {
+/* Chunks of channels, each of which copies its band of so many rows anew; cycles: of the band, all
+   channels. */
+static int64_t most_chunks(const conv_plan *p, const target *t, int64_t rows, int64_t images,
+                           double cycles) {
     const int64_t all = conv_plan_blocks(p, t);
     if (!p->line_pixel) return all;
     const double copy = (double)(line_floats(p, rows) * images) / COPY_FLOATS;
     return least(all, most(1, (int64_t)(COPY_SHARE * cycles / copy)));
 }
 
-/* Bands of rows whose input stays in the second-level cache, then chunks of channels until there are tasks enough. */
+/* Bands of rows whose input stays in the second-level cache, then chunks of channels until there
+   are tasks enough. */
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
     const int64_t bytes = band_bytes(p, conv_plan_weights(p, t) * 4);
     p->rows = round_up(p->y.h, p->tile_h);
     while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
     const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->y.n);
-    const int64_t shares = p->counted && p->y.n > 1 ? 1 : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
-    const int64_t whole_chunks = most_chunks(p, t, p->y.h, 1, all_cycles); /* which are shares too */
+    const int64_t shares = p->counted && p->y.n > 1
+                               ? 1
+                               : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
+    const int64_t whole_chunks = most_chunks(p, t, p->y.h, 1, all_cycles); /* which are shares too
+                                                                            */
     const int64_t bands = most(ceil_div(p->y.h, p->rows), ceil_div(shares, whole_chunks));
     p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
     choose_images(p, bytes);
     const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);
     p->line = p->line_pixel ? line_floats(p, p->rows) * p->images : 0;
     const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->y.n));
-    const int64_t chunks = least(most_chunks(p, t, p->rows, p->images, cycles), most(1, TASKS / cuts));
+    const int64_t chunks = least(most_chunks(p, t, p->rows, p->images, cycles),
+                                 most(1, TASKS / cuts));
     p->blocks = choose_chunks(all, cuts, chunks);
 }
 
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
-    if (p->k.pt < 0 || p->k.pl < 0 || (p->k.pl && p->k.pl >= (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1))
+    if (p->k.pt < 0 || p->k.pl < 0 ||
+        (p->k.pl && p->k.pl >= (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1))
         return false;
     merge_pixels(p);
     choose_line(p, t);
@@ -229,38 +274,52 @@ void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows) {
 static const char *prefetch(const conv_plan *p) {
     const window *k = &p->k;
     if (k->kh * k->kw * p->ci * p->co * k->group * 4 > PREFETCHED) return "CAMEO_FETCH_WEIGHTS";
-    const bool ordered = p->x.w == 1 || (p->tile_h == 1 && k->sw == 1); /* a tile's pixels lie behind those of the one before */
-    const bool dense = ordered && k->kh == 1 && k->kw == 1 && k->group == 1 && p->x.pixel == p->ci && !p->line && !p->near;
-    return dense && p->x.h * p->x.w * p->ci * 4 > PREFETCHED ? "CAMEO_FETCH_INPUT" : "CAMEO_FETCH_NOTHING";
+    const bool ordered = p->x.w == 1 || (p->tile_h == 1 && k->sw == 1); /* a tile's pixels lie
+                                                                           behind those of the one
+                                                                           before */
+    const bool dense = ordered && k->kh == 1 && k->kw == 1 && k->group == 1 &&
+                       p->x.pixel == p->ci && !p->line && !p->near;
+    return dense && p->x.h * p->x.w * p->ci * 4 > PREFETCHED ? "CAMEO_FETCH_INPUT"
+                                                             : "CAMEO_FETCH_NOTHING";
 }
 
 void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
     text *t = emit_helpers(e);
     const window *k = &p->k;
     text_printf(t, "static const cameo_conv $F_shape%s = {\n", suffix);
-    text_printf(t, "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .groups = %lld,\n",
-                (long long)p->x.h, (long long)p->x.w, (long long)p->ci, (long long)p->y.h, (long long)p->y.w, (long long)p->co,
-                (long long)k->group);
-    text_printf(t, "    .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld,\n",
-                (long long)k->kh, (long long)k->kw, (long long)k->sh, (long long)k->sw, (long long)k->dh, (long long)k->dw,
-                (long long)k->pt, (long long)k->pl);
-    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile_h = %lld, .tile_w = %lld, .vectors = %lld,\n",
-                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel, (long long)p->tile_h, (long long)p->tile_w,
-                (long long)p->vectors);
-    if (p->y_row) text_printf(t, "    .y_row = %lld, .y_image = %lld,\n", (long long)p->y_row, (long long)p->y_image);
+    text_printf(t,
+                "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .groups "
+                "= %lld,\n",
+                (long long)p->x.h, (long long)p->x.w, (long long)p->ci, (long long)p->y.h,
+                (long long)p->y.w, (long long)p->co, (long long)k->group);
+    text_printf(t,
+                "    .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = "
+                "%lld, .pl = %lld,\n",
+                (long long)k->kh, (long long)k->kw, (long long)k->sh, (long long)k->sw,
+                (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl);
+    text_printf(t,
+                "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile_h = %lld, .tile_w = "
+                "%lld, .vectors = %lld,\n",
+                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel,
+                (long long)p->tile_h, (long long)p->tile_w, (long long)p->vectors);
+    if (p->y_row)
+        text_printf(t, "    .y_row = %lld, .y_image = %lld,\n", (long long)p->y_row,
+                    (long long)p->y_image);
     if (p->images > 1)
-        text_printf(t, "    .tile_n = %lld, .count = %lld, .images = %lld,\n", (long long)p->tile_n, (long long)p->y.n,
-                    (long long)p->images);
-    if (p->line_pixel > p->x.c) text_printf(t, "    .line_pixel = %lld,\n", (long long)p->line_pixel);
+        text_printf(t, "    .tile_n = %lld, .count = %lld, .images = %lld,\n", (long long)p->tile_n,
+                    (long long)p->y.n, (long long)p->images);
+    if (p->line_pixel > p->x.c)
+        text_printf(t, "    .line_pixel = %lld,\n", (long long)p->line_pixel);
     if (p->gather.ow)
-        text_printf(t, "    .gather = {.w = %lld, .ow = %lld, .sh = %lld, .sw = %lld, .image = %lld},\n",
-                    (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh, (long long)p->gather.sw,
-                    (long long)p->gather.image);
+        text_printf(
+            t, "    .gather = {.w = %lld, .ow = %lld, .sh = %lld, .sw = %lld, .image = %lld},\n",
+            (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh,
+            (long long)p->gather.sw, (long long)p->gather.image);
     if (p->scaled) text_printf(t, "    .scaled = true, .before = %s,\n", p->before);
     if (p->gate) text_printf(t, "    .gate = %lld,\n", (long long)p->gate);
     text_printf(t, "    .prefetch = %s, ", prefetch(p));
-    text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows, (long long)p->blocks,
-                p->line ? "true" : "false", act);
+    text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows,
+                (long long)p->blocks, p->line ? "true" : "false", act);
 }
 
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
@@ -268,12 +327,16 @@ void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const c
     text *t = emit_helpers(e);
     const int64_t floats = p->line + (p->gate ? block_weights(p, &emit_options(e)->target) : 0);
     text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
-    if (floats) text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
-    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix, floats ? "line" : "NULL");
+    if (floats)
+        text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
+    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix,
+                floats ? "line" : "NULL");
 }
 
 const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images) {
-    const int64_t cuts = ceil_div(p->y.h, p->rows) * ceil_div(conv_plan_blocks(p, &emit_options(e)->target), p->blocks);
-    if (p->counted) return arena_printf(emit_arena(e), "%lld", (long long)(ceil_div(p->y.n, p->images) * cuts));
+    const int64_t cuts = ceil_div(p->y.h, p->rows) *
+                         ceil_div(conv_plan_blocks(p, &emit_options(e)->target), p->blocks);
+    if (p->counted)
+        return arena_printf(emit_arena(e), "%lld", (long long)(ceil_div(p->y.n, p->images) * cuts));
     return arena_printf(emit_arena(e), "(size_t)%s * %lld", images, (long long)cuts);
 }

@@ -1,4 +1,5 @@
-/* The plan of a direct convolution: what compiler/kernels decides about one instantiation of runtime/kernels/direct_conv.h. */
+/* The plan of a direct convolution: what compiler/kernels decides about one instantiation of
+   runtime/kernels/direct_conv.h. */
 #ifndef CAMEO_COMPILER_CONV_PLAN_H
 #define CAMEO_COMPILER_CONV_PLAN_H
 #include "kernels.h"
@@ -11,14 +12,16 @@ typedef struct conv_plan {
     int64_t y_row, y_image; /* elements from one output row, or image, to the next; 0: dense */
     int64_t r_pixel;        /* 0: no residual */
     bool scaled;            /* the input is scaled and activated while it is copied */
-    int64_t gate;           /* elements from one image's factors, by which weights are multiplied, to the next; 0: none */
-    const char *before;     /* by that activation, a cameo_act's initialiser; set for printing */
-    bool near;              /* the input is in a near cache */
-    bool counted;           /* the number of images is a literal */
+    int64_t gate; /* elements from one image's factors, by which weights are multiplied, to the
+                     next; 0: none */
+    const char *before; /* by that activation, a cameo_act's initialiser; set for printing */
+    bool near;          /* the input is in a near cache */
+    bool counted;       /* the number of images is a literal */
     /* chosen */
     int64_t vectors, tile_n, tile_h, tile_w;
     int64_t images, rows, blocks; /* of a task */
-    int64_t line, line_pixel;     /* floats of the line buffer, 0 = none; and from one pixel of it to the next */
+    int64_t line, line_pixel; /* floats of the line buffer, 0 = none; and from one pixel of it to
+                                 the next */
     struct {
         int64_t w, ow, sh, sw, image;
     } gather; /* cameo_conv_map; ow 0: none */
@@ -27,27 +30,38 @@ typedef struct conv_plan {
 double conv_tile_cycles(int64_t pixels, int64_t vectors);   /* of a register tile and one tap */
 int64_t conv_tile_pixels(const target *t, int64_t vectors); /* the most that fit the registers */
 
-/* Microseconds of so many cycles of multiply-adds, whose weights meanwhile come from memory: measured on several layers, the
-   longer of the two and a third of the shorter. */
+/* Microseconds of so many cycles of multiply-adds, whose weights meanwhile come from memory:
+   measured on several layers, the longer of the two and a third of the shorter. */
 double conv_time(const options *o, double cycles, double bytes);
 
-/* Packed weights of a convolution, from constants in ONNX order: [group][co / block][kh][kw][ci][block] (direct_conv.c). */
+/* Packed weights of a convolution, from constants in ONNX order: [group][co /
+   block][kh][kw][ci][block] (direct_conv.c). */
 const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes);
 
 /* Weights of more bytes than that come from memory. */
 enum { CONV_STREAMED = 1 << 20 };
 
-/* Chooses tile and tasks; vectors: of the block the weights are packed in, 0 = free. false: no plan fits. */
+/* Chooses tile and tasks; vectors: of the block the weights are packed in, 0 = free. false: no
+   plan fits. */
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors);
-/* The same of a 1x1 convolution of stride 1 that gets so many rows at a time, by strip_conv.h: tiles of one row, no tasks. */
+/* The same of a 1x1 convolution of stride 1 that gets so many rows at a time, by strip_conv.h:
+   tiles of one row, no tasks. */
 void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows);
 double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images, one core */
-int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups */
+int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups
+                                                                 */
 int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the packed weights */
-void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act); /* $F_shapeS alone */
-void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act);       /* $F_shapeS and $F_taskS */
-const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C expression */
-/* A ScaleShift and a convolution whose kernels are chosen: one kernel can do both, and gains by it (direct_conv.c). */
+void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix,
+                           const char *act); /* $F_shapeS alone */
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix,
+                     const char *act);                                           /* $F_shapeS
+                                                                                    and
+                                                                                    $F_taskS
+                                                                                  */
+const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C
+                                                                                    expression */
+/* A ScaleShift and a convolution whose kernels are chosen: one kernel can do both, and gains by it
+   (direct_conv.c). */
 bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o);
 /* The same of a Mul by one factor for each channel of an image. */
 bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o);

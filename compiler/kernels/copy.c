@@ -1,5 +1,6 @@
-/* Strided copies (runtime/kernels/copy.h): what is left of Concat, Split, Slice, Transpose and the like when the memory plan
-   has taken away what it could. The rows' copy plans (ops/copy.h) are brought into a form of at most four axes. */
+/* Strided copies (runtime/kernels/copy.h): what is left of Concat, Split, Slice, Transpose and the
+   like when the memory plan has taken away what it could. The rows' copy plans (ops/copy.h) are
+   brought into a form of at most four axes. */
 #include "kernels.h"
 
 #include "../ir/copy.h"
@@ -69,7 +70,8 @@ static bool form_of(const node *n, size_t part, form *f, bool *fits) {
     int rank = 0;
     *f = (form){.step = 1}, *fits = true;
     if (!copy_of_part(n, part, &c)) return false;
-    for (int i = batched; i < c.rank; i++) a[rank++] = (axis){c.extent[i], c.from[i] * words, c.to[i] * words};
+    for (int i = batched; i < c.rank; i++)
+        a[rank++] = (axis){c.extent[i], c.from[i] * words, c.to[i] * words};
     if (words > 1) a[rank++] = (axis){words, 1, 1};
     sort(a, rank);
     rank = merge(a, rank);
@@ -79,19 +81,24 @@ static bool form_of(const node *n, size_t part, form *f, bool *fits) {
     *fits = rank <= AXES;
     for (int i = 0; i < AXES; i++) f->axes[i] = (axis){1, 1, 1};
     if (!*fits) return true;
-    const int inner = f->tiled ? 2 : 1, outer = rank > inner ? 1 : 0; /* the first axis is what tasks divide */
+    const int inner = f->tiled ? 2 : 1, outer = rank > inner ? 1 : 0; /* the first axis is what
+                                                                         tasks divide */
     if (outer) f->axes[0] = a[0];
     for (int i = outer; i < rank; i++) f->axes[AXES - rank + i] = a[i];
     f->step = step_of(f);
     return true;
 }
 
-static bool movable(const value *v) { return !v || dtype_size(v->type) == 4 || dtype_size(v->type) == 8; }
+static bool movable(const value *v) {
+    return !v || dtype_size(v->type) == 4 || dtype_size(v->type) == 8;
+}
 
 static bool applies(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (!n->op->copy || !n->out[0] || !movable(n->out[0]) || copy_parts(n) > PARTS_MOST) return false;
-    for (size_t i = 0; i < n->n_in; i++) /* a constant's or a parameter's order is not the graph's affair */
+    if (!n->op->copy || !n->out[0] || !movable(n->out[0]) || copy_parts(n) > PARTS_MOST)
+        return false;
+    for (size_t i = 0; i < n->n_in; i++) /* a constant's or a parameter's order is not the graph's
+                                            affair */
         if (n->in[i] && n->in[i]->role != ROLE_NONE) return false;
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] && n->out[i]->role != ROLE_NONE) return false;
@@ -111,21 +118,26 @@ static double cost(const node *n, const options *o) {
 static void print_form(text *t, const form *f, size_t part) {
     const axis *a = f->axes;
     text_printf(t, "static const cameo_copy $F_shape%zu = {\n", part);
-    text_printf(t, "    .extent = {%lld, %lld, %lld, %lld}, .from = {%lld, %lld, %lld, %lld},\n", (long long)a[0].extent,
-                (long long)a[1].extent, (long long)a[2].extent, (long long)a[3].extent, (long long)a[0].from,
-                (long long)a[1].from, (long long)a[2].from, (long long)a[3].from);
-    text_printf(t, "    .to = {%lld, %lld, %lld, %lld}, .from_offset = %lld, .to_offset = %lld,\n", (long long)a[0].to,
-                (long long)a[1].to, (long long)a[2].to, (long long)a[3].to, (long long)f->from_offset, (long long)f->to_offset);
-    text_printf(t, "    .from_image = %lld, .to_image = %lld, .step = %lld, .tiled = %s};\n", (long long)f->from_image,
-                (long long)f->to_image, (long long)f->step, f->tiled ? "true" : "false");
+    text_printf(t, "    .extent = {%lld, %lld, %lld, %lld}, .from = {%lld, %lld, %lld, %lld},\n",
+                (long long)a[0].extent, (long long)a[1].extent, (long long)a[2].extent,
+                (long long)a[3].extent, (long long)a[0].from, (long long)a[1].from,
+                (long long)a[2].from, (long long)a[3].from);
+    text_printf(t, "    .to = {%lld, %lld, %lld, %lld}, .from_offset = %lld, .to_offset = %lld,\n",
+                (long long)a[0].to, (long long)a[1].to, (long long)a[2].to, (long long)a[3].to,
+                (long long)f->from_offset, (long long)f->to_offset);
+    text_printf(t, "    .from_image = %lld, .to_image = %lld, .step = %lld, .tiled = %s};\n",
+                (long long)f->from_image, (long long)f->to_image, (long long)f->step,
+                f->tiled ? "true" : "false");
 }
 
 /* What the part reads and writes, each once a function. */
 static void emit_operands(emitter *e, const node *n, size_t part, bool first) {
     const bool joins = n->op->copy->joins;
     arena *a = emit_arena(e);
-    if (first || joins) emit_value(e, arena_printf(a, "x%zu", joins ? part : 0), copy_from(n, part), false);
-    if (first || !joins) emit_value(e, arena_printf(a, "y%zu", joins ? 0 : part), copy_to(n, part), true);
+    if (first || joins)
+        emit_value(e, arena_printf(a, "x%zu", joins ? part : 0), copy_from(n, part), false);
+    if (first || !joins)
+        emit_value(e, arena_printf(a, "y%zu", joins ? 0 : part), copy_to(n, part), true);
 }
 
 /* All parts' tasks follow each other in one call. */
@@ -141,13 +153,18 @@ static void emit(emitter *e, const node *n) {
         emit_operands(e, n, i, first);
         first = false;
         print_form(t, &f, i);
-        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n", node_is_batched(n) ? "n" : "1", i);
-        text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0, joins ? 0 : i);
-        text_printf(&task, "    if (i < a[%zu].end) {\n        cameo_copy_task(&$F_shape%zu, a[%zu].x, a[%zu].y, i - first);\n",
+        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n",
+                    node_is_batched(n) ? "n" : "1", i);
+        text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0,
+                    joins ? 0 : i);
+        text_printf(&task,
+                    "    if (i < a[%zu].end) {\n        cameo_copy_task(&$F_shape%zu, a[%zu].x, "
+                    "a[%zu].y, i - first);\n",
                     i, i, i, i);
         text_printf(&task, "        return;\n    }\n    first = a[%zu].end;\n", i);
     }
-    text_append(t, "static void $F_task(void *p, size_t i) {\n    const cameo_copy_args *a = p;\n    size_t first = 0;\n");
+    text_append(t, "static void $F_task(void *p, size_t i) {\n    const cameo_copy_args *a = p;\n  "
+                   "  size_t first = 0;\n");
     text_append(t, text_str(&task));
     text_append(t, "    (void)a, (void)first;\n}\n");
     text_append(b, "    cameo_parallel(c, tasks, $F_task, a);\n");
@@ -168,25 +185,33 @@ static void emit_interleave(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
     const int64_t pixels = most(1, TASK_WORDS / y.c);
     text *t = emit_helpers(e), operands = {0};
-    text_printf(t, "static const cameo_interleave $F_shape = {.pixels = %lld, .c = %lld, .parts = %zu, .y_pixel = %lld,\n",
-                (long long)pixels, (long long)(y.c / (int64_t)n->n_in), n->n_in, (long long)y.pixel);
+    text_printf(t,
+                "static const cameo_interleave $F_shape = {.pixels = %lld, .c = %lld, .parts = "
+                "%zu, .y_pixel = %lld,\n",
+                (long long)pixels, (long long)(y.c / (int64_t)n->n_in), n->n_in,
+                (long long)y.pixel);
     text_append(t, "    .x_pixel = {");
     for (size_t i = 0; i < n->n_in; i++) {
         emit_value(e, arena_printf(emit_arena(e), "x%zu", i), n->in[i], false);
         text_printf(t, "%s%lld", i ? ", " : "", (long long)image_of(n->in[i]).pixel);
         text_printf(&operands, "%sx%zu", i ? ", " : "", i);
     }
-    text_append(t, "}};\nstatic void $F_task(void *p, size_t i) { cameo_interleave_task(&$F_shape, p, i); }\n");
+    text_append(t, "}};\nstatic void $F_task(void *p, size_t i) { cameo_interleave_task(&$F_shape, "
+                   "p, i); }\n");
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
-    text_printf(b, "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n), (long long)(y.h * y.w));
-    text_printf(b, "    cameo_interleave_args a = {{%s}, y, (ptrdiff_t)pixels};\n", text_str(&operands));
-    text_printf(b, "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n", (long long)(pixels - 1), (long long)pixels);
+    text_printf(b, "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n),
+                (long long)(y.h * y.w));
+    text_printf(b, "    cameo_interleave_args a = {{%s}, y, (ptrdiff_t)pixels};\n",
+                text_str(&operands));
+    text_printf(b, "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
+                (long long)(pixels - 1), (long long)pixels);
     text_free(&operands);
 }
 
-#define COPY(variable, row) \
-    const implementation variable = {.name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit, .slices = true}
+#define COPY(variable, row)           \
+    const implementation variable = { \
+        .name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit, .slices = true}
 COPY(copy_concat, ONNX_Concat);
 COPY(copy_split, ONNX_Split);
 COPY(copy_slice, ONNX_Slice);

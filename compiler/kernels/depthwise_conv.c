@@ -1,21 +1,28 @@
-/* Depthwise convolution, and the gradient of its input (runtime/kernels/depthwise_conv.h, depthwise_grad.h): of stride 1 the
-   convolution of dY with its taps reversed, of greater strides a kernel of its own. Weights are packed when compiling, or live
-   in the parameters in the order that the kernel reads. */
+/* Depthwise convolution, and the gradient of its input (runtime/kernels/depthwise_conv.h,
+   depthwise_grad.h): of stride 1 the convolution of dY with its taps reversed, of greater strides
+   a kernel of its own. Weights are packed when compiling, or live in the parameters in the order
+   that the kernel reads. */
 #include "kernels.h"
 
 enum { BAND_FLOATS = 32 * 1024 }; /* about 128 KiB of output a task */
 
-static bool is_live(const value *v, parameter_layout order) { return v->role == ROLE_PARAMETER && v->param->layout == order; }
+static bool is_live(const value *v, parameter_layout order) {
+    return v->role == ROLE_PARAMETER && v->param->layout == order;
+}
 
 /* Weights as the kernel reads them can be had: order is that of live ones. */
-static bool weights_fit(const value *w, const image *x, const image *y, const window *k, parameter_layout order) {
+static bool weights_fit(const value *w, const image *x, const image *y, const window *k,
+                        parameter_layout order) {
     const int64_t *d = w->shape.dim;
-    if (w->shape.rank != 4 || w->type != DT_FLOAT || k->group != x->c || d[1] != 1 || d[0] != x->c || y->c != x->c)
+    if (w->shape.rank != 4 || w->type != DT_FLOAT || k->group != x->c || d[1] != 1 ||
+        d[0] != x->c || y->c != x->c)
         return false;
     return is_constant(w) || (w->role == ROLE_PARAMETER && order == PARAMETER_DEPTHWISE);
 }
 
-static parameter_layout order_of(const value *w) { return w->role == ROLE_PARAMETER ? w->param->layout : PARAMETER_ONNX; }
+static parameter_layout order_of(const value *w) {
+    return w->role == ROLE_PARAMETER ? w->param->layout : PARAMETER_ONNX;
+}
 
 static bool forward_fits(const node *n, parameter_layout order) {
     window k;
@@ -33,7 +40,8 @@ static bool applies(const graph *g, const node *n, const options *o) {
     return forward_fits(n, order_of(n->in[1]));
 }
 
-static bool takes(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o) {
+static bool takes(const graph *g, const node *n, const parameter *p, parameter_layout order,
+                  const options *o) {
     (void)g, (void)o;
     return order == PARAMETER_DEPTHWISE && n->in[1]->param == p && forward_fits(n, order);
 }
@@ -45,13 +53,15 @@ static double cost(const node *n, const options *o) {
 }
 
 void depthwise_emit_weights(emitter *e, const char *name, const value *w) {
-    const int64_t *d = w->shape.dim, taps = d[2] * d[3], padded = round_up(d[0], emit_options(e)->target.vector_floats);
+    const int64_t *d = w->shape.dim, taps = d[2] * d[3],
+                  padded = round_up(d[0], emit_options(e)->target.vector_floats);
     const float *from = w->constant->data;
     const size_t count = (size_t)(taps * padded);
     float *to = ARENA_ARRAY(emit_arena(e), float, count);
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < d[0]; c++) to[t * padded + c] = from[c * taps + t];
-    emit_param(e, arena_printf(emit_arena(e), "const float *%s", name), "%s", emit_weights(e, to, count * sizeof *to, w->name));
+    emit_param(e, arena_printf(emit_arena(e), "const float *%s", name), "%s",
+               emit_weights(e, to, count * sizeof *to, w->name));
 }
 
 static void emit_taps(emitter *e, const value *w) {
@@ -66,16 +76,22 @@ static int64_t rows_of_task(const image *y) {
     return fit < 1 ? 1 : fit > y->h ? y->h : fit;
 }
 
-void depthwise_shape(emitter *e, const char *suffix, const image *x, const image *y, const window *k, int64_t r_pixel,
-                     int64_t rows, bool flip, const char *act) {
+void depthwise_shape(emitter *e, const char *suffix, const image *x, const image *y,
+                     const window *k, int64_t r_pixel, int64_t rows, bool flip, const char *act) {
     text *t = emit_helpers(e);
     text_printf(t, "static const cameo_depthwise $F_shape%s = {\n", suffix);
-    text_printf(t, "    .h = %lld, .w = %lld, .c = %lld, .oh = %lld, .ow = %lld, .kh = %lld, .kw = %lld,\n", (long long)x->h,
-                (long long)x->w, (long long)x->c, (long long)y->h, (long long)y->w, (long long)k->kh, (long long)k->kw);
-    text_printf(t, "    .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld,\n", (long long)k->sh,
-                (long long)k->sw, (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl);
-    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .rows = %lld, .flip = %s, .act = %s};\n",
-                (long long)x->pixel, (long long)y->pixel, (long long)r_pixel, (long long)rows, flip ? "true" : "false", act);
+    text_printf(
+        t, "    .h = %lld, .w = %lld, .c = %lld, .oh = %lld, .ow = %lld, .kh = %lld, .kw = %lld,\n",
+        (long long)x->h, (long long)x->w, (long long)x->c, (long long)y->h, (long long)y->w,
+        (long long)k->kh, (long long)k->kw);
+    text_printf(t, "    .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld,\n",
+                (long long)k->sh, (long long)k->sw, (long long)k->dh, (long long)k->dw,
+                (long long)k->pt, (long long)k->pl);
+    text_printf(t,
+                "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .rows = %lld, .flip = %s, "
+                ".act = %s};\n",
+                (long long)x->pixel, (long long)y->pixel, (long long)r_pixel, (long long)rows,
+                flip ? "true" : "false", act);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -95,11 +111,15 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
     depthwise_shape(e, "", &x, &y, &k, r ? image_of(r).pixel : 0, rows, false, act_literal(e, n));
-    text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_depthwise_task(&$F_shape, p, i); }\n");
-    text_printf(emit_body(e), "    cameo_depthwise_args a = {x, w, b, %s, %s, y};\n", slope ? "slope" : "NULL",
-                r ? "r" : "NULL");
-    text_printf(emit_body(e), "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a); /* images x bands of rows */\n",
-                images_of(e, n), (long long)((y.h + rows - 1) / rows));
+    text_append(
+        emit_helpers(e),
+        "static void $F_task(void *p, size_t i) { cameo_depthwise_task(&$F_shape, p, i); }\n");
+    text_printf(emit_body(e), "    cameo_depthwise_args a = {x, w, b, %s, %s, y};\n",
+                slope ? "slope" : "NULL", r ? "r" : "NULL");
+    text_printf(
+        emit_body(e),
+        "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a); /* images x bands of rows */\n",
+        images_of(e, n), (long long)((y.h + rows - 1) / rows));
 }
 
 const implementation depthwise_conv = {.name = "depthwise-conv",
@@ -136,7 +156,8 @@ static bool back_applies(const graph *g, const node *n, const options *o) {
     return back_fits(n, order_of(n->in[1]));
 }
 
-static bool back_takes(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o) {
+static bool back_takes(const graph *g, const node *n, const parameter *p, parameter_layout order,
+                       const options *o) {
     (void)g, (void)o;
     return order == PARAMETER_DEPTHWISE && n->in[1]->param == p && back_fits(n, order);
 }
@@ -158,12 +179,16 @@ static void emit_back(emitter *e, const node *n) {
     if (flip) emit_channels(e, "b", NULL, 0, 1, dx.c, emit_options(e)->target.vector_floats);
     emit_value(e, "dx", n->out[0], true);
     emit_vector_check(e);
-    depthwise_shape(e, "", flip ? &dy : &dx, flip ? &dx : &dy, flip ? &f : &k, 0, rows, flip, "{CAMEO_NONE, 0, 0}");
-    text_printf(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_depthwise_%stask(&$F_shape, p, i); }\n",
-                flip ? "" : "spread_");
+    depthwise_shape(e, "", flip ? &dy : &dx, flip ? &dx : &dy, flip ? &f : &k, 0, rows, flip,
+                    "{CAMEO_NONE, 0, 0}");
+    text_printf(
+        emit_helpers(e),
+        "static void $F_task(void *p, size_t i) { cameo_depthwise_%stask(&$F_shape, p, i); }\n",
+        flip ? "" : "spread_");
     text_append(emit_body(e), flip ? "    cameo_depthwise_args a = {dy, w, b, NULL, NULL, dx};\n"
                                    : "    cameo_depthwise_spread_args a = {dy, w, dx};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* images x bands of rows */\n",
+    text_printf(emit_body(e),
+                "    cameo_parallel(c, %lld, $F_task, &a); /* images x bands of rows */\n",
                 (long long)(dx.n * ((dx.h + rows - 1) / rows)));
 }
 

@@ -1,8 +1,10 @@
-/* Sums over pixels that training needs: the weight gradient of depthwise convolutions, and of any bias
-   (runtime/kernels/depthwise_grad.h). Each is cut into parts that are summed apart and then added in their order. */
+/* Sums over pixels that training needs: the weight gradient of depthwise convolutions, and of any
+   bias (runtime/kernels/depthwise_grad.h). Each is cut into parts that are summed apart and then
+   added in their order. */
 #include "kernels.h"
 
-/* A part is worth a task from so many floats on; a band of x and dy stays in the second-level cache. */
+/* A part is worth a task from so many floats on; a band of x and dy stays in the second-level
+   cache. */
 enum { PARTS = 16, PART_FLOATS = 32 * 1024, BAND_FLOATS = 64 * 1024 };
 
 static int64_t parts_of(int64_t floats, int64_t most) {
@@ -19,12 +21,14 @@ typedef struct plan {
 } plan;
 
 static bool make_plan(const node *n, plan *p) {
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1]) || !window_of(n, NULL, &p->k)) return false;
+    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1]) || !window_of(n, NULL, &p->k))
+        return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->in[1]);
     if (p->k.group != p->x.c || p->y.c != p->x.c || p->k.kw > 16) return false;
     const int64_t row = (p->x.w * p->k.sh + p->y.w) * p->x.c, fit = BAND_FLOATS / row;
     p->rows = fit < 1 ? 1 : fit > p->y.h ? p->y.h : fit;
-    p->parts = parts_of(value_count(n->in[0]) + value_count(n->in[1]), p->y.n * ((p->y.h + p->rows - 1) / p->rows));
+    p->parts = parts_of(value_count(n->in[0]) + value_count(n->in[1]),
+                        p->y.n * ((p->y.h + p->rows - 1) / p->rows));
     return true;
 }
 
@@ -38,7 +42,8 @@ static bool applies(const graph *g, const node *n, const options *o) {
     return order_of(n) != PARAMETER_CONV && make_plan(n, &p);
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order, const options *o) {
+static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
+                  const options *o) {
     (void)g, (void)o;
     plan p;
     return order == PARAMETER_DEPTHWISE && n->out[0]->param == param && make_plan(n, &p);
@@ -49,7 +54,8 @@ static double cost(const node *n, const options *o) { return 1 + n->macs / speed
 static size_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p)) return 0;
-    return (size_t)(p.parts * p.k.kh * p.k.kw * round_up(p.x.c, o->target.vector_floats)) * sizeof(float);
+    return (size_t)(p.parts * p.k.kh * p.k.kw * round_up(p.x.c, o->target.vector_floats)) *
+           sizeof(float);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -62,12 +68,14 @@ static void emit(emitter *e, const node *n) {
     emit_vector_check(e);
     depthwise_shape(e, "", &p.x, &p.y, &p.k, 0, p.rows, false, "{CAMEO_NONE, 0, 0}");
     text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) {\n");
-    text_printf(emit_helpers(e), "    cameo_depthwise_wgrad_task(&$F_shape, p, %lld, %lld, i);\n}\n", (long long)p.x.n,
-                (long long)p.parts);
+    text_printf(emit_helpers(e),
+                "    cameo_depthwise_wgrad_task(&$F_shape, p, %lld, %lld, i);\n}\n",
+                (long long)p.x.n, (long long)p.parts);
     text_append(emit_body(e), "    cameo_depthwise_wgrad_args a = {x, dy, partial, dw};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all rows */\n", (long long)p.parts);
-    text_printf(emit_body(e), "    cameo_depthwise_wgrad_sum(&$F_shape, &a, %lld, %s);\n", (long long)p.parts,
-                order_of(n) == PARAMETER_ONNX ? "true" : "false");
+    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all rows */\n",
+                (long long)p.parts);
+    text_printf(emit_body(e), "    cameo_depthwise_wgrad_sum(&$F_shape, &a, %lld, %s);\n",
+                (long long)p.parts, order_of(n) == PARAMETER_ONNX ? "true" : "false");
 }
 
 const implementation depthwise_weight_gradient = {.name = "depthwise-weight-gradient",
@@ -91,7 +99,8 @@ static image sum_image(const value *v) {
 static bool sum_applies(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
     const value *x = n->in[0];
-    const bool rows = x->type == DT_FLOAT && x->shape.rank == 2 && !x->constant && value_count(x) > 0;
+    const bool rows = x->type == DT_FLOAT && x->shape.rank == 2 && !x->constant &&
+                      value_count(x) > 0;
     return is_internal(n) && (rows || is_nhwc(x));
 }
 
@@ -101,7 +110,8 @@ static int64_t sum_parts(const node *n) {
 }
 
 static size_t sum_scratch(const node *n, const options *o) {
-    return (size_t)(sum_parts(n) * round_up(sum_image(n->in[0]).c, o->target.vector_floats)) * sizeof(float);
+    return (size_t)(sum_parts(n) * round_up(sum_image(n->in[0]).c, o->target.vector_floats)) *
+           sizeof(float);
 }
 
 static double sum_cost(const node *n, const options *o) {
@@ -115,11 +125,16 @@ static void emit_sum(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     emit_param(e, "void *partial", "%s", emit_scratch(e));
     emit_vector_check(e);
-    text_printf(emit_helpers(e), "static const cameo_channel_sum $F_shape = {%lld, %lld, %lld, %lld};\n",
-                (long long)(x.n * x.h * x.w), (long long)x.c, (long long)x.pixel, (long long)sum_parts(n));
-    text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_channel_sum_task(&$F_shape, p, i); }\n");
+    text_printf(
+        emit_helpers(e), "static const cameo_channel_sum $F_shape = {%lld, %lld, %lld, %lld};\n",
+        (long long)(x.n * x.h * x.w), (long long)x.c, (long long)x.pixel, (long long)sum_parts(n));
+    text_append(
+        emit_helpers(e),
+        "static void $F_task(void *p, size_t i) { cameo_channel_sum_task(&$F_shape, p, i); }\n");
     text_append(emit_body(e), "    cameo_channel_sum_args a = {x, partial, y};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all pixels */\n", (long long)sum_parts(n));
+    text_printf(emit_body(e),
+                "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all pixels */\n",
+                (long long)sum_parts(n));
     text_append(emit_body(e), "    cameo_channel_sum_join(&$F_shape, &a);\n");
 }
 

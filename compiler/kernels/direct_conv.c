@@ -1,18 +1,23 @@
-/* Direct convolution (runtime/kernels/direct_conv.h), of weights known at compile time, which are packed then, or of live ones:
-   in the order the kernel reads (PARAMETER_CONV), or in ONNX order, packed into scratch memory by the node itself. */
+/* Direct convolution (runtime/kernels/direct_conv.h), of weights known at compile time, which are
+   packed then, or of live ones: in the order the kernel reads (PARAMETER_CONV), or in ONNX order,
+   packed into scratch memory by the node itself. */
 #include "conv_plan.h"
 
 /* Of the live weights' order, 0: free. */
 static int64_t bound_vectors(const node *n, const options *o) {
     const value *w = n->in[1];
-    return w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_CONV ? w->param->block / o->target.vector_floats : 0;
+    return w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_CONV
+               ? w->param->block / o->target.vector_floats
+               : 0;
 }
 
 /* Parts of a chain are dead as nodes, so node_is() would not know them. */
 static bool is_mul(const node *n) { return n && n->opcode == ONNX_Mul; }
 
 /* Which operand of a Mul is an image of the result's shape. */
-static size_t image_operand(const node *mul) { return shape_equal(&mul->in[0]->shape, &mul->out[0]->shape) ? 0 : 1; }
+static size_t image_operand(const node *mul) {
+    return shape_equal(&mul->in[0]->shape, &mul->out[0]->shape) ? 0 : 1;
+}
 
 static const value *gate_of(const node *mul) { return mul->in[!image_operand(mul)]; }
 
@@ -22,12 +27,14 @@ static value *read_by(const node *n, const node *before) {
     return before->in[is_mul(before) ? image_operand(before) : 0];
 }
 
-static bool make_plan(const node *n, const node *before, const options *o, int64_t vectors, conv_plan *p) {
+static bool make_plan(const node *n, const node *before, const options *o, int64_t vectors,
+                      conv_plan *p) {
     const int64_t *w = n->in[1]->shape.dim;
     *p = (conv_plan){.counted = !node_is_batched(n), .scaled = before && !is_mul(before)};
     if (n->in[1]->shape.rank != 4 || !window_of(n, w + 2, &p->k)) return false;
     p->x = image_of(read_by(n, before)), p->y = image_of(n->out[0]);
-    if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group || w[0] != p->y.c)
+    if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group ||
+        w[0] != p->y.c)
         return false;
     if (is_mul(before)) p->gate = image_elements(gate_of(before));
     p->ci = w[1], p->co = w[0] / p->k.group;
@@ -37,7 +44,8 @@ static bool make_plan(const node *n, const node *before, const options *o, int64
 
 static bool is_live(const value *v) { return v->role == ROLE_PARAMETER && v->type == DT_FLOAT; }
 
-/* Live biases are read where they are: whole blocks, since parameters are padded with zeros to 64 floats. */
+/* Live biases are read where they are: whole blocks, since parameters are padded with zeros to 64
+   floats. */
 static bool bias_fits(const node *n, const conv_plan *p, const options *o) {
     const value *b = input_at(n, 2);
     if (!b || is_constant(b)) return true;
@@ -47,7 +55,8 @@ static bool bias_fits(const node *n, const conv_plan *p, const options *o) {
 static bool fits(const node *n, const options *o, int64_t vectors) {
     conv_plan p;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    return residual_fits(n, 3) && act_known(n) && make_plan(n, NULL, o, vectors, &p) && bias_fits(n, &p, o);
+    return residual_fits(n, 3) && act_known(n) && make_plan(n, NULL, o, vectors, &p) &&
+           bias_fits(n, &p, o);
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
@@ -56,12 +65,15 @@ static bool applies(const graph *g, const node *n, const options *o) {
     return (is_constant(w) || is_live(w)) && fits(n, o, bound_vectors(n, o));
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order, const options *o) {
+static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
+                  const options *o) {
     (void)g;
     const value *w = n->in[1];
-    if (!is_live(w) || w->param != param || w->shape.rank != 4 || order != PARAMETER_CONV) return false;
+    if (!is_live(w) || w->param != param || w->shape.rank != 4 || order != PARAMETER_CONV)
+        return false;
     const int64_t group = node_int(n, "group", 1), block = kernel_parameter_block(param, order, o);
-    return group > 0 && (group == 1 || w->shape.dim[0] / group % block == 0) && fits(n, o, block / o->target.vector_floats);
+    return group > 0 && (group == 1 || w->shape.dim[0] / group % block == 0) &&
+           fits(n, o, block / o->target.vector_floats);
 }
 
 static double cost(const node *n, const options *o) {
@@ -82,13 +94,17 @@ const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size
         for (int64_t co = 0; co < p->co; co++)
             for (int64_t ci = 0; ci < p->ci; ci++)
                 for (int64_t t = 0; t < taps; t++) {
-                    const int64_t at = (((g * blocks + co / block) * taps + t) * p->ci + ci) * block + co % block;
+                    const int64_t at = (((g * blocks + co / block) * taps + t) * p->ci + ci) *
+                                           block +
+                                       co % block;
                     to[at] = from[((g * p->co + co) * p->ci + ci) * taps + t];
                 }
     return to;
 }
 
-static bool is_repacked(const node *n) { return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param->layout != PARAMETER_CONV; }
+static bool is_repacked(const node *n) {
+    return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param->layout != PARAMETER_CONV;
+}
 
 static size_t scratch(const node *n, const options *o) {
     conv_plan p;
@@ -116,15 +132,19 @@ static void emit_bias(emitter *e, const node *n, const conv_plan *p, int64_t blo
 }
 
 static void emit_repack(emitter *e, const conv_plan *p) {
-    text_append(emit_helpers(e), "static void $F_pack(void *p, size_t i) { cameo_conv_pack_task(&$F_shape, p, i); }\n");
+    text_append(
+        emit_helpers(e),
+        "static void $F_pack(void *p, size_t i) { cameo_conv_pack_task(&$F_shape, p, i); }\n");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_pack, &pack); /* blocks of channels */\n",
+    text_printf(emit_body(e),
+                "    cameo_parallel(c, %lld, $F_pack, &pack); /* blocks of channels */\n",
                 (long long)conv_plan_blocks(p, &emit_options(e)->target));
 }
 
 /* scale, shift and the activation before the convolution. */
 static void emit_scale(emitter *e, const node *scale, conv_plan *p) {
-    const int64_t vf = emit_options(e)->target.vector_floats, channels = scale->out[0]->shape.dim[1];
+    const int64_t vf = emit_options(e)->target.vector_floats,
+                  channels = scale->out[0]->shape.dim[1];
     emit_channels(e, "scale", scale->in[1], 0, 1, channels, vf);
     emit_channels(e, "shift", scale->in[2], 0, 1, channels, vf);
     p->before = act_literal(e, scale);
@@ -133,7 +153,8 @@ static void emit_scale(emitter *e, const node *scale, conv_plan *p) {
 static void emit_conv(emitter *e, const node *n, const node *before) {
     const target *t = &emit_options(e)->target;
     conv_plan p;
-    if (!make_plan(n, before, emit_options(e), bound_vectors(n, emit_options(e)), &p)) BUG("direct convolution without a plan");
+    if (!make_plan(n, before, emit_options(e), bound_vectors(n, emit_options(e)), &p))
+        BUG("direct convolution without a plan");
     const int64_t block = p.vectors * t->vector_floats;
     emit_value(e, "x", read_by(n, before), false);
     if (p.scaled) emit_scale(e, before, &p);
@@ -148,11 +169,13 @@ static void emit_conv(emitter *e, const node *n, const node *before) {
     conv_plan_print(e, &p, "", act_literal(e, n));
     if (is_repacked(n)) emit_repack(e, &p);
     text_printf(emit_body(e), "    cameo_conv_args a = {.x = x, .w = %s, .b = b, .y = y%s%s%s};\n",
-                is_repacked(n) ? "packed" : "w", slope ? ", .slope = slope" : "", r ? ", .r = r" : "",
+                is_repacked(n) ? "packed" : "w", slope ? ", .slope = slope" : "",
+                r ? ", .r = r" : "",
                 p.scaled ? ", .scale = scale, .shift = shift"
                 : p.gate ? ", .gate = gate"
                          : "");
-    text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task, &a); /* images x bands of rows x channels */\n",
+    text_printf(emit_body(e),
+                "    cameo_parallel(c, %s, $F_task, &a); /* images x bands of rows x channels */\n",
                 conv_plan_tasks(e, &p, images_of(e, n)));
 }
 
@@ -172,8 +195,11 @@ const implementation direct_conv = {.name = "direct-conv",
 
 bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o) {
     conv_plan p;
-    if (scale->impl != &scale_shift || conv->impl != &direct_conv || !is_constant(conv->in[1])) return false;
-    if (!is_constant(scale->in[1]) || !is_constant(scale->in[2]) || input_at(scale, 3) || input_at(scale, 4)) return false;
+    if (scale->impl != &scale_shift || conv->impl != &direct_conv || !is_constant(conv->in[1]))
+        return false;
+    if (!is_constant(scale->in[1]) || !is_constant(scale->in[2]) || input_at(scale, 3) ||
+        input_at(scale, 4))
+        return false;
     return make_plan(conv, scale, o, 0, &p) && !p.gather.ow;
 }
 
@@ -184,16 +210,20 @@ static bool scaled_applies(const graph *g, const node *n, const options *o) {
 
 static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n->parts[0]); }
 
-const implementation scaled_conv = {
-    .name = "scaled-conv", .op = CAMEO_ConvChain, .applies = scaled_applies, .emit = emit_scaled, .slices = true};
+const implementation scaled_conv = {.name = "scaled-conv",
+                                    .op = CAMEO_ConvChain,
+                                    .applies = scaled_applies,
+                                    .emit = emit_scaled,
+                                    .slices = true};
 
-/* ---- with the Mul before it that ends a squeeze-and-excitation block, as a cameo.ConvChain ---- */
+/* ---- with the Mul before it that ends a squeeze-and-excitation block, as a cameo.ConvChain
+   ---- */
 
 /* One number for each channel of each image of y. */
 static bool is_gate(const value *v, const value *y) {
     const int64_t *d = v->shape.dim;
-    return v->type == DT_FLOAT && !v->constant && v->batched && v->shape.rank == 4 && d[0] == y->shape.dim[0] &&
-           d[1] == y->shape.dim[1] && d[2] == 1 && d[3] == 1;
+    return v->type == DT_FLOAT && !v->constant && v->batched && v->shape.rank == 4 &&
+           d[0] == y->shape.dim[0] && d[1] == y->shape.dim[1] && d[2] == 1 && d[3] == 1;
 }
 
 /* Every band of rows multiplies its weights, where the Mul multiplies, reads and writes pixels. */
@@ -201,10 +231,12 @@ bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o) 
     conv_plan p;
     if (conv->impl != &direct_conv || !is_constant(conv->in[1]) || mul->n_in != 2) return false;
     const size_t x = image_operand(mul);
-    if (!is_nhwc(mul->in[x]) || !shape_equal(&mul->in[x]->shape, &mul->out[0]->shape) || !is_gate(mul->in[!x], mul->out[0]))
+    if (!is_nhwc(mul->in[x]) || !shape_equal(&mul->in[x]->shape, &mul->out[0]->shape) ||
+        !is_gate(mul->in[!x], mul->out[0]))
         return false;
     if (!make_plan(conv, mul, o, 0, &p) || p.k.group != 1 || p.counted) return false;
-    const int64_t bands = ceil_div(p.y.h, p.rows), pixels = value_count(mul->out[0]) / mul->out[0]->shape.dim[0];
+    const int64_t bands = ceil_div(p.y.h, p.rows),
+                  pixels = value_count(mul->out[0]) / mul->out[0]->shape.dim[0];
     return bands * conv_plan_weights(&p, &o->target) <= pixels;
 }
 
@@ -213,5 +245,8 @@ static bool gated_applies(const graph *g, const node *n, const options *o) {
     return n->n_parts == 2 && is_mul(n->parts[0]);
 }
 
-const implementation gated_conv = {
-    .name = "gated-conv", .op = CAMEO_ConvChain, .applies = gated_applies, .emit = emit_scaled, .slices = true};
+const implementation gated_conv = {.name = "gated-conv",
+                                   .op = CAMEO_ConvChain,
+                                   .applies = gated_applies,
+                                   .emit = emit_scaled,
+                                   .slices = true};

@@ -1,4 +1,5 @@
-/* Elementwise passes over NHWC images (runtime/kernels/elementwise.h): ScaleShift, Add, Mul, Relu, PRelu. */
+/* Elementwise passes over NHWC images (runtime/kernels/elementwise.h): ScaleShift, Add, Mul, Relu,
+   PRelu. */
 #include "kernels.h"
 
 #include <string.h>
@@ -12,30 +13,35 @@ typedef struct parts { /* what one pass is made of; values may be NULL */
 } parts;
 
 static bool images_fit(const node *n) {
-    return is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && shape_equal(&n->in[0]->shape, &n->out[0]->shape);
+    return is_nhwc(n->in[0]) && is_nhwc(n->out[0]) &&
+           shape_equal(&n->in[0]->shape, &n->out[0]->shape);
 }
 
-/* Constants: one number, or one a channel (with trailing axes of extent 1). Others, which are read in whole vectors: a
-   parameter or what a node computed, one a channel. */
+/* Constants: one number, or one a channel (with trailing axes of extent 1). Others, which are read
+   in whole vectors: a parameter or what a node computed, one a channel. */
 static bool is_per_channel(const value *v, int64_t c) {
     if (is_constant(v)) return value_count(v) == 1 || value_count(v) == c;
-    return v && v->type == DT_FLOAT && value_count(v) == c && (v->role == ROLE_PARAMETER || (v->producer && !v->is_output));
+    return v && v->type == DT_FLOAT && value_count(v) == c &&
+           (v->role == ROLE_PARAMETER || (v->producer && !v->is_output));
 }
 
 static bool activation_fits(const node *n, int64_t c) {
-    return strcmp(node_string(n, "act", "none"), "prelu") ? act_known(n) : is_per_channel(input_at(n, 4), c);
+    return strcmp(node_string(n, "act", "none"), "prelu") ? act_known(n)
+                                                          : is_per_channel(input_at(n, 4), c);
 }
 
 static bool applies_scale_shift(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
     if (!is_internal(n) || !images_fit(n) || !residual_fits(n, 3)) return false;
     const int64_t c = n->out[0]->shape.dim[1];
-    return activation_fits(n, c) && is_per_channel(input_at(n, 1), c) && is_per_channel(input_at(n, 2), c);
+    return activation_fits(n, c) && is_per_channel(input_at(n, 1), c) &&
+           is_per_channel(input_at(n, 2), c);
 }
 
 static bool applies_two(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    return !n->domain[0] && images_fit(n) && n->n_in == 2 && is_nhwc(n->in[1]) && residual_fits(n, 1);
+    return !n->domain[0] && images_fit(n) && n->n_in == 2 && is_nhwc(n->in[1]) &&
+           residual_fits(n, 1);
 }
 
 static bool applies_relu(const graph *g, const node *n, const options *o) {
@@ -69,7 +75,8 @@ static void emit_per_channel(emitter *e, const char *name, const value *v, int64
 
 static void emit_parts(emitter *e, const node *n, const parts *k) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const int64_t vf = emit_options(e)->target.vector_floats, pixels = TASK_FLOATS / y.c > 0 ? TASK_FLOATS / y.c : 1;
+    const int64_t vf = emit_options(e)->target.vector_floats,
+                  pixels = TASK_FLOATS / y.c > 0 ? TASK_FLOATS / y.c : 1;
     emit_value(e, "x", n->in[0], false);
     emit_per_channel(e, "scale", k->scale, y.c, vf);
     emit_per_channel(e, "shift", k->shift, y.c, vf);
@@ -79,28 +86,40 @@ static void emit_parts(emitter *e, const node *n, const parts *k) {
     emit_vector_check(e);
     text *t = emit_helpers(e);
     text_append(t, "static const cameo_elementwise $F_shape = {\n");
-    text_printf(t, "    .pixels = %lld, .c = %lld, .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld,\n", (long long)pixels,
-                (long long)y.c, (long long)x.pixel, (long long)y.pixel, (long long)(k->r ? image_of(k->r).pixel : 0));
-    text_printf(t, "    .scale = %s, .shift = %s, .product = %s, .act = %s};\n", k->scale ? "true" : "false",
-                k->shift ? "true" : "false", k->product ? "true" : "false", k->act);
-    text_append(t, "static void $F_task(void *p, size_t i) { cameo_elementwise_task(&$F_shape, p, i); }\n");
-    text_printf(emit_body(e), "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n), (long long)(y.h * y.w));
-    text_printf(emit_body(e), "    cameo_elementwise_args a = {x, %s, %s, %s, %s, y, (ptrdiff_t)pixels};\n",
-                argument(k->scale, "scale"), argument(k->shift, "shift"), argument(k->slope, "slope"), argument(k->r, "r"));
-    text_printf(emit_body(e), "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n", (long long)(pixels - 1),
-                (long long)pixels);
+    text_printf(
+        t, "    .pixels = %lld, .c = %lld, .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld,\n",
+        (long long)pixels, (long long)y.c, (long long)x.pixel, (long long)y.pixel,
+        (long long)(k->r ? image_of(k->r).pixel : 0));
+    text_printf(t, "    .scale = %s, .shift = %s, .product = %s, .act = %s};\n",
+                k->scale ? "true" : "false", k->shift ? "true" : "false",
+                k->product ? "true" : "false", k->act);
+    text_append(
+        t, "static void $F_task(void *p, size_t i) { cameo_elementwise_task(&$F_shape, p, i); }\n");
+    text_printf(emit_body(e), "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n),
+                (long long)(y.h * y.w));
+    text_printf(emit_body(e),
+                "    cameo_elementwise_args a = {x, %s, %s, %s, %s, y, (ptrdiff_t)pixels};\n",
+                argument(k->scale, "scale"), argument(k->shift, "shift"),
+                argument(k->slope, "slope"), argument(k->r, "r"));
+    text_printf(emit_body(e), "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
+                (long long)(pixels - 1), (long long)pixels);
 }
 
 static void emit_scale_shift(emitter *e, const node *n) {
-    const parts k = {input_at(n, 1), input_at(n, 2), input_at(n, 4), input_at(n, 3), act_literal(e, n), false};
+    const parts k = {input_at(n, 1), input_at(n, 2),    input_at(n, 4),
+                     input_at(n, 3), act_literal(e, n), false};
     emit_parts(e, n, &k);
 }
 
-static void emit_add(emitter *e, const node *n) { emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}"}); }
+static void emit_add(emitter *e, const node *n) {
+    emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}"});
+}
 static void emit_mul(emitter *e, const node *n) {
     emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}", .product = true});
 }
-static void emit_relu(emitter *e, const node *n) { emit_parts(e, n, &(parts){.act = "{CAMEO_RELU, 0, 0}"}); }
+static void emit_relu(emitter *e, const node *n) {
+    emit_parts(e, n, &(parts){.act = "{CAMEO_RELU, 0, 0}"});
+}
 static void emit_prelu(emitter *e, const node *n) {
     emit_parts(e, n, &(parts){.slope = n->in[1], .act = "{CAMEO_PRELU, 0, 0}"});
 }
@@ -112,12 +131,27 @@ const implementation scale_shift = {.name = "scale-shift",
                                     .emit = emit_scale_shift,
                                     .inplace = 1u | 1u << 3,
                                     .slices = true};
-const implementation add_nhwc = {
-    .name = "add", .op = ONNX_Add, .applies = applies_two, .cost = cost, .emit = emit_add, .inplace = 3, .slices = true};
-const implementation mul_nhwc = {
-    .name = "mul", .op = ONNX_Mul, .applies = applies_two, .cost = cost, .emit = emit_mul, .inplace = 3, .slices = true};
-const implementation relu_nhwc = {
-    .name = "relu", .op = ONNX_Relu, .applies = applies_relu, .cost = cost, .emit = emit_relu, .inplace = 1, .slices = true};
+const implementation add_nhwc = {.name = "add",
+                                 .op = ONNX_Add,
+                                 .applies = applies_two,
+                                 .cost = cost,
+                                 .emit = emit_add,
+                                 .inplace = 3,
+                                 .slices = true};
+const implementation mul_nhwc = {.name = "mul",
+                                 .op = ONNX_Mul,
+                                 .applies = applies_two,
+                                 .cost = cost,
+                                 .emit = emit_mul,
+                                 .inplace = 3,
+                                 .slices = true};
+const implementation relu_nhwc = {.name = "relu",
+                                  .op = ONNX_Relu,
+                                  .applies = applies_relu,
+                                  .cost = cost,
+                                  .emit = emit_relu,
+                                  .inplace = 1,
+                                  .slices = true};
 const implementation prelu_nhwc = {.name = "prelu",
                                    .op = ONNX_PRelu,
                                    .applies = applies_prelu,

@@ -3,24 +3,30 @@
 #include "kernels.h"
 
 static bool is_rows(const value *v) {
-    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && value_count(v) > 0;
+    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX &&
+           !v->pixel_stride && value_count(v) > 0;
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (!is_internal(n) || !is_rows(n->in[0]) || n->in[0]->constant || !is_rows(n->out[0]) || !is_constant(n->in[1]))
+    if (!is_internal(n) || !is_rows(n->in[0]) || n->in[0]->constant || !is_rows(n->out[0]) ||
+        !is_constant(n->in[1]))
         return false;
     const int64_t *w = n->in[1]->shape.dim;
-    if (n->in[1]->shape.rank != 2 || w[1] != n->in[0]->shape.dim[1] || w[0] != n->out[0]->shape.dim[1]) return false;
+    if (n->in[1]->shape.rank != 2 || w[1] != n->in[0]->shape.dim[1] ||
+        w[0] != n->out[0]->shape.dim[1])
+        return false;
     const value *b = input_at(n, 2), *r = input_at(n, 3);
     if (b && (!is_constant(b) || (value_count(b) != w[0] && value_count(b) != 1))) return false;
-    return act_known(n) && (!r || (is_rows(r) && !r->constant && shape_equal(&r->shape, &n->out[0]->shape)));
+    return act_known(n) &&
+           (!r || (is_rows(r) && !r->constant && shape_equal(&r->shape, &n->out[0]->shape)));
 }
 
 /* bytes: of a weight. */
 static double time_of(const node *n, const options *o, double bytes) {
     const double weights = (double)value_count(n->in[1]), rows = (double)n->out[0]->shape.dim[0];
-    const double compute = weights * rows / speed(o, rows > 1 ? 0.7 : 0.3), stream = stream_time(bytes * weights);
+    const double compute = weights * rows / speed(o, rows > 1 ? 0.7 : 0.3),
+                 stream = stream_time(bytes * weights);
     return 1 + (compute > stream ? compute : stream);
 }
 
@@ -35,20 +41,22 @@ static void emit_packed(emitter *e, const node *n, int64_t block) {
     const size_t count = (size_t)(round_up(outputs, block) * k);
     float *to = ARENA_ARRAY(emit_arena(e), float, count);
     for (int64_t o = 0; o < outputs; o++)
-        for (int64_t i = 0; i < k; i++) to[(o / block * k + i) * block + o % block] = from[o * k + i];
+        for (int64_t i = 0; i < k; i++)
+            to[(o / block * k + i) * block + o % block] = from[o * k + i];
     emit_param(e, "const void *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
 }
 
 /* [n / block][k / 2][block] pairs */
 static void emit_packed_bfloat16(emitter *e, const node *n, int64_t block) {
-    const int64_t outputs = n->in[1]->shape.dim[0], k = n->in[1]->shape.dim[1], pairs = ceil_div(k, 2);
+    const int64_t outputs = n->in[1]->shape.dim[0], k = n->in[1]->shape.dim[1],
+                  pairs = ceil_div(k, 2);
     const float *from = n->in[1]->constant->data;
     const size_t count = (size_t)(round_up(outputs, block) * pairs);
     uint32_t *to = ARENA_ARRAY(emit_arena(e), uint32_t, count);
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t i = 0; i < k; i++)
-            to[(o / block * pairs + i / 2) * block + o % block] |= (uint32_t)cameo_bfloat16(from[o * k + i])
-                                                                   << (i % 2 ? 16 : 0);
+            to[(o / block * pairs + i / 2) * block + o % block] |=
+                (uint32_t)cameo_bfloat16(from[o * k + i]) << (i % 2 ? 16 : 0);
     emit_param(e, "const void *w", "%s", emit_weights(e, to, count * sizeof *to, n->in[1]->name));
 }
 
@@ -65,23 +73,32 @@ static void emit_either(emitter *e, const node *n, bool rounded) {
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
     text_printf(emit_helpers(e),
-                "static const cameo_gemm $F_shape = {.k = %lld, .n = %lld, .residual = %s, .bfloat16 = %s, .act = %s};\n",
-                (long long)w[1], (long long)w[0], r ? "true" : "false", rounded ? "true" : "false", act_literal(e, n));
-    text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) { cameo_gemm_task(&$F_shape, p, i); }\n");
-    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, b, %s, %s, y, (ptrdiff_t)%s};\n", slope ? "slope" : "NULL",
-                r ? "r" : "NULL", images_of(e, n));
+                "static const cameo_gemm $F_shape = {.k = %lld, .n = %lld, .residual = %s, "
+                ".bfloat16 = %s, .act = %s};\n",
+                (long long)w[1], (long long)w[0], r ? "true" : "false", rounded ? "true" : "false",
+                act_literal(e, n));
+    text_append(emit_helpers(e),
+                "static void $F_task(void *p, size_t i) { cameo_gemm_task(&$F_shape, p, i); }\n");
+    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, b, %s, %s, y, (ptrdiff_t)%s};\n",
+                slope ? "slope" : "NULL", r ? "r" : "NULL", images_of(e, n));
     text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* blocks of outputs */\n",
                 (long long)(round_up(w[0], block) / block));
 }
 
 static void emit(emitter *e, const node *n) { emit_either(e, n, false); }
 
-const implementation gemm = {
-    .name = "gemm", .op = CAMEO_Gemm, .applies = applies, .cost = cost, .emit = emit, .inplace = 1u << 3};
+const implementation gemm = {.name = "gemm",
+                             .op = CAMEO_Gemm,
+                             .applies = applies,
+                             .cost = cost,
+                             .emit = emit,
+                             .inplace = 1u << 3};
 
 /* ---- --bfloat16 ---- */
 
-static bool applies_rounded(const graph *g, const node *n, const options *o) { return o->bfloat16 && applies(g, n, o); }
+static bool applies_rounded(const graph *g, const node *n, const options *o) {
+    return o->bfloat16 && applies(g, n, o);
+}
 
 static double cost_rounded(const node *n, const options *o) { return time_of(n, o, 2); }
 

@@ -60,7 +60,8 @@ const implementation *const implementations[] = {&direct_conv,
                                                  &xnn_add,
                                                  NULL};
 
-bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p, parameter_layout order, const options *o) {
+bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p,
+                            parameter_layout order, const options *o) {
     for (const implementation *const *k = implementations; *k; k++)
         if ((*k)->takes && (*k)->op == n->opcode && (*k)->takes(g, n, p, order, o)) return true;
     return false;

@@ -1,5 +1,6 @@
-/* Products of two matrices that only the run knows (runtime/kernels/matmul.h): fully connected layers in training, forward and
-   backward. Weights stay in ONNX order, which all three products read well. */
+/* Products of two matrices that only the run knows (runtime/kernels/matmul.h): fully connected
+   layers in training, forward and backward. Weights stay in ONNX order, which all three products
+   read well. */
 #include "kernels.h"
 
 enum { ROWS_MOST = 1024 }; /* of a b^T: the sums of a task are on the stack */
@@ -10,14 +11,15 @@ typedef struct plan {
 } plan;
 
 static bool is_matrix(const value *v) {
-    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && value_count(v) > 0;
+    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX &&
+           !v->pixel_stride && value_count(v) > 0;
 }
 
 /* One number a column. */
 static bool is_bias(const value *b, int64_t columns) {
     const int rank = b->shape.rank;
-    return b->type == DT_FLOAT && b->layout == LAYOUT_ONNX && rank >= 1 && rank <= 2 && value_count(b) == columns &&
-           b->shape.dim[rank - 1] == columns;
+    return b->type == DT_FLOAT && b->layout == LAYOUT_ONNX && rank >= 1 && rank <= 2 &&
+           value_count(b) == columns && b->shape.dim[rank - 1] == columns;
 }
 
 static bool make_plan(const node *n, plan *p) {
@@ -25,7 +27,9 @@ static bool make_plan(const node *n, plan *p) {
     if (n->domain[0] || !is_matrix(a) || !is_matrix(b) || !is_matrix(y)) return false;
     p->ta = node_int(n, "transA", 0) != 0, p->tb = node_int(n, "transB", 0) != 0;
     p->m = y->shape.dim[0], p->n = y->shape.dim[1], p->k = a->shape.dim[!p->ta];
-    if (node_float(n, "alpha", 1) != 1 || (bias && (node_float(n, "beta", 1) != 1 || !is_bias(bias, p->n)))) return false;
+    if (node_float(n, "alpha", 1) != 1 ||
+        (bias && (node_float(n, "beta", 1) != 1 || !is_bias(bias, p->n))))
+        return false;
     if (p->ta && (p->tb || node_is_batched(n))) return false;
     return !p->tb || p->m <= ROWS_MOST;
 }
@@ -40,7 +44,8 @@ static double cost(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p)) return 1e30;
     const double compute = (double)p.m * (double)p.n * (double)p.k / speed(o, 0.6);
-    const double stream = stream_time(4 * ((double)p.m * (double)p.n + (double)p.k * (double)(p.m + p.n)));
+    const double stream = stream_time(
+        4 * ((double)p.m * (double)p.n + (double)p.k * (double)(p.m + p.n)));
     return 1 + (compute > stream ? compute : stream);
 }
 
@@ -53,7 +58,10 @@ static size_t scratch(const node *n, const options *o) {
 /* Rows of a register tile: a share of all rows as even as can be. */
 static int64_t tile_of(const plan *p, const target *t) {
     const bool many = t->vector_registers > 16;
-    const int64_t largest = p->ta ? (many ? 14 : 6) : many ? 8 : 5, tiles = (p->m + largest - 1) / largest;
+    const int64_t largest = p->ta  ? (many ? 14 : 6)
+                            : many ? 8
+                                   : 5,
+                  tiles = (p->m + largest - 1) / largest;
     return (p->m + tiles - 1) / tiles;
 }
 
@@ -61,16 +69,21 @@ static void emit_abt(emitter *e, const node *n, const plan *p) {
     const int64_t panel = 2 * emit_options(e)->target.vector_floats;
     text *h = emit_helpers(e), *t = emit_body(e);
     emit_param(e, "void *packed", "%s", emit_scratch(e));
-    text_append(h, "static void $F_task_pack(void *p, size_t i) { cameo_matmul_panel_task(&$F_shape, p, i); }\n");
+    text_append(h, "static void $F_task_pack(void *p, size_t i) { "
+                   "cameo_matmul_panel_task(&$F_shape, p, i); }\n");
     text_append(h, "static void $F_task(void *p, size_t i) {\n");
     text_printf(h, "    float yt[%lld * CAMEO_MATMUL_COLUMNS] __attribute__((aligned(64)));\n",
                 (long long)round_up(p->m, panel));
     text_append(h, "    cameo_matmul_abt_task(&$F_shape, p, i, yt);\n}\n");
-    text_printf(t, "    cameo_matmul_args a = {x, w, %s, y, (ptrdiff_t)%s, packed};\n", input_at(n, 2) ? "b" : "NULL",
-                images_of(e, n));
-    text_printf(t, "    cameo_parallel(c, (%lld + CAMEO_MATMUL_DEPTH - 1) / CAMEO_MATMUL_DEPTH, $F_task_pack, &a);\n",
+    text_printf(t, "    cameo_matmul_args a = {x, w, %s, y, (ptrdiff_t)%s, packed};\n",
+                input_at(n, 2) ? "b" : "NULL", images_of(e, n));
+    text_printf(t,
+                "    cameo_parallel(c, (%lld + CAMEO_MATMUL_DEPTH - 1) / CAMEO_MATMUL_DEPTH, "
+                "$F_task_pack, &a);\n",
                 (long long)p->k);
-    text_printf(t, "    cameo_parallel(c, (%lld + CAMEO_MATMUL_COLUMNS - 1) / CAMEO_MATMUL_COLUMNS, $F_task, &a);\n",
+    text_printf(t,
+                "    cameo_parallel(c, (%lld + CAMEO_MATMUL_COLUMNS - 1) / CAMEO_MATMUL_COLUMNS, "
+                "$F_task, &a);\n",
                 (long long)p->n);
 }
 
@@ -79,9 +92,11 @@ static void emit_strips(emitter *e, const node *n, const plan *p) {
     text_append(h, "static void $F_task(void *p, size_t i) {\n");
     text_append(h, "    float strip[CAMEO_MATMUL_STRIP_FLOATS] __attribute__((aligned(64)));\n");
     text_printf(h, "    cameo_matmul_%s_task(&$F_shape, p, i, strip);\n}\n", p->ta ? "atb" : "ab");
-    text_printf(t, "    cameo_matmul_args a = {x, w, %s, y, (ptrdiff_t)%s, NULL};\n", input_at(n, 2) ? "b" : "NULL",
-                images_of(e, n));
-    text_printf(t, "    cameo_parallel(c, (%lld + CAMEO_MATMUL_STRIP - 1) / CAMEO_MATMUL_STRIP, $F_task, &a);\n",
+    text_printf(t, "    cameo_matmul_args a = {x, w, %s, y, (ptrdiff_t)%s, NULL};\n",
+                input_at(n, 2) ? "b" : "NULL", images_of(e, n));
+    text_printf(t,
+                "    cameo_parallel(c, (%lld + CAMEO_MATMUL_STRIP - 1) / CAMEO_MATMUL_STRIP, "
+                "$F_task, &a);\n",
                 (long long)p->n);
 }
 
@@ -93,15 +108,26 @@ static void emit(emitter *e, const node *n) {
     if (input_at(n, 2)) emit_value(e, "b", n->in[2], false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    text_printf(emit_helpers(e), "static const cameo_matmul $F_shape = {.m = %lld, .n = %lld, .k = %lld, .tile = %lld};\n",
-                (long long)p.m, (long long)p.n, (long long)p.k, (long long)tile_of(&p, &emit_options(e)->target));
+    text_printf(
+        emit_helpers(e),
+        "static const cameo_matmul $F_shape = {.m = %lld, .n = %lld, .k = %lld, .tile = %lld};\n",
+        (long long)p.m, (long long)p.n, (long long)p.k,
+        (long long)tile_of(&p, &emit_options(e)->target));
     if (p.tb)
         emit_abt(e, n, &p);
     else
         emit_strips(e, n, &p);
 }
 
-const implementation matrix_gemm = {
-    .name = "matrix-product", .op = ONNX_Gemm, .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
-const implementation matrix_matmul = {
-    .name = "matrix-product", .op = ONNX_MatMul, .applies = applies, .cost = cost, .scratch = scratch, .emit = emit};
+const implementation matrix_gemm = {.name = "matrix-product",
+                                    .op = ONNX_Gemm,
+                                    .applies = applies,
+                                    .cost = cost,
+                                    .scratch = scratch,
+                                    .emit = emit};
+const implementation matrix_matmul = {.name = "matrix-product",
+                                      .op = ONNX_MatMul,
+                                      .applies = applies,
+                                      .cost = cost,
+                                      .scratch = scratch,
+                                      .emit = emit};

@@ -8,7 +8,8 @@ static bool is_image(const value *v) {
 
 static bool applies(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    return is_internal(n) && is_image(n->in[0]) && is_image(n->out[0]) && n->in[0]->layout != n->out[0]->layout;
+    return is_internal(n) && is_image(n->in[0]) && is_image(n->out[0]) &&
+           n->in[0]->layout != n->out[0]->layout;
 }
 
 static double cost(const node *n, const options *o) {
@@ -22,14 +23,22 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "y", n->out[0], true);
     text_printf(emit_helpers(e),
-                "static const cameo_reorder $F_shape = {.c = %lld, .pixels = %lld, .x_pixel = %lld, .y_pixel = %lld};\n",
+                "static const cameo_reorder $F_shape = {.c = %lld, .pixels = %lld, .x_pixel = "
+                "%lld, .y_pixel = %lld};\n",
                 (long long)x.c, (long long)(x.h * x.w), (long long)x.pixel, (long long)y.pixel);
-    text_printf(emit_helpers(e), "static void $F_task(void *p, size_t i) { %s(&$F_shape, p, i); }\n",
+    text_printf(emit_helpers(e),
+                "static void $F_task(void *p, size_t i) { %s(&$F_shape, p, i); }\n",
                 to_nhwc ? "cameo_to_nhwc_task" : "cameo_to_nchw_task");
     text_append(emit_body(e), "    cameo_reorder_args a = {x, y};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, (size_t)%s * (size_t)cameo_reorder_tasks(&$F_shape), $F_task, &a);\n",
+    text_printf(emit_body(e),
+                "    cameo_parallel(c, (size_t)%s * (size_t)cameo_reorder_tasks(&$F_shape), "
+                "$F_task, &a);\n",
                 images_of(e, n));
 }
 
-const implementation reorder = {
-    .name = "reorder", .op = CAMEO_Reorder, .applies = applies, .cost = cost, .emit = emit, .slices = true};
+const implementation reorder = {.name = "reorder",
+                                .op = CAMEO_Reorder,
+                                .applies = applies,
+                                .cost = cost,
+                                .emit = emit,
+                                .slices = true};

@@ -1,9 +1,11 @@
-/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5), and along a row or a
-   column: of weights known at compile time, of live ones, which every run transforms into scratch memory first, and the
-   gradient of the input: a convolution of dY by the flipped and transposed weights. */
+/* Winograd convolution (runtime/kernels/winograd_conv.h), F(4x4, 3x3), F(2x2, 3x3) and F(2x2,
+   5x5), and along a row or a column: of weights known at compile time, of live ones, which every
+   run transforms into scratch memory first, and the gradient of the input: a convolution of dY by
+   the flipped and transposed weights. */
 #include "winograd_plan.h"
 
-/* Of a tile and an axis: outputs, and taps of the convolution; line: the other axis has one of each. */
+/* Of a tile and an axis: outputs, and taps of the convolution; line: the other axis has one of
+   each. */
 typedef struct tile_kind {
     int64_t m, r;
     bool line;
@@ -14,19 +16,23 @@ static bool choose_tile(const window *k, tile_kind kind, winograd_plan *p) {
     p->mh = kind.line && row ? 1 : kind.m, p->mw = kind.line && column ? 1 : kind.m;
     p->rh = kind.line && row ? 1 : kind.r, p->rw = kind.line && column ? 1 : kind.r;
     if (kind.line && row == column) return false;
-    return k->kh == p->rh && k->kw == p->rw && k->sh == 1 && k->sw == 1 && k->dh == 1 && k->dw == 1 && k->group == 1;
+    return k->kh == p->rh && k->kw == p->rw && k->sh == 1 && k->sw == 1 && k->dh == 1 &&
+           k->dw == 1 && k->group == 1;
 }
 
 /* Live weights are read in the order of direct_conv.c. */
 static int64_t live_block(const value *w) {
-    return w->role == ROLE_PARAMETER && w->type == DT_FLOAT && w->param->layout == PARAMETER_CONV ? w->param->block : 0;
+    return w->role == ROLE_PARAMETER && w->type == DT_FLOAT && w->param->layout == PARAMETER_CONV
+               ? w->param->block
+               : 0;
 }
 
 /* Reads the transformed weights once; live ones are read, transformed, written and read again. */
 static double time_of(const winograd_plan *p, const options *o, bool live) {
     const double weights = (double)winograd_plan_weights(p, &o->target) * 4;
     const double transform = live ? weights / 4 / o->target.vector_floats * 1.5 : 0;
-    return 2 + conv_time(o, winograd_plan_cycles(p, &o->target) + transform, live ? 2.5 * weights : weights);
+    return 2 + conv_time(o, winograd_plan_cycles(p, &o->target) + transform,
+                         live ? 2.5 * weights : weights);
 }
 
 static size_t weight_bytes(const winograd_plan *p, const options *o) {
@@ -49,13 +55,18 @@ static bool make_plan(const node *n, const options *o, tile_kind kind, winograd_
 }
 
 /* Parameters are padded with zeros to 64 floats, so that a live bias is read in whole vectors. */
-static bool bias_fits(const value *b) { return !b || is_constant(b) || (b->role == ROLE_PARAMETER && b->type == DT_FLOAT); }
+static bool bias_fits(const value *b) {
+    return !b || is_constant(b) || (b->role == ROLE_PARAMETER && b->type == DT_FLOAT);
+}
 
 static bool applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    if (is_constant(n->in[1]) ? !is_finite(n->in[1]) : kind.line || kind.r != 3 || !live_block(n->in[1])) return false;
-    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, kind, &p);
+    if (is_constant(n->in[1]) ? !is_finite(n->in[1])
+                              : kind.line || kind.r != 3 || !live_block(n->in[1]))
+        return false;
+    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) &&
+           make_plan(n, o, kind, &p);
 }
 
 static double cost(const node *n, const options *o, tile_kind kind) {
@@ -66,7 +77,8 @@ static double cost(const node *n, const options *o, tile_kind kind) {
 static size_t scratch(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!make_plan(n, o, kind, &p)) return 0;
-    return (size_t)winograd_plan_work(&p) * sizeof(float) + (is_constant(n->in[1]) ? 0 : weight_bytes(&p, o));
+    return (size_t)winograd_plan_work(&p) * sizeof(float) +
+           (is_constant(n->in[1]) ? 0 : weight_bytes(&p, o));
 }
 
 static void emit_constant_weights(emitter *e, const node *n, const winograd_plan *p) {
@@ -79,13 +91,15 @@ static void emit_constant_weights(emitter *e, const node *n, const winograd_plan
 }
 
 /* `task`: the call that transforms part i of them. */
-static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p, const char *task) {
+static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p,
+                              const char *task) {
     emit_value(e, "w", w, false);
     emit_param(e, "void *u", "%s", emit_scratch(e));
     emit_param(e, "void *work", "%s + %zu", emit_scratch(e), weight_bytes(p, emit_options(e)));
     text_printf(emit_helpers(e), "static void $F_weights(void *p, size_t i) { %s; }\n", task);
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n");
-    text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), $F_weights, &pack);\n");
+    text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), "
+                              "$F_weights, &pack);\n");
 }
 
 static void emit(emitter *e, const node *n, tile_kind kind) {
@@ -107,7 +121,8 @@ static void emit(emitter *e, const node *n, tile_kind kind) {
     if (slope) emit_channels(e, "slope", slope, 0, 1, p.y.c, block);
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", n->out[0], true);
-    const char *arguments = arena_printf(emit_arena(e), "x, u, b, %s, %s, y", slope ? "slope" : "NULL", r ? "r" : "NULL");
+    const char *arguments = arena_printf(emit_arena(e), "x, u, b, %s, %s, y",
+                                         slope ? "slope" : "NULL", r ? "r" : "NULL");
     winograd_plan_run(e, &p, arguments, images_of(e, n));
 }
 
@@ -117,7 +132,9 @@ static bool plan_grad(const node *n, const options *o, tile_kind kind, winograd_
     const value *w = n->in[1];
     window k;
     *p = (winograd_plan){.counted = true};
-    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !choose_tile(&k, kind, p) || !live_block(w)) return false;
+    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !choose_tile(&k, kind, p) ||
+        !live_block(w))
+        return false;
     p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
     if (w->shape.dim[0] != p->x.c || w->shape.dim[1] != p->y.c) return false;
     p->pt = 2 - k.pt, p->pl = 2 - k.pl;
@@ -147,9 +164,9 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
     emit_vector_check(e);
     winograd_plan_print(e, &p, "{CAMEO_NONE, 0, 0}");
     emit_value(e, "dy", n->in[0], false);
-    emit_live_weights(
-        e, n->in[1], &p,
-        arena_printf(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, %lld, p, i)", (long long)live_block(n->in[1])));
+    emit_live_weights(e, n->in[1], &p,
+                      arena_printf(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, %lld, p, i)",
+                                   (long long)live_block(n->in[1])));
     emit_channels(e, "zero", NULL, 0, 1, p.y.c, p.vectors * emit_options(e)->target.vector_floats);
     emit_value(e, "dx", n->out[0], true);
     winograd_plan_run(e, &p, "dy, u, zero, NULL, NULL, dx", "1");
@@ -158,22 +175,26 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
 /* ---- the list ---- */
 
 /* An implementation of FUNCTION_applies, _cost, _scratch and _emit with tiles of this kind. */
-#define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, LINE, INPLACE)                                                       \
-    static const tile_kind kind_##OBJECT = {M, R, LINE};                                                               \
-    static bool applies_##OBJECT(const graph *g, const node *n, const options *o) {                                    \
-        (void)g;                                                                                                       \
-        return FUNCTION##applies(n, o, kind_##OBJECT);                                                                 \
-    }                                                                                                                  \
-    static double cost_##OBJECT(const node *n, const options *o) { return FUNCTION##cost(n, o, kind_##OBJECT); }       \
-    static size_t scratch_##OBJECT(const node *n, const options *o) { return FUNCTION##scratch(n, o, kind_##OBJECT); } \
-    static void emit_##OBJECT(emitter *e, const node *n) { FUNCTION##emit(e, n, kind_##OBJECT); }                      \
-    const implementation OBJECT = {.name = NAME,                                                                       \
-                                   .op = OP,                                                                           \
-                                   .applies = applies_##OBJECT,                                                        \
-                                   .cost = cost_##OBJECT,                                                              \
-                                   .scratch = scratch_##OBJECT,                                                        \
-                                   .emit = emit_##OBJECT,                                                              \
-                                   .inplace = INPLACE,                                                                 \
+#define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, LINE, INPLACE)                                  \
+    static const tile_kind kind_##OBJECT = {M, R, LINE};                                          \
+    static bool applies_##OBJECT(const graph *g, const node *n, const options *o) {               \
+        (void)g;                                                                                  \
+        return FUNCTION##applies(n, o, kind_##OBJECT);                                            \
+    }                                                                                             \
+    static double cost_##OBJECT(const node *n, const options *o) {                                \
+        return FUNCTION##cost(n, o, kind_##OBJECT);                                               \
+    }                                                                                             \
+    static size_t scratch_##OBJECT(const node *n, const options *o) {                             \
+        return FUNCTION##scratch(n, o, kind_##OBJECT);                                            \
+    }                                                                                             \
+    static void emit_##OBJECT(emitter *e, const node *n) { FUNCTION##emit(e, n, kind_##OBJECT); } \
+    const implementation OBJECT = {.name = NAME,                                                  \
+                                   .op = OP,                                                      \
+                                   .applies = applies_##OBJECT,                                   \
+                                   .cost = cost_##OBJECT,                                         \
+                                   .scratch = scratch_##OBJECT,                                   \
+                                   .emit = emit_##OBJECT,                                         \
+                                   .inplace = INPLACE,                                            \
                                    .slices = true};
 OF_KIND(winograd_conv_4, , "winograd-4x4", CAMEO_Conv, 4, 3, false, 1u << 3)
 OF_KIND(winograd_conv_2, , "winograd-2x2", CAMEO_Conv, 2, 3, false, 1u << 3)
@@ -181,5 +202,7 @@ OF_KIND(winograd_conv_5x5, , "winograd-5x5", CAMEO_Conv, 2, 5, false, 1u << 3)
 OF_KIND(winograd_line_3, , "winograd-line-3", CAMEO_Conv, 4, 3, true, 1u << 3)
 OF_KIND(winograd_line_5, , "winograd-line-5", CAMEO_Conv, 4, 5, true, 1u << 3)
 OF_KIND(winograd_line_7, , "winograd-line-7", CAMEO_Conv, 4, 7, true, 1u << 3)
-OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", CAMEO_ConvInputGrad, 4, 3, false, 0)
-OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", CAMEO_ConvInputGrad, 2, 3, false, 0)
+OF_KIND(winograd_input_grad_4, grad_, "winograd-input-gradient-4x4", CAMEO_ConvInputGrad, 4, 3,
+        false, 0)
+OF_KIND(winograd_input_grad_2, grad_, "winograd-input-gradient-2x2", CAMEO_ConvInputGrad, 2, 3,
+        false, 0)

@@ -1,41 +1,51 @@
-/* XNNPACK layers (runtime/kernels/xnn.h). Operators are made in create(), where XNNPACK packs its own copy of the weights; a
-   residual or an activation that is no clamp follows as an elementwise pass over the output. */
+/* XNNPACK layers (runtime/kernels/xnn.h). Operators are made in create(), where XNNPACK packs its
+   own copy of the weights; a residual or an activation that is no clamp follows as an elementwise
+   pass over the output. */
 #include "kernels.h"
 
 #include <math.h>
 
-/* XNNPACK reads up to 16 bytes past an input. The arena has a tail there, the caller's arrays need not. */
+/* XNNPACK reads up to 16 bytes past an input. The arena has a tail there, the caller's arrays need
+   not. */
 static bool has_tail(const value *v) {
     while (v->base) v = v->base;
     return !v->is_input && !v->is_output && !v->constant;
 }
 
-static bool images_ready(const node *n) { return is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && has_tail(n->in[0]); }
+static bool images_ready(const node *n) {
+    return is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && has_tail(n->in[0]);
+}
 
 /* ---- shared printing ---- */
 
-static const char *print_window(emitter *e, const node *n, const window *k, int64_t ci, int64_t co, float least, float most,
-                                const int64_t *adjust) {
+static const char *print_window(emitter *e, const node *n, const window *k, int64_t ci, int64_t co,
+                                float least, float most, const int64_t *adjust) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     return arena_printf(
         emit_arena(e),
         "{.h = %lld, .w = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = "
         "%lld,\n"
-        "        .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .adjust_h = %lld, .adjust_w = %lld, .groups = %lld,\n"
-        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = %s}",
-        (long long)x.h, (long long)x.w, (long long)k->kh, (long long)k->kw, (long long)k->sh, (long long)k->sw,
-        (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl, (long long)k->pb, (long long)k->pr,
-        (long long)(adjust ? adjust[0] : 0), (long long)(adjust ? adjust[1] : 0), (long long)k->group, (long long)ci,
-        (long long)co, (long long)x.pixel, (long long)y.pixel, emit_float(e, (double)least), emit_float(e, (double)most));
+        "        .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .adjust_h = %lld, .adjust_w = "
+        "%lld, .groups = %lld,\n"
+        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = "
+        "%s}",
+        (long long)x.h, (long long)x.w, (long long)k->kh, (long long)k->kw, (long long)k->sh,
+        (long long)k->sw, (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl,
+        (long long)k->pb, (long long)k->pr, (long long)(adjust ? adjust[0] : 0),
+        (long long)(adjust ? adjust[1] : 0), (long long)k->group, (long long)ci, (long long)co,
+        (long long)x.pixel, (long long)y.pixel, emit_float(e, (double)least),
+        emit_float(e, (double)most));
 }
 
 /* The window of a fully connected layer, which is a 1x1 convolution of one pixel. */
 static const char *print_pixel(emitter *e, int64_t ci, int64_t co, float least, float most) {
-    return arena_printf(emit_arena(e),
-                        "{.h = 1, .w = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1,\n"
-                        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = %s}",
-                        (long long)ci, (long long)co, (long long)ci, (long long)co, emit_float(e, (double)least),
-                        emit_float(e, (double)most));
+    return arena_printf(
+        emit_arena(e),
+        "{.h = 1, .w = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1,\n"
+        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = "
+        "%s}",
+        (long long)ci, (long long)co, (long long)ci, (long long)co, emit_float(e, (double)least),
+        emit_float(e, (double)most));
 }
 
 static const char *window_text(emitter *e, const char *literal) {
@@ -43,11 +53,14 @@ static const char *window_text(emitter *e, const char *literal) {
 }
 
 /* The creation statement; returns the operator's slot, passed to the function as `state`. */
-static void print_create(emitter *e, const char *call, const char *literal, const char *w, const char *b) {
+static void print_create(emitter *e, const char *call, const char *literal, const char *w,
+                         const char *b) {
     const size_t slot = emit_state(e);
     emit_param(e, "void *state", "c->state[%zu]", slot);
-    text_printf(emit_create(e), "    c->state[%zu] = %s(c, %s%s%s%s%s);\n    if (!c->state[%zu]) return false;\n", slot, call,
-                literal, w ? ", " : "", w ? w : "", w ? ", " : "", w ? (b ? b : "NULL") : "", slot);
+    text_printf(emit_create(e),
+                "    c->state[%zu] = %s(c, %s%s%s%s%s);\n    if (!c->state[%zu]) return false;\n",
+                slot, call, literal, w ? ", " : "", w ? w : "", w ? ", " : "",
+                w ? (b ? b : "NULL") : "", slot);
 }
 
 static const char *print_bias(emitter *e, const value *b, int64_t count) {
@@ -58,24 +71,32 @@ static const char *print_bias(emitter *e, const value *b, int64_t count) {
     return emit_weights(e, p, (size_t)count * sizeof *p, b->name);
 }
 
-/* The pass behind the operator: residual and activation, in place. pixels, c, stride: of one image of the output. */
+/* The pass behind the operator: residual and activation, in place. pixels, c, stride: of one image
+   of the output. */
 static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, int64_t stride) {
     const value *r = input_at(n, 3), *slope = input_at(n, 4);
-    const int64_t r_pixel = !r ? 0 : r->shape.rank == 4 ? image_of(r).pixel : c, step = 16384 / c > 0 ? 16384 / c : 1;
+    const int64_t r_pixel = !r                   ? 0
+                            : r->shape.rank == 4 ? image_of(r).pixel
+                                                 : c,
+                  step = 16384 / c > 0 ? 16384 / c : 1;
     if (r) emit_value(e, "r", r, false);
     if (slope) emit_channels(e, "slope", slope, 0, 1, c, emit_options(e)->target.vector_floats);
     emit_vector_check(e);
     text_printf(emit_helpers(e),
-                "static const cameo_elementwise $F_after = {\n    .pixels = %lld, .c = %lld, .x_pixel = %lld, .y_pixel = %lld, "
+                "static const cameo_elementwise $F_after = {\n    .pixels = %lld, .c = %lld, "
+                ".x_pixel = %lld, .y_pixel = %lld, "
                 ".r_pixel = %lld, "
-                ".act = %s};\nstatic void $F_task(void *p, size_t i) { cameo_elementwise_task(&$F_after, p, i); }\n",
-                (long long)step, (long long)c, (long long)stride, (long long)stride, (long long)r_pixel, act_literal(e, n));
+                ".act = %s};\nstatic void $F_task(void *p, size_t i) { "
+                "cameo_elementwise_task(&$F_after, p, i); }\n",
+                (long long)step, (long long)c, (long long)stride, (long long)stride,
+                (long long)r_pixel, act_literal(e, n));
     text_printf(emit_body(e),
-                "    const size_t pixels = (size_t)%s * %lld;\n    cameo_elementwise_args a = {y, NULL, NULL, %s, %s, y, "
+                "    const size_t pixels = (size_t)%s * %lld;\n    cameo_elementwise_args a = {y, "
+                "NULL, NULL, %s, %s, y, "
                 "(ptrdiff_t)pixels};\n"
                 "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
-                images_of(e, n), (long long)pixels, slope ? "slope" : "NULL", r ? "r" : "NULL", (long long)(step - 1),
-                (long long)step);
+                images_of(e, n), (long long)pixels, slope ? "slope" : "NULL", r ? "r" : "NULL",
+                (long long)(step - 1), (long long)step);
 }
 
 /* Whether the layers that made v have looked for NaN themselves (cameo_xnn_mend). */
@@ -89,14 +110,17 @@ static bool is_looked_at(const value *v) {
 
 static void print_doubt(emitter *e, const node *n, const char *literal, const char *kind) {
     bool entering = false;
-    for (size_t i = 0; i < n->n_in && i < 2; i++) entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
+    for (size_t i = 0; i < n->n_in && i < 2; i++)
+        entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
     text_printf(emit_helpers(e),
-                "static const cameo_xnn_doubt $F_doubt = {\n    .s = %s,\n    .kind = %s, .entering = %s, .batched = %s};\n",
+                "static const cameo_xnn_doubt $F_doubt = {\n    .s = %s,\n    .kind = %s, "
+                ".entering = %s, .batched = %s};\n",
                 literal, kind, entering ? "true" : "false", node_is_batched(n) ? "true" : "false");
 }
 
 /* w, b: what the operator was created with, or NULL. */
-static void print_run(emitter *e, const node *n, const char *literal, const char *kind, const char *w, const char *b) {
+static void print_run(emitter *e, const node *n, const char *literal, const char *kind,
+                      const char *w, const char *b) {
     emit_value(e, "x", n->in[0], false);
     if (w) emit_param(e, "const float *w", "%s", w);
     if (b) emit_param(e, "const float *b", "%s", b);
@@ -111,7 +135,8 @@ static void print_run(emitter *e, const node *n, const char *literal, const char
 /* ---- convolution ---- */
 
 static bool conv_window(const node *n, window *k) {
-    if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4) return false;
+    if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4)
+        return false;
     if (input_at(n, 2) && !is_finite(n->in[2])) return false;
     const int64_t *w = n->in[1]->shape.dim;
     if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, w + 2, k)) return false;
@@ -137,7 +162,9 @@ static bool applies_depthwise(const graph *g, const node *n, const options *o) {
 
 static double after_cost(const node *n) {
     float least, most;
-    return act_is_clamp(n, &least, &most) && !input_at(n, 3) ? 0 : (double)value_count(n->out[0]) / 6000;
+    return act_is_clamp(n, &least, &most) && !input_at(n, 3)
+               ? 0
+               : (double)value_count(n->out[0]) / 6000;
 }
 
 static double conv_macs(const node *n) {
@@ -146,7 +173,8 @@ static double conv_macs(const node *n) {
 }
 
 static double cost_conv(const node *n, const options *o) {
-    return 3 + conv_macs(n) / speed(o, 0.78) + stream_time(4 * (double)value_count(n->in[1])) + after_cost(n);
+    return 3 + conv_macs(n) / speed(o, 0.78) + stream_time(4 * (double)value_count(n->in[1])) +
+           after_cost(n);
 }
 
 static double cost_depthwise(const node *n, const options *o) {
@@ -161,7 +189,8 @@ static const char *pack_conv(emitter *e, const value *v) {
     float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
     for (int64_t co = 0; co < d[0]; co++)
         for (int64_t ci = 0; ci < d[1]; ci++)
-            for (int64_t t = 0; t < taps; t++) to[(co * taps + t) * d[1] + ci] = from[(co * d[1] + ci) * taps + t];
+            for (int64_t t = 0; t < taps; t++)
+                to[(co * taps + t) * d[1] + ci] = from[(co * d[1] + ci) * taps + t];
     return emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
 }
 
@@ -183,10 +212,12 @@ static void emit_conv(emitter *e, const node *n) {
     const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
     if (after) least = -INFINITY, most = INFINITY;
     const image y = image_of(n->out[0]);
-    const char *literal = print_window(e, n, &k, n->in[1]->shape.dim[1], y.c / k.group, least, most, NULL);
+    const char *literal = print_window(e, n, &k, n->in[1]->shape.dim[1], y.c / k.group, least, most,
+                                       NULL);
     const char *w = depthwise ? pack_depthwise(e, n->in[1]) : pack_conv(e, n->in[1]);
     const char *b = print_bias(e, input_at(n, 2), y.c);
-    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", window_text(e, literal), w, b);
+    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", window_text(e, literal),
+                 w, b);
     print_run(e, n, literal, depthwise ? "CAMEO_XNN_DEPTHWISE" : "CAMEO_XNN_CONV", w, b);
     if (after) print_after(e, n, y.h * y.w, y.c, y.pixel);
 }
@@ -194,7 +225,8 @@ static void emit_conv(emitter *e, const node *n) {
 /* ---- deconvolution ---- */
 
 static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
-    if (n->domain[0] || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4 || node_ints(n, "output_shape"))
+    if (n->domain[0] || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4 ||
+        node_ints(n, "output_shape"))
         return false;
     const int64_t *w = n->in[1]->shape.dim;
     if ((input_at(n, 2) && !is_finite(n->in[2])) || !window_of(n, w + 2, k)) return false;
@@ -203,7 +235,8 @@ static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
     if (adjust[0] >= k->sh || adjust[1] >= k->sw || adjust[0] < 0 || adjust[1] < 0) return false;
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     const bool tiny = y.h < k->sh || y.w < k->sw; /* underflows in XNNPACK before 2026 */
-    if (k->group < 1 || tiny || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c) return false;
+    if (k->group < 1 || tiny || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c)
+        return false;
     return y.h == (x.h - 1) * k->sh + (k->kh - 1) * k->dh + 1 + adjust[0] - k->pt - k->pb &&
            y.w == (x.w - 1) * k->sw + (k->kw - 1) * k->dw + 1 + adjust[1] - k->pl - k->pr;
 }
@@ -227,11 +260,14 @@ static void emit_deconv(emitter *e, const node *n) {
     const value *v = n->in[1];
     const int64_t *d = v->shape.dim, taps = d[2] * d[3], ci = d[0] / k.group, co = d[1];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v)); /* [group][co][kh][kw][ci] */
+    float *to = ARENA_ARRAY(emit_arena(e), float,
+                            (size_t)value_count(v)); /* [group][co][kh][kw][ci]
+                                                      */
     for (int64_t g = 0; g < k.group; g++)
         for (int64_t i = 0; i < ci; i++)
             for (int64_t q = 0; q < co * taps; q++)
-                to[((g * co + q / taps) * taps + q % taps) * ci + i] = from[(g * ci + i) * co * taps + q];
+                to[((g * co + q / taps) * taps + q % taps) * ci + i] =
+                    from[(g * ci + i) * co * taps + q];
     const char *w = emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
     const char *literal = print_window(e, n, &k, ci, co, -INFINITY, INFINITY, adjust);
     const char *b = print_bias(e, input_at(n, 2), co * k.group);
@@ -242,21 +278,26 @@ static void emit_deconv(emitter *e, const node *n) {
 /* ---- fully connected ---- */
 
 static bool is_rows(const value *v) {
-    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX && !v->pixel_stride && !v->constant;
+    return v && v->type == DT_FLOAT && v->shape.rank == 2 && v->layout == LAYOUT_ONNX &&
+           !v->pixel_stride && !v->constant;
 }
 
 static bool applies_gemm(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (!is_internal(n) || !is_rows(n->in[0]) || !is_rows(n->out[0]) || !has_tail(n->in[0]) || !is_finite(n->in[1]))
+    if (!is_internal(n) || !is_rows(n->in[0]) || !is_rows(n->out[0]) || !has_tail(n->in[0]) ||
+        !is_finite(n->in[1]))
         return false;
-    if (n->in[1]->shape.rank != 2 || (input_at(n, 2) && !is_finite(n->in[2])) || value_count(n->out[0]) < 1) return false;
+    if (n->in[1]->shape.rank != 2 || (input_at(n, 2) && !is_finite(n->in[2])) ||
+        value_count(n->out[0]) < 1)
+        return false;
     const value *r = input_at(n, 3);
     return act_known(n) && (!r || (is_rows(r) && shape_equal(&r->shape, &n->out[0]->shape)));
 }
 
 static double cost_gemm(const node *n, const options *o) {
     const double weights = (double)value_count(n->in[1]), rows = (double)n->out[0]->shape.dim[0];
-    return 3 + weights * rows / speed(o, rows > 1 ? 0.6 : 0.2) + stream_time(4 * weights) + after_cost(n);
+    return 3 + weights * rows / speed(o, rows > 1 ? 0.6 : 0.2) + stream_time(4 * weights) +
+           after_cost(n);
 }
 
 static void emit_gemm(emitter *e, const node *n) {
@@ -264,10 +305,12 @@ static void emit_gemm(emitter *e, const node *n) {
     float least, most;
     const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
     if (after) least = -INFINITY, most = INFINITY;
-    const char *literal =
-        arena_printf(emit_arena(e), "&(const cameo_xnn_matrix){.ci = %lld, .co = %lld, .least = %s, .most = %s}",
-                     (long long)d[1], (long long)d[0], emit_float(e, (double)least), emit_float(e, (double)most));
-    const char *w = emit_weights(e, n->in[1]->constant->data, tensor_bytes(n->in[1]->constant), n->in[1]->name);
+    const char *literal = arena_printf(
+        emit_arena(e), "&(const cameo_xnn_matrix){.ci = %lld, .co = %lld, .least = %s, .most = %s}",
+        (long long)d[1], (long long)d[0], emit_float(e, (double)least),
+        emit_float(e, (double)most));
+    const char *w = emit_weights(e, n->in[1]->constant->data, tensor_bytes(n->in[1]->constant),
+                                 n->in[1]->name);
     const char *b = print_bias(e, input_at(n, 2), d[0]);
     print_create(e, "cameo_xnn_gemm", literal, w, b);
     print_run(e, n, print_pixel(e, d[1], d[0], least, most), "CAMEO_XNN_CONV", w, b);
@@ -279,9 +322,11 @@ static void emit_gemm(emitter *e, const node *n) {
 static bool applies_pool(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
     window k;
-    if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) || !window_of(n, NULL, &k)) return false;
+    if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) || !window_of(n, NULL, &k))
+        return false;
     if (k.kh * k.kw < 2 || node_int(n, "ceil_mode", 0) != 0) return false;
-    if (k.sh > k.kh || k.sw > k.kw) return false; /* XNNPACK of 2024 refuses pixels that no window sees */
+    if (k.sh > k.kh || k.sw > k.kw)
+        return false; /* XNNPACK of 2024 refuses pixels that no window sees */
     const bool average = n->opcode == ONNX_AveragePool, padded = k.pt || k.pl || k.pb || k.pr;
     return !average || (k.dh == 1 && k.dw == 1 && !(padded && node_int(n, "count_include_pad", 0)));
 }
@@ -303,8 +348,12 @@ static void emit_pool(emitter *e, const node *n) {
     k.group = 1;
     const int64_t c = n->in[0]->shape.dim[1];
     const bool maximum = n->opcode == ONNX_MaxPool;
-    const char *call = global ? "cameo_xnn_global_average_pool" : maximum ? "cameo_xnn_max_pool" : "cameo_xnn_average_pool";
-    const char *kind = global ? "CAMEO_XNN_GLOBAL_AVERAGE" : maximum ? "CAMEO_XNN_MAX" : "CAMEO_XNN_AVERAGE";
+    const char *call = global    ? "cameo_xnn_global_average_pool"
+                       : maximum ? "cameo_xnn_max_pool"
+                                 : "cameo_xnn_average_pool";
+    const char *kind = global    ? "CAMEO_XNN_GLOBAL_AVERAGE"
+                       : maximum ? "CAMEO_XNN_MAX"
+                                 : "CAMEO_XNN_AVERAGE";
     const char *literal = print_window(e, n, &k, c, c, -INFINITY, INFINITY, NULL);
     print_create(e, call, window_text(e, literal), NULL, NULL);
     print_run(e, n, literal, kind, NULL, NULL);
@@ -312,12 +361,17 @@ static void emit_pool(emitter *e, const node *n) {
 
 /* ---- sum ---- */
 
-static bool is_dense(const value *v) { return !v->pixel_stride || v->pixel_stride == v->shape.dim[1]; }
+static bool is_dense(const value *v) {
+    return !v->pixel_stride || v->pixel_stride == v->shape.dim[1];
+}
 
 static bool applies_add(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (n->domain[0] || n->n_in != 2 || !images_ready(n) || !is_nhwc(n->in[1]) || !has_tail(n->in[1])) return false;
-    return shape_equal(&n->in[0]->shape, &n->out[0]->shape) && shape_equal(&n->in[1]->shape, &n->out[0]->shape);
+    if (n->domain[0] || n->n_in != 2 || !images_ready(n) || !is_nhwc(n->in[1]) ||
+        !has_tail(n->in[1]))
+        return false;
+    return shape_equal(&n->in[0]->shape, &n->out[0]->shape) &&
+           shape_equal(&n->in[1]->shape, &n->out[0]->shape);
 }
 
 static double cost_add(const node *n, const options *o) {
@@ -327,8 +381,10 @@ static double cost_add(const node *n, const options *o) {
 
 static void emit_add(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
-    if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0])) BUG("XNNPACK sum of slices");
-    print_create(e, "cameo_xnn_add", arena_printf(emit_arena(e), "%lld", (long long)(y.c * y.h * y.w)), NULL, NULL);
+    if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0]))
+        BUG("XNNPACK sum of slices");
+    print_create(e, "cameo_xnn_add",
+                 arena_printf(emit_arena(e), "%lld", (long long)(y.c * y.h * y.w)), NULL, NULL);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);
@@ -340,13 +396,20 @@ static void emit_add(emitter *e, const node *n) {
 }
 
 #define XNN(variable, NAME, OP, APPLIES, COST, EMIT, SLICES) \
-    const implementation variable = {                        \
-        .name = NAME, .op = OP, .xnnpack = true, .applies = APPLIES, .cost = COST, .emit = EMIT, .slices = SLICES}
+    const implementation variable = {.name = NAME,           \
+                                     .op = OP,               \
+                                     .xnnpack = true,        \
+                                     .applies = APPLIES,     \
+                                     .cost = COST,           \
+                                     .emit = EMIT,           \
+                                     .slices = SLICES}
 XNN(xnn_conv, "xnn-conv", CAMEO_Conv, applies_conv, cost_conv, emit_conv, true);
 XNN(xnn_depthwise, "xnn-depthwise", CAMEO_Conv, applies_depthwise, cost_depthwise, emit_conv, true);
 XNN(xnn_deconv, "xnn-deconv", ONNX_ConvTranspose, applies_deconv, cost_deconv, emit_deconv, true);
 XNN(xnn_gemm, "xnn-gemm", CAMEO_Gemm, applies_gemm, cost_gemm, emit_gemm, false);
 XNN(xnn_max_pool, "xnn-max-pool", ONNX_MaxPool, applies_pool, cost_pool, emit_pool, true);
-XNN(xnn_average_pool, "xnn-average-pool", ONNX_AveragePool, applies_pool, cost_pool, emit_pool, true);
-XNN(xnn_global_average_pool, "xnn-global-average-pool", ONNX_GlobalAveragePool, applies_global, cost_pool, emit_pool, true);
+XNN(xnn_average_pool, "xnn-average-pool", ONNX_AveragePool, applies_pool, cost_pool, emit_pool,
+    true);
+XNN(xnn_global_average_pool, "xnn-global-average-pool", ONNX_GlobalAveragePool, applies_global,
+    cost_pool, emit_pool, true);
 XNN(xnn_add, "xnn-add", ONNX_Add, applies_add, cost_add, emit_add, false);

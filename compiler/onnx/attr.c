@@ -1,4 +1,5 @@
-/* AttributeProto to attr: the type is inferred where old files lack it, references inside functions are resolved. */
+/* AttributeProto to attr: the type is inferred where old files lack it, references inside
+   functions are resolved. */
 #include <string.h>
 
 #include "internal.h"
@@ -25,17 +26,24 @@ static int filled_field(const proto *p) {
     return type;
 }
 
-/* Writers of proto3 leave out numbers that are 0 and strings that are empty, so an empty field is no error for those. */
+/* Writers of proto3 leave out numbers that are 0 and strings that are empty, so an empty field is
+   no error for those. */
 static bool attr_type(importer *im, const node *n, const proto *p, int *type) {
     int filled = filled_field(p);
     const char *name = onnx_shown(im->g->arena, p->name);
     *type = p->has_type && p->type ? (int)p->type : filled;
-    if (filled == -1) return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has several values of different types", name);
-    if (*type == 0) return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has neither type nor value", name);
+    if (filled == -1)
+        return diag_error(im->g->diag, n, NULL,
+                          "attribute \"%s\" has several values of different types", name);
+    if (*type == 0)
+        return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has neither type nor value",
+                          name);
     if (filled && filled != *type)
-        return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has a value that is not of its type", name);
+        return diag_error(im->g->diag, n, NULL,
+                          "attribute \"%s\" has a value that is not of its type", name);
     bool needs_message = *type == 4 || *type == 5 || *type == 11 || *type == 13;
-    if (!filled && needs_message) return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has no value", name);
+    if (!filled && needs_message)
+        return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has no value", name);
     return true;
 }
 
@@ -52,8 +60,8 @@ static void *copy_array(arena *a, const void *from, size_t count, size_t size) {
 static bool import_tensor(importer *im, const node *n, const proto *p, attr *out) {
     const char *why = "";
     out->t = onnx_decode_tensor(im->g->arena, p->t, &im->external, &why);
-    return out->t ||
-           diag_error(im->g->diag, n, NULL, "the tensor of attribute \"%s\" %s", onnx_shown(im->g->arena, p->name), why);
+    return out->t || diag_error(im->g->diag, n, NULL, "the tensor of attribute \"%s\" %s",
+                                onnx_shown(im->g->arena, p->name), why);
 }
 
 static void import_strings(arena *a, const proto *p, attr *out) {
@@ -74,9 +82,13 @@ static void import_string(arena *a, const proto *p, attr *out) {
 bool onnx_import_attr(importer *im, const node *n, const Onnx__AttributeProto *p, attr *out) {
     arena *a = im->g->arena;
     int type;
-    if (!p->name || !*p->name) return diag_error(im->g->diag, n, NULL, "has an attribute without a name");
+    if (!p->name || !*p->name)
+        return diag_error(im->g->diag, n, NULL, "has an attribute without a name");
     if (!attr_type(im, n, p, &type)) return false;
-    *out = (attr){.name = arena_strdup(a, p->name), .kind = type <= 8 ? (attr_kind)type : type == 10 ? ATTR_GRAPH : ATTR_OTHER};
+    *out = (attr){.name = arena_strdup(a, p->name),
+                  .kind = type <= 8    ? (attr_kind)type
+                          : type == 10 ? ATTR_GRAPH
+                                       : ATTR_OTHER};
     switch (out->kind) {
     case ATTR_FLOAT: out->f = p->f; return true;
     case ATTR_INT: out->i = p->i; return true;
@@ -91,7 +103,9 @@ bool onnx_import_attr(importer *im, const node *n, const Onnx__AttributeProto *p
         out->count = p->n_ints;
         return true;
     case ATTR_STRINGS: import_strings(a, p, out); return true;
-    default: return true; /* subgraphs and the rest: kept by kind, so that resolve can say what is unsupported */
+    default:
+        return true; /* subgraphs and the rest: kept by kind, so that resolve can say what is
+                        unsupported */
     }
 }
 
@@ -101,13 +115,16 @@ static const attr *call_attr(const scope *s, const char *name) {
     return NULL;
 }
 
-/* The call's attribute, else the function's default, else none: an attribute that the call leaves out is left out within. */
+/* The call's attribute, else the function's default, else none: an attribute that the call leaves
+   out is left out within. */
 static bool import_reference(importer *im, const scope *s, const proto *p, node *n) {
     attr *out = &n->attrs[n->n_attrs];
     if (!s->function)
-        return diag_error(im->g->diag, n, NULL, "attribute \"%s\" refers to an attribute of a function, but is in none",
+        return diag_error(im->g->diag, n, NULL,
+                          "attribute \"%s\" refers to an attribute of a function, but is in none",
                           onnx_shown(im->g->arena, p->name ? p->name : ""));
-    if (!p->name || !*p->name) return diag_error(im->g->diag, n, NULL, "has an attribute without a name");
+    if (!p->name || !*p->name)
+        return diag_error(im->g->diag, n, NULL, "has an attribute without a name");
     const attr *given = call_attr(s, p->ref_attr_name);
     bool have = given != NULL;
     if (given) *out = *given;
@@ -132,7 +149,8 @@ static bool import_one(importer *im, const scope *s, const proto *p, node *n) {
 
 bool onnx_import_attrs(importer *im, const scope *s, const Onnx__NodeProto *p, node *n) {
     bool ok = true;
-    if (p->n_attribute > 1000) return diag_error(im->g->diag, n, NULL, "has %zu attributes", p->n_attribute);
+    if (p->n_attribute > 1000)
+        return diag_error(im->g->diag, n, NULL, "has %zu attributes", p->n_attribute);
     n->attrs = ARENA_ARRAY(im->g->arena, attr, p->n_attribute);
     for (size_t i = 0; i < p->n_attribute; i++) {
         ok &= import_one(im, s, p->attribute[i], n);

@@ -1,5 +1,5 @@
-/* ONNX writer: messages of onnx.proto, by its field numbers, over runtime/base/wire.h. See export.h. The file's exact size is
-   known before its memory is allocated. */
+/* ONNX writer: messages of onnx.proto, by its field numbers, over runtime/base/wire.h. See
+   export.h. The file's exact size is known before its memory is allocated. */
 #include "export.h"
 
 #include <stdlib.h>
@@ -54,7 +54,8 @@ void onnx_write_node(cameo_sink *s, const void *item) {
     for (size_t i = 0; i < n->n_outputs; i++) cameo_sink_text(s, 2, n->outputs[i]);
     cameo_sink_text(s, 3, n->name);
     cameo_sink_text(s, 4, n->op);
-    for (size_t i = 0; i < n->n_attributes; i++) cameo_sink_message(s, 5, write_attribute, &n->attributes[i]);
+    for (size_t i = 0; i < n->n_attributes; i++)
+        cameo_sink_message(s, 5, write_attribute, &n->attributes[i]);
 }
 
 static void write_dim(cameo_sink *s, const void *item) {
@@ -76,7 +77,9 @@ static void write_tensor_type(cameo_sink *s, const void *item) {
     cameo_sink_message(s, 2, write_shape, v);
 }
 
-static void write_type(cameo_sink *s, const void *item) { cameo_sink_message(s, 1, write_tensor_type, item); }
+static void write_type(cameo_sink *s, const void *item) {
+    cameo_sink_message(s, 1, write_tensor_type, item);
+}
 
 void onnx_write_value(cameo_sink *s, const void *item) {
     const onnx_value *v = item;
@@ -88,9 +91,12 @@ static void write_graph(cameo_sink *s, const void *item) {
     const onnx_model *m = item;
     for (size_t i = 0; i < m->n_nodes; i++) cameo_sink_message(s, 1, onnx_write_node, &m->nodes[i]);
     cameo_sink_text(s, 2, m->graph_name);
-    for (size_t i = 0; i < m->n_initializers; i++) cameo_sink_message(s, 5, write_tensor, &m->initializers[i]);
-    for (size_t i = 0; i < m->n_inputs; i++) cameo_sink_message(s, 11, onnx_write_value, &m->inputs[i]);
-    for (size_t i = 0; i < m->n_outputs; i++) cameo_sink_message(s, 12, onnx_write_value, &m->outputs[i]);
+    for (size_t i = 0; i < m->n_initializers; i++)
+        cameo_sink_message(s, 5, write_tensor, &m->initializers[i]);
+    for (size_t i = 0; i < m->n_inputs; i++)
+        cameo_sink_message(s, 11, onnx_write_value, &m->inputs[i]);
+    for (size_t i = 0; i < m->n_outputs; i++)
+        cameo_sink_message(s, 12, onnx_write_value, &m->outputs[i]);
 }
 
 static void write_opset(cameo_sink *s, const void *item) {
@@ -111,7 +117,8 @@ static void write_model(cameo_sink *s, const onnx_model *m) {
     cameo_sink_text(s, 3, m->producer_version);
     cameo_sink_message(s, 7, write_graph, m);
     cameo_sink_message(s, 8, write_opset, m);
-    for (size_t i = 0; i < m->n_properties; i++) cameo_sink_message(s, 14, onnx_write_property, &m->properties[i]);
+    for (size_t i = 0; i < m->n_properties; i++)
+        cameo_sink_message(s, 14, onnx_write_property, &m->properties[i]);
 }
 
 void onnx_append(text *t, unsigned field, cameo_message *write, const void *item) {
@@ -137,8 +144,11 @@ unsigned char *onnx_export_memory(const onnx_model *m, size_t *size) {
 bool onnx_export_file(const onnx_model *m, const char *path, cameo_error *error) {
     size_t size;
     unsigned char *data = onnx_export_memory(m, &size);
-    if (!size) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: so many parameters do not fit an ONNX file (2 GB)", path);
-    if (!data) return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu bytes", path, size);
+    if (!size)
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: so many parameters do not fit an ONNX file (2 GB)", path);
+    if (!data)
+        return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu bytes", path, size);
     const bool good = cameo_write_file(path, data, size, error);
     free(data);
     return good;

@@ -1,8 +1,9 @@
 /* ONNX writer: a plain description of a model goes in, a file comes out.
 
-   The description only borrows: names, nodes and tensors belong to the caller and must live until the call returns. Weights
-   need not exist in memory beforehand: a tensor may name a function that writes them straight into the file's buffer. The bytes
-   are a function of the description alone (no dates, no paths), so the same description always gives the same file. */
+   The description only borrows: names, nodes and tensors belong to the caller and must live until
+   the call returns. Weights need not exist in memory beforehand: a tensor may name a function that
+   writes them straight into the file's buffer. The bytes are a function of the description alone
+   (no dates, no paths), so the same description always gives the same file. */
 #ifndef CAMEO_ONNX_EXPORT_H
 #define CAMEO_ONNX_EXPORT_H
 #include "../../runtime/base/files.h"
@@ -19,7 +20,8 @@ typedef struct onnx_tensor {
     size_t rank;
     const int64_t *dims;
     const void *data; /* little-endian elements; NULL: fill is called */
-    void (*fill)(const struct onnx_tensor *t, size_t count, unsigned char *out); /* out may be unaligned */
+    void (*fill)(const struct onnx_tensor *t, size_t count, unsigned char *out); /* out may be
+                                                                                    unaligned */
     const void *source;                                                          /* for fill */
 } onnx_tensor;
 
@@ -75,13 +77,16 @@ typedef struct onnx_model {
     size_t n_nodes, n_initializers, n_inputs, n_outputs, n_properties;
 } onnx_model;
 
-/* Messages alone: an onnx_node as NodeProto, an onnx_value as ValueInfoProto, an onnx_property as StringStringEntryProto. */
+/* Messages alone: an onnx_node as NodeProto, an onnx_value as ValueInfoProto, an onnx_property as
+   StringStringEntryProto. */
 cameo_message onnx_write_node, onnx_write_value, onnx_write_property;
 /* Appends a message as a field of another. */
 void onnx_append(text *t, unsigned field, cameo_message *write, const void *item);
-/* Size of the file in bytes; 0 when a tensor's size overflows or the file would pass protobuf's 2 GB limit. */
+/* Size of the file in bytes; 0 when a tensor's size overflows or the file would pass protobuf's 2
+   GB limit. */
 size_t onnx_export_size(const onnx_model *m);
-/* The file's bytes, malloc'ed (free it); NULL when there are too many (see above) or there is no memory. */
+/* The file's bytes, malloc'ed (free it); NULL when there are too many (see above) or there is no
+   memory. */
 unsigned char *onnx_export_memory(const onnx_model *m, size_t *size);
 /* False with *error: CAMEO_BAD_INPUT when it does not fit an ONNX file. */
 bool onnx_export_file(const onnx_model *m, const char *path, cameo_error *error);

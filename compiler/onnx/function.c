@@ -1,5 +1,6 @@
-/* Inlining of model-local functions (IR 8): a call becomes the function's nodes, with names of their own, in the scope of the
-   call's values and attributes. Functions may call functions; recursion is refused. */
+/* Inlining of model-local functions (IR 8): a call becomes the function's nodes, with names of
+   their own, in the scope of the call's values and attributes. Functions may call functions;
+   recursion is refused. */
 #include <string.h>
 
 #include "internal.h"
@@ -65,7 +66,8 @@ static bool same(const char *a, const char *b) { return strcmp(a ? a : "", b ? b
 const Onnx__FunctionProto *onnx_find_function(const importer *im, const Onnx__NodeProto *p) {
     for (size_t i = 0; i < im->model->n_functions; i++) {
         const Onnx__FunctionProto *f = im->model->functions[i];
-        if (same(f->name, p->op_type) && strcmp(onnx_domain(f->domain), onnx_domain(p->domain)) == 0 &&
+        if (same(f->name, p->op_type) &&
+            strcmp(onnx_domain(f->domain), onnx_domain(p->domain)) == 0 &&
             same(f->overload, p->overload))
             return f;
     }
@@ -84,20 +86,28 @@ static int nesting(const scope *s) {
     return depth;
 }
 
-static bool may_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f, const node *call) {
+static bool may_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f,
+                       const node *call) {
     diag *d = im->g->diag;
-    if (recursive(caller, f)) return diag_error(d, call, NULL, "function \"%s\" calls itself", call->op_type);
-    if (nesting(caller) > MAX_NESTING) return diag_error(d, call, NULL, "functions are nested more than %d deep", MAX_NESTING);
+    if (recursive(caller, f))
+        return diag_error(d, call, NULL, "function \"%s\" calls itself", call->op_type);
+    if (nesting(caller) > MAX_NESTING)
+        return diag_error(d, call, NULL, "functions are nested more than %d deep", MAX_NESTING);
     if (call->n_in > f->n_input)
-        return diag_error(d, call, NULL, "calls a function of %zu inputs with %zu", f->n_input, call->n_in);
+        return diag_error(d, call, NULL, "calls a function of %zu inputs with %zu", f->n_input,
+                          call->n_in);
     if (call->n_out > f->n_output)
-        return diag_error(d, call, NULL, "takes %zu outputs of a function of %zu", call->n_out, f->n_output);
-    if (f->n_input > MAX_PORTS || f->n_output > MAX_PORTS || f->n_opset_import > MAX_PORTS || f->n_attribute_proto > MAX_PORTS)
-        return diag_error(d, call, NULL, "calls a function with more than %d inputs, outputs, imports or attributes",
-                          MAX_PORTS);
+        return diag_error(d, call, NULL, "takes %zu outputs of a function of %zu", call->n_out,
+                          f->n_output);
+    if (f->n_input > MAX_PORTS || f->n_output > MAX_PORTS || f->n_opset_import > MAX_PORTS ||
+        f->n_attribute_proto > MAX_PORTS)
+        return diag_error(
+            d, call, NULL,
+            "calls a function with more than %d inputs, outputs, imports or attributes", MAX_PORTS);
     im->expanded += f->n_node + f->n_output + 1;
     if (im->expanded > MAX_EXPANDED)
-        return diag_error(d, call, NULL, "the model's functions expand to more than %d nodes", MAX_EXPANDED);
+        return diag_error(d, call, NULL, "the model's functions expand to more than %d nodes",
+                          MAX_EXPANDED);
     return true;
 }
 
@@ -114,8 +124,8 @@ static bool bind_inputs(importer *im, const scope *s, const node *call) {
     return true;
 }
 
-/* What the function calls its output is the caller's value; where the function hands an input through, or one value out
-   twice, an Identity is put between. */
+/* What the function calls its output is the caller's value; where the function hands an input
+   through, or one value out twice, an Identity is put between. */
 typedef struct handed_out {
     const char *name;
     value *to;
@@ -139,7 +149,9 @@ static size_t bind_outputs(const scope *s, const node *call, handed_out *through
 static bool hand_through(importer *im, const scope *s, const node *call, const handed_out *h) {
     bool found;
     value *from = name_map_get(s->names, h->name, &found);
-    if (!from) return diag_error(im->g->diag, call, NULL, "its function hands out an input that the call leaves out");
+    if (!from)
+        return diag_error(im->g->diag, call, NULL,
+                          "its function hands out an input that the call leaves out");
     if (h->to->producer)
         return diag_error(im->g->diag, call, NULL, "writes \"%s\", which another node writes too",
                           onnx_shown(im->g->arena, h->to->name));
@@ -150,12 +162,18 @@ static bool hand_through(importer *im, const scope *s, const node *call, const h
     return true;
 }
 
-bool onnx_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f, const node *call) {
+bool onnx_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f,
+                 const node *call) {
     arena *a = im->g->arena;
     if (!may_inline(im, caller, f, call)) return false;
     const char *label = *call->name ? call->name : call->op_type;
-    scope s = {.parent = caller, .function = f, .attrs = call->attrs, .n_attrs = call->n_attrs, .index = call->index};
-    s.prefix = strlen(label) < 512 ? arena_printf(a, "%s/", label) : arena_printf(a, "call%d/", call->index);
+    scope s = {.parent = caller,
+               .function = f,
+               .attrs = call->attrs,
+               .n_attrs = call->n_attrs,
+               .index = call->index};
+    s.prefix = strlen(label) < 512 ? arena_printf(a, "%s/", label)
+                                   : arena_printf(a, "call%d/", call->index);
     s.names = name_map_create(a, f->n_input + f->n_output + f->n_node);
     handed_out *through = ARENA_ARRAY(a, handed_out, call->n_out);
     if (!bind_inputs(im, &s, call)) return false;
@@ -164,7 +182,8 @@ bool onnx_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f
     for (size_t i = 0; i < n; i++) ok &= hand_through(im, &s, call, &through[i]);
     for (size_t i = 0; ok && i < call->n_out; i++)
         if (call->out[i] && !call->out[i]->producer)
-            ok = diag_error(im->g->diag, call, NULL, "its function never computes the output \"%s\"",
+            ok = diag_error(im->g->diag, call, NULL,
+                            "its function never computes the output \"%s\"",
                             onnx_shown(a, f->output[i]));
     return ok;
 }

@@ -1,6 +1,8 @@
-/* What the importer's files share: decoding tensors and attributes, scopes of names, inlining, sorting.
+/* What the importer's files share: decoding tensors and attributes, scopes of names, inlining,
+   sorting.
 
-   The protobuf messages live until the import ends; everything put into the graph is copied into its arena. */
+   The protobuf messages live until the import ends; everything put into the graph is copied into
+   its arena. */
 #ifndef CAMEO_ONNX_INTERNAL_H
 #define CAMEO_ONNX_INTERNAL_H
 #include "../../runtime/core/sha256.h"
@@ -15,14 +17,17 @@ typedef struct external_data { /* where tensors kept outside the model file may 
     cameo_sha256_sum *hash;    /* takes in what is read; may be NULL */
 } external_data;
 
-/* NULL with *why (a sentence's predicate: "has 3 elements of data but ..."). ext may be NULL: no external data. */
-tensor *onnx_decode_tensor(arena *a, const Onnx__TensorProto *t, external_data *ext, const char **why);
+/* NULL with *why (a sentence's predicate: "has 3 elements of data but ..."). ext may be NULL: no
+   external data. */
+tensor *onnx_decode_tensor(arena *a, const Onnx__TensorProto *t, external_data *ext,
+                           const char **why);
 
 /* ---- function.c ---- */
 
 typedef struct name_map name_map;
 name_map *name_map_create(arena *a, size_t expected);
-/* The value filed under name; *found says whether there is any (a value may be NULL: an absent optional input). */
+/* The value filed under name; *found says whether there is any (a value may be NULL: an absent
+   optional input). */
 value *name_map_get(const name_map *m, const char *name, bool *found);
 void name_map_put(name_map *m, const char *name, value *v);
 
@@ -68,6 +73,7 @@ bool onnx_import_attr(importer *im, const node *n, const Onnx__AttributeProto *p
 
 /* ---- sort.c ---- */
 
-/* Puts the nodes into an order in which producers come first, keeping the file's where it is one. false: a cycle. */
+/* Puts the nodes into an order in which producers come first, keeping the file's where it is one.
+   false: a cycle. */
 bool onnx_sort(graph *g);
 #endif

@@ -7,6 +7,7 @@
 graph *onnx_import(arena *a, diag *d, const char *path);
 /* As above from memory; directory = where external data may be, NULL = none allowed. */
 graph *onnx_import_memory(arena *a, diag *d, const void *data, size_t size, const char *directory);
-/* A TensorProto file (test_data_set_*, .pb); NULL with *why set. Shares the importer's hardening. */
+/* A TensorProto file (test_data_set_*, .pb); NULL with *why set. Shares the importer's
+   hardening. */
 tensor *onnx_read_tensor(arena *a, const char *path, const char **name, const char **why);
 #endif

@@ -1,5 +1,5 @@
-/* Splitting a model file along its wire format: fields are copied as they are, whatever they hold, so that a checkpoint keeps
-   all that the model's author put into the file. */
+/* Splitting a model file along its wire format: fields are copied as they are, whatever they hold,
+   so that a checkpoint keeps all that the model's author put into the file. */
 #include "skeleton.h"
 
 #include <stdlib.h>
@@ -9,18 +9,33 @@
 #include "wire.h"
 
 enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20 };
-enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12, GRAPH_VALUE_INFO = 13 };
+enum {
+    GRAPH_NODE = 1,
+    GRAPH_INITIALIZER = 5,
+    GRAPH_INPUT = 11,
+    GRAPH_OUTPUT = 12,
+    GRAPH_VALUE_INFO = 13
+};
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_ATTRIBUTE = 5, ATTRIBUTE_NAME = 1 };
-enum { TENSOR_NAME = 8, ENTRY_KEY = 1, INFO_NAME = 1, INPUTS_ARE_LISTED = 3 /* the last IR version that lists initializers */ };
+enum {
+    TENSOR_NAME = 8,
+    ENTRY_KEY = 1,
+    INFO_NAME = 1,
+    INPUTS_ARE_LISTED = 3 /* the last IR version that lists initializers */
+};
 
-/* The importer has accepted the file, so a field that cannot be read can only mean that the file changed since. */
-static void copy_field(text *t, const cameo_field *f) { text_append_n(t, f->whole.p, cameo_wire_size(f->whole)); }
+/* The importer has accepted the file, so a field that cannot be read can only mean that the file
+   changed since. */
+static void copy_field(text *t, const cameo_field *f) {
+    text_append_n(t, f->whole.p, cameo_wire_size(f->whole));
+}
 
 /* The text of field `number` of a message, "" when absent. */
 static const char *string_of(arena *a, cameo_wire message, unsigned number) {
     cameo_field f;
     while (message.p < message.end && cameo_wire_field(&message, &f))
-        if (f.number == number) return arena_strndup(a, (const char *)f.bytes.p, cameo_wire_size(f.bytes));
+        if (f.number == number)
+            return arena_strndup(a, (const char *)f.bytes.p, cameo_wire_size(f.bytes));
     return "";
 }
 
@@ -39,9 +54,12 @@ static bool is_replaced(const graph *g, const char *name) {
 /* ---- a new classifier's nodes, and outputs ---- */
 
 static onnx_attribute attribute_of(const attr *a) {
-    if (a->kind != ATTR_INT && a->kind != ATTR_INTS) BUG("an attribute of a new head is no integer");
-    return a->kind == ATTR_INT ? (onnx_attribute){.name = a->name, .type = ONNX_ATTR_INT, .i = a->i}
-                               : (onnx_attribute){.name = a->name, .type = ONNX_ATTR_INTS, .ints = a->ints, .n_ints = a->count};
+    if (a->kind != ATTR_INT && a->kind != ATTR_INTS)
+        BUG("an attribute of a new head is no integer");
+    return a->kind == ATTR_INT
+               ? (onnx_attribute){.name = a->name, .type = ONNX_ATTR_INT, .i = a->i}
+               : (onnx_attribute){
+                     .name = a->name, .type = ONNX_ATTR_INTS, .ints = a->ints, .n_ints = a->count};
 }
 
 static const char **names_of(arena *a, value *const *values, size_t n) {
@@ -54,25 +72,34 @@ void skeleton_node(text *t, const node *n) {
     arena *a = arena_create();
     onnx_attribute *attributes = ARENA_ARRAY(a, onnx_attribute, n->n_attrs);
     for (size_t i = 0; i < n->n_attrs; i++) attributes[i] = attribute_of(&n->attrs[i]);
-    const onnx_node made = {
-        n->op_type, n->name,   names_of(a, n->in, n->n_in), names_of(a, n->out, n->n_out), n->n_in, n->n_out,
-        n->n_attrs, attributes};
+    const onnx_node made = {n->op_type,
+                            n->name,
+                            names_of(a, n->in, n->n_in),
+                            names_of(a, n->out, n->n_out),
+                            n->n_in,
+                            n->n_out,
+                            n->n_attrs,
+                            attributes};
     onnx_append(t, GRAPH_NODE, onnx_write_node, &made);
     arena_destroy(a);
 }
 
 void skeleton_constant(text *t, const value *v) {
-    const onnx_tensor data = {
-        .dtype = (int)v->type, .rank = (size_t)v->shape.rank, .dims = v->shape.dim, .data = v->constant->data};
+    const onnx_tensor data = {.dtype = (int)v->type,
+                              .rank = (size_t)v->shape.rank,
+                              .dims = v->shape.dim,
+                              .data = v->constant->data};
     const onnx_attribute attribute = {.name = "value", .type = ONNX_ATTR_TENSOR, .t = &data};
     const char *output = v->name;
     const onnx_node made = {"Constant", v->name, NULL, &output, 0, 1, 1, &attribute};
     onnx_append(t, GRAPH_NODE, onnx_write_node, &made);
 }
 
-static void put_info(text *t, unsigned number, const char *name, dtype element, const shape *s, bool batched) {
+static void put_info(text *t, unsigned number, const char *name, dtype element, const shape *s,
+                     bool batched) {
     onnx_dim dims[MAX_RANK];
-    for (int i = 0; i < s->rank; i++) dims[i] = (onnx_dim){i == 0 && batched ? "N" : NULL, s->dim[i]};
+    for (int i = 0; i < s->rank; i++)
+        dims[i] = (onnx_dim){i == 0 && batched ? "N" : NULL, s->dim[i]};
     const onnx_value info = {name, (int)element, (size_t)s->rank, dims};
     onnx_append(t, number, onnx_write_value, &info);
 }
@@ -102,7 +129,8 @@ static const file_change *reading_of(const graph *g, int place, size_t input) {
 
 static const file_change *leaving_training(const graph *g, int place) {
     for (size_t i = 0; i < g->file.n_changes; i++)
-        if (g->file.changes[i].node == place && !g->file.changes[i].reads) return &g->file.changes[i];
+        if (g->file.changes[i].node == place && !g->file.changes[i].reads)
+            return &g->file.changes[i];
     return NULL;
 }
 
@@ -113,7 +141,8 @@ static bool is_changed(const graph *g, int place) {
 }
 
 static bool is_training_mode(const graph *g, const cameo_field *f) {
-    return f->number == NODE_ATTRIBUTE && !strcmp(string_of(g->arena, f->bytes, ATTRIBUTE_NAME), "training_mode");
+    return f->number == NODE_ATTRIBUTE &&
+           !strcmp(string_of(g->arena, f->bytes, ATTRIBUTE_NAME), "training_mode");
 }
 
 typedef struct changed { /* a node that is written otherwise than it stands in the file */
@@ -132,7 +161,9 @@ static void write_changed(cameo_sink *s, const void *item) {
         const bool input = f.number == NODE_INPUT, output = f.number == NODE_OUTPUT;
         const file_change *read = input ? reading_of(n->g, n->p->place, n_in) : NULL;
         n_in += input, n_out += output;
-        if (mode && ((input && n_in > mode->n_in) || (output && n_out > mode->n_out) || is_training_mode(n->g, &f))) continue;
+        if (mode && ((input && n_in > mode->n_in) || (output && n_out > mode->n_out) ||
+                     is_training_mode(n->g, &f)))
+            continue;
         if (read)
             cameo_sink_text(s, NODE_INPUT, read->reads);
         else
@@ -158,7 +189,9 @@ static bool is_read(const split *s, const char *name) {
     for (size_t i = 0; i < s->n_parts; i++) {
         const part *p = &s->parts[i];
         if (p->gone) continue;
-        if (p->f.number == GRAPH_OUTPUT ? !strcmp(p->name, name) : p->place >= 0 && reads_name(s->g, p, name)) return true;
+        if (p->f.number == GRAPH_OUTPUT ? !strcmp(p->name, name)
+                                        : p->place >= 0 && reads_name(s->g, p, name))
+            return true;
     }
     return false;
 }
@@ -172,7 +205,8 @@ static void drop_loose(split *s) {
             if (is_read(s, changes->loose[i])) continue;
             for (size_t k = 0; k < s->n_parts; k++) {
                 part *p = &s->parts[k];
-                if (p->gone || p->f.number == GRAPH_OUTPUT || strcmp(p->name, changes->loose[i])) continue;
+                if (p->gone || p->f.number == GRAPH_OUTPUT || strcmp(p->name, changes->loose[i]))
+                    continue;
                 p->gone = more = true;
             }
         }
@@ -202,12 +236,14 @@ static bool find_parts(split *s, cameo_wire whole) {
         if (!cameo_wire_field(&w, &p->f)) return false;
         for (cameo_wire inner = p->f.bytes; p->f.number == GRAPH_NODE && inner.p < inner.end;)
             if (!cameo_wire_field(&inner, &f)) return false;
-        const bool is_node = p->f.number == GRAPH_NODE, named = p->f.number >= GRAPH_INPUT && p->f.number <= GRAPH_VALUE_INFO;
+        const bool is_node = p->f.number == GRAPH_NODE,
+                   named = p->f.number >= GRAPH_INPUT && p->f.number <= GRAPH_VALUE_INFO;
         p->place = is_node ? place++ : -1;
-        p->name = is_node                            ? string_of(s->g->arena, p->f.bytes, NODE_OUTPUT)
-                  : p->f.number == GRAPH_INITIALIZER ? string_of(s->g->arena, p->f.bytes, TENSOR_NAME)
-                  : named                            ? string_of(s->g->arena, p->f.bytes, INFO_NAME)
-                                                     : "";
+        p->name = is_node ? string_of(s->g->arena, p->f.bytes, NODE_OUTPUT)
+                  : p->f.number == GRAPH_INITIALIZER
+                      ? string_of(s->g->arena, p->f.bytes, TENSOR_NAME)
+                  : named ? string_of(s->g->arena, p->f.bytes, INFO_NAME)
+                          : "";
         p->gone = drops(s->g, p);
     }
     return true;
@@ -215,7 +251,9 @@ static bool find_parts(split *s, cameo_wire whole) {
 
 static bool is_listed(const split *s, const char *name) {
     for (size_t i = 0; i < s->n_parts; i++)
-        if (s->parts[i].f.number == GRAPH_INPUT && !s->parts[i].gone && !strcmp(s->parts[i].name, name)) return true;
+        if (s->parts[i].f.number == GRAPH_INPUT && !s->parts[i].gone &&
+            !strcmp(s->parts[i].name, name))
+            return true;
     return false;
 }
 
@@ -237,7 +275,8 @@ static void put_graph(const split *s, text *out) {
     }
     for (size_t i = 0; g->ir_version <= INPUTS_ARE_LISTED && i < g->n_parameters; i++) {
         const parameter *p = g->parameters[i];
-        if (!is_listed(s, p->name)) put_info(out, GRAPH_INPUT, p->name, DT_FLOAT, &p->initial->shape, false);
+        if (!is_listed(s, p->name))
+            put_info(out, GRAPH_INPUT, p->name, DT_FLOAT, &p->initial->shape, false);
     }
 }
 
@@ -253,7 +292,8 @@ static bool split_graph(const graph *g, cameo_wire whole, text *out) {
 
 /* What compiling may have decided anew: the rest of the metadata is copied. */
 static bool is_own_key(const char *key) {
-    return !strcmp(key, "cameo.embedding") || !strcmp(key, "cameo.classes") || !strcmp(key, "cameo.preprocess");
+    return !strcmp(key, "cameo.embedding") || !strcmp(key, "cameo.classes") ||
+           !strcmp(key, "cameo.preprocess");
 }
 
 /* The state of an earlier training run is not the model's. */
@@ -280,7 +320,8 @@ static bool split_model(const graph *g, const wire_data *file, text *model, text
 bool skeleton_split(const graph *g, const char *path, text *model_fields, text *graph_fields) {
     wire_data file;
     const char *why = "it changed while it was compiled";
-    if (!wire_read_file(g->arena, path, &file, &why)) return diag_error(g->diag, NULL, NULL, "%s", why);
+    if (!wire_read_file(g->arena, path, &file, &why))
+        return diag_error(g->diag, NULL, NULL, "%s", why);
     const bool ok = split_model(g, &file, model_fields, graph_fields);
     free(file.data);
     return ok || diag_error(g->diag, NULL, NULL, "%s", why);

@@ -1,4 +1,5 @@
-/* Topological order. ONNX asks for sorted nodes, but files that aren't exist and other tools load them. */
+/* Topological order. ONNX asks for sorted nodes, but files that aren't exist and other tools load
+   them. */
 #include "internal.h"
 
 typedef struct sorter {
@@ -27,7 +28,8 @@ static void enter(sorter *s, size_t i) {
     s->stack[s->depth++] = (struct frame){i, 0};
 }
 
-/* One step of the depth-first walk; an explicit stack, as a chain of a million nodes is no reason to crash. */
+/* One step of the depth-first walk; an explicit stack, as a chain of a million nodes is no reason
+   to crash. */
 static bool step(sorter *s) {
     struct frame *f = &s->stack[s->depth - 1];
     node *n = s->g->nodes[f->node];
@@ -41,7 +43,8 @@ static bool step(sorter *s) {
     size_t producer = v ? s->node_of[v->id] : 0;
     if (producer == 0 || s->state[producer - 1] == 2) return true;
     if (s->state[producer - 1] == 1)
-        return diag_error(s->g->diag, n, NULL, "the graph has a cycle: \"%s\" depends on this node's own output",
+        return diag_error(s->g->diag, n, NULL,
+                          "the graph has a cycle: \"%s\" depends on this node's own output",
                           onnx_shown(s->g->arena, v->name));
     enter(s, producer - 1);
     return true;

@@ -1,7 +1,8 @@
-/* TensorProto to tensor: raw bytes, the typed fields (with half floats as bit patterns in int32_data), and external data.
+/* TensorProto to tensor: raw bytes, the typed fields (with half floats as bit patterns in
+   int32_data), and external data.
 
-   The file is not trusted: the shape must account for the data exactly, and external data is opened beneath the model's own
-   directory only, through no link. */
+   The file is not trusted: the shape must account for the data exactly, and external data is
+   opened beneath the model's own directory only, through no link. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -14,23 +15,29 @@
 #include "internal.h"
 #include "wire.h"
 
-/* All external data of a model together. Far above any convolutional network, and it bounds what a small hostile file that
-   names the same (sparse) data many times can make us allocate. */
+/* All external data of a model together. Far above any convolutional network, and it bounds what a
+   small hostile file that names the same (sparse) data many times can make us allocate. */
 #define MAX_EXTERNAL ((uint64_t)2 << 30)
 
 /* ---- shapes ---- */
 
-static bool read_dims(arena *a, const Onnx__TensorProto *t, size_t element, shape *s, size_t *count, const char **why) {
+static bool read_dims(arena *a, const Onnx__TensorProto *t, size_t element, shape *s, size_t *count,
+                      const char **why) {
     size_t bytes = element;
     if (t->n_dims > MAX_RANK)
-        return *why = arena_printf(a, "has %zu dimensions; at most %d are supported", t->n_dims, MAX_RANK), false;
+        return *why = arena_printf(a, "has %zu dimensions; at most %d are supported", t->n_dims,
+                                   MAX_RANK),
+               false;
     *s = (shape){.rank = (int)t->n_dims};
     *count = 1;
     for (size_t i = 0; i < t->n_dims; i++) {
-        if (t->dims[i] < 0) return *why = arena_printf(a, "has the negative dimension %lld", (long long)t->dims[i]), false;
+        if (t->dims[i] < 0)
+            return *why = arena_printf(a, "has the negative dimension %lld", (long long)t->dims[i]),
+                   false;
         s->dim[i] = t->dims[i];
     }
-    for (size_t i = 0; i < t->n_dims; i++) /* a zero elsewhere must not hide an overflow: later code multiplies subsets */
+    for (size_t i = 0; i < t->n_dims; i++) /* a zero elsewhere must not hide an overflow: later code
+                                              multiplies subsets */
         if (t->dims[i] && (!size_mul(bytes, (size_t)t->dims[i], &bytes) || bytes > (size_t)1 << 40))
             return *why = "has dimensions whose product is too large", false;
     for (size_t i = 0; i < t->n_dims; i++) *count *= (size_t)t->dims[i];
@@ -58,7 +65,8 @@ static void narrow(void *to, const int32_t *from, size_t count, dtype type) {
     }
 }
 
-static bool fill_typed(arena *a, const Onnx__TensorProto *t, tensor *out, size_t n, const char **why) {
+static bool fill_typed(arena *a, const Onnx__TensorProto *t, tensor *out, size_t n,
+                       const char **why) {
     size_t bytes = n * dtype_size(out->type);
     switch (out->type) {
     case DT_FLOAT:
@@ -76,7 +84,8 @@ static bool fill_typed(arena *a, const Onnx__TensorProto *t, tensor *out, size_t
     case DT_UINT32:
     case DT_UINT64:
         if (!expect(a, "uint64_data", t->n_uint64_data, n, why)) return false;
-        for (size_t i = 0; i < n && out->type == DT_UINT32; i++) ((uint32_t *)out->data)[i] = (uint32_t)t->uint64_data[i];
+        for (size_t i = 0; i < n && out->type == DT_UINT32; i++)
+            ((uint32_t *)out->data)[i] = (uint32_t)t->uint64_data[i];
         if (n && out->type == DT_UINT64) memcpy(out->data, t->uint64_data, bytes);
         return true;
     default:
@@ -86,12 +95,16 @@ static bool fill_typed(arena *a, const Onnx__TensorProto *t, tensor *out, size_t
     }
 }
 
-static bool fill_raw(arena *a, const unsigned char *data, size_t size, tensor *out, size_t n, const char **why) {
+static bool fill_raw(arena *a, const unsigned char *data, size_t size, tensor *out, size_t n,
+                     const char **why) {
     size_t bytes = n * dtype_size(out->type);
     if (size != bytes)
-        return *why = arena_printf(a, "has %zu bytes of data but its type and shape say %zu", size, bytes), false;
+        return *why = arena_printf(a, "has %zu bytes of data but its type and shape say %zu", size,
+                                   bytes),
+               false;
     if (bytes) memcpy(out->data, data, bytes);
-    for (size_t i = 0; i < n && out->type == DT_BOOL; i++) ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
+    for (size_t i = 0; i < n && out->type == DT_BOOL; i++)
+        ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
     return true;
 }
 
@@ -121,9 +134,13 @@ static bool read_location(arena *a, const Onnx__TensorProto *t, location *l, con
         if (!key || !v) continue;
         if (strcmp(key, "location") == 0) l->path = v;
         if (strcmp(key, "offset") == 0 && !decimal(v, &l->offset))
-            return *why = arena_printf(a, "has an external data offset that is no number: \"%s\"", onnx_shown(a, v)), false;
+            return *why = arena_printf(a, "has an external data offset that is no number: \"%s\"",
+                                       onnx_shown(a, v)),
+                   false;
         if (strcmp(key, "length") == 0 && !(l->has_length = decimal(v, &l->length)))
-            return *why = arena_printf(a, "has an external data length that is no number: \"%s\"", onnx_shown(a, v)), false;
+            return *why = arena_printf(a, "has an external data length that is no number: \"%s\"",
+                                       onnx_shown(a, v)),
+                   false;
     }
     if (!l->path || !*l->path) return *why = "is said to be external but names no location", false;
     return true;
@@ -140,7 +157,8 @@ static bool path_stays(const char *p) {
     return true;
 }
 
-/* Where the kernel (or its filter) has no openat2: one component after the other, following no link. */
+/* Where the kernel (or its filter) has no openat2: one component after the other, following no
+   link. */
 static int open_stepwise(int dir, const char *path) {
     char part[256];
     int at = dup(dir);
@@ -151,7 +169,8 @@ static int open_stepwise(int dir, const char *path) {
         memcpy(part, path, n);
         part[n] = 0;
         path += n;
-        int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | (*path ? O_DIRECTORY : 0);
+        int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+                    (*path ? O_DIRECTORY : 0);
         int next = openat(at, part, flags), error = errno;
         close(at);
         errno = error;
@@ -165,7 +184,8 @@ static int open_beneath(const char *directory, const char *path) {
     int dir = open(*directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) return -1;
     struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+                                      RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM)) fd = open_stepwise(dir, path);
     int error = errno;
@@ -177,12 +197,14 @@ static int open_beneath(const char *directory, const char *path) {
 static bool check_range(arena *a, const location *l, uint64_t size, size_t want, const char **why) {
     const char *name = onnx_shown(a, l->path);
     if (l->offset > size || (l->has_length && l->length > size - l->offset))
-        return *why = arena_printf(a, "reaches past the end of its external data \"%s\" (%llu bytes)", name,
-                                   (unsigned long long)size),
+        return *why = arena_printf(a,
+                                   "reaches past the end of its external data \"%s\" (%llu bytes)",
+                                   name, (unsigned long long)size),
                false;
     uint64_t length = l->has_length ? l->length : size - l->offset;
     if (length != want)
-        return *why = arena_printf(a, "has %llu bytes of external data but its type and shape say %zu",
+        return *why = arena_printf(a,
+                                   "has %llu bytes of external data but its type and shape say %zu",
                                    (unsigned long long)length, want),
                false;
     return true;
@@ -203,32 +225,46 @@ static bool read_at(int fd, unsigned char *to, size_t size, uint64_t offset) {
 static bool external_file(arena *a, int fd, const location *l, size_t want, const char **why) {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return *why = arena_printf(a, "has external data \"%s\" that is not a regular file", onnx_shown(a, l->path)), false;
-    if (st.st_nlink > 1) /* as ONNX itself does: a hard link could lead to any file of the same disk */
-        return *why =
-                   arena_printf(a, "has external data \"%s\" with several hard links; copy it instead", onnx_shown(a, l->path)),
+        return *why = arena_printf(a, "has external data \"%s\" that is not a regular file",
+                                   onnx_shown(a, l->path)),
+               false;
+    if (st.st_nlink > 1) /* as ONNX itself does: a hard link could lead to any file of the same disk
+                          */
+        return *why = arena_printf(
+                   a, "has external data \"%s\" with several hard links; copy it instead",
+                   onnx_shown(a, l->path)),
                false;
     return check_range(a, l, (uint64_t)st.st_size, want, why);
 }
 
-/* Opens and checks the tensor's part of its file; the descriptor, or -1. Nothing has been allocated for it yet. */
-static int open_external(arena *a, const location *l, const external_data *ext, size_t want, const char **why) {
-    if (!ext || !ext->directory) return *why = "is kept in external data, which has no place here", -1;
+/* Opens and checks the tensor's part of its file; the descriptor, or -1. Nothing has been
+   allocated for it yet. */
+static int open_external(arena *a, const location *l, const external_data *ext, size_t want,
+                         const char **why) {
+    if (!ext || !ext->directory)
+        return *why = "is kept in external data, which has no place here", -1;
     if (!path_stays(l->path))
-        return *why = arena_printf(a, "has external data at \"%s\", outside the model's directory", onnx_shown(a, l->path)), -1;
-    if (want > MAX_EXTERNAL - ext->used) return *why = "brings the external data to more than 2 GiB", -1;
+        return *why = arena_printf(a, "has external data at \"%s\", outside the model's directory",
+                                   onnx_shown(a, l->path)),
+               -1;
+    if (want > MAX_EXTERNAL - ext->used)
+        return *why = "brings the external data to more than 2 GiB", -1;
     int fd = open_beneath(ext->directory, l->path);
     if (fd < 0) {
-        const char *reason = errno == ELOOP || errno == EXDEV ? "it is or lies behind a symbolic link" : strerror(errno);
-        return *why = arena_printf(a, "has external data \"%s\" that can't be opened: %s", onnx_shown(a, l->path), reason), -1;
+        const char *reason = errno == ELOOP || errno == EXDEV
+                                 ? "it is or lies behind a symbolic link"
+                                 : strerror(errno);
+        return *why = arena_printf(a, "has external data \"%s\" that can't be opened: %s",
+                                   onnx_shown(a, l->path), reason),
+               -1;
     }
     if (external_file(a, fd, l, want, why)) return fd;
     close(fd);
     return -1;
 }
 
-static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape *s, size_t n, external_data *ext,
-                               const char **why) {
+static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape *s, size_t n,
+                               external_data *ext, const char **why) {
     location l;
     size_t bytes = n * dtype_size((dtype)t->data_type);
     if (!read_location(a, t, &l, why)) return NULL;
@@ -237,8 +273,12 @@ static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape
     tensor *out = tensor_new(a, (dtype)t->data_type, s);
     bool ok = read_at(fd, out->data, bytes, l.offset);
     close(fd);
-    if (!ok) return *why = arena_printf(a, "has external data \"%s\" that can't be read", onnx_shown(a, l.path)), NULL;
-    for (size_t i = 0; i < n && out->type == DT_BOOL; i++) ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
+    if (!ok)
+        return *why = arena_printf(a, "has external data \"%s\" that can't be read",
+                                   onnx_shown(a, l.path)),
+               NULL;
+    for (size_t i = 0; i < n && out->type == DT_BOOL; i++)
+        ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
     ext->used += bytes;
     if (ext->hash) cameo_sha256_add(ext->hash, out->data, bytes);
     return out;
@@ -247,15 +287,19 @@ static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape
 /* ---- all together ---- */
 
 static size_t typed_fields(const Onnx__TensorProto *t) {
-    return t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_uint64_data + t->n_double_data + t->n_string_data;
+    return t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_uint64_data +
+           t->n_double_data + t->n_string_data;
 }
 
 static bool check_form(arena *a, const Onnx__TensorProto *t, const char **why) {
     dtype type = (dtype)t->data_type;
     if (!t->has_data_type || type == DT_NONE) return *why = "has no element type", false;
-    if ((int)type < 0 || type > DT_LAST) return *why = arena_printf(a, "has the unknown element type %d", t->data_type), false;
+    if ((int)type < 0 || type > DT_LAST)
+        return *why = arena_printf(a, "has the unknown element type %d", t->data_type), false;
     if (dtype_size(type) == 0 || type == DT_COMPLEX64 || type == DT_COMPLEX128)
-        return *why = arena_printf(a, "has the element type %s, which is not supported", dtype_name(type)), false;
+        return *why = arena_printf(a, "has the element type %s, which is not supported",
+                                   dtype_name(type)),
+               false;
     if (t->segment) return *why = "is a segment of a larger tensor, which is not supported", false;
     if (t->has_raw_data && t->raw_data.len && typed_fields(t))
         return *why = "has its data twice (raw_data and a typed field)", false;
@@ -265,15 +309,19 @@ static bool check_form(arena *a, const Onnx__TensorProto *t, const char **why) {
     return true;
 }
 
-tensor *onnx_decode_tensor(arena *a, const Onnx__TensorProto *t, external_data *ext, const char **why) {
+tensor *onnx_decode_tensor(arena *a, const Onnx__TensorProto *t, external_data *ext,
+                           const char **why) {
     shape s;
     size_t n;
-    if (!check_form(a, t, why) || !read_dims(a, t, dtype_size((dtype)t->data_type), &s, &n, why)) return NULL;
-    if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) return external_tensor(a, t, &s, n, ext, why);
+    if (!check_form(a, t, why) || !read_dims(a, t, dtype_size((dtype)t->data_type), &s, &n, why))
+        return NULL;
+    if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
+        return external_tensor(a, t, &s, n, ext, why);
     bool raw = t->has_raw_data && t->raw_data.len > 0;
     if (!raw && n && typed_fields(t) == 0)
         return *why = arena_printf(a, "has no data but its shape says %zu elements", n), NULL;
-    size_t largest = raw ? t->raw_data.len : 8 * typed_fields(t); /* check before allocating by the shape's word */
+    size_t largest = raw ? t->raw_data.len : 8 * typed_fields(t); /* check before allocating by the
+                                                                     shape's word */
     if (n * dtype_size((dtype)t->data_type) > largest)
         return *why = arena_printf(a, "has too little data (%s) for its shape's %zu elements",
                                    raw ? "raw_data" : "typed fields", n),
@@ -287,7 +335,8 @@ tensor *onnx_decode_tensor(arena *a, const Onnx__TensorProto *t, external_data *
 tensor *onnx_read_tensor(arena *a, const char *path, const char **name, const char **why) {
     wire_data file;
     if (!wire_read_file(a, path, &file, why)) return NULL;
-    ProtobufCMessage *m = wire_unpack(a, &onnx__tensor_proto__descriptor, file.data, file.size, why);
+    ProtobufCMessage *m = wire_unpack(a, &onnx__tensor_proto__descriptor, file.data, file.size,
+                                      why);
     free(file.data);
     if (!m) return NULL;
     const Onnx__TensorProto *t = (const Onnx__TensorProto *)(const void *)m;

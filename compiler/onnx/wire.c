@@ -1,5 +1,6 @@
-/* Reading, recognising, scanning and unpacking the bytes of an ONNX file. The scan walks the wire format along the descriptors
-   that protoc-c generated from schemas/onnx.proto, so it knows exactly what protobuf-c would do with each field. */
+/* Reading, recognising, scanning and unpacking the bytes of an ONNX file. The scan walks the wire
+   format along the descriptors that protoc-c generated from schemas/onnx.proto, so it knows
+   exactly what protobuf-c would do with each field. */
 #include "wire.h"
 #include "../../runtime/base/wire.h"
 
@@ -22,14 +23,16 @@ static bool starts(const unsigned char *data, size_t size, const char *with, siz
 static bool looks_like_text(const unsigned char *data, size_t size) {
     size_t n = size < 512 ? size : 512;
     for (size_t i = 0; i < n; i++)
-        if ((data[i] < 32 && !strchr("\t\n\r\f", data[i])) || data[i] == 127 || data[i] == 0) return false;
+        if ((data[i] < 32 && !strchr("\t\n\r\f", data[i])) || data[i] == 127 || data[i] == 0)
+            return false;
     return n > 0;
 }
 
 static bool looks_like_html(const unsigned char *data, size_t size) {
     while (size && strchr(" \t\r\n", *data) && *data) data++, size--;
     return (size >= 5 && strncasecmp((const char *)data, "<html", 5) == 0) ||
-           (size >= 9 && strncasecmp((const char *)data, "<!doctype", 9) == 0) || starts(data, size, "<?xml", 5);
+           (size >= 9 && strncasecmp((const char *)data, "<!doctype", 9) == 0) ||
+           starts(data, size, "<?xml", 5);
 }
 
 static const char *by_magic(const unsigned char *data, size_t size) {
@@ -39,9 +42,11 @@ static const char *by_magic(const unsigned char *data, size_t size) {
         size_t n;
         const char *what;
     } known[] = {
-        {0, "version https://git-lfs", 23, "a Git LFS pointer, not the file itself (run `git lfs pull`)"},
+        {0, "version https://git-lfs", 23,
+         "a Git LFS pointer, not the file itself (run `git lfs pull`)"},
         {0, "\x1f\x8b", 2, "gzip-compressed (unpack it first)"},
-        {0, "PK\x03\x04", 4, "a zip archive (a PyTorch checkpoint or a packed model; export to ONNX or unpack it)"},
+        {0, "PK\x03\x04", 4,
+         "a zip archive (a PyTorch checkpoint or a packed model; export to ONNX or unpack it)"},
         {0, "PK\x05\x06", 4, "an empty zip archive"},
         {0, "\xfd\x37zXZ", 5, "xz-compressed (unpack it first)"},
         {0, "BZh", 3, "bzip2-compressed (unpack it first)"},
@@ -62,7 +67,8 @@ static const char *by_magic(const unsigned char *data, size_t size) {
         {0, "\xff\xd8\xff", 3, "a JPEG picture"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (size >= known[i].at && starts(data + known[i].at, size - known[i].at, known[i].magic, known[i].n))
+        if (size >= known[i].at &&
+            starts(data + known[i].at, size - known[i].at, known[i].magic, known[i].n))
             return known[i].what;
     return NULL;
 }
@@ -71,9 +77,12 @@ const char *wire_foreign(const unsigned char *data, size_t size) {
     if (size == 0) return "empty";
     const char *what = by_magic(data, size);
     if (what) return what;
-    if (looks_like_html(data, size)) return "an HTML or XML page, probably the error page of a failed download";
+    if (looks_like_html(data, size))
+        return "an HTML or XML page, probably the error page of a failed download";
     if (looks_like_text(data, size)) return "a text file";
-    if (data[0] == 0) return "no protobuf message: it begins with a zero byte (a preallocated or failed download?)";
+    if (data[0] == 0)
+        return "no protobuf message: it begins with a zero byte (a preallocated or failed "
+               "download?)";
     return NULL;
 }
 
@@ -97,9 +106,10 @@ static const char *unfit(arena *a, const struct stat *st) {
     if (!S_ISREG(st->st_mode)) return "is not a regular file";
     if (st->st_size == 0) return "is empty";
     if (st->st_size >= (off_t)1 << 31)
-        return arena_printf(
-            a, "has %lld bytes; an ONNX file is smaller than 2 GiB (larger models keep their weights in external data)",
-            (long long)st->st_size);
+        return arena_printf(a,
+                            "has %lld bytes; an ONNX file is smaller than 2 GiB (larger models "
+                            "keep their weights in external data)",
+                            (long long)st->st_size);
     return NULL;
 }
 
@@ -116,7 +126,8 @@ static bool read_open(arena *a, int fd, wire_data *out, const char **why) {
     if (!data) return *why = arena_printf(a, "can't be read: no memory for %zu bytes", size), false;
     memcpy(data, first, ok ? head : 0);
     if (!ok || !read_all(fd, data + head, size - head)) {
-        *why = arena_printf(a, "can't be read: %s", errno ? strerror(errno) : "it shrank meanwhile");
+        *why = arena_printf(a, "can't be read: %s",
+                            errno ? strerror(errno) : "it shrank meanwhile");
         free(data);
         return false;
     }
@@ -125,7 +136,8 @@ static bool read_open(arena *a, int fd, wire_data *out, const char **why) {
 }
 
 bool wire_read_file(arena *a, const char *path, wire_data *out, const char **why) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not block us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not block us
+                                                                        */
     if (fd < 0) return *why = arena_printf(a, "can't be opened: %s", strerror(errno)), false;
     bool ok = read_open(a, fd, out, why);
     close(fd);
@@ -142,14 +154,17 @@ typedef struct scan {
 } scan;
 
 static bool refuse(scan *s, const unsigned char *at, const char *what) {
-    s->why = arena_printf(s->arena, "is not ONNX or is damaged: %s at byte %zu", what, (size_t)(at - s->start));
+    s->why = arena_printf(s->arena, "is not ONNX or is damaged: %s at byte %zu", what,
+                          (size_t)(at - s->start));
     return false;
 }
 
 static bool charge(scan *s, size_t bytes) {
     s->memory += bytes;
     if (s->memory <= s->budget) return true;
-    s->why = arena_printf(s->arena, "would take more than %zu MB to decode, out of proportion to its size", s->budget >> 20);
+    s->why = arena_printf(s->arena,
+                          "would take more than %zu MB to decode, out of proportion to its size",
+                          s->budget >> 20);
     return false;
 }
 
@@ -187,36 +202,45 @@ static bool scan_packed(scan *s, const cameo_field *f, ProtobufCType t) {
     size_t unit = wire_of(t) == 5 ? 4 : wire_of(t) == 1 ? 8 : 0, count = 0;
     uint64_t v;
     if (unit) {
-        if (cameo_wire_size(w) % unit) return refuse(s, f->whole.p, "a list of numbers that ends within one");
+        if (cameo_wire_size(w) % unit)
+            return refuse(s, f->whole.p, "a list of numbers that ends within one");
         return charge(s, cameo_wire_size(w));
     }
     for (; w.p < w.end; count++)
-        if (!cameo_wire_varint(&w, &v)) return refuse(s, f->whole.p, "a list of numbers that ends within one");
+        if (!cameo_wire_varint(&w, &v))
+            return refuse(s, f->whole.p, "a list of numbers that ends within one");
     return charge(s, count * element_size(t));
 }
 
 static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_wire w, int depth);
 
-static bool scan_known(scan *s, const cameo_field *f, const ProtobufCFieldDescriptor *d, int depth) {
+static bool scan_known(scan *s, const cameo_field *f, const ProtobufCFieldDescriptor *d,
+                       int depth) {
     const size_t size = cameo_wire_size(f->bytes);
     bool repeated = d->label == PROTOBUF_C_LABEL_REPEATED;
-    if (repeated && f->type == CAMEO_WIRE_BYTES && wire_of(d->type) != CAMEO_WIRE_BYTES) return scan_packed(s, f, d->type);
+    if (repeated && f->type == CAMEO_WIRE_BYTES && wire_of(d->type) != CAMEO_WIRE_BYTES)
+        return scan_packed(s, f, d->type);
     if (f->type != wire_of(d->type))
-        return refuse(s, f->whole.p, arena_printf(s->arena, "field \"%s\" has the wrong wire type", d->name));
+        return refuse(s, f->whole.p,
+                      arena_printf(s->arena, "field \"%s\" has the wrong wire type", d->name));
     if (!charge(s, repeated ? 2 * element_size(d->type) : 0)) return false;
-    if (d->type == PROTOBUF_C_TYPE_MESSAGE) return scan_message(s, d->descriptor, f->bytes, depth + 1);
+    if (d->type == PROTOBUF_C_TYPE_MESSAGE)
+        return scan_message(s, d->descriptor, f->bytes, depth + 1);
     if (f->type != CAMEO_WIRE_BYTES) return true;
-    /* protobuf-c gives strings without their length: a name with a NUL would pass for its own beginning */
+    /* protobuf-c gives strings without their length: a name with a NUL would pass for its own
+       beginning */
     bool name = d->type == PROTOBUF_C_TYPE_STRING && strcmp(d->name, "doc_string") != 0;
     if (name && size && memchr(f->bytes.p, 0, size))
-        return refuse(s, f->whole.p, arena_printf(s->arena, "a NUL byte within the text of \"%s\"", d->name));
+        return refuse(s, f->whole.p,
+                      arena_printf(s->arena, "a NUL byte within the text of \"%s\"", d->name));
     return charge(s, size + 32);
 }
 
-/* Whether this singular message is here for the second time. Legal protobuf (they would be merged), but no writer does it, and
-   two graphs run together would be taken for one. */
+/* Whether this singular message is here for the second time. Legal protobuf (they would be
+   merged), but no writer does it, and two graphs run together would be taken for one. */
 static bool seen_twice(uint64_t *seen, const ProtobufCFieldDescriptor *d) {
-    if (d->type != PROTOBUF_C_TYPE_MESSAGE || d->label == PROTOBUF_C_LABEL_REPEATED || d->id >= 64) return false;
+    if (d->type != PROTOBUF_C_TYPE_MESSAGE || d->label == PROTOBUF_C_LABEL_REPEATED || d->id >= 64)
+        return false;
     bool twice = *seen >> d->id & 1;
     *seen |= (uint64_t)1 << d->id;
     return twice;
@@ -229,12 +253,16 @@ static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_
     while (w.p < w.end) {
         cameo_field f;
         if (!next_field(s, &w, &f)) return false;
-        const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(type, (unsigned)f.number);
+        const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(
+            type, (unsigned)f.number);
         if (!d) {
-            if (!charge(s, sizeof(ProtobufCMessageUnknownField) + cameo_wire_size(f.bytes) + 32)) return false;
+            if (!charge(s, sizeof(ProtobufCMessageUnknownField) + cameo_wire_size(f.bytes) + 32))
+                return false;
             continue;
         }
-        if (seen_twice(&seen, d)) return refuse(s, f.whole.p, arena_printf(s->arena, "field \"%s\" is there twice", d->name));
+        if (seen_twice(&seen, d))
+            return refuse(s, f.whole.p,
+                          arena_printf(s->arena, "field \"%s\" is there twice", d->name));
         if (!scan_known(s, &f, d, depth)) return false;
     }
     return true;
@@ -242,8 +270,8 @@ static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_
 
 /* ---- unpacking ---- */
 
-/* Weights are copied once; the rest, the structure, may grow: an empty node is 2 bytes in the file and 190 in memory. Real
-   models stay below 3 bytes a byte, but small ones may be all structure. */
+/* Weights are copied once; the rest, the structure, may grow: an empty node is 2 bytes in the file
+   and 190 in memory. Real models stay below 3 bytes a byte, but small ones may be all structure. */
 size_t wire_budget(size_t size) { return ((size_t)64 << 20) + 10 * size; }
 
 typedef struct allowance {
@@ -262,15 +290,15 @@ static void allowed_free(void *data, void *p) {
     free(p);
 }
 
-ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type, const unsigned char *data, size_t size,
-                              const char **why) {
+ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type,
+                              const unsigned char *data, size_t size, const char **why) {
     const char *foreign = wire_foreign(data, size < 4096 ? size : 4096);
     if (foreign) return *why = arena_printf(a, "is not ONNX: it is %s", foreign), NULL;
     if (size >= (size_t)1 << 31) return *why = "is 2 GiB or larger", NULL;
     scan s = {.arena = a, .start = data, .budget = wire_budget(size)};
     if (!scan_message(&s, type, (cameo_wire){data, data + size}, 1)) return *why = s.why, NULL;
-    allowance w = {wire_budget(size) +
-                   s.memory}; /* the second term: protobuf-c's own scratch, freed at once but not given back */
+    allowance w = {wire_budget(size) + s.memory}; /* the second term: protobuf-c's own scratch,
+                                                     freed at once but not given back */
     ProtobufCAllocator allocator = {allowed_alloc, allowed_free, &w};
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, size, data);
     if (!m) *why = "can't be decoded: it is damaged or out of proportion to its size";

@@ -1,5 +1,6 @@
-/* The bytes of an ONNX file before protobuf-c sees them: is it ONNX at all, is it whole, is it harmless. protobuf-c has no
-   depth limit, holds counts in an unsigned and forgets the length of strings; all that is checked here.
+/* The bytes of an ONNX file before protobuf-c sees them: is it ONNX at all, is it whole, is it
+   harmless. protobuf-c has no depth limit, holds counts in an unsigned and forgets the length of
+   strings; all that is checked here.
 
    Messages (`why`) are allocated in the arena given. */
 #ifndef CAMEO_ONNX_WIRE_H
@@ -13,15 +14,16 @@ typedef struct wire_data {
     size_t size;
 } wire_data;
 
-/* Reads a whole regular file of less than 2 GiB. false with *why. A file that can't be ONNX by its first bytes isn't read. */
+/* Reads a whole regular file of less than 2 GiB. false with *why. A file that can't be ONNX by its
+   first bytes isn't read. */
 bool wire_read_file(arena *a, const char *path, wire_data *out, const char **why);
-/* What a file that is no protobuf message really is ("a Git LFS pointer, not the file itself"), by its first bytes; NULL = may
- * be one. */
+/* What a file that is no protobuf message really is ("a Git LFS pointer, not the file itself"), by
+   its first bytes; NULL = may be one. */
 const char *wire_foreign(const unsigned char *data, size_t size);
 /* Memory that unpacking a message of so many bytes may take. */
 size_t wire_budget(size_t size);
 /* Scan and unpack within the budget. NULL with *why. Free with wire_free. */
-ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type, const unsigned char *data, size_t size,
-                              const char **why);
+ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type,
+                              const unsigned char *data, size_t size, const char **why);
 void wire_free(ProtobufCMessage *m);
 #endif

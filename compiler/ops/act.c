@@ -38,7 +38,9 @@ const act_row *act_of_op(opcode op) {
 }
 
 /* The attribute of the node: "alpha" of LeakyRelu is "act_alpha" where it is fused. */
-static void number_name(const act_row *act, int i, char name[16]) { snprintf(name, 16, "act_%s", act->number[i]); }
+static void number_name(const act_row *act, int i, char name[16]) {
+    snprintf(name, 16, "act_%s", act->number[i]);
+}
 
 double act_number(const node *n, const act_row *act, int i) {
     char name[16];
@@ -59,8 +61,10 @@ void act_set_number(graph *g, node *n, const act_row *act, int i, float v) {
 /* Infinities must not appear as bounds: a one-sided Clip has only one comparison. */
 static const char *clip_expression(arena *a, double low, double high, const char *x) {
     const char *s = x;
-    if (low > -(double)INFINITY) s = arena_printf(a, "(%s < %s ? %s : %s)", x, float_text(a, low), float_text(a, low), x);
-    if (high < (double)INFINITY) s = arena_printf(a, "(%s > %s ? %s : %s)", s, float_text(a, high), float_text(a, high), s);
+    if (low > -(double)INFINITY)
+        s = arena_printf(a, "(%s < %s ? %s : %s)", x, float_text(a, low), float_text(a, low), x);
+    if (high < (double)INFINITY)
+        s = arena_printf(a, "(%s > %s ? %s : %s)", s, float_text(a, high), float_text(a, high), s);
     return s;
 }
 

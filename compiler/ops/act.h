@@ -13,14 +13,14 @@ typedef struct act_row {
     double (*real)(double x, double a, double b, double slope);
 } act_row;
 
-const act_row *act_of_node(const node *n);                   /* by attribute act; NULL when it is unknown */
-const act_row *act_of_op(opcode op);                         /* that takes in this operator, or NULL */
+const act_row *act_of_node(const node *n); /* by attribute act; NULL when it is unknown */
+const act_row *act_of_op(opcode op);       /* that takes in this operator, or NULL */
 double act_number(const node *n, const act_row *act, int i); /* 0 where the row has none */
 void act_set_number(graph *g, node *n, const act_row *act, int i, float v);
 
-/* C expression of n's fused activation of the float variable x; slope is the C expression of PRelu's
-   slope for this channel, unused by other activations. x is repeated, so it must be free of side
-   effects. */
+/* C expression of n's fused activation of the float variable x; slope is the C expression of
+   PRelu's slope for this channel, unused by other activations. x is repeated, so it must be free
+   of side effects. */
 const char *act_expression(arena *a, const node *n, const char *x, const char *slope);
 /* The same as a number, for references. */
 double act_apply(const node *n, double x, double slope);

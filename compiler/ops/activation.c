@@ -1,4 +1,5 @@
-/* Activation functions: a kernel and a row each; PRelu and Clip take their numbers from inputs in the later versions. */
+/* Activation functions: a kernel and a row each; PRelu and Clip take their numbers from inputs in
+   the later versions. */
 #include "pointwise.h"
 #include "rules.h"
 
@@ -14,7 +15,9 @@
     }
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+static double clamp(double x, double low, double high) {
+    return x < low ? low : x > high ? high : x;
+}
 /* log(1 + exp(x)) without overflow */
 static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 
@@ -36,7 +39,9 @@ REAL(gelu_tanh, 0.5 * x[0] * (1 + tanh(sqrt(2 / M_PI) * (x[0] + 0.044715 * x[0] 
 REAL(mish, x[0] * tanh(softplus(x[0])))
 REAL(thresholded, x[0] > p[0] ? x[0] : isnan(x[0]) ? x[0] : 0)
 static int64_t int_relu(const int64_t *x) { return x[0] < 0 ? 0 : x[0]; }
-static int64_t int_prelu(const int64_t *x) { return x[0] < 0 ? (int64_t)((uint64_t)x[0] * (uint64_t)x[1]) : x[0]; }
+static int64_t int_prelu(const int64_t *x) {
+    return x[0] < 0 ? (int64_t)((uint64_t)x[0] * (uint64_t)x[1]) : x[0];
+}
 
 static int64_t natural_prelu(const int64_t *x) { return x[0]; }
 
@@ -44,7 +49,12 @@ static int64_t natural_prelu(const int64_t *x) { return x[0]; }
 
 const pointwise pointwise_activation[] = {
     {.op = ONNX_Relu, TYPES_FLOAT | TYPES_SIGNED, real_relu, "x0 < 0 ? 0 : x0", int_relu},
-    {.op = ONNX_LeakyRelu, TYPES_FLOAT, real_leaky, "x0 < 0 ? $0 * x0 : x0", .parameter = {"alpha"}, .otherwise = {0.01}},
+    {.op = ONNX_LeakyRelu,
+     TYPES_FLOAT,
+     real_leaky,
+     "x0 < 0 ? $0 * x0 : x0",
+     .parameter = {"alpha"},
+     .otherwise = {0.01}},
     {.op = ONNX_PRelu,
      TYPES_NUMBER,
      real_prelu,
@@ -60,10 +70,28 @@ const pointwise pointwise_activation[] = {
      "$0 * x0 + $1 < 0 ? 0 : $0 * x0 + $1 > 1 ? 1 : $0 * x0 + $1",
      .parameter = {"alpha", "beta"},
      .otherwise = {0.2, 0.5}},
-    {.op = ONNX_HardSwish, TYPES_FLOAT, real_hard_swish, "x0 < -3.0@ ? x0 * 0.0@ : x0 > 3.0@ ? x0 : x0 * (x0 / 6.0@ + 0.5@)"},
-    {.op = ONNX_Swish, TYPES_FLOAT, real_swish, "x0 / (1.0@ + exp@(-($0 * x0)))", .parameter = {"alpha"}, .otherwise = {1}},
-    {.op = ONNX_Elu, TYPES_FLOAT, real_elu, "x0 < 0 ? $0 * expm1@(x0) : x0", .parameter = {"alpha"}, .otherwise = {1}},
-    {.op = ONNX_Celu, TYPES_FLOAT, real_celu, "x0 < 0 ? $0 * expm1@(x0 / $0) : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.op = ONNX_HardSwish,
+     TYPES_FLOAT,
+     real_hard_swish,
+     "x0 < -3.0@ ? x0 * 0.0@ : x0 > 3.0@ ? x0 : x0 * (x0 / 6.0@ + 0.5@)"},
+    {.op = ONNX_Swish,
+     TYPES_FLOAT,
+     real_swish,
+     "x0 / (1.0@ + exp@(-($0 * x0)))",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
+    {.op = ONNX_Elu,
+     TYPES_FLOAT,
+     real_elu,
+     "x0 < 0 ? $0 * expm1@(x0) : x0",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
+    {.op = ONNX_Celu,
+     TYPES_FLOAT,
+     real_celu,
+     "x0 < 0 ? $0 * expm1@(x0 / $0) : x0",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
     {.op = ONNX_Selu,
      TYPES_FLOAT,
      real_selu,
@@ -72,14 +100,22 @@ const pointwise pointwise_activation[] = {
      .otherwise = {1.67326319217681884765625, 1.05070102214813232421875}},
     {.op = ONNX_Softplus, TYPES_FLOAT, real_softplus, SOFTPLUS},
     {.op = ONNX_Softsign, TYPES_FLOAT, real_softsign, "x0 / (1.0@ + fabs@(x0))"},
-    {.op = ONNX_Gelu, TYPES_FLOAT, real_gelu, "0.5@ * x0 * (1.0@ + erf@(x0 * 0.70710678118654752@))"},
+    {.op = ONNX_Gelu,
+     TYPES_FLOAT,
+     real_gelu,
+     "0.5@ * x0 * (1.0@ + erf@(x0 * 0.70710678118654752@))"},
     {.op = ONNX_Gelu,
      TYPES_FLOAT,
      real_gelu_tanh,
      "0.5@ * x0 * (1.0@ + tanh@(0.79788456080286536@ * (x0 + 0.044715@ * x0 * x0 * x0)))",
      .variant = true},
     {.op = ONNX_Mish, TYPES_FLOAT, real_mish, "x0 * tanh@" SOFTPLUS},
-    {.op = ONNX_ThresholdedRelu, TYPES_FLOAT, real_thresholded, "x0 <= $0 ? 0 : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.op = ONNX_ThresholdedRelu,
+     TYPES_FLOAT,
+     real_thresholded,
+     "x0 <= $0 ? 0 : x0",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
     {.op = OPCODE_NONE}};
 
 /* ---- Clip: bounds as attributes (1, 6) or as inputs (11) ---- */
@@ -90,8 +126,10 @@ static bool clip_infer(graph *g, node *n) {
     for (size_t i = 1; i < n->n_in; i++) {
         const value *bound = n->in[i];
         if (!bound) continue;
-        if (bound->type != n->in[0]->type) return diag_error(g->diag, n, NULL, "input %zu has another type than input 0", i);
-        if (value_count(bound) != 1) return diag_error(g->diag, n, NULL, "bound %zu must be one number", i);
+        if (bound->type != n->in[0]->type)
+            return diag_error(g->diag, n, NULL, "input %zu has another type than input 0", i);
+        if (value_count(bound) != 1)
+            return diag_error(g->diag, n, NULL, "bound %zu must be one number", i);
     }
     return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
@@ -114,7 +152,8 @@ static void clip_integers(const node *n, const tensor *const *in, tensor *out) {
     }
 }
 
-static bool clip_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool clip_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                           const char **why) {
     (void)a, (void)why;
     if (!type_is(out[0]->type, TYPES_FLOAT)) {
         clip_integers(n, in, out[0]);
@@ -141,7 +180,8 @@ static int clip_same(const graph *g, const node *n) {
 
 static void clip_emit(struct emitter *e, const node *n) {
     arena *a = emit_arena(e);
-    const char *low = has_bound(n, 1) ? "x1" : NULL, *high = has_bound(n, 2) ? "x2" : NULL, *v = "x0";
+    const char *low = has_bound(n, 1) ? "x1" : NULL, *high = has_bound(n, 2) ? "x2" : NULL,
+               *v = "x0";
     if (n->opset < 11) {
         low = emit_float(e, bound_attr(n, "min", -1));
         high = emit_float(e, bound_attr(n, "max", 1));
@@ -164,36 +204,46 @@ static void clip_emit(struct emitter *e, const node *n) {
 
 static const op_attr none[] = {LEGACY, {.name = NULL}};
 static const op_attr leaky_attrs[] = {NUMBER("alpha", 0.01), LEGACY, {.name = NULL}};
-static const op_attr hard_sigmoid_attrs[] = {NUMBER("alpha", 0.2), NUMBER("beta", 0.5), LEGACY, {.name = NULL}};
+static const op_attr hard_sigmoid_attrs[] = {
+    NUMBER("alpha", 0.2), NUMBER("beta", 0.5), LEGACY, {.name = NULL}};
 static const op_attr alpha_attrs[] = {NUMBER("alpha", 1), LEGACY, {.name = NULL}};
-static const op_attr selu_old_attrs[] = {NUMBER("alpha", 1.6732), NUMBER("gamma", 1.0507), LEGACY, {.name = NULL}};
-static const op_attr selu_attrs[] = {
-    NUMBER("alpha", 1.67326319217681884765625), NUMBER("gamma", 1.05070102214813232421875), {.name = NULL}};
-static const op_attr gelu_attrs[] = {{.name = "approximate", .kind = ATTR_STRING, .string = "none", .has_default = true},
+static const op_attr selu_old_attrs[] = {
+    NUMBER("alpha", 1.6732), NUMBER("gamma", 1.0507), LEGACY, {.name = NULL}};
+static const op_attr selu_attrs[] = {NUMBER("alpha", 1.67326319217681884765625),
+                                     NUMBER("gamma", 1.05070102214813232421875),
                                      {.name = NULL}};
-static const op_attr clip_1_attrs[] = {
-    {.name = "min", .kind = ATTR_FLOAT}, {.name = "max", .kind = ATTR_FLOAT}, LEGACY, {.name = NULL}};
-static const op_attr clip_6_attrs[] = {NUMBER("min", -(double)FLT_MAX), NUMBER("max", (double)FLT_MAX), {.name = NULL}};
+static const op_attr gelu_attrs[] = {
+    {.name = "approximate", .kind = ATTR_STRING, .string = "none", .has_default = true},
+    {.name = NULL}};
+static const op_attr clip_1_attrs[] = {{.name = "min", .kind = ATTR_FLOAT},
+                                       {.name = "max", .kind = ATTR_FLOAT},
+                                       LEGACY,
+                                       {.name = NULL}};
+static const op_attr clip_6_attrs[] = {
+    NUMBER("min", -(double)FLT_MAX), NUMBER("max", (double)FLT_MAX), {.name = NULL}};
 
 const op_row ops_activation[] = {
     UNARY("Relu", 1, pointwise_grad, none, "test_relu"),
     UNARY("LeakyRelu", 1, pointwise_grad, leaky_attrs, "test_leakyrelu"),
-    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad), .test = "test_PReLU_2d", .weights = 2},
-    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad), .test = "test_prelu_broadcast", .weights = 2},
+    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad), .test = "test_PReLU_2d",
+     .weights = 2},
+    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad),
+     .test = "test_prelu_broadcast", .weights = 2},
     UNARY("Sigmoid", 1, pointwise_grad, none, "test_sigmoid"),
     UNARY("Tanh", 1, pointwise_grad, none, "test_tanh"),
-    {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad, clip_emit,
-     .test = "test_ops_math clip"},
-    {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad, clip_emit,
-     .test = "test_operator_clip"},
-    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, clip_grad, clip_emit, .test = "test_clip",
-     .same = clip_same},
+    {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad,
+     clip_emit, .test = "test_ops_math clip"},
+    {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad,
+     clip_emit, .test = "test_operator_clip"},
+    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, clip_grad,
+     clip_emit, .test = "test_clip", .same = clip_same},
     UNARY("HardSigmoid", 1, pointwise_grad, hard_sigmoid_attrs, "test_hardsigmoid"),
     UNARY("HardSwish", 14, pointwise_grad, none, "test_hardswish"),
     UNARY("Swish", 24, pointwise_grad, alpha_attrs, "test_swish"),
     UNARY("Elu", 1, pointwise_grad, alpha_attrs, "test_elu"),
     UNARY("Celu", 12, pointwise_grad, alpha_attrs, "test_celu"),
-    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS(pointwise_grad), .test = "test_ops_math selu"},
+    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS(pointwise_grad),
+     .test = "test_ops_math selu"},
     UNARY("Selu", 6, pointwise_grad, selu_attrs, "test_selu"),
     UNARY("Softplus", 1, pointwise_grad, none, "test_softplus"),
     UNARY("Softsign", 1, pointwise_grad, none, "test_softsign"),

@@ -1,4 +1,5 @@
-/* Gradient rules of the activations: most are one pointwise operator (gradient.c) of dy and what it needs, x or y. */
+/* Gradient rules of the activations: most are one pointwise operator (gradient.c) of dy and what
+   it needs, x or y. */
 #include <string.h>
 
 #include "rules.h"
@@ -40,27 +41,36 @@ static const derivative *derivative_of(const node *n) {
 bool pointwise_grad(graph *g, node *n, value *const *dout, value **din) {
     static const char *const attributes[] = {"alpha", "beta", "gamma", NULL};
     const derivative *d = derivative_of(n);
-    const char *op = !strcmp(node_string(n, "approximate", "none"), "tanh") ? "GeluTanhGrad" : d->gradient;
-    node *back = grad_node(g, n, op, "cameo", (value *const[]){dout[0], d->of_y ? n->out[0] : n->in[0]}, 2, 1);
+    const char *op = !strcmp(node_string(n, "approximate", "none"), "tanh") ? "GeluTanhGrad"
+                                                                            : d->gradient;
+    node *back = grad_node(g, n, op, "cameo",
+                           (value *const[]){dout[0], d->of_y ? n->out[0] : n->in[0]}, 2, 1);
     grad_copy_attributes(g, n, back, attributes);
     return (din[0] = grad_infer(g, back)) != NULL;
 }
 
 bool prelu_grad(graph *g, node *n, value *const *dout, value **din) {
     value *x = n->in[0], *slope = rule_operand(g, n, 1);
-    if (rule_wants(n, 0) && !(din[0] = grad_call(g, n, "PReluGrad", "cameo", (value *const[]){dout[0], x, slope}, 3)))
+    if (rule_wants(n, 0) &&
+        !(din[0] = grad_call(g, n, "PReluGrad", "cameo", (value *const[]){dout[0], x, slope}, 3)))
         return false;
     if (!rule_wants(n, 1)) return true;
     return rule_settle(g, n, 1, rule_internal(g, n, "PReluSlopeGrad", dout[0], x), din);
 }
 
-/* Bounds that are computed. x gets dy where it is y; elsewhere it went to max if y is max, else to min. */
+/* Bounds that are computed. x gets dy where it is y; elsewhere it went to max if y is max, else to
+   min. */
 static bool clip_computed_grad(graph *g, node *n, value *dy, value **din) {
     value *inside = rule_internal(g, n, "EqualMask", n->in[0], n->out[0]);
     if (rule_wants(n, 0) && !(din[0] = rule_binary(g, n, "Mul", dy, inside))) return false;
-    value *cut = rule_binary(g, n, "Mul", dy, rule_binary(g, n, "Sub", grad_scalar(g, dy, 1), inside)), *high = NULL;
-    if (op_present(n, 2)) high = rule_binary(g, n, "Mul", cut, rule_internal(g, n, "EqualMask", n->out[0], n->in[2]));
-    if (rule_wants(n, 1) && !(din[1] = grad_sum_to(g, n, high ? rule_binary(g, n, "Sub", cut, high) : cut, &n->in[1]->shape)))
+    value *cut = rule_binary(g, n, "Mul", dy,
+                             rule_binary(g, n, "Sub", grad_scalar(g, dy, 1), inside)),
+          *high = NULL;
+    if (op_present(n, 2))
+        high = rule_binary(g, n, "Mul", cut, rule_internal(g, n, "EqualMask", n->out[0], n->in[2]));
+    if (rule_wants(n, 1) &&
+        !(din[1] = grad_sum_to(g, n, high ? rule_binary(g, n, "Sub", cut, high) : cut,
+                               &n->in[1]->shape)))
         return false;
     return !rule_wants(n, 2) || (din[2] = grad_sum_to(g, n, high, &n->in[2]->shape)) != NULL;
 }
@@ -75,6 +85,7 @@ bool clip_grad(graph *g, node *n, value *const *dout, value **din) {
     node *back = grad_node(g, n, "ClipGrad", "cameo", (value *const[]){dout[0], n->in[0]}, 2, 1);
     grad_copy_attributes(g, n, back, attributes);
     for (size_t i = 1; i <= 2; i++) /* inputs from opset 11 on */
-        if (op_present(n, i)) node_set_float(g, back, attributes[i - 1], (float)tensor_get(n->in[i]->constant, 0));
+        if (op_present(n, i))
+            node_set_float(g, back, attributes[i - 1], (float)tensor_get(n->in[i]->constant, 0));
     return (din[0] = grad_infer(g, back)) != NULL;
 }

@@ -1,5 +1,5 @@
-/* cameo.ConvChain: convolutions one after the other as one node (passes/chains.c). Its inputs are the parts', in order, without
-   what passes between them. */
+/* cameo.ConvChain: convolutions one after the other as one node (passes/chains.c). Its inputs are
+   the parts', in order, without what passes between them. */
 #include "chain.h"
 
 bool chain_infer(graph *g, node *n) {
@@ -8,14 +8,15 @@ bool chain_infer(graph *g, node *n) {
 }
 
 /* The operand's tensor: what an earlier part made, or the next of the node's own. */
-static const tensor *operand(const node *n, size_t part, const value *v, tensor *const *made, const tensor *const *in,
-                             size_t *next) {
+static const tensor *operand(const node *n, size_t part, const value *v, tensor *const *made,
+                             const tensor *const *in, size_t *next) {
     for (size_t i = 0; i < part; i++)
         if (n->parts[i]->out[0] == v) return made[i];
     return v ? in[(*next)++] : NULL;
 }
 
-bool chain_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+bool chain_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                     const char **why) {
     tensor **made = ARENA_ARRAY(a, tensor *, n->n_parts);
     size_t next = 0;
     for (size_t i = 0; i < n->n_parts; i++) {

@@ -4,5 +4,6 @@
 #include "../ir/op.h"
 
 bool chain_infer(graph *g, node *n);
-bool chain_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
+bool chain_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                     const char **why);
 #endif

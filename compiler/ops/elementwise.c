@@ -1,5 +1,6 @@
-/* Arithmetic, comparison and logic, element by element: one kernel and one or a few rows an operator. The rows before opset 7
-   broadcast by attributes (broadcast, axis); pointwise.c tells them apart by the node's opset. */
+/* Arithmetic, comparison and logic, element by element: one kernel and one or a few rows an
+   operator. The rows before opset 7 broadcast by attributes (broadcast, axis); pointwise.c tells
+   them apart by the node's opset. */
 #include "pointwise.h"
 #include "rules.h"
 
@@ -97,7 +98,13 @@ const pointwise pointwise_elementwise[] = {
      "(uint64_t)x0 + (uint64_t)x1",
      .neutral = -0.0,
      .neutral_sides = 3},
-    {.op = ONNX_Sub, TYPES_NUMBER, real_sub, "x0 - x1", int_sub, "(uint64_t)x0 - (uint64_t)x1", .neutral_sides = 2},
+    {.op = ONNX_Sub,
+     TYPES_NUMBER,
+     real_sub,
+     "x0 - x1",
+     int_sub,
+     "(uint64_t)x0 - (uint64_t)x1",
+     .neutral_sides = 2},
     {.op = ONNX_Mul,
      TYPES_NUMBER,
      real_mul,
@@ -115,7 +122,12 @@ const pointwise pointwise_elementwise[] = {
      .natural = natural_div,
      .neutral = 1,
      .neutral_sides = 2},
-    {.op = ONNX_Pow, TYPES_NUMBER, real_pow, "pow@((~)x0, (~)x1)", NULL, "pow((double)x0, (double)x1)"},
+    {.op = ONNX_Pow,
+     TYPES_NUMBER,
+     real_pow,
+     "pow@((~)x0, (~)x1)",
+     NULL,
+     "pow((double)x0, (double)x1)"},
     {.op = ONNX_Sum, TYPES_FLOAT, real_add, "x0 + x1"},
     {.op = ONNX_Mean, TYPES_FLOAT, real_add, "x0 + x1"},
     {.op = ONNX_Max,
@@ -162,8 +174,20 @@ const pointwise pointwise_elementwise[] = {
     {.op = ONNX_Or, TYPES_BOOL, NULL, "x0 || x1", int_or, .to_bool = true},
     {.op = ONNX_Xor, TYPES_BOOL, NULL, "!x0 != !x1", int_xor, .to_bool = true},
     {.op = ONNX_Equal, TYPES_ANY, real_equal, "x0 == x1", int_equal, .to_bool = true},
-    {.op = ONNX_Less, TYPES_NUMBER, real_less, "x0 < x1", int_less, .to_bool = true, .natural = natural_less},
-    {.op = ONNX_Greater, TYPES_NUMBER, real_greater, "x0 > x1", int_greater, .to_bool = true, .natural = natural_greater},
+    {.op = ONNX_Less,
+     TYPES_NUMBER,
+     real_less,
+     "x0 < x1",
+     int_less,
+     .to_bool = true,
+     .natural = natural_less},
+    {.op = ONNX_Greater,
+     TYPES_NUMBER,
+     real_greater,
+     "x0 > x1",
+     int_greater,
+     .to_bool = true,
+     .natural = natural_greater},
     {.op = ONNX_LessOrEqual,
      TYPES_NUMBER,
      real_less_equal,
@@ -186,19 +210,30 @@ const pointwise pointwise_elementwise[] = {
      int_mod,
      REM " != 0 && (" REM " < 1) != (x1 < 1) ? (~)(" REM " + x1) : " REM,
      .natural = natural_mod},
-    {.op = ONNX_Mod, TYPES_NUMBER, real_fmod, "fmod@(x0, x1)", int_fmod, REM, .natural = natural_mod, .variant = true},
+    {.op = ONNX_Mod,
+     TYPES_NUMBER,
+     real_fmod,
+     "fmod@(x0, x1)",
+     int_fmod,
+     REM,
+     .natural = natural_mod,
+     .variant = true},
     {.op = OPCODE_NONE}};
 
 /* ---- Where ---- */
 
 static bool where_infer(graph *g, node *n) {
-    if (!type_check(g, n, 0, TYPES_BOOL) || !type_check(g, n, 1, TYPES_ANY) || !type_check(g, n, 2, TYPES_ANY)) return false;
-    if (n->in[1]->type != n->in[2]->type) return diag_error(g->diag, n, NULL, "inputs 1 and 2 have different types");
+    if (!type_check(g, n, 0, TYPES_BOOL) || !type_check(g, n, 1, TYPES_ANY) ||
+        !type_check(g, n, 2, TYPES_ANY))
+        return false;
+    if (n->in[1]->type != n->in[2]->type)
+        return diag_error(g->diag, n, NULL, "inputs 1 and 2 have different types");
     shape s;
     return broadcast_shape(g, n, &s) && op_set_output(g, n, 0, n->in[1]->type, &s);
 }
 
-static bool where_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool where_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                            const char **why) {
     (void)a, (void)why;
     const size_t size = dtype_size(out[0]->type);
     const int64_t count = shape_count(&out[0]->shape);
@@ -206,7 +241,8 @@ static bool where_reference(arena *a, const node *n, const tensor *const *in, te
         int64_t at[3];
         broadcast_at(n, &out[0]->shape, in, i, at);
         const int chosen = tensor_get_int(in[0], at[0]) ? 1 : 2;
-        memcpy((char *)out[0]->data + (size_t)i * size, (const char *)in[chosen]->data + (size_t)at[chosen] * size, size);
+        memcpy((char *)out[0]->data + (size_t)i * size,
+               (const char *)in[chosen]->data + (size_t)at[chosen] * size, size);
     }
     return true;
 }
@@ -217,9 +253,10 @@ static void where_emit(struct emitter *e, const node *n) { emit_elementwise(e, n
 
 static dtype type_named(const char *name) { /* Cast-1 writes the type as text */
     static const char *const names[] = {
-        [DT_FLOAT] = "FLOAT",   [DT_UINT8] = "UINT8",   [DT_INT8] = "INT8",    [DT_UINT16] = "UINT16",
-        [DT_INT16] = "INT16",   [DT_INT32] = "INT32",   [DT_INT64] = "INT64",  [DT_BOOL] = "BOOL",
-        [DT_DOUBLE] = "DOUBLE", [DT_UINT32] = "UINT32", [DT_UINT64] = "UINT64"};
+        [DT_FLOAT] = "FLOAT",   [DT_UINT8] = "UINT8",  [DT_INT8] = "INT8",
+        [DT_UINT16] = "UINT16", [DT_INT16] = "INT16",  [DT_INT32] = "INT32",
+        [DT_INT64] = "INT64",   [DT_BOOL] = "BOOL",    [DT_DOUBLE] = "DOUBLE",
+        [DT_UINT32] = "UINT32", [DT_UINT64] = "UINT64"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i] && !strcmp(names[i], name)) return (dtype)i;
     return DT_NONE;
@@ -229,13 +266,17 @@ static bool cast_infer(graph *g, node *n) {
     const attr *to = node_attr(n, "to");
     if (!to || (to->kind != ATTR_INT && to->kind != ATTR_STRING))
         return diag_error(g->diag, n, NULL, "attribute to is missing");
-    const dtype type = to->kind == ATTR_STRING ? type_named(to->s) : to->i > 0 && to->i <= DT_LAST ? (dtype)to->i : DT_NONE;
+    const dtype type = to->kind == ATTR_STRING         ? type_named(to->s)
+                       : to->i > 0 && to->i <= DT_LAST ? (dtype)to->i
+                                                       : DT_NONE;
     if (!type_is(type, TYPES_ANY))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a cast to %s is not supported", dtype_name(type));
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a cast to %s is not supported",
+                          dtype_name(type));
     return type_check(g, n, 0, TYPES_ANY) && op_set_output(g, n, 0, type, &n->in[0]->shape);
 }
 
-static bool cast_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool cast_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                           const char **why) {
     (void)a, (void)n, (void)why;
     const bool real = type_is(in[0]->type, TYPES_FLOAT);
     const int64_t count = shape_count(&out[0]->shape);
@@ -253,8 +294,8 @@ static int cast_same(const graph *g, const node *n) {
     return 0;
 }
 
-/* A float beyond int64 is undefined in C: it becomes the nearest, NaN 0, as in the reference. Narrower integers take the low
-   bits of that. */
+/* A float beyond int64 is undefined in C: it becomes the nearest, NaN 0, as in the reference.
+   Narrower integers take the low bits of that. */
 static void cast_emit(struct emitter *e, const node *n) {
     const dtype type = n->out[0]->type;
     const bool real = type_is(n->in[0]->type, TYPES_FLOAT) && !type_is(type, TYPES_FLOAT);
@@ -262,7 +303,8 @@ static void cast_emit(struct emitter *e, const node *n) {
     if (type == DT_BOOL)
         made = "x0 != 0";
     else if (real && type == DT_UINT64)
-        made = "x0 != x0 ? 0 : x0 >= 0x1p64 ? UINT64_MAX : x0 >= 0x1p63 ? (uint64_t)x0 : x0 <= -0x1p63 ? 1ull << 63 : "
+        made = "x0 != x0 ? 0 : x0 >= 0x1p64 ? UINT64_MAX : x0 >= 0x1p63 ? (uint64_t)x0 : x0 <= "
+               "-0x1p63 ? 1ull << 63 : "
                "(uint64_t)(int64_t)x0";
     else if (real)
         made = "x0 != x0 ? 0 : x0 >= 0x1p63 ? INT64_MAX : x0 <= -0x1p63 ? INT64_MIN : (int64_t)x0";
@@ -271,64 +313,76 @@ static void cast_emit(struct emitter *e, const node *n) {
 
 /* ---- rows ---- */
 
-#define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place only where no type changes */
+#define PLAIN \
+    (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place only where no type changes */
 #define FUNCTIONS(rule) pointwise_infer, pointwise_reference, rule, pointwise_emit
-#define UNARY(name, since, rule, flags, tested_by) \
-    { name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by }
-#define BINARY(name, rule, flags, tested_by)                                                                        \
-    {name,                                                                                                          \
-     "",                                                                                                            \
-     1,                                                                                                             \
-     6,                                                                                                             \
-     2,                                                                                                             \
-     2,                                                                                                             \
-     1,                                                                                                             \
-     1,                                                                                                             \
-     broadcast_attrs,                                                                                               \
-     PLAIN | (flags),                                                                                               \
-     0,                                                                                                             \
-     FUNCTIONS(rule),                                                                                               \
-     .test = "test_ops_math legacy",                                                                                \
-     .weights = 3,                                                                                                  \
-     .same = pointwise_same},                                                                                       \
-    {                                                                                                               \
-        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), .test = tested_by, .weights = 3, \
-                                                                                   .same = pointwise_same           \
+#define UNARY(name, since, rule, flags, tested_by)                                         \
+    {                                                                                      \
+        name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), \
+            .test = tested_by                                                              \
     }
-#define BINARY_SINCE(name, since, tested_by) \
-    { name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), .test = tested_by }
-#define VARIADIC(name, rule, tested_by)                                                                       \
-    {name,                                                                                                    \
-     "",                                                                                                      \
-     1,                                                                                                       \
-     7,                                                                                                       \
-     1,                                                                                                       \
-     -1,                                                                                                      \
-     1,                                                                                                       \
-     1,                                                                                                       \
-     legacy_attrs,                                                                                            \
-     PLAIN | OP_INPLACE,                                                                                      \
-     0,                                                                                                       \
-     FUNCTIONS(rule),                                                                                         \
-     .test = "test_ops_math variadic",                                                                        \
-     .same = pointwise_same},                                                                                 \
-    {                                                                                                         \
-        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), .test = tested_by,     \
-                                                                                       .same = pointwise_same \
+#define BINARY(name, rule, flags, tested_by)                                       \
+    {name,                                                                         \
+     "",                                                                           \
+     1,                                                                            \
+     6,                                                                            \
+     2,                                                                            \
+     2,                                                                            \
+     1,                                                                            \
+     1,                                                                            \
+     broadcast_attrs,                                                              \
+     PLAIN | (flags),                                                              \
+     0,                                                                            \
+     FUNCTIONS(rule),                                                              \
+     .test = "test_ops_math legacy",                                               \
+     .weights = 3,                                                                 \
+     .same = pointwise_same},                                                      \
+    {                                                                              \
+        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), \
+            .test = tested_by, .weights = 3, .same = pointwise_same                \
+    }
+#define BINARY_SINCE(name, since, tested_by)                                              \
+    {                                                                                     \
+        name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), \
+            .test = tested_by                                                             \
+    }
+#define VARIADIC(name, rule, tested_by)                                                \
+    {name,                                                                             \
+     "",                                                                               \
+     1,                                                                                \
+     7,                                                                                \
+     1,                                                                                \
+     -1,                                                                               \
+     1,                                                                                \
+     1,                                                                                \
+     legacy_attrs,                                                                     \
+     PLAIN | OP_INPLACE,                                                               \
+     0,                                                                                \
+     FUNCTIONS(rule),                                                                  \
+     .test = "test_ops_math variadic",                                                 \
+     .same = pointwise_same},                                                          \
+    {                                                                                  \
+        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), \
+            .test = tested_by, .same = pointwise_same                                  \
     }
 
 static const op_attr no_attrs[] = {{.name = NULL}};
-static const op_attr legacy_attrs[] = {{.name = "consumed_inputs", .kind = ATTR_INTS}, {.name = NULL}};
-static const op_attr broadcast_attrs[] = {{.name = "broadcast", .kind = ATTR_INT, .has_default = true},
-                                          {.name = "axis", .kind = ATTR_INT},
-                                          {.name = "consumed_inputs", .kind = ATTR_INTS},
+static const op_attr legacy_attrs[] = {{.name = "consumed_inputs", .kind = ATTR_INTS},
+                                       {.name = NULL}};
+static const op_attr broadcast_attrs[] = {
+    {.name = "broadcast", .kind = ATTR_INT, .has_default = true},
+    {.name = "axis", .kind = ATTR_INT},
+    {.name = "consumed_inputs", .kind = ATTR_INTS},
+    {.name = NULL}};
+static const op_attr mod_attrs[] = {{.name = "fmod", .kind = ATTR_INT, .has_default = true},
+                                    {.name = NULL}};
+static const op_attr cast_text_attrs[] = {{.name = "to", .kind = ATTR_STRING, .required = true},
                                           {.name = NULL}};
-static const op_attr mod_attrs[] = {{.name = "fmod", .kind = ATTR_INT, .has_default = true}, {.name = NULL}};
-static const op_attr cast_text_attrs[] = {{.name = "to", .kind = ATTR_STRING, .required = true}, {.name = NULL}};
-static const op_attr cast_attrs[] = {{.name = "to", .kind = ATTR_INT, .required = true},
-                                     {.name = "saturate", .kind = ATTR_INT, .number = 1, .has_default = true},
-                                     {.name = "round_mode", .kind = ATTR_STRING},
-                                     {.name = NULL}};
+static const op_attr cast_attrs[] = {
+    {.name = "to", .kind = ATTR_INT, .required = true},
+    {.name = "saturate", .kind = ATTR_INT, .number = 1, .has_default = true},
+    {.name = "round_mode", .kind = ATTR_STRING},
+    {.name = NULL}};
 
 const op_row ops_elementwise[] = {
     BINARY("Add", add_grad, OP_INPLACE, "test_add"),
@@ -363,11 +417,12 @@ const op_row ops_elementwise[] = {
     BINARY("Greater", NULL, OP_NO_GRAD, "test_greater"),
     BINARY_SINCE("LessOrEqual", 12, "test_less_equal"),
     BINARY_SINCE("GreaterOrEqual", 12, "test_greater_equal"),
-    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), .test = "test_mod_mixed_sign_int32"},
-    {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, where_grad, where_emit,
-     .test = "test_where_example"},
-    {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad, cast_emit,
-     .test = "test_ops_math cast", .same = cast_same},
-    {"Cast", "", 6, 0, 1, 1, 1, 1, cast_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad, cast_emit,
-     .test = "test_cast_FLOAT_to_DOUBLE", .same = cast_same},
+    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL),
+     .test = "test_mod_mixed_sign_int32"},
+    {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, where_grad,
+     where_emit, .test = "test_where_example"},
+    {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad,
+     cast_emit, .test = "test_ops_math cast", .same = cast_same},
+    {"Cast", "", 6, 0, 1, 1, 1, 1, cast_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad,
+     cast_emit, .test = "test_cast_FLOAT_to_DOUBLE", .same = cast_same},
     {.name = NULL}};

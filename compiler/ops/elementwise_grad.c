@@ -1,4 +1,5 @@
-/* Gradient rules of arithmetic with broadcasting: numpy's, and the attributes of opset 6 and before. */
+/* Gradient rules of arithmetic with broadcasting: numpy's, and the attributes of opset 6 and
+   before. */
 #include "pointwise.h"
 #include "rules.h"
 
@@ -7,7 +8,8 @@ static shape aligned_shape(const node *n, size_t i) {
     const shape *s = &n->in[i]->shape;
     const int offset = broadcast_offset(n, i);
     shape wide = {.rank = n->out[0]->shape.rank};
-    for (int k = 0; k < wide.rank; k++) wide.dim[k] = k < offset || k >= offset + s->rank ? 1 : s->dim[k - offset];
+    for (int k = 0; k < wide.rank; k++)
+        wide.dim[k] = k < offset || k >= offset + s->rank ? 1 : s->dim[k - offset];
     return wide;
 }
 
@@ -19,14 +21,17 @@ value *rule_operand(graph *g, const node *n, size_t i) {
 
 bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din) {
     const shape wide = aligned_shape(n, i);
-    return v && (v = grad_sum_to(g, n, v, &wide)) && (din[i] = grad_reshape(g, n, v, &n->in[i]->shape));
+    return v && (v = grad_sum_to(g, n, v, &wide)) &&
+           (din[i] = grad_reshape(g, n, v, &n->in[i]->shape));
 }
 
 value *rule_scale(graph *g, const node *n, value *v, double factor) {
     return !v || factor == 1 ? v : grad_binary(g, n, "Mul", v, grad_scalar(g, v, factor));
 }
 
-value *rule_unary(graph *g, const node *n, const char *op, value *v) { return v ? grad_call(g, n, op, "", &v, 1) : NULL; }
+value *rule_unary(graph *g, const node *n, const char *op, value *v) {
+    return v ? grad_call(g, n, op, "", &v, 1) : NULL;
+}
 
 value *rule_binary(graph *g, const node *n, const char *op, value *a, value *b) {
     return a && b ? grad_binary(g, n, op, a, b) : NULL;
@@ -63,7 +68,9 @@ bool sub_grad(graph *g, node *n, value *const *dout, value **din) {
 
 bool mul_grad(graph *g, node *n, value *const *dout, value **din) {
     for (size_t i = 0; i < 2; i++)
-        if (rule_wants(n, i) && !rule_settle(g, n, i, rule_binary(g, n, "Mul", dout[0], rule_operand(g, n, 1 - i)), din))
+        if (rule_wants(n, i) &&
+            !rule_settle(g, n, i, rule_binary(g, n, "Mul", dout[0], rule_operand(g, n, 1 - i)),
+                         din))
             return false;
     return true;
 }
@@ -72,7 +79,8 @@ bool div_grad(graph *g, node *n, value *const *dout, value **din) {
     value *each = rule_binary(g, n, "Div", dout[0], rule_operand(g, n, 1)); /* dy / b */
     if (!each || (rule_wants(n, 0) && !rule_settle(g, n, 0, each, din))) return false;
     if (!rule_wants(n, 1)) return true;
-    return rule_settle(g, n, 1, rule_binary(g, n, "Mul", each, n->out[0]), din) && (din[1] = rule_unary(g, n, "Neg", din[1]));
+    return rule_settle(g, n, 1, rule_binary(g, n, "Mul", each, n->out[0]), din) &&
+           (din[1] = rule_unary(g, n, "Neg", din[1]));
 }
 
 /* Also 0 where b is 0, and for the exponent where a is, as in PyTorch. */
@@ -80,10 +88,13 @@ bool pow_grad(graph *g, node *n, value *const *dout, value **din) {
     value *a = rule_operand(g, n, 0), *b = cast(g, n, rule_operand(g, n, 1), n->in[0]->type);
     if (!a || !b) return false;
     if (rule_wants(n, 0) &&
-        !rule_settle(g, n, 0, grad_call(g, n, "PowBaseGrad", "cameo", (value *const[]){dout[0], a, b}, 3), din))
+        !rule_settle(g, n, 0,
+                     grad_call(g, n, "PowBaseGrad", "cameo", (value *const[]){dout[0], a, b}, 3),
+                     din))
         return false;
     if (!rule_wants(n, 1)) return true;
-    value *db = grad_call(g, n, "PowExponentGrad", "cameo", (value *const[]){dout[0], n->out[0], a}, 3);
+    value *db = grad_call(g, n, "PowExponentGrad", "cameo", (value *const[]){dout[0], n->out[0], a},
+                          3);
     return rule_settle(g, n, 1, cast(g, n, db, n->in[1]->type), din);
 }
 
@@ -96,7 +107,9 @@ bool extreme_grad(graph *g, node *n, value *const *dout, value **din) {
     }
     value *share = rule_binary(g, n, "Div", dout[0], count);
     for (size_t i = 0; i < n->n_in; i++)
-        if (rule_wants(n, i) && !rule_settle(g, n, i, rule_binary(g, n, "Mul", share, mask[i]), din)) return false;
+        if (rule_wants(n, i) &&
+            !rule_settle(g, n, i, rule_binary(g, n, "Mul", share, mask[i]), din))
+            return false;
     return true;
 }
 
@@ -104,7 +117,8 @@ bool where_grad(graph *g, node *n, value *const *dout, value **din) {
     value *zero = grad_scalar(g, dout[0], 0);
     for (size_t i = 1; i < 3; i++) {
         value *in[] = {n->in[0], i == 1 ? dout[0] : zero, i == 1 ? zero : dout[0]};
-        if (rule_wants(n, i) && !rule_settle(g, n, i, grad_call(g, n, "Where", "", in, 3), din)) return false;
+        if (rule_wants(n, i) && !rule_settle(g, n, i, grad_call(g, n, "Where", "", in, 3), din))
+            return false;
     }
     return true;
 }
@@ -113,7 +127,9 @@ bool cast_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = cast(g, n, dout[0], n->in[0]->type)) != NULL;
 }
 
-bool neg_grad(graph *g, node *n, value *const *dout, value **din) { return (din[0] = rule_unary(g, n, "Neg", dout[0])); }
+bool neg_grad(graph *g, node *n, value *const *dout, value **din) {
+    return (din[0] = rule_unary(g, n, "Neg", dout[0]));
+}
 
 bool exp_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = rule_binary(g, n, "Mul", dout[0], n->out[0])) != NULL;
@@ -128,5 +144,7 @@ bool sin_grad(graph *g, node *n, value *const *dout, value **din) {
 }
 
 bool cos_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_unary(g, n, "Neg", rule_binary(g, n, "Mul", dout[0], rule_unary(g, n, "Sin", n->in[0])))) != NULL;
+    return (din[0] = rule_unary(
+                g, n, "Neg",
+                rule_binary(g, n, "Mul", dout[0], rule_unary(g, n, "Sin", n->in[0])))) != NULL;
 }

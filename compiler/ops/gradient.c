@@ -1,5 +1,6 @@
-/* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule saved (x or y), further ones
-   are the forward operator's. Where that is NaN, dy passes or NaN comes out, as in PyTorch: a zero would hide it. */
+/* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule
+   saved (x or y), further ones are the forward operator's. Where that is NaN, dy passes or NaN
+   comes out, as in PyTorch: a zero would hide it. */
 #include "pointwise.h"
 
 #include <math.h>
@@ -44,7 +45,8 @@ REAL(celu, x[1] < 0 ? exp(x[1] / p[0]) * x[0] : x[0])
 REAL(selu, p[1] * (x[1] > 0 ? x[0] : p[0] * exp(x[1]) * x[0]))
 REAL(softplus, x[0] * sigmoid(x[1]))
 REAL(softsign, x[0] / ((1 + fabs(x[1])) * (1 + fabs(x[1]))))
-REAL(gelu, x[0] * (0.5 * (1 + erf(x[1] * M_SQRT1_2)) + x[1] * exp(-0.5 * x[1] * x[1]) / sqrt(2 * M_PI)))
+REAL(gelu,
+     x[0] * (0.5 * (1 + erf(x[1] * M_SQRT1_2)) + x[1] * exp(-0.5 * x[1] * x[1]) / sqrt(2 * M_PI)))
 REAL(gelu_tanh, x[0] * gelu_tanh_slope(x[1]))
 REAL(mish, x[0] * mish_slope(x[1]))
 REAL(thresholded, x[1] <= p[0] ? 0 : x[0])
@@ -70,7 +72,12 @@ const pointwise pointwise_gradient[] = {
      "x1 < $0 || x1 > $1 ? 0 : x0",
      .parameter = {"min", "max"},
      .otherwise = {-(double)INFINITY, (double)INFINITY}},
-    {.op = CAMEO_LeakyReluGrad, TYPES_FLOAT, real_leaky, "x1 < 0 ? $0 * x0 : x0", .parameter = {"alpha"}, .otherwise = {0.01}},
+    {.op = CAMEO_LeakyReluGrad,
+     TYPES_FLOAT,
+     real_leaky,
+     "x1 < 0 ? $0 * x0 : x0",
+     .parameter = {"alpha"},
+     .otherwise = {0.01}},
     {.op = CAMEO_PReluGrad, TYPES_FLOAT, real_prelu, "x1 < 0 ? x0 * x2 : x0"},
     {.op = CAMEO_PReluSlopeGrad, TYPES_FLOAT, real_prelu_slope, "x1 >= 0 ? 0 : x0 * x1"},
     {.op = CAMEO_SigmoidGrad, TYPES_FLOAT, real_sigmoid, "x0 * x1 * (1.0@ - x1)"},
@@ -81,14 +88,22 @@ const pointwise pointwise_gradient[] = {
      "$0 * x1 + $1 <= 0 || $0 * x1 + $1 >= 1 ? 0 : $0 * x0",
      .parameter = {"alpha", "beta"},
      .otherwise = {0.2, 0.5}},
-    {.op = CAMEO_HardSwishGrad, TYPES_FLOAT, real_hard_swish, "x1 < -3.0@ ? 0 : x1 > 3.0@ ? x0 : x0 * (x1 / 3.0@ + 0.5@)"},
+    {.op = CAMEO_HardSwishGrad,
+     TYPES_FLOAT,
+     real_hard_swish,
+     "x1 < -3.0@ ? 0 : x1 > 3.0@ ? x0 : x0 * (x1 / 3.0@ + 0.5@)"},
     {.op = CAMEO_SwishGrad,
      TYPES_FLOAT,
      real_swish,
      "x0 * " SIGMOID("$0 * x1") " * (1.0@ + $0 * x1 * (1.0@ - " SIGMOID("$0 * x1") "))",
      .parameter = {"alpha"},
      .otherwise = {1}},
-    {.op = CAMEO_EluGrad, TYPES_FLOAT, real_elu, "x1 < 0 ? $0 * exp@(x1) * x0 : x0", .parameter = {"alpha"}, .otherwise = {1}},
+    {.op = CAMEO_EluGrad,
+     TYPES_FLOAT,
+     real_elu,
+     "x1 < 0 ? $0 * exp@(x1) * x0 : x0",
+     .parameter = {"alpha"},
+     .otherwise = {1}},
     {.op = CAMEO_CeluGrad,
      TYPES_FLOAT,
      real_celu,
@@ -102,17 +117,24 @@ const pointwise pointwise_gradient[] = {
      .parameter = {"alpha", "gamma"},
      .otherwise = {1.67326319217681884765625, 1.05070102214813232421875}},
     {.op = CAMEO_SoftplusGrad, TYPES_FLOAT, real_softplus, "x0 / (1.0@ + exp@(-x1))"},
-    {.op = CAMEO_SoftsignGrad, TYPES_FLOAT, real_softsign, "x0 / ((1.0@ + fabs@(x1)) * (1.0@ + fabs@(x1)))"},
+    {.op = CAMEO_SoftsignGrad,
+     TYPES_FLOAT,
+     real_softsign,
+     "x0 / ((1.0@ + fabs@(x1)) * (1.0@ + fabs@(x1)))"},
     {.op = CAMEO_GeluGrad,
      TYPES_FLOAT,
      real_gelu,
-     "x0 * (0.5@ * (1.0@ + erf@(x1 * 0.70710678118654752@)) + x1 * exp@(-0.5@ * x1 * x1) * 0.39894228040143268@)"},
+     "x0 * (0.5@ * (1.0@ + erf@(x1 * 0.70710678118654752@)) + x1 * exp@(-0.5@ * x1 * x1) * "
+     "0.39894228040143268@)"},
     {.op = CAMEO_GeluTanhGrad,
      TYPES_FLOAT,
      real_gelu_tanh,
      "x0 * (0.5@ * (1.0@ + " GELU ") + 0.5@ * x1 * (1.0@ - " GELU " * " GELU
      ") * 0.79788456080286536@ * (1.0@ + 0.134145@ * x1 * x1))"},
-    {.op = CAMEO_MishGrad, TYPES_FLOAT, real_mish, "x0 * (" MISH " + x1 * (1.0@ - " MISH " * " MISH ") * " SIGMOID("x1") ")"},
+    {.op = CAMEO_MishGrad,
+     TYPES_FLOAT,
+     real_mish,
+     "x0 * (" MISH " + x1 * (1.0@ - " MISH " * " MISH ") * " SIGMOID("x1") ")"},
     {.op = CAMEO_ThresholdedReluGrad,
      TYPES_FLOAT,
      real_thresholded,
@@ -123,22 +145,31 @@ const pointwise pointwise_gradient[] = {
     {.op = CAMEO_AbsGrad, TYPES_FLOAT, real_abs, "x1 > 0 ? x0 : x1 < 0 ? -x0 : x1"},
     {.op = CAMEO_SqrtGrad, TYPES_FLOAT, real_sqrt, "x0 / (2.0@ * x1)"},
     {.op = CAMEO_ReciprocalGrad, TYPES_FLOAT, real_reciprocal, "-x0 * x1 * x1"},
-    {.op = CAMEO_PowBaseGrad, TYPES_FLOAT, real_pow_base, "x2 == 0 ? 0 : x0 * x2 * pow@(x1, x2 - 1)"},
-    {.op = CAMEO_PowExponentGrad, TYPES_FLOAT, real_pow_exponent, "x2 == 0 ? 0 : x0 * x1 * log@(x2)"},
+    {.op = CAMEO_PowBaseGrad,
+     TYPES_FLOAT,
+     real_pow_base,
+     "x2 == 0 ? 0 : x0 * x2 * pow@(x1, x2 - 1)"},
+    {.op = CAMEO_PowExponentGrad,
+     TYPES_FLOAT,
+     real_pow_exponent,
+     "x2 == 0 ? 0 : x0 * x1 * log@(x2)"},
     {.op = CAMEO_EqualMask, TYPES_FLOAT, real_equal_mask, "x0 == x1"},
     {.op = CAMEO_SafeDiv, TYPES_FLOAT, real_safe_div, "x1 == 0 ? 0 : x0 / x1"},
     {.op = OPCODE_NONE}};
 
 static const op_attr no_attrs[] = {{.name = NULL}};
-/* The forward operator's, copied; no defaults but pointwise's own, so that an absent bound is none. */
-static const op_attr number_attrs[] = {{.name = "alpha", .kind = ATTR_FLOAT}, {.name = "beta", .kind = ATTR_FLOAT},
-                                       {.name = "gamma", .kind = ATTR_FLOAT}, {.name = "min", .kind = ATTR_FLOAT},
-                                       {.name = "max", .kind = ATTR_FLOAT},   {.name = NULL}};
+/* The forward operator's, copied; no defaults but pointwise's own, so that an absent bound is
+   none. */
+static const op_attr number_attrs[] = {
+    {.name = "alpha", .kind = ATTR_FLOAT}, {.name = "beta", .kind = ATTR_FLOAT},
+    {.name = "gamma", .kind = ATTR_FLOAT}, {.name = "min", .kind = ATTR_FLOAT},
+    {.name = "max", .kind = ATTR_FLOAT},   {.name = NULL}};
 
-#define ROW(name, operands, attributes, flags)                                                                  \
-    {                                                                                                           \
-        name, "cameo", 1, 0, operands, operands, 1, 1, attributes, OP_ELEMENTWISE | OP_ANY_LAYOUT | (flags), 0, \
-            pointwise_infer, pointwise_reference, NULL, pointwise_emit, .test = "test_gradients"                \
+#define ROW(name, operands, attributes, flags)                                                 \
+    {                                                                                          \
+        name, "cameo", 1, 0, operands, operands, 1, 1, attributes,                             \
+            OP_ELEMENTWISE | OP_ANY_LAYOUT | (flags), 0, pointwise_infer, pointwise_reference, \
+            NULL, pointwise_emit, .test = "test_gradients"                                     \
     }
 #define DERIVATIVE(name) ROW(name, 2, number_attrs, OP_INPLACE)
 

@@ -56,8 +56,10 @@ static void index_extents(const lanes *l, int64_t extent[MAX_RANK]) {
 }
 
 static void loop(text *t, const char *name, int64_t extent) {
-    const char *compare = extent ? "<" : "!="; /* compilers warn of a comparison that is always false */
-    text_printf(t, "    for (size_t %s = 0; %s %s %lld; %s++) {\n", name, name, compare, (long long)extent, name);
+    const char *compare = extent ? "<" : "!="; /* compilers warn of a comparison that is always
+                                                  false */
+    text_printf(t, "    for (size_t %s = 0; %s %s %lld; %s++) {\n", name, name, compare,
+                (long long)extent, name);
 }
 
 void lanes_open(struct emitter *e, const node *n, const lanes *l) {

@@ -1,11 +1,14 @@
-/* Operators that look source indices up: Pad in tables made at compile time, Gather in its indices. */
+/* Operators that look source indices up: Pad in tables made at compile time, Gather in its
+   indices. */
 #include <string.h>
 
 #include "../emit/emit.h"
 #include "copy.h"
 #include "rules.h"
 
-static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+static int64_t clamp(int64_t v, int64_t low, int64_t high) {
+    return v < low ? low : v > high ? high : v;
+}
 
 /* ---- Pad ---- */
 
@@ -16,25 +19,30 @@ static bool pad_infer(graph *g, node *n) {
     size_t count = 0, n_axes = (size_t)x->rank;
     int64_t pads[2 * MAX_RANK] = {0};
     shape y = *x;
-    if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") && strcmp(mode, "wrap"))
-        return diag_error(g->diag, n, "use constant, reflect, edge or wrap", "this mode is not supported");
+    if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") &&
+        strcmp(mode, "wrap"))
+        return diag_error(g->diag, n, "use constant, reflect, edge or wrap",
+                          "this mode is not supported");
     if (n->opset >= 11) {
         if (!op_need_ints(g, n, 1, "pads", &v, &count)) return false;
         if (op_present(n, 3) && !op_need_ints(g, n, 3, "axes", &axes, &n_axes)) return false;
         if (op_present(n, 2) && (n->in[2]->type != n->in[0]->type || value_count(n->in[2]) != 1))
-            return diag_error(g->diag, n, NULL, "constant_value must be one element of the input's type");
+            return diag_error(g->diag, n, NULL,
+                              "constant_value must be one element of the input's type");
     } else {
         const attr *a = node_ints(n, n->opset >= 2 ? "pads" : "paddings");
         if (a) v = a->ints, count = a->count;
     }
-    if (count != 2 * n_axes) return diag_error(g->diag, n, NULL, "%zu pads for %zu axes", count, n_axes);
+    if (count != 2 * n_axes)
+        return diag_error(g->diag, n, NULL, "%zu pads for %zu axes", count, n_axes);
     for (size_t i = 0; i < n_axes; i++) {
         int k = (int)i;
         if (axes && !op_axis(g, n, axes[i], x->rank, &k)) return false;
         pads[k] = v[i];
         pads[x->rank + k] = v[n_axes + i];
-        if (__builtin_add_overflow(x->dim[k], v[i], &y.dim[k]) || __builtin_add_overflow(y.dim[k], v[n_axes + i], &y.dim[k]) ||
-            y.dim[k] < 0 || y.dim[k] > INT32_MAX)
+        if (__builtin_add_overflow(x->dim[k], v[i], &y.dim[k]) ||
+            __builtin_add_overflow(y.dim[k], v[n_axes + i], &y.dim[k]) || y.dim[k] < 0 ||
+            y.dim[k] > INT32_MAX)
             return diag_error(g->diag, n, NULL, "the pads of axis %d are out of range", k);
         if (x->dim[k] == 0 && y.dim[k] > 0 && strcmp(mode, "constant"))
             return diag_error(g->diag, n, NULL, "axis %d is empty", k);
@@ -59,7 +67,8 @@ static int32_t *pad_table(arena *a, const node *n, const shape *x, const shape *
     const char *mode = node_string(n, "mode", "constant");
     int32_t *t = ARENA_ARRAY(a, int32_t, (size_t)y->dim[axis]);
     for (int64_t o = 0; o < y->dim[axis]; o++)
-        t[o] = (int32_t)pad_source(mode, o - node_ints(n, "resolved_pads")->ints[axis], x->dim[axis]);
+        t[o] = (int32_t)pad_source(mode, o - node_ints(n, "resolved_pads")->ints[axis],
+                                   x->dim[axis]);
     return t;
 }
 
@@ -78,7 +87,8 @@ static void fill_element(const node *n, const tensor *const *in, tensor *element
         tensor_set(element, 0, (double)node_float(n, "value", 0));
 }
 
-static bool pad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool pad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                          const char **why) {
     (void)why;
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     const size_t size = dtype_size(in[0]->type);
@@ -95,7 +105,8 @@ static bool pad_reference(arena *a, const node *n, const tensor *const *in, tens
             rest /= y->dim[i];
             at = s < 0 || at < 0 ? -1 : at + s * xs[i];
         }
-        memcpy((char *)out[0]->data + (size_t)o * size, at < 0 ? fill->data : (char *)in[0]->data + (size_t)at * size, size);
+        memcpy((char *)out[0]->data + (size_t)o * size,
+               at < 0 ? fill->data : (char *)in[0]->data + (size_t)at * size, size);
     }
     return true;
 }
@@ -116,13 +127,16 @@ static void pad_emit(emitter *e, const node *n) {
     if (op_present(n, 2))
         emit_value(e, "fill", n->in[2], false);
     else
-        fill = n->opset < 11 ? arena_printf(a, "(%s)%s", type, emit_float(e, (double)node_float(n, "value", 0))) : "0";
-    text_printf(b, "    (void)c, (void)n, (void)x, (void)y;\n%s", op_present(n, 2) ? "    (void)fill;\n" : "");
+        fill = n->opset < 11 ? arena_printf(a, "(%s)%s", type,
+                                            emit_float(e, (double)node_float(n, "value", 0)))
+                             : "0";
+    text_printf(b, "    (void)c, (void)n, (void)x, (void)y;\n%s",
+                op_present(n, 2) ? "    (void)fill;\n" : "");
     for (int i = 0; i < rank; i++) names[i] = arena_printf(a, "i%d", i);
     for (int i = 0; i < rank; i++) {
         if ((!pads->ints[i] && !pads->ints[rank + i]) || y->shape.dim[i] == 0) continue;
-        const char *table =
-            emit_weights(e, pad_table(a, n, &x->shape, &y->shape, i), (size_t)y->shape.dim[i] * 4, "pad indices");
+        const char *table = emit_weights(e, pad_table(a, n, &x->shape, &y->shape, i),
+                                         (size_t)y->shape.dim[i] * 4, "pad indices");
         emit_param(e, arena_printf(a, "const void *table%d", i), "%s", table);
         text_printf(b, "    const int32_t *t%d = table%d;\n", i, i);
         names[i] = arena_printf(a, "(size_t)t%d[i%d]", i, i);
@@ -132,17 +146,22 @@ static void pad_emit(emitter *e, const node *n) {
     text_append(b, "        if (0");
     for (int i = 0; i < rank; i++)
         if (names[i][0] == '(') text_printf(b, " || t%d[i%d] < 0", i, i);
-    text_printf(b, ") {\n            y[%s] = %s;\n            continue;\n        }\n", emit_index(e, ys, rank, NULL), fill);
-    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL), emit_index(e, xs, rank, names));
+    text_printf(b, ") {\n            y[%s] = %s;\n            continue;\n        }\n",
+                emit_index(e, ys, rank, NULL), fill);
+    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL),
+                emit_index(e, xs, rank, names));
     emit_loops_close(e, rank);
 }
 
-/* Constant padding is cut off again; elsewhere a gradient comes from every copy, an axis at a time. */
+/* Constant padding is cut off again; elsewhere a gradient comes from every copy, an axis at a
+   time. */
 static bool pad_grad(graph *g, node *n, value *const *dout, value **din) {
     const attr *pads = node_ints(n, "resolved_pads");
     const shape *x = &n->in[0]->shape, *y = &n->out[0]->shape;
     int64_t back[2 * MAX_RANK];
-    if (rule_wants(n, 2)) return diag_error(g->diag, n, "make it a constant in the model", "constant_value has no gradient");
+    if (rule_wants(n, 2))
+        return diag_error(g->diag, n, "make it a constant in the model",
+                          "constant_value has no gradient");
     if (!strcmp(node_string(n, "mode", "constant"), "constant")) {
         for (int k = 0; k < 2 * x->rank; k++) back[k] = -pads->ints[k];
         value *in[] = {dout[0], grad_ints(g, "pads", back, 2 * (size_t)x->rank)};
@@ -165,24 +184,28 @@ static bool gather_infer(graph *g, node *n) {
     if (n->in[1]->type != DT_INT32 && n->in[1]->type != DT_INT64)
         return diag_error(g->diag, n, NULL, "indices must be int32 or int64");
     if (x->rank + q->rank - 1 > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result's rank is too high (8 at most)");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                          "the result's rank is too high (8 at most)");
     for (int i = 0; i < axis; i++) y.dim[y.rank++] = x->dim[i];
     for (int i = 0; i < q->rank; i++) y.dim[y.rank++] = q->dim[i];
     for (int i = axis + 1; i < x->rank; i++) y.dim[y.rank++] = x->dim[i];
     const tensor *t = n->in[1]->constant;
-    if (x->dim[axis] == 0 && shape_count(q) > 0) return diag_error(g->diag, n, NULL, "the gathered axis is empty");
+    if (x->dim[axis] == 0 && shape_count(q) > 0)
+        return diag_error(g->diag, n, NULL, "the gathered axis is empty");
     for (int64_t i = 0; t && i < shape_count(q); i++)
         if (tensor_get_int(t, i) < -x->dim[axis] || tensor_get_int(t, i) >= x->dim[axis])
-            return diag_error(g->diag, n, NULL, "index %lld is outside the axis of %lld", (long long)tensor_get_int(t, i),
-                              (long long)x->dim[axis]);
+            return diag_error(g->diag, n, NULL, "index %lld is outside the axis of %lld",
+                              (long long)tensor_get_int(t, i), (long long)x->dim[axis]);
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool gather_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool gather_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)a;
     const shape *x = &in[0]->shape;
     const int axis = copy_axis_of(n, x->rank, 0);
-    int64_t outer = 1, inner = (int64_t)dtype_size(in[0]->type), d = x->dim[axis], count = shape_count(&in[1]->shape);
+    int64_t outer = 1, inner = (int64_t)dtype_size(in[0]->type), d = x->dim[axis],
+            count = shape_count(&in[1]->shape);
     for (int i = 0; i < axis; i++) outer *= x->dim[i];
     for (int i = axis + 1; i < x->rank; i++) inner *= x->dim[i];
     for (int64_t o = 0; o < outer; o++)
@@ -193,12 +216,14 @@ static bool gather_reference(arena *a, const node *n, const tensor *const *in, t
                 *why = "an index is out of range";
                 return false;
             }
-            memcpy((char *)out[0]->data + (o * count + i) * inner, (char *)in[0]->data + (o * d + at) * inner, (size_t)inner);
+            memcpy((char *)out[0]->data + (o * count + i) * inner,
+                   (char *)in[0]->data + (o * d + at) * inner, (size_t)inner);
         }
     return true;
 }
 
-/* Run-time indices out of range are clamped: a run does not fail, and memory outside is never read. */
+/* Run-time indices out of range are clamped: a run does not fail, and memory outside is never
+   read. */
 static void gather_emit(emitter *e, const node *n) {
     const value *x = n->in[0], *q = n->in[1], *y = n->out[0];
     const int axis = copy_axis_of(n, x->shape.rank, 0), rank = y->shape.rank, qr = q->shape.rank;
@@ -218,9 +243,11 @@ static void gather_emit(emitter *e, const node *n) {
     emit_value(e, "y", y, true);
     text_append(b, "    (void)c, (void)n, (void)x, (void)y, (void)indices;\n");
     emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
-    text_printf(b, "        int64_t at = indices[%s];\n        at = at < 0 ? at + %lld : at;\n", emit_index(e, qs, qr, qn), d);
+    text_printf(b, "        int64_t at = indices[%s];\n        at = at < 0 ? at + %lld : at;\n",
+                emit_index(e, qs, qr, qn), d);
     text_printf(b, "        at = at < 0 ? 0 : at >= %lld ? %lld : at;\n", d, d - 1);
-    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL), emit_index(e, xs, x->shape.rank, xn));
+    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL),
+                emit_index(e, xs, x->shape.rank, xn));
     emit_loops_close(e, rank);
 }
 
@@ -229,7 +256,8 @@ static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
     const int axis = copy_axis_of(n, x->rank, 0);
     const tensor *t = n->in[1]->constant;
     if (!t)
-        return diag_error(g->diag, n, "make the indices a constant in the model", "indices that are computed have no gradient");
+        return diag_error(g->diag, n, "make the indices a constant in the model",
+                          "indices that are computed have no gradient");
     const int64_t count = shape_count(&t->shape), d = x->dim[axis];
     int32_t *at = ARENA_ARRAY(g->arena, int32_t, (size_t)count);
     for (int64_t i = 0; i < count; i++) at[i] = (int32_t)((tensor_get_int(t, i) + d) % d);

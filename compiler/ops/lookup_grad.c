@@ -1,25 +1,31 @@
-/* AxisSum, a sparse linear map along one axis: the backward pass of what looks elements up (Pad, Gather, Slice with steps,
-   Resize). */
+/* AxisSum, a sparse linear map along one axis: the backward pass of what looks elements up (Pad,
+   Gather, Slice with steps, Resize). */
 #include "../emit/loops.h"
 #include "pointwise.h"
 #include "rules.h"
 
-/* ---- AxisSum: X, first [extent + 1], index [], weight [] -> Y[.. i ..] = sum of weight[k] X[.. index[k] ..] over
-   k = first[i] .. first[i + 1] - 1 ---- */
+/* ---- AxisSum: X, first [extent + 1], index [], weight [] -> Y[.. i ..] = sum of weight[k] X[..
+   index[k] ..] over k = first[i] .. first[i + 1] - 1 ---- */
 
 static int axis_of(const node *n) { return (int)node_int(n, "axis", 0); }
 
-static bool list_error(graph *g, const node *n) { return diag_error(g->diag, n, NULL, "first, index and weight do not fit"); }
+static bool list_error(graph *g, const node *n) {
+    return diag_error(g->diag, n, NULL, "first, index and weight do not fit");
+}
 
 static bool axis_sum_infer(graph *g, node *n) {
     const int64_t *first, *index;
     size_t n_first, n_index;
     shape y = n->in[0]->shape;
     int axis;
-    if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, 3, 1u << n->in[0]->type)) return false;
+    if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, 3, 1u << n->in[0]->type))
+        return false;
     if (!op_axis(g, n, node_int(n, "axis", 0), y.rank, &axis)) return false;
-    if (!op_need_ints(g, n, 1, "first", &first, &n_first) || !op_need_ints(g, n, 2, "index", &index, &n_index)) return false;
-    if (n_first < 1 || first[0] != 0 || first[n_first - 1] != (int64_t)n_index || value_count(n->in[3]) != (int64_t)n_index)
+    if (!op_need_ints(g, n, 1, "first", &first, &n_first) ||
+        !op_need_ints(g, n, 2, "index", &index, &n_index))
+        return false;
+    if (n_first < 1 || first[0] != 0 || first[n_first - 1] != (int64_t)n_index ||
+        value_count(n->in[3]) != (int64_t)n_index)
         return list_error(g, n);
     for (size_t i = 1; i < n_first; i++)
         if (first[i] < first[i - 1]) return list_error(g, n);
@@ -29,7 +35,8 @@ static bool axis_sum_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool axis_sum_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool axis_sum_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                               const char **why) {
     (void)a, (void)why;
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     const int axis = axis_of(n);
@@ -40,7 +47,8 @@ static bool axis_sum_reference(arena *a, const node *n, const tensor *const *in,
         double sum = 0;
         for (int64_t k = tensor_get_int(in[1], i); k < tensor_get_int(in[1], i + 1); k++)
             sum += tensor_get(in[3], k) *
-                   tensor_get(in[0], (outer * x->dim[axis] + tensor_get_int(in[2], k)) * inner + at % inner);
+                   tensor_get(in[0], (outer * x->dim[axis] + tensor_get_int(in[2], k)) * inner +
+                                         at % inner);
         tensor_set(out[0], at, sum);
     }
     return true;
@@ -54,22 +62,27 @@ static void axis_sum_emit(struct emitter *e, const node *n) {
     text *t = emit_helpers(e);
     emit_strides(n, n->in[0], xs);
     emit_strides(n, n->out[0], ys);
-    for (int k = 0; k < y->rank; k++) names[k] = k == axis ? "(size_t)in2[k]" : arena_printf(emit_arena(e), "i%d", k);
+    for (int k = 0; k < y->rank; k++)
+        names[k] = k == axis ? "(size_t)in2[k]" : arena_printf(emit_arena(e), "i%d", k);
     emit_task_open(e, n);
     emit_task_indices(e, y->dim, tasks);
     for (int k = tasks; k < y->rank; k++) emit_axis_loop(t, k, y->dim[k]);
-    text_printf(t, "    double sum = 0;\n    for (int64_t k = in1[i%d]; k < in1[i%d + 1]; k++)\n", axis, axis);
-    text_printf(t, "        sum += (double)in3[k] * (double)in0[%s];\n", emit_index(e, xs, y->rank, names));
-    text_printf(t, "    out0[%s] = (%s)sum;\n", emit_index(e, ys, y->rank, NULL), dtype_c(n->out[0]->type));
+    text_printf(t, "    double sum = 0;\n    for (int64_t k = in1[i%d]; k < in1[i%d + 1]; k++)\n",
+                axis, axis);
+    text_printf(t, "        sum += (double)in3[k] * (double)in0[%s];\n",
+                emit_index(e, xs, y->rank, names));
+    text_printf(t, "    out0[%s] = (%s)sum;\n", emit_index(e, ys, y->rank, NULL),
+                dtype_c(n->out[0]->type));
     for (int k = tasks; k < y->rank; k++) text_append(t, "    }\n");
     emit_task_close(e, n, emit_task_count(e, n, y->dim, tasks), 2 * (double)value_count(n->in[0]));
 }
 
-value *axis_scatter(graph *g, const node *n, value *v, int axis, int64_t extent, const int32_t *index, const double *weight,
-                    int taps) {
+value *axis_scatter(graph *g, const node *n, value *v, int axis, int64_t extent,
+                    const int32_t *index, const double *weight, int taps) {
     if (!v) return NULL;
     const int64_t length = v->shape.dim[axis] * taps;
-    int64_t *first = ARENA_ARRAY(g->arena, int64_t, (size_t)extent + 1), *from = ARENA_ARRAY(g->arena, int64_t, (size_t)length);
+    int64_t *first = ARENA_ARRAY(g->arena, int64_t, (size_t)extent + 1),
+            *from = ARENA_ARRAY(g->arena, int64_t, (size_t)length);
     tensor *w = tensor_new(g->arena, v->type, &(shape){.rank = 1, .dim = {length}});
     int64_t count = 0;
     for (int64_t i = 0; i < extent; i++) {
@@ -81,8 +94,8 @@ value *axis_scatter(graph *g, const node *n, value *v, int axis, int64_t extent,
         first[i + 1] = count;
     }
     w->shape.dim[0] = count;
-    value *in[] = {v, grad_ints(g, "first", first, (size_t)extent + 1), grad_ints(g, "index", from, (size_t)count),
-                   graph_add_constant(g, "weight", w)};
+    value *in[] = {v, grad_ints(g, "first", first, (size_t)extent + 1),
+                   grad_ints(g, "index", from, (size_t)count), graph_add_constant(g, "weight", w)};
     node *sum = grad_node(g, n, "AxisSum", "cameo", in, 4, 1);
     node_set_int(g, sum, "axis", axis);
     return grad_infer(g, sum);

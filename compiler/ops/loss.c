@@ -1,5 +1,5 @@
-/* Losses as rows of the internal domain: softmax cross-entropy and its gradient. passes/loss.c puts them into the step graph;
-   what runs is runtime/kernels/loss.h. */
+/* Losses as rows of the internal domain: softmax cross-entropy and its gradient. passes/loss.c
+   puts them into the step graph; what runs is runtime/kernels/loss.h. */
 #include "../../runtime/kernels/margin.h"
 #include "../emit/loops.h"
 #include "../ir/grad.h"
@@ -7,35 +7,45 @@
 
 #include <math.h>
 
-enum { LOSS, PROBABILITIES, CORRECT, ROWS };   /* outputs of SoftmaxCrossEntropy */
-enum { LABELS = 1, LABELS_B, MIX, SMOOTHING }; /* its inputs behind the logits; those of its gradient are one further on */
+enum { LOSS, PROBABILITIES, CORRECT, ROWS }; /* outputs of SoftmaxCrossEntropy */
+enum {
+    LABELS = 1,
+    LABELS_B,
+    MIX,
+    SMOOTHING
+}; /* its inputs behind the logits; those of its gradient are one further on */
 
 static bool has_shape(graph *g, const node *n, size_t i, unsigned types, const shape *s) {
     if (!type_check(g, n, i, types)) return false;
-    return shape_equal(&n->in[i]->shape, s) || diag_error(g->diag, n, NULL, "input %zu has another shape than it needs", i);
+    return shape_equal(&n->in[i]->shape, s) ||
+           diag_error(g->diag, n, NULL, "input %zu has another shape than it needs", i);
 }
 
 /* labels [N] int64, labels_b [N] int64, mix [N], smoothing [1] from input `first` on. */
 static bool check_target(graph *g, const node *n, size_t first, int64_t images) {
     const shape each = {.rank = 1, .dim = {images}}, one = {.rank = 1, .dim = {1}};
-    return has_shape(g, n, first, 1u << DT_INT64, &each) && has_shape(g, n, first + 1, 1u << DT_INT64, &each) &&
-           has_shape(g, n, first + 2, TYPES_FLOAT, &each) && has_shape(g, n, first + 3, TYPES_FLOAT, &one);
+    return has_shape(g, n, first, 1u << DT_INT64, &each) &&
+           has_shape(g, n, first + 1, 1u << DT_INT64, &each) &&
+           has_shape(g, n, first + 2, TYPES_FLOAT, &each) &&
+           has_shape(g, n, first + 3, TYPES_FLOAT, &one);
 }
 
 static bool check_scores(graph *g, const node *n, size_t i) {
     if (!type_check(g, n, i, TYPES_FLOAT)) return false;
     const shape *s = &n->in[i]->shape;
     return (s->rank == 2 && s->dim[0] > 0 && s->dim[1] > 1) ||
-           diag_error(g->diag, n, NULL, "input %zu is not [images, classes] with at least two classes", i);
+           diag_error(g->diag, n, NULL,
+                      "input %zu is not [images, classes] with at least two classes", i);
 }
 
 static bool cross_entropy_infer(graph *g, node *n) {
     if (!check_scores(g, n, 0)) return false;
-    const shape *z = &n->in[0]->shape, scalar = {.rank = 0}, rows = {.rank = 2, .dim = {z->dim[0], 2}};
+    const shape *z = &n->in[0]->shape, scalar = {.rank = 0},
+                rows = {.rank = 2, .dim = {z->dim[0], 2}};
     const dtype type = n->in[0]->type;
     return check_target(g, n, LABELS, z->dim[0]) && op_set_output(g, n, LOSS, type, &scalar) &&
-           op_set_output(g, n, PROBABILITIES, type, z) && op_set_output(g, n, CORRECT, type, &scalar) &&
-           op_set_output(g, n, ROWS, type, &rows);
+           op_set_output(g, n, PROBABILITIES, type, z) &&
+           op_set_output(g, n, CORRECT, type, &scalar) && op_set_output(g, n, ROWS, type, &rows);
 }
 
 /* The target's share of class k. */
@@ -45,7 +55,8 @@ static double share(const tensor *const *in, int64_t image, int64_t k, int64_t c
     return (1 - s) * (mix * a + (1 - mix) * b) + s / (double)classes;
 }
 
-static bool cross_entropy_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool cross_entropy_reference(arena *a, const node *n, const tensor *const *in,
+                                    tensor *const *out, const char **why) {
     (void)n, (void)why;
     const double *z = ref_doubles(a, in[0]);
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
@@ -70,7 +81,8 @@ static bool cross_entropy_reference(arena *a, const node *n, const tensor *const
     return true;
 }
 
-/* The step graph, which alone has these rows, is float32; double is for tests, through the reference. */
+/* The step graph, which alone has these rows, is float32; double is for tests, through the
+   reference. */
 static void need_float(const value *v) {
     if (v->type != DT_FLOAT) BUG("a loss of %s in a program", dtype_name(v->type));
 }
@@ -80,16 +92,20 @@ static void cross_entropy_emit(struct emitter *e, const node *n) {
     need_float(n->in[0]);
     emit_task_open(e, n);
     text_printf(emit_helpers(e),
-                "    const cameo_target target = {in1[i], in2[i], in3[i], in4[0]};\n    (void)out0, (void)out2;\n"
-                "    cameo_cross_entropy_row(in0 + i * %lld, %lld, target, out1 + i * %lld, out3 + i * 2);\n",
+                "    const cameo_target target = {in1[i], in2[i], in3[i], in4[0]};\n    "
+                "(void)out0, (void)out2;\n"
+                "    cameo_cross_entropy_row(in0 + i * %lld, %lld, target, out1 + i * %lld, out3 + "
+                "i * 2);\n",
                 classes, classes, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), 8 * (double)images * (double)classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
+                    8 * (double)images * (double)classes);
     text_printf(emit_body(e), "    cameo_cross_entropy_sum(out3, %lld, out0, out2);\n", images);
 }
 
 static bool cross_entropy_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!dout[LOSS]) return true;
-    value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B], n->in[MIX], n->in[SMOOTHING]};
+    value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B],
+                   n->in[MIX], n->in[SMOOTHING]};
     return (din[0] = grad_call(g, n, "SoftmaxCrossEntropyGrad", "cameo", in, 6)) != NULL;
 }
 
@@ -98,16 +114,19 @@ static bool cross_entropy_grad(graph *g, node *n, value *const *dout, value **di
 static bool cross_entropy_grad_infer(graph *g, node *n) {
     const shape scalar = {.rank = 0};
     return check_scores(g, n, 1) && has_shape(g, n, 0, TYPES_FLOAT, &scalar) &&
-           check_target(g, n, 1 + LABELS, n->in[1]->shape.dim[0]) && op_set_output(g, n, 0, n->in[1]->type, &n->in[1]->shape);
+           check_target(g, n, 1 + LABELS, n->in[1]->shape.dim[0]) &&
+           op_set_output(g, n, 0, n->in[1]->type, &n->in[1]->shape);
 }
 
-static bool cross_entropy_grad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                                         const char **why) {
+static bool cross_entropy_grad_reference(arena *a, const node *n, const tensor *const *in,
+                                         tensor *const *out, const char **why) {
     (void)a, (void)n, (void)why;
     const int64_t images = in[1]->shape.dim[0], classes = in[1]->shape.dim[1];
     const double scale = tensor_get(in[0], 0) / (double)images;
     for (int64_t i = 0; i < images * classes; i++)
-        tensor_set(out[0], i, scale * (tensor_get(in[1], i) - share(in + 1 + LABELS, i / classes, i % classes, classes)));
+        tensor_set(out[0], i,
+                   scale * (tensor_get(in[1], i) -
+                            share(in + 1 + LABELS, i / classes, i % classes, classes)));
     return true;
 }
 
@@ -117,12 +136,15 @@ static void cross_entropy_grad_emit(struct emitter *e, const node *n) {
     emit_task_open(e, n);
     text_printf(emit_helpers(e),
                 "    const cameo_target target = {in2[i], in3[i], in4[i], in5[0]};\n"
-                "    cameo_cross_entropy_grad_row(in1 + i * %lld, %lld, target, in0[0] / %lld, out0 + i * %lld);\n",
+                "    cameo_cross_entropy_grad_row(in1 + i * %lld, %lld, target, in0[0] / %lld, "
+                "out0 + i * %lld);\n",
                 classes, classes, images, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
+                    (double)images * (double)classes);
 }
 
-/* ---- Margin: logits, labels -> logits with the label's changed, slope[N], correct, found[N] ---- */
+/* ---- Margin: logits, labels -> logits with the label's changed, slope[N], correct, found[N]
+   ---- */
 
 enum { SLOPE = 1, FOUND = 3 }; /* further outputs */
 
@@ -135,9 +157,12 @@ static bool margin_infer(graph *g, node *n) {
            op_set_output(g, n, FOUND, type, &each);
 }
 
-static double parameter_of(const node *n, const char *name) { return (double)node_float(n, name, 0); }
+static double parameter_of(const node *n, const char *name) {
+    return (double)node_float(n, name, 0);
+}
 
-static bool margin_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool margin_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)why;
     const double *z = ref_doubles(a, in[0]);
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
@@ -151,8 +176,9 @@ static bool margin_reference(arena *a, const node *n, const tensor *const *in, t
             if (z[k] > z[best]) best = k;
         if (label >= 0 && label < classes)
             tensor_set(out[0], i * classes + label,
-                       cameo_margin_score(parameter_of(n, "scale"), parameter_of(n, "m1"), parameter_of(n, "m2"),
-                                          parameter_of(n, "m3"), z[label], &slope));
+                       cameo_margin_score(parameter_of(n, "scale"), parameter_of(n, "m1"),
+                                          parameter_of(n, "m2"), parameter_of(n, "m3"), z[label],
+                                          &slope));
         tensor_set(out[SLOPE], i, slope);
         tensor_set(out[FOUND], i, best == label);
         correct += best == label;
@@ -165,18 +191,25 @@ static void margin_emit(struct emitter *e, const node *n) {
     const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
     need_float(n->in[0]);
     emit_task_open(e, n);
-    text_printf(emit_helpers(e), "    const cameo_margin margin = {%.9g, %.9g, %.9g, %.9g};\n    (void)out2;\n",
-                parameter_of(n, "scale"), parameter_of(n, "m1"), parameter_of(n, "m2"), parameter_of(n, "m3"));
     text_printf(emit_helpers(e),
-                "    cameo_margin_row(&margin, in0 + i * %lld, %lld, in1[i], out0 + i * %lld, out1 + i, out3 + i);\n", classes,
-                classes, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
-    text_printf(emit_body(e), "    *out2 = 0;\n    for (size_t i = 0; i < %lld; i++) *out2 += out3[i];\n", images);
+                "    const cameo_margin margin = {%.9g, %.9g, %.9g, %.9g};\n    (void)out2;\n",
+                parameter_of(n, "scale"), parameter_of(n, "m1"), parameter_of(n, "m2"),
+                parameter_of(n, "m3"));
+    text_printf(emit_helpers(e),
+                "    cameo_margin_row(&margin, in0 + i * %lld, %lld, in1[i], out0 + i * %lld, out1 "
+                "+ i, out3 + i);\n",
+                classes, classes, classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
+                    (double)images * (double)classes);
+    text_printf(emit_body(e),
+                "    *out2 = 0;\n    for (size_t i = 0; i < %lld; i++) *out2 += out3[i];\n",
+                images);
 }
 
 static bool margin_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!dout[0]) return true;
-    return (din[0] = grad_call(g, n, "MarginGrad", "cameo", (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
+    return (din[0] = grad_call(g, n, "MarginGrad", "cameo",
+                               (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
 }
 
 /* dlogits, slope, labels */
@@ -187,7 +220,8 @@ static bool margin_grad_infer(graph *g, node *n) {
            op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 
-static bool margin_grad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool margin_grad_reference(arena *a, const node *n, const tensor *const *in,
+                                  tensor *const *out, const char **why) {
     (void)a, (void)n, (void)why;
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     for (int64_t i = 0; i < images * classes; i++) {
@@ -201,27 +235,34 @@ static void margin_grad_emit(struct emitter *e, const node *n) {
     const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
     need_float(n->in[0]);
     emit_task_open(e, n);
-    text_printf(emit_helpers(e), "    cameo_margin_grad_row(in0 + i * %lld, %lld, in2[i], in1[i], out0 + i * %lld);\n", classes,
-                classes, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images), (double)images * (double)classes);
+    text_printf(
+        emit_helpers(e),
+        "    cameo_margin_grad_row(in0 + i * %lld, %lld, in2[i], in1[i], out0 + i * %lld);\n",
+        classes, classes, classes);
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
+                    (double)images * (double)classes);
 }
 
 /* ---- rows ---- */
 
 static const op_attr none[] = {{.name = NULL}};
-static const op_attr margin_attrs[] = {{.name = "scale", .kind = ATTR_FLOAT, .required = true},
-                                       {.name = "m1", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
-                                       {.name = "m2", .kind = ATTR_FLOAT, .has_default = true},
-                                       {.name = "m3", .kind = ATTR_FLOAT, .has_default = true},
-                                       {.name = NULL}};
+static const op_attr margin_attrs[] = {
+    {.name = "scale", .kind = ATTR_FLOAT, .required = true},
+    {.name = "m1", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
+    {.name = "m2", .kind = ATTR_FLOAT, .has_default = true},
+    {.name = "m3", .kind = ATTR_FLOAT, .has_default = true},
+    {.name = NULL}};
 
 const op_row ops_loss[] = {
-    {"SoftmaxCrossEntropy", "cameo", 1, 0, 5, 5, 4, 4, none, OP_ANY_LAYOUT, 0, cross_entropy_infer, cross_entropy_reference,
-     cross_entropy_grad, cross_entropy_emit, .test = "test_losses cross_entropy"},
-    {"SoftmaxCrossEntropyGrad", "cameo", 1, 0, 6, 6, 1, 1, none, OP_ANY_LAYOUT, 0, cross_entropy_grad_infer,
-     cross_entropy_grad_reference, NULL, cross_entropy_grad_emit, .test = "test_losses cross_entropy"},
-    {"Margin", "cameo", 1, 0, 2, 2, 4, 4, margin_attrs, OP_ANY_LAYOUT | OP_INPLACE, 0, margin_infer, margin_reference,
-     margin_grad, margin_emit, .test = "test_losses margin_kernels"},
-    {"MarginGrad", "cameo", 1, 0, 3, 3, 1, 1, none, OP_ANY_LAYOUT | OP_INPLACE, 0, margin_grad_infer, margin_grad_reference,
-     NULL, margin_grad_emit, .test = "test_losses margin_kernels"},
+    {"SoftmaxCrossEntropy", "cameo", 1, 0, 5, 5, 4, 4, none, OP_ANY_LAYOUT, 0, cross_entropy_infer,
+     cross_entropy_reference, cross_entropy_grad, cross_entropy_emit,
+     .test = "test_losses cross_entropy"},
+    {"SoftmaxCrossEntropyGrad", "cameo", 1, 0, 6, 6, 1, 1, none, OP_ANY_LAYOUT, 0,
+     cross_entropy_grad_infer, cross_entropy_grad_reference, NULL, cross_entropy_grad_emit,
+     .test = "test_losses cross_entropy"},
+    {"Margin", "cameo", 1, 0, 2, 2, 4, 4, margin_attrs, OP_ANY_LAYOUT | OP_INPLACE, 0, margin_infer,
+     margin_reference, margin_grad, margin_emit, .test = "test_losses margin_kernels"},
+    {"MarginGrad", "cameo", 1, 0, 3, 3, 1, 1, none, OP_ANY_LAYOUT | OP_INPLACE, 0,
+     margin_grad_infer, margin_grad_reference, NULL, margin_grad_emit,
+     .test = "test_losses margin_kernels"},
     {.name = NULL}};

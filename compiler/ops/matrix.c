@@ -1,5 +1,6 @@
-/* Gemm and MatMul. Both become one product over outer axes (batch axes and rows), columns j and the sum's index k, each operand
-   given by strides; sums are kept in double, in blocks of columns that the C compiler turns into vectors. */
+/* Gemm and MatMul. Both become one product over outer axes (batch axes and rows), columns j and
+   the sum's index k, each operand given by strides; sums are kept in double, in blocks of columns
+   that the C compiler turns into vectors. */
 #include "pointwise.h"
 #include "rules.h"
 
@@ -10,7 +11,8 @@
 typedef struct product {
     int outer; /* leading axes: batch axes, then the row; a missing axis has extent 1 */
     int64_t extent[MAX_RANK + 1], columns, depth;
-    int64_t a[MAX_RANK + 1], b[MAX_RANK + 1], c[MAX_RANK + 1], y[MAX_RANK + 1]; /* strides of the outer axes */
+    int64_t a[MAX_RANK + 1], b[MAX_RANK + 1], c[MAX_RANK + 1], y[MAX_RANK + 1]; /* strides of the
+                                                                                   outer axes */
     int64_t ak, bk, bj, cj, yj;
     double alpha, beta;
     bool has_c;
@@ -20,42 +22,50 @@ typedef struct product {
 
 /* beta = 0 means that C is not read, whatever it holds: 0 times infinity would be no number. */
 static void drop_unread_c(graph *g, node *n) {
-    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0) node_set_input(g, n, 2, NULL);
+    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0)
+        node_set_input(g, n, 2, NULL);
 }
 
 static bool gemm_infer(graph *g, node *n) {
     for (size_t i = 0; i < n->n_in; i++) {
         if (i == 2 && !n->in[2]) continue;
         if (!type_check(g, n, i, TYPES_NUMBER)) return false;
-        if (n->in[i]->type != n->in[0]->type) return diag_error(g->diag, n, NULL, "inputs have different types");
+        if (n->in[i]->type != n->in[0]->type)
+            return diag_error(g->diag, n, NULL, "inputs have different types");
     }
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
-    if (a->rank != 2 || b->rank != 2) return diag_error(g->diag, n, NULL, "inputs 0 and 1 must have rank 2");
+    if (a->rank != 2 || b->rank != 2)
+        return diag_error(g->diag, n, NULL, "inputs 0 and 1 must have rank 2");
     const int ta = node_int(n, "transA", 0) != 0, tb = node_int(n, "transB", 0) != 0;
     if (a->dim[!ta] != b->dim[tb])
-        return diag_error(g->diag, n, NULL, "inner extents differ: %lld and %lld", (long long)a->dim[!ta],
-                          (long long)b->dim[tb]);
+        return diag_error(g->diag, n, NULL, "inner extents differ: %lld and %lld",
+                          (long long)a->dim[!ta], (long long)b->dim[tb]);
     const shape y = {.rank = 2, .dim = {a->dim[ta], b->dim[!tb]}};
     shape both;
-    if (n->n_in > 2 && n->in[2] && (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
-        return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld", (long long)y.dim[0],
-                          (long long)y.dim[1]);
+    if (n->n_in > 2 && n->in[2] &&
+        (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
+        return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld",
+                          (long long)y.dim[0], (long long)y.dim[1]);
     drop_unread_c(g, n);
     if (!shape_count(&y) || !a->dim[!ta])
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a product of empty matrices is not supported");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                          "a product of empty matrices is not supported");
     n->macs = (double)y.dim[0] * (double)y.dim[1] * (double)a->dim[!ta];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
 static bool matmul_shape(graph *g, const node *n, shape *y) {
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
-    if (!a->rank || !b->rank) return diag_error(g->diag, n, NULL, "a scalar can't be multiplied as a matrix");
+    if (!a->rank || !b->rank)
+        return diag_error(g->diag, n, NULL, "a scalar can't be multiplied as a matrix");
     if (a->dim[a->rank - 1] != b->dim[b->rank < 2 ? 0 : b->rank - 2])
         return diag_error(g->diag, n, NULL, "inner extents differ");
-    shape ba = {.rank = a->rank < 2 ? 0 : a->rank - 2}, bb = {.rank = b->rank < 2 ? 0 : b->rank - 2};
+    shape ba = {.rank = a->rank < 2 ? 0 : a->rank - 2},
+          bb = {.rank = b->rank < 2 ? 0 : b->rank - 2};
     memcpy(ba.dim, a->dim, (size_t)ba.rank * sizeof *a->dim);
     memcpy(bb.dim, b->dim, (size_t)bb.rank * sizeof *b->dim);
-    if (!shape_broadcast(&ba, &bb, y)) return diag_error(g->diag, n, NULL, "the leading axes of the inputs can't be broadcast");
+    if (!shape_broadcast(&ba, &bb, y))
+        return diag_error(g->diag, n, NULL, "the leading axes of the inputs can't be broadcast");
     if (a->rank > 1) y->dim[y->rank++] = a->dim[a->rank - 2];
     if (b->rank > 1) y->dim[y->rank++] = b->dim[b->rank - 1];
     return true;
@@ -63,11 +73,13 @@ static bool matmul_shape(graph *g, const node *n, shape *y) {
 
 static bool matmul_infer(graph *g, node *n) {
     if (!type_check(g, n, 0, TYPES_NUMBER) || !type_check(g, n, 1, TYPES_NUMBER)) return false;
-    if (n->in[0]->type != n->in[1]->type) return diag_error(g->diag, n, NULL, "inputs have different types");
+    if (n->in[0]->type != n->in[1]->type)
+        return diag_error(g->diag, n, NULL, "inputs have different types");
     shape y;
     if (!matmul_shape(g, n, &y)) return false;
     if (!shape_count(&y) || !shape_count(&n->in[0]->shape))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a product of empty matrices is not supported");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                          "a product of empty matrices is not supported");
     n->macs = (double)shape_count(&y) * (double)n->in[0]->shape.dim[n->in[0]->shape.rank - 1];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -92,7 +104,10 @@ static product gemm_product(const node *n, const shape *c, const int64_t (*s)[MA
 static product matmul_product(const node *n, const int64_t (*s)[MAX_RANK]) {
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape, *y = &n->out[0]->shape;
     const int ra = a->rank, rb = b->rank, batch = y->rank - (ra > 1) - (rb > 1);
-    product p = {.outer = batch + 1, .alpha = 1, .columns = rb > 1 ? b->dim[rb - 1] : 1, .depth = a->dim[ra - 1]};
+    product p = {.outer = batch + 1,
+                 .alpha = 1,
+                 .columns = rb > 1 ? b->dim[rb - 1] : 1,
+                 .depth = a->dim[ra - 1]};
     for (int k = 0; k < batch; k++) {
         const int ka = k - (batch - (ra - 2)), kb = k - (batch - (rb - 2));
         p.extent[k] = y->dim[k];
@@ -110,7 +125,8 @@ static product matmul_product(const node *n, const int64_t (*s)[MAX_RANK]) {
 
 static product product_of(const node *n, const int64_t (*s)[MAX_RANK]) {
     const bool gemm = n->opcode == ONNX_Gemm;
-    return gemm ? gemm_product(n, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL, s) : matmul_product(n, s);
+    return gemm ? gemm_product(n, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL, s)
+                : matmul_product(n, s);
 }
 
 /* ---- reference ---- */
@@ -123,7 +139,8 @@ static void dense_strides(const shape *s, int64_t *stride) {
     }
 }
 
-static void reference_element(const product *p, const tensor *const *in, tensor *out, const int64_t at[4]) {
+static void reference_element(const product *p, const tensor *const *in, tensor *out,
+                              const int64_t at[4]) {
     if (type_is(out->type, TYPES_FLOAT)) {
         double sum = 0;
         for (int64_t k = 0; k < p->depth; k++)
@@ -135,13 +152,15 @@ static void reference_element(const product *p, const tensor *const *in, tensor 
     }
     uint64_t sum = 0;
     for (int64_t k = 0; k < p->depth; k++)
-        sum += (uint64_t)tensor_get_int(in[0], at[0] + k * p->ak) * (uint64_t)tensor_get_int(in[1], at[1] + k * p->bk);
+        sum += (uint64_t)tensor_get_int(in[0], at[0] + k * p->ak) *
+               (uint64_t)tensor_get_int(in[1], at[1] + k * p->bk);
     sum *= (uint64_t)(int64_t)p->alpha;
     if (p->has_c) sum += (uint64_t)(int64_t)p->beta * (uint64_t)tensor_get_int(in[2], at[2]);
     store_int(out, at[3], (int64_t)sum);
 }
 
-static bool product_reference(arena *arena_, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool product_reference(arena *arena_, const node *n, const tensor *const *in,
+                              tensor *const *out, const char **why) {
     (void)arena_, (void)why;
     int64_t s[4][MAX_RANK] = {{0}};
     for (size_t i = 0; i < n->n_in; i++)
@@ -176,31 +195,41 @@ static void emit_store(emitter *e, const node *n, const product *p, const int64_
     text_append(t, "        ");
     text_append(t, real ? "double v = sum[j];\n" : "uint64_t v = sum[j];\n");
     if (p->alpha != 1)
-        text_printf(t, real ? "        v *= %s;\n" : "        v *= (uint64_t)(int64_t)%s;\n", emit_float(e, p->alpha));
+        text_printf(t, real ? "        v *= %s;\n" : "        v *= (uint64_t)(int64_t)%s;\n",
+                    emit_float(e, p->alpha));
     if (p->has_c)
-        text_printf(t,
-                    real ? "        v += (double)%s * (double)in2[%s + (first + j) * %lld];\n"
-                         : "        v += (uint64_t)(int64_t)%s * (uint64_t)in2[%s + (first + j) * %lld];\n",
-                    emit_float(e, p->beta), emit_index(e, cs, p->outer, NULL), (long long)p->cj);
-    text_printf(t, "        out0[%s + (first + j) * %lld] = (%s)v;\n    }\n", emit_index(e, p->y, p->outer, NULL),
-                (long long)p->yj, type);
+        text_printf(
+            t,
+            real ? "        v += (double)%s * (double)in2[%s + (first + j) * %lld];\n"
+                 : "        v += (uint64_t)(int64_t)%s * (uint64_t)in2[%s + (first + j) * %lld];\n",
+            emit_float(e, p->beta), emit_index(e, cs, p->outer, NULL), (long long)p->cj);
+    text_printf(t, "        out0[%s + (first + j) * %lld] = (%s)v;\n    }\n",
+                emit_index(e, p->y, p->outer, NULL), (long long)p->yj, type);
 }
 
-/* Columns that lie along k: one sum after the other, in PARTS partial sums that the C compiler turns into vectors. */
+/* Columns that lie along k: one sum after the other, in PARTS partial sums that the C compiler
+   turns into vectors. */
 static void emit_column_sums(emitter *e, const product *p, const char *sum) {
     text *t = emit_helpers(e);
     const long long depth = p->depth, whole = depth - depth % PARTS;
-    const char *y = arena_printf(emit_arena(e), "(%s)in1[b + (first + j) * %lld + ", sum, (long long)p->bj);
+    const char *y = arena_printf(emit_arena(e), "(%s)in1[b + (first + j) * %lld + ", sum,
+                                 (long long)p->bj);
     const char *x = arena_printf(emit_arena(e), "(%s)in0[a + ", sum);
-    text_printf(t, "    for (size_t j = 0; j < width; j++) {\n        %s part[%d] = {0};\n", sum, PARTS);
+    text_printf(t, "    for (size_t j = 0; j < width; j++) {\n        %s part[%d] = {0};\n", sum,
+                PARTS);
     if (whole) {
-        text_printf(t, "        for (size_t k = 0; k < %lld; k += %d)\n            for (size_t u = 0; u < %d; u++)\n", whole,
-                    PARTS, PARTS);
-        text_printf(t, "                part[u] += %s(k + u) * %lld] * %sk + u];\n", x, (long long)p->ak, y);
+        text_printf(t,
+                    "        for (size_t k = 0; k < %lld; k += %d)\n            for (size_t u = 0; "
+                    "u < %d; u++)\n",
+                    whole, PARTS, PARTS);
+        text_printf(t, "                part[u] += %s(k + u) * %lld] * %sk + u];\n", x,
+                    (long long)p->ak, y);
     }
     if (whole < depth)
-        text_printf(t, "        for (size_t k = %lld; k < %lld; k++) part[k - %lld] += %sk * %lld] * %sk];\n", whole, depth,
-                    whole, x, (long long)p->ak, y);
+        text_printf(
+            t,
+            "        for (size_t k = %lld; k < %lld; k++) part[k - %lld] += %sk * %lld] * %sk];\n",
+            whole, depth, whole, x, (long long)p->ak, y);
     text_printf(t, "        for (size_t u = 0; u < %d; u++) sum[j] += part[u];\n    }\n", PARTS);
 }
 
@@ -215,10 +244,12 @@ static void emit_sums(emitter *e, const node *n, const product *p) {
         emit_column_sums(e, p, sum);
         return;
     }
-    text_printf(t, "    for (size_t k = 0; k < %lld; k++) {\n        const %s x = (%s)in0[a + k * %lld];\n",
-                (long long)p->depth, sum, sum, (long long)p->ak);
+    text_printf(
+        t, "    for (size_t k = 0; k < %lld; k++) {\n        const %s x = (%s)in0[a + k * %lld];\n",
+        (long long)p->depth, sum, sum, (long long)p->ak);
     text_printf(t,
-                "        for (size_t j = 0; j < width; j++) sum[j] += x * (%s)in1[b + k * %lld + (first + j) * %lld];\n    }\n",
+                "        for (size_t j = 0; j < width; j++) sum[j] += x * (%s)in1[b + k * %lld + "
+                "(first + j) * %lld];\n    }\n",
                 sum, (long long)p->bk, (long long)p->bj);
 }
 
@@ -234,8 +265,8 @@ static void product_emit(struct emitter *e, const node *n) {
     p.extent[p.outer] = blocks;
     emit_task_indices(e, p.extent, p.outer + 1);
     text_printf(t, "    const size_t first = i%d * %d;\n", p.outer, COLUMNS);
-    text_printf(t, "    const size_t width = %lld - first < %d ? %lld - first : %d;\n", (long long)p.columns, COLUMNS,
-                (long long)p.columns, COLUMNS);
+    text_printf(t, "    const size_t width = %lld - first < %d ? %lld - first : %d;\n",
+                (long long)p.columns, COLUMNS, (long long)p.columns, COLUMNS);
     emit_sums(e, n, &p);
     text_append(t, "    for (size_t j = 0; j < width; j++) {\n");
     emit_store(e, n, &p, p.c);
@@ -244,19 +275,21 @@ static void product_emit(struct emitter *e, const node *n) {
 
 /* ---- rows ---- */
 
-static const op_attr gemm_attrs[] = {{.name = "alpha", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
-                                     {.name = "beta", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
-                                     {.name = "transA", .kind = ATTR_INT, .has_default = true},
-                                     {.name = "transB", .kind = ATTR_INT, .has_default = true},
-                                     {.name = "broadcast", .kind = ATTR_INT}, /* before 7; C is broadcast anyway */
-                                     {.name = NULL}};
+static const op_attr gemm_attrs[] = {
+    {.name = "alpha", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
+    {.name = "beta", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
+    {.name = "transA", .kind = ATTR_INT, .has_default = true},
+    {.name = "transB", .kind = ATTR_INT, .has_default = true},
+    {.name = "broadcast", .kind = ATTR_INT}, /* before 7; C is broadcast anyway */
+    {.name = NULL}};
 static const op_attr none[] = {{.name = NULL}};
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-const op_row ops_matrix[] = {{"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
-                              product_emit, .test = "test_operator_addmm", .weights = 6},
-                             {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
-                              product_emit, .test = "test_gemm_all_attributes", .weights = 6},
-                             {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN | OP_BATCH_EACH, 0, matmul_infer, product_reference,
-                              matmul_grad, product_emit, .test = "test_matmul_2d", .weights = 3},
-                             {.name = NULL}};
+const op_row ops_matrix[] = {
+    {"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
+     product_emit, .test = "test_operator_addmm", .weights = 6},
+    {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
+     product_emit, .test = "test_gemm_all_attributes", .weights = 6},
+    {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN | OP_BATCH_EACH, 0, matmul_infer,
+     product_reference, matmul_grad, product_emit, .test = "test_matmul_2d", .weights = 3},
+    {.name = NULL}};

@@ -13,7 +13,8 @@ static value *product(graph *g, const node *n, value *a, bool ta, value *b, bool
 
 /* Bias vectors are sums over rows, for which there are kernels that write a gradient's place. */
 static value *bias_sum(graph *g, const node *n, value *dy, const shape *s) {
-    if (s->rank == 1 && s->dim[0] == dy->shape.dim[1]) return grad_call(g, n, "ChannelSum", "cameo", &dy, 1);
+    if (s->rank == 1 && s->dim[0] == dy->shape.dim[1])
+        return grad_call(g, n, "ChannelSum", "cameo", &dy, 1);
     return grad_sum_to(g, n, dy, s);
 }
 
@@ -21,8 +22,12 @@ bool gemm_grad(graph *g, node *n, value *const *dout, value **din) {
     const bool ta = node_int(n, "transA", 0) != 0, tb = node_int(n, "transB", 0) != 0;
     const float alpha = node_float(n, "alpha", 1);
     value *a = n->in[0], *b = n->in[1], *dy = dout[0];
-    if (rule_wants(n, 0)) din[0] = ta ? product(g, n, b, tb, dy, true, alpha) : product(g, n, dy, false, b, !tb, alpha);
-    if (rule_wants(n, 1)) din[1] = tb ? product(g, n, dy, true, a, ta, alpha) : product(g, n, a, !ta, dy, false, alpha);
+    if (rule_wants(n, 0))
+        din[0] = ta ? product(g, n, b, tb, dy, true, alpha)
+                    : product(g, n, dy, false, b, !tb, alpha);
+    if (rule_wants(n, 1))
+        din[1] = tb ? product(g, n, dy, true, a, ta, alpha)
+                    : product(g, n, a, !ta, dy, false, alpha);
     if (rule_wants(n, 2)) {
         value *dc = bias_sum(g, n, dy, &n->in[2]->shape);
         din[2] = rule_scale(g, n, dc, (double)node_float(n, "beta", 1));

@@ -1,6 +1,6 @@
-/* Losses over the embeddings of a batch as rows of the internal domain: MetricLoss (triplets and contrastive pairs) and
-   CenterLoss. Both compute their gradient along with the loss, so that of the whole is a product. What runs is
-   runtime/kernels/metric.h. */
+/* Losses over the embeddings of a batch as rows of the internal domain: MetricLoss (triplets and
+   contrastive pairs) and CenterLoss. Both compute their gradient along with the loss, so that of
+   the whole is a product. What runs is runtime/kernels/metric.h. */
 #include <math.h>
 #include <string.h>
 
@@ -12,9 +12,11 @@ enum { LOSS, GRADIENT, CORRECT, DISTANCE, SLOPE }; /* outputs of MetricLoss */
 enum { UPDATED = 2 };                              /* output of CenterLoss behind the same two */
 
 static bool check_batch(graph *g, const node *n, size_t labels) {
-    if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, labels, 1u << DT_INT64)) return false;
+    if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, labels, 1u << DT_INT64))
+        return false;
     const shape *x = &n->in[0]->shape, *l = &n->in[labels]->shape;
-    return (x->rank == 2 && x->dim[0] > 0 && x->dim[1] > 0 && l->rank == 1 && l->dim[0] == x->dim[0]) ||
+    return (x->rank == 2 && x->dim[0] > 0 && x->dim[1] > 0 && l->rank == 1 &&
+            l->dim[0] == x->dim[0]) ||
            diag_error(g->diag, n, NULL, "needs embeddings [images, length] and a label for each");
 }
 
@@ -28,16 +30,20 @@ static void need_float(const node *n) {
 
 /* ---- MetricLoss ---- */
 
-static bool is_kind(const node *n, const char *kind) { return !strcmp(node_string(n, "kind", ""), kind); }
+static bool is_kind(const node *n, const char *kind) {
+    return !strcmp(node_string(n, "kind", ""), kind);
+}
 
 static bool metric_infer(graph *g, node *n) {
     if (!check_batch(g, n, 1)) return false;
     if (!is_kind(n, "hard") && !is_kind(n, "semi") && !is_kind(n, "contrastive"))
         return diag_error(g->diag, n, NULL, "kind is hard, semi or contrastive");
-    const shape *x = &n->in[0]->shape, scalar = {.rank = 0}, square = {.rank = 2, .dim = {x->dim[0], x->dim[0]}};
+    const shape *x = &n->in[0]->shape, scalar = {.rank = 0},
+                square = {.rank = 2, .dim = {x->dim[0], x->dim[0]}};
     const dtype type = n->in[0]->type;
     return op_set_output(g, n, LOSS, type, &scalar) && op_set_output(g, n, GRADIENT, type, x) &&
-           op_set_output(g, n, CORRECT, type, &scalar) && op_set_output(g, n, DISTANCE, type, &square) &&
+           op_set_output(g, n, CORRECT, type, &scalar) &&
+           op_set_output(g, n, DISTANCE, type, &square) &&
            op_set_output(g, n, SLOPE, type, &square);
 }
 
@@ -55,16 +61,22 @@ static double *distances(arena *a, const batch *b) {
     for (int64_t i = 0; i < b->images; i++)
         for (int64_t j = 0; j < b->images; j++) {
             double sum = 0;
-            for (int64_t k = 0; k < b->length; k++) sum += pow(b->x[i * b->length + k] - b->x[j * b->length + k], 2);
+            for (int64_t k = 0; k < b->length; k++)
+                sum += pow(b->x[i * b->length + k] - b->x[j * b->length + k], 2);
             d[i * b->images + j] = i == j ? 0 : sqrt(sum < 1e-12 ? 1e-12 : sum);
         }
     return d;
 }
 
-static bool same(const batch *b, int64_t i, int64_t j) { return tensor_get_int(b->labels, i) == tensor_get_int(b->labels, j); }
-static double distance(const batch *b, int64_t i, int64_t j) { return b->distance[i * b->images + j]; }
+static bool same(const batch *b, int64_t i, int64_t j) {
+    return tensor_get_int(b->labels, i) == tensor_get_int(b->labels, j);
+}
+static double distance(const batch *b, int64_t i, int64_t j) {
+    return b->distance[i * b->images + j];
+}
 
-/* Whether (i, p, q) is a triplet of the kind asked for: p, of i's class, and q, of another, are the ones to compare. */
+/* Whether (i, p, q) is a triplet of the kind asked for: p, of i's class, and q, of another, are
+   the ones to compare. */
 static bool is_chosen(const batch *b, int64_t i, int64_t p, int64_t q) {
     if (p == i || !same(b, i, p) || same(b, i, q)) return false;
     const bool semi = is_kind(b->n, "semi");
@@ -72,14 +84,16 @@ static bool is_chosen(const batch *b, int64_t i, int64_t p, int64_t q) {
     bool any = false;
     for (int64_t r = 0; r < b->images; r++) {
         if (!semi && r != i && same(b, i, r) &&
-            (distance(b, i, r) > distance(b, i, p) || (r < p && distance(b, i, r) == distance(b, i, p))))
+            (distance(b, i, r) > distance(b, i, p) ||
+             (r < p && distance(b, i, r) == distance(b, i, p))))
             return false;
         any |= !same(b, i, r) && distance(b, i, r) > beyond;
     }
     if (any && distance(b, i, q) <= beyond) return false;
     for (int64_t r = 0; r < b->images; r++) {
         if (same(b, i, r) || r == q || (any && distance(b, i, r) <= beyond)) continue;
-        const double by = any ? distance(b, i, q) - distance(b, i, r) : distance(b, i, r) - distance(b, i, q);
+        const double by = any ? distance(b, i, q) - distance(b, i, r)
+                              : distance(b, i, r) - distance(b, i, q);
         if (by > 0 || (by == 0 && r < q)) return false;
     }
     return true;
@@ -102,7 +116,8 @@ static double triplets(const batch *b) {
     return count > 0 ? loss / count : 0;
 }
 
-/* Half the mean square over pairs of one class, and of the margin's violations over pairs of two classes that violate it. */
+/* Half the mean square over pairs of one class, and of the margin's violations over pairs of two
+   classes that violate it. */
 static double pairs(const batch *b) {
     double loss = 0;
     for (int wanted = 0; wanted < 2; wanted++) {
@@ -136,7 +151,8 @@ static bool nearest_is_same(const batch *b, int64_t i) {
     return least[1] < INFINITY && least[1] <= least[0];
 }
 
-static bool metric_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool metric_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)why;
     batch b = {n,
                in[0]->shape.dim[0],
@@ -155,9 +171,11 @@ static bool metric_reference(arena *a, const node *n, const tensor *const *in, t
     for (int64_t i = 0; i < b.images; i++) {
         correct += nearest_is_same(&b, i);
         for (int64_t j = 0; j < b.images; j++) {
-            const double d = distance(&b, i, j), s = b.slope[i * b.images + j] + b.slope[j * b.images + i];
+            const double d = distance(&b, i, j),
+                         s = b.slope[i * b.images + j] + b.slope[j * b.images + i];
             for (int64_t k = 0; k < b.length && d > 1e-6; k++)
-                b.gradient[i * b.length + k] += s / d * (b.x[i * b.length + k] - b.x[j * b.length + k]);
+                b.gradient[i * b.length + k] += s / d *
+                                                (b.x[i * b.length + k] - b.x[j * b.length + k]);
         }
     }
     ref_store(out[GRADIENT], b.gradient);
@@ -168,8 +186,10 @@ static bool metric_reference(arena *a, const node *n, const tensor *const *in, t
 }
 
 static void emit_pointers(emitter *e, const node *n) {
-    for (size_t i = 0; i < n->n_in; i++) emit_value(e, arena_printf(emit_arena(e), "in%zu", i), n->in[i], false);
-    for (size_t i = 0; i < n->n_out; i++) emit_value(e, arena_printf(emit_arena(e), "out%zu", i), n->out[i], true);
+    for (size_t i = 0; i < n->n_in; i++)
+        emit_value(e, arena_printf(emit_arena(e), "in%zu", i), n->in[i], false);
+    for (size_t i = 0; i < n->n_out; i++)
+        emit_value(e, arena_printf(emit_arena(e), "out%zu", i), n->out[i], true);
     text_append(emit_body(e), "    (void)c, (void)n;\n");
 }
 
@@ -179,7 +199,8 @@ static void metric_emit(struct emitter *e, const node *n) {
                                             : "CAMEO_CONTRASTIVE";
     need_float(n);
     emit_pointers(e, n);
-    text_printf(emit_body(e), "    const cameo_metric m = {%lld, %lld, %s, %s, in0, in1, out3, out4, out1};\n",
+    text_printf(emit_body(e),
+                "    const cameo_metric m = {%lld, %lld, %s, %s, in0, in1, out3, out4, out1};\n",
                 (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1], kind,
                 emit_float(e, (double)node_float(n, "margin", 0)));
     text_append(emit_body(e), "    cameo_metric_loss(&m, out0, out2);\n");
@@ -190,8 +211,10 @@ static void metric_emit(struct emitter *e, const node *n) {
 static bool center_infer(graph *g, node *n) {
     if (!check_batch(g, n, 2) || !type_check(g, n, 1, TYPES_FLOAT)) return false;
     const shape *x = &n->in[0]->shape, *c = &n->in[1]->shape, scalar = {.rank = 0};
-    if (c->rank != 2 || c->dim[1] != x->dim[1]) return diag_error(g->diag, n, NULL, "centers are not as long as embeddings");
-    return op_set_output(g, n, LOSS, n->in[0]->type, &scalar) && op_set_output(g, n, GRADIENT, n->in[0]->type, x) &&
+    if (c->rank != 2 || c->dim[1] != x->dim[1])
+        return diag_error(g->diag, n, NULL, "centers are not as long as embeddings");
+    return op_set_output(g, n, LOSS, n->in[0]->type, &scalar) &&
+           op_set_output(g, n, GRADIENT, n->in[0]->type, x) &&
            op_set_output(g, n, UPDATED, n->in[1]->type, c);
 }
 
@@ -201,13 +224,16 @@ static double moved(const node *n, const tensor *const *in, int64_t k, int64_t c
     const double c = tensor_get(in[1], k * length + column);
     double sum = 0, count = 1;
     for (int64_t i = 0; i < images; i++)
-        if (tensor_get_int(in[2], i) == k) sum += c - tensor_get(in[0], i * length + column), count++;
+        if (tensor_get_int(in[2], i) == k)
+            sum += c - tensor_get(in[0], i * length + column), count++;
     return c - (double)node_float(n, "rate", 0) * sum / count;
 }
 
-static bool center_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool center_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)a;
-    const int64_t images = in[0]->shape.dim[0], length = in[0]->shape.dim[1], classes = in[1]->shape.dim[0];
+    const int64_t images = in[0]->shape.dim[0], length = in[0]->shape.dim[1],
+                  classes = in[1]->shape.dim[0];
     double sum = 0;
     *why = "a label is no class";
     for (int64_t i = 0; i < images * length; i++) {
@@ -218,16 +244,18 @@ static bool center_reference(arena *a, const node *n, const tensor *const *in, t
         tensor_set(out[GRADIENT], i, d / (double)images);
     }
     tensor_set(out[LOSS], 0, sum / 2 / (double)images);
-    for (int64_t i = 0; i < classes * length; i++) tensor_set(out[UPDATED], i, moved(n, in, i / length, i % length));
+    for (int64_t i = 0; i < classes * length; i++)
+        tensor_set(out[UPDATED], i, moved(n, in, i / length, i % length));
     return true;
 }
 
 static void center_emit(struct emitter *e, const node *n) {
     need_float(n);
     emit_pointers(e, n);
-    text_printf(emit_body(e), "    const cameo_centers s = {%lld, %lld, %lld, %s, in0, in2, in1, out2, out1};\n",
-                (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1], (long long)n->in[1]->shape.dim[0],
-                emit_float(e, (double)node_float(n, "rate", 0)));
+    text_printf(emit_body(e),
+                "    const cameo_centers s = {%lld, %lld, %lld, %s, in0, in2, in1, out2, out1};\n",
+                (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1],
+                (long long)n->in[1]->shape.dim[0], emit_float(e, (double)node_float(n, "rate", 0)));
     text_append(emit_body(e), "    cameo_center_loss(&s, out0);\n");
 }
 
@@ -236,10 +264,12 @@ static void center_emit(struct emitter *e, const node *n) {
 static const op_attr metric_attrs[] = {{.name = "kind", .kind = ATTR_STRING, .required = true},
                                        {.name = "margin", .kind = ATTR_FLOAT, .required = true},
                                        {.name = NULL}};
-static const op_attr center_attrs[] = {{.name = "rate", .kind = ATTR_FLOAT, .required = true}, {.name = NULL}};
+static const op_attr center_attrs[] = {{.name = "rate", .kind = ATTR_FLOAT, .required = true},
+                                       {.name = NULL}};
 
-const op_row ops_metric[] = {{"MetricLoss", "cameo", 1, 0, 2, 2, 5, 5, metric_attrs, OP_ANY_LAYOUT, 0, metric_infer,
-                              metric_reference, product_grad, metric_emit, .test = "test_losses metric_kernels"},
-                             {"CenterLoss", "cameo", 1, 0, 3, 3, 3, 3, center_attrs, OP_ANY_LAYOUT, 0, center_infer,
-                              center_reference, product_grad, center_emit, .test = "test_losses center_kernels"},
-                             {.name = NULL}};
+const op_row ops_metric[] = {
+    {"MetricLoss", "cameo", 1, 0, 2, 2, 5, 5, metric_attrs, OP_ANY_LAYOUT, 0, metric_infer,
+     metric_reference, product_grad, metric_emit, .test = "test_losses metric_kernels"},
+    {"CenterLoss", "cameo", 1, 0, 3, 3, 3, 3, center_attrs, OP_ANY_LAYOUT, 0, center_infer,
+     center_reference, product_grad, center_emit, .test = "test_losses center_kernels"},
+    {.name = NULL}};

@@ -1,5 +1,5 @@
-/* Operators that move every element to another place: Transpose, Expand, Tile, DepthToSpace and SpaceToDepth, as strided copies
-   (copy.h). */
+/* Operators that move every element to another place: Transpose, Expand, Tile, DepthToSpace and
+   SpaceToDepth, as strided copies (copy.h). */
 #include <string.h>
 
 #include "copy.h"
@@ -59,7 +59,8 @@ static bool expand_infer(graph *g, node *n) {
     size_t count;
     shape wanted = {0}, y;
     if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
     wanted.rank = (int)count;
     for (size_t i = 0; i < count; i++) {
         if (v[i] < 0) return diag_error(g->diag, n, NULL, "the shape has a negative extent");
@@ -74,7 +75,8 @@ static void expand_plan(const node *n, size_t part, const side *x, const side *y
     (void)n, (void)part;
     for (int i = 0; i < y->shape->rank; i++) {
         int k = i - (y->shape->rank - x->shape->rank);
-        copy_axis(c, y->shape->dim[i], k < 0 || x->shape->dim[k] == 1 ? 0 : x->stride[k], y->stride[i]);
+        copy_axis(c, y->shape->dim[i], k < 0 || x->shape->dim[k] == 1 ? 0 : x->stride[k],
+                  y->stride[i]);
     }
 }
 
@@ -85,7 +87,8 @@ static bool tile_infer(graph *g, node *n) {
     size_t count;
     shape y = n->in[0]->shape;
     if (!copy_type(g, n) || !op_need_ints(g, n, 1, "repeats", &v, &count)) return false;
-    if (count != (size_t)y.rank) return diag_error(g->diag, n, NULL, "%zu repeats for rank %d", count, y.rank);
+    if (count != (size_t)y.rank)
+        return diag_error(g->diag, n, NULL, "%zu repeats for rank %d", count, y.rank);
     for (int i = 0; i < y.rank; i++)
         if (v[i] < 0 || __builtin_mul_overflow(y.dim[i], v[i], &y.dim[i]))
             return diag_error(g->diag, n, NULL, "repeats[%d] is out of range", i);
@@ -109,10 +112,13 @@ static bool block_infer(graph *g, node *n, bool to_space) {
     shape y = n->in[0]->shape;
     const int64_t b = node_int(n, "blocksize", 0);
     const char *mode = node_string(n, "mode", "DCR");
-    if (strcmp(mode, "DCR") && strcmp(mode, "CRD")) return diag_error(g->diag, n, NULL, "mode must be DCR or CRD");
-    if (y.rank != 4 || b < 1 || b > 1 << 15) return diag_error(g->diag, n, NULL, "rank 4 and a positive blocksize are needed");
+    if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
+        return diag_error(g->diag, n, NULL, "mode must be DCR or CRD");
+    if (y.rank != 4 || b < 1 || b > 1 << 15)
+        return diag_error(g->diag, n, NULL, "rank 4 and a positive blocksize are needed");
     if (to_space ? y.dim[1] % (b * b) : y.dim[2] % b || y.dim[3] % b)
-        return diag_error(g->diag, n, NULL, "blocksize %lld does not divide the input", (long long)b);
+        return diag_error(g->diag, n, NULL, "blocksize %lld does not divide the input",
+                          (long long)b);
     y.dim[1] = to_space ? y.dim[1] / (b * b) : y.dim[1] * b * b;
     for (int i = 2; i < 4; i++) y.dim[i] = to_space ? y.dim[i] * b : y.dim[i] / b;
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -122,19 +128,21 @@ static bool to_space_infer(graph *g, node *n) { return block_infer(g, n, true); 
 static bool to_depth_infer(graph *g, node *n) { return block_infer(g, n, false); }
 
 /* Depth is channels x block row x block column; DCR puts the block first, CRD the channels. */
-static void block_plan(const node *n, const shape *wide, const int64_t ws[], const int64_t ds[], bool to_space, bool crd,
-                       copy *c) {
+static void block_plan(const node *n, const shape *wide, const int64_t ws[], const int64_t ds[],
+                       bool to_space, bool crd, copy *c) {
     const int64_t b = node_int(n, "blocksize", 1), channels = wide->dim[1];
     const int64_t extent[6] = {wide->dim[0], channels, wide->dim[2] / b, b, wide->dim[3] / b, b};
     const int64_t w[6] = {ws[0], ws[1], b * ws[2], ws[2], b * ws[3], ws[3]};
     const int64_t row = (crd ? b : b * channels) * ds[1], column = (crd ? 1 : channels) * ds[1];
     const int64_t d[6] = {ds[0], (crd ? b * b : 1) * ds[1], ds[2], row, ds[3], column};
-    for (int i = 0; i < 6; i++) copy_axis(c, extent[i], to_space ? d[i] : w[i], to_space ? w[i] : d[i]);
+    for (int i = 0; i < 6; i++)
+        copy_axis(c, extent[i], to_space ? d[i] : w[i], to_space ? w[i] : d[i]);
 }
 
 static void to_space_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
     (void)part;
-    block_plan(n, y->shape, y->stride, x->stride, true, !strcmp(node_string(n, "mode", "DCR"), "CRD"), c);
+    block_plan(n, y->shape, y->stride, x->stride, true,
+               !strcmp(node_string(n, "mode", "DCR"), "CRD"), c);
 }
 
 static void to_depth_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
@@ -147,9 +155,11 @@ COPY_FUNCTIONS(to_depth, false)
 
 /* ---- rows ---- */
 
-static const op_attr transpose_attrs[] = {{"perm", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
-static const op_attr block_attrs[] = {
-    {"blocksize", ATTR_INT, true, 0, NULL, false}, {"mode", ATTR_STRING, false, 0, NULL, false}, {.name = NULL}};
+static const op_attr transpose_attrs[] = {{"perm", ATTR_INTS, false, 0, NULL, false},
+                                          {.name = NULL}};
+static const op_attr block_attrs[] = {{"blocksize", ATTR_INT, true, 0, NULL, false},
+                                      {"mode", ATTR_STRING, false, 0, NULL, false},
+                                      {.name = NULL}};
 
 /* Without perm the axes come in reverse order. */
 static bool transpose_mixes(const node *n, int rank) { return !node_ints(n, "perm") && rank > 1; }
@@ -159,18 +169,24 @@ static bool tile_mixes(const node *n, int rank) {
     return !op_constant_is(n, 1, 0, 1);
 }
 
-#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, is_mixing, extra, case_name)       \
-    {                                                                                                             \
-        .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1, \
-        .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,         \
-        .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit,   \
-        .same = is_same, .mixes = is_mixing, .copy = &prefix##_copy, .test = case_name                            \
+#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, is_mixing, extra, \
+             case_name)                                                                          \
+    {                                                                                            \
+        .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high,            \
+        .min_out = 1, .max_out = 1, .attrs = attributes,                                         \
+        .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,             \
+        .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad,         \
+        .emit = prefix##_emit, .same = is_same, .mixes = is_mixing, .copy = &prefix##_copy,      \
+        .test = case_name                                                                        \
     }
 
 const op_row ops_move[] = {
-    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, transpose_mixes, 0, "test_transpose_default"),
+    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, transpose_mixes, 0,
+         "test_transpose_default"),
     MOVE("Expand", 8, 2, 2, 2, NULL, expand, copy_same, NULL, 0, "test_expand_dim_changed"),
     MOVE("Tile", 6, 2, 2, 2, NULL, tile, copy_same, tile_mixes, 0, "test_tile"),
-    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, NULL, OP_NHWC, "test_depthtospace_example"),
-    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, NULL, OP_NHWC, "test_spacetodepth"),
+    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, NULL, OP_NHWC,
+         "test_depthtospace_example"),
+    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, NULL, OP_NHWC,
+         "test_spacetodepth"),
     {.name = NULL}};

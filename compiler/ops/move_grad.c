@@ -1,5 +1,5 @@
-/* Gradient rules of operators that move elements: views, Transpose, Expand, Tile, DepthToSpace and SpaceToDepth; Concat, Split
-   and Slice. */
+/* Gradient rules of operators that move elements: views, Transpose, Expand, Tile, DepthToSpace and
+   SpaceToDepth; Concat, Split and Slice. */
 #include <string.h>
 
 #include "copy.h"
@@ -35,10 +35,14 @@ bool tile_grad(graph *g, node *n, value *const *dout, value **din) {
         const int64_t times = x->dim[i] ? v->shape.dim[i] / x->dim[i] : 1;
         if (times == 1) continue;
         if (x->rank == MAX_RANK)
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the gradient of rank %d is not supported", x->rank);
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                              "the gradient of rank %d is not supported", x->rank);
         shape split = {.rank = x->rank + 1}, one;
         for (int k = 0; k < split.rank; k++)
-            split.dim[k] = k < i ? x->dim[k] : k == i ? times : k == i + 1 ? x->dim[i] : v->shape.dim[k - 1];
+            split.dim[k] = k < i        ? x->dim[k]
+                           : k == i     ? times
+                           : k == i + 1 ? x->dim[i]
+                                        : v->shape.dim[k - 1];
         one = split, one.dim[i] = 1;
         if (!(v = grad_reshape(g, n, v, &split)) || !(v = grad_sum_to(g, n, v, &one))) return false;
         memmove(one.dim + i, one.dim + i + 1, (size_t)(x->rank - i) * sizeof *one.dim);
@@ -61,7 +65,8 @@ bool to_depth_grad(graph *g, node *n, value *const *dout, value **din) {
 
 bool to_space_grad(graph *g, node *n, value *const *dout, value **din) {
     static const int64_t channels_first[] = {0, 1, 3, 5, 2, 4};
-    if (strcmp(node_string(n, "mode", "DCR"), "CRD")) return (din[0] = blocks(g, n, "SpaceToDepth", dout[0])) != NULL;
+    if (strcmp(node_string(n, "mode", "DCR"), "CRD"))
+        return (din[0] = blocks(g, n, "SpaceToDepth", dout[0])) != NULL;
     const shape *y = &n->out[0]->shape, *x = &n->in[0]->shape;
     const int64_t b = node_int(n, "blocksize", 1);
     const shape wide = {.rank = 6, .dim = {y->dim[0], y->dim[1], x->dim[2], b, x->dim[3], b}};
@@ -73,7 +78,8 @@ bool to_space_grad(graph *g, node *n, value *const *dout, value **din) {
 
 static value *part(graph *g, const node *n, value *v, int axis, int64_t from, int64_t to) {
     const int64_t where = axis;
-    value *in[] = {v, grad_ints(g, "starts", &from, 1), grad_ints(g, "ends", &to, 1), grad_ints(g, "axes", &where, 1)};
+    value *in[] = {v, grad_ints(g, "starts", &from, 1), grad_ints(g, "ends", &to, 1),
+                   grad_ints(g, "axes", &where, 1)};
     return grad_call(g, n, "Slice", "", in, 4);
 }
 
@@ -96,7 +102,8 @@ bool split_grad(graph *g, node *n, value *const *dout, value **din) {
     for (size_t i = 0; i < n->n_out; i++) {
         shape s = n->in[0]->shape;
         s.dim[axis] = parts->ints[i];
-        in[i] = dout[i] ? dout[i] : graph_add_constant(g, "zero", tensor_new(g->arena, n->in[0]->type, &s));
+        in[i] = dout[i] ? dout[i]
+                        : graph_add_constant(g, "zero", tensor_new(g->arena, n->in[0]->type, &s));
     }
     node *whole = grad_node(g, n, "Concat", "", in, n->n_out, 1);
     node_set_int(g, whole, "axis", axis);
@@ -122,6 +129,8 @@ bool slice_grad(graph *g, node *n, value *const *dout, value **din) {
         for (int64_t o = 0; o < y->dim[k]; o++) at[o] = (int32_t)(start + o * step);
         v = axis_scatter(g, n, v, k, x->dim[k], at, NULL, 1);
     }
-    if (v && padded) v = grad_call(g, n, "Pad", "", (value *const[]){v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)}, 2);
+    if (v && padded)
+        v = grad_call(g, n, "Pad", "",
+                      (value *const[]){v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)}, 2);
     return (din[0] = v) != NULL;
 }

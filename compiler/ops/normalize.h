@@ -4,12 +4,16 @@
 #include "lanes.h"
 
 typedef struct moments {
-    double mean, variance, factor; /* variance is the biased one; factor = 1 / sqrt(variance + epsilon) */
+    double mean, variance, factor; /* variance is the biased one; factor = 1 / sqrt(variance +
+                                      epsilon) */
 } moments;
 
-/* Mean and variance in two passes, of length elements x[base + step[i]]; epsilon is n's attribute. */
-moments lane_moments(const node *n, const tensor *x, int64_t base, const int64_t *step, int64_t length);
-/* The same in C, of in0: variables mean, squares (sum of squared deviations) and factor. Between lanes_open and lanes_close. */
+/* Mean and variance in two passes, of length elements x[base + step[i]]; epsilon is n's
+   attribute. */
+moments lane_moments(const node *n, const tensor *x, int64_t base, const int64_t *step,
+                     int64_t length);
+/* The same in C, of in0: variables mean, squares (sum of squared deviations) and factor. Between
+   lanes_open and lanes_close. */
 void lane_emit_moments(struct emitter *e, const node *n, const lanes *l);
 
 typedef struct lrn {

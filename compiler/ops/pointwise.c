@@ -9,11 +9,14 @@
 bool type_is(dtype t, unsigned mask) { return (int)t > 0 && (int)t < 32 && mask >> (int)t & 1; }
 
 bool type_check(graph *g, const node *n, size_t input, unsigned mask) {
-    if (input >= n->n_in || !n->in[input]) return diag_error(g->diag, n, NULL, "input %zu is missing", input);
+    if (input >= n->n_in || !n->in[input])
+        return diag_error(g->diag, n, NULL, "input %zu is missing", input);
     const dtype t = n->in[input]->type;
     if (type_is(t, mask)) return true;
-    return diag_error(g->diag, n, type_is(t, 1u << DT_FLOAT16 | 1u << DT_BFLOAT16) ? "convert the model to float32" : NULL,
-                      "type %s of input %zu is not supported", dtype_name(t), input);
+    return diag_error(
+        g->diag, n,
+        type_is(t, 1u << DT_FLOAT16 | 1u << DT_BFLOAT16) ? "convert the model to float32" : NULL,
+        "type %s of input %zu is not supported", dtype_name(t), input);
 }
 
 void store_int(tensor *t, int64_t i, int64_t v) {
@@ -58,9 +61,10 @@ bool pointwise_infer(graph *g, node *n) {
     const bool mixed = n->opcode == ONNX_Pow;
     for (size_t i = 1; i < n->n_in && !mixed; i++)
         if (n->in[i]->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "inputs have different types: %s and %s", dtype_name(n->in[0]->type),
-                              dtype_name(n->in[i]->type));
-    return broadcast_shape(g, n, &s) && op_set_output(g, n, 0, k->to_bool ? DT_BOOL : n->in[0]->type, &s);
+            return diag_error(g->diag, n, NULL, "inputs have different types: %s and %s",
+                              dtype_name(n->in[0]->type), dtype_name(n->in[i]->type));
+    return broadcast_shape(g, n, &s) &&
+           op_set_output(g, n, 0, k->to_bool ? DT_BOOL : n->in[0]->type, &s);
 }
 
 /* ---- reference ---- */
@@ -68,11 +72,13 @@ bool pointwise_infer(graph *g, node *n) {
 static void parameters(const pointwise *k, const node *n, double p[3]) {
     for (int i = 0; i < 3; i++) {
         p[i] = k->parameter[i] ? (double)(float)k->otherwise[i] : 0;
-        if (k->parameter[i] && node_attr(n, k->parameter[i])) p[i] = (double)node_float(n, k->parameter[i], 0);
+        if (k->parameter[i] && node_attr(n, k->parameter[i]))
+            p[i] = (double)node_float(n, k->parameter[i], 0);
     }
 }
 
-static void reference_real(const pointwise *k, const node *n, const tensor *const *in, tensor *out, int64_t *at) {
+static void reference_real(const pointwise *k, const node *n, const tensor *const *in, tensor *out,
+                           int64_t *at) {
     double p[3], x[3];
     parameters(k, n, p);
     const int64_t count = shape_count(&out->shape);
@@ -88,9 +94,11 @@ static void reference_real(const pointwise *k, const node *n, const tensor *cons
     }
 }
 
-static void reference_integer(const pointwise *k, const node *n, const tensor *const *in, tensor *out, int64_t *at) {
+static void reference_integer(const pointwise *k, const node *n, const tensor *const *in,
+                              tensor *out, int64_t *at) {
     const int64_t count = shape_count(&out->shape);
-    int64_t (*const compute)(const int64_t *) = in[0]->type == DT_UINT64 && k->natural ? k->natural : k->integer;
+    int64_t (*const compute)(const int64_t *) = in[0]->type == DT_UINT64 && k->natural ? k->natural
+                                                                                       : k->integer;
     for (int64_t j = 0; j < count; j++) {
         int64_t x[2];
         broadcast_at(n, &out->shape, in, j, at);
@@ -104,7 +112,8 @@ static void reference_integer(const pointwise *k, const node *n, const tensor *c
     }
 }
 
-bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                         const char **why) {
     (void)why;
     const pointwise *k = kernel_of(n);
     int64_t *at = ARENA_ARRAY(a, int64_t, n->n_in);
@@ -118,7 +127,8 @@ bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tenso
 /* ---- emission ---- */
 
 /* The kernel's text for one type: "x0", "x1" may be replaced by what they stand for. */
-static const char *kernel_text(emitter *e, const pointwise *k, const node *n, const char *x0, const char *x1) {
+static const char *kernel_text(emitter *e, const pointwise *k, const node *n, const char *x0,
+                               const char *x1) {
     const dtype type = n->in[0]->type;
     const bool real = type_is(type, TYPES_FLOAT);
     double p[3];
@@ -145,8 +155,8 @@ static const char *kernel_text(emitter *e, const pointwise *k, const node *n, co
 static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
     const char *type = dtype_c(n->in[0]->type);
     if (n->n_in > 1)
-        text_printf(emit_helpers(e), "static inline %s $F_two(%s a, %s b) { return (%s)(%s); }\n\n", type, type, type, type,
-                    kernel_text(e, k, n, "a", "b"));
+        text_printf(emit_helpers(e), "static inline %s $F_two(%s a, %s b) { return (%s)(%s); }\n\n",
+                    type, type, type, type, kernel_text(e, k, n, "a", "b"));
     text t = {0};
     for (size_t i = 1; i < n->n_in; i++) text_append(&t, "$F_two(");
     text_append(&t, "x0");
@@ -166,7 +176,8 @@ static bool is_neutral(const value *v, double neutral) {
     if (!v->constant) return false;
     for (int64_t i = 0; i < value_count(v); i++) {
         const double x = tensor_get(v->constant, i);
-        if (!(x == neutral) || (type_is(v->type, TYPES_FLOAT) && signbit(x) != signbit(neutral))) return false;
+        if (!(x == neutral) || (type_is(v->type, TYPES_FLOAT) && signbit(x) != signbit(neutral)))
+            return false;
     }
     return true;
 }

@@ -1,5 +1,6 @@
-/* What elementwise rows share: a kernel says what an operator computes, once for the reference and once as C text; infer,
-   reference and emit follow from it. Kernels are found by the node's operator. */
+/* What elementwise rows share: a kernel says what an operator computes, once for the reference and
+   once as C text; infer, reference and emit follow from it. Kernels are found by the node's
+   operator. */
 #ifndef CAMEO_OPS_POINTWISE_H
 #define CAMEO_OPS_POINTWISE_H
 #include "../ir/broadcast.h"
@@ -13,8 +14,9 @@ enum { /* sets of element types, as masks */
        TYPES_ANY = TYPES_NUMBER | TYPES_BOOL
 };
 
-/* C texts: x0, x1 and x2 are operands; "@" is the suffix of float functions and literals; "$0", "$1" parameters; "~" the C type
-   of operand 0. Variadic kernels describe two operands and are folded from the left. */
+/* C texts: x0, x1 and x2 are operands; "@" is the suffix of float functions and literals; "$0",
+   "$1" parameters; "~" the C type of operand 0. Variadic kernels describe two operands and are
+   folded from the left. */
 typedef struct pointwise {
     opcode op; /* OPCODE_NONE ends a table */
     unsigned types;
@@ -25,20 +27,29 @@ typedef struct pointwise {
     const char *parameter[3];             /* float attributes */
     double otherwise[3];
     bool to_bool;
-    int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for negative; NULL: as integer */
-    double neutral;                       /* as one of these operands, it leaves the other one's bits */
+    int64_t (*natural)(const int64_t *x); /* for uint64, whose large numbers int64 takes for
+                                             negative; NULL: as integer */
+    double neutral; /* as one of these operands, it leaves the other one's bits */
     unsigned neutral_sides;
-    bool variant; /* what an attribute makes of the operator: Mod with fmod=1, Gelu with approximate="tanh" */
+    bool variant; /* what an attribute makes of the operator: Mod with fmod=1, Gelu with
+                     approximate="tanh" */
 } pointwise;
 
-extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[]; /* end with OPCODE_NONE */
+extern const pointwise pointwise_elementwise[], pointwise_activation[],
+    pointwise_gradient[]; /* end
+                             with
+                             OPCODE_NONE
+                           */
 
 bool pointwise_infer(graph *g, node *n);
-bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why);
+bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                         const char **why);
 void pointwise_emit(struct emitter *e, const node *n);
-int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand alone, or the other one is neutral */
+int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand alone, or the other
+                                                      one is neutral */
 
-bool type_check(graph *g, const node *n, size_t input, unsigned mask); /* also that the input is there */
+bool type_check(graph *g, const node *n, size_t input, unsigned mask); /* also that the input is
+                                                                          there */
 bool type_is(dtype t, unsigned mask);
 void store_int(tensor *t, int64_t i, int64_t v); /* exact, modulo the type's range */
 #endif

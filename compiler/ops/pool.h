@@ -4,7 +4,8 @@
 #include "../emit/emit.h"
 #include "window.h"
 
-typedef struct cell { /* what the window of one output finds: at is the offset of the first maximum in the plane, -1 for none */
+typedef struct cell { /* what the window of one output finds: at is the offset of the first maximum
+                         in the plane, -1 for none */
     double best, sum;
     int64_t at;
 } cell;
@@ -19,8 +20,9 @@ double pool_cells(const window *w, const int64_t o[3], bool pads);
 
 /* Index text of v at image, ch and PREFIX0 .. PREFIX2. */
 const char *pool_index(emitter *e, const value *v, const window *w, const char *prefix);
-/* Opens the loops over the taps of output o0 .. o2: i0 .. i2 is the input's cell. Taps outside the input are skipped; unless
-   `maximum`, `cells` counts what the average is divided by. pool_emit_close closes them. */
+/* Opens the loops over the taps of output o0 .. o2: i0 .. i2 is the input's cell. Taps outside the
+   input are skipped; unless `maximum`, `cells` counts what the average is divided by.
+   pool_emit_close closes them. */
 void pool_emit_window(text *t, const window *w, bool maximum, bool pads);
 void pool_emit_close(text *t, const window *w);
 

@@ -1,5 +1,5 @@
-/* Pools backward: MaxPoolGrad, AveragePoolGrad, GlobalAveragePoolGrad, and the rules of the pools. A task is one plane, in
-   which windows that overlap add up in row-major order. */
+/* Pools backward: MaxPoolGrad, AveragePoolGrad, GlobalAveragePoolGrad, and the rules of the pools.
+   A task is one plane, in which windows that overlap add up in row-major order. */
 #include "pool.h"
 
 #include <string.h>
@@ -36,7 +36,8 @@ static bool global_infer(graph *g, node *n) {
     window w;
     if (!types_fit(g, n)) return false;
     if (!pool_global_window(&x, &w))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "x_shape of rank %d is not supported", x.rank);
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "x_shape of rank %d is not supported",
+                          x.rank);
     const shape y = window_shape(&w, x.dim[0], x.dim[1]);
     for (int k = 0; k < y.rank; k++)
         if (y.rank != n->in[0]->shape.rank || n->in[0]->shape.dim[k] != (k < 2 ? y.dim[k] : 1))
@@ -63,7 +64,8 @@ static void spread(const window *w, const int64_t o[3], double v, double *plane)
             for (int64_t k2 = f[2]; k2 < l[2]; k2++) {
                 const int64_t i0 = o[0] * w->stride[0] - w->begin[0] + k0 * w->dilation[0],
                               i1 = o[1] * w->stride[1] - w->begin[1] + k1 * w->dilation[1];
-                plane[(i0 * w->in[1] + i1) * w->in[2] + o[2] * w->stride[2] - w->begin[2] + k2 * w->dilation[2]] += v;
+                plane[(i0 * w->in[1] + i1) * w->in[2] + o[2] * w->stride[2] - w->begin[2] +
+                      k2 * w->dilation[2]] += v;
             }
 }
 
@@ -79,7 +81,8 @@ static void plane_grad(const window *w, const double *dy, const double *x, bool 
             }
 }
 
-static bool pool_grad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool pool_grad_reference(arena *a, const node *n, const tensor *const *in,
+                                tensor *const *out, const char **why) {
     (void)why;
     const window w = window_of(n);
     const bool pads = node_int(n, "count_include_pad", 0) != 0;
@@ -97,7 +100,8 @@ static bool pool_grad_reference(arena *a, const node *n, const tensor *const *in
 
 static void emit_axes(text *t, const window *w, const char *name, const int64_t *extent) {
     for (int a = 3 - w->rank; a < 3; a++)
-        text_printf(t, "    for (ptrdiff_t %s%d = 0; %s%d < %lld; %s%d++)\n", name, a, name, a, (long long)extent[a], name, a);
+        text_printf(t, "    for (ptrdiff_t %s%d = 0; %s%d < %lld; %s%d++)\n", name, a, name, a,
+                    (long long)extent[a], name, a);
 }
 
 static void max_body(emitter *e, const node *n, const window *w) {
@@ -106,8 +110,10 @@ static void max_body(emitter *e, const node *n, const window *w) {
     text_printf(t, "        %s best = 0;\n        ptrdiff_t at = -1;\n", type);
     pool_emit_window(t, w, true, false);
     text_printf(t, "            const %s v = in1[%s];\n", type, pool_index(e, n->in[1], w, "i"));
-    text_append(t, "            if (at >= 0 && !(v > best) && !(v != v && best == best)) continue;\n");
-    text_printf(t, "            best = v;\n            at = %s;\n", pool_index(e, n->out[0], w, "i"));
+    text_append(t,
+                "            if (at >= 0 && !(v > best) && !(v != v && best == best)) continue;\n");
+    text_printf(t, "            best = v;\n            at = %s;\n",
+                pool_index(e, n->out[0], w, "i"));
     pool_emit_close(t, w);
     text_printf(t, "        if (at >= 0) out0[at] += in0[%s];\n", pool_index(e, n->in[0], w, "o"));
 }
@@ -130,21 +136,25 @@ static void pool_grad_emit(emitter *e, const node *n) {
     const shape *x = &n->out[0]->shape;
     text *t = emit_helpers(e);
     emit_task_open(e, n);
-    text_printf(t, "    const ptrdiff_t image = (ptrdiff_t)(i / %lld), ch = (ptrdiff_t)(i %% %lld);\n", (long long)x->dim[1],
-                (long long)x->dim[1]);
+    text_printf(t,
+                "    const ptrdiff_t image = (ptrdiff_t)(i / %lld), ch = (ptrdiff_t)(i %% %lld);\n",
+                (long long)x->dim[1], (long long)x->dim[1]);
     emit_axes(t, &w, "i", w.in);
     text_printf(t, "        out0[%s] = 0;\n", pool_index(e, n->out[0], &w, "i"));
     emit_axes(t, &w, "o", w.out);
     text_append(t, "    {\n");
     (n->n_in > 1 ? max_body : average_body)(e, n, &w);
     text_append(t, "    }\n");
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", (long long)(x->dim[0] * x->dim[1])), (double)shape_count(x));
+    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", (long long)(x->dim[0] * x->dim[1])),
+                    (double)shape_count(x));
 }
 
 /* ---- rules ---- */
 
-/* SAME pads are explicit here, so that ceil_mode, which has no say beside them, must not have one. */
-static node *window_node(graph *g, const node *n, const char *op, value *const *in, size_t n_in, const window *w) {
+/* SAME pads are explicit here, so that ceil_mode, which has no say beside them, must not have
+   one. */
+static node *window_node(graph *g, const node *n, const char *op, value *const *in, size_t n_in,
+                         const window *w) {
     node *back = grad_node(g, n, op, "cameo", in, n_in, 1);
     const bool same = !strncmp(node_string(n, "auto_pad", "NOTSET"), "SAME_", 5);
     window_write(g, back, w);
@@ -156,7 +166,8 @@ static node *window_node(graph *g, const node *n, const char *op, value *const *
 bool max_pool_grad(graph *g, node *n, value *const *dout, value **din) {
     window w;
     if (!window_read(g->diag, n, &n->in[0]->shape, NULL, &w)) return false;
-    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", (value *[]){dout[0], n->in[0]}, 2, &w))) != NULL;
+    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", (value *[]){dout[0], n->in[0]},
+                                               2, &w))) != NULL;
 }
 
 bool average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
@@ -170,8 +181,10 @@ bool average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
 
 bool global_max_pool_grad(graph *g, node *n, value *const *dout, value **din) {
     window w;
-    if (!pool_global_window(&n->in[0]->shape, &w)) BUG("a pool that infer accepted is inconsistent");
-    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", (value *[]){dout[0], n->in[0]}, 2, &w))) != NULL;
+    if (!pool_global_window(&n->in[0]->shape, &w))
+        BUG("a pool that infer accepted is inconsistent");
+    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", (value *[]){dout[0], n->in[0]},
+                                               2, &w))) != NULL;
 }
 
 bool global_average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
@@ -181,19 +194,22 @@ bool global_average_pool_grad(graph *g, node *n, value *const *dout, value **din
     return (din[0] = grad_infer(g, back)) != NULL;
 }
 
-static const op_attr grad_attrs[] = {{.name = "ceil_mode", .kind = ATTR_INT},  {.name = "count_include_pad", .kind = ATTR_INT},
-                                     {.name = "dilations", .kind = ATTR_INTS}, {.name = "kernel_shape", .kind = ATTR_INTS},
-                                     {.name = "pads", .kind = ATTR_INTS},      {.name = "strides", .kind = ATTR_INTS},
-                                     {.name = "x_shape", .kind = ATTR_INTS},   {.name = NULL}};
+static const op_attr grad_attrs[] = {
+    {.name = "ceil_mode", .kind = ATTR_INT},  {.name = "count_include_pad", .kind = ATTR_INT},
+    {.name = "dilations", .kind = ATTR_INTS}, {.name = "kernel_shape", .kind = ATTR_INTS},
+    {.name = "pads", .kind = ATTR_INTS},      {.name = "strides", .kind = ATTR_INTS},
+    {.name = "x_shape", .kind = ATTR_INTS},   {.name = NULL}};
 
-#define POOL_GRAD(row, operands, inferred, tested)                                                                      \
-    {                                                                                                                   \
-        .name = row, .domain = "cameo", .since = 1, .min_in = operands, .max_in = operands, .min_out = 1, .max_out = 1, \
-        .attrs = grad_attrs, .flags = OP_NHWC_IN | OP_ANY_LAYOUT, .infer = inferred, .reference = pool_grad_reference,  \
-        .emit = pool_grad_emit, .test = "test_ops_backward " tested                                                     \
+#define POOL_GRAD(row, operands, inferred, tested)                                            \
+    {                                                                                         \
+        .name = row, .domain = "cameo", .since = 1, .min_in = operands, .max_in = operands,   \
+        .min_out = 1, .max_out = 1, .attrs = grad_attrs, .flags = OP_NHWC_IN | OP_ANY_LAYOUT, \
+        .infer = inferred, .reference = pool_grad_reference, .emit = pool_grad_emit,          \
+        .test = "test_ops_backward " tested                                                   \
     }
 
-const op_row ops_pool_grad[] = {POOL_GRAD("MaxPoolGrad", 2, max_infer, "max_pool_grad"),
-                                POOL_GRAD("AveragePoolGrad", 1, average_infer, "average_pool_grad"),
-                                POOL_GRAD("GlobalAveragePoolGrad", 1, global_infer, "global_average_pool_grad"),
-                                {.name = NULL}};
+const op_row ops_pool_grad[] = {
+    POOL_GRAD("MaxPoolGrad", 2, max_infer, "max_pool_grad"),
+    POOL_GRAD("AveragePoolGrad", 1, average_infer, "average_pool_grad"),
+    POOL_GRAD("GlobalAveragePoolGrad", 1, global_infer, "global_average_pool_grad"),
+    {.name = NULL}};

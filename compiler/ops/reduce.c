@@ -1,12 +1,13 @@
-/* Reductions. Axes are an attribute, or from opset 18 (ReduceSum: 13) an optional input that must be a constant. ArgMax,
- * ArgMin. */
+/* Reductions. Axes are an attribute, or from opset 18 (ReduceSum: 13) an optional input that must
+   be a constant. ArgMax, ArgMin. */
 #include "lanes.h"
 #include "pointwise.h"
 #include "rules.h"
 
 #include <math.h>
 
-/* One reduction: start value, step, end. In emitted text v is the sum, x the element, "#" the lane's length. */
+/* One reduction: start value, step, end. In emitted text v is the sum, x the element, "#" the
+   lane's length. */
 typedef struct reduction {
     opcode op;
     double start;
@@ -62,7 +63,9 @@ static bool axes_mask(graph *g, const node *n, unsigned *mask) {
         const attr *a = node_ints(n, "axes");
         if (a) axes = a->ints, count = a->count;
     }
-    *mask = count || (has_axes_input(n) && node_int(n, "noop_with_empty_axes", 0)) ? 0 : (1u << rank) - 1;
+    *mask = count || (has_axes_input(n) && node_int(n, "noop_with_empty_axes", 0))
+                ? 0
+                : (1u << rank) - 1;
     for (size_t i = 0; i < count; i++) {
         int axis;
         if (!op_axis(g, n, axes[i], rank, &axis)) return false;
@@ -77,7 +80,8 @@ static bool reduced_shape(graph *g, node *n, unsigned mask, dtype type, bool emp
     shape y = {.rank = 0};
     for (int k = 0; k < x->rank; k++) {
         const bool reduced = mask >> k & 1;
-        if (reduced && x->dim[k] == 0 && !empty) return diag_error(g->diag, n, NULL, "axis %d is empty", k);
+        if (reduced && x->dim[k] == 0 && !empty)
+            return diag_error(g->diag, n, NULL, "axis %d is empty", k);
         if (!reduced || node_int(n, "keepdims", 1)) y.dim[y.rank++] = reduced ? 1 : x->dim[k];
     }
     return op_set_output(g, n, 0, type, &y);
@@ -102,7 +106,8 @@ unsigned reduce_mask(arena *a, const node *n) {
 
 /* ---- reference ---- */
 
-static double reduce_lane(const reduction *r, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
+static double reduce_lane(const reduction *r, const tensor *x, int64_t base, const int64_t *step,
+                          int64_t length) {
     double top = -(double)INFINITY, v = r->start;
     const bool exps = r->op == ONNX_ReduceLogSumExp;
     for (int64_t i = 0; exps && i < length; i++) top = larger(top, tensor_get(x, base + step[i]));
@@ -124,9 +129,12 @@ static bool exceeds(const tensor *t, int64_t i, int64_t j) {
     return t->type == DT_UINT64 ? (uint64_t)a > (uint64_t)b : a > b;
 }
 
-static bool is_nan(const tensor *t, int64_t i) { return type_is(t->type, TYPES_FLOAT) && isnan(tensor_get(t, i)); }
+static bool is_nan(const tensor *t, int64_t i) {
+    return type_is(t->type, TYPES_FLOAT) && isnan(tensor_get(t, i));
+}
 
-static int64_t extreme_int(const reduction *r, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
+static int64_t extreme_int(const reduction *r, const tensor *x, int64_t base, const int64_t *step,
+                           int64_t length) {
     int64_t best = base;
     for (int64_t i = 1; i < length; i++) {
         const int64_t at = base + step[i];
@@ -135,7 +143,8 @@ static int64_t extreme_int(const reduction *r, const tensor *x, int64_t base, co
     return tensor_get_int(x, best);
 }
 
-static int64_t reduce_lane_int(const reduction *r, const tensor *x, int64_t base, const int64_t *step, int64_t length) {
+static int64_t reduce_lane_int(const reduction *r, const tensor *x, int64_t base,
+                               const int64_t *step, int64_t length) {
     if (is_extreme(r)) return extreme_int(r, x, base, step, length);
     uint64_t sum = r->start != 0;
     for (int64_t i = 0; i < length; i++) {
@@ -147,10 +156,12 @@ static int64_t reduce_lane_int(const reduction *r, const tensor *x, int64_t base
             sum += r->step == add_square ? y * y : r->step == add_abs && negative ? 0 - y : y;
     }
     if (!is_mean(r)) return (int64_t)sum;
-    return type_is(x->type, TYPES_UNSIGNED) ? (int64_t)(sum / (uint64_t)length) : (int64_t)sum / length;
+    return type_is(x->type, TYPES_UNSIGNED) ? (int64_t)(sum / (uint64_t)length)
+                                            : (int64_t)sum / length;
 }
 
-static bool reduce_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool reduce_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)why;
     const reduction *r = reduction_of(n);
     const lanes l = lanes_of(a, &in[0]->shape, reduce_mask(a, n));
@@ -190,12 +201,16 @@ static void emit_top(emitter *e, const lanes *l, const char *at) {
     text *t = emit_helpers(e);
     text_append(t, "    double top = -INFINITY;\n");
     lanes_loop(e, l);
-    text_printf(t, "        const double x = (double)in0[%s];\n        top = x > top || x != x ? x : top;\n", at);
+    text_printf(
+        t,
+        "        const double x = (double)in0[%s];\n        top = x > top || x != x ? x : top;\n",
+        at);
     lanes_end(e, l);
     text_append(t, "    if (isinf(top)) { v = top > 0 ? INFINITY : 0; top = 0; } else {\n");
 }
 
-/* What the emitted loop counts in. Integers: max and min compare in their own kind, all else counts modulo 2^64. */
+/* What the emitted loop counts in. Integers: max and min compare in their own kind, all else
+   counts modulo 2^64. */
 typedef struct accumulator {
     const char *type, *start, *step, *end;
 } accumulator;
@@ -204,7 +219,8 @@ static accumulator real_accumulator(emitter *e, const reduction *r) {
     return (accumulator){"double", emit_float(e, r->start), r->step_text, r->end_text};
 }
 
-static accumulator integer_accumulator(emitter *e, const reduction *r, const node *n, const lanes *l) {
+static accumulator integer_accumulator(emitter *e, const reduction *r, const node *n,
+                                       const lanes *l) {
     const bool natural = type_is(n->in[0]->type, TYPES_UNSIGNED);
     if (is_extreme(r)) {
         int64_t s[MAX_RANK];
@@ -212,7 +228,8 @@ static accumulator integer_accumulator(emitter *e, const reduction *r, const nod
         emit_strides(n, n->in[0], s);
         for (int k = 0; k < l->shape.rank; k++)
             if (l->mask >> k & 1) s[k] = 0;
-        const char *first = arena_printf(emit_arena(e), "(%s)in0[%s]", type, emit_index(e, s, l->shape.rank, l->names));
+        const char *first = arena_printf(emit_arena(e), "(%s)in0[%s]", type,
+                                         emit_index(e, s, l->shape.rank, l->names));
         return (accumulator){type, first, r->start < 0 ? "x > v ? x : v" : "x < v ? x : v", "v"};
     }
     const bool abs = r->step == add_abs && !natural;
@@ -234,21 +251,27 @@ static void reduce_emit(struct emitter *e, const node *n) {
     text_printf(t, "    %s v = %s;\n", v.type, v.start);
     if (exps) emit_top(e, &l, at);
     lanes_loop(e, &l);
-    text_printf(t, "        const %s x = (%s)in0[%s];\n        v = %s;\n", v.type, v.type, at, v.step);
+    text_printf(t, "        const %s x = (%s)in0[%s];\n        v = %s;\n", v.type, v.type, at,
+                v.step);
     lanes_end(e, &l);
     if (exps) text_append(t, "    }\n");
     text end = {0};
-    text_replace(&end, v.end, "#", arena_printf(emit_arena(e), real ? "%lld.0" : "%lld", (long long)l.length));
-    text_printf(t, "    out0[%s] = (%s)(%s);\n", result_index(e, n, &l), dtype_c(n->in[0]->type), text_str(&end));
+    text_replace(&end, v.end, "#",
+                 arena_printf(emit_arena(e), real ? "%lld.0" : "%lld", (long long)l.length));
+    text_printf(t, "    out0[%s] = (%s)(%s);\n", result_index(e, n, &l), dtype_c(n->in[0]->type),
+                text_str(&end));
     text_free(&end);
     lanes_close(e, n, &l);
 }
 
-/* ---- ArgMax, ArgMin: a NaN is the largest and the smallest, as in NumPy, PyTorch and ONNX Runtime ---- */
+/* ---- ArgMax, ArgMin: a NaN is the largest and the smallest, as in NumPy, PyTorch and ONNX
+   Runtime ---- */
 
 static bool arg_infer(graph *g, node *n) {
     int axis;
-    if (!type_check(g, n, 0, TYPES_NUMBER) || !op_axis(g, n, node_int(n, "axis", 0), n->in[0]->shape.rank, &axis)) return false;
+    if (!type_check(g, n, 0, TYPES_NUMBER) ||
+        !op_axis(g, n, node_int(n, "axis", 0), n->in[0]->shape.rank, &axis))
+        return false;
     return reduced_shape(g, n, 1u << axis, DT_INT64, false);
 }
 
@@ -259,7 +282,8 @@ static int arg_axis(const node *n) {
 
 static bool arg_max(const node *n) { return n->opcode == ONNX_ArgMax; }
 
-static bool arg_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool arg_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                          const char **why) {
     (void)why;
     const lanes l = lanes_of(a, &in[0]->shape, 1u << arg_axis(n));
     const bool last = node_int(n, "select_last_index", 0) != 0;
@@ -271,8 +295,9 @@ static bool arg_reference(arena *a, const node *n, const tensor *const *in, tens
             const int64_t x = base[i] + step[k], b = base[i] + step[best];
             const bool more = arg_max(n) ? exceeds(in[0], x, b) : exceeds(in[0], b, x);
             const bool less = arg_max(n) ? exceeds(in[0], b, x) : exceeds(in[0], x, b);
-            if (is_nan(in[0], x) || is_nan(in[0], b) ? is_nan(in[0], x) && (last || !is_nan(in[0], b))
-                                                     : more || (last && !less))
+            if (is_nan(in[0], x) || is_nan(in[0], b)
+                    ? is_nan(in[0], x) && (last || !is_nan(in[0], b))
+                    : more || (last && !less))
                 best = k;
         }
         store_int(out[0], i, best);
@@ -295,7 +320,8 @@ static void arg_emit(struct emitter *e, const node *n) {
     text *t = emit_helpers(e);
     text_append(t, "    size_t best = 0;\n");
     lanes_loop(e, &l);
-    text_printf(t, "        if (%s %s%s %s%s) best = r%d;\n", x, arg_max(n) ? ">" : "<", last ? "=" : "", b, odd, axis);
+    text_printf(t, "        if (%s %s%s %s%s) best = r%d;\n", x, arg_max(n) ? ">" : "<",
+                last ? "=" : "", b, odd, axis);
     lanes_end(e, &l);
     text_printf(t, "    out0[%s] = (int64_t)best;\n", result_index(e, n, &l));
     lanes_close(e, n, &l);
@@ -303,16 +329,19 @@ static void arg_emit(struct emitter *e, const node *n) {
 
 /* ---- rows ---- */
 
-static const op_attr attribute_attrs[] = {{.name = "axes", .kind = ATTR_INTS},
-                                          {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
-                                          {.name = NULL}};
-static const op_attr input_attrs[] = {{.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
-                                      {.name = "noop_with_empty_axes", .kind = ATTR_INT, .has_default = true},
-                                      {.name = NULL}};
-static const op_attr arg_attrs[] = {{.name = "axis", .kind = ATTR_INT, .has_default = true},
-                                    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
-                                    {.name = "select_last_index", .kind = ATTR_INT, .has_default = true},
-                                    {.name = NULL}};
+static const op_attr attribute_attrs[] = {
+    {.name = "axes", .kind = ATTR_INTS},
+    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
+    {.name = NULL}};
+static const op_attr input_attrs[] = {
+    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
+    {.name = "noop_with_empty_axes", .kind = ATTR_INT, .has_default = true},
+    {.name = NULL}};
+static const op_attr arg_attrs[] = {
+    {.name = "axis", .kind = ATTR_INT, .has_default = true},
+    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
+    {.name = "select_last_index", .kind = ATTR_INT, .has_default = true},
+    {.name = NULL}};
 
 static bool reduce_mixes(const node *n, int rank) {
     if (node_ints(n, "axes")) return false; /* the attribute is looked at for every node */
@@ -322,29 +351,30 @@ static bool reduce_mixes(const node *n, int rank) {
 
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 #define FUNCTIONS(rule) reduce_infer, reduce_reference, rule, reduce_emit
-#define REDUCE_FROM(name, since, rule, tested_by)                                                                              \
-    {name,                                                                                                                     \
-     "",                                                                                                                       \
-     1,                                                                                                                        \
-     (since)-1,                                                                                                                \
-     1,                                                                                                                        \
-     1,                                                                                                                        \
-     1,                                                                                                                        \
-     1,                                                                                                                        \
-     attribute_attrs,                                                                                                          \
-     PLAIN,                                                                                                                    \
-     0,                                                                                                                        \
-     FUNCTIONS(rule),                                                                                                          \
-     .mixes = reduce_mixes,                                                                                                    \
-     .test = "test_ops_math reduce"},                                                                                          \
-    {                                                                                                                          \
-        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS(rule), .mixes = reduce_mixes, .test = tested_by \
+#define REDUCE_FROM(name, since, rule, tested_by)                                     \
+    {name,                                                                            \
+     "",                                                                              \
+     1,                                                                               \
+     (since)-1,                                                                       \
+     1,                                                                               \
+     1,                                                                               \
+     1,                                                                               \
+     1,                                                                               \
+     attribute_attrs,                                                                 \
+     PLAIN,                                                                           \
+     0,                                                                               \
+     FUNCTIONS(rule),                                                                 \
+     .mixes = reduce_mixes,                                                           \
+     .test = "test_ops_math reduce"},                                                 \
+    {                                                                                 \
+        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS(rule), \
+            .mixes = reduce_mixes, .test = tested_by                                  \
     }
 #define REDUCE(name, rule, tested_by) REDUCE_FROM(name, 18, rule, tested_by)
-#define ARG(name, tested_by)                                                                                    \
-    {                                                                                                           \
-        name, "", 1, 0, 1, 1, 1, 1, arg_attrs, PLAIN | OP_NO_GRAD, 0, arg_infer, arg_reference, NULL, arg_emit, \
-            .test = tested_by                                                                                   \
+#define ARG(name, tested_by)                                                                    \
+    {                                                                                           \
+        name, "", 1, 0, 1, 1, 1, 1, arg_attrs, PLAIN | OP_NO_GRAD, 0, arg_infer, arg_reference, \
+            NULL, arg_emit, .test = tested_by                                                   \
     }
 
 const op_row ops_reduce[] = {
@@ -352,12 +382,14 @@ const op_row ops_reduce[] = {
     REDUCE("ReduceMean", reduce_mean_grad, "test_reduce_mean_default_axes_keepdims_example"),
     REDUCE("ReduceL1", reduce_l1_grad, "test_reduce_l1_default_axes_keepdims_example"),
     REDUCE("ReduceL2", reduce_l2_grad, "test_reduce_l2_default_axes_keepdims_example"),
-    REDUCE("ReduceSumSquare", reduce_square_grad, "test_reduce_sum_square_default_axes_keepdims_example"),
+    REDUCE("ReduceSumSquare", reduce_square_grad,
+           "test_reduce_sum_square_default_axes_keepdims_example"),
     REDUCE("ReduceProd", reduce_prod_grad, "test_reduce_prod_default_axes_keepdims_example"),
     REDUCE("ReduceMax", reduce_extreme_grad, "test_reduce_max_default_axes_keepdim_example"),
     REDUCE("ReduceMin", reduce_extreme_grad, "test_reduce_min_default_axes_keepdims_example"),
     REDUCE("ReduceLogSum", reduce_log_sum_grad, "test_reduce_log_sum"),
-    REDUCE("ReduceLogSumExp", reduce_log_sum_exp_grad, "test_reduce_log_sum_exp_default_axes_keepdims_example"),
+    REDUCE("ReduceLogSumExp", reduce_log_sum_exp_grad,
+           "test_reduce_log_sum_exp_default_axes_keepdims_example"),
     ARG("ArgMax", "test_argmax_default_axis_example"),
     ARG("ArgMin", "test_argmin_default_axis_example"),
     {.name = NULL}};

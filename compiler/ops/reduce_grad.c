@@ -1,15 +1,19 @@
-/* Gradient rules of reductions, and of what is built on them: Softmax, LogSoftmax, LpNormalization. A result lacks the reduced
-   axes, or has them with extent 1: here it always has them. */
+/* Gradient rules of reductions, and of what is built on them: Softmax, LogSoftmax,
+   LpNormalization. A result lacks the reduced axes, or has them with extent 1: here it always has
+   them. */
 
 #include "rules.h"
 
 /* v stretched to shape s. */
 static value *expand(graph *g, const node *n, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
-    return grad_call(g, n, "Expand", "", (value *const[]){v, grad_ints(g, "shape", s->dim, (size_t)s->rank)}, 2);
+    return grad_call(g, n, "Expand", "",
+                     (value *const[]){v, grad_ints(g, "shape", s->dim, (size_t)s->rank)}, 2);
 }
 
-static value *mul(graph *g, const node *n, value *a, value *b) { return rule_binary(g, n, "Mul", a, b); }
+static value *mul(graph *g, const node *n, value *a, value *b) {
+    return rule_binary(g, n, "Mul", a, b);
+}
 
 /* The shape of in 0 with extent 1 on the axes of the mask. */
 static shape kept_shape(const node *n, unsigned mask) {
@@ -58,18 +62,24 @@ static bool sum_grad(graph *g, node *n, value *dout, bool mean, value **din) {
     return (din[0] = expand(g, n, dy, &n->in[0]->shape)) != NULL;
 }
 
-bool reduce_sum_grad(graph *g, node *n, value *const *dout, value **din) { return sum_grad(g, n, dout[0], false, din); }
-bool reduce_mean_grad(graph *g, node *n, value *const *dout, value **din) { return sum_grad(g, n, dout[0], true, din); }
+bool reduce_sum_grad(graph *g, node *n, value *const *dout, value **din) {
+    return sum_grad(g, n, dout[0], false, din);
+}
+bool reduce_mean_grad(graph *g, node *n, value *const *dout, value **din) {
+    return sum_grad(g, n, dout[0], true, din);
+}
 
 bool reduce_l1_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
-    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x)));
+    return reduced_open(g, n, dout[0], &r) &&
+           (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x)));
 }
 
 /* x dy / y; 0 where all is 0. */
 bool reduce_l2_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
-    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y)));
+    return reduced_open(g, n, dout[0], &r) &&
+           (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y)));
 }
 
 bool reduce_square_grad(graph *g, node *n, value *const *dout, value **din) {
@@ -86,28 +96,32 @@ bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = mul(g, n, mask, share)) != NULL;
 }
 
-/* dy times the product of the others. It is y / x where nothing is 0; with the zeros replaced by ones it is right for the only
-   zero of a lane too, and nothing flows to x where another element is 0. */
+/* dy times the product of the others. It is y / x where nothing is 0; with the zeros replaced by
+   ones it is right for the only zero of a lane too, and nothing flows to x where another element
+   is 0. */
 bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
     value *none = grad_scalar(g, r.x, 0), *zero = rule_internal(g, n, "EqualMask", r.x, none);
     value *filled = rule_binary(g, n, "Add", r.x, zero),
           *others = rule_binary(g, n, "Sub", reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
-    value *product = rule_binary(g, n, "Div", mul(g, n, r.dy, reduce(g, n, ONNX_ReduceProd, filled, r.mask)), filled);
+    value *product = rule_binary(
+        g, n, "Div", mul(g, n, r.dy, reduce(g, n, ONNX_ReduceProd, filled, r.mask)), filled);
     return (din[0] = mul(g, n, product, rule_internal(g, n, "EqualMask", others, none))) != NULL;
 }
 
 bool reduce_log_sum_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
-    return (din[0] = expand(g, n, rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y)), &r.x->shape)) != NULL;
+    return (din[0] = expand(g, n, rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y)),
+                            &r.x->shape)) != NULL;
 }
 
 bool reduce_log_sum_exp_grad(graph *g, node *n, value *const *dout, value **din) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
-    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Exp", rule_binary(g, n, "Sub", r.x, r.y)))) != NULL;
+    return (din[0] = mul(g, n, r.dy,
+                         rule_unary(g, n, "Exp", rule_binary(g, n, "Sub", r.x, r.y)))) != NULL;
 }
 
 /* ---- along an axis ---- */
@@ -122,22 +136,27 @@ static unsigned lane_mask(const node *n, bool whole) {
 
 /* y (dy - sum(dy y)) */
 bool softmax_grad(graph *g, node *n, value *const *dout, value **din) {
-    value *y = n->out[0], *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
+    value *y = n->out[0],
+          *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
     return (din[0] = mul(g, n, y, rule_binary(g, n, "Sub", dout[0], sum))) != NULL;
 }
 
 /* dy - exp(y) sum(dy) */
 bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
     value *sum = reduce(g, n, ONNX_ReduceSum, dout[0], lane_mask(n, n->opset < 13));
-    return (din[0] = rule_binary(g, n, "Sub", dout[0], mul(g, n, rule_unary(g, n, "Exp", n->out[0]), sum))) != NULL;
+    return (din[0] = rule_binary(g, n, "Sub", dout[0],
+                                 mul(g, n, rule_unary(g, n, "Exp", n->out[0]), sum))) != NULL;
 }
 
-/* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is 0. */
+/* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is
+   0. */
 bool lp_grad(graph *g, node *n, value *const *dout, value **din) {
     const unsigned mask = lane_mask(n, false);
     const bool squares = node_int(n, "p", 2) == 2;
-    value *x = n->in[0], *y = n->out[0], *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), mask);
+    value *x = n->in[0], *y = n->out[0],
+          *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), mask);
     value *along = mul(g, n, squares ? y : rule_unary(g, n, "Sign", x), sum);
     value *norm = reduce(g, n, squares ? ONNX_ReduceL2 : ONNX_ReduceL1, x, mask);
-    return (din[0] = rule_internal(g, n, "SafeDiv", rule_binary(g, n, "Sub", dout[0], along), norm)) != NULL;
+    return (din[0] = rule_internal(g, n, "SafeDiv", rule_binary(g, n, "Sub", dout[0], along),
+                                   norm)) != NULL;
 }

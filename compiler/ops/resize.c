@@ -1,6 +1,7 @@
-/* Upsample and Resize on any rank. Resizing is separable: for every axis and output index there is a short list of taps (input
-   index, weight), computed here at compile time. The reference sums over them; the emission reads them from small tables in the
-   weights. An index of -1 stands for tf_crop_and_resize's extrapolation value. */
+/* Upsample and Resize on any rank. Resizing is separable: for every axis and output index there is
+   a short list of taps (input index, weight), computed here at compile time. The reference sums
+   over them; the emission reads them from small tables in the weights. An index of -1 stands for
+   tf_crop_and_resize's extrapolation value. */
 #include <math.h>
 #include <string.h>
 
@@ -19,16 +20,22 @@ typedef struct taps {
     double *weight;
 } taps;
 
-static bool present(const node *n, size_t i) { return i < n->n_in && n->in[i] && value_count(n->in[i]) > 0; }
+static bool present(const node *n, size_t i) {
+    return i < n->n_in && n->in[i] && value_count(n->in[i]) > 0;
+}
 static bool is_upsample(const node *n) { return n->opcode == ONNX_Upsample; }
 
-/* ---- infer: scales and extents, kept as attributes "scales_used" (as bits of doubles) and "roi_used" ---- */
+/* ---- infer: scales and extents, kept as attributes "scales_used" (as bits of doubles) and
+   "roi_used" ---- */
 
-static bool floats_of(graph *g, const node *n, size_t i, const char *what, double **v, size_t *count) {
+static bool floats_of(graph *g, const node *n, size_t i, const char *what, double **v,
+                      size_t *count) {
     const tensor *t = n->in[i]->constant;
     if (!t)
-        return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape, or re-export with static shapes",
-                          "%s is not known at compile time", what);
+        return diag_error(
+            g->diag, n,
+            "pin the input dimensions with --dim or --shape, or re-export with static shapes",
+            "%s is not known at compile time", what);
     *count = (size_t)shape_count(&t->shape);
     *v = ref_doubles(g->arena, t);
     return true;
@@ -44,7 +51,8 @@ static bool attribute_scales(graph *g, const node *n, double **v, size_t *count)
         *count = 4;
         return true;
     }
-    if (!a || a->kind != ATTR_FLOATS) return diag_error(g->diag, n, NULL, "attribute scales is missing");
+    if (!a || a->kind != ATTR_FLOATS)
+        return diag_error(g->diag, n, NULL, "attribute scales is missing");
     *count = a->count;
     *v = ARENA_ARRAY(g->arena, double, a->count);
     for (size_t i = 0; i < a->count; i++) (*v)[i] = (double)a->floats[i];
@@ -52,32 +60,37 @@ static bool attribute_scales(graph *g, const node *n, double **v, size_t *count)
 }
 
 /* Extents from scales: the product is rounded to float first, as every runtime does. */
-static bool extents_from_scales(graph *g, const node *n, const double *v, const int *axes, size_t count, resampling *r) {
+static bool extents_from_scales(graph *g, const node *n, const double *v, const int *axes,
+                                size_t count, resampling *r) {
     for (size_t i = 0; i < count; i++) {
         resampling *p = &r[axes[i]];
         p->scale = v[i];
         double out = floor((double)((float)p->in * (float)v[i]));
         if (!(v[i] > 0) || !(out < 0x1p30))
-            return diag_error(g->diag, n, NULL, "scale %g of axis %d is out of range", v[i], axes[i]);
+            return diag_error(g->diag, n, NULL, "scale %g of axis %d is out of range", v[i],
+                              axes[i]);
         p->out = (int64_t)out;
     }
     return true;
 }
 
-static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t count, resampling *r) {
+static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t count,
+                               resampling *r) {
     const char *policy = node_string(n, "keep_aspect_ratio_policy", "stretch");
     const int64_t *v;
     size_t given;
     double common = 0;
     if (!op_const_ints(g, n, 3, &v, &given))
-        return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape", "sizes is not known at compile time");
+        return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape",
+                          "sizes is not known at compile time");
     if (given != count) return diag_error(g->diag, n, NULL, "%zu sizes for %zu axes", given, count);
     for (size_t i = 0; i < count; i++) {
         if (v[i] < 0 || v[i] > 1 << 30 || r[axes[i]].in == 0)
             return diag_error(g->diag, n, NULL, "sizes[%zu] is out of range", i);
         r[axes[i]].out = v[i];
         r[axes[i]].scale = (double)v[i] / (double)r[axes[i]].in;
-        if (i == 0 || (!strcmp(policy, "not_larger") ? r[axes[i]].scale < common : r[axes[i]].scale > common))
+        if (i == 0 ||
+            (!strcmp(policy, "not_larger") ? r[axes[i]].scale < common : r[axes[i]].scale > common))
             common = r[axes[i]].scale;
     }
     for (size_t i = 0; strcmp(policy, "stretch") && i < count; i++) {
@@ -102,10 +115,12 @@ static bool read_roi(graph *g, const node *n, const int *axes, size_t count, res
     double *v = NULL;
     size_t given = 0;
     if (n->opset < 11 || is_upsample(n) || !present(n, 1) ||
-        strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "tf_crop_and_resize"))
+        strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"),
+               "tf_crop_and_resize"))
         return true;
     if (!floats_of(g, n, 1, "roi", &v, &given)) return false;
-    if (given != 2 * count) return diag_error(g->diag, n, NULL, "%zu roi values for %zu axes", given, count);
+    if (given != 2 * count)
+        return diag_error(g->diag, n, NULL, "%zu roi values for %zu axes", given, count);
     for (size_t i = 0; i < count; i++) r[axes[i]].start = v[i], r[axes[i]].end = v[count + i];
     return true;
 }
@@ -126,17 +141,20 @@ static bool resolve_extents(graph *g, const node *n, resampling *r) {
         return diag_error(g->diag, n, NULL, "neither scales nor sizes are given");
     else if (!floats_of(g, n, scales, "scales", &v, &given))
         return false;
-    if (given != count) return diag_error(g->diag, n, NULL, "%zu scales for %zu axes", given, count);
+    if (given != count)
+        return diag_error(g->diag, n, NULL, "%zu scales for %zu axes", given, count);
     return extents_from_scales(g, n, v, axes, count, r);
 }
 
-/* With align_corners and a scale that gives no whole extent (5 x 1.5 = 7.5, so 7), PyTorch and ONNX Runtime put the last output
-   on the last input: they divide by the output's extent less 1. ONNX's own tests divide by 7.5 - 1. A model is a framework's
-   unless it says that it is of those tests; the node keeps which, since what follows sees the node alone. */
+/* With align_corners and a scale that gives no whole extent (5 x 1.5 = 7.5, so 7), PyTorch and
+   ONNX Runtime put the last output on the last input: they divide by the output's extent less 1.
+   ONNX's own tests divide by 7.5 - 1. A model is a framework's unless it says that it is of those
+   tests; the node keeps which, since what follows sees the node alone. */
 static const char by_scaled_length[] = "align_corners by scaled length";
 
 static void choose_align_corners(graph *g, node *n, const resampling *r) {
-    if (strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "align_corners")) return;
+    if (strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "align_corners"))
+        return;
     if (!strncmp(g->producer, "backend-test", 12)) {
         node_set_int(g, n, by_scaled_length, 1);
         return;
@@ -145,31 +163,40 @@ static void choose_align_corners(graph *g, node *n, const resampling *r) {
         const double length = (double)r[i].in * r[i].scale;
         if (fabs(length - (double)r[i].out) < 1e-3) continue;
         diag_warn(g->diag, n, NULL,
-                  "align_corners with a fractional extent (%lld x %g): the corners of %lld outputs are aligned",
+                  "align_corners with a fractional extent (%lld x %g): the corners of %lld outputs "
+                  "are aligned",
                   (long long)r[i].in, r[i].scale, (long long)r[i].out);
         return;
     }
 }
 
 static bool resize_infer(graph *g, node *n) {
-    static const char *const coordinates[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-                                              "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
+    static const char *const coordinates[] = {
+        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+        "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     const value *x = n->in[0];
-    const char *mode = node_string(n, "mode", "nearest"), *c = node_string(n, "coordinate_transformation_mode", "half_pixel");
+    const char *mode = node_string(n, "mode", "nearest"),
+               *c = node_string(n, "coordinate_transformation_mode", "half_pixel");
     resampling r[MAX_RANK];
     bool known = false;
     const bool nearest = !strcmp(mode, "nearest");
     if (!nearest && strcmp(mode, "linear") && strcmp(mode, "bilinear") && strcmp(mode, "cubic"))
-        return diag_error(g->diag, n, "re-export with mode=\"linear\" or \"nearest\"", "this mode is not supported");
-    for (size_t i = 0; i < sizeof coordinates / sizeof *coordinates; i++) known |= !strcmp(c, coordinates[i]);
-    if (!known) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "this coordinate_transformation_mode is not supported");
+        return diag_error(g->diag, n, "re-export with mode=\"linear\" or \"nearest\"",
+                          "this mode is not supported");
+    for (size_t i = 0; i < sizeof coordinates / sizeof *coordinates; i++)
+        known |= !strcmp(c, coordinates[i]);
+    if (!known)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                          "this coordinate_transformation_mode is not supported");
     if (!dtype_c(x->type) || (!nearest && x->type != DT_FLOAT && x->type != DT_DOUBLE))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported", dtype_name(x->type));
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported",
+                          dtype_name(x->type));
     if (!resolve_extents(g, n, r)) return false;
     shape y = {.rank = x->shape.rank};
     for (int i = 0; i < y.rank; i++) {
         y.dim[i] = r[i].out;
-        if (r[i].in == 0 && r[i].out > 0) return diag_error(g->diag, n, NULL, "axis %d is empty", i);
+        if (r[i].in == 0 && r[i].out > 0)
+            return diag_error(g->diag, n, NULL, "axis %d is empty", i);
     }
     choose_align_corners(g, n, r);
     return op_set_output(g, n, 0, x->type, &y);
@@ -177,8 +204,9 @@ static bool resize_infer(graph *g, node *n) {
 
 /* ---- taps ---- */
 
-/* Which input a "nearest" output takes may hang on the last bit: (1 + 1/2) / 0.6 - 1/2 is 2 in the float32 arithmetic of other
-   runtimes, and less in double. So nearest coordinates are rounded after each operation; the others are as exact as can be. */
+/* Which input a "nearest" output takes may hang on the last bit: (1 + 1/2) / 0.6 - 1/2 is 2 in the
+   float32 arithmetic of other runtimes, and less in double. So nearest coordinates are rounded
+   after each operation; the others are as exact as can be. */
 static double rounded(bool single, double v) { return single ? (double)(float)v : v; }
 
 /* offset + (at + 1/2) / scale - 1/2, from left to right. */
@@ -186,20 +214,24 @@ static double half_pixel(double offset, double at, double scale, bool single) {
     return rounded(single, rounded(single, offset + rounded(single, (at + 0.5) / scale)) - 0.5);
 }
 
-/* The middle stays the middle, though the output has not quite the length that the scale asks for. */
+/* The middle stays the middle, though the output has not quite the length that the scale asks
+   for. */
 static double symmetric_offset(const resampling *r, double scale, bool single) {
-    const double adjustment = rounded(single, (double)r->out / rounded(single, scale * (double)r->in));
+    const double adjustment = rounded(single,
+                                      (double)r->out / rounded(single, scale * (double)r->in));
     return rounded(single, (double)r->in / 2 * rounded(single, 1 - adjustment));
 }
 
 static double crop_coordinate(const resampling *r, double at) {
     if (r->out <= 1) return 0.5 * (r->start + r->end) * (double)(r->in - 1);
-    return r->start * (double)(r->in - 1) + at * (r->end - r->start) * (double)(r->in - 1) / (double)(r->out - 1);
+    return r->start * (double)(r->in - 1) +
+           at * (r->end - r->start) * (double)(r->in - 1) / (double)(r->out - 1);
 }
 
 static double coordinate(const node *n, const resampling *r, int64_t o, bool single) {
     const char *mode = node_string(n, "coordinate_transformation_mode", "half_pixel");
-    const double at = (double)o, scale = rounded(single, r->scale), length = (double)r->in * r->scale;
+    const double at = (double)o, scale = rounded(single, r->scale),
+                 length = (double)r->in * r->scale;
     if (is_upsample(n) || n->opset < 11) mode = "asymmetric";
     if (!strcmp(mode, "asymmetric")) return rounded(single, at / scale);
     if (!strcmp(mode, "align_corners")) {
@@ -209,7 +241,8 @@ static double coordinate(const node *n, const resampling *r, int64_t o, bool sin
     if (!strcmp(mode, "tf_half_pixel_for_nn")) return rounded(single, (at + 0.5) / scale);
     if (!strcmp(mode, "pytorch_half_pixel") && r->out <= 1) return 0;
     if (!strcmp(mode, "tf_crop_and_resize")) return rounded(single, crop_coordinate(r, at));
-    const double offset = strcmp(mode, "half_pixel_symmetric") ? 0 : symmetric_offset(r, scale, single);
+    const double offset = strcmp(mode, "half_pixel_symmetric") ? 0
+                                                               : symmetric_offset(r, scale, single);
     return half_pixel(offset, at, scale, single);
 }
 
@@ -227,16 +260,18 @@ static double kernel_weight(bool cubic, double a, double x) {
     return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-/* Half the number of taps: 1 or 2, more when shrinking with antialias. An output of one element at least bounds the shrinking.
- */
+/* Half the number of taps: 1 or 2, more when shrinking with antialias. An output of one element at
+   least bounds the shrinking. */
 static int reach(const node *n, const resampling *r, double *squeeze) {
     const double support = !strcmp(node_string(n, "mode", "nearest"), "cubic") ? 2 : 1;
     *squeeze = node_int(n, "antialias", 0) && r->scale < 1 ? r->scale : 1;
     return (int)ceil(fmin(support / *squeeze, support * (double)r->in));
 }
 
-static void fill_taps(const node *n, const resampling *r, double x, double squeeze, int count, int32_t *index, double *weight) {
-    const bool cubic = !strcmp(node_string(n, "mode", "nearest"), "cubic"), exclude = node_int(n, "exclude_outside", 0) != 0;
+static void fill_taps(const node *n, const resampling *r, double x, double squeeze, int count,
+                      int32_t *index, double *weight) {
+    const bool cubic = !strcmp(node_string(n, "mode", "nearest"), "cubic"),
+               exclude = node_int(n, "exclude_outside", 0) != 0;
     const double a = (double)node_float(n, "cubic_coeff_a", -0.75F);
     const int64_t first = (int64_t)floor(x) - count / 2 + 1;
     double sum = 0;
@@ -253,7 +288,8 @@ static void fill_taps(const node *n, const resampling *r, double x, double squee
 static taps make_taps(arena *a, const node *n, const resampling *r) {
     const bool nearest = !strcmp(node_string(n, "mode", "nearest"), "nearest");
     const bool crop = n->opset >= 11 && !is_upsample(n) &&
-                      !strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "tf_crop_and_resize");
+                      !strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"),
+                              "tf_crop_and_resize");
     const bool identity = r->in == r->out && r->scale == 1 && !crop;
     double squeeze = 1;
     taps t = {.count = nearest || identity ? 1 : 2 * reach(n, r, &squeeze)};
@@ -261,7 +297,8 @@ static taps make_taps(arena *a, const node *n, const resampling *r) {
     t.weight = ARENA_ARRAY(a, double, (size_t)(r->out * t.count));
     for (int64_t o = 0; o < r->out; o++) {
         int32_t *index = t.index + o * t.count;
-        double *weight = t.weight + o * t.count, x = identity ? (double)o : coordinate(n, r, o, nearest);
+        double *weight = t.weight + o * t.count,
+               x = identity ? (double)o : coordinate(n, r, o, nearest);
         x = fmin(fmax(x, -0x1p30), 0x1p30);
         weight[0] = 1;
         int64_t at = identity ? o : nearest_index(n, x);
@@ -282,7 +319,9 @@ static void extents_again(arena *a, const node *n, resampling *r) {
 /* Scales of exactly 1; tf_crop_and_resize may look elsewhere all the same. */
 static int resize_same(const graph *g, const node *n) {
     resampling r[MAX_RANK];
-    if (!strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "tf_crop_and_resize")) return -1;
+    if (!strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"),
+                "tf_crop_and_resize"))
+        return -1;
     extents_again(g->arena, n, r);
     for (int i = 0; i < n->in[0]->shape.rank; i++)
         if (r[i].in != r[i].out || r[i].scale != 1) return -1;
@@ -291,19 +330,22 @@ static int resize_same(const graph *g, const node *n) {
 
 /* ---- reference ---- */
 
-static double sample(const tensor *x, const taps *t, const int64_t *o, const int64_t *stride, int axis, int64_t at,
-                     bool *outside) {
+static double sample(const tensor *x, const taps *t, const int64_t *o, const int64_t *stride,
+                     int axis, int64_t at, bool *outside) {
     if (axis == x->shape.rank) return tensor_get(x, at);
     const int32_t *index = t[axis].index + o[axis] * t[axis].count;
     const double *weight = t[axis].weight + o[axis] * t[axis].count;
     double sum = 0;
     if (index[0] < 0) *outside = true;
     for (int k = 0; k < t[axis].count && !*outside; k++)
-        if (weight[k] != 0) sum += weight[k] * sample(x, t, o, stride, axis + 1, at + index[k] * stride[axis], outside);
+        if (weight[k] != 0)
+            sum += weight[k] *
+                   sample(x, t, o, stride, axis + 1, at + index[k] * stride[axis], outside);
     return sum;
 }
 
-static bool resize_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool resize_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)why;
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     resampling r[MAX_RANK];
@@ -339,7 +381,8 @@ static bool is_plain(const taps *t, int64_t in, int64_t out) {
 static void emit_tables(emitter *e, const taps *t, int axis, int64_t out) {
     arena *a = emit_arena(e);
     const size_t size = (size_t)out * (size_t)t->count;
-    emit_param(e, arena_printf(a, "const void *indices%d", axis), "%s", emit_weights(e, t->index, size * 4, "resize indices"));
+    emit_param(e, arena_printf(a, "const void *indices%d", axis), "%s",
+               emit_weights(e, t->index, size * 4, "resize indices"));
     text_printf(emit_body(e), "    const int32_t *t%d = indices%d;\n", axis, axis);
     if (t->count == 1) return;
     emit_param(e, arena_printf(a, "const void *weights%d", axis), "%s",
@@ -352,7 +395,8 @@ static void emit_sum(emitter *e, const node *n, const taps *t, const char *from)
     const int rank = n->in[0]->shape.rank;
     text_append(b, "        double sum = 0;\n");
     for (int i = 0; i < rank; i++)
-        if (t[i].count > 1) text_printf(b, "        for (size_t k%d = 0; k%d < %d; k%d++)\n", i, i, t[i].count, i);
+        if (t[i].count > 1)
+            text_printf(b, "        for (size_t k%d = 0; k%d < %d; k%d++)\n", i, i, t[i].count, i);
     text_append(b, "            sum += ");
     for (int i = 0; i < rank; i++)
         if (t[i].count > 1) text_printf(b, "w%d[i%d * %d + k%d] * ", i, i, t[i].count, i);
@@ -382,19 +426,26 @@ static void resize_emit(emitter *e, const node *n) {
         if (is_plain(&t[i], r[i].in, r[i].out)) continue;
         emit_tables(e, &t[i], i, r[i].out);
         text_printf(b, "    (void)t%d;\n", i);
-        names[i] = arena_printf(a, t[i].count > 1 ? "(size_t)t%d[i%d * %d + k%d]" : "(size_t)t%d[i%d]", i, i, t[i].count, i);
+        names[i] = arena_printf(a,
+                                t[i].count > 1 ? "(size_t)t%d[i%d * %d + k%d]" : "(size_t)t%d[i%d]",
+                                i, i, t[i].count, i);
         bool leaves = false;
         for (int64_t o = 0; o < r[i].out; o++) leaves |= t[i].index[o * t[i].count] < 0;
-        if (leaves) outside = arena_printf(a, "%s%st%d[i%d * %d] < 0", outside, *outside ? " || " : "", i, i, t[i].count);
+        if (leaves)
+            outside = arena_printf(a, "%s%st%d[i%d * %d] < 0", outside, *outside ? " || " : "", i,
+                                   i, t[i].count);
         sums |= t[i].count > 1;
     }
-    const char *to = emit_index(e, ys, rank, NULL), *from = emit_index(e, xs, rank, names), *type = dtype_c(y->type);
+    const char *to = emit_index(e, ys, rank, NULL), *from = emit_index(e, xs, rank, names),
+               *type = dtype_c(y->type);
     emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
     if (*outside)
-        text_printf(b, "        if (%s) {\n            y[%s] = (%s)%s;\n            continue;\n        }\n", outside, to, type,
-                    emit_float(e, (double)node_float(n, "extrapolation_value", 0)));
+        text_printf(
+            b, "        if (%s) {\n            y[%s] = (%s)%s;\n            continue;\n        }\n",
+            outside, to, type, emit_float(e, (double)node_float(n, "extrapolation_value", 0)));
     if (sums) emit_sum(e, n, t, from);
-    text_printf(b, sums ? "        y[%s] = (%s)sum;\n" : "        y[%s] = x[%s];\n", to, sums ? type : from);
+    text_printf(b, sums ? "        y[%s] = (%s)sum;\n" : "        y[%s] = x[%s];\n", to,
+                sums ? type : from);
     emit_loops_close(e, rank);
 }
 
@@ -405,36 +456,40 @@ static bool resize_grad(graph *g, node *n, value *const *dout, value **din) {
     extents_again(g->arena, n, r);
     for (int i = 0; i < n->in[0]->shape.rank; i++) {
         const taps t = make_taps(g->arena, n, &r[i]);
-        if (!is_plain(&t, r[i].in, r[i].out)) v = axis_scatter(g, n, v, i, r[i].in, t.index, t.weight, t.count);
+        if (!is_plain(&t, r[i].in, r[i].out))
+            v = axis_scatter(g, n, v, i, r[i].in, t.index, t.weight, t.count);
     }
     return (din[0] = v) != NULL;
 }
 
 /* ---- rows ---- */
 
-static const op_attr resize_attrs[] = {{"mode", ATTR_STRING, false, 0, "nearest", true},
-                                       {"scales", ATTR_FLOATS, false, 0, NULL, false},
-                                       {"height_scale", ATTR_FLOAT, false, 0, NULL, false},
-                                       {"width_scale", ATTR_FLOAT, false, 0, NULL, false},
-                                       {"coordinate_transformation_mode", ATTR_STRING, false, 0, NULL, false},
-                                       {"cubic_coeff_a", ATTR_FLOAT, false, 0, NULL, false},
-                                       {"exclude_outside", ATTR_INT, false, 0, NULL, false},
-                                       {"extrapolation_value", ATTR_FLOAT, false, 0, NULL, false},
-                                       {"nearest_mode", ATTR_STRING, false, 0, NULL, false},
-                                       {"antialias", ATTR_INT, false, 0, NULL, false},
-                                       {"axes", ATTR_INTS, false, 0, NULL, false},
-                                       {"keep_aspect_ratio_policy", ATTR_STRING, false, 0, NULL, false},
-                                       {.name = NULL}};
+static const op_attr resize_attrs[] = {
+    {"mode", ATTR_STRING, false, 0, "nearest", true},
+    {"scales", ATTR_FLOATS, false, 0, NULL, false},
+    {"height_scale", ATTR_FLOAT, false, 0, NULL, false},
+    {"width_scale", ATTR_FLOAT, false, 0, NULL, false},
+    {"coordinate_transformation_mode", ATTR_STRING, false, 0, NULL, false},
+    {"cubic_coeff_a", ATTR_FLOAT, false, 0, NULL, false},
+    {"exclude_outside", ATTR_INT, false, 0, NULL, false},
+    {"extrapolation_value", ATTR_FLOAT, false, 0, NULL, false},
+    {"nearest_mode", ATTR_STRING, false, 0, NULL, false},
+    {"antialias", ATTR_INT, false, 0, NULL, false},
+    {"axes", ATTR_INTS, false, 0, NULL, false},
+    {"keep_aspect_ratio_policy", ATTR_STRING, false, 0, NULL, false},
+    {.name = NULL}};
 
-#define RESIZE(op, first, last, low, high, deciding, case_name)                                                              \
-    {                                                                                                                        \
-        .name = op, .domain = "", .since = first, .until = last, .min_in = low, .max_in = high, .min_out = 1, .max_out = 1,  \
-        .attrs = resize_attrs, .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,                  \
-        .infer = resize_infer, .reference = resize_reference, .grad = resize_grad, .emit = resize_emit, .same = resize_same, \
-        .test = case_name                                                                                                    \
+#define RESIZE(op, first, last, low, high, deciding, case_name)                                 \
+    {                                                                                           \
+        .name = op, .domain = "", .since = first, .until = last, .min_in = low, .max_in = high, \
+        .min_out = 1, .max_out = 1, .attrs = resize_attrs,                                      \
+        .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,            \
+        .infer = resize_infer, .reference = resize_reference, .grad = resize_grad,              \
+        .emit = resize_emit, .same = resize_same, .test = case_name                             \
     }
 
-const op_row ops_resize[] = {RESIZE("Upsample", 1, 9, 1, 2, 2, "test_upsample_nearest"),
-                             RESIZE("Resize", 10, 10, 2, 2, 2, "test_ops_shape resize_10"),
-                             RESIZE("Resize", 11, 0, 1, 4, 14, "test_resize_upsample_scales_nearest"),
-                             {.name = NULL}};
+const op_row ops_resize[] = {
+    RESIZE("Upsample", 1, 9, 1, 2, 2, "test_upsample_nearest"),
+    RESIZE("Resize", 10, 10, 2, 2, 2, "test_ops_shape resize_10"),
+    RESIZE("Resize", 11, 0, 1, 4, 14, "test_resize_upsample_scales_nearest"),
+    {.name = NULL}};

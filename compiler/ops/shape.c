@@ -1,5 +1,6 @@
-/* Operators about shapes: views (Reshape, Flatten, Squeeze, Unsqueeze), copies (Identity, Dropout) and makers of constants
-   (Shape, Size, Constant, ConstantOfShape, Range). Everything that decides a shape is a constant when infer runs. */
+/* Operators about shapes: views (Reshape, Flatten, Squeeze, Unsqueeze), copies (Identity, Dropout)
+   and makers of constants (Shape, Size, Constant, ConstantOfShape, Range). Everything that decides
+   a shape is a constant when infer runs. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@
 #include "rules.h"
 
 /* Ints from input i (opset >= since) or from the attribute; *count 0 when absent. */
-static bool ints_of(graph *g, const node *n, size_t i, int since, const char *name, const int64_t **v, size_t *count) {
+static bool ints_of(graph *g, const node *n, size_t i, int since, const char *name,
+                    const int64_t **v, size_t *count) {
     *count = 0;
     if (n->opset < since) {
         const attr *a = node_ints(n, name);
@@ -20,18 +22,22 @@ static bool ints_of(graph *g, const node *n, size_t i, int since, const char *na
 
 /* ---- views ---- */
 
-static bool view_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool view_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                           const char **why) {
     (void)a, (void)n, (void)why;
     memcpy(out[0]->data, in[0]->data, tensor_bytes(out[0]));
     return true;
 }
 
-static void copy_bytes(emitter *e, const node *n, const char *to, const char *from, const value *v) {
+static void copy_bytes(emitter *e, const node *n, const char *to, const char *from,
+                       const value *v) {
     const long long size = (long long)dtype_size(v->type);
     if (node_is_batched(n))
-        text_printf(emit_body(e), "    memcpy(%s, %s, n * %lld);\n", to, from, (long long)image_elements(v) * size);
+        text_printf(emit_body(e), "    memcpy(%s, %s, n * %lld);\n", to, from,
+                    (long long)image_elements(v) * size);
     else
-        text_printf(emit_body(e), "    memcpy(%s, %s, %lld);\n", to, from, (long long)value_count(v) * size);
+        text_printf(emit_body(e), "    memcpy(%s, %s, %lld);\n", to, from,
+                    (long long)value_count(v) * size);
 }
 
 static bool is_dense(const value *v) {
@@ -76,17 +82,22 @@ static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t co
     const bool zero = n->opset >= 14 && node_int(n, "allowzero", 0) != 0;
     int64_t known = 1, total = shape_count(x);
     int unknown = -1;
-    if (count > MAX_RANK) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
     y->rank = (int)count;
     for (int i = 0; i < y->rank; i++) {
         y->dim[i] = v[i];
         if (v[i] == 0 && !zero) {
             if (i >= x->rank)
-                return diag_error(g->diag, n, NULL, "shape[%d] = 0 copies an axis that the input does not have", i);
+                return diag_error(g->diag, n, NULL,
+                                  "shape[%d] = 0 copies an axis that the input does not have", i);
             y->dim[i] = x->dim[i];
         }
-        if (v[i] < -1) return diag_error(g->diag, n, NULL, "shape[%d] = %lld is no extent", i, (long long)v[i]);
-        if (v[i] == -1 && unknown >= 0) return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
+        if (v[i] < -1)
+            return diag_error(g->diag, n, NULL, "shape[%d] = %lld is no extent", i,
+                              (long long)v[i]);
+        if (v[i] == -1 && unknown >= 0)
+            return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
         if (v[i] == -1)
             unknown = i;
         else if (__builtin_mul_overflow(known, y->dim[i], &known))
@@ -94,34 +105,40 @@ static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t co
     }
     if (unknown >= 0) {
         if (known == 0 || total % known)
-            return diag_error(g->diag, n, NULL, "%lld elements do not divide by %lld", (long long)total, (long long)known);
+            return diag_error(g->diag, n, NULL, "%lld elements do not divide by %lld",
+                              (long long)total, (long long)known);
         y->dim[unknown] = total / known;
         known = total;
     }
     return known == total ||
-           diag_error(g->diag, n, NULL, "%lld elements cannot take a shape of %lld", (long long)total, (long long)known);
+           diag_error(g->diag, n, NULL, "%lld elements cannot take a shape of %lld",
+                      (long long)total, (long long)known);
 }
 
 static bool reshape_infer(graph *g, node *n) {
     const int64_t *v = NULL;
     size_t count;
     shape y = {0};
-    if (n->opset >= 5 && !op_present(n, 1)) return diag_error(g->diag, n, NULL, "the shape input is missing");
-    if (!ints_of(g, n, 1, 5, "shape", &v, &count) || !resolve_reshape(g, n, v, count, &y)) return false;
+    if (n->opset >= 5 && !op_present(n, 1))
+        return diag_error(g->diag, n, NULL, "the shape input is missing");
+    if (!ints_of(g, n, 1, 5, "shape", &v, &count) || !resolve_reshape(g, n, v, count, &y))
+        return false;
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
 static bool flatten_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
     int64_t axis = node_int(n, "axis", 1);
-    if (axis < -x->rank || axis > x->rank) return diag_error(g->diag, n, NULL, "axis %lld is out of range", (long long)axis);
+    if (axis < -x->rank || axis > x->rank)
+        return diag_error(g->diag, n, NULL, "axis %lld is out of range", (long long)axis);
     if (axis < 0) axis += x->rank;
     shape y = {.rank = 2, .dim = {1, 1}};
     for (int i = 0; i < x->rank; i++) y.dim[i >= axis] *= x->dim[i];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool mark_axes(graph *g, const node *n, const int64_t *v, size_t count, int rank, bool *marked) {
+static bool mark_axes(graph *g, const node *n, const int64_t *v, size_t count, int rank,
+                      bool *marked) {
     for (size_t i = 0; i < count; i++) {
         int axis;
         if (!op_axis(g, n, v[i], rank, &axis)) return false;
@@ -137,11 +154,13 @@ static bool squeeze_infer(graph *g, node *n) {
     size_t count;
     bool drop[MAX_RANK] = {false};
     shape y = {0};
-    if (!ints_of(g, n, 1, 13, "axes", &v, &count) || !mark_axes(g, n, v, count, x->rank, drop)) return false;
+    if (!ints_of(g, n, 1, 13, "axes", &v, &count) || !mark_axes(g, n, v, count, x->rank, drop))
+        return false;
     const bool all = count == 0; /* an empty list too, as ONNX Runtime has it */
     for (int i = 0; i < x->rank; i++) {
         if (drop[i] && x->dim[i] != 1)
-            return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i, (long long)x->dim[i]);
+            return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i,
+                              (long long)x->dim[i]);
         if (!(all ? x->dim[i] == 1 : drop[i])) y.dim[y.rank++] = x->dim[i];
     }
     return op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -152,10 +171,12 @@ static bool unsqueeze_infer(graph *g, node *n) {
     const int64_t *v = NULL;
     size_t count;
     bool made[MAX_RANK] = {false};
-    if (n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1)) return diag_error(g->diag, n, NULL, "axes is missing");
+    if (n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1))
+        return diag_error(g->diag, n, NULL, "axes is missing");
     if (!ints_of(g, n, 1, 13, "axes", &v, &count)) return false;
     if (count + (size_t)x->rank > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result's rank is too high (8 at most)");
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                          "the result's rank is too high (8 at most)");
     shape y = {.rank = x->rank + (int)count};
     if (!mark_axes(g, n, v, count, y.rank, made)) return false;
     for (int i = 0, k = 0; i < y.rank; i++) y.dim[i] = made[i] ? 1 : x->dim[k++];
@@ -164,9 +185,12 @@ static bool unsqueeze_infer(graph *g, node *n) {
 
 /* ---- Identity, Dropout ---- */
 
-static bool identity_infer(graph *g, node *n) { return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape); }
+static bool identity_infer(graph *g, node *n) {
+    return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
+}
 
-/* At inference nothing is dropped: the mask is known here and now, and what remains of the node is an identity. */
+/* At inference nothing is dropped: the mask is known here and now, and what remains of the node is
+   an identity. */
 static bool dropout_mask(graph *g, node *n, dtype type) {
     value *mask = n->out[1];
     if (!op_set_output(g, n, 1, type, &n->in[0]->shape)) return false;
@@ -186,12 +210,14 @@ static bool dropout_infer(graph *g, node *n) {
             return diag_error(g->diag, n, "export for inference", "training mode is not supported");
     }
     if (n->opset < 7 && !node_int(n, "is_test", 0))
-        diag_warn(g->diag, n, NULL, "is_test=0 asks for training; the node is treated as inference");
+        diag_warn(g->diag, n, NULL,
+                  "is_test=0 asks for training; the node is treated as inference");
     if (!op_set_output(g, n, 0, x->type, &x->shape)) return false;
     return n->n_out < 2 || !n->out[1] || dropout_mask(g, n, n->opset >= 10 ? DT_BOOL : x->type);
 }
 
-static bool dropout_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool dropout_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                              const char **why) {
     (void)a, (void)n, (void)why;
     if (out[0]) memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
     return true;
@@ -199,8 +225,8 @@ static bool dropout_reference(arena *a, const node *n, const tensor *const *in, 
 
 /* ---- constants ---- */
 
-/* Values known at compile time go into the weights and are copied out (only when the fold pass left them, as for graph
- * outputs). */
+/* Values known at compile time go into the weights and are copied out (only when the fold pass
+   left them, as for graph outputs). */
 static void constant_emit(emitter *e, const node *n) {
     const value *y = n->out[0];
     const tensor *const none[1] = {NULL};
@@ -209,7 +235,9 @@ static void constant_emit(emitter *e, const node *n) {
     const char *why;
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i])
-            in[i] = n->in[i]->constant ? n->in[i]->constant : tensor_new(emit_arena(e), n->in[i]->type, &n->in[i]->shape);
+            in[i] = n->in[i]->constant
+                        ? n->in[i]->constant
+                        : tensor_new(emit_arena(e), n->in[i]->type, &n->in[i]->shape);
     if (!t || (!y->constant && !n->op->reference(emit_arena(e), n, n->n_in ? in : none, &t, &why)))
         BUG("a constant cannot be computed");
     emit_value(e, "y", y, true);
@@ -238,17 +266,20 @@ static bool shape_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, DT_INT64, &(shape){.rank = 1, .dim = {end - start}});
 }
 
-static bool shape_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool shape_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                            const char **why) {
     (void)a, (void)why;
     int64_t start, end;
     shape_range(n, in[0]->shape.rank, &start, &end);
-    for (int64_t i = start; i < end; i++) ((int64_t *)out[0]->data)[i - start] = in[0]->shape.dim[i];
+    for (int64_t i = start; i < end; i++)
+        ((int64_t *)out[0]->data)[i - start] = in[0]->shape.dim[i];
     return true;
 }
 
 static bool size_infer(graph *g, node *n) { return op_set_output(g, n, 0, DT_INT64, &(shape){0}); }
 
-static bool size_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool size_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                           const char **why) {
     (void)a, (void)n, (void)why;
     *(int64_t *)out[0]->data = shape_count(&in[0]->shape);
     return true;
@@ -266,8 +297,11 @@ static tensor *constant_value(arena *a, const node *n) {
         else
             *(int64_t *)t->data = v->i;
     } else if ((v = node_attr(n, "value_floats")) || (v = node_attr(n, "value_ints"))) {
-        t = tensor_new(a, v->kind == ATTR_FLOATS ? DT_FLOAT : DT_INT64, &(shape){.rank = 1, .dim = {(int64_t)v->count}});
-        if (t && v->count) memcpy(t->data, v->kind == ATTR_FLOATS ? (const void *)v->floats : v->ints, tensor_bytes(t));
+        t = tensor_new(a, v->kind == ATTR_FLOATS ? DT_FLOAT : DT_INT64,
+                       &(shape){.rank = 1, .dim = {(int64_t)v->count}});
+        if (t && v->count)
+            memcpy(t->data, v->kind == ATTR_FLOATS ? (const void *)v->floats : v->ints,
+                   tensor_bytes(t));
     }
     return t;
 }
@@ -275,11 +309,13 @@ static tensor *constant_value(arena *a, const node *n) {
 static bool constant_infer(graph *g, node *n) {
     const tensor *t = constant_value(g->arena, n);
     if (!t)
-        return diag_error(g->diag, n, "re-export with a dense numeric value", "sparse and string constants are not supported");
+        return diag_error(g->diag, n, "re-export with a dense numeric value",
+                          "sparse and string constants are not supported");
     return op_set_output(g, n, 0, t->type, &t->shape);
 }
 
-static bool constant_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool constant_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                               const char **why) {
     (void)in;
     const tensor *t = constant_value(a, n);
     if (!t || tensor_bytes(t) != tensor_bytes(out[0])) {
@@ -296,7 +332,8 @@ static bool filled_infer(graph *g, node *n) {
     const attr *fill = node_attr(n, "value");
     shape y = {0};
     if (!op_need_ints(g, n, 0, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK)
+        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
     if (fill && (!fill->t || shape_count(&fill->t->shape) != 1))
         return diag_error(g->diag, n, NULL, "value must hold one element");
     y.rank = (int)count;
@@ -309,7 +346,8 @@ static bool filled_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, fill ? fill->t->type : DT_FLOAT, &y);
 }
 
-static bool filled_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool filled_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                             const char **why) {
     (void)a, (void)in, (void)why;
     const attr *fill = node_attr(n, "value");
     const size_t size = dtype_size(out[0]->type);
@@ -320,8 +358,10 @@ static bool filled_reference(arena *a, const node *n, const tensor *const *in, t
 
 /* ---- Range ---- */
 
-static bool range_count(const tensor *first, const tensor *limit, const tensor *delta, int64_t *count) {
-    double step = tensor_get(delta, 0), n = ceil((tensor_get(limit, 0) - tensor_get(first, 0)) / step);
+static bool range_count(const tensor *first, const tensor *limit, const tensor *delta,
+                        int64_t *count) {
+    double step = tensor_get(delta, 0),
+           n = ceil((tensor_get(limit, 0) - tensor_get(first, 0)) / step);
     if (step == 0 || !(n < 1e12)) return false;
     *count = n > 0 ? (int64_t)n : 0;
     return true;
@@ -330,13 +370,15 @@ static bool range_count(const tensor *first, const tensor *limit, const tensor *
 static bool range_infer(graph *g, node *n) {
     int64_t count;
     for (size_t i = 0; i < 3; i++)
-        if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1) return op_not_constant(g, n, "an operand");
+        if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1)
+            return op_not_constant(g, n, "an operand");
     if (!range_count(n->in[0]->constant, n->in[1]->constant, n->in[2]->constant, &count))
         return diag_error(g->diag, n, NULL, "the range is not finite");
     return op_set_output(g, n, 0, n->in[0]->type, &(shape){.rank = 1, .dim = {count}});
 }
 
-static bool range_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out, const char **why) {
+static bool range_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
+                            const char **why) {
     (void)a, (void)n, (void)why;
     const bool whole = out[0]->type != DT_FLOAT && out[0]->type != DT_DOUBLE;
     for (int64_t i = 0; i < out[0]->shape.dim[0]; i++) {
@@ -350,138 +392,145 @@ static bool range_reference(arena *a, const node *n, const tensor *const *in, te
     return true;
 }
 
-static const op_attr reshape_attrs[] = {
-    {"allowzero", ATTR_INT, false, 0, NULL, true}, {"shape", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
+static const op_attr reshape_attrs[] = {{"allowzero", ATTR_INT, false, 0, NULL, true},
+                                        {"shape", ATTR_INTS, false, 0, NULL, false},
+                                        {.name = NULL}};
 static const op_attr flatten_attrs[] = {{"axis", ATTR_INT, false, 1, NULL, true}, {.name = NULL}};
 static const op_attr axes_attrs[] = {{"axes", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
 static const op_attr dropout_attrs[] = {{"ratio", ATTR_FLOAT, false, 0.5, NULL, true},
                                         {"is_test", ATTR_INT, false, 0, NULL, false},
                                         {"seed", ATTR_INT, false, 0, NULL, false},
                                         {.name = NULL}};
-static const op_attr shape_attrs[] = {
-    {"start", ATTR_INT, false, 0, NULL, false}, {"end", ATTR_INT, false, 0, NULL, false}, {.name = NULL}};
-static const op_attr constant_attrs[] = {
-    {"value", ATTR_TENSOR, false, 0, NULL, false},    {"value_float", ATTR_FLOAT, false, 0, NULL, false},
-    {"value_int", ATTR_INT, false, 0, NULL, false},   {"value_floats", ATTR_FLOATS, false, 0, NULL, false},
-    {"value_ints", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
+static const op_attr shape_attrs[] = {{"start", ATTR_INT, false, 0, NULL, false},
+                                      {"end", ATTR_INT, false, 0, NULL, false},
+                                      {.name = NULL}};
+static const op_attr constant_attrs[] = {{"value", ATTR_TENSOR, false, 0, NULL, false},
+                                         {"value_float", ATTR_FLOAT, false, 0, NULL, false},
+                                         {"value_int", ATTR_INT, false, 0, NULL, false},
+                                         {"value_floats", ATTR_FLOATS, false, 0, NULL, false},
+                                         {"value_ints", ATTR_INTS, false, 0, NULL, false},
+                                         {.name = NULL}};
 
-#define VIEW .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .grad = view_grad, .emit = view_emit
+#define VIEW                                                                                      \
+    .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .grad = view_grad, \
+    .emit = view_emit
 #define MADE(more) .min_out = 1, .max_out = 1, .flags = OP_NO_GRAD | (more), .emit = constant_emit
 
-const op_row ops_shape[] = {{.name = "Reshape",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 2,
-                             .attrs = reshape_attrs,
-                             .shape_inputs = 2,
-                             .infer = reshape_infer,
-                             VIEW,
-                             .test = "test_reshape_negative_dim"},
-                            {.name = "Flatten",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 1,
-                             .attrs = flatten_attrs,
-                             .infer = flatten_infer,
-                             VIEW,
-                             .test = "test_flatten_axis1"},
-                            {.name = "Squeeze",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 2,
-                             .attrs = axes_attrs,
-                             .shape_inputs = 2,
-                             .infer = squeeze_infer,
-                             VIEW,
-                             .test = "test_squeeze"},
-                            {.name = "Unsqueeze",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 2,
-                             .attrs = axes_attrs,
-                             .shape_inputs = 2,
-                             .infer = unsqueeze_infer,
-                             VIEW,
-                             .test = "test_unsqueeze_axis_0"},
-                            {.name = "Identity",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 1,
-                             .min_out = 1,
-                             .max_out = 1,
-                             .flags = OP_IDENTITY | OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-                             .infer = identity_infer,
-                             .reference = view_reference,
-                             .grad = view_grad,
-                             .emit = view_emit,
-                             .test = "test_identity"},
-                            {.name = "Dropout",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 3,
-                             .min_out = 1,
-                             .max_out = 2,
-                             .attrs = dropout_attrs,
-                             .shape_inputs = 4,
-                             .flags = OP_MODE | OP_IDENTITY | OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-                             .infer = dropout_infer,
-                             .reference = dropout_reference,
-                             .emit = view_emit,
-                             .test = "test_dropout_default"},
-                            {.name = "Shape",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 1,
-                             .attrs = shape_attrs,
-                             .infer = shape_infer,
-                             .reference = shape_reference,
-                             MADE(OP_SHAPE_ONLY),
-                             .test = "test_shape"},
-                            {.name = "Size",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 1,
-                             .max_in = 1,
-                             .infer = size_infer,
-                             .reference = size_reference,
-                             MADE(OP_SHAPE_ONLY),
-                             .test = "test_size"},
-                            {.name = "Constant",
-                             .domain = "",
-                             .since = 1,
-                             .min_in = 0,
-                             .max_in = 0,
-                             .attrs = constant_attrs,
-                             .infer = constant_infer,
-                             .reference = constant_reference,
-                             MADE(0),
-                             .test = "test_constant"},
-                            {.name = "ConstantOfShape",
-                             .domain = "",
-                             .since = 9,
-                             .min_in = 1,
-                             .max_in = 1,
-                             .attrs = constant_attrs,
-                             .shape_inputs = 1,
-                             .infer = filled_infer,
-                             .reference = filled_reference,
-                             MADE(0),
-                             .test = "test_constantofshape_float_ones"},
-                            {.name = "Range",
-                             .domain = "",
-                             .since = 11,
-                             .min_in = 3,
-                             .max_in = 3,
-                             .shape_inputs = 7,
-                             .infer = range_infer,
-                             .reference = range_reference,
-                             MADE(0),
-                             .test = "test_range_float_type_positive_delta"},
-                            {.name = NULL}};
+const op_row ops_shape[] = {
+    {.name = "Reshape",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 2,
+     .attrs = reshape_attrs,
+     .shape_inputs = 2,
+     .infer = reshape_infer,
+     VIEW,
+     .test = "test_reshape_negative_dim"},
+    {.name = "Flatten",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 1,
+     .attrs = flatten_attrs,
+     .infer = flatten_infer,
+     VIEW,
+     .test = "test_flatten_axis1"},
+    {.name = "Squeeze",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 2,
+     .attrs = axes_attrs,
+     .shape_inputs = 2,
+     .infer = squeeze_infer,
+     VIEW,
+     .test = "test_squeeze"},
+    {.name = "Unsqueeze",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 2,
+     .attrs = axes_attrs,
+     .shape_inputs = 2,
+     .infer = unsqueeze_infer,
+     VIEW,
+     .test = "test_unsqueeze_axis_0"},
+    {.name = "Identity",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 1,
+     .min_out = 1,
+     .max_out = 1,
+     .flags = OP_IDENTITY | OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+     .infer = identity_infer,
+     .reference = view_reference,
+     .grad = view_grad,
+     .emit = view_emit,
+     .test = "test_identity"},
+    {.name = "Dropout",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 3,
+     .min_out = 1,
+     .max_out = 2,
+     .attrs = dropout_attrs,
+     .shape_inputs = 4,
+     .flags = OP_MODE | OP_IDENTITY | OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
+     .infer = dropout_infer,
+     .reference = dropout_reference,
+     .emit = view_emit,
+     .test = "test_dropout_default"},
+    {.name = "Shape",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 1,
+     .attrs = shape_attrs,
+     .infer = shape_infer,
+     .reference = shape_reference,
+     MADE(OP_SHAPE_ONLY),
+     .test = "test_shape"},
+    {.name = "Size",
+     .domain = "",
+     .since = 1,
+     .min_in = 1,
+     .max_in = 1,
+     .infer = size_infer,
+     .reference = size_reference,
+     MADE(OP_SHAPE_ONLY),
+     .test = "test_size"},
+    {.name = "Constant",
+     .domain = "",
+     .since = 1,
+     .min_in = 0,
+     .max_in = 0,
+     .attrs = constant_attrs,
+     .infer = constant_infer,
+     .reference = constant_reference,
+     MADE(0),
+     .test = "test_constant"},
+    {.name = "ConstantOfShape",
+     .domain = "",
+     .since = 9,
+     .min_in = 1,
+     .max_in = 1,
+     .attrs = constant_attrs,
+     .shape_inputs = 1,
+     .infer = filled_infer,
+     .reference = filled_reference,
+     MADE(0),
+     .test = "test_constantofshape_float_ones"},
+    {.name = "Range",
+     .domain = "",
+     .since = 11,
+     .min_in = 3,
+     .max_in = 3,
+     .shape_inputs = 7,
+     .infer = range_infer,
+     .reference = range_reference,
+     MADE(0),
+     .test = "test_range_float_type_positive_delta"},
+    {.name = NULL}};

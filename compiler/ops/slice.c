@@ -1,4 +1,5 @@
-/* Operators that cut tensors apart and join them: Concat, Split and Slice, as strided copies (copy.h). */
+/* Operators that cut tensors apart and join them: Concat, Split and Slice, as strided copies
+   (copy.h). */
 #include "copy.h"
 #include "rules.h"
 
@@ -7,13 +8,16 @@
 static bool concat_infer(graph *g, node *n) {
     shape y = n->in[0]->shape;
     int axis;
-    if (n->opset >= 4 && !node_attr(n, "axis")) return diag_error(g->diag, n, NULL, "attribute axis is missing");
+    if (n->opset >= 4 && !node_attr(n, "axis"))
+        return diag_error(g->diag, n, NULL, "attribute axis is missing");
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 1), y.rank, &axis)) return false;
     for (size_t i = 1; i < n->n_in; i++) {
         const shape *x = &n->in[i]->shape;
         bool ok = x->rank == y.rank && n->in[i]->type == n->in[0]->type;
         for (int k = 0; ok && k < y.rank; k++) ok = k == axis || x->dim[k] == y.dim[k];
-        if (!ok) return diag_error(g->diag, n, NULL, "input %zu does not fit input 0 outside axis %d", i, axis);
+        if (!ok)
+            return diag_error(g->diag, n, NULL, "input %zu does not fit input 0 outside axis %d", i,
+                              axis);
         if (__builtin_add_overflow(y.dim[axis], x->dim[axis], &y.dim[axis]))
             return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result is too large");
     }
@@ -23,7 +27,8 @@ static bool concat_infer(graph *g, node *n) {
 static void concat_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
     const int axis = copy_axis_of(n, y->shape->rank, 1);
     for (size_t i = 0; i < part; i++) c->to_offset += n->in[i]->shape.dim[axis] * y->stride[axis];
-    for (int i = 0; i < x->shape->rank; i++) copy_axis(c, x->shape->dim[i], x->stride[i], y->stride[i]);
+    for (int i = 0; i < x->shape->rank; i++)
+        copy_axis(c, x->shape->dim[i], x->stride[i], y->stride[i]);
 }
 
 COPY_FUNCTIONS(concat, true)
@@ -42,7 +47,8 @@ static bool interleave_infer(graph *g, node *n) {
 static void interleave_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
     c->to_offset = (int64_t)part * y->stride[1];
     for (int i = 0; i < x->shape->rank; i++)
-        copy_axis(c, x->shape->dim[i], x->stride[i], y->stride[i] * (i == 1 ? (int64_t)n->n_in : 1));
+        copy_axis(c, x->shape->dim[i], x->stride[i],
+                  y->stride[i] * (i == 1 ? (int64_t)n->n_in : 1));
 }
 
 COPY_FUNCTIONS(interleave, true)
@@ -59,7 +65,8 @@ static bool split_parts(graph *g, node *n, int64_t extent, const int64_t **v, si
     int64_t *parts = ARENA_ARRAY(g->arena, int64_t, n->n_out), total = (int64_t)n->n_out;
     int64_t chunk = (extent + total - 1) / total;
     if (n->opset < 18 && extent % total)
-        return diag_error(g->diag, n, NULL, "%lld does not divide into %lld parts", (long long)extent, (long long)total);
+        return diag_error(g->diag, n, NULL, "%lld does not divide into %lld parts",
+                          (long long)extent, (long long)total);
     if (n->opset >= 18 && node_int(n, "num_outputs", total) != total)
         return diag_error(g->diag, n, NULL, "num_outputs is not the number of outputs");
     for (int64_t i = 0, left = extent; i < total; i++) {
@@ -79,17 +86,20 @@ static bool split_infer(graph *g, node *n) {
     int64_t sum = 0;
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
     if (!split_parts(g, n, x->dim[axis], &v, &count)) return false;
-    if (count != n->n_out) return diag_error(g->diag, n, NULL, "%zu parts for %zu outputs", count, n->n_out);
+    if (count != n->n_out)
+        return diag_error(g->diag, n, NULL, "%zu parts for %zu outputs", count, n->n_out);
     for (size_t i = 0; i < count; i++)
-        if (v[i] < 0 || __builtin_add_overflow(sum, v[i], &sum)) return diag_error(g->diag, n, NULL, "a part is negative");
+        if (v[i] < 0 || __builtin_add_overflow(sum, v[i], &sum))
+            return diag_error(g->diag, n, NULL, "a part is negative");
     if (sum != x->dim[axis])
-        return diag_error(g->diag, n, NULL, "the parts add up to %lld, the axis has %lld", (long long)sum,
-                          (long long)x->dim[axis]);
+        return diag_error(g->diag, n, NULL, "the parts add up to %lld, the axis has %lld",
+                          (long long)sum, (long long)x->dim[axis]);
     for (size_t i = 0; i < count; i++) {
         shape y = *x;
         y.dim[axis] = v[i];
         if (!op_set_output(g, n, i, n->in[0]->type, &y)) return false;
-        node_set_ints(g, n, "parts", v, count); /* outputs may be absent, offsets must not depend on them */
+        node_set_ints(g, n, "parts", v, count); /* outputs may be absent, offsets must not depend on
+                                                   them */
     }
     return true;
 }
@@ -98,7 +108,8 @@ static void split_plan(const node *n, size_t part, const side *x, const side *y,
     const int axis = copy_axis_of(n, x->shape->rank, 0);
     const attr *parts = node_ints(n, "parts");
     for (size_t i = 0; i < part; i++) c->from_offset += parts->ints[i] * x->stride[axis];
-    for (int i = 0; i < y->shape->rank; i++) copy_axis(c, y->shape->dim[i], x->stride[i], y->stride[i]);
+    for (int i = 0; i < y->shape->rank; i++)
+        copy_axis(c, y->shape->dim[i], x->stride[i], y->stride[i]);
 }
 
 COPY_FUNCTIONS(split, false)
@@ -109,7 +120,9 @@ typedef struct cut {
     int64_t start, step, count;
 } cut;
 
-static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+static int64_t clamp(int64_t v, int64_t low, int64_t high) {
+    return v < low ? low : v > high ? high : v;
+}
 
 static cut slice_axis(int64_t d, int64_t start, int64_t end, int64_t step) {
     if (start < 0) start += d; /* d >= 0 and start < 0: no overflow */
@@ -137,19 +150,24 @@ static bool slice_operand(graph *g, const node *n, size_t i, const char *name, i
     return !op_present(n, i) || op_need_ints(g, n, i, name, &r->v, &r->count);
 }
 
-/* The cuts of all axes, kept as the attribute "cuts" (start, step for each axis) for reference and emission. */
+/* The cuts of all axes, kept as the attribute "cuts" (start, step for each axis) for reference and
+   emission. */
 static bool slice_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
     ints start = {0}, end = {0}, axes = {0}, step = {0};
     int64_t cuts[2 * MAX_RANK];
     bool seen[MAX_RANK] = {false};
     shape y = *x;
-    if (!copy_type(g, n) || !slice_operand(g, n, 1, "starts", &start) || !slice_operand(g, n, 2, "ends", &end) ||
-        !slice_operand(g, n, 3, "axes", &axes) || !slice_operand(g, n, 4, "steps", &step))
+    if (!copy_type(g, n) || !slice_operand(g, n, 1, "starts", &start) ||
+        !slice_operand(g, n, 2, "ends", &end) || !slice_operand(g, n, 3, "axes", &axes) ||
+        !slice_operand(g, n, 4, "steps", &step))
         return false;
-    if (!start.v || !end.v) return diag_error(g->diag, n, NULL, "%s is missing", start.v ? "ends" : "starts");
-    if (start.count > (size_t)x->rank) return diag_error(g->diag, n, NULL, "%zu starts for rank %d", start.count, x->rank);
-    if (start.count != end.count || (axes.v && axes.count != start.count) || (step.v && step.count != start.count))
+    if (!start.v || !end.v)
+        return diag_error(g->diag, n, NULL, "%s is missing", start.v ? "ends" : "starts");
+    if (start.count > (size_t)x->rank)
+        return diag_error(g->diag, n, NULL, "%zu starts for rank %d", start.count, x->rank);
+    if (start.count != end.count || (axes.v && axes.count != start.count) ||
+        (step.v && step.count != start.count))
         return diag_error(g->diag, n, NULL, "starts, ends, axes and steps differ in length");
     for (int i = 0; i < x->rank; i++) cuts[2 * i] = 0, cuts[2 * i + 1] = 1;
     for (size_t i = 0; i < start.count; i++) {
@@ -205,28 +223,30 @@ static const op_attr slice_attrs[] = {{"starts", ATTR_INTS, false, 0, NULL, fals
                                       {.name = NULL}};
 
 /* The elements of the outputs are those of the inputs, in other places. */
-#define MOVE(op, low, high, outputs, deciding, attributes, prefix, is_same, is_mixing, case_name)                           \
-    {                                                                                                                       \
-        .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1, .max_out = outputs,              \
-        .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0, .shape_inputs = deciding, .infer = prefix##_infer,    \
-        .reference = prefix##_reference, .grad = prefix##_grad, .emit = prefix##_emit, .same = is_same, .mixes = is_mixing, \
-        .copy = &prefix##_copy, .test = case_name                                                                           \
+#define MOVE(op, low, high, outputs, deciding, attributes, prefix, is_same, is_mixing, case_name) \
+    {                                                                                             \
+        .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1,        \
+        .max_out = outputs, .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,         \
+        .shape_inputs = deciding, .infer = prefix##_infer, .reference = prefix##_reference,       \
+        .grad = prefix##_grad, .emit = prefix##_emit, .same = is_same, .mixes = is_mixing,        \
+        .copy = &prefix##_copy, .test = case_name                                                 \
     }
 
-const op_row ops_slice[] = {MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy_same, NULL, "test_concat_2d_axis_0"),
-                            {.name = "Interleave",
-                             .domain = "cameo",
-                             .since = 1,
-                             .min_in = 2,
-                             .max_in = -1,
-                             .min_out = 1,
-                             .max_out = 1,
-                             .flags = OP_ANY_LAYOUT | OP_NHWC_IN | OP_BATCH_AXIS0,
-                             .infer = interleave_infer,
-                             .reference = interleave_reference,
-                             .emit = interleave_emit,
-                             .copy = &interleave_copy,
-                             .test = "test_ops_move interleaved"},
-                            MOVE("Split", 1, 2, -1, 2, split_attrs, split, copy_same, NULL, "test_split_equal_parts_1d"),
-                            MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, slice_same, slice_mixes, "test_slice"),
-                            {.name = NULL}};
+const op_row ops_slice[] = {
+    MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy_same, NULL, "test_concat_2d_axis_0"),
+    {.name = "Interleave",
+     .domain = "cameo",
+     .since = 1,
+     .min_in = 2,
+     .max_in = -1,
+     .min_out = 1,
+     .max_out = 1,
+     .flags = OP_ANY_LAYOUT | OP_NHWC_IN | OP_BATCH_AXIS0,
+     .infer = interleave_infer,
+     .reference = interleave_reference,
+     .emit = interleave_emit,
+     .copy = &interleave_copy,
+     .test = "test_ops_move interleaved"},
+    MOVE("Split", 1, 2, -1, 2, split_attrs, split, copy_same, NULL, "test_split_equal_parts_1d"),
+    MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, slice_same, slice_mixes, "test_slice"),
+    {.name = NULL}};

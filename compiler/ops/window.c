@@ -1,5 +1,5 @@
-/* Reads the attributes of convolutions and pools into a window; see window.h. Every extent is bounded here, so that no later
-   product of two of them overflows. */
+/* Reads the attributes of convolutions and pools into a window; see window.h. Every extent is
+   bounded here, so that no later product of two of them overflows. */
 #include "window.h"
 
 #include <string.h>
@@ -10,7 +10,8 @@ enum { EXTENT_MAX = 1 << 30 };
 #define UNSUPPORTED(d, n, ...) ((d) ? diag_error((d), (n), DIAG_UNSUPPORTED, __VA_ARGS__) : false)
 
 /* Copies the ints attribute to v[first..]; an absent or empty one gives `otherwise`. */
-static bool read_ints(diag *d, const node *n, const char *name, int rank, int64_t low, int64_t otherwise, int64_t *v) {
+static bool read_ints(diag *d, const node *n, const char *name, int rank, int64_t low,
+                      int64_t otherwise, int64_t *v) {
     const attr *a = node_ints(n, name);
     if (a && a->count == 0) a = NULL;
     if (a && a->count != (size_t)rank)
@@ -26,13 +27,15 @@ static bool read_ints(diag *d, const node *n, const char *name, int rank, int64_
 static bool read_pads(diag *d, const node *n, window *w) {
     const attr *a = node_ints(n, "pads");
     if (!a || a->count == 0) return true;
-    if (a->count != 2 * (size_t)w->rank) return FAIL(d, n, "pads has %zu values, not 2 for each of %d axes", a->count, w->rank);
+    if (a->count != 2 * (size_t)w->rank)
+        return FAIL(d, n, "pads has %zu values, not 2 for each of %d axes", a->count, w->rank);
     for (int i = 0; i < w->rank; i++) {
         w->begin[3 - w->rank + i] = a->ints[i];
         w->end[3 - w->rank + i] = a->ints[w->rank + i];
     }
     for (int i = 0; i < 3; i++)
-        if (w->begin[i] < -EXTENT_MAX || w->begin[i] > EXTENT_MAX || w->end[i] < -EXTENT_MAX || w->end[i] > EXTENT_MAX)
+        if (w->begin[i] < -EXTENT_MAX || w->begin[i] > EXTENT_MAX || w->end[i] < -EXTENT_MAX ||
+            w->end[i] > EXTENT_MAX)
             return FAIL(d, n, "pads are out of range");
     return true;
 }
@@ -44,21 +47,24 @@ static bool read_kernel(diag *d, const node *n, const int64_t *kernel, window *w
     if (a && a->count && !read_ints(d, n, "kernel_shape", w->rank, 1, 1, w->k)) return false;
     for (int i = 0; kernel && i < w->rank; i++) {
         if (a && a->count && w->k[first + i] != kernel[i])
-            return FAIL(d, n, "kernel_shape[%d] = %lld but the weights have %lld", i, (long long)w->k[first + i],
-                        (long long)kernel[i]);
+            return FAIL(d, n, "kernel_shape[%d] = %lld but the weights have %lld", i,
+                        (long long)w->k[first + i], (long long)kernel[i]);
         w->k[first + i] = kernel[i];
-        if (kernel[i] < 1 || kernel[i] > EXTENT_MAX) return FAIL(d, n, "the weights' kernel extent %d is out of range", i);
+        if (kernel[i] < 1 || kernel[i] > EXTENT_MAX)
+            return FAIL(d, n, "the weights' kernel extent %d is out of range", i);
     }
     return true;
 }
 
 static bool read_common(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w) {
     *w = (window){.rank = x->rank - 2};
-    if (w->rank < 1 || w->rank > 3) return UNSUPPORTED(d, n, "an input of rank %d is not supported (3 to 5 are)", x->rank);
+    if (w->rank < 1 || w->rank > 3)
+        return UNSUPPORTED(d, n, "an input of rank %d is not supported (3 to 5 are)", x->rank);
     for (int i = 0; i < 3; i++) w->in[i] = w->out[i] = w->k[i] = w->stride[i] = w->dilation[i] = 1;
     for (int i = 0; i < w->rank; i++) {
         w->in[3 - w->rank + i] = x->dim[2 + i];
-        if (x->dim[2 + i] > EXTENT_MAX) return UNSUPPORTED(d, n, "spatial extent %lld is too large", (long long)x->dim[2 + i]);
+        if (x->dim[2 + i] > EXTENT_MAX)
+            return UNSUPPORTED(d, n, "spatial extent %lld is too large", (long long)x->dim[2 + i]);
     }
     return read_kernel(d, n, kernel, w) && read_ints(d, n, "strides", w->rank, 1, 1, w->stride) &&
            read_ints(d, n, "dilations", w->rank, 1, 1, w->dilation);
@@ -74,7 +80,8 @@ static void split_pads(window *w, int i, int64_t total, bool upper) {
 }
 
 static bool known_auto_pad(diag *d, const node *n, const char *s) {
-    if (!strcmp(s, "NOTSET") || !strcmp(s, "") || !strcmp(s, "VALID") || !strcmp(s, "SAME_UPPER") || !strcmp(s, "SAME_LOWER"))
+    if (!strcmp(s, "NOTSET") || !strcmp(s, "") || !strcmp(s, "VALID") || !strcmp(s, "SAME_UPPER") ||
+        !strcmp(s, "SAME_LOWER"))
         return true;
     return FAIL(d, n, "auto_pad has an unknown value");
 }
@@ -82,10 +89,12 @@ static bool known_auto_pad(diag *d, const node *n, const char *s) {
 static bool slide(diag *d, const node *n, window *w, int i, bool ceil_mode) {
     int64_t padded = w->in[i] + w->begin[i] + w->end[i], span = padded - effective(w, i);
     if (span < 0)
-        return FAIL(d, n, "the window (%lld) is larger than the padded input (%lld) on a spatial axis",
+        return FAIL(d, n,
+                    "the window (%lld) is larger than the padded input (%lld) on a spatial axis",
                     (long long)effective(w, i), (long long)padded);
     w->out[i] = (span + (ceil_mode ? w->stride[i] - 1 : 0)) / w->stride[i] + 1;
-    /* A window that would begin past the input and its leading pad is dropped (the rule ONNX wrote down at 22). */
+    /* A window that would begin past the input and its leading pad is dropped (the rule ONNX wrote
+       down at 22). */
     if (ceil_mode && (w->out[i] - 1) * w->stride[i] >= w->in[i] + w->begin[i]) w->out[i]--;
     return true;
 }
@@ -98,7 +107,8 @@ bool window_read(diag *d, const node *n, const shape *x, const int64_t *kernel, 
     for (int i = 3 - w->rank; i < 3; i++) {
         if (same) {
             w->out[i] = (w->in[i] + w->stride[i] - 1) / w->stride[i];
-            split_pads(w, i, (w->out[i] - 1) * w->stride[i] + effective(w, i) - w->in[i], !strcmp(mode, "SAME_UPPER"));
+            split_pads(w, i, (w->out[i] - 1) * w->stride[i] + effective(w, i) - w->in[i],
+                       !strcmp(mode, "SAME_UPPER"));
         } else if (!slide(d, n, w, i, ceil_mode))
             return false;
     }
@@ -110,20 +120,24 @@ static bool read_output_shape(diag *d, const node *n, int rank, const int64_t **
     const attr *a = node_ints(n, "output_shape");
     *v = NULL;
     if (!a || a->count == 0) return true;
-    if (a->count != (size_t)rank && a->count != (size_t)rank + 2) return FAIL(d, n, "output_shape has %zu values", a->count);
+    if (a->count != (size_t)rank && a->count != (size_t)rank + 2)
+        return FAIL(d, n, "output_shape has %zu values", a->count);
     *v = a->ints + (a->count - (size_t)rank);
     for (int i = 0; i < rank; i++)
         if ((*v)[i] < 0 || (*v)[i] > EXTENT_MAX) return FAIL(d, n, "output_shape is out of range");
     return true;
 }
 
-bool window_read_transposed(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w) {
+bool window_read_transposed(diag *d, const node *n, const shape *x, const int64_t *kernel,
+                            window *w) {
     const char *mode = node_string(n, "auto_pad", "NOTSET");
     const bool same = !strncmp(mode, "SAME_", 5), upper = !strcmp(mode, "SAME_UPPER");
     int64_t extra[3] = {0};
     const int64_t *wanted;
     if (!known_auto_pad(d, n, mode) || !read_common(d, n, x, kernel, w)) return false;
-    if (!read_ints(d, n, "output_padding", w->rank, 0, 0, extra) || !read_output_shape(d, n, w->rank, &wanted)) return false;
+    if (!read_ints(d, n, "output_padding", w->rank, 0, 0, extra) ||
+        !read_output_shape(d, n, w->rank, &wanted))
+        return false;
     if (!same && strcmp(mode, "VALID") != 0 && !read_pads(d, n, w)) return false;
     for (int i = 3 - w->rank; i < 3; i++) {
         int64_t full = w->stride[i] * (w->in[i] - 1) + extra[i] + effective(w, i);

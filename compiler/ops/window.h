@@ -1,6 +1,6 @@
-/* The sliding window of convolutions and pools: attributes read, checked and resolved once, for infer, reference and emission.
-   Spatial axes are right-aligned to three: a 2-D window has in[0] = out[0] = k[0] = 1, so that one loop nest serves ranks 1-3.
- */
+/* The sliding window of convolutions and pools: attributes read, checked and resolved once, for
+   infer, reference and emission. Spatial axes are right-aligned to three: a 2-D window has in[0] =
+   out[0] = k[0] = 1, so that one loop nest serves ranks 1-3. */
 #ifndef CAMEO_WINDOW_H
 #define CAMEO_WINDOW_H
 #include "../ir/op.h"
@@ -10,11 +10,12 @@ typedef struct window {
     int64_t in[3], out[3], k[3], stride[3], dilation[3], begin[3], end[3];
 } window;
 
-/* kernel: extents of the weight's spatial axes, or NULL when kernel_shape must say. ceil_mode is read for pools. d NULL =
-   quiet. Sets everything, out by the rule of Conv and the pools. */
+/* kernel: extents of the weight's spatial axes, or NULL when kernel_shape must say. ceil_mode is
+   read for pools. d NULL = quiet. Sets everything, out by the rule of Conv and the pools. */
 bool window_read(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w);
 /* The same for ConvTranspose: output_padding, output_shape, and the pads they imply. */
-bool window_read_transposed(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w);
+bool window_read_transposed(diag *d, const node *n, const shape *x, const int64_t *kernel,
+                            window *w);
 /* Gives n the attributes kernel_shape, strides, dilations and complete pads of w. */
 void window_write(graph *g, node *n, const window *w);
 /* The attribute x_shape of gradients that do not see X; rank 0 when it is missing. */

@@ -1,5 +1,5 @@
-/* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the forms in which older exporters
-   wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
+/* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the
+   forms in which older exporters wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
 #include "../ir/broadcast.h"
 #include "../ops/act.h"
 #include "fuse.h"
@@ -9,7 +9,8 @@
 
 static void set_act(graph *g, node *n, const char *act) { node_set_string(g, n, "act", act); }
 
-static bool clip_bound(const node *c, size_t input, const char *name, double otherwise, double *out) {
+static bool clip_bound(const node *c, size_t input, const char *name, double otherwise,
+                       double *out) {
     *out = otherwise;
     if (input < c->n_in && c->in[input]) return fuse_scalar(c->in[input], out);
     const attr *a = node_attr(c, name);
@@ -25,13 +26,16 @@ static bool clip_bounds(const node *c, double *low, double *high) {
 /* PRelu: one slope for all, or one a channel. */
 static bool take_prelu(graph *g, node *n, const node *next) {
     const value *slope = next->in[1], *x = n->out[0];
-    const bool live = slope->role == ROLE_PARAMETER && node_is(n, CAMEO_ScaleShift) && value_count(slope) > 1;
-    if ((!slope->constant && !live) || slope->type != DT_FLOAT || x->shape.rank < 2 || slope->shape.rank > x->shape.rank)
+    const bool live = slope->role == ROLE_PARAMETER && node_is(n, CAMEO_ScaleShift) &&
+                      value_count(slope) > 1;
+    if ((!slope->constant && !live) || slope->type != DT_FLOAT || x->shape.rank < 2 ||
+        slope->shape.rank > x->shape.rank)
         return false;
     const int64_t channels = x->shape.dim[1], count = value_count(slope);
     const int lead = broadcast_offset(next, 1);
     for (int i = 0; count != 1 && i < slope->shape.rank; i++)
-        if (slope->shape.dim[i] != 1 && (i + lead != 1 || slope->shape.dim[i] != channels)) return false;
+        if (slope->shape.dim[i] != 1 && (i + lead != 1 || slope->shape.dim[i] != channels))
+            return false;
     while (n->n_in < 4) node_set_input(g, n, n->n_in, NULL);
     set_act(g, n, "prelu");
     if (live) return node_set_input(g, n, 4, next->in[1]), true;
@@ -55,7 +59,8 @@ static bool take_row(graph *g, node *n, const node *next) {
     const act_row *act = act_of_op(next->opcode);
     if (!act || node_is(next, ONNX_Clip)) return false;
     for (int i = 0; i < 2; i++)
-        if (act->number[i]) act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
+        if (act->number[i])
+            act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
     set_act(g, n, act->name);
     return true;
 }
@@ -70,7 +75,8 @@ static bool two_consumers(const graph *g, const value *x, node *found[2]) {
 }
 
 static bool binary_with(const node *n, opcode op, const value *a, const value *b) {
-    return node_is(n, op) && n->n_in == 2 && ((n->in[0] == a && n->in[1] == b) || (n->in[0] == b && n->in[1] == a));
+    return node_is(n, op) && n->n_in == 2 &&
+           ((n->in[0] == a && n->in[1] == b) || (n->in[0] == b && n->in[1] == a));
 }
 
 static bool near(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
@@ -82,7 +88,9 @@ static bool by_scalar(const node *n, opcode op, const value *x, double want) {
     return (n->in[0] == x || op != ONNX_Div) && fuse_scalar(other, &v) && near(v, want);
 }
 
-static bool sixth(const node *n, const value *x) { return by_scalar(n, ONNX_Div, x, 6) || by_scalar(n, ONNX_Mul, x, 1.0 / 6); }
+static bool sixth(const node *n, const value *x) {
+    return by_scalar(n, ONNX_Div, x, 6) || by_scalar(n, ONNX_Mul, x, 1.0 / 6);
+}
 
 /* x -> Sigmoid -> Mul(x), x -> HardSigmoid(1/6, 1/2) -> Mul(x) */
 static bool take_gate(graph *g, node *n, node *gate, node *mul) {
@@ -91,7 +99,9 @@ static bool take_gate(graph *g, node *n, node *gate, node *mul) {
     if (node_is(gate, ONNX_HardSigmoid) && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
         near((double)node_float(gate, "beta", 0.5f), 0.5))
         act = "hardswish";
-    if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) || value_consumer(g, gate->out[0]) != mul) return false;
+    if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) ||
+        value_consumer(g, gate->out[0]) != mul)
+        return false;
     node_kill(gate);
     set_act(g, n, act);
     graph_absorb(g, n, mul);
@@ -108,7 +118,9 @@ static bool take_hardswish(graph *g, node *n, node *add, node *mul) {
     if (!behind) return false;
     if (behind == mul) {
         last = value_consumer(g, mul->out[0]), middle = mul;
-        if (!binary_with(mul, ONNX_Mul, n->out[0], clip->out[0]) || !last || !sixth(last, mul->out[0])) return false;
+        if (!binary_with(mul, ONNX_Mul, n->out[0], clip->out[0]) || !last ||
+            !sixth(last, mul->out[0]))
+            return false;
     } else if (!sixth(behind, clip->out[0]) || value_consumer(g, behind->out[0]) != mul ||
                !binary_with(mul, ONNX_Mul, n->out[0], behind->out[0])) {
         return false;
@@ -123,7 +135,8 @@ static bool take_double(graph *g, node *n) {
     node *use[2];
     if (!two_consumers(g, n->out[0], use)) return false;
     for (int i = 0; i < 2; i++)
-        if (use[1 - i]->n_out == 1 && (take_gate(g, n, use[i], use[1 - i]) || take_hardswish(g, n, use[i], use[1 - i])))
+        if (use[1 - i]->n_out == 1 &&
+            (take_gate(g, n, use[i], use[1 - i]) || take_hardswish(g, n, use[i], use[1 - i])))
             return true;
     return false;
 }
@@ -131,9 +144,12 @@ static bool take_double(graph *g, node *n) {
 bool fuse_activation(graph *g, node *n) {
     node *next = value_consumer(g, n->out[0]);
     if (!next) return take_double(g, n);
-    if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] || next->out[0]->type != DT_FLOAT) return false;
+    if (next->in[0] != n->out[0] || next->n_out != 1 || !next->out[0] ||
+        next->out[0]->type != DT_FLOAT)
+        return false;
     const bool prelu = node_is(next, ONNX_PRelu);
-    if (prelu ? !take_prelu(g, n, next) : !(take_row(g, n, next) || fuse_clip(g, n, next))) return false;
+    if (prelu ? !take_prelu(g, n, next) : !(take_row(g, n, next) || fuse_clip(g, n, next)))
+        return false;
     graph_absorb(g, n, next);
     return true;
 }

@@ -1,12 +1,14 @@
-/* Behind fuse: an average over windows and the 1x1 convolution before it change places, where fewer pixels are then convolved
-   (DenseNet's transitions: a quarter). Both are linear, and an average of equal numbers is that number, so the bias may
-   stay with the convolution. Not so where padding counts as zeros or an activation stands between. */
+/* Behind fuse: an average over windows and the 1x1 convolution before it change places, where
+   fewer pixels are then convolved (DenseNet's transitions: a quarter). Both are linear, and an
+   average of equal numbers is that number, so the bias may stay with the convolution. Not so where
+   padding counts as zeros or an activation stands between. */
 #include "../ops/window.h"
 #include "fuse.h"
 
 #include <string.h>
 
-/* CHANNELS: outputs of a group, from which on what a pixel's convolution costs is worth a pixel's average of its inputs. */
+/* CHANNELS: outputs of a group, from which on what a pixel's convolution costs is worth a pixel's
+   average of its inputs. */
 enum { CHANNELS = 16 };
 
 /* Whether each output pixel is made of the input pixel at its place. */
@@ -19,23 +21,29 @@ static bool is_pointwise(const node *n) {
 }
 
 static bool is_plain_conv(const node *n) {
-    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) || strcmp(node_string(n, "act", "none"), "none")) return false;
-    return n->out[0]->type == DT_FLOAT && is_pointwise(n) && n->in[1]->shape.dim[0] / node_int(n, "group", 1) >= CHANNELS;
+    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) ||
+        strcmp(node_string(n, "act", "none"), "none"))
+        return false;
+    return n->out[0]->type == DT_FLOAT && is_pointwise(n) &&
+           n->in[1]->shape.dim[0] / node_int(n, "group", 1) >= CHANNELS;
 }
 
 /* Averages of pixels of the image alone, at least one each, and at most half as many. */
 static bool is_smaller_average(const node *n) {
     window w;
-    if (!node_is(n, ONNX_AveragePool) || !window_read(NULL, n, &n->in[0]->shape, NULL, &w)) return false;
+    if (!node_is(n, ONNX_AveragePool) || !window_read(NULL, n, &n->in[0]->shape, NULL, &w))
+        return false;
     int64_t in = 1, out = 1;
     for (int i = 3 - w.rank; i < 3; i++) {
-        if (w.begin[i] || w.end[i] || w.out[i] < 1 || (w.out[i] - 1) * w.stride[i] >= w.in[i]) return false;
+        if (w.begin[i] || w.end[i] || w.out[i] < 1 || (w.out[i] - 1) * w.stride[i] >= w.in[i])
+            return false;
         in *= w.in[i], out *= w.out[i];
     }
     return 2 * out <= in;
 }
 
-/* What stands between them is read by nobody else, so that the convolution can wait until the pool's turn. */
+/* What stands between them is read by nobody else, so that the convolution can wait until the
+   pool's turn. */
 static void swap(graph *g, node *conv, node *pool) {
     const size_t first = conv->position, second = pool->position;
     value *x = conv->in[0], *y = pool->out[0], *between = graph_add_value(g, NULL);
@@ -46,7 +54,8 @@ static void swap(graph *g, node *conv, node *pool) {
     node_set_output(g, conv, 0, y);
     graph_move(g, pool, first);
     graph_move(g, conv, second);
-    if (!pool->op->infer(g, pool) || !conv->op->infer(g, conv)) BUG("an average before its convolution");
+    if (!pool->op->infer(g, pool) || !conv->op->infer(g, conv))
+        BUG("an average before its convolution");
 }
 
 bool pass_average(graph *g, const options *o) {

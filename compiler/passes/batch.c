@@ -37,7 +37,8 @@ static bool list_has_zero(const int64_t *v, size_t count, int rank) {
    axis. */
 static bool touches_axis0(const node *n) {
     int rank = n->in[0] ? n->in[0]->shape.rank : 0;
-    const attr *axis = node_attr(n, "axis"), *axes = node_ints(n, "axes"), *perm = node_ints(n, "perm");
+    const attr *axis = node_attr(n, "axis"), *axes = node_ints(n, "axes"),
+               *perm = node_ints(n, "perm");
     if (axis && axis->kind == ATTR_INT && (axis->i == 0 || axis->i == -rank)) return true;
     if (axes && list_has_zero(axes->ints, axes->count, rank)) return true;
     if (perm && (perm->count == 0 || perm->ints[0] != 0)) return true;
@@ -52,25 +53,28 @@ static bool elementwise_safe(const node *n, int64_t batch) {
     for (size_t i = 0; i < n->n_in; i++) {
         const value *v = n->in[i];
         if (!v) continue;
-        if (v->batched ? v->shape.rank != out->rank : v->shape.rank == out->rank && v->shape.dim[0] == batch && batch > 1)
+        if (v->batched ? v->shape.rank != out->rank
+                       : v->shape.rank == out->rank && v->shape.dim[0] == batch && batch > 1)
             return false;
     }
     return true;
 }
 
-/* Weights, indices and the like must not depend on the image; Concat's and MatMul's other operands may. */
+/* Weights, indices and the like must not depend on the image; Concat's and MatMul's other operands
+   may. */
 static bool operands_safe(const node *n, int64_t batch) {
     bool variadic = n->op->max_in < 0, each = (n->op->flags & OP_BATCH_EACH) != 0;
     if (!n->in[0] || (!n->in[0]->batched && !variadic && !each)) return false;
     for (size_t i = 0; i < n->n_in; i++) {
         const value *v = n->in[i];
         if (!v) continue;
-        if (v->batched ? i > 0 && !variadic && !(each && v->shape.rank > 2 && v->shape.rank == n->out[0]->shape.rank)
+        if (v->batched ? i > 0 && !variadic &&
+                             !(each && v->shape.rank > 2 && v->shape.rank == n->out[0]->shape.rank)
                        : variadic && batch > 1)
             return false;
         if (each && v->batched && v->shape.rank != n->out[0]->shape.rank) return false;
-        if (each && !v->batched && batch > 1 && v->shape.rank == n->out[0]->shape.rank && v->shape.rank > 2 &&
-            v->shape.dim[0] != 1)
+        if (each && !v->batched && batch > 1 && v->shape.rank == n->out[0]->shape.rank &&
+            v->shape.rank > 2 && v->shape.dim[0] != 1)
             return false;
     }
     return true;
@@ -78,8 +82,10 @@ static bool operands_safe(const node *n, int64_t batch) {
 
 static bool keeps_images_apart(const node *n, int64_t batch) {
     for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] && (n->out[i]->shape.rank < 1 || n->out[i]->shape.dim[0] != batch)) return false;
-    if (n->op->flags & OP_VIEW) return n->in[0] && n->in[0]->batched; /* images are contiguous in a row-major view */
+        if (n->out[i] && (n->out[i]->shape.rank < 1 || n->out[i]->shape.dim[0] != batch))
+            return false;
+    if (n->op->flags & OP_VIEW)
+        return n->in[0] && n->in[0]->batched; /* images are contiguous in a row-major view */
     if (n->op->flags & (OP_ELEMENTWISE | OP_IDENTITY)) return elementwise_safe(n, batch);
     return (n->op->flags & OP_BATCH_AXIS0) && operands_safe(n, batch) && !touches_axis0(n);
 }
@@ -95,7 +101,8 @@ bool batch_mark(node *n, int64_t batch) {
 void batch_rewrite(graph *g, node *n, int64_t batch) {
     if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !n->in[0] || !n->in[0]->batched) return;
     const value *wanted = n->in[1];
-    if (!wanted || !wanted->constant || shape_count(&wanted->constant->shape) < 1 || tensor_get_int(wanted->constant, 0) != 1)
+    if (!wanted || !wanted->constant || shape_count(&wanted->constant->shape) < 1 ||
+        tensor_get_int(wanted->constant, 0) != 1)
         return;
     tensor *t = tensor_new(g->arena, wanted->constant->type, &wanted->constant->shape);
     memcpy(t->data, wanted->constant->data, tensor_bytes(t));
@@ -124,5 +131,6 @@ bool pass_batch(graph *g, const options *o) {
     if (mixing)
         return diag_error(g->diag, mixing, "compile with --batch 1",
                           "mixes the images of a batch, so --batch can not be applied");
-    return diag_error(g->diag, NULL, "compile with --batch 1", "not every output has the batch as its first axis");
+    return diag_error(g->diag, NULL, "compile with --batch 1",
+                      "not every output has the batch as its first axis");
 }

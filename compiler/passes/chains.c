@@ -1,9 +1,11 @@
-/* Behind select: nodes that one kernel does together become a cameo.ConvChain, which keeps them as its parts.
-   - A depthwise convolution with the 1x1 convolution behind it, and often the one before it (kernels/strip_conv.c).
-   - A ScaleShift, which is a BatchNormalization that stayed, with the convolution (kernels/direct_conv.c) or the average
-     (kernels/pool.c) behind it.
-   - A Mul by one factor for each channel of an image, with the convolution behind it (kernels/direct_conv.c).
-   Layers that --tune is timing stay apart. */
+/* Behind select: nodes that one kernel does together become a cameo.ConvChain, which keeps them as
+   its parts.
+   - A depthwise convolution with the 1x1 convolution behind it, and often the one before it
+   (kernels/strip_conv.c).
+   - A ScaleShift, which is a BatchNormalization that stayed, with the convolution
+   (kernels/direct_conv.c) or the average (kernels/pool.c) behind it.
+   - A Mul by one factor for each channel of an image, with the convolution behind it
+   (kernels/direct_conv.c). Layers that --tune is timing stay apart. */
 #include "../kernels/conv_plan.h"
 #include "fuse.h"
 
@@ -24,7 +26,8 @@ static node *node_before(const graph *g, const node *n, opcode op) {
 /* The chain that ends with an average. */
 static chain find_pool(const graph *g, node *pool) {
     node *scale = node_is_batched(pool) ? node_before(g, pool, CAMEO_ScaleShift) : NULL;
-    return scale && scaled_pool_worthwhile(scale, pool) ? (chain){{scale, pool}, 2, &scaled_pool} : (chain){.n = 0};
+    return scale && scaled_pool_worthwhile(scale, pool) ? (chain){{scale, pool}, 2, &scaled_pool}
+                                                        : (chain){.n = 0};
 }
 
 /* The chain that ends with a convolution. */
@@ -32,12 +35,15 @@ static chain find_chain(const graph *g, node *conv, const options *o) {
     if (!node_is_batched(conv)) return (chain){.n = 0};
     node *scale = node_before(g, conv, CAMEO_ScaleShift), *mul = node_before(g, conv, ONNX_Mul),
          *depthwise = node_before(g, conv, CAMEO_Conv);
-    if (scale && scaled_conv_worthwhile(scale, conv, o)) return (chain){{scale, conv}, 2, &scaled_conv};
+    if (scale && scaled_conv_worthwhile(scale, conv, o))
+        return (chain){{scale, conv}, 2, &scaled_conv};
     if (mul && gated_conv_worthwhile(mul, conv, o)) return (chain){{mul, conv}, 2, &gated_conv};
     if (!depthwise) return (chain){.n = 0};
     node *expand = node_before(g, depthwise, CAMEO_Conv);
-    if (expand && strip_conv_worthwhile(expand, depthwise, conv)) return (chain){{expand, depthwise, conv}, 3, &strip_conv};
-    if (strip_conv_worthwhile(NULL, depthwise, conv)) return (chain){{depthwise, conv}, 2, &strip_conv};
+    if (expand && strip_conv_worthwhile(expand, depthwise, conv))
+        return (chain){{expand, depthwise, conv}, 3, &strip_conv};
+    if (strip_conv_worthwhile(NULL, depthwise, conv))
+        return (chain){{depthwise, conv}, 2, &strip_conv};
     return (chain){.n = 0};
 }
 
@@ -58,13 +64,15 @@ static size_t outer_inputs(const chain *c, value **in) {
     size_t count = 0;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < c->part[i]->n_in; k++)
-            if (c->part[i]->in[k] && !is_inside(c, c->part[i]->in[k])) in[count++] = c->part[i]->in[k];
+            if (c->part[i]->in[k] && !is_inside(c, c->part[i]->in[k]))
+                in[count++] = c->part[i]->in[k];
     return count;
 }
 
 /* The last part itself becomes the chain, in its place; a copy of it becomes the part. */
 static void join(graph *g, const chain *c) {
-    node *last = c->part[c->n - 1], *kept = ARENA_NEW(g->arena, node), **parts = ARENA_ARRAY(g->arena, node *, c->n);
+    node *last = c->part[c->n - 1], *kept = ARENA_NEW(g->arena, node),
+         **parts = ARENA_ARRAY(g->arena, node *, c->n);
     value **in = ARENA_ARRAY(g->arena, value *, all_inputs(c));
     *kept = *last;
     kept->reads = NULL;

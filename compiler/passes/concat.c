@@ -1,10 +1,12 @@
-/* A Concat that begins with the operands of an earlier one continues it: concat(a, b, c) and later concat(a, b, c, d) become
-   p = concat(a, b, c) and concat(p, d). Exporters write a DenseNet's features in the long form, where every operand is copied
-   into every Concat; in the short form the plan nests them, and each value lives in one place.
+/* A Concat that begins with the operands of an earlier one continues it: concat(a, b, c) and later
+   concat(a, b, c, d) become p = concat(a, b, c) and concat(p, d). Exporters write a DenseNet's
+   features in the long form, where every operand is copied into every Concat; in the short form
+   the plan nests them, and each value lives in one place.
 
-   Operands are looked up in a tree: a path from the root spells a list of operands, and a state at its end knows the Concat, if
-   any, that joins them. A first operand that is itself such a Concat begins at its state, so the short form is found as well.
-   Time and memory grow with the number of operands. Joining is associative, so values stay the same, bit for bit. */
+   Operands are looked up in a tree: a path from the root spells a list of operands, and a state at
+   its end knows the Concat, if any, that joins them. A first operand that is itself such a Concat
+   begins at its state, so the short form is found as well. Time and memory grow with the number of
+   operands. Joining is associative, so values stay the same, bit for bit. */
 #include <string.h>
 
 #include "../ir/graph_query.h"
@@ -32,7 +34,9 @@ static size_t hash_of(const state *before, const value *operand, int axis) {
 static state *step(tree *t, const state *before, const value *operand, int axis) {
     size_t h = hash_of(before, operand, axis) & (t->slots - 1);
     for (; t->slot[h]; h = (h + 1) & (t->slots - 1))
-        if (t->slot[h]->before == before && t->slot[h]->operand == operand && t->slot[h]->axis == axis) return t->slot[h];
+        if (t->slot[h]->before == before && t->slot[h]->operand == operand &&
+            t->slot[h]->axis == axis)
+            return t->slot[h];
     t->slot[h] = ARENA_NEW(t->arena, state);
     *t->slot[h] = (state){before, operand, axis, NULL};
     return t->slot[h];
@@ -43,10 +47,12 @@ static tree plant(const graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (node_is(g->nodes[i], ONNX_Concat)) operands += g->nodes[i]->n_in;
     while (slots < 2 * operands) slots *= 2;
-    return (tree){g->arena, ARENA_ARRAY(g->arena, state *, slots), slots, ARENA_ARRAY(g->arena, state *, g->n_values)};
+    return (tree){g->arena, ARENA_ARRAY(g->arena, state *, slots), slots,
+                  ARENA_ARRAY(g->arena, state *, g->n_values)};
 }
 
-/* The longest list of operands that an earlier Concat joins; `length` of them, 0 when there is none. */
+/* The longest list of operands that an earlier Concat joins; `length` of them, 0 when there is
+   none. */
 static value *longest_joined(tree *t, const node *n, int axis, size_t *length, state **end) {
     state *s = t->of[n->in[0]->id];
     value *longest = NULL;
@@ -89,6 +95,7 @@ bool concats_continue(graph *g) {
     tree t = plant(g);
     bool changed = false;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (node_is(g->nodes[i], ONNX_Concat) && g->nodes[i]->n_in > 1) changed |= visit(g, &t, g->nodes[i]);
+        if (node_is(g->nodes[i], ONNX_Concat) && g->nodes[i]->n_in > 1)
+            changed |= visit(g, &t, g->nodes[i]);
     return changed;
 }

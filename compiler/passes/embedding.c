@@ -19,7 +19,8 @@ static bool named(graph *g, const char *name, const char *by) {
     g->embedding = NULL;
     text t = {0};
     text_escape(&t, name);
-    diag_error(g->diag, NULL, "cameo info --json lists the outputs; any tensor of the graph will do",
+    diag_error(g->diag, NULL,
+               "cameo info --json lists the outputs; any tensor of the graph will do",
                "%s: no computed tensor is named \"%s\"", by, text_str(&t));
     text_free(&t);
     return false;
@@ -34,7 +35,8 @@ bool pass_embedding(graph *g, const options *o) {
     if (o->embedding) return named(g, o->embedding, "--embedding");
     const char *meta = graph_metadata(g, "cameo.embedding");
     if (meta && meta[0]) return named(g, meta, "metadata cameo.embedding");
-    if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant) return true;
+    if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant)
+        return true;
     value *before = classifier_input(g->outputs[0]);
     g->embedding = before ? before : g->outputs[0];
     return true;

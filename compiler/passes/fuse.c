@@ -8,7 +8,8 @@
 #include <string.h>
 
 bool fuse_scalar(const value *v, double *out) {
-    if (!v || !v->constant || value_count(v) != 1 || (v->type != DT_FLOAT && v->type != DT_DOUBLE)) return false;
+    if (!v || !v->constant || value_count(v) != 1 || (v->type != DT_FLOAT && v->type != DT_DOUBLE))
+        return false;
     *out = tensor_get(v->constant, 0);
     return true;
 }
@@ -28,7 +29,9 @@ static void become(graph *g, node *n, opcode op) {
     node_set_string(g, n, "act", "none");
 }
 
-static bool is_float_output(const node *n) { return n->n_out >= 1 && n->out[0] && n->out[0]->type == DT_FLOAT; }
+static bool is_float_output(const node *n) {
+    return n->n_out >= 1 && n->out[0] && n->out[0]->type == DT_FLOAT;
+}
 
 /* ---- Conv ---- */
 
@@ -39,14 +42,17 @@ static void set_default_ints(graph *g, node *n, const char *name, int rank, int6
     if (!a || a->count != (size_t)rank) node_set_ints(g, n, name, all, (size_t)rank);
 }
 
-/* SAME: the total is what the output size needs; the odd pixel goes to the end (UPPER) or the beginning (LOWER). */
+/* SAME: the total is what the output size needs; the odd pixel goes to the end (UPPER) or the
+   beginning (LOWER). */
 static void resolve_pads(graph *g, node *n, int rank) {
     const char *mode = node_string(n, "auto_pad", "NOTSET");
     const bool upper = !strcmp(mode, "SAME_UPPER"), lower = !strcmp(mode, "SAME_LOWER");
     int64_t pads[2 * MAX_RANK] = {0};
     for (int i = 0; (upper || lower) && i < rank; i++) {
-        const int64_t in = n->in[0]->shape.dim[i + 2], out = n->out[0]->shape.dim[i + 2], k = n->in[1]->shape.dim[i + 2];
-        int64_t total = (out - 1) * node_ints(n, "strides")->ints[i] + (k - 1) * node_ints(n, "dilations")->ints[i] + 1 - in;
+        const int64_t in = n->in[0]->shape.dim[i + 2], out = n->out[0]->shape.dim[i + 2],
+                      k = n->in[1]->shape.dim[i + 2];
+        int64_t total = (out - 1) * node_ints(n, "strides")->ints[i] +
+                        (k - 1) * node_ints(n, "dilations")->ints[i] + 1 - in;
         if (total < 0) total = 0;
         pads[i] = upper ? total / 2 : total - total / 2;
         pads[rank + i] = total - pads[i];
@@ -77,18 +83,23 @@ static bool gemm_bias(const node *n, int64_t columns, double *bias) {
     for (int64_t i = 0; i < columns; i++) bias[i] = 0;
     if (!c) return true;
     const int64_t count = c->constant ? value_count(c) : -1;
-    if (count != 1 && (count != columns || c->shape.dim[c->shape.rank - 1] != columns)) return false;
-    for (int64_t i = 0; i < columns; i++) bias[i] = beta * tensor_get(c->constant, count == 1 ? 0 : i);
+    if (count != 1 && (count != columns || c->shape.dim[c->shape.rank - 1] != columns))
+        return false;
+    for (int64_t i = 0; i < columns; i++)
+        bias[i] = beta * tensor_get(c->constant, count == 1 ? 0 : i);
     return true;
 }
 
 static void make_gemm(graph *g, node *n) {
     const bool matmul = n->opcode == ONNX_MatMul;
     const value *w = n->in[1];
-    if (!is_float_output(n) || n->in[0]->constant || n->in[0]->shape.rank != 2 || !w->constant || w->shape.rank != 2) return;
+    if (!is_float_output(n) || n->in[0]->constant || n->in[0]->shape.rank != 2 || !w->constant ||
+        w->shape.rank != 2)
+        return;
     if (node_int(n, "transA", 0)) return;
     const bool transposed = !matmul && node_int(n, "transB", 0);
-    const int64_t columns = w->shape.dim[transposed ? 0 : 1], depth = w->shape.dim[transposed ? 1 : 0];
+    const int64_t columns = w->shape.dim[transposed ? 0 : 1],
+                  depth = w->shape.dim[transposed ? 1 : 0];
     double *bias = ARENA_ARRAY(g->arena, double, (size_t)columns);
     if (!gemm_bias(n, columns, bias)) return;
     const double alpha = matmul ? 1 : (double)node_float(n, "alpha", 1);
@@ -96,19 +107,24 @@ static void make_gemm(graph *g, node *n) {
         double *d = ARENA_ARRAY(g->arena, double, (size_t)value_count(w));
         for (int64_t i = 0; i < columns; i++)
             for (int64_t k = 0; k < depth; k++)
-                d[i * depth + k] = alpha * tensor_get(w->constant, transposed ? i * depth + k : k * columns + i);
+                d[i * depth + k] = alpha * tensor_get(w->constant,
+                                                      transposed ? i * depth + k : k * columns + i);
         node_set_input(g, n, 1, fuse_constant(g, w->name, (const int64_t[]){columns, depth}, 2, d));
     }
-    if (n->n_in > 2 && n->in[2]) node_set_input(g, n, 2, fuse_constant(g, n->in[2]->name, &columns, 1, bias));
+    if (n->n_in > 2 && n->in[2])
+        node_set_input(g, n, 2, fuse_constant(g, n->in[2]->name, &columns, 1, bias));
     n->n_attrs = 0;
     become(g, n, CAMEO_Gemm);
 }
 
 /* ---- BatchNormalization ---- */
 
-/* y = x * scale[c] + shift[c]; false when it is no such thing (training mode, parameters that are no constants). */
-static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, double **scale, double **shift) {
-    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || node_int(n, "training_mode", 0) || n->in[0]->shape.rank < 2)
+/* y = x * scale[c] + shift[c]; false when it is no such thing (training mode, parameters that are
+   no constants). */
+static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, double **scale,
+                             double **shift) {
+    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || node_int(n, "training_mode", 0) ||
+        n->in[0]->shape.rank < 2)
         return false;
     if (!node_has_one_output(n)) return false;
     for (size_t i = 1; i < 5; i++)
@@ -117,20 +133,25 @@ static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, do
     *shift = ARENA_ARRAY(g->arena, double, (size_t)channels);
     const double epsilon = (double)node_float(n, "epsilon", 1e-5f);
     for (int64_t c = 0; c < channels; c++) {
-        (*scale)[c] = tensor_get(n->in[1]->constant, c) / sqrt(tensor_get(n->in[4]->constant, c) + epsilon);
-        (*shift)[c] = tensor_get(n->in[2]->constant, c) - tensor_get(n->in[3]->constant, c) * (*scale)[c];
+        (*scale)[c] = tensor_get(n->in[1]->constant, c) /
+                      sqrt(tensor_get(n->in[4]->constant, c) + epsilon);
+        (*shift)[c] = tensor_get(n->in[2]->constant, c) -
+                      tensor_get(n->in[3]->constant, c) * (*scale)[c];
     }
     return true;
 }
 
-/* Parameters that training changes: a node of their own makes scale and shift, anew in every run. */
+/* Parameters that training changes: a node of their own makes scale and shift, anew in every
+   run. */
 static bool live_affine(graph *g, node *n, int64_t channels) {
-    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || !node_has_one_output(n)) return false;
+    if (!node_is(n, ONNX_BatchNormalization) || n->n_in < 5 || !node_has_one_output(n))
+        return false;
     for (size_t i = 1; i < 5; i++)
         if (!value_is_external(n->in[i]) || value_count(n->in[i]) != channels) return false;
     value *out[] = {graph_add_value(g, arena_printf(g->arena, "%s.factor", n->in[1]->name)),
                     graph_add_value(g, arena_printf(g->arena, "%s.shift", n->in[2]->name))};
-    node *made = graph_insert_before(g, n, graph_add_op(g, CAMEO_BatchNormAffine, 1, n->in + 1, 4, out, 2));
+    node *made = graph_insert_before(
+        g, n, graph_add_op(g, CAMEO_BatchNormAffine, 1, n->in + 1, 4, out, 2));
     made->index = n->index, made->name = n->name;
     node_set_float(g, made, "epsilon", node_float(n, "epsilon", 1e-5f));
     if (!made->op->infer(g, made)) BUG("BatchNormAffine");
@@ -156,7 +177,8 @@ static void make_scale_shift(graph *g, node *n) {
 
 /* ---- scales and shifts behind a node ---- */
 
-/* Constants that say one number a channel (axis 1), or one for all: [1,C,1,1], [C,1,1], a scalar; [C] only for rank 2. */
+/* Constants that say one number a channel (axis 1), or one for all: [1,C,1,1], [C,1,1], a scalar;
+   [C] only for rank 2. */
 static bool per_channel(const graph *g, const value *v, const shape *s, double **out) {
     if (!v || !v->constant || v->type != DT_FLOAT || v->shape.rank > s->rank) return false;
     const int64_t channels = s->dim[1], count = value_count(v);
@@ -171,13 +193,14 @@ static bool per_channel(const graph *g, const value *v, const shape *s, double *
 static value *operand(const node *n, const value *x) { return n->in[0] == x ? n->in[1] : n->in[0]; }
 
 /* next = x * scale + shift with constants, x = n's output. */
-static bool affine_of(const graph *g, const node *n, const node *next, double **scale, double **shift) {
+static bool affine_of(const graph *g, const node *n, const node *next, double **scale,
+                      double **shift) {
     const value *x = n->out[0];
     const int64_t channels = x->shape.dim[1];
     if (!shape_equal(&x->shape, &next->out[0]->shape)) return false;
     if (next->in[0] == x && batchnorm_affine(g, next, channels, scale, shift)) return true;
-    const bool mul = node_is(next, ONNX_Mul), div = node_is(next, ONNX_Div), add = node_is(next, ONNX_Add),
-               sub = node_is(next, ONNX_Sub);
+    const bool mul = node_is(next, ONNX_Mul), div = node_is(next, ONNX_Div),
+               add = node_is(next, ONNX_Add), sub = node_is(next, ONNX_Sub);
     if (!(mul || div || add || sub) || ((div || sub) && next->in[0] != x)) return false;
     double *v;
     if (!per_channel(g, operand(next, x), &x->shape, &v)) return false;
@@ -212,24 +235,30 @@ static bool fold_affine(graph *g, node *n, node *next) {
         node_set_input(g, n, 1, fuse_constant(g, w->name, w->shape.dim, w->shape.rank, d));
     }
     double *d = ARENA_ARRAY(g->arena, double, (size_t)channels);
-    for (int64_t c = 0; c < channels; c++) d[c] = (b ? tensor_get(b->constant, c) * scale[c] : 0) + shift[c];
-    node_set_input(g, n, 2, fuse_constant(g, b ? b->name : arena_printf(g->arena, "%s.bias", w->name), &channels, 1, d));
+    for (int64_t c = 0; c < channels; c++)
+        d[c] = (b ? tensor_get(b->constant, c) * scale[c] : 0) + shift[c];
+    node_set_input(g, n, 2,
+                   fuse_constant(g, b ? b->name : arena_printf(g->arena, "%s.bias", w->name),
+                                 &channels, 1, d));
     graph_absorb(g, n, next);
     return true;
 }
 
 /* ---- the residual addition ---- */
 
-static bool has_other_chance(const node *p) { return p && (node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv)); }
+static bool has_other_chance(const node *p) {
+    return p && (node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv));
+}
 
 static bool fold_residual(graph *g, node *n, node *next) {
     if (!node_is(next, ONNX_Add) || (n->n_in > 3 && n->in[3])) return false;
     value *r = operand(next, n->out[0]);
-    if (r->constant || r == n->out[0] || r->type != DT_FLOAT || !shape_equal(&r->shape, &next->out[0]->shape) ||
-        !shape_equal(&r->shape, &n->out[0]->shape))
+    if (r->constant || r == n->out[0] || r->type != DT_FLOAT ||
+        !shape_equal(&r->shape, &next->out[0]->shape) || !shape_equal(&r->shape, &n->out[0]->shape))
         return false;
     /* The later of two convolutions takes the addition, so that neither moves. */
-    if (r->producer && r->producer->position > n->position && has_other_chance(r->producer) && value_consumer(g, r) == next)
+    if (r->producer && r->producer->position > n->position && has_other_chance(r->producer) &&
+        value_consumer(g, r) == next)
         return false;
     if (n->n_in < 3) node_set_input(g, n, 2, NULL);
     node_set_input(g, n, 3, r);
@@ -245,7 +274,9 @@ static void take_followers(graph *g, node *n) {
     for (;;) {
         if (strcmp(node_string(n, "act", "none"), "none")) return;
         node *next = value_consumer(g, n->out[0]);
-        if (next && next->n_out && next->out[0] && (fold_affine(g, n, next) || fold_residual(g, n, next))) continue;
+        if (next && next->n_out && next->out[0] &&
+            (fold_affine(g, n, next) || fold_residual(g, n, next)))
+            continue;
         if (!fuse_activation(g, n)) return;
     }
 }
@@ -263,7 +294,9 @@ static bool convert(graph *g, node *n) {
 static void remove_identities(graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !n->op || !(n->op->flags & OP_IDENTITY) || !n->n_out || !n->out[0] || !n->in[0]) continue;
+        if (n->dead || !n->op || !(n->op->flags & OP_IDENTITY) || !n->n_out || !n->out[0] ||
+            !n->in[0])
+            continue;
         graph_replace_uses(g, n->out[0], n->in[0]);
         if (!value_is_kept(g, n->out[0]) && node_has_one_output(n)) node_kill(n);
     }

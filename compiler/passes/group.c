@@ -18,13 +18,16 @@ enum { NEAR = 1 << 20, FAR = 1 << 24 }; /* bytes: of a core's share of caches */
 /* Two sections instead of one must save more than the estimate is wrong. */
 static const double WORTH = 0.97;
 
-static const double memory = 5.5, once = 6, often = 1.2; /* relative to a byte from the third-level cache, some 4 us a MB */
+static const double memory = 5.5, once = 6, often = 1.2; /* relative to a byte from the third-level
+                                                            cache, some 4 us a MB */
 
 /* Returns which part of so many bytes a cache of that size does not hold. */
 static double beyond(double bytes, double cache) { return bytes > cache ? 1 - cache / bytes : 0; }
 
 /* Returns what a byte of something that big costs, relative to one from the third-level cache. */
-static double distance(double bytes) { return beyond(bytes, NEAR) + (memory - 1) * beyond(bytes, FAR); }
+static double distance(double bytes) {
+    return beyond(bytes, NEAR) + (memory - 1) * beyond(bytes, FAR);
+}
 
 /* Counts the places of one image that use a weight. */
 static int64_t uses(const node *n) {
@@ -34,9 +37,13 @@ static int64_t uses(const node *n) {
     return places;
 }
 
-static double bytes_of(const value *v) { return (double)value_count(v) * (double)dtype_size(v->type); }
+static double bytes_of(const value *v) {
+    return (double)value_count(v) * (double)dtype_size(v->type);
+}
 
-static bool is_moved(const node *n) { return !n->dead && n->op && !(n->op->flags & (OP_VIEW | OP_IDENTITY)); }
+static bool is_moved(const node *n) {
+    return !n->dead && n->op && !(n->op->flags & (OP_VIEW | OP_IDENTITY));
+}
 
 /* Adds the cost of a node's weights, and returns the bytes that one image reads and writes. */
 static double moved(const node *n, int64_t batch, double *weights) {
@@ -80,19 +87,23 @@ static double best_group(const graph *g, size_t begin, size_t end, int64_t least
 static bool images_only(const graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->nodes[i]->n_out; k++)
-            if (!g->nodes[i]->dead && g->nodes[i]->out[k] && !g->nodes[i]->out[k]->constant && !g->nodes[i]->out[k]->batched)
+            if (!g->nodes[i]->dead && g->nodes[i]->out[k] && !g->nodes[i]->out[k]->constant &&
+                !g->nodes[i]->out[k]->batched)
                 return false;
     return true;
 }
 
 /* ---- early and late nodes ---- */
 
-static bool is_view(const node *n) { return !n->impl || (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))); }
+static bool is_view(const node *n) {
+    return !n->impl || (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY)));
+}
 
 /* Tells whether v may wait in memory for all images: it is an image between two kernels, which
    nobody outside sees. */
 static bool can_wait(const graph *g, const value *v) {
-    return v->producer && !is_view(v->producer) && v->batched && v->shape.rank == 4 && !v->is_output && v != g->embedding;
+    return v->producer && !is_view(v->producer) && v->batched && v->shape.rank == 4 &&
+           !v->is_output && v != g->embedding;
 }
 
 /* Returns the value that nodes before `cut` make for those behind, or NULL if it is not exactly one
@@ -102,7 +113,9 @@ static value *only_crossing(const graph *g, size_t cut) {
     for (size_t i = cut; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->nodes[i]->n_in; k++) {
             value *v = g->nodes[i]->in[k];
-            if (!v || value_is_external(v) || (v->producer && v->producer->position >= cut) || v == found) continue;
+            if (!v || value_is_external(v) || (v->producer && v->producer->position >= cut) ||
+                v == found)
+                continue;
             if (found || !can_wait(g, v) || is_view(g->nodes[i])) return NULL;
             found = v;
         }
@@ -111,7 +124,8 @@ static value *only_crossing(const graph *g, size_t cut) {
 
 /* Tells whether the embedding and the outputs are made by late nodes. */
 static bool results_are_late(const graph *g, size_t cut) {
-    if (g->embedding && (!g->embedding->producer || g->embedding->producer->position < cut)) return false;
+    if (g->embedding && (!g->embedding->producer || g->embedding->producer->position < cut))
+        return false;
     for (size_t i = 0; i < g->n_outputs; i++)
         if (!g->outputs[i]->producer || g->outputs[i]->producer->position < cut) return false;
     return true;
@@ -127,7 +141,8 @@ static void choose_sections(graph *g, double best) {
         if (!only_crossing(g, cut)) continue;
         double time = best_group(g, 0, cut, 1, &early);
         time += best_group(g, cut, g->n_nodes, early, &late);
-        if (early < late && time < best) best = time, g->late = cut, g->group = early, g->late_group = late;
+        if (early < late && time < best)
+            best = time, g->late = cut, g->group = early, g->late_group = late;
     }
     if (!g->late) return;
     only_crossing(g, g->late)->is_late = true;
@@ -141,6 +156,7 @@ bool pass_group(graph *g, const options *o) {
     g->group = g->batch;
     if (g->batch <= 1 || !images_only(g)) return true;
     choose_sections(g, best_group(g, 0, g->n_nodes, 1, &g->group));
-    if (g->group == 1) g->alone = 1, g->group = 2; /* several threads share two images better than one */
+    if (g->group == 1)
+        g->alone = 1, g->group = 2; /* several threads share two images better than one */
     return true;
 }

@@ -1,8 +1,10 @@
-/* --train: the classifier and the embedding. Where the class scores come from decides which layer is made anew for --classes,
-   and what is put behind an embedding net that has none. A loss with margins needs scores that are cosines: then the head is
-   scale * cos(embedding, weight of the class), in ordinary operators, so that the net gives the same scores outside training.
+/* --train: the classifier and the embedding. Where the class scores come from decides which layer
+   is made anew for --classes, and what is put behind an embedding net that has none. A loss with
+   margins needs scores that are cosines: then the head is scale * cos(embedding, weight of the
+   class), in ordinary operators, so that the net gives the same scores outside training.
 
-   What changes is kept in graph.new_head, since checkpoints are written from the model file's own bytes (skeleton.c). */
+   What changes is kept in graph.new_head, since checkpoints are written from the model file's own
+   bytes (skeleton.c). */
 #include <math.h>
 #include <string.h>
 
@@ -68,14 +70,16 @@ static bool passes_scores_on(const node *n) {
 static bool is_matrix(const value *v) { return v->role == ROLE_PARAMETER && v->shape.rank >= 2; }
 
 static bool is_pointwise_conv(const node *n) {
-    if (!node_is(n, ONNX_Conv) || !is_matrix(n->in[1]) || node_int(n, "group", 1) != 1) return false;
+    if (!node_is(n, ONNX_Conv) || !is_matrix(n->in[1]) || node_int(n, "group", 1) != 1)
+        return false;
     for (int k = 2; k < n->in[1]->shape.rank; k++)
         if (n->in[1]->shape.dim[k] != 1) return false;
     return true;
 }
 
 static bool product_of(const node *n, classifier *c) {
-    const bool gemm = node_is(n, ONNX_Gemm) && !node_int(n, "transA", 0), conv = is_pointwise_conv(n);
+    const bool gemm = node_is(n, ONNX_Gemm) && !node_int(n, "transA", 0),
+               conv = is_pointwise_conv(n);
     if (!gemm && !conv && !node_is(n, ONNX_MatMul)) return false;
     if (!is_matrix(n->in[1]) || (!conv && n->in[1]->shape.rank != 2)) return false;
     c->input = n->in[0], c->weight = n->in[1];
@@ -91,10 +95,12 @@ static bool find_cosine(const value *v, classifier *c) {
     if (!node_is(n, ONNX_Mul) || !n->in[1]->constant || value_count(n->in[1]) != 1) return false;
     c->scale = tensor_get(n->in[1]->constant, 0);
     const node *divide = n->in[0]->producer;
-    if (!node_is(divide, ONNX_Div) || !node_is(divide->in[1]->producer, ONNX_ReduceL2) || !divide->in[0]->producer)
+    if (!node_is(divide, ONNX_Div) || !node_is(divide->in[1]->producer, ONNX_ReduceL2) ||
+        !divide->in[0]->producer)
         return false;
     if (!product_of(divide->in[0]->producer, c)) return false;
-    c->cosine = divide->in[1]->producer->in[0] == c->weight && node_is(c->input->producer, ONNX_LpNormalization);
+    c->cosine = divide->in[1]->producer->in[0] == c->weight &&
+                node_is(c->input->producer, ONNX_LpNormalization);
     if (c->cosine) c->input = c->input->producer->in[0];
     return c->cosine;
 }
@@ -108,13 +114,14 @@ static void find_classifier(const graph *g, classifier *c) {
     if (v->producer) product_of(v->producer, c);
 }
 
-/* An output that nobody named is an embedding rather than class scores when its length is one of embeddings. */
+/* An output that nobody named is an embedding rather than class scores when its length is one of
+   embeddings. */
 static bool output_is_embedding(const head *h) {
     const value *y = h->g->outputs[0];
     const int64_t length = y->shape.rank > 1 ? y->shape.dim[1] : 0;
     if (h->named) return h->g->embedding == y;
-    if (h->old.cosine || graph_metadata(h->g, "cameo.classes") || node_is(y->producer, ONNX_Softmax) ||
-        node_is(y->producer, ONNX_LogSoftmax))
+    if (h->old.cosine || graph_metadata(h->g, "cameo.classes") ||
+        node_is(y->producer, ONNX_Softmax) || node_is(y->producer, ONNX_LogSoftmax))
         return false;
     return length >= LEAST_EMBEDDING && (length & (length - 1)) == 0;
 }
@@ -127,7 +134,8 @@ static bool read_classes(head *h) {
     cameo_dataset d;
     cameo_error error = {0};
     if (!cameo_dataset_scan(h->options->classes_from, 2, &d, &error))
-        return diag_error(h->g->diag, NULL, NULL, "--classes-from %s: %s", h->options->classes_from, error.message);
+        return diag_error(h->g->diag, NULL, NULL, "--classes-from %s: %s", h->options->classes_from,
+                          error.message);
     text t = {0};
     bool ok = true;
     for (size_t i = 0; i < d.classes; i++) {
@@ -238,8 +246,13 @@ static value *number(head *h, const char *name, double v) {
 static value *flat(head *h, value *x) {
     const shape *s = &x->shape;
     if (s->rank == 2) return x;
-    if (s->rank < 2) return diag_error(h->g->diag, x->producer, NULL, "\"%s\" is no batch of embeddings", x->name), NULL;
-    if (s->rank == 4 && s->dim[2] * s->dim[3] > 1 && !(x = call(h, "GlobalAveragePool", &x, 1, "head.pool"))) return NULL;
+    if (s->rank < 2)
+        return diag_error(h->g->diag, x->producer, NULL, "\"%s\" is no batch of embeddings",
+                          x->name),
+               NULL;
+    if (s->rank == 4 && s->dim[2] * s->dim[3] > 1 &&
+        !(x = call(h, "GlobalAveragePool", &x, 1, "head.pool")))
+        return NULL;
     return call(h, "Flatten", &x, 1, "head.flat");
 }
 
@@ -249,7 +262,9 @@ static value *fresh(head *h, const char *name, int rank, int64_t rows, int64_t d
     cameo_random r = cameo_random_stream(0, (uint64_t)rank, HEAD_STREAM);
     const double bound = 1 / sqrt((double)depth);
     for (int64_t i = 0; i < shape_count(&t->shape); i++)
-        tensor_set(t, i, h->spec.margins ? 0.01 * cameo_random_normal(&r) : cameo_random_between(&r, -bound, bound));
+        tensor_set(t, i,
+                   h->spec.margins ? 0.01 * cameo_random_normal(&r)
+                                   : cameo_random_between(&r, -bound, bound));
     value *v = graph_add_constant(h->g, name, t);
     parameter_add(h->g, h->options, v, false);
     return v;
@@ -260,7 +275,8 @@ static value *inherited(head *h, const tensor *old) {
     const int64_t classes = h->old.classes, depth = h->old.depth;
     tensor *t = tensor_new(h->g->arena, DT_FLOAT, &(shape){.rank = 2, .dim = {classes, depth}});
     for (int64_t i = 0; i < classes * depth; i++)
-        tensor_set(t, i, tensor_get(old, h->old.classes_first ? i : i % depth * classes + i / depth));
+        tensor_set(t, i,
+                   tensor_get(old, h->old.classes_first ? i : i % depth * classes + i / depth));
     value *v = graph_add_constant(h->g, "head.weight", t);
     parameter_add(h->g, h->options, v, false);
     return v;
@@ -292,7 +308,9 @@ static bool build(head *h, value *x) {
     if (!h->appended) cut(h, x);
     if (!(x = flat(h, x))) return false;
     if (!h->appended && !h->named) g->embedding = x;
-    value *w = h->classes ? fresh(h, "head.weight", 2, h->classes, x->shape.dim[1]) : inherited(h, old), *y;
+    value *w = h->classes ? fresh(h, "head.weight", 2, h->classes, x->shape.dim[1])
+                          : inherited(h, old),
+          *y;
     if (h->spec.margins) {
         y = build_cosine(h, x, w);
     } else {
@@ -310,23 +328,32 @@ static bool build(head *h, value *x) {
 }
 
 static bool needs_classes(head *h, const char *why) {
-    return diag_error(h->g->diag, NULL, "give --classes K or --classes-from DIR to put a classifier there", "%s", why);
+    return diag_error(h->g->diag, NULL,
+                      "give --classes K or --classes-from DIR to put a classifier there", "%s",
+                      why);
 }
 
 static bool make_scores(head *h) {
-    if (!h->classes && !h->spec.margins) return !(h->named && h->appended) || needs_classes(h, "its output is the embedding");
+    if (!h->classes && !h->spec.margins)
+        return !(h->named && h->appended) || needs_classes(h, "its output is the embedding");
     if (!h->classes && h->old.cosine)
         return h->old.scale == h->spec.margin.scale ||
                diag_error(h->g->diag, NULL, "give it as s=, or --classes to begin anew",
-                          "the model's scores are cosines times %g, the loss asks for %g", h->old.scale, h->spec.margin.scale);
-    if (!h->classes && (h->appended || !h->old.input)) return needs_classes(h, "the model has no classifier for --loss");
-    if (h->opset < FIRST_OPSET) return diag_error(h->g->diag, NULL, NULL, "opset %d is too old for a new head", h->opset);
+                          "the model's scores are cosines times %g, the loss asks for %g",
+                          h->old.scale, h->spec.margin.scale);
+    if (!h->classes && (h->appended || !h->old.input))
+        return needs_classes(h, "the model has no classifier for --loss");
+    if (h->opset < FIRST_OPSET)
+        return diag_error(h->g->diag, NULL, NULL, "opset %d is too old for a new head", h->opset);
     if (h->appended && !h->named)
-        diag_warn(h->g->diag, NULL, "name another tensor with --embedding if the output is class scores",
-                  "output \"%s\" is taken for the embedding, and the classifier is put behind it", h->g->outputs[0]->name);
+        diag_warn(h->g->diag, NULL,
+                  "name another tensor with --embedding if the output is class scores",
+                  "output \"%s\" is taken for the embedding, and the classifier is put behind it",
+                  h->g->outputs[0]->name);
     value *x = h->appended ? h->g->outputs[0] : h->old.input ? h->old.input : h->g->embedding;
     if (!x || x == h->g->inputs[0])
-        return diag_error(h->g->diag, NULL, "name the embedding with --embedding", "no classifier was found");
+        return diag_error(h->g->diag, NULL, "name the embedding with --embedding",
+                          "no classifier was found");
     return build(h, x);
 }
 
@@ -358,27 +385,35 @@ static bool choose(head *h) {
     if (why) return diag_error(g->diag, NULL, NULL, "--loss %s: %s", o->loss, why);
     if (!read_classes(h)) return false;
     if (h->classes && !h->spec.softmax)
-        return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...", "--loss %s knows no classes", o->loss);
+        return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...",
+                          "--loss %s knows no classes", o->loss);
     find_classifier(g, &h->old);
-    h->named = o->embedding || (graph_metadata(g, "cameo.embedding") && *graph_metadata(g, "cameo.embedding"));
+    h->named = o->embedding ||
+               (graph_metadata(g, "cameo.embedding") && *graph_metadata(g, "cameo.embedding"));
     h->appended = output_is_embedding(h);
     const value *x = h->old.input;
-    if (x && !h->named && !h->appended && value_count(x) == x->shape.dim[0] * h->old.depth) g->embedding = h->old.input;
+    if (x && !h->named && !h->appended && value_count(x) == x->shape.dim[0] * h->old.depth)
+        g->embedding = h->old.input;
     for (size_t i = 0; i < g->n_opsets; i++)
-        if (!g->opsets[i].domain[0] || !strcmp(g->opsets[i].domain, "ai.onnx")) h->opset = (int)g->opsets[i].version;
+        if (!g->opsets[i].domain[0] || !strcmp(g->opsets[i].domain, "ai.onnx"))
+            h->opset = (int)g->opsets[i].version;
     return true;
 }
 
 bool pass_head(graph *g, const options *o) {
     if (!o->train) return true;
     head h = {.g = g, .options = o};
-    const bool ok = choose(&h) && (!h.spec.softmax || make_scores(&h)) && (!(h.spec.center > 0) || make_centers(&h));
+    const bool ok = choose(&h) && (!h.spec.softmax || make_scores(&h)) &&
+                    (!(h.spec.center > 0) || make_centers(&h));
     text_free(&h.fields);
     if (!ok) return false;
-    if ((h.spec.softmax && g->outputs[0]->type != DT_FLOAT) || (g->embedding && g->embedding->type != DT_FLOAT))
-        return diag_error(g->diag, NULL, NULL, "training takes class scores and embeddings in float32");
+    if ((h.spec.softmax && g->outputs[0]->type != DT_FLOAT) ||
+        (g->embedding && g->embedding->type != DT_FLOAT))
+        return diag_error(g->diag, NULL, NULL,
+                          "training takes class scores and embeddings in float32");
     if (!h.spec.softmax && !g->embedding)
-        return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding", o->loss);
+        return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding",
+                          o->loss);
     if (g->embedding) set_meta(g, "cameo.embedding", g->embedding->name);
     if (h.classes) set_meta(g, "cameo.classes", h.names);
     if (o->preprocess) set_meta(g, "cameo.preprocess", o->preprocess);

@@ -1,6 +1,6 @@
-/* Static shapes and types. Symbolic dimensions of the inputs are bound first (--shape, --dim, --batch), then each row infers
-   its node. Small constant results are computed at once, because shape arithmetic (Shape, Gather, Concat, Reshape) decides
-   later shapes. */
+/* Static shapes and types. Symbolic dimensions of the inputs are bound first (--shape, --dim,
+   --batch), then each row infers its node. Small constant results are computed at once, because
+   shape arithmetic (Shape, Gather, Concat, Reshape) decides later shapes. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -11,8 +11,8 @@
 enum { FOLD_DURING_INFER = 1 << 20 };
 
 static bool names_batch(const char *symbol) {
-    return strcasecmp(symbol, "n") == 0 || strcasecmp(symbol, "bs") == 0 || strcasecmp(symbol, "b") == 0 ||
-           strncasecmp(symbol, "batch", 5) == 0;
+    return strcasecmp(symbol, "n") == 0 || strcasecmp(symbol, "bs") == 0 ||
+           strcasecmp(symbol, "b") == 0 || strncasecmp(symbol, "batch", 5) == 0;
 }
 
 static const dim_binding *find_dim(const options *o, const char *symbol) {
@@ -29,18 +29,21 @@ static bool unknown_dim(graph *g, const value *v, int axis) {
         text_append(&hint, "--dim ");
         text_escape(&hint, symbol);
         text_append(&hint, "=N");
-        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d (%s) is not known", text_str(&name), axis,
-                   text_str(&hint) + 6);
+        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d (%s) is not known",
+                   text_str(&name), axis, text_str(&hint) + 6);
     } else {
         text_printf(&hint, "--shape %s=AxBxC", text_str(&name));
-        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d is not known", text_str(&name), axis);
+        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d is not known",
+                   text_str(&name), axis);
     }
     text_free(&name);
     text_free(&hint);
     return false;
 }
 
-static bool is_batch_axis(const value *v, int axis) { return axis == 0 || (v->symbol[axis] && names_batch(v->symbol[axis])); }
+static bool is_batch_axis(const value *v, int axis) {
+    return axis == 0 || (v->symbol[axis] && names_batch(v->symbol[axis]));
+}
 
 static bool bind_dim(graph *g, const options *o, value *v, int axis) {
     int64_t *dim = &v->shape.dim[axis];
@@ -64,7 +67,8 @@ static const shape *find_shape(const options *o, const char *input) {
 }
 
 static bool is_told(const options *o, const value *v, int axis) {
-    return v->shape.dim[axis] >= 0 || is_batch_axis(v, axis) || (v->symbol[axis] && find_dim(o, v->symbol[axis]));
+    return v->shape.dim[axis] >= 0 || is_batch_axis(v, axis) ||
+           (v->symbol[axis] && find_dim(o, v->symbol[axis]));
 }
 
 bool infer_has_shapes(const graph *g, const options *o) {
@@ -78,7 +82,8 @@ bool infer_has_shapes(const graph *g, const options *o) {
     return true;
 }
 
-/* A literal first axis under --batch: 1 may grow (the batch pass proves it later), anything else must agree. */
+/* A literal first axis under --batch: 1 may grow (the batch pass proves it later), anything else
+   must agree. */
 static bool bind_batch(graph *g, const options *o, value *v) {
     if (o->batch <= 0 || v->shape.rank < 2 || v->shape.dim[0] == o->batch) return true;
     if (v->shape.dim[0] == 1) {
@@ -86,8 +91,8 @@ static bool bind_batch(graph *g, const options *o, value *v) {
         return true;
     }
     return diag_error(g->diag, NULL, "leave --batch away or pass the model's own",
-                      "input \"%s\" fixes the batch at %lld, not %lld", v->name, (long long)v->shape.dim[0],
-                      (long long)o->batch);
+                      "input \"%s\" fixes the batch at %lld, not %lld", v->name,
+                      (long long)v->shape.dim[0], (long long)o->batch);
 }
 
 static bool bind_shape(graph *g, const options *o, value *v, bool *explicit_shape) {
@@ -95,11 +100,12 @@ static bool bind_shape(graph *g, const options *o, value *v, bool *explicit_shap
         if (strcmp(o->shapes[i].name, v->name) != 0) continue;
         const shape *s = &o->shapes[i].shape;
         if (v->shaped && v->shape.rank != s->rank)
-            return diag_error(g->diag, NULL, NULL, "input \"%s\" has rank %d, --shape gives %d", v->name, v->shape.rank,
-                              s->rank);
+            return diag_error(g->diag, NULL, NULL, "input \"%s\" has rank %d, --shape gives %d",
+                              v->name, v->shape.rank, s->rank);
         for (int k = 0; v->shaped && k < s->rank; k++)
             if (v->shape.dim[k] >= 0 && v->shape.dim[k] != s->dim[k] && k > 0)
-                diag_warn(g->diag, NULL, NULL, "input \"%s\": --shape changes literal dimension %d", v->name, k);
+                diag_warn(g->diag, NULL, NULL, "input \"%s\": --shape changes literal dimension %d",
+                          v->name, k);
         v->shape = *s;
         v->shaped = *explicit_shape = true;
     }
@@ -109,13 +115,16 @@ static bool bind_shape(graph *g, const options *o, value *v, bool *explicit_shap
 static bool bind_input(graph *g, const options *o, value *v) {
     bool explicit_shape = false;
     if (!bind_shape(g, o, v, &explicit_shape)) return false;
-    if (!v->shaped) return diag_error(g->diag, NULL, "--shape NAME=AxBxC", "input \"%s\" has no shape", v->name);
+    if (!v->shaped)
+        return diag_error(g->diag, NULL, "--shape NAME=AxBxC", "input \"%s\" has no shape",
+                          v->name);
     bool ok = true;
     for (int k = 0; k < v->shape.rank; k++) ok &= bind_dim(g, o, v, k);
     if (ok && !explicit_shape) ok = bind_batch(g, o, v);
     size_t bytes = dtype_size(v->type);
     if (bytes == 0)
-        return diag_error(g->diag, NULL, NULL, "input \"%s\": element type %s is not supported", v->name, dtype_name(v->type));
+        return diag_error(g->diag, NULL, NULL, "input \"%s\": element type %s is not supported",
+                          v->name, dtype_name(v->type));
     for (int k = 0; ok && k < v->shape.rank; k++)
         if (!size_mul(bytes, (size_t)v->shape.dim[k], &bytes) || bytes > (size_t)1 << 40)
             return diag_error(g->diag, NULL, NULL, "input \"%s\" is too large", v->name);
@@ -126,14 +135,19 @@ static bool check_bindings(graph *g, const options *o) {
     bool ok = true;
     for (size_t i = 0; i < o->n_shapes; i++) {
         const value *v = graph_find_value(g, o->shapes[i].name);
-        if (!v || !v->is_input) ok = diag_error(g->diag, NULL, NULL, "--shape: no input is named \"%s\"", o->shapes[i].name);
+        if (!v || !v->is_input)
+            ok = diag_error(g->diag, NULL, NULL, "--shape: no input is named \"%s\"",
+                            o->shapes[i].name);
     }
     for (size_t i = 0; i < o->n_dims; i++) {
         bool used = false;
         for (size_t k = 0; k < g->n_inputs; k++)
             for (int axis = 0; axis < MAX_RANK; axis++)
-                used |= g->inputs[k]->symbol[axis] && strcmp(g->inputs[k]->symbol[axis], o->dims[i].name) == 0;
-        if (!used) ok = diag_error(g->diag, NULL, NULL, "--dim: no input has a dimension named \"%s\"", o->dims[i].name);
+                used |= g->inputs[k]->symbol[axis] &&
+                        strcmp(g->inputs[k]->symbol[axis], o->dims[i].name) == 0;
+        if (!used)
+            ok = diag_error(g->diag, NULL, NULL, "--dim: no input has a dimension named \"%s\"",
+                            o->dims[i].name);
     }
     return ok;
 }
@@ -149,8 +163,11 @@ static void forget_declared_shapes(graph *g) {
 static bool check_constant_inputs(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in && i < 32; i++)
         if (n->in[i] && (n->op->shape_inputs >> i & 1) && !n->in[i]->constant) {
-            const char *hint = n->in[i]->is_input ? "give this input a value in the model (an initializer)" : DIAG_UNSUPPORTED;
-            return diag_error(g->diag, n, hint, "input %zu (\"%s\") decides a shape, so it must be a constant", i,
+            const char *hint = n->in[i]->is_input
+                                   ? "give this input a value in the model (an initializer)"
+                                   : DIAG_UNSUPPORTED;
+            return diag_error(g->diag, n, hint,
+                              "input %zu (\"%s\") decides a shape, so it must be a constant", i,
                               n->in[i]->name);
         }
     return true;
@@ -158,8 +175,10 @@ static bool check_constant_inputs(graph *g, const node *n) {
 
 static bool outputs_typed(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] && (!n->out[i]->shaped || !shape_known(&n->out[i]->shape) || n->out[i]->type == DT_NONE))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the shape of output \"%s\" can not be told at compile time",
+        if (n->out[i] &&
+            (!n->out[i]->shaped || !shape_known(&n->out[i]->shape) || n->out[i]->type == DT_NONE))
+            return diag_error(g->diag, n, DIAG_UNSUPPORTED,
+                              "the shape of output \"%s\" can not be told at compile time",
                               n->out[i]->name);
     return true;
 }

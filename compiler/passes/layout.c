@@ -15,10 +15,13 @@ typedef struct twins { /* by value id: the same value in the other layout, or NU
     value **nhwc, **onnx;
 } twins;
 
-static bool is_image(const value *v) { return v && v->shape.rank == 4 && v->type == DT_FLOAT && v->role == ROLE_NONE; }
+static bool is_image(const value *v) {
+    return v && v->shape.rank == 4 && v->type == DT_FLOAT && v->role == ROLE_NONE;
+}
 
 static value *derived(graph *g, const value *v, layout l) {
-    value *d = graph_add_value(g, arena_printf(g->arena, "%s.%s", v->name, l == LAYOUT_NHWC ? "nhwc" : "onnx"));
+    value *d = graph_add_value(
+        g, arena_printf(g->arena, "%s.%s", v->name, l == LAYOUT_NHWC ? "nhwc" : "onnx"));
     d->type = v->type;
     d->shaped = true;
     d->shape = v->shape;
@@ -50,7 +53,8 @@ static value *converted(graph *g, twins *t, size_t known, value *v, layout l, no
 
 static bool permutes(const node *n, int64_t a, int64_t b, int64_t c) {
     const attr *p = node_ints(n, "perm");
-    return p && p->count == 4 && p->ints[0] == 0 && p->ints[1] == a && p->ints[2] == b && p->ints[3] == c;
+    return p && p->count == 4 && p->ints[0] == 0 && p->ints[1] == a && p->ints[2] == b &&
+           p->ints[3] == c;
 }
 
 static bool relabel_transpose(graph *g, node *n) {
@@ -66,7 +70,8 @@ static bool relabel_transpose(graph *g, node *n) {
 static bool only_gemms_read(const graph *g, const value *v) {
     if (value_is_kept(g, v)) return false;
     for (const value_use *u = v->uses; u; u = u->next)
-        if (!node_is(u->user, CAMEO_Gemm) || u->input || !u->user->in[1]->constant || u->user->in[1]->type != DT_FLOAT)
+        if (!node_is(u->user, CAMEO_Gemm) || u->input || !u->user->in[1]->constant ||
+            u->user->in[1]->type != DT_FLOAT)
             return false;
     return v->n_uses > 0;
 }
@@ -86,7 +91,9 @@ static value *permute_columns(graph *g, const value *w, const shape *s) {
 
 static bool relabel_flatten(graph *g, node *n) {
     const value *x = n->in[0], *y = n->out[0];
-    if (!n->op || !(n->op->flags & OP_VIEW) || !is_image(x) || x->layout != LAYOUT_NHWC || y->shape.rank != 2) return false;
+    if (!n->op || !(n->op->flags & OP_VIEW) || !is_image(x) || x->layout != LAYOUT_NHWC ||
+        y->shape.rank != 2)
+        return false;
     if (y->shape.dim[0] != x->shape.dim[0] || !only_gemms_read(g, y)) return false;
     for (const value_use *u = y->uses; u; u = u->next)
         node_set_input(g, u->user, 1, permute_columns(g, u->user->in[1], &x->shape));
@@ -95,14 +102,16 @@ static bool relabel_flatten(graph *g, node *n) {
 }
 
 static bool same_either_way(const value *v) {
-    return v->shape.rank == 4 && (v->shape.dim[1] == 1 || (v->shape.dim[2] == 1 && v->shape.dim[3] == 1));
+    return v->shape.rank == 4 &&
+           (v->shape.dim[1] == 1 || (v->shape.dim[2] == 1 && v->shape.dim[3] == 1));
 }
 
 /* ---- nodes ---- */
 
 static bool any_image_is_nhwc(const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
-        if (is_image(n->in[i]) && !n->in[i]->constant && n->in[i]->layout == LAYOUT_NHWC) return true;
+        if (is_image(n->in[i]) && !n->in[i]->constant && n->in[i]->layout == LAYOUT_NHWC)
+            return true;
     return false;
 }
 
@@ -111,7 +120,8 @@ static void set_outputs(node *n, layout l) {
         if (is_image(n->out[i])) n->out[i]->layout = l;
 }
 
-/* Inputs of the output's shape are brought into its order, so that fast kernels see one order only. */
+/* Inputs of the output's shape are brought into its order, so that fast kernels see one order
+   only. */
 static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reorder) {
     for (size_t i = 0; reorder && i < n->n_in; i++)
         if (n->in[i] && (i == 0 || shape_equal(&n->in[i]->shape, &n->out[0]->shape)))
@@ -119,9 +129,11 @@ static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reo
     set_outputs(n, l);
 }
 
-/* Gradient operators: everything that is an image is NHWC; what is shaped like a parameter is not an image. */
+/* Gradient operators: everything that is an image is NHWC; what is shaped like a parameter is not
+   an image. */
 static void all_nhwc(graph *g, twins *t, size_t known, node *n) {
-    for (size_t i = 0; i < n->n_in; i++) node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_NHWC, n));
+    for (size_t i = 0; i < n->n_in; i++)
+        node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_NHWC, n));
     if (!(n->op->flags & OP_PARAM_OUT)) set_outputs(n, LAYOUT_NHWC);
 }
 
@@ -130,16 +142,20 @@ static void visit(graph *g, twins *t, size_t known, node *n) {
     if (!n->n_out || !n->out[0]) return;
     if ((flags & OP_NHWC_IN) && n->in[0] && is_image(n->in[0])) {
         all_nhwc(g, t, known, n);
-    } else if ((flags & OP_NHWC) && is_image(n->out[0]) && n->n_in && is_image(n->in[0]) && !n->in[0]->constant) {
+    } else if ((flags & OP_NHWC) && is_image(n->out[0]) && n->n_in && is_image(n->in[0]) &&
+               !n->in[0]->constant) {
         follow(g, t, known, n, LAYOUT_NHWC, true);
     } else if (relabel_transpose(g, n) || relabel_flatten(g, n)) {
         return;
     } else if ((flags & OP_ANY_LAYOUT) && !(flags & OP_VIEW)) {
-        if (is_image(n->out[0]) && any_image_is_nhwc(n)) follow(g, t, known, n, LAYOUT_NHWC, flags & OP_ELEMENTWISE);
+        if (is_image(n->out[0]) && any_image_is_nhwc(n))
+            follow(g, t, known, n, LAYOUT_NHWC, flags & OP_ELEMENTWISE);
     } else if (flags & OP_VIEW) {
-        if (n->in[0] && !same_either_way(n->in[0])) node_set_input(g, n, 0, converted(g, t, known, n->in[0], LAYOUT_ONNX, n));
+        if (n->in[0] && !same_either_way(n->in[0]))
+            node_set_input(g, n, 0, converted(g, t, known, n->in[0], LAYOUT_ONNX, n));
     } else {
-        for (size_t i = 0; i < n->n_in; i++) node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_ONNX, n));
+        for (size_t i = 0; i < n->n_in; i++)
+            node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_ONNX, n));
     }
 }
 

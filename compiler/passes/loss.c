@@ -1,5 +1,5 @@
-/* The loss of the step graph: the terms of --loss, from the class scores and the embedding to one number. docs/training.md
-   states them. */
+/* The loss of the step graph: the terms of --loss, from the class scores and the embedding to one
+   number. docs/training.md states them. */
 #include <string.h>
 
 #include "../base/loss_spec.h"
@@ -36,7 +36,8 @@ static value *graph_add_result(graph *g, value *v, const char *name) {
 }
 
 static bool add_term(terms *t, value *term, double weight) {
-    if (term && weight != 1) term = grad_binary(t->g, t->origin, "Mul", term, grad_scalar(t->g, term, weight));
+    if (term && weight != 1)
+        term = grad_binary(t->g, t->origin, "Mul", term, grad_scalar(t->g, term, weight));
     if (term && t->total) term = grad_binary(t->g, t->origin, "Add", t->total, term);
     t->total = term;
     return term != NULL;
@@ -46,7 +47,8 @@ static bool add_term(terms *t, value *term, double weight) {
 
 static value *with_margins(terms *t, value *logits) {
     const margin_spec *m = &t->spec.margin;
-    node *n = grad_node(t->g, t->origin, "Margin", "cameo", (value *const[]){logits, t->labels}, 2, 4);
+    node *n = grad_node(t->g, t->origin, "Margin", "cameo", (value *const[]){logits, t->labels}, 2,
+                        4);
     node_set_float(t->g, n, "scale", (float)m->scale);
     node_set_float(t->g, n, "m1", (float)m->m1);
     node_set_float(t->g, n, "m2", (float)m->m2);
@@ -64,7 +66,8 @@ static bool softmax_term(terms *t) {
     const shape flat = {.rank = 2, .dim = {logits->shape.dim[0], logits->shape.dim[1]}};
     if (!(logits = grad_reshape(g, t->origin, logits, &flat))) return false;
     if (t->spec.margins && !(logits = with_margins(t, logits))) return false;
-    value *in[] = {logits, t->labels, input_named(g, "labels_b"), input_named(g, "mix"), input_named(g, "smoothing")};
+    value *in[] = {logits, t->labels, input_named(g, "labels_b"), input_named(g, "mix"),
+                   input_named(g, "smoothing")};
     node *n = grad_node(g, t->origin, "SoftmaxCrossEntropy", "cameo", in, 5, 4);
     n->name = "loss";
     if (!t->correct) t->correct = n->out[2];
@@ -92,7 +95,8 @@ static bool comparison_term(terms *t, const compare_spec *c, const char *kind) {
     if (c->weight == 0) return true;
     value *x = c->normalize != 0 ? unit_length(t) : t->embedding;
     if (!x) return false;
-    node *n = grad_node(t->g, t->origin, "MetricLoss", "cameo", (value *const[]){x, t->labels}, 2, 5);
+    node *n = grad_node(t->g, t->origin, "MetricLoss", "cameo", (value *const[]){x, t->labels}, 2,
+                        5);
     node_set_string(t->g, n, "kind", kind);
     node_set_float(t->g, n, "margin", (float)c->margin);
     if (!t->correct) t->correct = n->out[2];
@@ -104,14 +108,17 @@ static bool center_term(terms *t) {
     if (t->spec.center == 0) return true;
     value *centers = graph_find_value(t->g, "head.centers");
     if (!centers || centers->role != ROLE_PARAMETER) BUG("no centers were made");
-    node *n = grad_node(t->g, t->origin, "CenterLoss", "cameo", (value *const[]){t->embedding, centers, t->labels}, 3, 3);
+    node *n = grad_node(t->g, t->origin, "CenterLoss", "cameo",
+                        (value *const[]){t->embedding, centers, t->labels}, 3, 3);
     node_set_float(t->g, n, "rate", (float)t->spec.center_rate);
     n->out[2]->role = ROLE_UPDATE;
     n->out[2]->param = centers->param;
     return add_term(t, grad_infer(t->g, n), t->spec.center);
 }
 
-static bool needs_embedding(const loss_spec *s) { return s->center > 0 || s->triplet.weight > 0 || s->contrastive.weight > 0; }
+static bool needs_embedding(const loss_spec *s) {
+    return s->center > 0 || s->triplet.weight > 0 || s->contrastive.weight > 0;
+}
 
 /* ---- the pass ---- */
 
@@ -130,7 +137,8 @@ static void freeze_unread(graph *g) {
     for (size_t i = 0; i < g->n_parameters; i++) {
         if (!g->parameters[i]->learnt || parameter_is_read(g, g->parameters[i])) continue;
         g->parameters[i]->learnt = false;
-        diag_warn(g->diag, NULL, NULL, "\"%s\" is not trained: the loss does not depend on it", g->parameters[i]->name);
+        diag_warn(g->diag, NULL, NULL, "\"%s\" is not trained: the loss does not depend on it",
+                  g->parameters[i]->name);
     }
 }
 
@@ -140,9 +148,11 @@ bool pass_loss(graph *g, const options *o) {
     if (why) return diag_error(g->diag, NULL, NULL, "--loss %s: %s", o->loss, why);
     t.origin = g->nodes[g->n_nodes - 1];
     if (needs_embedding(&t.spec) && !g->embedding)
-        return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding", o->loss);
-    const bool ok = (!t.spec.softmax || softmax_term(&t)) && (!needs_embedding(&t.spec) || find_embedding(&t)) &&
-                    center_term(&t) && comparison_term(&t, &t.spec.triplet, t.spec.semi_hard ? "semi" : "hard") &&
+        return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding",
+                          o->loss);
+    const bool ok = (!t.spec.softmax || softmax_term(&t)) &&
+                    (!needs_embedding(&t.spec) || find_embedding(&t)) && center_term(&t) &&
+                    comparison_term(&t, &t.spec.triplet, t.spec.semi_hard ? "semi" : "hard") &&
                     comparison_term(&t, &t.spec.contrastive, "contrastive");
     if (!ok) return false;
     set_outputs(g, t.total, t.correct);

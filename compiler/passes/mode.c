@@ -1,7 +1,8 @@
-/* Training form: files exported with TrainingMode.TRAINING hold BatchNormalization and Dropout as they are in training. They
-   are what --train wants, since nothing is folded in them; everything else runs them as in evaluation. Here they become
-   ordinary nodes; so do they in the files that a training program writes, which other tools are to run. Where somebody reads
-   what only training computes (batch statistics, a mask) the node stays, and infer refuses it. */
+/* Training form: files exported with TrainingMode.TRAINING hold BatchNormalization and Dropout as
+   they are in training. They are what --train wants, since nothing is folded in them; everything
+   else runs them as in evaluation. Here they become ordinary nodes; so do they in the files that a
+   training program writes, which other tools are to run. Where somebody reads what only training
+   computes (batch statistics, a mask) the node stays, and infer refuses it. */
 
 #include "../ir/graph_query.h"
 #include "front.h"
@@ -15,12 +16,14 @@ static bool has_extra_outputs(const node *n) {
 
 static void leave_training(graph *g, node *n, size_t n_in) {
     node_limit_inputs(n, n_in), node_limit_outputs(n, 1);
-    if (!n->inlined) file_change_add(g, (file_change){.node = n->index, .n_in = n->n_in, .n_out = 1});
+    if (!n->inlined)
+        file_change_add(g, (file_change){.node = n->index, .n_in = n->n_in, .n_out = 1});
 }
 
 /* Before opset 14 more than one output asked for training. */
 static bool normalises_batch(graph *g, node *n) {
-    if (n->opcode != ONNX_BatchNormalization || n->opset < 7 || !node_has_one_output(n)) return false;
+    if (n->opcode != ONNX_BatchNormalization || n->opset < 7 || !node_has_one_output(n))
+        return false;
     if (n->opset < 14 ? !has_extra_outputs(n) : !node_int(n, "training_mode", 0)) return false;
     if (n->opset >= 14) node_set_int(g, n, "training_mode", 0);
     leave_training(g, n, 5);
@@ -28,7 +31,9 @@ static bool normalises_batch(graph *g, node *n) {
 }
 
 static bool drops(graph *g, node *n) {
-    if (n->opcode != ONNX_Dropout || n->opset < 12 || n->n_in < 3 || !n->in[2] || !node_has_one_output(n)) return false;
+    if (n->opcode != ONNX_Dropout || n->opset < 12 || n->n_in < 3 || !n->in[2] ||
+        !node_has_one_output(n))
+        return false;
     const tensor *t = n->in[2]->constant;
     if (!t || shape_count(&t->shape) != 1 || !tensor_get_int(t, 0)) return false;
     leave_training(g, n, n->in[1] ? 2 : 1);
@@ -45,7 +50,8 @@ void mode_evaluate(graph *g) {
     }
     if (g->training || norms + dropouts == 0) return;
     diag_warn(g->diag, NULL, "compile --train makes a program that trains it",
-              "has %zu BatchNormalization and %zu Dropout nodes in training form; they run as in evaluation, with running "
+              "has %zu BatchNormalization and %zu Dropout nodes in training form; they run as in "
+              "evaluation, with running "
               "statistics and nothing dropped",
               norms, dropouts);
 }

@@ -1,14 +1,17 @@
-/* Which initializers are weights, and which running statistics; with --train they become parameters. Rows say which of their
-   inputs are what. Operands of elementwise rows are weights only behind another weight, so that a normalisation of the input
-   (x - mean) / std, which exporters write with the same operators, stays as it is; and single numbers there are never weights.
+/* Which initializers are weights, and which running statistics; with --train they become
+   parameters. Rows say which of their inputs are what. Operands of elementwise rows are weights
+   only behind another weight, so that a normalisation of the input (x - mean) / std, which
+   exporters write with the same operators, stays as it is; and single numbers there are never
+   weights.
 
-   Not all that is stored there is learnt. A framework's constants are Constant nodes: an operand of an elementwise row that is
-   one is no weight, unless the file keeps all its weights in such nodes. Exporters write GroupNormalization as
-   InstanceNormalization with ones and zeros between two Reshapes, or without parameters likewise: those are no weights either.
+   Not all that is stored there is learnt. A framework's constants are Constant nodes: an operand
+   of an elementwise row that is one is no weight, unless the file keeps all its weights in such
+   nodes. Exporters write GroupNormalization as InstanceNormalization with ones and zeros between
+   two Reshapes, or without parameters likewise: those are no weights either.
 
-   A weight that Identity or a view brings to its layer is the tensor that the layer reads. What several layers read is one
-   parameter or several by the rule of ties.c. A parameter is no constant: from here on nothing may be computed from it at
-   compile time. */
+   A weight that Identity or a view brings to its layer is the tensor that the layer reads. What
+   several layers read is one parameter or several by the rule of ties.c. A parameter is no
+   constant: from here on nothing may be computed from it at compile time. */
 #include <fnmatch.h>
 #include <string.h>
 
@@ -16,7 +19,10 @@
 #include "front.h"
 #include "ties.h"
 
-enum { FOLD_CONSTANTS = 1 << 30, MOST_BIASES = 16 /* of convolutions in a net that never had BatchNormalization (VGG-19) */ };
+enum {
+    FOLD_CONSTANTS = 1 << 30,
+    MOST_BIASES = 16 /* of convolutions in a net that never had BatchNormalization (VGG-19) */
+};
 
 typedef struct finding { /* lists by value id */
     weights *w;
@@ -40,16 +46,20 @@ static void pass_on(finding *f, node *n) {
 }
 
 static bool same_data(const value *a, const value *b) {
-    return shape_equal(&a->shape, &b->shape) && !memcmp(a->constant->data, b->constant->data, tensor_bytes(a->constant));
+    return shape_equal(&a->shape, &b->shape) &&
+           !memcmp(a->constant->data, b->constant->data, tensor_bytes(a->constant));
 }
 
-/* A weight is learnt as its layer reads it: reshaped, or transposed. Equal views of one tensor are one stored tensor still. */
+/* A weight is learnt as its layer reads it: reshaped, or transposed. Equal views of one tensor are
+   one stored tensor still. */
 static void fold_view(finding *f, node *n) {
     if (!(n->op->flags & OP_VIEW) && !node_is(n, ONNX_Transpose)) return;
     for (size_t i = 0; i < n->n_in; i++)
         if (!n->in[i] || !n->in[i]->constant) return;
     value *from = n->in[0], *to = n->out[0];
-    if (from->type != DT_FLOAT || to->is_output || !n->op->infer(f->w->g, n) || !fold_node(f->w->g, n, 0)) return;
+    if (from->type != DT_FLOAT || to->is_output || !n->op->infer(f->w->g, n) ||
+        !fold_node(f->w->g, n, 0))
+        return;
     f->written[to->id] = f->written[from->id];
     value *source = f->w->root[from->id], *first = f->view[source->id];
     if (!first) f->view[source->id] = first = to;
@@ -89,16 +99,21 @@ static bool holds(const value *v, double x) {
 /* Of a normalisation that has no parameters of its own. */
 static bool is_dummy(const finding *f, const node *n) {
     const value *scale = n->in[1], *shift = n->in[2];
-    if (!node_is(n, ONNX_InstanceNormalization) || !scale->constant || !shift->constant) return false;
+    if (!node_is(n, ONNX_InstanceNormalization) || !scale->constant || !shift->constant)
+        return false;
     const bool reshaped = n->in[0]->producer && node_is(n->in[0]->producer, ONNX_Reshape);
-    return (reshaped || (f->written[scale->id] && f->written[shift->id])) && holds(scale, 1) && holds(shift, 0);
+    return (reshaped || (f->written[scale->id] && f->written[shift->id])) && holds(scale, 1) &&
+           holds(shift, 0);
 }
 
-static bool is_symmetric(const node *n) { return (n->op->flags & OP_ELEMENTWISE) && (n->op->weights & 1); }
+static bool is_symmetric(const node *n) {
+    return (n->op->flags & OP_ELEMENTWISE) && (n->op->weights & 1);
+}
 
 static slot slot_of(const finding *f, const node *n, size_t i, bool depends) {
     const value *v = n->in[i];
-    if (!v || !v->constant || v->type != DT_FLOAT || i >= 32 || (n->op->flags & OP_NO_GRAD)) return SLOT_PLAIN;
+    if (!v || !v->constant || v->type != DT_FLOAT || i >= 32 || (n->op->flags & OP_NO_GRAD))
+        return SLOT_PLAIN;
     if (n->op->statistics >> i & 1) return SLOT_STATISTIC;
     if (!(n->op->weights >> i & 1) || is_dummy(f, n)) return SLOT_PLAIN;
     if ((n->op->flags & OP_ELEMENTWISE) && !depends) return SLOT_PLAIN;
@@ -111,8 +126,9 @@ static bool keeps_weights_in_nodes(const finding *f, const graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in && k < 2; k++)
-            if (!n->dead && n->op && !(n->op->flags & OP_ELEMENTWISE) && (n->op->weights >> k & 1) && n->in[k] &&
-                n->in[k]->constant && n->in[k]->shape.rank > 1)
+            if (!n->dead && n->op && !(n->op->flags & OP_ELEMENTWISE) &&
+                (n->op->weights >> k & 1) && n->in[k] && n->in[k]->constant &&
+                n->in[k]->shape.rank > 1)
                 return f->written[n->in[k]->id];
     }
     return false;
@@ -126,7 +142,8 @@ static bool depends_on_weights(const finding *f, const node *n) {
 
 static bool find_slots(const finding *f, const node *n, bool depends, slot *slots) {
     bool any = false;
-    for (size_t k = 0; k < n->n_in; k++) any |= (slots[k] = slot_of(f, n, k, depends)) != SLOT_PLAIN;
+    for (size_t k = 0; k < n->n_in; k++)
+        any |= (slots[k] = slot_of(f, n, k, depends)) != SLOT_PLAIN;
     return any;
 }
 
@@ -178,7 +195,10 @@ static bool is_frozen(const char *name, const options *o) {
 
 void parameter_add(graph *g, const options *o, value *v, bool statistic) {
     parameter *p = ARENA_NEW(g->arena, parameter);
-    *p = (parameter){.name = v->name, .tie = v->tie, .initial = v->constant, .learnt = !statistic && !is_frozen(v->name, o)};
+    *p = (parameter){.name = v->name,
+                     .tie = v->tie,
+                     .initial = v->constant,
+                     .learnt = !statistic && !is_frozen(v->name, o)};
     p->decay = v->shape.rank > 1;
     p->block = 1;
     v->role = ROLE_PARAMETER;
@@ -194,33 +214,42 @@ bool parameters_check_freeze(graph *g, const options *o) {
     bool ok = true;
     for (size_t i = 0; i < o->n_freeze; i++) {
         bool used = false;
-        for (size_t k = 0; k < g->n_parameters; k++) used |= !fnmatch(o->freeze[i], g->parameters[k]->name, 0);
+        for (size_t k = 0; k < g->n_parameters; k++)
+            used |= !fnmatch(o->freeze[i], g->parameters[k]->name, 0);
         if (!used)
-            ok = diag_error(g->diag, NULL, "cameo info lists the parameters", "--freeze %s matches no parameter", o->freeze[i]);
+            ok = diag_error(g->diag, NULL, "cameo info lists the parameters",
+                            "--freeze %s matches no parameter", o->freeze[i]);
     }
     return ok;
 }
 
-/* Exporters may fold BatchNormalization into the convolutions; such a net trains, but not as its authors trained it: the user
-   chooses whether it does. */
+/* Exporters may fold BatchNormalization into the convolutions; such a net trains, but not as its
+   authors trained it: the user chooses whether it does. */
 static bool allow_folded_normalisation(graph *g, const options *o) {
     size_t convolutions = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i]->op->statistics || node_is(g->nodes[i], ONNX_InstanceNormalization)) return true;
-        convolutions += node_is(g->nodes[i], ONNX_Conv) && g->nodes[i]->n_in > 2 && g->nodes[i]->in[2];
+        if (g->nodes[i]->op->statistics || node_is(g->nodes[i], ONNX_InstanceNormalization))
+            return true;
+        convolutions += node_is(g->nodes[i], ONNX_Conv) && g->nodes[i]->n_in > 2 &&
+                        g->nodes[i]->in[2];
     }
     if (convolutions <= MOST_BIASES) return true;
-    static const char found[] =
-        "%zu convolutions with biases and no BatchNormalization: an exporter seems to have folded it away";
+    static const char found[] = "%zu convolutions with biases and no BatchNormalization: an "
+                                "exporter seems to have folded it away";
     if (o->stop_if_folded)
-        return diag_error(g->diag, NULL, "export without folding (training mode), or train it as it is: --folded continue",
-                          found, convolutions);
-    diag_warn(g->diag, NULL, "export without folding (training mode) to train with normalisation; a low --lr suits this form",
+        return diag_error(
+            g->diag, NULL,
+            "export without folding (training mode), or train it as it is: --folded continue",
+            found, convolutions);
+    diag_warn(g->diag, NULL,
+              "export without folding (training mode) to train with normalisation; a low --lr "
+              "suits this form",
               found, convolutions);
     return true;
 }
 
-/* A checkpoint is the file with other tensors, so each must have a place in the file's graph itself. */
+/* A checkpoint is the file with other tensors, so each must have a place in the file's graph
+   itself. */
 static bool add_parameter(graph *g, const options *o, const weights *w, const layer *l, size_t i) {
     value *v = l->n->in[i];
     if (l->slots[i] == SLOT_PLAIN || !v->constant) return true;
@@ -234,7 +263,8 @@ static bool add_parameter(graph *g, const options *o, const weights *w, const la
 static bool add_parameters(graph *g, const options *o, const weights *w) {
     bool ok = true;
     for (size_t i = 0; i < w->n_layers; i++)
-        for (size_t k = 0; k < w->layers[i].n->n_in; k++) ok &= add_parameter(g, o, w, &w->layers[i], k);
+        for (size_t k = 0; k < w->layers[i].n->n_in; k++)
+            ok &= add_parameter(g, o, w, &w->layers[i], k);
     return ok;
 }
 

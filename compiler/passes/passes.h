@@ -16,7 +16,8 @@ bool pass_layout(graph *g, const options *o);
 bool pass_parameters(graph *g, const options *o); /* which initializers are parameters */
 bool pass_head(graph *g, const options *o);       /* --classes: the classifier anew */
 /* --train: on the step graph */
-bool pass_train_forms(graph *g, const options *o); /* operators that do something else in training */
+bool pass_train_forms(graph *g, const options *o); /* operators that do something else in training
+                                                    */
 bool pass_loss(graph *g, const options *o);        /* labels in, loss out */
 bool pass_step_fuse(graph *g, const options *o);   /* BatchNormTrain + residual + activation */
 bool pass_backward(graph *g, const options *o);    /* gradients, as nodes */

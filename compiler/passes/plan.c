@@ -31,7 +31,9 @@ static value *owner(value *v) {
 
 static bool owns_caller_memory(const value *v) { return v->is_input || value_is_external(v); }
 
-static bool is_view_node(const node *n) { return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n); }
+static bool is_view_node(const node *n) {
+    return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n);
+}
 
 static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
@@ -45,17 +47,23 @@ bool layout_is_same_memory(const value *x, const value *y) {
 
 static bool is_dense_onnx(const value *v) {
     if (v->pixel_stride) return false;
-    return v->layout == LAYOUT_ONNX || v->shape.dim[1] == 1 || (v->shape.dim[2] == 1 && v->shape.dim[3] == 1);
+    return v->layout == LAYOUT_ONNX || v->shape.dim[1] == 1 ||
+           (v->shape.dim[2] == 1 && v->shape.dim[3] == 1);
 }
 
 /* An Identity passes on whatever order its input has. */
-static bool same_identity(const node *n) { return (n->op->flags & OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout; }
+static bool same_identity(const node *n) {
+    return (n->op->flags & OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout;
+}
 
 static void join_view(graph *g, node *n) {
     value *x = n->in[0], *y = n->out[0];
-    if (!x || !y || y->base || y->constant || x->type != y->type || x->pixel_stride || y->pixel_stride) return;
-    if (is_reorder(n) ? !layout_is_same_memory(x, y)
-                      : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
+    if (!x || !y || y->base || y->constant || x->type != y->type || x->pixel_stride ||
+        y->pixel_stride)
+        return;
+    if (is_reorder(n)
+            ? !layout_is_same_memory(x, y)
+            : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
         return;
     if (value_is_external(x)) return; /* read through a view: copied, as are outputs of the graph */
     if (!value_is_kept(g, y)) {
@@ -100,7 +108,9 @@ static size_t times_in(const node *n, const value *v) {
     return count;
 }
 
-static int64_t pixel_stride_of(const value *v) { return v->pixel_stride ? v->pixel_stride : v->shape.dim[1]; }
+static int64_t pixel_stride_of(const value *v) {
+    return v->pixel_stride ? v->pixel_stride : v->shape.dim[1];
+}
 
 static void join_concat(graph *g, node *n) {
     value *y = n->out[0];
@@ -113,7 +123,9 @@ static void join_concat(graph *g, node *n) {
         value *x = n->in[i];
         const int64_t here = at;
         at += x->shape.dim[axis];
-        if (x->base || owns_caller_memory(x) || value_is_kept(g, x) || x->layout != y->layout || times_in(n, x) > 1) continue;
+        if (x->base || owns_caller_memory(x) || value_is_kept(g, x) || x->layout != y->layout ||
+            times_in(n, x) > 1)
+            continue;
         if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(x)) continue;
         x->base = y;
         x->view_offset = here * step;
@@ -152,7 +164,9 @@ static int cut_axis(const node *n, int64_t *first) {
     return axis;
 }
 
-static bool is_cut(const node *n) { return (node_is(n, ONNX_Split) || node_is(n, ONNX_Slice)) && n->in[0]; }
+static bool is_cut(const node *n) {
+    return (node_is(n, ONNX_Split) || node_is(n, ONNX_Slice)) && n->in[0];
+}
 
 /* Outputs of a Split or a Slice whose readers take slices are parts of its input. */
 static void join_cut(graph *g, node *n) {
@@ -163,7 +177,9 @@ static void join_cut(graph *g, node *n) {
     if (!step || x->constant || value_is_external(x)) return;
     for (size_t i = 0; i < n->n_out; i++) {
         value *y = n->out[i];
-        if (!y || y->base || y->constant || value_is_kept(g, y) || y->layout != x->layout || y->batched != x->batched) continue;
+        if (!y || y->base || y->constant || value_is_kept(g, y) || y->layout != x->layout ||
+            y->batched != x->batched)
+            continue;
         if (value_count(y) == 0 || !readers_take_slices(y)) continue;
         y->base = x;
         y->view_offset = first[i] * step;
@@ -180,8 +196,11 @@ static void extend(life *l, const value *v, int64_t at) {
     if (at > k->last) k->last = at;
 }
 
-/* Memory that images of several early groups fill before the late nodes read it is alive from the start. */
-static bool waits(const graph *g, value *v, size_t node_number) { return node_number < g->late && owner(v)->is_late; }
+/* Memory that images of several early groups fill before the late nodes read it is alive from the
+   start. */
+static bool waits(const graph *g, value *v, size_t node_number) {
+    return node_number < g->late && owner(v)->is_late;
+}
 
 /* An owner is late when any value in its memory is. */
 static void mark_late_owners(const graph *g) {
@@ -226,15 +245,19 @@ static bool in_once(const node *n, value *root) {
 
 static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
     value *y = n->out[out];
-    if (!y || y->base || y->constant || value_is_kept(g, y) || y->pixel_stride || is_view_node(n)) return;
+    if (!y || y->base || y->constant || value_is_kept(g, y) || y->pixel_stride || is_view_node(n))
+        return;
     for (size_t i = 0; i < n->n_in && i < 32; i++) {
         value *x = n->in[i];
-        if (!x || !(may_overwrite(n, out) >> i & 1) || x->pixel_stride || x->type != y->type || x->layout != y->layout)
+        if (!x || !(may_overwrite(n, out) >> i & 1) || x->pixel_stride || x->type != y->type ||
+            x->layout != y->layout)
             continue;
         value *root = owner(x);
-        if (!shape_equal(&x->shape, &y->shape) || owns_caller_memory(root) || root->pixel_stride || l[root->id].last != at)
+        if (!shape_equal(&x->shape, &y->shape) || owns_caller_memory(root) || root->pixel_stride ||
+            l[root->id].last != at)
             continue;
-        if (value_count(root) != value_count(x) || !in_once(n, root) || kept_group(g, root)) continue;
+        if (value_count(root) != value_count(x) || !in_once(n, root) || kept_group(g, root))
+            continue;
         y->base = x;
         l[root->id].last = l[y->id].last > at ? l[y->id].last : at;
         l[y->id] = (life){INT64_MAX, -1};
@@ -254,7 +277,8 @@ static bool touched_by_xnnpack(const graph *g, const value *root) {
     return false;
 }
 
-/* Outputs computed on the way to the embedding have no caller's memory when only the embedding is asked for. */
+/* Outputs computed on the way to the embedding have no caller's memory when only the embedding is
+   asked for. */
 static bool output_needs_arena(const graph *g, const value *v, const life *l) {
     if (touched_by_xnnpack(g, v)) return true;
     if (!g->embedding || v == g->embedding) return false;
@@ -282,7 +306,8 @@ static int by_size(const void *a, const void *b) {
 
 static int by_offset(const void *a, const void *b) {
     const slot *const *x = a, *const *y = b;
-    if ((*x)->v->arena_offset != (*y)->v->arena_offset) return (*x)->v->arena_offset < (*y)->v->arena_offset ? -1 : 1;
+    if ((*x)->v->arena_offset != (*y)->v->arena_offset)
+        return (*x)->v->arena_offset < (*y)->v->arena_offset ? -1 : 1;
     return (*x)->v->id < (*y)->v->id ? -1 : (*x)->v->id > (*y)->v->id;
 }
 
@@ -290,7 +315,8 @@ static bool meet(life a, life b) { return a.first <= b.last && b.first <= a.last
 
 static bool slot_bytes(const graph *g, const value *v, int64_t *out) {
     int64_t b;
-    if (__builtin_mul_overflow(value_planned_count(g, v), (int64_t)dtype_size(v->type), &b)) return false;
+    if (__builtin_mul_overflow(value_planned_count(g, v), (int64_t)dtype_size(v->type), &b))
+        return false;
     if (b > ((int64_t)1 << 46)) return false;
     *out = (b + TAIL + ALIGN - 1) / ALIGN * ALIGN;
     return true;
@@ -320,8 +346,8 @@ static bool place_all(graph *g, const life *l) {
         if (!in_arena(g, v, l)) continue;
         s[n] = (slot){v, 0, l[v->id]};
         if (!slot_bytes(g, v, &s[n++].bytes))
-            return diag_error(g->diag, v->producer, "a smaller --batch or --shape", "value \"%s\" does not fit in memory",
-                              v->name);
+            return diag_error(g->diag, v->producer, "a smaller --batch or --shape",
+                              "value \"%s\" does not fit in memory", v->name);
     }
     qsort(s, n, sizeof *s, by_size);
     for (size_t i = 0; i < n; i++) s[i].v->arena_offset = lowest_gap(s, i, &s[i], sorted);
@@ -330,7 +356,8 @@ static bool place_all(graph *g, const life *l) {
 
 /* ---- gate B ---- */
 
-/* An in-place result must be the last use of what it overwrites; owners alive together must not overlap. */
+/* An in-place result must be the last use of what it overwrites; owners alive together must not
+   overlap. */
 void plan_check(const graph *g) {
     const life *l = find_lives(g);
     for (size_t i = 0; i < g->n_values; i++) {
@@ -340,7 +367,8 @@ void plan_check(const graph *g) {
         if (a->arena_offset % ALIGN || !slot_bytes(g, a, &ab)) BUG("slot of \"%s\"", a->name);
         for (size_t k = i + 1; k < g->n_values; k++) {
             const value *b = g->values[k];
-            if (b->base || b->arena_offset < 0 || b->constant || !meet(l[a->id], l[b->id])) continue;
+            if (b->base || b->arena_offset < 0 || b->constant || !meet(l[a->id], l[b->id]))
+                continue;
             if (!slot_bytes(g, b, &bb)) BUG("slot of \"%s\"", b->name);
             if (a->arena_offset < b->arena_offset + bb && b->arena_offset < a->arena_offset + ab)
                 BUG("gate B: \"%s\" and \"%s\" are alive together and overlap", a->name, b->name);

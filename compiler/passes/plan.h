@@ -1,4 +1,5 @@
-/* What the plan and layout passes share. Values live in the graph's arena; nothing here owns memory. */
+/* What the plan and layout passes share. Values live in the graph's arena; nothing here owns
+   memory. */
 #ifndef CAMEO_PASSES_PLAN_H
 #define CAMEO_PASSES_PLAN_H
 #include "../ir/graph_query.h"

@@ -1,5 +1,6 @@
-/* Windows in other words, as exporters write them: a Pad before a convolution or a pool is the window's own padding where that
-   is exact, a mean or a maximum over all pixels and a window over all of the image are global pools. */
+/* Windows in other words, as exporters write them: a Pad before a convolution or a pool is the
+   window's own padding where that is exact, a mean or a maximum over all pixels and a window over
+   all of the image are global pools. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@
 
 static opcode global_of(const node *n) {
     if (node_is(n, ONNX_ReduceMean) || node_is(n, ONNX_AveragePool)) return ONNX_GlobalAveragePool;
-    return node_is(n, ONNX_ReduceMax) || node_is(n, ONNX_MaxPool) ? ONNX_GlobalMaxPool : OPCODE_NONE;
+    return node_is(n, ONNX_ReduceMax) || node_is(n, ONNX_MaxPool) ? ONNX_GlobalMaxPool
+                                                                  : OPCODE_NONE;
 }
 
 static bool reduces_pixels(const graph *g, const node *n) {
@@ -22,7 +24,8 @@ static bool reduces_pixels(const graph *g, const node *n) {
 
 static bool window_is_whole(const node *n) {
     window w;
-    if (!window_read(NULL, n, &n->in[0]->shape, NULL, &w) || (n->n_out > 1 && n->out[1])) return false;
+    if (!window_read(NULL, n, &n->in[0]->shape, NULL, &w) || (n->n_out > 1 && n->out[1]))
+        return false;
     for (int i = 3 - w.rank; i < 3; i++)
         if (w.k[i] != w.in[i] || w.dilation[i] != 1 || w.begin[i] || w.end[i]) return false;
     return true;
@@ -44,7 +47,8 @@ static void drop_axes(graph *g, node *n, opcode pool) {
 
 static bool make_global(graph *g, node *n) {
     const opcode pool = global_of(n);
-    if (!pool || n->in[0]->constant || n->in[0]->type != DT_FLOAT || n->in[0]->shape.rank != 4) return false;
+    if (!pool || n->in[0]->constant || n->in[0]->type != DT_FLOAT || n->in[0]->shape.rank != 4)
+        return false;
     if (value_count(n->in[0]) == 0) return false;
     const bool reduction = node_is(n, ONNX_ReduceMean) || node_is(n, ONNX_ReduceMax);
     if (!(reduction ? reduces_pixels(g, n) : window_is_whole(n))) return false;
@@ -90,11 +94,13 @@ static bool fill_fits(const node *n, const node *p, const window *w) {
     if (!fill_of(p, &fill)) return false;
     if (node_is(n, ONNX_Conv)) return fill == 0;
     if (node_int(n, "ceil_mode", 0)) return false;
-    if (node_is(n, ONNX_AveragePool)) return fill == 0 && (!has_pads(w) || node_int(n, "count_include_pad", 0));
+    if (node_is(n, ONNX_AveragePool))
+        return fill == 0 && (!has_pads(w) || node_int(n, "count_include_pad", 0));
     return (isinf(fill) && fill < 0) || (fill == 0 && is_never_negative(p->in[0]));
 }
 
-/* Adds p's pixels to the window's padding; false where they are no pixels, or a window might see nothing else. */
+/* Adds p's pixels to the window's padding; false where they are no pixels, or a window might see
+   nothing else. */
 static bool add_pads(const node *p, bool pool, window *w) {
     const attr *pads = node_ints(p, "resolved_pads");
     const int rank = w->rank + 2;
@@ -114,10 +120,11 @@ static bool take_pad(graph *g, node *n) {
     const bool conv = node_is(n, ONNX_Conv);
     const node *p = n->in[0]->producer;
     window w;
-    if (!(conv || node_is(n, ONNX_AveragePool) || node_is(n, ONNX_MaxPool)) || !node_is(p, ONNX_Pad) ||
-        (n->n_out > 1 && n->out[1]))
+    if (!(conv || node_is(n, ONNX_AveragePool) || node_is(n, ONNX_MaxPool)) ||
+        !node_is(p, ONNX_Pad) || (n->n_out > 1 && n->out[1]))
         return false;
-    if (!window_read(NULL, n, &n->in[0]->shape, conv ? n->in[1]->shape.dim + 2 : NULL, &w)) return false;
+    if (!window_read(NULL, n, &n->in[0]->shape, conv ? n->in[1]->shape.dim + 2 : NULL, &w))
+        return false;
     if (!fill_fits(n, p, &w) || !add_pads(p, !conv, &w)) return false;
     window_write(g, n, &w);
     node_set_string(g, n, "auto_pad", "NOTSET");

@@ -1,5 +1,5 @@
-/* Whether the preprocessing fits the network: the runtime's own parser reads --preprocess, or the model's metadata, before a
-   program is made that would refuse it. */
+/* Whether the preprocessing fits the network: the runtime's own parser reads --preprocess, or the
+   model's metadata, before a program is made that would refuse it. */
 #include "../../runtime/image/preprocess.h"
 
 #include <string.h>
@@ -16,8 +16,10 @@ static cameo_tensor_info describe(const value *v) {
 /* A network of several inputs takes no pictures, so nothing would read the text. */
 bool pass_preprocess(graph *g, const options *o) {
     if (o->train && g->n_inputs == 1 && g->inputs[0]->type == DT_UINT8)
-        return diag_error(g->diag, NULL, "take the Cast away and let the input be float32; --preprocess converts the pixels",
-                          "input \"%s\" is uint8; training augments pictures as float32", g->inputs[0]->name);
+        return diag_error(
+            g->diag, NULL,
+            "take the Cast away and let the input be float32; --preprocess converts the pixels",
+            "input \"%s\" is uint8; training augments pictures as float32", g->inputs[0]->name);
     const char *spec = o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
     if (!spec || g->n_inputs != 1) return true;
     cameo_preprocess p;
@@ -30,7 +32,8 @@ bool pass_preprocess(graph *g, const options *o) {
     if (o->preprocess)
         diag_error(g->diag, NULL, NULL, "%s%s", of_text ? "--" : "", text_str(&t));
     else
-        diag_warn(g->diag, NULL, "give another with --preprocess", "%s%s", of_text ? "metadata cameo." : "", text_str(&t));
+        diag_warn(g->diag, NULL, "give another with --preprocess", "%s%s",
+                  of_text ? "metadata cameo." : "", text_str(&t));
     text_free(&t);
     return !o->preprocess;
 }

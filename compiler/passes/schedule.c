@@ -13,7 +13,9 @@ typedef struct state {
 } state;
 
 static int64_t bytes(const value *v) {
-    return v->constant || v->is_input || v->role != ROLE_NONE ? 0 : value_count(v) * (int64_t)dtype_size(v->type);
+    return v->constant || v->is_input || v->role != ROLE_NONE
+               ? 0
+               : value_count(v) * (int64_t)dtype_size(v->type);
 }
 
 static bool is_view(const node *n) { return n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY)); }
@@ -39,7 +41,8 @@ static void count_uses(state *s) {
 
 static state start(graph *g) {
     arena *a = g->arena;
-    state s = {g, ARENA_ARRAY(a, size_t, g->n_nodes), ARENA_ARRAY(a, size_t, g->n_values), ARENA_ARRAY(a, bool, g->n_nodes)};
+    state s = {g, ARENA_ARRAY(a, size_t, g->n_nodes), ARENA_ARRAY(a, size_t, g->n_values),
+               ARENA_ARRAY(a, bool, g->n_nodes)};
     count_uses(&s);
     return s;
 }
@@ -58,7 +61,8 @@ static int64_t freed(const state *s, const node *n) {
     return is_view(n) ? 0 : sum;
 }
 
-/* Runs node i: its inputs lose a use, its consumers may become ready. Returns what stays alive more. */
+/* Runs node i: its inputs lose a use, its consumers may become ready. Returns what stays alive
+   more. */
 static int64_t execute(state *s, size_t i) {
     const node *n = s->g->nodes[i];
     const int64_t more = made(n) - freed(s, n);
@@ -104,7 +108,8 @@ static bool greedy(graph *g, size_t *order) {
 bool pass_schedule(graph *g, const options *o) {
     (void)o;
     if (g->n_nodes > 20000) return true; /* quadratic: such a graph keeps its order */
-    size_t *order = ARENA_ARRAY(g->arena, size_t, g->n_nodes), *same = ARENA_ARRAY(g->arena, size_t, g->n_nodes);
+    size_t *order = ARENA_ARRAY(g->arena, size_t, g->n_nodes),
+           *same = ARENA_ARRAY(g->arena, size_t, g->n_nodes);
     for (size_t i = 0; i < g->n_nodes; i++) same[i] = i;
     if (!greedy(g, order) || peak_of(g, order) >= peak_of(g, same)) return true;
     node **nodes = ARENA_ARRAY(g->arena, node *, g->n_nodes);

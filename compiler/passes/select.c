@@ -10,7 +10,8 @@
 
 static bool allowed(const implementation *k, const options *o) {
     if (o->kernels == KERNELS_PLAIN) return false;
-    return !k->xnnpack || o->kernels == KERNELS_XNNPACK || (o->kernels == KERNELS_AUTO && !o->is_static);
+    return !k->xnnpack || o->kernels == KERNELS_XNNPACK ||
+           (o->kernels == KERNELS_AUTO && !o->is_static);
 }
 
 typedef struct candidate {
@@ -19,21 +20,24 @@ typedef struct candidate {
 } candidate;
 
 static bool better(const candidate *a, const candidate *b, const options *o) {
-    if (o->kernels == KERNELS_XNNPACK && a->kernel->xnnpack != b->kernel->xnnpack) return a->kernel->xnnpack;
+    if (o->kernels == KERNELS_XNNPACK && a->kernel->xnnpack != b->kernel->xnnpack)
+        return a->kernel->xnnpack;
     return a->cost < b->cost;
 }
 
 enum { CANDIDATES_MOST = 16 };
 
-/* Those that fit, cheapest first; of equal ones the first of the list of implementations. Costs are those of one image: the
-   choice, and with it the bits of an image's result, must not depend on the batch. */
+/* Those that fit, cheapest first; of equal ones the first of the list of implementations. Costs
+   are those of one image: the choice, and with it the bits of an image's result, must not depend
+   on the batch. */
 static size_t candidates_of(const graph *g, const node *n, const options *o, candidate *list) {
     arena *a = arena_create();
     const node *asked = node_is_batched(n) ? node_of_images(a, n, 1) : n;
     size_t count = 0;
     for (const implementation *const *k = implementations; *k; k++) {
         if ((*k)->op != n->opcode || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
-        if (count == CANDIDATES_MOST) BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
+        if (count == CANDIDATES_MOST)
+            BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
         const candidate c = {*k, (*k)->cost ? (*k)->cost(asked, o) : 0};
         size_t at = count++;
         for (; at > 0 && better(&c, &list[at - 1], o); at--) list[at] = list[at - 1];
@@ -48,7 +52,9 @@ static const implementation *choose(const graph *g, const node *n, const options
     const implementation *kernels[CANDIDATES_MOST];
     size_t count = candidates_of(g, n, o, list);
     if (!count) return NULL;
-    while (o->kernels == KERNELS_XNNPACK && list[count - 1].kernel->xnnpack != list[0].kernel->xnnpack) count--;
+    while (o->kernels == KERNELS_XNNPACK &&
+           list[count - 1].kernel->xnnpack != list[0].kernel->xnnpack)
+        count--;
     for (size_t i = 0; i < count; i++) kernels[i] = list[i].kernel;
     return o->chooser ? o->chooser->choose(o->chooser, n, kernels, count) : kernels[0];
 }
@@ -56,7 +62,8 @@ static const implementation *choose(const graph *g, const node *n, const options
 bool pass_select(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !n->op || (n->op->flags & (OP_VIEW | OP_IDENTITY)) || node_is_relabel(n)) continue;
+        if (n->dead || !n->op || (n->op->flags & (OP_VIEW | OP_IDENTITY)) || node_is_relabel(n))
+            continue;
         n->impl = choose(g, n, o);
     }
     return true;

@@ -1,18 +1,20 @@
-/* Rewrites that hold in training and evaluation alike: nodes that change nothing, pairs that undo each other, several forms of
-   one thing, dead nodes. */
+/* Rewrites that hold in training and evaluation alike: nodes that change nothing, pairs that undo
+   each other, several forms of one thing, dead nodes. */
 
 #include "../ir/copy.h"
 #include "../ir/graph_query.h"
 #include "front.h"
 
-/* Takes n, whose output equals its input, out of the graph. A graph output keeps its name: the node before writes it. */
+/* Takes n, whose output equals its input, out of the graph. A graph output keeps its name: the
+   node before writes it. */
 static bool bypass(graph *g, node *n, value *to) {
     value *from = n->out[0];
     if (!from || !to || !node_has_one_output(n)) return false;
     if (from->is_output) {
         node *before = to->producer;
-        if (!before || to->is_output) return false; /* an input or constant as output: the node is the copy */
-        node_kill(n);                               /* before the uses change, so that it does not feed itself */
+        if (!before || to->is_output)
+            return false; /* an input or constant as output: the node is the copy */
+        node_kill(n);     /* before the uses change, so that it does not feed itself */
         node_limit_inputs(n, 0), node_limit_outputs(n, 0);
         for (size_t i = 0; i < before->n_out; i++)
             if (before->out[i] == to) node_set_output(g, before, i, from);
@@ -29,7 +31,9 @@ static bool bypass(graph *g, node *n, value *to) {
 /* The input that out 0 equals; NULL: none. */
 static value *same_input(const graph *g, const node *n) {
     int i = -1;
-    if ((g->training && (n->op->flags & OP_MODE)) || n->n_in == 0 || n->n_out == 0 || !n->in[0] || !n->out[0]) return NULL;
+    if ((g->training && (n->op->flags & OP_MODE)) || n->n_in == 0 || n->n_out == 0 || !n->in[0] ||
+        !n->out[0])
+        return NULL;
     if (n->op->flags & (OP_IDENTITY | OP_VIEW))
         i = 0;
     else if (n->op->same)
@@ -69,7 +73,9 @@ static bool has_empty_axis(const shape *s) {
 
 /* A Transpose that moves only axes of extent 1 is a Reshape: a view. */
 static bool view_transpose(graph *g, node *n) {
-    if (!node_is(n, ONNX_Transpose) || has_empty_axis(&n->out[0]->shape) || !transpose_keeps_order(n)) return false;
+    if (!node_is(n, ONNX_Transpose) || has_empty_axis(&n->out[0]->shape) ||
+        !transpose_keeps_order(n))
+        return false;
     node_set_input(g, n, 1, shape_constant(g, &n->out[0]->shape));
     node_become(n, ONNX_Reshape, n->opset < 5 ? 5 : n->opset);
     n->n_attrs = 0;
@@ -83,10 +89,13 @@ static bool add_of_sum(node *n) {
     return true;
 }
 
-/* A Reshape of any view reads the view's source. Its target is written out in full, since 0 would mean other dimensions. */
+/* A Reshape of any view reads the view's source. Its target is written out in full, since 0 would
+   mean other dimensions. */
 static bool merge_reshapes(graph *g, node *n) {
     node *before = n->in[0] ? n->in[0]->producer : NULL;
-    if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !before || !(before->op->flags & OP_VIEW) || !before->in[0]) return false;
+    if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !before || !(before->op->flags & OP_VIEW) ||
+        !before->in[0])
+        return false;
     if (before->in[0]->type != n->in[0]->type) return false;
     if (has_empty_axis(&n->out[0]->shape)) return false;
     node_set_input(g, n, 0, before->in[0]);
@@ -96,7 +105,8 @@ static bool merge_reshapes(graph *g, node *n) {
 
 static bool simplify_node(graph *g, node *n) {
     if (n->dead) return false;
-    bool changed = merge_transposes(g, n) || view_transpose(g, n) || merge_reshapes(g, n) || add_of_sum(n);
+    bool changed = merge_transposes(g, n) || view_transpose(g, n) || merge_reshapes(g, n) ||
+                   add_of_sum(n);
     changed |= pool_simplify(g, n);
     value *same = same_input(g, n);
     return (same && bypass(g, n, same)) || changed;

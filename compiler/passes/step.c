@@ -1,5 +1,6 @@
-/* The step graph's own passes: training forms, fusing around BatchNormalization, the backward pass, internal forms. The loss
-   has a file of its own (loss.c). Everything here is static: the batch is a literal, nothing is `batched`. */
+/* The step graph's own passes: training forms, fusing around BatchNormalization, the backward
+   pass, internal forms. The loss has a file of its own (loss.c). Everything here is static: the
+   batch is a literal, nothing is `batched`. */
 #include <math.h>
 #include <string.h>
 
@@ -18,11 +19,13 @@ static value *update_of(graph *g, const value *old) {
     return v;
 }
 
-/* The node becomes that operator with fresh outputs behind its first; attributes are kept by name. */
+/* The node becomes that operator with fresh outputs behind its first; attributes are kept by
+   name. */
 static void replace(graph *g, node *n, opcode op, size_t n_in, size_t n_out) {
     node_limit_inputs(n, n_in), node_limit_outputs(n, n_out);
     for (size_t i = 1; i < n_out; i++)
-        node_set_output(g, n, i, graph_add_value(g, arena_printf(g->arena, "%s.%zu", n->out[0]->name, i)));
+        node_set_output(g, n, i,
+                        graph_add_value(g, arena_printf(g->arena, "%s.%zu", n->out[0]->name, i)));
     node_become(n, op, 1);
 }
 
@@ -34,16 +37,19 @@ static void keep_attributes(graph *g, node *n, const char *const *names) {
 
 static bool is_learnt(const value *v) { return v->role == ROLE_PARAMETER && v->param->learnt; }
 
-/* A normalisation that is applied twice updates its statistics twice, in the model's order, as PyTorch does. */
+/* A normalisation that is applied twice updates its statistics twice, in the model's order, as
+   PyTorch does. */
 static value *latest(const graph *g, value *statistic) {
     for (size_t i = g->n_values; i-- > 0;)
-        if (g->values[i]->role == ROLE_UPDATE && g->values[i]->param == statistic->param) return g->values[i];
+        if (g->values[i]->role == ROLE_UPDATE && g->values[i]->param == statistic->param)
+            return g->values[i];
     return statistic;
 }
 
 /* Statistics of a frozen normalisation stay what they are. */
 static bool batchnorm_form(graph *g, node *n) {
-    if (!node_is(n, ONNX_BatchNormalization) || (!is_learnt(n->in[1]) && !is_learnt(n->in[2]))) return true;
+    if (!node_is(n, ONNX_BatchNormalization) || (!is_learnt(n->in[1]) && !is_learnt(n->in[2])))
+        return true;
     if (n->in[3]->role != ROLE_PARAMETER || n->in[4]->role != ROLE_PARAMETER)
         return diag_error(g->diag, n, "give mean and variance values in the model",
                           "running statistics are computed, not kept");
@@ -59,8 +65,10 @@ static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
     if (!node_is(n, ONNX_Dropout)) return true;
     double ratio = (double)node_float(n, "ratio", 0.5f);
     if (n->n_in > 1 && n->in[1] && !fuse_scalar(n->in[1], &ratio))
-        return diag_error(g->diag, n, "make the ratio a constant", "its ratio is not known at compile time");
-    if (!(ratio >= 0 && ratio < 1)) return diag_error(g->diag, n, NULL, "ratio %g is outside 0..1", ratio);
+        return diag_error(g->diag, n, "make the ratio a constant",
+                          "its ratio is not known at compile time");
+    if (!(ratio >= 0 && ratio < 1))
+        return diag_error(g->diag, n, NULL, "ratio %g is outside 0..1", ratio);
     n->attrs = NULL, n->n_attrs = 0;
     node_set_float(g, n, "ratio", (float)ratio);
     node_set_int(g, n, "id", id);
@@ -87,7 +95,8 @@ bool pass_train_forms(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_values; i++) g->values[i]->batched = false;
     g->training = false; /* what does something else in training is replaced here */
     if (g->n_inputs != 1 || g->inputs[0]->type != DT_FLOAT || g->inputs[0]->shape.rank < 2)
-        return diag_error(g->diag, NULL, NULL, "training takes models of one float32 input, the images");
+        return diag_error(g->diag, NULL, NULL,
+                          "training takes models of one float32 input, the images");
     const int64_t batch = g->inputs[0]->shape.dim[0];
     step_input(g, "labels", DT_INT64, batch);
     step_input(g, "labels_b", DT_INT64, batch);
@@ -96,7 +105,8 @@ bool pass_train_forms(graph *g, const options *o) {
     step_input(g, "smoothing", DT_FLOAT, 1);
     bool ok = true;
     const size_t n_nodes = g->n_nodes;
-    for (size_t i = 0; i < n_nodes; i++) ok &= batchnorm_form(g, g->nodes[i]) && dropout_form(g, g->nodes[i], seed, (int64_t)i);
+    for (size_t i = 0; i < n_nodes; i++)
+        ok &= batchnorm_form(g, g->nodes[i]) && dropout_form(g, g->nodes[i], seed, (int64_t)i);
     return ok;
 }
 
@@ -105,8 +115,8 @@ bool pass_train_forms(graph *g, const options *o) {
 static bool take_residual(graph *g, node *n, node *next) {
     if (!node_is(next, ONNX_Add) || n->n_in > 5) return false;
     value *r = next->in[0] == n->out[0] ? next->in[1] : next->in[0];
-    if (r == n->out[0] || r->constant || r->role != ROLE_NONE || !shape_equal(&r->shape, &next->out[0]->shape) ||
-        !shape_equal(&r->shape, &n->out[0]->shape))
+    if (r == n->out[0] || r->constant || r->role != ROLE_NONE ||
+        !shape_equal(&r->shape, &next->out[0]->shape) || !shape_equal(&r->shape, &n->out[0]->shape))
         return false;
     node_set_input(g, n, 5, r);
     graph_absorb(g, n, next);
@@ -167,7 +177,9 @@ static bool reads(const node *n, const parameter *p) {
 
 static bool all_take(graph *g, const parameter *p, parameter_layout l, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i]->dead && reads(g->nodes[i], p) && !kernel_takes_parameter(g, g->nodes[i], p, l, o)) return false;
+        if (!g->nodes[i]->dead && reads(g->nodes[i], p) &&
+            !kernel_takes_parameter(g, g->nodes[i], p, l, o))
+            return false;
     return true;
 }
 

@@ -1,21 +1,25 @@
-/* One stored tensor, several readers: are they one parameter or several? Exporters store equal tensors once, through Identity
-   nodes (PyTorch) or by letting all readers name the same initializer. In a fresh net every scale is ones, every shift and mean
-   zeros, so many that must learn apart arrive as one; and a layer that is applied twice (a siamese net) arrives just so.
+/* One stored tensor, several readers: are they one parameter or several? Exporters store equal
+   tensors once, through Identity nodes (PyTorch) or by letting all readers name the same
+   initializer. In a fresh net every scale is ones, every shift and mean zeros, so many that must
+   learn apart arrive as one; and a layer that is applied twice (a siamese net) arrives just so.
 
    The rule asks whether the readers are one layer applied again:
-   - Layers that multiply by the same matrix or filter are one layer, since random weights are not equal by chance. Their
-     biases are one too where these are one tensor. A matrix of zeros proves nothing: it counts among the others.
-   - Other layers (normalisations, PRelu, scales and shifts) are one only if they are the same operator on different data, and
-     ALL their tensors are the same in the same places; and if, besides, either one of those tensors holds what only learning
-     gives (not one round number repeated), or they read them by the same names - an Identity gives another name - and stand
-     behind different applications of one layer.
+   - Layers that multiply by the same matrix or filter are one layer, since random weights are not
+   equal by chance. Their biases are one too where these are one tensor. A matrix of zeros proves
+   nothing: it counts among the others.
+   - Other layers (normalisations, PRelu, scales and shifts) are one only if they are the same
+   operator on different data, and ALL their tensors are the same in the same places; and if,
+   besides, either one of those tensors holds what only learning gives (not one round number
+   repeated), or they read them by the same names - an Identity gives another name - and stand
+   behind different applications of one layer.
    - Two places of one layer never share: a bias and a mean that are both zeros are two tensors.
-   Other readers (a GroupNorm's dummies, the mean of the pictures) keep the stored constant, unless its values are learnt ones:
-   what is computed from a weight follows the weight.
+   Other readers (a GroupNorm's dummies, the mean of the pictures) keep the stored constant, unless
+   its values are learnt ones: what is computed from a weight follows the weight.
 
-   Example: conv1 -> BN1, conv2 -> BN2, with zeros `z` as bias and mean of both. z keeps its name as BN1's bias; BN1.mean,
-   BN2.bias and BN2.mean become tensors of their own. Had conv1 and conv2 the same weight, and BN1 and BN2 all four tensors the
-   same, there would be one bias and one mean. */
+   Example: conv1 -> BN1, conv2 -> BN2, with zeros `z` as bias and mean of both. z keeps its name
+   as BN1's bias; BN1.mean, BN2.bias and BN2.mean become tensors of their own. Had conv1 and conv2
+   the same weight, and BN1 and BN2 all four tensors the same, there would be one bias and one
+   mean. */
 #include "ties.h"
 
 #include <stdio.h>
@@ -82,7 +86,8 @@ static bool all_equal(const tensor *t) {
     return true;
 }
 
-/* Not one number of at most three digits, repeated: such tensors are equal only where one is the other. */
+/* Not one number of at most three digits, repeated: such tensors are equal only where one is the
+   other. */
 static bool is_drawn(const tensor *t) {
     if (t->type != DT_FLOAT || !shape_count(&t->shape)) return false;
     if (!all_equal(t)) return true;
@@ -92,14 +97,19 @@ static bool is_drawn(const tensor *t) {
     return strtof(digits, NULL) != x;
 }
 
-static bool is_zero(const tensor *t) { return !shape_count(&t->shape) || (all_equal(t) && *(const float *)t->data == 0); }
+static bool is_zero(const tensor *t) {
+    return !shape_count(&t->shape) || (all_equal(t) && *(const float *)t->data == 0);
+}
 
 /* ---- layers ---- */
 
-static value *root_of(const weights *w, const value *v) { return v && (size_t)v->id < w->n_values ? w->root[v->id] : NULL; }
+static value *root_of(const weights *w, const value *v) {
+    return v && (size_t)v->id < w->n_values ? w->root[v->id] : NULL;
+}
 
 static bool is_matrix_slot(const layer *l, size_t i) {
-    return i < 2 && l->slots[i] == SLOT_WEIGHT && !(l->n->op->flags & OP_ELEMENTWISE) && l->n->in[i]->shape.rank >= 2;
+    return i < 2 && l->slots[i] == SLOT_WEIGHT && !(l->n->op->flags & OP_ELEMENTWISE) &&
+           l->n->in[i]->shape.rank >= 2;
 }
 
 /* The matrix that says which layer this is; NULL when it has none, or one of zeros. */
@@ -122,12 +132,14 @@ static const layer *feeder_of(const weights *w, const layer *l) {
     return v ? w->made_by[v->id] : NULL;
 }
 
-/* The name by which the framework knows it: that of an Identity, unless the exporter made it up ("onnx::PRelu_49"). */
+/* The name by which the framework knows it: that of an Identity, unless the exporter made it up
+   ("onnx::PRelu_49"). */
 static const value *named(const weights *w, const value *v) {
     return w->through[v->id] && !strstr(v->name, "::") ? v : root_of(w, v);
 }
 
-static bool same_tensors(const weights *w, const layer *a, const layer *b, bool *same_names, bool *drawn) {
+static bool same_tensors(const weights *w, const layer *a, const layer *b, bool *same_names,
+                         bool *drawn) {
     if (!op_same(a->n, b->n) || a->n->n_in != b->n->n_in) return false;
     *same_names = true, *drawn = false;
     for (size_t i = 0; i < a->n->n_in; i++) {
@@ -144,12 +156,14 @@ static bool is_again(const weights *w, const layer *a, const layer *b) {
     bool same_names, drawn;
     const value *m = matrix_of(w, a);
     if (m || matrix_of(w, b)) return m == matrix_of(w, b);
-    if (!same_tensors(w, a, b, &same_names, &drawn) || data_of(w, a->n) == data_of(w, b->n)) return false;
+    if (!same_tensors(w, a, b, &same_names, &drawn) || data_of(w, a->n) == data_of(w, b->n))
+        return false;
     const layer *x = feeder_of(w, a), *y = feeder_of(w, b);
     return drawn || (same_names && x && y && x != y && x->same == y->same);
 }
 
-/* Layers in order, so that `same` of what feeds them is known. Candidates read the same tensor as this one's first. */
+/* Layers in order, so that `same` of what feeds them is known. Candidates read the same tensor as
+   this one's first. */
 static void find_same(parting *p, layer *l) {
     const value *key = matrix_of(p->w, l);
     for (size_t i = 0; i < l->n->n_in && !key; i++)
@@ -226,8 +240,9 @@ static void claim_names(parting *p, const readings *of, group *all, const value 
     graph *g = p->w->g;
     for (group *k = all; k; k = k->next)
         if (!k->tensor)
-            k->tensor = graph_add_constant(g, arena_printf(g->arena, "%s.%s", node_label(k->first->n), place_name(k->first)),
-                                           root->constant);
+            k->tensor = graph_add_constant(
+                g, arena_printf(g->arena, "%s.%s", node_label(k->first->n), place_name(k->first)),
+                root->constant);
 }
 
 static void note_tie(parting *p, const group *g, const value *root, bool parted) {
@@ -239,7 +254,8 @@ static void note_tie(parting *p, const group *g, const value *root, bool parted)
 
 /* ---- applying them ---- */
 
-/* In the file, v is g's tensor already: by name, or through Identities that nobody else has taken. */
+/* In the file, v is g's tensor already: by name, or through Identities that nobody else has
+   taken. */
 static bool resolves(const parting *p, const value *v, const group *g) {
     for (; v; v = p->w->through[v->id]) {
         if (v == g->tensor) return true;
@@ -254,9 +270,13 @@ static bool read_own(parting *p, reading *r, const value *root) {
     node_set_input(g, r->n, r->i, r->group->tensor);
     if (resolves(p, before, r->group)) return true;
     if (r->n->inlined && g->training)
-        return diag_error(g->diag, r->n, "export without functions, or inline them, so that each layer has its own tensor",
-                          "input %zu reads \"%s\", which other layers use too, inside a function", r->i, root->name);
-    file_change_add(g, (file_change){.node = r->n->index, .input = r->i, .reads = r->group->tensor->name});
+        return diag_error(
+            g->diag, r->n,
+            "export without functions, or inline them, so that each layer has its own tensor",
+            "input %zu reads \"%s\", which other layers use too, inside a function", r->i,
+            root->name);
+    file_change_add(
+        g, (file_change){.node = r->n->index, .input = r->i, .reads = r->group->tensor->name});
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* The file of --tune: a line for each kernel timed, six fields apart by tabs: processor, target, version, layer, kernel,
-   microseconds. A line that begins with # is a comment. */
+/* The file of --tune: a line for each kernel timed, six fields apart by tabs: processor, target,
+   version, layer, kernel, microseconds. A line that begins with # is a comment. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +19,15 @@ void timings_add(timings *t, timing added) {
     t->list[t->count++] = added;
 }
 
-timing *timings_find(const timings *t, const char *processor, const char *target_name, const char *layer, const char *kernel) {
+timing *timings_find(const timings *t, const char *processor, const char *target_name,
+                     const char *layer, const char *kernel) {
     for (size_t i = t->count; i-- > 0;) {
         timing *k = &t->list[i];
-        if (strcmp(k->layer, layer) || strcmp(k->kernel, kernel) || strcmp(k->target, target_name)) continue;
-        if (strcmp(k->version, CAMEO_VERSION) == 0 && (!processor || strcmp(k->processor, processor) == 0)) return k;
+        if (strcmp(k->layer, layer) || strcmp(k->kernel, kernel) || strcmp(k->target, target_name))
+            continue;
+        if (strcmp(k->version, CAMEO_VERSION) == 0 &&
+            (!processor || strcmp(k->processor, processor) == 0))
+            return k;
     }
     return NULL;
 }
@@ -57,7 +61,9 @@ bool timings_read(timings *t, const char *path) {
         next = strchr(next, '\n');
         if (next) *next++ = 0;
         if (*line == '#' || !*line || read_line(t, line)) continue;
-        fprintf(stderr, "cameo: %s: line %zu is no timing; remove the file to time everything again\n", path, number);
+        fprintf(stderr,
+                "cameo: %s: line %zu is no timing; remove the file to time everything again\n",
+                path, number);
         return false;
     }
     return true;
@@ -70,8 +76,8 @@ bool timings_write(const timings *t, const char *path) {
     for (size_t i = 0; i < t->count; i++) {
         const timing *k = &t->list[i];
         if (!isfinite(k->microseconds) || strcmp(k->version, CAMEO_VERSION)) continue;
-        text_printf(&out, "%s\t%s\t%s\t%s\t%s\t%.3f\n", k->processor, k->target, k->version, k->layer, k->kernel,
-                    k->microseconds);
+        text_printf(&out, "%s\t%s\t%s\t%s\t%s\t%.3f\n", k->processor, k->target, k->version,
+                    k->layer, k->kernel, k->microseconds);
     }
     cameo_error error;
     const bool good = cameo_write_file(path, out.data, out.size, &error);
@@ -87,7 +93,8 @@ static void add_value(text *t, const value *v) {
         return;
     }
     text_append(t, v->constant ? " const:" : v->layout == LAYOUT_NHWC ? " nhwc:" : " ");
-    for (int i = 0; i < v->shape.rank; i++) text_printf(t, "%s%lld", i ? "x" : "", (long long)v->shape.dim[i]);
+    for (int i = 0; i < v->shape.rank; i++)
+        text_printf(t, "%s%lld", i ? "x" : "", (long long)v->shape.dim[i]);
 }
 
 static void add_attribute(text *t, const attr *a) {
@@ -95,7 +102,8 @@ static void add_attribute(text *t, const attr *a) {
     if (a->kind == ATTR_INT) text_printf(t, "%lld", (long long)a->i);
     if (a->kind == ATTR_FLOAT) text_printf(t, "%.9g", (double)a->f);
     if (a->kind == ATTR_STRING) text_escape(t, a->s);
-    for (size_t i = 0; a->kind == ATTR_INTS && i < a->count; i++) text_printf(t, "%s%lld", i ? "," : "", (long long)a->ints[i]);
+    for (size_t i = 0; a->kind == ATTR_INTS && i < a->count; i++)
+        text_printf(t, "%s%lld", i ? "," : "", (long long)a->ints[i]);
 }
 
 char *timings_layer(arena *a, const node *n) {

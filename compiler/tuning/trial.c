@@ -1,4 +1,5 @@
-/* Runs a compiled program as a child with a time limit and reads back what it wrote. See trial.h. */
+/* Runs a compiled program as a child with a time limit and reads back what it wrote. See
+   trial.h. */
 #define _GNU_SOURCE
 #include "trial.h"
 #include "../../runtime/base/npy.h"
@@ -14,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool is_float(dtype t) { return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16; }
+static bool is_float(dtype t) {
+    return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16;
+}
 
 static void compare_float(double x, double y, double rtol, double atol, difference *d) {
     if (x == y || (isnan(x) && isnan(y))) return; /* infinities too */
@@ -28,7 +31,8 @@ static void compare_float(double x, double y, double rtol, double atol, differen
     if (y != 0 && error / fabs(y) > d->max_rel) d->max_rel = error / fabs(y);
 }
 
-void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol, difference *d) {
+void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol,
+                    difference *d) {
     if (!got || got->type != expected->type || !shape_equal(&got->shape, &expected->shape)) {
         d->ok = false;
         return;
@@ -46,7 +50,8 @@ void tensor_compare(const tensor *got, const tensor *expected, double rtol, doub
 static _Noreturn void child(char *const *argv, const char *log) {
     setpgid(0, 0);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0644), null = open("/dev/null", O_RDONLY);
-    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(CAMEO_ENVIRONMENT);
+    if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
+        _exit(CAMEO_ENVIRONMENT);
     execvp(argv[0], argv);
     _exit(CAMEO_ENVIRONMENT);
 }
@@ -84,9 +89,10 @@ const char *trial_first_line(arena *a, const char *path) {
     return arena_strdup(a, line);
 }
 
-const char *trial_run(arena *a, const char *program, const char *const *inputs, size_t n_inputs, const char *directory,
-                      tensor **results, size_t n_results, unsigned seconds) {
-    char **argv = ARENA_ARRAY(a, char *, 2 * n_inputs + 8), *log = arena_printf(a, "%s/run.log", directory);
+const char *trial_run(arena *a, const char *program, const char *const *inputs, size_t n_inputs,
+                      const char *directory, tensor **results, size_t n_results, unsigned seconds) {
+    char **argv = ARENA_ARRAY(a, char *, 2 * n_inputs + 8),
+         *log = arena_printf(a, "%s/run.log", directory);
     size_t n = 0;
     argv[n++] = arena_strdup(a, program);
     argv[n++] = arena_strdup(a, "run");
@@ -99,10 +105,12 @@ const char *trial_run(arena *a, const char *program, const char *const *inputs, 
     argv[n++] = arena_strdup(a, "--format");
     argv[n++] = arena_strdup(a, "pb");
     int code = trial_spawn(argv, log, seconds);
-    if (code) return arena_printf(a, "the program ended with %d: %s", code, trial_first_line(a, log));
+    if (code)
+        return arena_printf(a, "the program ended with %d: %s", code, trial_first_line(a, log));
     for (size_t i = 0; i < n_results; i++) {
         const char *why = NULL, *name = NULL;
-        results[i] = onnx_read_tensor(a, arena_printf(a, "%s/output_%zu.pb", directory, i), &name, &why);
+        results[i] = onnx_read_tensor(a, arena_printf(a, "%s/output_%zu.pb", directory, i), &name,
+                                      &why);
         if (!results[i]) return arena_printf(a, "output %zu: %s", i, why ? why : "not written");
     }
     return NULL;

@@ -1,4 +1,5 @@
-/* Times the kernels that fit each layer, in whole programs, where a layer meets the caches that it will meet. See tuning.h. */
+/* Times the kernels that fit each layer, in whole programs, where a layer meets the caches that it
+   will meet. See tuning.h. */
 #define _GNU_SOURCE
 #include "tuning.h"
 
@@ -52,16 +53,20 @@ static const char *target_of(const tuning *t) { return t->options->target.name; 
 
 static void add_layer(tuning *t, trial_layer added) {
     if (t->n_layers == t->cap_layers) {
-        trial_layer *grown = ARENA_ARRAY(t->known.arena, trial_layer, t->cap_layers = 2 * t->cap_layers + 64);
+        trial_layer *grown = ARENA_ARRAY(t->known.arena, trial_layer,
+                                         t->cap_layers = 2 * t->cap_layers + 64);
         if (t->n_layers) memcpy(grown, t->layers, t->n_layers * sizeof *grown);
         t->layers = grown;
     }
     t->layers[t->n_layers++] = added;
 }
 
-static size_t first_unknown(const tuning *t, const char *layer, const implementation *const *candidates, size_t count) {
+static size_t first_unknown(const tuning *t, const char *layer,
+                            const implementation *const *candidates, size_t count) {
     size_t i = 0;
-    while (i < count && timings_find(&t->known, t->processor, target_of(t), layer, candidates[i]->name)) i++;
+    while (i < count &&
+           timings_find(&t->known, t->processor, target_of(t), layer, candidates[i]->name))
+        i++;
     return i;
 }
 
@@ -74,8 +79,8 @@ static const timing *equal_layer(const tuning *t, const char *layer, size_t *num
     return NULL;
 }
 
-static const implementation *choose_trial(tuning *t, const node *n, const char *layer, const implementation *const *candidates,
-                                          size_t count) {
+static const implementation *choose_trial(tuning *t, const node *n, const char *layer,
+                                          const implementation *const *candidates, size_t count) {
     size_t c = 0, number;
     const timing *equal = equal_layer(t, layer, &number);
     if (equal) {
@@ -84,14 +89,16 @@ static const implementation *choose_trial(tuning *t, const node *n, const char *
         c = first_unknown(t, layer, candidates, count);
         if (c == count) return candidates[0];
         number = t->known.count;
-        timings_add(&t->known, (timing){t->processor, target_of(t), CAMEO_VERSION, layer, candidates[c]->name, INFINITY});
+        timings_add(&t->known, (timing){t->processor, target_of(t), CAMEO_VERSION, layer,
+                                        candidates[c]->name, INFINITY});
     }
-    add_layer(t, (trial_layer){t->programs, number, arena_strdup(t->known.arena, node_label(n)), -1});
+    add_layer(t,
+              (trial_layer){t->programs, number, arena_strdup(t->known.arena, node_label(n)), -1});
     return candidates[c];
 }
 
-static void note_choice(tuning *t, const node *n, const implementation *from, double before, const implementation *to,
-                        double after) {
+static void note_choice(tuning *t, const node *n, const implementation *from, double before,
+                        const implementation *to, double after) {
     t->chosen++;
     t->rule += before, t->tuned += after;
     if (from == to) return;
@@ -108,15 +115,18 @@ static const implementation *choose_fastest(tuning *t, const node *n, const char
     if (!rule || !isfinite(rule->microseconds)) return best;
     double least = rule->microseconds;
     for (size_t i = 1; i < count; i++) {
-        const timing *k = timings_find(&t->known, t->processor, target_of(t), layer, candidates[i]->name);
-        if (!k || !(k->microseconds < least) || k->microseconds > WORTH * rule->microseconds) continue;
+        const timing *k = timings_find(&t->known, t->processor, target_of(t), layer,
+                                       candidates[i]->name);
+        if (!k || !(k->microseconds < least) || k->microseconds > WORTH * rule->microseconds)
+            continue;
         best = candidates[i], least = k->microseconds;
     }
     note_choice(t, n, candidates[0], rule->microseconds, best, least);
     return best;
 }
 
-static const implementation *choose(chooser *c, const node *n, const implementation *const *candidates, size_t count) {
+static const implementation *choose(chooser *c, const node *n,
+                                    const implementation *const *candidates, size_t count) {
     tuning *t = (tuning *)c;
     if (count == 1) return candidates[0];
     const char *layer = timings_layer(t->known.arena, n);
@@ -132,8 +142,8 @@ static const char *program_path(const tuning *t, const char *directory, size_t i
     return arena_printf(t->known.arena, "%s/program%zu", directory, i);
 }
 
-/* Compiles the model once more. MODE_COUNT: only as far as t->missing needs. MODE_TRIAL: a program to time, which is `output`.
-   MODE_CHOOSE: what the user wants; output is NULL. */
+/* Compiles the model once more. MODE_COUNT: only as far as t->missing needs. MODE_TRIAL: a program
+   to time, which is `output`. MODE_CHOOSE: what the user wants; output is NULL. */
 static int compile_once(tuning *t, mode m, const char *output) {
     arena *a = arena_create();
     options own = *t->options;
@@ -158,15 +168,19 @@ static int compile_once(tuning *t, mode m, const char *output) {
     return code;
 }
 
-/* A row of the profile belongs to the first layer of its name and kernel that this cycle has not met. */
+/* A row of the profile belongs to the first layer of its name and kernel that this cycle has not
+   met. */
 static void take_time(tuning *t, size_t number, int cycle, const char *row) {
     char *label = cameo_json_get_text(row, "name"), *kernel = cameo_json_get_text(row, "kernel");
     double ms = 0;
     for (size_t i = 0; label && kernel && i < t->n_layers; i++) {
         trial_layer *l = &t->layers[i];
         timing *k = &t->known.list[l->timing];
-        if (l->program != number || l->cycle == cycle || strcmp(l->label, label) || strcmp(k->kernel, kernel)) continue;
-        if (cameo_json_get_number(row, "ms", &ms)) k->microseconds = fmin(k->microseconds, 1000 * ms);
+        if (l->program != number || l->cycle == cycle || strcmp(l->label, label) ||
+            strcmp(k->kernel, kernel))
+            continue;
+        if (cameo_json_get_number(row, "ms", &ms))
+            k->microseconds = fmin(k->microseconds, 1000 * ms);
         l->cycle = cycle;
         break;
     }
@@ -178,8 +192,14 @@ static int profile(tuning *t, const char *directory, size_t number, int cycle) {
     char *path = arena_strdup(t->known.arena, program_path(t, directory, number));
     char runs[16];
     snprintf(runs, sizeof runs, "%d", RUNS);
-    char *argv[] = {
-        path, (char[]){"profile"}, (char[]){"--runs"}, runs, (char[]){"--threads"}, (char[]){"1"}, (char[]){"--json"}, NULL};
+    char *argv[] = {path,
+                    (char[]){"profile"},
+                    (char[]){"--runs"},
+                    runs,
+                    (char[]){"--threads"},
+                    (char[]){"1"},
+                    (char[]){"--json"},
+                    NULL};
     command c = {.argv = argv, .log = "profile.json"};
     size_t failed, size;
     cameo_error error = {0};
@@ -187,10 +207,13 @@ static int profile(tuning *t, const char *directory, size_t number, int cycle) {
     const char *log = arena_printf(t->known.arena, "%s/profile.json", directory);
     char *json = (char *)cameo_read_file(log, PROFILE_MOST, &size, &error);
     const char *rows = ran && json ? cameo_json_find(json, "layers") : NULL;
-    for (const char *row = rows ? cameo_json_next(rows, NULL) : NULL; row; row = cameo_json_next(rows, row))
+    for (const char *row = rows ? cameo_json_next(rows, NULL) : NULL; row;
+         row = cameo_json_next(rows, row))
         take_time(t, number, cycle, row);
     if (!rows && !process_interrupted())
-        fprintf(stderr, "cameo: a program to time did not run: %.300s\n    hint: --tune needs a target of this machine\n",
+        fprintf(stderr,
+                "cameo: a program to time did not run: %.300s\n    hint: --tune needs a target of "
+                "this machine\n",
                 json ? json : error.message);
     free(json);
     return rows ? 0 : CAMEO_ENVIRONMENT;
@@ -201,7 +224,8 @@ static int build_trials(tuning *t, const char *directory) {
         int code = compile_once(t, MODE_COUNT, NULL);
         if (code || !t->missing) return code;
         if (t->programs == PROGRAMS_MOST) return 0; /* no layer has so many kernels */
-        fprintf(stderr, "tuning     program %zu: %zu layers with kernels not timed yet\n", t->programs + 1, t->missing);
+        fprintf(stderr, "tuning     program %zu: %zu layers with kernels not timed yet\n",
+                t->programs + 1, t->missing);
         code = compile_once(t, MODE_TRIAL, program_path(t, directory, t->programs));
         if (process_interrupted()) return CAMEO_ENVIRONMENT;
         if (code) return code;
@@ -211,7 +235,9 @@ static int build_trials(tuning *t, const char *directory) {
 
 static int run_trials(tuning *t, const char *directory) {
     int code = 0;
-    if (t->programs) fprintf(stderr, "tuning     timing: %zu programs, %d times %d runs in turn\n", t->programs, CYCLES, RUNS);
+    if (t->programs)
+        fprintf(stderr, "tuning     timing: %zu programs, %d times %d runs in turn\n", t->programs,
+                CYCLES, RUNS);
     for (int cycle = 0; cycle < CYCLES; cycle++)
         for (size_t p = 0; !code && p < t->programs; p++) code = profile(t, directory, p, cycle);
     return code;
@@ -248,7 +274,9 @@ static const char *processor_name(arena *a) {
 
 static bool knows_target(const tuning *t) {
     for (size_t i = 0; i < t->known.count; i++)
-        if (!strcmp(t->known.list[i].target, target_of(t)) && !strcmp(t->known.list[i].version, CAMEO_VERSION)) return true;
+        if (!strcmp(t->known.list[i].target, target_of(t)) &&
+            !strcmp(t->known.list[i].version, CAMEO_VERSION))
+            return true;
     return false;
 }
 
@@ -258,14 +286,18 @@ static int prepare(tuning *t) {
     if (!t->path) t->path = cache_file(t->known.arena, "tuning.tsv");
     if (!t->path) return CAMEO_ENVIRONMENT;
     if (!o->tune && !cameo_file_exists(t->path))
-        return complain(CAMEO_BAD_INPUT, "%s: no such file; --tune --tuning %s makes it", t->path, t->path);
+        return complain(CAMEO_BAD_INPUT, "%s: no such file; --tune --tuning %s makes it", t->path,
+                        t->path);
     if (!timings_read(&t->known, t->path)) return 1;
     if (!o->tune && !knows_target(t))
-        return complain(CAMEO_BAD_INPUT, "%s: no timings for %s by version %s; --tune --tuning %s on such a machine adds them",
-                        t->path, target_of(t), CAMEO_VERSION, t->path);
+        return complain(
+            CAMEO_BAD_INPUT,
+            "%s: no timings for %s by version %s; --tune --tuning %s on such a machine adds them",
+            t->path, target_of(t), CAMEO_VERSION, t->path);
     if (o->tune && !cameo_target_runs(target_of(t), &lacks))
         return complain(CAMEO_USAGE,
-                        "--tune cannot time code for %s here: this processor has no %s; time it on one that has, "
+                        "--tune cannot time code for %s here: this processor has no %s; time it on "
+                        "one that has, "
                         "with --tuning FILE, and give that file here",
                         target_of(t), lacks);
     if (o->tune) t->processor = processor_name(t->known.arena);
@@ -273,13 +305,17 @@ static int prepare(tuning *t) {
 }
 
 static void report(const tuning *t) {
-    fprintf(stderr, "tuning     %zu layers have a choice, %zu take another kernel than the rule's", t->chosen, t->changed);
+    fprintf(stderr, "tuning     %zu layers have a choice, %zu take another kernel than the rule's",
+            t->chosen, t->changed);
     if (t->chosen) fprintf(stderr, ": %.2f ms instead of %.2f", t->tuned / 1000, t->rule / 1000);
     fprintf(stderr, "\n%s", text_str(&t->changes));
 }
 
 int tuning_compile(const options *o) {
-    tuning t = {.chooser.choose = choose, .options = o, .path = o->tuning_file, .known.arena = arena_create()};
+    tuning t = {.chooser.choose = choose,
+                .options = o,
+                .path = o->tuning_file,
+                .known.arena = arena_create()};
     int code = prepare(&t);
     if (!code && o->tune) code = time_missing(&t);
     if (!code) code = compile_once(&t, MODE_CHOOSE, NULL);

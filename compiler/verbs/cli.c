@@ -1,4 +1,5 @@
-/* What the verbs of cameo share: their way from arguments to an exit code. The options of a compilation: options.c. */
+/* What the verbs of cameo share: their way from arguments to an exit code. The options of a
+   compilation: options.c. */
 #include "cli.h"
 
 #include <math.h>
@@ -33,7 +34,8 @@ int cli_main(const cli_verb *v, int argc, char **argv) {
     arena *a = arena_create();
     int code = cli_parse(a, &given, v, argc, argv);
     if (!code && !v->own_options) code = cli_options(a, &given, &o);
-    if (!code && (given.positionals < v->least || given.positionals > v->most)) code = wrong_count(v);
+    if (!code && (given.positionals < v->least || given.positionals > v->most))
+        code = wrong_count(v);
     if (!code) code = v->run(a, &given, v->own_options ? NULL : &o);
     arena_destroy(a);
     cameo_args_free(&given);
@@ -50,7 +52,8 @@ bool cli_tolerance(const cameo_args *c, const char *name, double *out) {
 }
 
 static bool same_problem(const diag_item *a, const diag_item *b) {
-    return a->node && b->node && a->warning == b->warning && strcmp(a->message, b->message) == 0 && op_same(a->node, b->node);
+    return a->node && b->node && a->warning == b->warning && strcmp(a->message, b->message) == 0 &&
+           op_same(a->node, b->node);
 }
 
 static bool told_before(const diag *d, const diag_item *item) {
@@ -66,15 +69,18 @@ void cli_print_diag(const diag *d) {
         if (told_before(d, item)) continue;
         size_t count = 1;
         for (const diag_item *i = item->next; i; i = i->next) count += same_problem(item, i);
-        const char *message =
-            count > 1 ? arena_printf(d->arena, "%s (%zu nodes; this is the first)", item->message, count) : item->message;
+        const char *message = count > 1
+                                  ? arena_printf(d->arena, "%s (%zu nodes; this is the first)",
+                                                 item->message, count)
+                                  : item->message;
         if (item->warning)
             diag_warn(&merged, item->node, item->hint, "%s", message);
         else
             diag_error(&merged, item->node, item->hint, "%s", message);
     }
     diag_print(&merged, &out);
-    if (d->errors) text_printf(&out, "%s: %zu problem%s\n", d->file, d->errors, d->errors == 1 ? "" : "s");
+    if (d->errors)
+        text_printf(&out, "%s: %zu problem%s\n", d->file, d->errors, d->errors == 1 ? "" : "s");
     fputs(text_str(&out), stderr);
     text_free(&out);
 }

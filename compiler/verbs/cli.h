@@ -1,5 +1,5 @@
-/* The command line: options of the verbs, and the verbs themselves. Strings point into argv or into the list's own memory,
-   which lives until the process ends. */
+/* The command line: options of the verbs, and the verbs themselves. Strings point into argv or
+   into the list's own memory, which lives until the process ends. */
 #ifndef CAMEO_CLI_H
 #define CAMEO_CLI_H
 #include "../../runtime/base/args.h"
@@ -65,7 +65,8 @@ int cli_unknown(const char *kind, const char *word, const char *const *candidate
 const cameo_option *cli_verb_options(arena *a, const cli_verb *verb);
 /* "1x3x112x112"; false when malformed. */
 bool cli_shape(const char *s, shape *out);
-/* Options of a compilation from what was given (those of them the verb has); 0, or 2 after a message. Memory from a. */
+/* Options of a compilation from what was given (those of them the verb has); 0, or 2 after a
+   message. Memory from a. */
 int cli_options(arena *a, const cameo_args *c, options *o);
 /* The key of all that changes the program: the model's hash, the compiler, the options. */
 void cli_cache_key(const char *model, const options *o, char key[65]);
@@ -73,9 +74,11 @@ void cli_cache_key(const char *model, const options *o, char key[65]);
    not given. */
 bool cli_tolerance(const cameo_args *c, const char *name, double *out);
 
-/* Problems of a model as text; equal ones of one operator are told once, with their number and nodes. */
+/* Problems of a model as text; equal ones of one operator are told once, with their number and
+   nodes. */
 void cli_print_diag(const diag *d);
 
-/* Removes the least recently used programs of a cache directory until its programs have `limit` bytes; never `keep`. */
+/* Removes the least recently used programs of a cache directory until its programs have `limit`
+   bytes; never `keep`. */
 void cli_trim_cache(const char *directory, const char *keep, uint64_t limit);
 #endif

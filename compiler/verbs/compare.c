@@ -1,5 +1,6 @@
-/* cameo compare: the compiled program against the reference interpreter (doubles) on one input, every output. Inner layers
-   become outputs on request, so that the first one that differs can be found. */
+/* cameo compare: the compiled program against the reference interpreter (doubles) on one input,
+   every output. Inner layers become outputs on request, so that the first one that differs can be
+   found. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,18 +26,23 @@ static void fill_random(tensor *t) {
     for (int64_t i = 0, n = shape_count(&t->shape); i < n; i++) {
         state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
         double unit = (double)((state * 0x2545f4914f6cdd1du) >> 11) * 0x1p-53;
-        tensor_set(t, i, t->type == DT_FLOAT || t->type == DT_DOUBLE ? 2 * unit - 1 : unit < 0.5 ? 0 : 1);
+        tensor_set(t, i,
+                   t->type == DT_FLOAT || t->type == DT_DOUBLE ? 2 * unit - 1
+                   : unit < 0.5                                ? 0
+                                                               : 1);
     }
 }
 
 static tensor *given_input(arena *a, const cameo_args *c, size_t index, const value *v) {
     size_t seen = 0;
     for (size_t i = 0; i < c->count; i++) {
-        if (!c->list[i].option || strcmp(c->list[i].option->name, "input") != 0 || seen++ != index) continue;
+        if (!c->list[i].option || strcmp(c->list[i].option->name, "input") != 0 || seen++ != index)
+            continue;
         const char *name = NULL, *why = "unreadable";
         tensor *t = onnx_read_tensor(a, c->list[i].value, &name, &why);
         if (t && t->type == v->type && shape_equal(&t->shape, &v->shape)) return t;
-        fprintf(stderr, "cameo: %s: %s\n", c->list[i].value, t ? "not of the input's type and shape" : why);
+        fprintf(stderr, "cameo: %s: %s\n", c->list[i].value,
+                t ? "not of the input's type and shape" : why);
         return NULL;
     }
     tensor *t = tensor_new(a, v->type, &v->shape);
@@ -49,7 +55,8 @@ static void all_layers_are_outputs(graph *g) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; k < g->nodes[i]->n_out; k++)
-            if (g->nodes[i]->out[k] && !g->nodes[i]->out[k]->is_output) list[n++] = g->nodes[i]->out[k];
+            if (g->nodes[i]->out[k] && !g->nodes[i]->out[k]->is_output)
+                list[n++] = g->nodes[i]->out[k];
     for (size_t i = 0; i < n; i++) list[i]->is_output = true;
     for (size_t i = 0; i < g->n_outputs; i++) list[n++] = g->outputs[i];
     g->outputs = list;
@@ -76,7 +83,8 @@ static bool report(const char *name, const tensor *got, const tensor *expected, 
     if (d.odd)
         text_printf(&t, ": NaN or infinity on one side only in %zu of %lld elements", d.odd,
                     (long long)shape_count(&expected->shape));
-    printf("%-6s max |difference| %-11.3g of range %-11.3g %s\n", d.ok ? "ok" : "DIFFER", d.max_abs, size, text_str(&t));
+    printf("%-6s max |difference| %-11.3g of range %-11.3g %s\n", d.ok ? "ok" : "DIFFER", d.max_abs,
+           size, text_str(&t));
     text_free(&t);
     return d.ok;
 }
@@ -84,17 +92,21 @@ static bool report(const char *name, const tensor *got, const tensor *expected, 
 /* The reference is evaluated before the back half changes the graph; the tensors stay. */
 static int compare_graph(graph *g, const cameo_args *c, options *o, const char *directory) {
     arena *a = g->arena;
-    tensor **in = ARENA_ARRAY(a, tensor *, g->n_inputs + 1), **all = ARENA_ARRAY(a, tensor *, g->n_values + 1);
-    tensor **expected = ARENA_ARRAY(a, tensor *, g->n_outputs + 1), **got = ARENA_ARRAY(a, tensor *, g->n_outputs + 1);
+    tensor **in = ARENA_ARRAY(a, tensor *, g->n_inputs + 1),
+           **all = ARENA_ARRAY(a, tensor *, g->n_values + 1);
+    tensor **expected = ARENA_ARRAY(a, tensor *, g->n_outputs + 1),
+           **got = ARENA_ARRAY(a, tensor *, g->n_outputs + 1);
     const char **paths = ARENA_ARRAY(a, const char *, g->n_inputs + 1),
                **names = ARENA_ARRAY(a, const char *, g->n_outputs + 1);
     int64_t seconds = 600;
     double rtol = 1e-4;
-    if (!cli_tolerance(c, "rtol", &rtol) || !cameo_args_integer(c, "timeout", 1, 1000000, &seconds)) return CAMEO_USAGE;
+    if (!cli_tolerance(c, "rtol", &rtol) || !cameo_args_integer(c, "timeout", 1, 1000000, &seconds))
+        return CAMEO_USAGE;
     for (size_t i = 0; i < g->n_inputs; i++) {
         if (!(in[i] = given_input(a, c, i, g->inputs[i]))) return CAMEO_BAD_INPUT;
         paths[i] = arena_printf(a, "%s/input_%zu.npy", directory, i);
-        if (!trial_write_npy(paths[i], in[i])) return complain(CAMEO_ENVIRONMENT, "can not write %s", paths[i]);
+        if (!trial_write_npy(paths[i], in[i]))
+            return complain(CAMEO_ENVIRONMENT, "can not write %s", paths[i]);
     }
     if (!interpret(g, in, all)) return CAMEO_BAD_INPUT;
     size_t n = g->n_outputs;
@@ -107,7 +119,8 @@ static int compare_graph(graph *g, const cameo_args *c, options *o, const char *
     size_t n_inputs = g->n_inputs;
     int code = compile_rest(g, o);
     if (code) return code;
-    const char *why = trial_run(a, o->output, paths, n_inputs, directory, got, n, (unsigned)seconds);
+    const char *why = trial_run(a, o->output, paths, n_inputs, directory, got, n,
+                                (unsigned)seconds);
     if (why) return complain(CAMEO_DEFECT, "%s", why);
     for (size_t i = 0; i < n; i++)
         if (!report(names[i], got[i], expected[i], rtol)) code = 1;

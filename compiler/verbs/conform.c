@@ -1,6 +1,7 @@
-/* cameo conform: ONNX backend-test directories (model.onnx, test_data_set_*) compiled, run and compared. Each test is one
-   child process, so that nothing it does, a crash or a hang either, keeps the others from being told; children leave their
-   outcome in shared memory and what they print in a log. conform_test, which does one test, is in conform_test.c. */
+/* cameo conform: ONNX backend-test directories (model.onnx, test_data_set_*) compiled, run and
+   compared. Each test is one child process, so that nothing it does, a crash or a hang either,
+   keeps the others from being told; children leave their outcome in shared memory and what they
+   print in a log. conform_test, which does one test, is in conform_test.c. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -85,10 +86,12 @@ static bool find_all(suite *s, const cameo_args *given) {
     for (size_t i = 0; i < given->positionals; i++) {
         const size_t before = s->n_tests;
         char *path = arena_strdup(s->arena, cameo_args_positional(given, i));
-        for (size_t size = strlen(path); size > 1 && path[size - 1] == '/'; size--) path[size - 1] = 0;
+        for (size_t size = strlen(path); size > 1 && path[size - 1] == '/'; size--)
+            path[size - 1] = 0;
         find_tests(s, path, 3);
         if (s->n_tests > before) continue;
-        fprintf(stderr, "cameo: %s: %s\n", path, access(path, R_OK) ? strerror(errno) : "no model.onnx in it or below");
+        fprintf(stderr, "cameo: %s: %s\n", path,
+                access(path, R_OK) ? strerror(errno) : "no model.onnx in it or below");
         ok = false;
     }
     return ok;
@@ -101,7 +104,9 @@ static const char *test_name(const char *directory) {
 
 /* ---- running them ---- */
 
-static const char *log_path(const suite *s, size_t i) { return arena_printf(s->arena, "%s/test.log", s->scratch[i]); }
+static const char *log_path(const suite *s, size_t i) {
+    return arena_printf(s->arena, "%s/test.log", s->scratch[i]);
+}
 
 static _Noreturn void child(const suite *s, size_t i) {
     setpgid(0, 0);
@@ -132,7 +137,8 @@ static const char *telling_line(arena *a, const char *path) {
     FILE *f = fopen(path, "r");
     while (f && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = 0;
-        const bool tells = strstr(line, "error:") || strstr(line, "ERROR:") || strstr(line, "undefined reference");
+        const bool tells = strstr(line, "error:") || strstr(line, "ERROR:") ||
+                           strstr(line, "undefined reference");
         if (!found[0] || tells) found = arena_strdup(a, line);
         if (tells) break;
     }
@@ -189,7 +195,8 @@ void conform_json(FILE *f, const char *name, const outcome *o) {
     cameo_json_number(&j, "max_rel", o->compared ? o->max_rel : NAN);
     cameo_json_integer(&j, "frozen", (int64_t)o->frozen);
     cameo_json_boolean(&j, "folded", o->folded);
-    cameo_json_text(&j, "reference", o->reference == VERDICT_NONE ? NULL : verdict_name(o->reference));
+    cameo_json_text(&j, "reference",
+                    o->reference == VERDICT_NONE ? NULL : verdict_name(o->reference));
     cameo_json_text(&j, "reason", o->reason);
     cameo_json_close(&j, '}');
     fputc('\n', f);
@@ -200,7 +207,8 @@ static void tell(const suite *s, size_t i, bool json) {
     if (json)
         conform_json(stdout, test_name(s->tests[i]), o);
     else
-        printf("%-11s %s%s%s\n", verdict_name(o->verdict), test_name(s->tests[i]), o->reason[0] ? ": " : "", o->reason);
+        printf("%-11s %s%s%s\n", verdict_name(o->verdict), test_name(s->tests[i]),
+               o->reason[0] ? ": " : "", o->reason);
 }
 
 static int run_all(suite *s, unsigned jobs, bool json) {
@@ -240,9 +248,11 @@ static counts count(const suite *s) {
 
 static void summary(text *t, const suite *s) {
     const counts c = count(s);
-    text_printf(t, "%zu tests: %zu pass, %zu fail, %zu unsupported; ", s->n_tests, c.pass, c.fail, c.unsupported);
-    text_printf(t, "%zu folded away whole, %zu with frozen inputs; the reference interpreter fails %zu\n", c.folded, c.frozen,
-                c.reference);
+    text_printf(t, "%zu tests: %zu pass, %zu fail, %zu unsupported; ", s->n_tests, c.pass, c.fail,
+                c.unsupported);
+    text_printf(
+        t, "%zu folded away whole, %zu with frozen inputs; the reference interpreter fails %zu\n",
+        c.folded, c.frozen, c.reference);
 }
 
 /* Text inside a table's cell. */
@@ -257,8 +267,9 @@ static int write_results(const suite *s, const char *path) {
     text t = {0};
     text_append(&t, "# Conformance\n\n");
     summary(&t, s);
-    text_append(&t, "\n| test | result | max abs | max rel | frozen | folded | reference | reason |\n"
-                    "|---|---|---|---|---|---|---|---|\n");
+    text_append(&t,
+                "\n| test | result | max abs | max rel | frozen | folded | reference | reason |\n"
+                "|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < s->n_tests; i++) {
         const outcome *o = &s->outcomes[i];
         text_append(&t, "| ");
@@ -294,7 +305,8 @@ static bool prepare(suite *s) {
     s->deadlines = ARENA_ARRAY(s->arena, double, n);
     s->scratch = ARENA_ARRAY(s->arena, char *, n);
     s->done = ARENA_ARRAY(s->arena, bool, n);
-    void *shared = mmap(NULL, (n + 1) * sizeof *s->outcomes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared = mmap(NULL, (n + 1) * sizeof *s->outcomes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return fprintf(stderr, "cameo: out of memory\n"), false;
     s->outcomes = shared;
     return true;
@@ -313,7 +325,8 @@ static int conform(arena *a, const cameo_args *c, options *compile) {
     summary(&t, &s);
     fputs(text_str(&t), stderr);
     text_free(&t);
-    if (!code && cameo_args_get(c, "results")) code = write_results(&s, cameo_args_get(c, "results"));
+    if (!code && cameo_args_get(c, "results"))
+        code = write_results(&s, cameo_args_get(c, "results"));
     if (!code && (!found || count(&s).fail)) code = CAMEO_BAD_INPUT;
     munmap(s.outcomes, (s.n_tests + 1) * sizeof *s.outcomes);
     return code;
@@ -323,7 +336,8 @@ const cli_verb cli_conform = {
     .name = "conform",
     .about = "run ONNX backend tests: directories with a model and its data",
     .usage = "conform DIR... [--json] [options]",
-    .help = "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents of such.",
+    .help = "Runs ONNX backend tests: directories with model.onnx and test_data_set_*, or parents "
+            "of such.",
     .options = table,
     .takes = CLI_CONFORM,
     .least = 1,

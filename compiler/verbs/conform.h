@@ -12,7 +12,8 @@ typedef struct conform_options {
 
 typedef enum verdict { VERDICT_NONE, VERDICT_PASS, VERDICT_FAIL } verdict;
 
-typedef struct outcome { /* zeroes: unsupported. In memory shared between processes, so nothing points anywhere */
+typedef struct outcome { /* zeroes: unsupported. In memory shared between processes, so nothing
+                            points anywhere */
     verdict verdict;     /* of the compiled program; NONE: unsupported */
     verdict reference;   /* of the interpreter; NONE: not run */
     double max_abs, max_rel;
@@ -21,10 +22,12 @@ typedef struct outcome { /* zeroes: unsupported. In memory shared between proces
     char reason[400];
 } outcome;
 
-/* Compiles and runs directory/model.onnx on each of its data sets, inside `scratch`. Messages may go to stdout and stderr;
-   see_log: the reason is there. */
-void conform_test(const char *directory, const char *scratch, const conform_options *o, outcome *result);
-/* Inputs of an imported graph (not yet resolved) that reach, through the graph, an operand that must be a constant. */
+/* Compiles and runs directory/model.onnx on each of its data sets, inside `scratch`. Messages may
+   go to stdout and stderr; see_log: the reason is there. */
+void conform_test(const char *directory, const char *scratch, const conform_options *o,
+                  outcome *result);
+/* Inputs of an imported graph (not yet resolved) that reach, through the graph, an operand that
+   must be a constant. */
 void conform_shape_inputs(const graph *g, bool *decides);
 /* The line of --json. */
 void conform_json(FILE *f, const char *name, const outcome *o);

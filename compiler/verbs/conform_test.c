@@ -1,5 +1,5 @@
-/* One ONNX backend test: the model, compiled, on the test's inputs, against the test's outputs. Inputs that decide a shape are
-   made constants first. See conform.h. */
+/* One ONNX backend test: the model, compiled, on the test's inputs, against the test's outputs.
+   Inputs that decide a shape are made constants first. See conform.h. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <math.h>
@@ -53,13 +53,15 @@ static bool needs_data(const node *n) { return n->opcode != ONNX_Shape && n->opc
 
 void conform_shape_inputs(const graph *g, bool *decides) {
     bool *wanted = calloc(g->n_values + 1, sizeof *wanted);
-    for (size_t k = g->n_nodes; wanted && k-- > 0;) { /* nodes are sorted, so every use comes after what it uses */
+    for (size_t k = g->n_nodes; wanted && k-- > 0;) { /* nodes are sorted, so every use comes after
+                                                         what it uses */
         const node *n = g->nodes[k];
         const op_row *row = op_find(n->domain, n->op_type, n->opset, NULL);
         bool all = false;
         for (size_t i = 0; i < n->n_out; i++) all |= n->out[i] && wanted[n->out[i]->id];
         for (size_t i = 0; i < n->n_in; i++)
-            if (n->in[i] && ((all && needs_data(n)) || (row && i < 32 && (row->shape_inputs >> i & 1))))
+            if (n->in[i] &&
+                ((all && needs_data(n)) || (row && i < 32 && (row->shape_inputs >> i & 1))))
                 wanted[n->in[i]->id] = true;
     }
     for (size_t i = 0; i < g->n_inputs; i++) decides[i] = wanted && wanted[g->inputs[i]->id];
@@ -104,7 +106,8 @@ static void prepare_inputs(data_set *s) {
 /* ---- data ---- */
 
 /* NULL with a message where the file is absent or of another kind. */
-static tensor *read_one(const data_set *s, const char *kind, size_t i, const char **path, const char **why) {
+static tensor *read_one(const data_set *s, const char *kind, size_t i, const char **path,
+                        const char **why) {
     const char *name = NULL, *problem = "unreadable";
     *path = arena_printf(s->arena, "%s/%s_%zu.pb", s->directory, kind, i);
     if (access(*path, R_OK)) problem = "not there";
@@ -115,8 +118,10 @@ static tensor *read_one(const data_set *s, const char *kind, size_t i, const cha
 
 static const char *read_data(data_set *s) {
     const char *why = NULL, *path;
-    for (size_t i = 0; i < s->graph->n_inputs; i++) s->inputs[i] = read_one(s, "input", i, &s->paths[i], &why);
-    for (size_t i = 0; i < s->graph->n_outputs; i++) s->expected[i] = read_one(s, "output", i, &path, &why);
+    for (size_t i = 0; i < s->graph->n_inputs; i++)
+        s->inputs[i] = read_one(s, "input", i, &s->paths[i], &why);
+    for (size_t i = 0; i < s->graph->n_outputs; i++)
+        s->expected[i] = read_one(s, "output", i, &path, &why);
     return why;
 }
 
@@ -125,7 +130,8 @@ static bool inputs_fit(const data_set *s) {
         const value *v = s->graph->inputs[i];
         const tensor *t = s->inputs[i];
         if (t->type != v->type || !shape_equal(&t->shape, &v->shape))
-            return fail(s->result, "the test's data is not of the type and shape of input \"%s\"", v->name);
+            return fail(s->result, "the test's data is not of the type and shape of input \"%s\"",
+                        v->name);
     }
     return true;
 }
@@ -157,7 +163,8 @@ static void compare(const data_set *s, tensor *const *got, size_t n) {
     s->result->max_rel = d.max_rel;
 }
 
-/* The interpreter's problems are a column of their own, so the list of problems is left as it was. */
+/* The interpreter's problems are a column of their own, so the list of problems is left as it
+   was. */
 static void judge_reference(data_set *s) {
     graph *g = s->graph;
     diag *list = g->diag, own = {.arena = s->arena, .file = "reference"};
@@ -167,9 +174,11 @@ static void judge_reference(data_set *s) {
     g->diag = list;
     for (size_t i = 0; d.ok && i < g->n_outputs; i++) {
         const value *v = g->outputs[i];
-        tensor_compare(v->constant ? v->constant : all[v->id], s->expected[i], s->options->rtol, s->options->atol, &d);
+        tensor_compare(v->constant ? v->constant : all[v->id], s->expected[i], s->options->rtol,
+                       s->options->atol, &d);
     }
-    if (s->result->reference != VERDICT_FAIL) s->result->reference = d.ok ? VERDICT_PASS : VERDICT_FAIL;
+    if (s->result->reference != VERDICT_FAIL)
+        s->result->reference = d.ok ? VERDICT_PASS : VERDICT_FAIL;
     if (own.first && !s->result->reason[0])
         snprintf(s->result->reason, sizeof s->result->reason, "reference: %s", own.first->message);
 }
@@ -178,7 +187,8 @@ static void judge_reference(data_set *s) {
 
 static bool run_program(data_set *s, const char *program, size_t n_inputs, size_t n_outputs) {
     tensor **got = ARENA_ARRAY(s->arena, tensor *, n_outputs + 1);
-    const char *why = trial_run(s->arena, program, s->paths, n_inputs, s->scratch, got, n_outputs, s->options->seconds);
+    const char *why = trial_run(s->arena, program, s->paths, n_inputs, s->scratch, got, n_outputs,
+                                s->options->seconds);
     int code = 0;
     if (!why) return compare(s, got, n_outputs), s->result->verdict != VERDICT_FAIL;
     const bool ended = sscanf(why, "the program ended with %d", &code) == 1;
@@ -223,7 +233,8 @@ static bool run_data_set(data_set *s, const char *model) {
     return inputs_fit(s) && compile_and_run(s);
 }
 
-void conform_test(const char *directory, const char *scratch, const conform_options *o, outcome *result) {
+void conform_test(const char *directory, const char *scratch, const conform_options *o,
+                  outcome *result) {
     arena *a = arena_create();
     const char *model = arena_printf(a, "%s/model.onnx", directory);
     struct dirent **entries;

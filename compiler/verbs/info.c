@@ -16,7 +16,8 @@ static double count_macs(const graph *g) {
 
 static int64_t main_opset(const graph *g) {
     for (size_t i = 0; i < g->n_opsets; i++)
-        if (!g->opsets[i].domain[0] || strcmp(g->opsets[i].domain, "ai.onnx") == 0) return g->opsets[i].version;
+        if (!g->opsets[i].domain[0] || strcmp(g->opsets[i].domain, "ai.onnx") == 0)
+            return g->opsets[i].version;
     return 0;
 }
 
@@ -62,7 +63,8 @@ static void print_json(const graph *g, const options *o, bool whole) {
     cameo_json_integer(&j, "nodes", (int64_t)g->n_nodes);
     json_values(&j, "inputs", g->inputs, g->n_inputs);
     json_values(&j, "outputs", g->outputs, g->n_outputs);
-    cameo_json_text(&j, "preprocess", o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
+    cameo_json_text(&j, "preprocess",
+                    o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
     cameo_json_text(&j, "embedding", g->embedding ? g->embedding->name : NULL);
     cameo_json_text(&j, "producer", g->producer);
     cameo_json_text(&j, "hash", g->hash);
@@ -100,7 +102,8 @@ static void text_macs(text *t, const graph *g, bool whole) {
     if (whole)
         text_printf(t, "%.4g million, one image\n", count_macs(g) / 1e6);
     else
-        text_append(t, "unknown: --dim NAME=N gives a symbol its value, --shape NAME=AxBxC an input its shape\n");
+        text_append(t, "unknown: --dim NAME=N gives a symbol its value, --shape NAME=AxBxC an "
+                       "input its shape\n");
 }
 
 static void print_text(text *t, const graph *g, const options *o, bool whole) {

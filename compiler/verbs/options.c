@@ -143,7 +143,8 @@ static const char *help_of(arena *a, const cli_row *r) {
     const size_t count = list_names(r->listed, names);
     text t = {0};
     text_append(&t, r->option.help);
-    for (size_t i = 0; i < count; i++) text_printf(&t, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", names[i]);
+    for (size_t i = 0; i < count; i++)
+        text_printf(&t, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", names[i]);
     const char *help = arena_strdup(a, text_str(&t));
     text_free(&t);
     return help;
@@ -198,13 +199,16 @@ static int binding(arena *a, options *o, const char *option, const char *given) 
     const char *name = arena_strndup(a, given, (size_t)(equals - given));
     if (strcmp(option, "dim") == 0) {
         o->dims[o->n_dims].name = name;
-        return cameo_parse_integer(equals + 1, 1, INT32_MAX, &o->dims[o->n_dims++].value) ? 0 : bad(option, given);
+        return cameo_parse_integer(equals + 1, 1, INT32_MAX, &o->dims[o->n_dims++].value)
+                   ? 0
+                   : bad(option, given);
     }
     o->shapes[o->n_shapes].name = name;
     return cli_shape(equals + 1, &o->shapes[o->n_shapes++].shape) ? 0 : bad(option, given);
 }
 
-static int unknown_value(const char *option, const char *given, const char *const *names, size_t count) {
+static int unknown_value(const char *option, const char *given, const char *const *names,
+                         size_t count) {
     char kind[40];
     snprintf(kind, sizeof kind, "value of --%s", option);
     const int code = cli_unknown(kind, given, names, count);
@@ -233,12 +237,14 @@ static int add_target(target *list, size_t *count, const char *name) {
     if (*count == TARGETS_MOST) return bad("target", name);
     for (size_t i = 0; i < *count; i++) {
         if (!target_compare(&t, &list[i], &order))
-            return complain(CAMEO_USAGE, "--target: a program is for one processor family, not for %s and %s", t.name,
-                            list[i].name);
+            return complain(CAMEO_USAGE,
+                            "--target: a program is for one processor family, not for %s and %s",
+                            t.name, list[i].name);
         if (order == 0) return 0;
     }
     size_t at = (*count)++;
-    for (; at > 0 && (target_compare(&t, &list[at - 1], &order), order < 0); at--) list[at] = list[at - 1];
+    for (; at > 0 && (target_compare(&t, &list[at - 1], &order), order < 0); at--)
+        list[at] = list[at - 1];
     list[at] = t;
     return 0;
 }
@@ -261,7 +267,8 @@ static int target_option(arena *a, options *o, const char *given) {
 
 static void *field(const cli_row *r, options *o) { return (char *)o + r->offset; }
 
-_Static_assert(sizeof(emit_kind) == sizeof(int) && sizeof(kernel_choice) == sizeof(int), "store and load copy an int");
+_Static_assert(sizeof(emit_kind) == sizeof(int) && sizeof(kernel_choice) == sizeof(int),
+               "store and load copy an int");
 
 static void store(const cli_row *r, options *o, int64_t v) {
     if (r->size == sizeof(bool)) *(bool *)field(r, o) = v != 0;
@@ -297,11 +304,13 @@ static int take(arena *a, const cli_row *r, options *o, const char *given) {
     switch (r->type) {
     case CLI_FLAG: return store(r, o, true), 0;
     case CLI_WHOLE:
-        return cameo_parse_integer(given, r->low, r->high, &number) ? (store(r, o, number), 0) : bad(r->option.name, given);
+        return cameo_parse_integer(given, r->low, r->high, &number) ? (store(r, o, number), 0)
+                                                                    : bad(r->option.name, given);
     case CLI_WORD: return word(r, o, given);
     case CLI_TEXT:
     case CLI_FILE: return memcpy(field(r, o), &given, sizeof given), 0;
-    case CLI_LISTED: return memcpy(field(r, o), &given, sizeof given), listed(r->option.name, given, r->listed);
+    case CLI_LISTED:
+        return memcpy(field(r, o), &given, sizeof given), listed(r->option.name, given, r->listed);
     case CLI_PATTERNS: return o->freeze[o->n_freeze++] = given, 0;
     case CLI_DIM:
     case CLI_SHAPE: return binding(a, o, r->option.name, given);
@@ -350,8 +359,9 @@ static int training_options(arena *a, options *o) {
     if (o->train && !o->batch) o->batch = TRAIN_BATCH;
     if ((spec.triplet.weight > 0 || spec.contrastive.weight > 0) && !loss_images_of_class(o->batch))
         return complain(CAMEO_USAGE,
-                        "--loss %s compares images of one class with others: --batch %lld is no product of 2 and more", o->loss,
-                        (long long)o->batch);
+                        "--loss %s compares images of one class with others: --batch %lld is no "
+                        "product of 2 and more",
+                        o->loss, (long long)o->batch);
     return 0;
 }
 
@@ -375,7 +385,8 @@ int cli_options(arena *a, const cameo_args *c, options *o) {
 
 static void add_string(cameo_sha256_sum *s, const char *name, const char *v) {
     cameo_sha256_add(s, name, strlen(name) + 1);
-    if (v) cameo_sha256_add(s, v, strlen(v) + 1); /* with the NUL: no two lists of words look alike */
+    if (v)
+        cameo_sha256_add(s, v, strlen(v) + 1); /* with the NUL: no two lists of words look alike */
 }
 
 static void add_number(cameo_sha256_sum *s, const char *name, int64_t v) {
@@ -386,7 +397,8 @@ static void add_number(cameo_sha256_sum *s, const char *name, int64_t v) {
 static void add_file(cameo_sha256_sum *s, const char *path) {
     char buffer[4096];
     FILE *f = path ? fopen(path, "rb") : NULL;
-    for (size_t n; f && (n = fread(buffer, 1, sizeof buffer, f)) > 0;) cameo_sha256_add(s, buffer, n);
+    for (size_t n; f && (n = fread(buffer, 1, sizeof buffer, f)) > 0;)
+        cameo_sha256_add(s, buffer, n);
     if (f) fclose(f);
 }
 
@@ -409,7 +421,8 @@ static void add_targets(cameo_sha256_sum *s, const options *o) {
 static void add_shapes(cameo_sha256_sum *s, const options *o) {
     for (size_t i = 0; i < o->n_shapes; i++) {
         add_string(s, "shape", o->shapes[i].name);
-        for (int k = 0; k < o->shapes[i].shape.rank; k++) add_number(s, "x", o->shapes[i].shape.dim[k]);
+        for (int k = 0; k < o->shapes[i].shape.rank; k++)
+            add_number(s, "x", o->shapes[i].shape.dim[k]);
     }
 }
 

@@ -1,5 +1,6 @@
-/* cameo run: compiles into a cache and becomes the program. An entry is one file, named by the SHA-256 of all that decides its
-   bytes; its modification time is when it was last used, and the least recently used go first when the cache is too large. */
+/* cameo run: compiles into a cache and becomes the program. An entry is one file, named by the
+   SHA-256 of all that decides its bytes; its modification time is when it was last used, and the
+   least recently used go first when the cache is too large. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
@@ -20,7 +21,8 @@
 
 /* ---- the cache ---- */
 
-/* An entry, or what an interrupted link left beside one. Nothing else in the directory is ours to remove. */
+/* An entry, or what an interrupted link left beside one. Nothing else in the directory is ours to
+   remove. */
 static bool is_entry(const char *name) {
     for (int i = 0; i < 64; i++)
         if (!isxdigit((unsigned char)name[i])) return false;
@@ -32,14 +34,17 @@ static bool older(const struct stat *a, const struct stat *b) {
     return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
 }
 
-/* The bytes of all entries, and the name of the one used least recently that is not `keep` ("" when there is none). */
+/* The bytes of all entries, and the name of the one used least recently that is not `keep` (""
+   when there is none). */
 static uint64_t survey(const char *directory, const char *keep, char name[256]) {
     uint64_t total = 0;
     struct stat oldest = {0}, s;
     name[0] = 0;
     DIR *d = opendir(directory);
     for (struct dirent *e; d && (e = readdir(d));) {
-        if (!is_entry(e->d_name) || fstatat(dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW) || !S_ISREG(s.st_mode)) continue;
+        if (!is_entry(e->d_name) || fstatat(dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW) ||
+            !S_ISREG(s.st_mode))
+            continue;
         total += (uint64_t)s.st_size;
         if (strcmp(e->d_name, keep) == 0 || (name[0] && !older(&s, &oldest))) continue;
         oldest = s;
@@ -59,7 +64,9 @@ void cli_trim_cache(const char *directory, const char *keep, uint64_t limit) {
 
 /* ---- the verb ---- */
 
-static bool mark_used(const char *program) { return utimensat(AT_FDCWD, program, NULL, 0) == 0 && access(program, X_OK) == 0; }
+static bool mark_used(const char *program) {
+    return utimensat(AT_FDCWD, program, NULL, 0) == 0 && access(program, X_OK) == 0;
+}
 
 static int build(graph *g, options *o, const char *directory, const char *key) {
     if (!compile_check(g, o)) return CAMEO_BAD_INPUT;
@@ -70,11 +77,13 @@ static int build(graph *g, options *o, const char *directory, const char *key) {
 
 /* What the program calls itself: the model's file name without the ending. */
 static const char *program_name(arena *a, const char *input) {
-    const char *slash = strrchr(input, '/'), *base = slash ? slash + 1 : input, *dot = strrchr(base, '.');
+    const char *slash = strrchr(input, '/'), *base = slash ? slash + 1 : input,
+               *dot = strrchr(base, '.');
     return dot && dot != base ? arena_strndup(a, base, (size_t)(dot - base)) : base;
 }
 
-/* Another process may remove the program between our look and the exec, so there is a second try. */
+/* Another process may remove the program between our look and the exec, so there is a second
+   try. */
 static int become(graph *g, options *o, char **arguments) {
     char key[65], *directory = cache_directory(g->arena);
     if (!directory) return CAMEO_ENVIRONMENT;
@@ -91,7 +100,9 @@ static int become(graph *g, options *o, char **arguments) {
     arguments[0] = arena_printf(g->arena, "cameo run %s", o->input);
     fflush(NULL);
     execv(program, arguments);
-    return errno == ENOENT ? -1 : complain(CAMEO_ENVIRONMENT, "can not run %s: %s", program, strerror(errno));
+    return errno == ENOENT
+               ? -1
+               : complain(CAMEO_ENVIRONMENT, "can not run %s: %s", program, strerror(errno));
 }
 
 /* The model, the last argument of ours, becomes the program's own name. */
@@ -110,12 +121,13 @@ static int run(arena *unused, const cameo_args *given, options *o) {
     return code < 0 ? CAMEO_ENVIRONMENT : code;
 }
 
-const cli_verb cli_run = {.name = "run",
-                          .about = "compile into a cache and run the program's verb",
-                          .usage = "run [options] MODEL.onnx VERB ...",
-                          .help = "Compiles a network into a cache, if it is not there yet, and runs the program's VERB.",
-                          .takes = CLI_MODEL | CLI_BUILD,
-                          .least = 1,
-                          .most = 1,
-                          .run = run,
-                          .until_first = true};
+const cli_verb cli_run = {
+    .name = "run",
+    .about = "compile into a cache and run the program's verb",
+    .usage = "run [options] MODEL.onnx VERB ...",
+    .help = "Compiles a network into a cache, if it is not there yet, and runs the program's VERB.",
+    .takes = CLI_MODEL | CLI_BUILD,
+    .least = 1,
+    .most = 1,
+    .run = run,
+    .until_first = true};

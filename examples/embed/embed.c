@@ -1,5 +1,5 @@
-/* Embeds two made-up images with a compiled model and prints the cosine of their embeddings. The model became a C library with
-   `cameo_add_model(face face.onnx)`; face.h states every size. */
+/* Embeds two made-up images with a compiled model and prints the cosine of their embeddings. The
+   model became a C library with `cameo_add_model(face face.onnx)`; face.h states every size. */
 #include "face.h"
 
 #include <math.h>
@@ -14,7 +14,8 @@ int main(void) {
     cameo_error error;
     cameo_context *c = cameo_create(&face_model, NULL, &error);
     if (!c) return fprintf(stderr, "%s\n", error.message), error.code;
-    const cameo_tensor_info *input = cameo_model_input(&face_model, 0), *embedding = cameo_model_embedding(&face_model);
+    const cameo_tensor_info *input = cameo_model_input(&face_model, 0),
+                            *embedding = cameo_model_embedding(&face_model);
     size_t pixels = 1, length = 1;
     for (int i = 1; i < input->rank; i++) pixels *= (size_t)input->dim[i];
     for (int i = 1; i < embedding->rank; i++) length *= (size_t)embedding->dim[i];

@@ -21,7 +21,8 @@ static size_t distance(const char *a, const char *b) {
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] : row[j - 1];
+            size_t change = diagonal + (a[i - 1] != b[j - 1]),
+                   least = row[j] < row[j - 1] ? row[j] : row[j - 1];
             diagonal = row[j];
             row[j] = change < least + 1 ? change : least + 1;
         }
@@ -40,7 +41,8 @@ const char *cameo_nearest(const char *word, const char *const *candidates, size_
     return best;
 }
 
-int cameo_unknown(const char *speaker, const char *kind, const char *word, const char *const *candidates, size_t count) {
+int cameo_unknown(const char *speaker, const char *kind, const char *word,
+                  const char *const *candidates, size_t count) {
     const char *near = cameo_nearest(word, candidates, count);
     fprintf(stderr, "%sunknown %s \"%s\"", speaker ? speaker : "", kind, word);
     if (near) fprintf(stderr, "; did you mean %s?", near);
@@ -56,7 +58,8 @@ static void print_wrapped(const char *left, const char *words) {
     printf("  %-24s", left);
     for (size_t column = INDENT; *words; words += strspn(words, " ")) {
         const size_t n = strcspn(words, " ");
-        if (column > INDENT && column + n + 1 > WIDTH) column = (size_t)printf("\n%*s", INDENT - 1, "") - 1;
+        if (column > INDENT && column + n + 1 > WIDTH)
+            column = (size_t)printf("\n%*s", INDENT - 1, "") - 1;
         column += (size_t)printf(" %.*s", (int)n, words);
         words += n;
     }
@@ -66,8 +69,10 @@ static void print_wrapped(const char *left, const char *words) {
 static void print_option(const cameo_option *o) {
     char left[64], letter[8] = "";
     for (size_t i = 0; i < SHORT_FORMS; i++)
-        if (strcmp(short_forms[i].name, o->name) == 0) snprintf(letter, sizeof letter, "-%c, ", short_forms[i].letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+        if (strcmp(short_forms[i].name, o->name) == 0)
+            snprintf(letter, sizeof letter, "-%c, ", short_forms[i].letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "",
+             o->value ? o->value : "");
     print_wrapped(left, o->help);
 }
 
@@ -96,11 +101,12 @@ static int unknown_option(const cameo_args *a, const char *word, int dashes, int
     const char *names[MOST_OPTIONS];
     char copy[MOST_OPTIONS];
     size_t count = 0;
-    for (const cameo_option *o = a->options; o->name && count < MOST_OPTIONS; o++) names[count++] = o->name;
+    for (const cameo_option *o = a->options; o->name && count < MOST_OPTIONS; o++)
+        names[count++] = o->name;
     snprintf(copy, sizeof copy, "%.*s", length, word + dashes);
     const char *near = cameo_nearest(copy, names, count);
-    return cameo_usage_error(a, "unknown option %.*s%s%s%s%s", dashes, word, copy, near ? "; did you mean --" : "",
-                             near ? near : "", near ? "?" : "");
+    return cameo_usage_error(a, "unknown option %.*s%s%s%s%s", dashes, word, copy,
+                             near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
 }
 
 static const cameo_option *find_option(const cameo_args *a, const char *name, size_t length) {
@@ -111,7 +117,8 @@ static const cameo_option *find_option(const cameo_args *a, const char *name, si
 
 static const cameo_option *find_letter(const cameo_args *a, char letter) {
     for (size_t i = 0; i < SHORT_FORMS; i++)
-        if (short_forms[i].letter == letter) return find_option(a, short_forms[i].name, strlen(short_forms[i].name));
+        if (short_forms[i].letter == letter)
+            return find_option(a, short_forms[i].name, strlen(short_forms[i].name));
     return NULL;
 }
 
@@ -119,13 +126,15 @@ static const cameo_option *find_letter(const cameo_args *a, char letter) {
 static int take_option(cameo_args *a, int argc, char **argv, int *i) {
     const char *word = argv[*i], *name = word + (word[1] == '-' ? 2 : 1);
     const size_t length = strcspn(name, "=");
-    const cameo_option *o = find_option(a, name, length), *lettered = o || word[1] == '-' ? NULL : find_letter(a, *name);
+    const cameo_option *o = find_option(a, name, length),
+                       *lettered = o || word[1] == '-' ? NULL : find_letter(a, *name);
     const char *value = name[length] ? name + length + 1 : NULL;
     if (lettered) o = lettered, value = name[1] ? name + 1 : NULL;
     if (!o) return unknown_option(a, word, (int)(name - word), (int)length);
     if (!o->value && value) return cameo_usage_error(a, "--%s takes no value", o->name);
     if (o->value && !value && *i + 1 < argc) value = argv[++*i];
-    if (o->value && !value) return cameo_usage_error(a, "--%s needs a value (%s)", o->name, o->value);
+    if (o->value && !value)
+        return cameo_usage_error(a, "--%s needs a value (%s)", o->name, o->value);
     a->list[a->count++] = (cameo_argument){o, value ? value : ""};
     return 0;
 }
@@ -136,7 +145,8 @@ int cameo_args_parse(cameo_args *a, int argc, char **argv) {
     a->argc = argc, a->argv = argv;
     bool only_positionals = false;
     for (int i = 0; i < argc; i++) {
-        if (!only_positionals && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) return print_help(a), -1;
+        if (!only_positionals && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
+            return print_help(a), -1;
         if (!only_positionals && strcmp(argv[i], "--") == 0) {
             only_positionals = true;
         } else if (!only_positionals && argv[i][0] == '-' && argv[i][1]) {
@@ -160,7 +170,8 @@ void cameo_args_free(cameo_args *a) {
 const char *cameo_args_get(const cameo_args *a, const char *name) {
     const char *found = NULL;
     for (size_t i = 0; i < a->count; i++)
-        if (a->list[i].option && strcmp(a->list[i].option->name, name) == 0) found = a->list[i].value;
+        if (a->list[i].option && strcmp(a->list[i].option->name, name) == 0)
+            found = a->list[i].value;
     return found;
 }
 
@@ -179,10 +190,11 @@ bool cameo_parse_integer(const char *text, int64_t low, int64_t high, int64_t *v
     return true;
 }
 
-bool cameo_args_integer(const cameo_args *a, const char *name, int64_t low, int64_t high, int64_t *value) {
+bool cameo_args_integer(const cameo_args *a, const char *name, int64_t low, int64_t high,
+                        int64_t *value) {
     const char *text = cameo_args_get(a, name);
     if (!text || cameo_parse_integer(text, low, high, value)) return true;
-    fprintf(stderr, "%s--%s %s: a number from %lld to %lld is expected\n", a->speaker ? a->speaker : "", name, text,
-            (long long)low, (long long)high);
+    fprintf(stderr, "%s--%s %s: a number from %lld to %lld is expected\n",
+            a->speaker ? a->speaker : "", name, text, (long long)low, (long long)high);
     return false;
 }

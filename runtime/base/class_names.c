@@ -4,7 +4,8 @@
 
 enum { LARGEST = 64 << 20 };
 
-bool cameo_class_names_parse(const char *text, size_t size, const char *what, cameo_class_names *names, cameo_error *error) {
+bool cameo_class_names_parse(const char *text, size_t size, const char *what,
+                             cameo_class_names *names, cameo_error *error) {
     *names = (cameo_class_names){0};
     if (!cameo_lines_cut(text, size, what, CAMEO_QUOTES_PLAIN, &names->lines, error)) return false;
     const cameo_lines *l = &names->lines;
@@ -16,8 +17,9 @@ bool cameo_class_names_parse(const char *text, size_t size, const char *what, ca
             const size_t empty = l->line[names->count].number;
             cameo_class_names_free(names);
             return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "%s: line %zu is empty; each line names a class, so the names behind it would shift", what,
-                              empty);
+                              "%s: line %zu is empty; each line names a class, so the names behind "
+                              "it would shift",
+                              what, empty);
         }
         names->name[names->count++] = name;
     }

@@ -26,15 +26,16 @@ void *cameo_allocate(size_t count, size_t size) {
     exit(CAMEO_ENVIRONMENT);
 }
 
-static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t *size, cameo_error *error) {
+static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t *size,
+                                  cameo_error *error) {
     struct stat status;
     if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
         cameo_fail(error, CAMEO_BAD_INPUT, "%s: is a directory, a file was expected", path);
         return NULL;
     }
     if (S_ISREG(status.st_mode) && (uint64_t)status.st_size > limit) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %lld bytes, more than the limit of %zu", path, (long long)status.st_size,
-                   limit);
+        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %lld bytes, more than the limit of %zu", path,
+                   (long long)status.st_size, limit);
         return NULL;
     }
     size_t capacity = (S_ISREG(status.st_mode) ? (size_t)status.st_size : 65536) + 2, used = 0;
@@ -81,13 +82,15 @@ unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cam
 }
 
 static bool cannot_write(const char *path, cameo_error *error) {
-    return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path, strerror(errno ? errno : ENOSPC));
+    return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path,
+                      strerror(errno ? errno : ENOSPC));
 }
 
 /* Some file systems cannot sync, or need not. */
 static bool is_synced(int fd) { return fsync(fd) == 0 || errno == EINVAL || errno == EROFS; }
 
-bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put, const void *what, cameo_error *error) {
+bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put,
+                        const void *what, cameo_error *error) {
     const int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!f) {
@@ -142,7 +145,8 @@ bool cameo_write_file(const char *path, const void *data, size_t size, cameo_err
     const size_t length = strlen(path) + 32;
     char *beside = cameo_allocate(length, 1);
     snprintf(beside, length, "%s.%ld.tmp", path, (long)getpid());
-    const bool good = cameo_write_synced(beside, path, put_bytes, &b, error) && cameo_take_place(beside, path, error);
+    const bool good = cameo_write_synced(beside, path, put_bytes, &b, error) &&
+                      cameo_take_place(beside, path, error);
     free(beside);
     return good;
 }
@@ -150,7 +154,8 @@ bool cameo_write_file(const char *path, const void *data, size_t size, cameo_err
 /* The process in NAME.PROCESS.tmp; 0 when entry is no such file. */
 static long unfinished_by(const char *entry, const char *name) {
     const size_t n = strlen(name);
-    if (strncmp(entry, name, n) != 0 || entry[n] != '.' || entry[n + 1] < '1' || entry[n + 1] > '9') return 0;
+    if (strncmp(entry, name, n) != 0 || entry[n] != '.' || entry[n + 1] < '1' || entry[n + 1] > '9')
+        return 0;
     char *end;
     const long process = strtol(entry + n + 1, &end, 10);
     return strcmp(end, ".tmp") == 0 ? process : 0;
@@ -176,7 +181,8 @@ bool cameo_make_directories(const char *path, cameo_error *error) {
         char saved = *p;
         *p = 0;
         if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            good = cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot make the directory: %s", copy, strerror(errno));
+            good = cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot make the directory: %s", copy,
+                              strerror(errno));
         *p = saved;
         if (!saved) break;
     }
@@ -198,7 +204,8 @@ char *cameo_join(const char *directory, const char *name) {
     if (!directory || !*directory || *name == '/')
         snprintf(path, length, "%s", name);
     else
-        snprintf(path, length, "%s%s%s", directory, cameo_ends_with(directory, "/") ? "" : "/", name);
+        snprintf(path, length, "%s%s%s", directory, cameo_ends_with(directory, "/") ? "" : "/",
+                 name);
     return path;
 }
 
@@ -214,7 +221,8 @@ bool cameo_output_open(cameo_output *o, cameo_error *error) {
     return o->stream || cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
 }
 
-bool cameo_output_save(cameo_output *o, const char *directory, const char *name, cameo_error *error) {
+bool cameo_output_save(cameo_output *o, const char *directory, const char *name,
+                       cameo_error *error) {
     bool good = !ferror(o->stream);
     if (fclose(o->stream) != 0) good = false;
     if (!good) cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);

@@ -1,39 +1,52 @@
-/* Files and errors of the runtime. Memory returned is the caller's, freed with free(). Outputs are written beside their final
-   name and renamed, so that an interrupted program never leaves half a file under a name somebody reads. */
+/* Files and errors of the runtime. Memory returned is the caller's, freed with free(). Outputs are
+   written beside their final name and renamed, so that an interrupted program never leaves half a
+   file under a name somebody reads. */
 #ifndef CAMEO_FILES_H
 #define CAMEO_FILES_H
 #include "../cameo.h"
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Fills *error (may be NULL) with a code and a message; always returns false, for `return cameo_fail(...)`. */
-bool cameo_fail(cameo_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Fills *error (may be NULL) with a code and a message; always returns false, for `return
+   cameo_fail(...)`. */
+bool cameo_fail(cameo_error *error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The exit code to end with when memory runs out, after a message: ends the program (4). */
 void *cameo_allocate(size_t count, size_t size);
 
-/* The whole file, plus one NUL byte behind it. Larger than `limit` bytes, a directory or unreadable: NULL with *error. */
+/* The whole file, plus one NUL byte behind it. Larger than `limit` bytes, a directory or
+   unreadable: NULL with *error. */
 unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error);
-/* Written beside, on the disk, then renamed: the old file or the new one, whole. Devices and pipes are written straight. */
+/* Written beside, on the disk, then renamed: the old file or the new one, whole. Devices and pipes
+   are written straight. */
 bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error);
-/* The same in two steps, for files that do not fit in memory. `put` writes what it is given; false after filling *error. Then
-   `file` is on the disk, whole, or not there at all. name: what messages call it. */
+/* The same in two steps, for files that do not fit in memory. `put` writes what it is given; false
+   after filling *error. Then `file` is on the disk, whole, or not there at all. name: what
+   messages call it. */
 typedef bool cameo_file_writer(FILE *f, const void *what, cameo_error *error);
-bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put, const void *what, cameo_error *error);
-bool cameo_take_place(const char *beside, const char *path, cameo_error *error); /* renames, or removes `beside` */
-/* Removes what cameo_write_file of directory/name left beside it in processes that were killed and are gone. */
+bool cameo_write_synced(const char *file, const char *name, cameo_file_writer *put,
+                        const void *what, cameo_error *error);
+bool cameo_take_place(const char *beside, const char *path, cameo_error *error); /* renames, or
+                                                                                    removes `beside`
+                                                                                  */
+/* Removes what cameo_write_file of directory/name left beside it in processes that were killed and
+   are gone. */
 void cameo_remove_unfinished(const char *directory, const char *name);
 bool cameo_make_directories(const char *path, cameo_error *error);
 bool cameo_file_exists(const char *path);
-/* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller frees. */
+/* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller
+   frees. */
 char *cameo_join(const char *directory, const char *name);
 bool cameo_ends_with(const char *s, const char *suffix);
 
-/* A file written in memory with stdio and stored at once: cameo_output_open, fprintf(o.stream, ...), cameo_output_save. */
+/* A file written in memory with stdio and stored at once: cameo_output_open, fprintf(o.stream,
+   ...), cameo_output_save. */
 typedef struct cameo_output {
     FILE *stream;
     char *data;
     size_t size;
 } cameo_output;
 bool cameo_output_open(cameo_output *o, cameo_error *error);
-bool cameo_output_save(cameo_output *o, const char *directory, const char *name, cameo_error *error);
+bool cameo_output_save(cameo_output *o, const char *directory, const char *name,
+                       cameo_error *error);
 #endif

@@ -1,5 +1,5 @@
-/* A hash of texts for tables in memory: FNV-1a of 64 bits, its upper bits folded into the lower ones, of
-   which tables use as many as they are long. Not for files: see sha256.h. */
+/* A hash of texts for tables in memory: FNV-1a of 64 bits, its upper bits folded into the lower
+   ones, of which tables use as many as they are long. Not for files: see sha256.h. */
 #ifndef CAMEO_HASH_H
 #define CAMEO_HASH_H
 #include <stdint.h>

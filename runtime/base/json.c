@@ -4,7 +4,10 @@
 
 int cameo_utf8_length(const unsigned char *s) {
     if (*s < 0x80) return 1;
-    int n = *s >= 0xC2 && *s < 0xE0 ? 2 : *s >= 0xE0 && *s < 0xF0 ? 3 : *s >= 0xF0 && *s < 0xF5 ? 4 : 0;
+    int n = *s >= 0xC2 && *s < 0xE0   ? 2
+            : *s >= 0xE0 && *s < 0xF0 ? 3
+            : *s >= 0xF0 && *s < 0xF5 ? 4
+                                      : 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xC0) != 0x80) return 0;
     if ((*s == 0xE0 && s[1] < 0xA0) || (*s == 0xED && s[1] > 0x9F) || (*s == 0xF0 && s[1] < 0x90) ||

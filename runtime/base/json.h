@@ -1,5 +1,5 @@
-/* A JSON writer over stdio: objects and arrays nest, commas come by themselves. Numbers are %.9g; what is not finite becomes
- * null. */
+/* A JSON writer over stdio: objects and arrays nest, commas come by themselves. Numbers are %.9g;
+   what is not finite becomes null. */
 #ifndef CAMEO_JSON_H
 #define CAMEO_JSON_H
 #include <stdbool.h>
@@ -16,11 +16,14 @@ typedef struct cameo_json {
 /* key NULL inside arrays and at the top. open and close are '{' '[' and '}' ']'. */
 void cameo_json_open(cameo_json *j, const char *key, char open);
 void cameo_json_close(cameo_json *j, char close);
-void cameo_json_text(cameo_json *j, const char *key, const char *value); /* NULL value = null; bad UTF-8 bytes become U+FFFD */
+void cameo_json_text(cameo_json *j, const char *key, const char *value); /* NULL value = null; bad
+                                                                            UTF-8 bytes become
+                                                                            U+FFFD */
 void cameo_json_number(cameo_json *j, const char *key, double value);
 void cameo_json_integer(cameo_json *j, const char *key, int64_t value);
 void cameo_json_boolean(cameo_json *j, const char *key, bool value);
 
-/* Length of the UTF-8 sequence at s, 0 when it is not one (overlong forms and surrogates included). */
+/* Length of the UTF-8 sequence at s, 0 when it is not one (overlong forms and surrogates
+   included). */
 int cameo_utf8_length(const unsigned char *s);
 #endif

@@ -1,4 +1,5 @@
-/* A reader of JSON (RFC 8259) that skips to what is wanted. Nesting is limited, so that hostile text does no harm. */
+/* A reader of JSON (RFC 8259) that skips to what is wanted. Nesting is limited, so that hostile
+   text does no harm. */
 #include "json_read.h"
 #include "files.h"
 #include <ctype.h>
@@ -90,11 +91,13 @@ static char *put_code(char *to, const char *digits) {
     unsigned code = 0;
     for (int i = 0; i < 4; i++) {
         if (!isxdigit((unsigned char)digits[i])) return to;
-        code = code * 16 + (unsigned)(isdigit((unsigned char)digits[i]) ? digits[i] - '0' : (digits[i] & 31) + 9);
+        code = code * 16 + (unsigned)(isdigit((unsigned char)digits[i]) ? digits[i] - '0'
+                                                                        : (digits[i] & 31) + 9);
     }
     if (code >= 0xD800 && code < 0xE000) code = 0xFFFD;
     if (code < 0x80) return *to++ = (char)code, to;
-    if (code < 0x800) return *to++ = (char)(0xC0 | code >> 6), *to++ = (char)(0x80 | (code & 63)), to;
+    if (code < 0x800)
+        return *to++ = (char)(0xC0 | code >> 6), *to++ = (char)(0x80 | (code & 63)), to;
     *to++ = (char)(0xE0 | code >> 12);
     *to++ = (char)(0x80 | (code >> 6 & 63));
     *to++ = (char)(0x80 | (code & 63));

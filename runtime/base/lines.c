@@ -10,7 +10,8 @@ bool cameo_is_blank(char c) { return c == ' ' || c == '\t'; }
 
 bool cameo_line_empty(const char *s) { return s[strspn(s, " \t\r\n")] == 0; }
 
-/* Behind the closing mark of the quoted field at s, when a separator or a line end follows it; else NULL. */
+/* Behind the closing mark of the quoted field at s, when a separator or a line end follows it;
+   else NULL. */
 static const char *quoted_end(const char *s) {
     for (s++; *s; s++) {
         if (*s != '"') continue;
@@ -35,7 +36,8 @@ static const char *line_end(const char *s, cameo_quotes quotes) {
 
 static void add_line(cameo_lines *l, size_t *capacity, size_t at, size_t number) {
     if (l->count == *capacity) {
-        cameo_line *larger = cameo_allocate(*capacity = *capacity ? 2 * *capacity : 256, sizeof *larger);
+        cameo_line *larger = cameo_allocate(*capacity = *capacity ? 2 * *capacity : 256,
+                                            sizeof *larger);
         if (l->count) memcpy(larger, l->line, l->count * sizeof *larger);
         free(l->line);
         l->line = larger;
@@ -43,7 +45,8 @@ static void add_line(cameo_lines *l, size_t *capacity, size_t at, size_t number)
     l->line[l->count++] = (cameo_line){at, number};
 }
 
-/* The line's end at s is overwritten; returns the next line. CR CR LF, which careless conversions leave, is one end. */
+/* The line's end at s is overwritten; returns the next line. CR CR LF, which careless conversions
+   leave, is one end. */
 static char *step_over(cameo_lines *l, char *s) {
     size_t returns = *s != '\r' ? 0 : s[1] == '\r' && s[2] == '\n' ? 2 : 1;
     char *next = s + returns;
@@ -66,7 +69,8 @@ static size_t lines_in(const char *s, const char *end) {
 static void cut(cameo_lines *l, cameo_quotes quotes) {
     size_t capacity = 0, number = 1;
     for (char *s = l->text, *end; *s; s = end) {
-        if (strncmp(s, byte_order_mark, 3) == 0) l->mark = true, s += 3; /* also where files were put behind each other */
+        if (strncmp(s, byte_order_mark, 3) == 0)
+            l->mark = true, s += 3; /* also where files were put behind each other */
         end = s + (line_end(s, quotes) - s);
         const size_t inside = lines_in(s, end);
         add_line(l, &capacity, (size_t)(s - l->text), number);
@@ -75,13 +79,17 @@ static void cut(cameo_lines *l, cameo_quotes quotes) {
     }
 }
 
-bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_quotes quotes, cameo_lines *l, cameo_error *error) {
+bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_quotes quotes,
+                     cameo_lines *l, cameo_error *error) {
     *l = (cameo_lines){0};
     if (size > 1 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is UTF-16\n    hint: save it as UTF-8", name);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is UTF-16\n    hint: save it as UTF-8",
+                          name);
     if (memchr(text, 0, size))
         return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: holds NUL bytes, where a text is expected\n    hint: if it is UTF-16, save it as UTF-8", name);
+                          "%s: holds NUL bytes, where a text is expected\n    hint: if it is "
+                          "UTF-16, save it as UTF-8",
+                          name);
     l->text = cameo_allocate(size + 1, 1);
     l->size = size;
     memcpy(l->text, text, size);
@@ -107,7 +115,8 @@ void cameo_lines_free(cameo_lines *l) {
 
 static bool ends_field(char c, char by) { return by == ' ' ? cameo_is_blank(c) : c == by; }
 
-/* A quoted field (RFC 4180: "" is a quotation mark), unquoted in place; returns what follows it, or NULL without an end. */
+/* A quoted field (RFC 4180: "" is a quotation mark), unquoted in place; returns what follows it,
+   or NULL without an end. */
 static char *take_quoted(char *s, char **field) {
     char *to = s;
     *field = to;
@@ -135,7 +144,8 @@ char *cameo_line_name(char *s) {
 
 void cameo_line_put_name(FILE *f, const char *name) {
     const size_t n = strlen(name);
-    const bool quote = strpbrk(name, "\r\n") || *name == '"' || cameo_is_blank(*name) || (n && cameo_is_blank(name[n - 1]));
+    const bool quote = strpbrk(name, "\r\n") || *name == '"' || cameo_is_blank(*name) ||
+                       (n && cameo_is_blank(name[n - 1]));
     if (quote) fputc('"', f);
     for (; *name; name++) {
         if (quote && *name == '"') fputc('"', f);
@@ -172,5 +182,7 @@ int cameo_line_split(char *s, char by, char *fields[CAMEO_FIELDS]) {
 
 const char *cameo_split_fault(int count) {
     if (count > CAMEO_FIELDS) return "has more than 64 fields";
-    return count == -1 ? "a quotation mark has no partner" : count == -2 ? "something follows a closing quotation mark" : NULL;
+    return count == -1   ? "a quotation mark has no partner"
+           : count == -2 ? "something follows a closing quotation mark"
+                         : NULL;
 }

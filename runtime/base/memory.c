@@ -15,7 +15,8 @@ static size_t number_in(const char *path, const char *key) {
     FILE *f = fopen(path, "r");
     if (!f) return SIZE_MAX;
     while (found == SIZE_MAX && fgets(line, sizeof line, f))
-        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &value) == 1) found = (size_t)value;
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &value) == 1)
+            found = (size_t)value;
     fclose(f);
     return found;
 }
@@ -27,7 +28,8 @@ static size_t left(size_t limit, size_t used) {
 
 /* Of the control group's own files, as a container sees them. */
 static size_t group_left(void) {
-    const size_t v2 = left(number_in("/sys/fs/cgroup/memory.max", ""), number_in("/sys/fs/cgroup/memory.current", ""));
+    const size_t v2 = left(number_in("/sys/fs/cgroup/memory.max", ""),
+                           number_in("/sys/fs/cgroup/memory.current", ""));
     const size_t v1 = left(number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes", ""),
                            number_in("/sys/fs/cgroup/memory/memory.usage_in_bytes", ""));
     return smaller(v2, v1);
@@ -36,7 +38,8 @@ static size_t group_left(void) {
 static size_t address_space_left(void) {
     struct rlimit limit;
     const size_t pages = number_in("/proc/self/statm", "");
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || pages == SIZE_MAX) return SIZE_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || pages == SIZE_MAX)
+        return SIZE_MAX;
     return left((size_t)limit.rlim_cur, pages * (size_t)sysconf(_SC_PAGESIZE));
 }
 

@@ -1,5 +1,6 @@
-/* NumPy's .npy format, after numpy.lib.format's documentation. The header is a Python dictionary; only the three keys that
-   the format defines are understood, and sizes are checked against the file before anything is allocated. */
+/* NumPy's .npy format, after numpy.lib.format's documentation. The header is a Python dictionary;
+   only the three keys that the format defines are understood, and sizes are checked against the
+   file before anything is allocated. */
 #include "npy.h"
 #include "../core/tensor.h"
 #include "files.h"
@@ -15,12 +16,14 @@ bool cameo_array_allocate(cameo_array *a, const char *name, cameo_error *error) 
     for (int i = 0; i < a->rank; i++) {
         if (a->dim[i] == 0) zero = true;
         if (a->dim[i] < 0 ||
-            (a->dim[i] && (__builtin_mul_overflow(a->count, (size_t)a->dim[i], &a->count) || a->count > ((size_t)1 << 40))))
+            (a->dim[i] && (__builtin_mul_overflow(a->count, (size_t)a->dim[i], &a->count) ||
+                           a->count > ((size_t)1 << 40))))
             return cameo_fail(error, CAMEO_BAD_INPUT, "%s: the shape is too large", name);
     }
     if (zero) a->count = 0;
     a->data = calloc(a->count ? a->count : 1, bytes ? bytes : 1);
-    return a->data || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu elements", name, a->count);
+    return a->data || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu elements",
+                                 name, a->count);
 }
 
 void cameo_array_free(cameo_array *a) {
@@ -133,20 +136,23 @@ static void swap_bytes(cameo_array *a) {
         }
 }
 
-static bool take_data(const unsigned char *data, size_t size, const char *name, cameo_array *a, cameo_error *error) {
+static bool take_data(const unsigned char *data, size_t size, const char *name, cameo_array *a,
+                      cameo_error *error) {
     size_t width = cameo_dtype_size(a->dtype), bytes = width;
     char shape[200];
     for (int i = 0; i < a->rank; i++)
         if (__builtin_mul_overflow(bytes, (size_t)a->dim[i], &bytes)) bytes = SIZE_MAX / 2;
     if (bytes != size)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %zu bytes of data, but %s%s needs %zu", name, size,
-                          cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape), bytes);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %zu bytes of data, but %s%s needs %zu", name,
+                          size, cameo_dtype_name(a->dtype),
+                          cameo_shape_text(a->dim, a->rank, shape), bytes);
     if (!cameo_array_allocate(a, name, error)) return false;
     memcpy(a->data, data, bytes);
     return true;
 }
 
-bool cameo_npy_decode(const unsigned char *data, size_t size, const char *name, cameo_array *a, cameo_error *error) {
+bool cameo_npy_decode(const unsigned char *data, size_t size, const char *name, cameo_array *a,
+                      cameo_error *error) {
     *a = (cameo_array){0};
     size_t at, length;
     bool fortran = false, swap = false;
@@ -156,14 +162,17 @@ bool cameo_npy_decode(const unsigned char *data, size_t size, const char *name, 
     memcpy(header, data + at, length);
     bool good = read_header(header, a, &fortran, &swap);
     free(header);
-    if (!good) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot understand the .npy header", name);
+    if (!good)
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot understand the .npy header", name);
     if (!a->dtype)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: this dtype is not supported (f2 f4 f8, i1..i8, u1..u8 and bool are)",
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: this dtype is not supported (f2 f4 f8, i1..i8, u1..u8 and bool are)",
                           name);
     if (fortran && a->rank > 1)
-        return cameo_fail(
-            error, CAMEO_BAD_INPUT,
-            "%s: Fortran order is not supported\n    hint: save it with numpy.save(file, numpy.ascontiguousarray(x))", name);
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: Fortran order is not supported\n    hint: save it with "
+                          "numpy.save(file, numpy.ascontiguousarray(x))",
+                          name);
     if (!take_data(data + at + length, size - at - length, name, a, error)) return false;
     if (swap) swap_bytes(a);
     return true;
@@ -186,16 +195,20 @@ bool cameo_npy_write(const char *path, const cameo_array *a, cameo_error *error)
     const char *descr = cameo_dtype_npy(a->dtype);
     const size_t width = cameo_dtype_size(a->dtype);
     cameo_output o;
-    if (!descr) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: type %d cannot be stored as .npy", path, a->dtype);
+    if (!descr)
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: type %d cannot be stored as .npy", path,
+                          a->dtype);
     if (!cameo_output_open(&o, error)) return false;
     char header[512];
-    int used =
-        snprintf(header, sizeof header, "{'descr': '%s%s', 'fortran_order': False, 'shape': (", width == 1 ? "|" : "<", descr);
+    int used = snprintf(header, sizeof header,
+                        "{'descr': '%s%s', 'fortran_order': False, 'shape': (",
+                        width == 1 ? "|" : "<", descr);
     for (int i = 0; i < a->rank; i++)
-        used += snprintf(header + used, sizeof header - (size_t)used, "%lld%s", (long long)a->dim[i],
-                         a->rank == 1 || i + 1 < a->rank ? ", " : "");
+        used += snprintf(header + used, sizeof header - (size_t)used, "%lld%s",
+                         (long long)a->dim[i], a->rank == 1 || i + 1 < a->rank ? ", " : "");
     used += snprintf(header + used, sizeof header - (size_t)used, "), }");
-    size_t total = ((size_t)used + 1 + 10 + 63) / 64 * 64 - 10; /* data begins on a multiple of 64 */
+    size_t total = ((size_t)used + 1 + 10 + 63) / 64 * 64 - 10; /* data begins on a multiple of 64
+                                                                 */
     fwrite("\x93NUMPY\x01\x00", 1, 8, o.stream);
     fputc((int)(total & 255), o.stream);
     fputc((int)(total >> 8), o.stream);

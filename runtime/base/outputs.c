@@ -5,7 +5,8 @@
 
 void **cameo_allocate_buffers(const cameo_tensor_info *t, size_t n) {
     void **buffers = cameo_allocate(n, sizeof *buffers);
-    for (size_t i = 0; i < n; i++) buffers[i] = cameo_allocate(cameo_tensor_elements(&t[i]), cameo_dtype_size(t[i].dtype));
+    for (size_t i = 0; i < n; i++)
+        buffers[i] = cameo_allocate(cameo_tensor_elements(&t[i]), cameo_dtype_size(t[i].dtype));
     return buffers;
 }
 

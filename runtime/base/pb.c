@@ -1,6 +1,7 @@
-/* ONNX TensorProto without a protobuf library: the few fields of one message, read with every length checked. Field numbers are
-   onnx.proto's: 1 dims, 2 data_type, 4 float_data, 5 int32_data, 7 int64_data, 8 name, 9 raw_data, 10 double_data, 11
-   uint64_data, 13 external_data, 14 data_location. A repeated number may be packed (wire type 2) or not. */
+/* ONNX TensorProto without a protobuf library: the few fields of one message, read with every
+   length checked. Field numbers are onnx.proto's: 1 dims, 2 data_type, 4 float_data, 5 int32_data,
+   7 int64_data, 8 name, 9 raw_data, 10 double_data, 11 uint64_data, 13 external_data, 14
+   data_location. A repeated number may be packed (wire type 2) or not. */
 #include "files.h"
 #include "npy.h"
 #include "wire.h"
@@ -34,7 +35,8 @@ static bool first_walk(cameo_wire w, tensor *t) {
         if (f.number == 2 && f.type == 0 && f.value < 1000) t->array->dtype = (int)f.value;
         if (f.number == 9 && f.type == 2) t->raw = f.bytes, t->has_raw = true;
         if (f.number == 13 || (f.number == 14 && f.type == 0 && f.value == 1)) t->external = true;
-        if (f.number == 4 || f.number == 5 || f.number == 7 || f.number == 10 || f.number == 11) t->data_field = f.number;
+        if (f.number == 4 || f.number == 5 || f.number == 7 || f.number == 10 || f.number == 11)
+            t->data_field = f.number;
     }
     return true;
 }
@@ -51,7 +53,8 @@ static uint64_t typed_field(int dtype) {
     }
 }
 
-/* Little endian: the low bytes of a 64-bit value are the value in any narrower integer type; bool is 0 or 1. */
+/* Little endian: the low bytes of a 64-bit value are the value in any narrower integer type; bool
+   is 0 or 1. */
 static bool store(tensor *t, uint64_t value) {
     cameo_array *a = t->array;
     if (t->filled == a->count) return false;
@@ -73,12 +76,14 @@ static bool second_walk(cameo_wire w, tensor *t) {
             continue;
         }
         while (f.bytes.p < f.bytes.end)
-            if (!cameo_wire_scalar(&f.bytes, packed_type, &f.value) || !store(t, f.value)) return false;
+            if (!cameo_wire_scalar(&f.bytes, packed_type, &f.value) || !store(t, f.value))
+                return false;
     }
     return t->filled == t->array->count;
 }
 
-/* Upper bound of what the message can hold, so that a few bytes of dims cannot ask for gigabytes. */
+/* Upper bound of what the message can hold, so that a few bytes of dims cannot ask for
+   gigabytes. */
 static bool plausible(const tensor *t, size_t size) {
     uint64_t count = 1;
     for (int i = 0; i < t->array->rank; i++) {
@@ -95,26 +100,34 @@ static bool take_raw(tensor *t) {
     return true;
 }
 
-bool cameo_pb_decode(const unsigned char *data, size_t size, const char *name, cameo_array *a, cameo_error *error) {
+bool cameo_pb_decode(const unsigned char *data, size_t size, const char *name, cameo_array *a,
+                     cameo_error *error) {
     *a = (cameo_array){0};
     tensor t = {.array = a};
     cameo_wire w = {data, data + size};
     char shape[200];
-    if (!first_walk(w, &t)) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a TensorProto (.pb) file, or cut short", name);
+    if (!first_walk(w, &t))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a TensorProto (.pb) file, or cut short",
+                          name);
     if (!cameo_dtype_size(a->dtype))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: data type %d is not supported", name, a->dtype);
-    if (t.external) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: external data is not supported in tensor files", name);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: data type %d is not supported", name,
+                          a->dtype);
+    if (t.external)
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: external data is not supported in tensor files", name);
     if (!plausible(&t, size))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s%s does not fit a file of %zu bytes", name, cameo_dtype_name(a->dtype),
-                          cameo_shape_text(a->dim, a->rank, shape), size);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s%s does not fit a file of %zu bytes", name,
+                          cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape),
+                          size);
     if (!cameo_array_allocate(a, name, error)) return false;
     if (t.has_raw ? take_raw(&t) : second_walk(w, &t)) return true;
     cameo_array_free(a);
-    return cameo_fail(error, CAMEO_BAD_INPUT, "%s: the data does not have the size of %s%s", name, cameo_dtype_name(a->dtype),
-                      cameo_shape_text(a->dim, a->rank, shape));
+    return cameo_fail(error, CAMEO_BAD_INPUT, "%s: the data does not have the size of %s%s", name,
+                      cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape));
 }
 
-bool cameo_pb_write(const char *path, const char *tensor_name, const cameo_array *a, cameo_error *error) {
+bool cameo_pb_write(const char *path, const char *tensor_name, const cameo_array *a,
+                    cameo_error *error) {
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
     for (int i = 0; i < a->rank; i++) cameo_put_integer(o.stream, 1, (uint64_t)a->dim[i]);

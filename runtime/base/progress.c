@@ -24,8 +24,10 @@ void cameo_progress_step(cameo_progress *p, size_t done) {
     memset(bar, '-', 30);
     memset(bar, '#', full);
     bar[30] = 0;
-    double rate = elapsed > 0 ? (double)done / elapsed : 0, left = rate > 0 ? (double)(p->total - done) / rate : 0;
-    fprintf(stderr, "\r%s [%s] %zu/%zu  %.1f/s  %.0f s left  ", p->what, bar, done, p->total, rate, left);
+    double rate = elapsed > 0 ? (double)done / elapsed : 0,
+           left = rate > 0 ? (double)(p->total - done) / rate : 0;
+    fprintf(stderr, "\r%s [%s] %zu/%zu  %.1f/s  %.0f s left  ", p->what, bar, done, p->total, rate,
+            left);
     fflush(stderr);
 }
 

@@ -1,4 +1,5 @@
-/* Reading and writing protobuf's wire format, after its specification ("Protocol Buffers: Encoding"). */
+/* Reading and writing protobuf's wire format, after its specification ("Protocol Buffers:
+   Encoding"). */
 #include "wire.h"
 #include <string.h>
 
@@ -32,7 +33,8 @@ bool cameo_wire_scalar(cameo_wire *w, unsigned type, uint64_t *value) {
 static bool bad(cameo_field *f, const char *fault) { return f->fault = fault, false; }
 
 bool cameo_wire_field(cameo_wire *w, cameo_field *f) {
-    static const char past_end[] = "a field that reaches past the end of its message (a truncated file?)";
+    static const char past_end[] =
+        "a field that reaches past the end of its message (a truncated file?)";
     uint64_t key, length;
     f->whole.p = w->p;
     if (!cameo_wire_varint(w, &key)) return bad(f, "a cut-off or overlong field tag");
@@ -114,12 +116,18 @@ void cameo_sink_message(cameo_sink *s, unsigned field, cameo_message *write, con
         cameo_sink_skip(s, count.size);
 }
 
-void cameo_put_varint(FILE *f, uint64_t value) { cameo_sink_varint(&(cameo_sink){.stream = f}, value); }
+void cameo_put_varint(FILE *f, uint64_t value) {
+    cameo_sink_varint(&(cameo_sink){.stream = f}, value);
+}
 void cameo_put_integer(FILE *f, unsigned field, uint64_t value) {
     cameo_sink_integer(&(cameo_sink){.stream = f}, field, value);
 }
-void cameo_put_head(FILE *f, unsigned field, uint64_t bytes) { cameo_sink_head(&(cameo_sink){.stream = f}, field, bytes); }
-void cameo_put_text(FILE *f, unsigned field, const char *text) { cameo_sink_text(&(cameo_sink){.stream = f}, field, text); }
+void cameo_put_head(FILE *f, unsigned field, uint64_t bytes) {
+    cameo_sink_head(&(cameo_sink){.stream = f}, field, bytes);
+}
+void cameo_put_text(FILE *f, unsigned field, const char *text) {
+    cameo_sink_text(&(cameo_sink){.stream = f}, field, text);
+}
 
 size_t cameo_head_bytes(unsigned field, uint64_t bytes) {
     cameo_sink count = {0};

@@ -1,8 +1,10 @@
-/* The protobuf wire format, as much as ONNX files need: fields read one by one with every length checked, and written into
-   memory or through stdio. Nothing is allocated; bytes point into the caller's buffer.
+/* The protobuf wire format, as much as ONNX files need: fields read one by one with every length
+   checked, and written into memory or through stdio. Nothing is allocated; bytes point into the
+   caller's buffer.
 
-   A nested message is preceded by its length. A message is therefore a function that writes to a sink; a sink that goes nowhere
-   only counts. To write a message is to run its function twice, first counting: no buffer, and no patching of lengths. */
+   A nested message is preceded by its length. A message is therefore a function that writes to a
+   sink; a sink that goes nowhere only counts. To write a message is to run its function twice,
+   first counting: no buffer, and no patching of lengths. */
 #ifndef CAMEO_WIRE_H
 #define CAMEO_WIRE_H
 #include <stdbool.h>
@@ -14,14 +16,20 @@ typedef struct cameo_wire {
     const unsigned char *p, *end;
 } cameo_wire;
 
-enum { CAMEO_WIRE_VARINT = 0, CAMEO_WIRE_FIXED64 = 1, CAMEO_WIRE_BYTES = 2, CAMEO_WIRE_FIXED32 = 5 };
+enum {
+    CAMEO_WIRE_VARINT = 0,
+    CAMEO_WIRE_FIXED64 = 1,
+    CAMEO_WIRE_BYTES = 2,
+    CAMEO_WIRE_FIXED32 = 5
+};
 
 /* One field: its number, wire type, and value (varint and fixed) or bytes (length-delimited). */
 typedef struct cameo_field {
     uint64_t number, value;
     unsigned type;
     cameo_wire bytes, whole; /* bytes: of numbers too; whole: with the key, to be copied as it is */
-    const char *fault;       /* what is wrong, at whole.p, when it could not be read: "a cut-off or overlong length" */
+    const char *fault;       /* what is wrong, at whole.p, when it could not be read: "a cut-off or
+                                overlong length" */
 } cameo_field;
 
 /* False when the message ends too early or is none. They move w->p over what they read. */
@@ -44,7 +52,8 @@ void cameo_sink_skip(cameo_sink *s, size_t n); /* they are counted: somebody els
 void cameo_sink_varint(cameo_sink *s, uint64_t value);
 void cameo_sink_integer(cameo_sink *s, unsigned field, uint64_t value);
 void cameo_sink_float(cameo_sink *s, unsigned field, float value);
-void cameo_sink_head(cameo_sink *s, unsigned field, uint64_t bytes); /* of a length-delimited field */
+void cameo_sink_head(cameo_sink *s, unsigned field, uint64_t bytes); /* of a length-delimited field
+                                                                      */
 void cameo_sink_text(cameo_sink *s, unsigned field, const char *text);
 void cameo_sink_message(cameo_sink *s, unsigned field, cameo_message *write, const void *item);
 

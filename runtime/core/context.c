@@ -1,4 +1,5 @@
-/* Contexts: creation, destruction and runs of a compiled model. Everything that can fail happens in cameo_create. */
+/* Contexts: creation, destruction and runs of a compiled model. Everything that can fail happens
+   in cameo_create. */
 #define _GNU_SOURCE
 #include "processor.h"
 #include "sha256.h"
@@ -23,7 +24,8 @@ typedef struct context { /* what the public structure does not show */
     cameo_error error;
 } context;
 
-static bool fail(cameo_context *c, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(cameo_context *c, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static bool fail(cameo_context *c, int code, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -35,10 +37,13 @@ static bool fail(cameo_context *c, int code, const char *format, ...) {
 
 static bool create_arena(context *k) {
     cameo_context *c = &k->base;
-    if (c->model->arena_bytes > SIZE_MAX - TAIL - PAGE) return fail(c, CAMEO_ENVIRONMENT, "arena too big");
+    if (c->model->arena_bytes > SIZE_MAX - TAIL - PAGE)
+        return fail(c, CAMEO_ENVIRONMENT, "arena too big");
     k->arena_size = (c->model->arena_bytes + TAIL + PAGE - 1) / PAGE * PAGE;
     void *p = mmap(NULL, k->arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return fail(c, CAMEO_ENVIRONMENT, "out of memory: %zu bytes for activations", k->arena_size);
+    if (p == MAP_FAILED)
+        return fail(c, CAMEO_ENVIRONMENT, "out of memory: %zu bytes for activations",
+                    k->arena_size);
 #ifdef MADV_HUGEPAGE
     (void)madvise(p, k->arena_size, MADV_HUGEPAGE);
 #endif
@@ -46,7 +51,8 @@ static bool create_arena(context *k) {
     return true;
 }
 
-/* Maps the file; the tail behind it is readable because the mapping is followed by an anonymous page. */
+/* Maps the file; the tail behind it is readable because the mapping is followed by an anonymous
+   page. */
 static void *map_weights(int fd, size_t bytes, size_t mapped) {
     unsigned char *p = mmap(NULL, mapped, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
@@ -71,7 +77,8 @@ static bool load_weights(context *k, const char *path) {
     }
     if ((uint64_t)info.st_size != m->weights_bytes) {
         close(fd);
-        return fail(c, CAMEO_BAD_INPUT, "weights \"%s\" do not belong to this program (%lld bytes, not %zu); %s", path,
+        return fail(c, CAMEO_BAD_INPUT,
+                    "weights \"%s\" do not belong to this program (%lld bytes, not %zu); %s", path,
                     (long long)info.st_size, m->weights_bytes, remedy);
     }
     k->mapped = (m->weights_bytes + PAGE - 1) / PAGE * PAGE + PAGE;
@@ -82,10 +89,12 @@ static bool load_weights(context *k, const char *path) {
     char hash[65];
     cameo_sha256(p, m->weights_bytes, hash);
     if (!m->weights_hash || !strcmp(hash, m->weights_hash)) return true;
-    return fail(c, CAMEO_BAD_INPUT, "weights \"%s\" do not belong to this program (SHA-256 differs); %s", path, remedy);
+    return fail(c, CAMEO_BAD_INPUT,
+                "weights \"%s\" do not belong to this program (SHA-256 differs); %s", path, remedy);
 }
 
-/* path = where `of` is, with its last part replaced by name; false when that can't be, or there is no such file. */
+/* path = where `of` is, with its last part replaced by name; false when that can't be, or there is
+   no such file. */
 static bool beside(const char *of, const char *name, char path[4096]) {
     const char *slash = strrchr(of, '/');
     if (!slash) return false;
@@ -93,24 +102,27 @@ static bool beside(const char *of, const char *name, char path[4096]) {
     return n > 0 && n < 4096 && !access(path, R_OK);
 }
 
-/* A sidecar lies beside the program or the shared library that holds the model; the current folder comes last. */
+/* A sidecar lies beside the program or the shared library that holds the model; the current folder
+   comes last. */
 static bool find_weights(context *k) {
     const cameo_model *m = k->base.model;
     if (m->weights) return k->base.weights = m->weights, true;
     if (!m->weights_file) return true; /* a model without any */
     char path[4096], self[4096] = "";
     Dl_info object;
-    if (dladdr(m, &object) && object.dli_fname && beside(object.dli_fname, m->weights_file, path)) return load_weights(k, path);
+    if (dladdr(m, &object) && object.dli_fname && beside(object.dli_fname, m->weights_file, path))
+        return load_weights(k, path);
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n > 0 && beside(self, m->weights_file, path)) return load_weights(k, path);
     if (!access(m->weights_file, R_OK)) return load_weights(k, m->weights_file);
-    return fail(&k->base, CAMEO_ENVIRONMENT, "weights \"%s\" are not beside the program %.300s; %s", m->weights_file, self,
-                remedy);
+    return fail(&k->base, CAMEO_ENVIRONMENT, "weights \"%s\" are not beside the program %.300s; %s",
+                m->weights_file, self, remedy);
 }
 
 static bool create_pool(cameo_context *c, const cameo_options *options) {
     const int asked = options ? options->threads : 0;
-    if (asked < 0 || asked > 1024) return fail(c, CAMEO_USAGE, "failed to start %d threads: 0 to 1024 are possible", asked);
+    if (asked < 0 || asked > 1024)
+        return fail(c, CAMEO_USAGE, "failed to start %d threads: 0 to 1024 are possible", asked);
     const int threads = asked ? asked : cameo_processors();
     c->threads = threads;
     if (threads == 1) return true;
@@ -123,11 +135,14 @@ static bool build(context *k, const cameo_options *options, const cameo_context 
     cameo_context *c = &k->base;
     const cameo_model *m = c->model;
     if (m->abi != CAMEO_ABI)
-        return fail(c, CAMEO_DEFECT, "the model was compiled for another libcameo (ABI %u, not %d)", m->abi, CAMEO_ABI);
+        return fail(c, CAMEO_DEFECT, "the model was compiled for another libcameo (ABI %u, not %d)",
+                    m->abi, CAMEO_ABI);
     const char *lacks = "";
     if (!cameo_target_runs(m->target, &lacks))
-        return fail(c, CAMEO_ENVIRONMENT,
-                    "the model was compiled for %s, but this processor has no %s; compile it with --target", m->target, lacks);
+        return fail(
+            c, CAMEO_ENVIRONMENT,
+            "the model was compiled for %s, but this processor has no %s; compile it with --target",
+            m->target, lacks);
     if (first) c->weights = first->weights, c->parameters = first->parameters;
     if (!create_arena(k) || !(first || find_weights(k)) || !create_pool(c, options)) return false;
     c->state = calloc(m->n_states + 1, sizeof *c->state);
@@ -137,8 +152,8 @@ static bool build(context *k, const cameo_options *options, const cameo_context 
     return c->error->code ? false : fail(c, CAMEO_ENVIRONMENT, "failed to prepare the model");
 }
 
-static cameo_context *create(const cameo_model *model, const cameo_options *options, const cameo_context *first,
-                             cameo_error *error) {
+static cameo_context *create(const cameo_model *model, const cameo_options *options,
+                             const cameo_context *first, cameo_error *error) {
     context *k = calloc(1, sizeof *k);
     if (!k) {
         if (error) *error = (cameo_error){CAMEO_ENVIRONMENT, "out of memory"};
@@ -153,7 +168,8 @@ static cameo_context *create(const cameo_model *model, const cameo_options *opti
     return NULL;
 }
 
-cameo_context *cameo_create(const cameo_model *model, const cameo_options *options, cameo_error *error) {
+cameo_context *cameo_create(const cameo_model *model, const cameo_options *options,
+                            cameo_error *error) {
     return create(cameo_model_here(model), options, NULL, error);
 }
 
@@ -177,8 +193,8 @@ static bool count_fits(const cameo_context *c, size_t count) {
     const int64_t most = c->model->batch > 0 ? c->model->batch : 1;
     if (count >= 1 && count <= (uint64_t)most) return true;
     c->error->code = CAMEO_USAGE;
-    snprintf(c->error->message, sizeof c->error->message, "failed to run %zu images: 1 to %lld are possible", count,
-             (long long)most);
+    snprintf(c->error->message, sizeof c->error->message,
+             "failed to run %zu images: 1 to %lld are possible", count, (long long)most);
     return false;
 }
 
@@ -200,7 +216,8 @@ static void run_images(cameo_context *c, const arrays *a, size_t first, size_t c
     const cameo_model *m = c->model;
     const void *in[m->n_inputs + 1];
     void *out[m->n_outputs + 1];
-    for (size_t i = 0; i < m->n_inputs; i++) in[i] = (const char *)a->inputs[i] + image_offset(&m->inputs[i], first);
+    for (size_t i = 0; i < m->n_inputs; i++)
+        in[i] = (const char *)a->inputs[i] + image_offset(&m->inputs[i], first);
     for (size_t i = 0; a->outputs && i < m->n_outputs; i++)
         out[i] = a->outputs[i] ? (char *)a->outputs[i] + image_offset(&m->outputs[i], first) : NULL;
     c->count = count;
@@ -217,7 +234,8 @@ static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 static int run(cameo_context *c, size_t count, const arrays *a, size_t last) {
     const cameo_model *m = c->model;
     const int64_t chosen = c->threads == 1 && m->group_alone > 0 ? m->group_alone : m->group;
-    const size_t group = chosen > 0 ? (size_t)chosen : count, late = m->run_late ? (size_t)m->late_group : group;
+    const size_t group = chosen > 0 ? (size_t)chosen : count,
+                 late = m->run_late ? (size_t)m->late_group : group;
     c->error->code = CAMEO_OK;
     for (size_t begin = 0; begin < count; begin += late) {
         const size_t end = at_most(count, begin + late);
@@ -227,7 +245,8 @@ static int run(cameo_context *c, size_t count, const arrays *a, size_t last) {
             run_images(c, a, first, at_most(group, end - first), last, m->run);
         }
         c->first = 0;
-        if (m->run_late && last > m->late_layer) run_images(c, a, begin, end - begin, last, m->run_late);
+        if (m->run_late && last > m->late_layer)
+            run_images(c, a, begin, end - begin, last, m->run_late);
     }
     return c->error->code;
 }

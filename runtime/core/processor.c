@@ -1,5 +1,6 @@
-/* Processor levels, asked of the machine before the first vector instruction runs: a message rather than an illegal
-   instruction. The levels are those of the x86-64 psABI; of their features we ask for the ones both GCC and Clang can name. */
+/* Processor levels, asked of the machine before the first vector instruction runs: a message
+   rather than an illegal instruction. The levels are those of the x86-64 psABI; of their features
+   we ask for the ones both GCC and Clang can name. */
 #include "processor.h"
 
 #include <string.h>
@@ -16,7 +17,8 @@ static bool level3(const char **lacks) {
     if (!level2(lacks)) return false;
     if (!__builtin_cpu_supports("avx2")) return *lacks = "AVX2", false;
     if (!__builtin_cpu_supports("fma")) return *lacks = "FMA", false;
-    if (!__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2")) return *lacks = "BMI", false;
+    if (!__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+        return *lacks = "BMI", false;
     return true;
 }
 
@@ -38,7 +40,9 @@ static bool level_runs(const char *target, const char **lacks) {
 }
 static const char family[] = "x86-64";
 #else
-static bool level_runs(const char *target, const char **lacks) { return (void)target, (void)lacks, true; }
+static bool level_runs(const char *target, const char **lacks) {
+    return (void)target, (void)lacks, true;
+}
 #if defined(__aarch64__)
 static const char family[] = "aarch64";
 #else
@@ -47,7 +51,9 @@ static const char family[] = "none";
 #endif
 
 static const char *family_of(const char *target) {
-    return strncmp(target, "x86-64", 6) == 0 ? "x86-64" : strcmp(target, "aarch64") == 0 ? "aarch64" : NULL;
+    return strncmp(target, "x86-64", 6) == 0 ? "x86-64"
+           : strcmp(target, "aarch64") == 0  ? "aarch64"
+                                             : NULL;
 }
 
 bool cameo_target_runs(const char *target, const char **lacks) {

@@ -18,7 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPIN = 20000, LINE = 64 }; /* polls before sleeping: a fraction of a millisecond; bytes of a cache line */
+enum {
+    SPIN = 20000,
+    LINE = 64
+}; /* polls before sleeping: a fraction of a millisecond; bytes of a cache line */
 
 typedef struct share { /* tasks [next, end) are not taken yet */
     alignas(LINE) atomic_size_t next;
@@ -96,7 +99,9 @@ static void announce(own_pool *p) {
 }
 
 /* Where thread t's share of n tasks begins, of `all` threads. */
-static size_t share_begin(size_t n, size_t t, size_t all) { return n / all * t + n % all * t / all; }
+static size_t share_begin(size_t n, size_t t, size_t all) {
+    return n / all * t + n % all * t / all;
+}
 
 static void own_run(cameo_pool *base, size_t n, void (*fn)(void *, size_t), void *argument) {
     own_pool *p = (own_pool *)base;
@@ -152,14 +157,16 @@ cameo_pool *cameo_pool_create(int threads) {
     return NULL;
 }
 
-void cameo_parallel(cameo_context *c, size_t n, void (*fn)(void *argument, size_t i), void *argument) {
+void cameo_parallel(cameo_context *c, size_t n, void (*fn)(void *argument, size_t i),
+                    void *argument) {
     if (c->pool && n > 1)
         c->pool->run(c->pool, n, fn, argument);
     else
         for (size_t i = 0; i < n; i++) fn(argument, i);
 }
 
-void cameo_parallel_once(int threads, size_t n, void (*fn)(void *argument, size_t i), void *argument) {
+void cameo_parallel_once(int threads, size_t n, void (*fn)(void *argument, size_t i),
+                         void *argument) {
     cameo_pool *pool = threads > 1 && n > 1 ? cameo_pool_create(threads) : NULL;
     if (pool)
         pool->run(pool, n, fn, argument), pool->destroy(pool);
@@ -181,7 +188,8 @@ static double quota_v2(const char *directory) {
     char path[600], line[128];
     double quota = 0, period = 0;
     snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", directory);
-    if (!read_line(path, line, sizeof line) || sscanf(line, "%lf %lf", &quota, &period) != 2) return 0;
+    if (!read_line(path, line, sizeof line) || sscanf(line, "%lf %lf", &quota, &period) != 2)
+        return 0;
     return period > 0 ? quota / period : 0;
 }
 
@@ -193,7 +201,8 @@ static double quota_v1(const char *directory) {
         if (!read_line(path, line, sizeof line)) continue;
         const double quota = atof(line);
         snprintf(path, sizeof path, "%s%s/cpu.cfs_period_us", mount[i], directory);
-        if (quota > 0 && read_line(path, line, sizeof line) && atof(line) > 0) return quota / atof(line);
+        if (quota > 0 && read_line(path, line, sizeof line) && atof(line) > 0)
+            return quota / atof(line);
     }
     return 0;
 }
@@ -223,7 +232,8 @@ static double cgroup_quota(void) {
     char line[500];
     while (fgets(line, sizeof line, f)) {
         const char *first = strchr(line, ':'), *second = first ? strchr(first + 1, ':') : NULL;
-        if (second && (second == first + 1 || strstr(first, "cpu"))) quota = smaller_quota(quota_upwards(second + 1), quota);
+        if (second && (second == first + 1 || strstr(first, "cpu")))
+            quota = smaller_quota(quota_upwards(second + 1), quota);
     }
     fclose(f);
     return quota;

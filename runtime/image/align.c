@@ -12,9 +12,12 @@ const cameo_landmarks cameo_arcface_template = {{38.2946, 73.5318, 56.0252, 41.5
 
 static double mean5(const double v[5]) { return (v[0] + v[1] + v[2] + v[3] + v[4]) / 5; }
 
-/* With points as complex numbers the best factor is sum(conj(p) q) / sum |p|^2, both about their means. */
-bool cameo_similarity_fit(const cameo_landmarks *from, const cameo_landmarks *to, cameo_similarity *s) {
-    double mx = mean5(from->x), my = mean5(from->y), mu = mean5(to->x), mv = mean5(to->y), real = 0, imaginary = 0, squares = 0;
+/* With points as complex numbers the best factor is sum(conj(p) q) / sum |p|^2, both about their
+   means. */
+bool cameo_similarity_fit(const cameo_landmarks *from, const cameo_landmarks *to,
+                          cameo_similarity *s) {
+    double mx = mean5(from->x), my = mean5(from->y), mu = mean5(to->x), mv = mean5(to->y), real = 0,
+           imaginary = 0, squares = 0;
     for (int i = 0; i < 5; i++) {
         double x = from->x[i] - mx, y = from->y[i] - my, u = to->x[i] - mu, v = to->y[i] - mv;
         real += x * u + y * v;
@@ -29,8 +32,8 @@ bool cameo_similarity_fit(const cameo_landmarks *from, const cameo_landmarks *to
     return s->a * s->a + s->b * s->b > 1e-12;
 }
 
-/* Cubic convolution with a = -1, sharper than a resize's -1/2: what Pillow's Image.transform uses, and the crops we agree with.
- */
+/* Cubic convolution with a = -1, sharper than a resize's -1/2: what Pillow's Image.transform uses,
+   and the crops we agree with. */
 static double cubic(double x) {
     x = fabs(x);
     if (x < 1) return (x - 2) * x * x + 1;
@@ -47,14 +50,17 @@ static void sample(const cameo_image *image, double x, double y, unsigned char *
         for (int i = 0; i < 4; i++) {
             if (left + i < 0 || left + i >= image->width) continue;
             double w = wy * cubic(x - (left + i));
-            const unsigned char *p = image->pixels + 3 * ((size_t)(top + j) * (size_t)image->width + (size_t)(left + i));
+            const unsigned char *p = image->pixels + 3 * ((size_t)(top + j) * (size_t)image->width +
+                                                          (size_t)(left + i));
             for (int c = 0; c < 3; c++) sum[c] += w * p[c];
         }
     }
-    for (int c = 0; c < 3; c++) out[c] = (unsigned char)(sum[c] < 0 ? 0 : sum[c] > 255 ? 255 : sum[c] + 0.5);
+    for (int c = 0; c < 3; c++)
+        out[c] = (unsigned char)(sum[c] < 0 ? 0 : sum[c] > 255 ? 255 : sum[c] + 0.5);
 }
 
-bool cameo_image_warp(cameo_image *image, const cameo_similarity *s, int width, int height, cameo_error *error) {
+bool cameo_image_warp(cameo_image *image, const cameo_similarity *s, int width, int height,
+                      cameo_error *error) {
     cameo_image out = {0};
     if (!cameo_image_allocate(&out, width, height, "alignment", error)) return false;
     double n = s->a * s->a + s->b * s->b, a = s->a / n, b = -s->b / n;
@@ -72,11 +78,13 @@ bool cameo_image_warp(cameo_image *image, const cameo_similarity *s, int width, 
     return true;
 }
 
-bool cameo_image_align(cameo_image *image, const cameo_landmarks *l, int width, int height, cameo_error *error) {
+bool cameo_image_align(cameo_image *image, const cameo_landmarks *l, int width, int height,
+                       cameo_error *error) {
     cameo_landmarks to = cameo_arcface_template;
     cameo_similarity s;
     for (int i = 0; i < 5; i++) to.x[i] *= width / 112.0, to.y[i] *= height / 112.0;
-    if (!cameo_similarity_fit(l, &to, &s)) return cameo_fail(error, CAMEO_BAD_INPUT, "its landmarks lie in one point");
+    if (!cameo_similarity_fit(l, &to, &s))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "its landmarks lie in one point");
     return cameo_image_warp(image, &s, width, height, error);
 }
 
@@ -102,7 +110,8 @@ static void sort_rows(cameo_landmark_table *t) {
     qsort_r(t->by_last, t->count, sizeof *t->by_last, by_last_part, t->row);
 }
 
-/* A name that holds a comma is quoted, or apart by a tab; one that holds a blank is apart by a tab or a comma. */
+/* A name that holds a comma is quoted, or apart by a tab; one that holds a blank is apart by a tab
+   or a comma. */
 static char *end_of_name(char *line, char **name) {
     *name = line;
     if (*line == '"') {
@@ -134,7 +143,8 @@ static bool parse_row(char *line, struct cameo_landmark_row *row) {
 }
 
 /* The first line may be one of headings, or a count; any other is a row, a comment or at fault. */
-static bool parse_table(cameo_lines *l, const char *path, cameo_landmark_table *t, cameo_error *error) {
+static bool parse_table(cameo_lines *l, const char *path, cameo_landmark_table *t,
+                        cameo_error *error) {
     t->row = cameo_allocate(l->count, sizeof *t->row);
     for (size_t i = 0; i < l->count; i++) {
         char *line = l->text + l->line[i].at;
@@ -144,7 +154,8 @@ static bool parse_table(cameo_lines *l, const char *path, cameo_landmark_table *
             row.name = cameo_join(NULL, row.name);
             t->row[t->count++] = row;
         } else if (i > 0 || strpbrk(line, "./")) {
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected", path, l->line[i].number);
+            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected",
+                              path, l->line[i].number);
         }
     }
     sort_rows(t);
@@ -167,7 +178,8 @@ static bool is_last(const cameo_landmark_table *t, size_t place, const char *nam
 
 const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const char *name) {
     struct cameo_landmark_row key = {.name = cameo_join(NULL, name)};
-    const struct cameo_landmark_row *found = bsearch(&key, t->row, t->count, sizeof *t->row, by_name);
+    const struct cameo_landmark_row *found = bsearch(&key, t->row, t->count, sizeof *t->row,
+                                                     by_name);
     free(key.name);
     if (found) return &found->at;
     size_t low = 0, high = t->count; /* the first row whose last part is not below */
@@ -178,7 +190,8 @@ const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const
         else
             high = middle;
     }
-    bool once = low < t->count && is_last(t, low, name) && !(low + 1 < t->count && is_last(t, low + 1, name));
+    bool once = low < t->count && is_last(t, low, name) &&
+                !(low + 1 < t->count && is_last(t, low + 1, name));
     return once ? &t->row[t->by_last[low]].at : NULL;
 }
 

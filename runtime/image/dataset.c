@@ -1,4 +1,5 @@
-/* Scanning class folders. Order is by strcmp, whatever the file system says, so labels are the same everywhere. */
+/* Scanning class folders. Order is by strcmp, whatever the file system says, so labels are the
+   same everywhere. */
 #include "dataset.h"
 #include "../base/files.h"
 #include "../core/sha256.h"
@@ -14,7 +15,9 @@ typedef struct names {
     size_t count, capacity;
 } names;
 
-static int by_name(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
+static int by_name(const void *x, const void *y) {
+    return strcmp(*(char *const *)x, *(char *const *)y);
+}
 
 static void *grown(void *array, size_t *capacity, size_t size) {
     const size_t old = *capacity;
@@ -61,10 +64,13 @@ static bool has_picture_ending(const char *name) {
     return false;
 }
 
-static bool looks_like_picture(const char *name) { return !strrchr(name, '.') || has_picture_ending(name); }
+static bool looks_like_picture(const char *name) {
+    return !strrchr(name, '.') || has_picture_ending(name);
+}
 
 char *cameo_find_picture(const char *path, bool any_ending) {
-    static const char *const tried[] = {"jpg", "png", "jpeg", "JPG", "PNG", "JPEG", "ppm", "pgm", NULL};
+    static const char *const tried[] = {"jpg",  "png", "jpeg", "JPG", "PNG",
+                                        "JPEG", "ppm", "pgm",  NULL};
     if (cameo_file_exists(path)) return cameo_join(NULL, path);
     const bool has = has_picture_ending(path);
     if (has && !any_ending) return NULL;
@@ -105,7 +111,8 @@ typedef struct scan {
 static void add_image(scan *s, const char *path, const char *name, int64_t size) {
     cameo_dataset *d = s->d;
     if (d->images == s->path_capacity) d->path = grown(d->path, &s->path_capacity, sizeof *d->path);
-    if (d->images == s->label_capacity) d->label = grown(d->label, &s->label_capacity, sizeof *d->label);
+    if (d->images == s->label_capacity)
+        d->label = grown(d->label, &s->label_capacity, sizeof *d->label);
     d->path[d->images] = cameo_join(NULL, path);
     d->label[d->images++] = (int64_t)d->classes;
     fprintf(s->listing, "%s/%s%c%lld\n", d->class_name[d->classes], name, 0, (long long)size);
@@ -136,11 +143,14 @@ static bool scan_class(scan *s, const char *root, const char *name, cameo_error 
         scan_files(s, directory, &files);
         free_names(&files);
         if (s->d->images == before)
-            good = cameo_fail(error, CAMEO_BAD_INPUT,
-                              s->folders ? "%s: has folders, but no pictures\n    hint: give the folder that holds the class "
-                                           "folders; perhaps it is this one"
-                                         : "%s: this class has no pictures\n    hint: remove the folder, or fill it",
-                              directory);
+            good = cameo_fail(
+                error, CAMEO_BAD_INPUT,
+                s->folders
+                    ? "%s: has folders, but no pictures\n    hint: give the folder that holds the "
+                      "class "
+                      "folders; perhaps it is this one"
+                    : "%s: this class has no pictures\n    hint: remove the folder, or fill it",
+                directory);
         s->d->first[++s->d->classes] = s->d->images;
     }
     free(directory);
@@ -157,7 +167,9 @@ static bool is_directory(const char *root, const char *name) {
 
 static bool scan_classes(scan *s, const char *root, const names *entries, cameo_error *error) {
     cameo_dataset *d = s->d;
-    d->class_name = cameo_allocate(entries->count + 1, sizeof *d->class_name); /* one behind: a class that failed half-way */
+    d->class_name = cameo_allocate(entries->count + 1, sizeof *d->class_name); /* one behind: a
+                                                                                  class that failed
+                                                                                  half-way */
     d->first = cameo_allocate(entries->count + 1, sizeof *d->first);
     for (size_t i = 0; i < entries->count; i++) {
         if (!is_directory(root, entries->name[i])) {
@@ -165,7 +177,9 @@ static bool scan_classes(scan *s, const char *root, const names *entries, cameo_
             continue;
         }
         if (strpbrk(entries->name[i], "\r\n")) /* models keep the names of classes one a line */
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s: a folder's name holds a line end: \"%s\"", root, entries->name[i]);
+            return cameo_fail(error, CAMEO_BAD_INPUT,
+                              "%s: a folder's name holds a line end: \"%s\"", root,
+                              entries->name[i]);
         d->class_name[d->classes] = cameo_join(NULL, entries->name[i]);
         if (!scan_class(s, root, entries->name[i], error)) return false;
     }
@@ -183,10 +197,13 @@ bool cameo_dataset_scan(const char *directory, size_t least, cameo_dataset *d, c
     fclose(listing.stream);
     if (good && d->classes < least)
         good = d->classes == 0
-                   ? cameo_fail(error, CAMEO_BAD_INPUT, "%s: has no class folders (one folder a class, pictures inside)",
+                   ? cameo_fail(error, CAMEO_BAD_INPUT,
+                                "%s: has no class folders (one folder a class, pictures inside)",
                                 directory)
-                   : cameo_fail(error, CAMEO_BAD_INPUT, "%s: has %zu class (\"%s\"); there is nothing to tell apart below %zu",
-                                directory, d->classes, d->class_name[0], least);
+                   : cameo_fail(
+                         error, CAMEO_BAD_INPUT,
+                         "%s: has %zu class (\"%s\"); there is nothing to tell apart below %zu",
+                         directory, d->classes, d->class_name[0], least);
     if (good) cameo_sha256(listing.data, listing.size, d->hash);
     free(listing.data);
     free_names(&entries);
@@ -204,29 +221,36 @@ void cameo_dataset_free(cameo_dataset *d) {
     *d = (cameo_dataset){0};
 }
 
-bool cameo_dataset_fits(const cameo_dataset *d, const char *directory, int64_t classes, const char *const *known, int64_t batch,
-                        cameo_error *error) {
-    static const char hint[] = "    hint: compile it for this folder: cameo compile MODEL.onnx --train --batch %lld "
-                               "--classes-from %s -o NET";
+bool cameo_dataset_fits(const cameo_dataset *d, const char *directory, int64_t classes,
+                        const char *const *known, int64_t batch, cameo_error *error) {
+    static const char hint[] =
+        "    hint: compile it for this folder: cameo compile MODEL.onnx --train --batch %lld "
+        "--classes-from %s -o NET";
     char how[320];
     snprintf(how, sizeof how, hint, (long long)batch, directory);
     if (classes && d->classes != (size_t)classes)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%.120s: has %zu classes, but this program was compiled for %lld\n%s",
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%.120s: has %zu classes, but this program was compiled for %lld\n%s",
                           directory, d->classes, (long long)classes, how);
     for (size_t i = 0; known && i < d->classes; i++)
         if (strcmp(known[i], d->class_name[i]) != 0)
             return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "%.80s: class %zu is \"%.40s\", but this program was compiled for \"%.40s\" there\n%s", directory,
-                              i, d->class_name[i], known[i], how);
+                              "%.80s: class %zu is \"%.40s\", but this program was compiled for "
+                              "\"%.40s\" there\n%s",
+                              directory, i, d->class_name[i], known[i], how);
     return true;
 }
 
-bool cameo_dataset_relabel(cameo_dataset *d, const char *directory, const cameo_dataset *by, cameo_error *error) {
+bool cameo_dataset_relabel(cameo_dataset *d, const char *directory, const cameo_dataset *by,
+                           cameo_error *error) {
     for (size_t k = 0; k < d->classes; k++) {
-        char **found = bsearch(&d->class_name[k], by->class_name, by->classes, sizeof *by->class_name, by_name);
+        char **found = bsearch(&d->class_name[k], by->class_name, by->classes,
+                               sizeof *by->class_name, by_name);
         if (!found)
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s: class \"%s\" is not among the %zu classes of the training folder",
-                              directory, d->class_name[k], by->classes);
+            return cameo_fail(
+                error, CAMEO_BAD_INPUT,
+                "%s: class \"%s\" is not among the %zu classes of the training folder", directory,
+                d->class_name[k], by->classes);
         for (size_t i = d->first[k]; i < d->first[k + 1]; i++) d->label[i] = found - by->class_name;
     }
     return true;

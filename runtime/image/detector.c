@@ -1,5 +1,6 @@
-/* YuNet: the photograph is letterboxed (scaled to fit, black to the right and below), and every cell of three grids says how
-   likely a face is, where its box is and where its landmarks are, relative to the cell. */
+/* YuNet: the photograph is letterboxed (scaled to fit, black to the right and below), and every
+   cell of three grids says how likely a face is, where its box is and where its landmarks are,
+   relative to the cell. */
 #include "detector.h"
 #include "../base/files.h"
 #include "../cameo_abi.h"
@@ -29,7 +30,8 @@ static size_t elements(const cameo_tensor_info *t) {
 }
 
 static size_t cells(const cameo_detector *d, int level) {
-    return (size_t)(d->preprocess.width / strides[level]) * (size_t)(d->preprocess.height / strides[level]);
+    return (size_t)(d->preprocess.width / strides[level]) *
+           (size_t)(d->preprocess.height / strides[level]);
 }
 
 static bool find_output(cameo_detector *d, int kind, int level) {
@@ -38,7 +40,8 @@ static bool find_output(cameo_detector *d, int kind, int level) {
     size_t wanted = cells(d, level) * (size_t)widths[kind];
     for (size_t i = 0; i < d->model->n_outputs; i++) {
         const cameo_tensor_info *t = &d->model->outputs[i];
-        if (strcmp(t->name, name) != 0 || t->dtype != 1 || elements(t) != wanted * (t->batched ? (size_t)t->dim[0] : 1))
+        if (strcmp(t->name, name) != 0 || t->dtype != 1 ||
+            elements(t) != wanted * (t->batched ? (size_t)t->dim[0] : 1))
             continue;
         d->output[kind][level] = i;
         return true;
@@ -48,15 +51,18 @@ static bool find_output(cameo_detector *d, int kind, int level) {
 
 static bool is_yunet(cameo_detector *d, cameo_error *error) {
     const char *spec = d->model->preprocess ? d->model->preprocess : "color=bgr mean=0 scale=1";
-    if (d->model->n_inputs != 1 || !cameo_preprocess_parse(spec, &d->model->inputs[0], &d->preprocess, error))
-        return d->model->n_inputs == 1 || cameo_fail(error, CAMEO_BAD_INPUT, "the detector has %zu inputs", d->model->n_inputs);
+    if (d->model->n_inputs != 1 ||
+        !cameo_preprocess_parse(spec, &d->model->inputs[0], &d->preprocess, error))
+        return d->model->n_inputs == 1 ||
+               cameo_fail(error, CAMEO_BAD_INPUT, "the detector has %zu inputs",
+                          d->model->n_inputs);
     for (int kind = 0; kind < KINDS; kind++)
         for (int level = 0; level < LEVELS; level++)
             if (!find_output(d, kind, level))
-                return cameo_fail(
-                    error, CAMEO_BAD_INPUT,
-                    "the detector %s has no output %s_%d of the size YuNet's would have; only YuNet is understood",
-                    d->model->name, kinds[kind], strides[level]);
+                return cameo_fail(error, CAMEO_BAD_INPUT,
+                                  "the detector %s has no output %s_%d of the size YuNet's would "
+                                  "have; only YuNet is understood",
+                                  d->model->name, kinds[kind], strides[level]);
     return true;
 }
 
@@ -66,7 +72,8 @@ cameo_detector *cameo_detector_open(const cameo_model *model, int threads, cameo
     if (is_yunet(d, error)) d->context = cameo_create(model, &(cameo_options){threads}, error);
     if (!d->context) return cameo_detector_close(d), NULL;
     d->outputs = cameo_allocate(model->n_outputs, sizeof *d->outputs);
-    for (size_t i = 0; i < model->n_outputs; i++) d->outputs[i] = cameo_allocate(elements(&model->outputs[i]), sizeof(double));
+    for (size_t i = 0; i < model->n_outputs; i++)
+        d->outputs[i] = cameo_allocate(elements(&model->outputs[i]), sizeof(double));
     d->input = cameo_allocate(elements(&model->inputs[0]), sizeof(float));
     return d;
 }
@@ -94,8 +101,8 @@ static double letterbox(cameo_detector *d, const cameo_image *image, cameo_error
     if (good) {
         memset(box.pixels, 0, (size_t)p->width * (size_t)p->height * 3);
         for (int y = 0; y < height; y++)
-            memcpy(box.pixels + (size_t)y * (size_t)p->width * 3, small.pixels + (size_t)y * (size_t)width * 3,
-                   (size_t)width * 3);
+            memcpy(box.pixels + (size_t)y * (size_t)p->width * 3,
+                   small.pixels + (size_t)y * (size_t)width * 3, (size_t)width * 3);
         cameo_preprocess_values(p, box.pixels, d->input);
     }
     cameo_image_free(&small);
@@ -108,12 +115,16 @@ static float clamp01(float x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 /* Pixel centres: index i of the photograph is at scale * (i + 1/2) - 1/2 of the network's input. */
 static double unscale(double v, double scale) { return (v + 0.5) / scale - 0.5; }
 
-static cameo_face decode_cell(const cameo_detector *d, int level, size_t cell, double score, double scale) {
+static cameo_face decode_cell(const cameo_detector *d, int level, size_t cell, double score,
+                              double scale) {
     const float *box = (const float *)d->outputs[d->output[2][level]] + 4 * cell;
     const float *points = (const float *)d->outputs[d->output[3][level]] + 10 * cell;
     size_t columns = (size_t)(d->preprocess.width / strides[level]);
-    double stride = strides[level], column = (double)(cell % columns), row = (double)(cell / columns);
-    cameo_face f = {.score = score, .width = exp(box[2]) * stride / scale, .height = exp(box[3]) * stride / scale};
+    double stride = strides[level], column = (double)(cell % columns),
+           row = (double)(cell / columns);
+    cameo_face f = {.score = score,
+                    .width = exp(box[2]) * stride / scale,
+                    .height = exp(box[3]) * stride / scale};
     f.x = unscale((column + box[0]) * stride, scale) - f.width / 2;
     f.y = unscale((row + box[1]) * stride, scale) - f.height / 2;
     for (int i = 0; i < 5; i++) {
@@ -149,22 +160,24 @@ static size_t suppress(const cameo_face *list, size_t n, cameo_face *faces, size
     return kept;
 }
 
-/* Each cell near a face has an opinion on its landmarks. Their mean by score (the "blending" of BlazeFace, Bazarevsky et al.
-   2019) trembles less than the best one's. */
+/* Each cell near a face has an opinion on its landmarks. Their mean by score (the "blending" of
+   BlazeFace, Bazarevsky et al. 2019) trembles less than the best one's. */
 static void blend(const cameo_face *list, size_t n, cameo_face *face) {
     cameo_landmarks sum = {{0}, {0}};
     double weight = 0;
     for (size_t i = 0; i < n; i++) {
         double w = overlap(&list[i], face) > 0.6 ? list[i].score : 0;
-        for (int k = 0; k < 5; k++) sum.x[k] += w * list[i].at.x[k], sum.y[k] += w * list[i].at.y[k];
+        for (int k = 0; k < 5; k++)
+            sum.x[k] += w * list[i].at.x[k], sum.y[k] += w * list[i].at.y[k];
         weight += w;
     }
     if (weight > 0) /* a box without area overlaps nothing, not even itself */
-        for (int k = 0; k < 5; k++) face->at.x[k] = sum.x[k] / weight, face->at.y[k] = sum.y[k] / weight;
+        for (int k = 0; k < 5; k++)
+            face->at.x[k] = sum.x[k] / weight, face->at.y[k] = sum.y[k] / weight;
 }
 
-size_t cameo_detector_faces(cameo_detector *d, const cameo_image *image, double least, cameo_face *faces, size_t capacity,
-                            cameo_error *error) {
+size_t cameo_detector_faces(cameo_detector *d, const cameo_image *image, double least,
+                            cameo_face *faces, size_t capacity, cameo_error *error) {
     double scale = letterbox(d, image, error);
     const void *inputs[1] = {d->input};
     if (scale == 0) return 0;
@@ -185,14 +198,16 @@ size_t cameo_detector_faces(cameo_detector *d, const cameo_image *image, double 
     return kept;
 }
 
-bool cameo_detector_find(cameo_detector *d, const cameo_image *image, cameo_landmarks *at, cameo_error *error) {
+bool cameo_detector_find(cameo_detector *d, const cameo_image *image, cameo_landmarks *at,
+                         cameo_error *error) {
     cameo_face faces[16];
     size_t n = cameo_detector_faces(d, image, 0.5, faces, 16, error), best = 0;
     double most = -1;
     for (size_t i = 0; i < n; i++) {
         double dx = (faces[i].x + faces[i].width / 2) / image->width - 0.5;
         double dy = (faces[i].y + faces[i].height / 2) / image->height - 0.5;
-        double weight = faces[i].score * faces[i].width * faces[i].height * exp(-8 * (dx * dx + dy * dy));
+        double weight = faces[i].score * faces[i].width * faces[i].height *
+                        exp(-8 * (dx * dx + dy * dy));
         if (weight > most) most = weight, best = i;
     }
     if (!n) return cameo_fail(error, CAMEO_BAD_INPUT, "no face was found in it");

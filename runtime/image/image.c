@@ -1,14 +1,18 @@
-/* Pictures: finding the format, JPEG with its EXIF orientation. PNG is in png.c, PPM and PGM in pnm.c. */
+/* Pictures: finding the format, JPEG with its EXIF orientation. PNG is in png.c, PPM and PGM in
+   pnm.c. */
 #include "image.h"
 #include "../base/files.h"
 #include <stdlib.h>
 #include <string.h>
 #include <turbojpeg.h>
 
-bool cameo_image_allocate(cameo_image *image, int64_t width, int64_t height, const char *name, cameo_error *error) {
-    if (width < 1 || height < 1 || width > CAMEO_IMAGE_SIDE || height > CAMEO_IMAGE_SIDE || width * height > CAMEO_IMAGE_PIXELS)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: a picture of %lld x %lld pixels is not supported (sides 1..%d)", name,
-                          (long long)width, (long long)height, CAMEO_IMAGE_SIDE);
+bool cameo_image_allocate(cameo_image *image, int64_t width, int64_t height, const char *name,
+                          cameo_error *error) {
+    if (width < 1 || height < 1 || width > CAMEO_IMAGE_SIDE || height > CAMEO_IMAGE_SIDE ||
+        width * height > CAMEO_IMAGE_PIXELS)
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: a picture of %lld x %lld pixels is not supported (sides 1..%d)",
+                          name, (long long)width, (long long)height, CAMEO_IMAGE_SIDE);
     image->pixels = malloc((size_t)(width * height) * 3);
     if (!image->pixels) return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
     image->width = (int)width;
@@ -59,7 +63,8 @@ static int jpeg_orientation(const unsigned char *data, size_t size) {
     return 1;
 }
 
-/* Where pixel (x, y) of the upright picture lies in the stored one of w x h; the eight cases of the EXIF specification. */
+/* Where pixel (x, y) of the upright picture lies in the stored one of w x h; the eight cases of
+   the EXIF specification. */
 static size_t oriented_source(int orientation, int x, int y, int w, int h) {
     int sx = x, sy = y;
     switch (orientation) {
@@ -79,7 +84,9 @@ bool cameo_image_turn(cameo_image *image, int orientation, const char *name, cam
     if (orientation <= 1) return true;
     int w = image->width, h = image->height;
     cameo_image upright = {0};
-    if (!cameo_image_allocate(&upright, orientation >= 5 ? h : w, orientation >= 5 ? w : h, name, error)) return false;
+    if (!cameo_image_allocate(&upright, orientation >= 5 ? h : w, orientation >= 5 ? w : h, name,
+                              error))
+        return false;
     unsigned char *to = upright.pixels;
     for (int y = 0; y < upright.height; y++)
         for (int x = 0; x < upright.width; x++, to += 3)
@@ -89,7 +96,8 @@ bool cameo_image_turn(cameo_image *image, int orientation, const char *name, cam
     return true;
 }
 
-/* Four components, stored inverted as Adobe's programs do (Pillow assumes the same): r = k - (255 - c) k / 255. */
+/* Four components, stored inverted as Adobe's programs do (Pillow assumes the same): r = k - (255
+   - c) k / 255. */
 static void from_cmyk(const unsigned char *cmyk, unsigned char *rgb, size_t pixels) {
     for (size_t i = 0; i < pixels; i++, cmyk += 4, rgb += 3)
         for (int c = 0; c < 3; c++) {
@@ -99,50 +107,59 @@ static void from_cmyk(const unsigned char *cmyk, unsigned char *rgb, size_t pixe
         }
 }
 
-/* Stray bytes between markers do no harm and are common in the wild; any other complaint means that pixels are missing. */
+/* Stray bytes between markers do no harm and are common in the wild; any other complaint means
+   that pixels are missing. */
 static bool jpeg_harmless(tjhandle handle) {
-    return tjGetErrorCode(handle) == TJERR_WARNING && strstr(tjGetErrorStr2(handle), "extraneous bytes");
+    return tjGetErrorCode(handle) == TJERR_WARNING &&
+           strstr(tjGetErrorStr2(handle), "extraneous bytes");
 }
 
-/* The largest reduction by a power of two that leaves both sides at `least`; full size when least = 0. */
+/* The largest reduction by a power of two that leaves both sides at `least`; full size when least
+   = 0. */
 static void jpeg_scale(int *width, int *height, int least) {
     int by = 1;
-    while (least > 0 && by < 8 && *width / (2 * by) >= least && *height / (2 * by) >= least) by *= 2;
+    while (least > 0 && by < 8 && *width / (2 * by) >= least && *height / (2 * by) >= least)
+        by *= 2;
     const tjscalingfactor factor = {1, by};
     *width = TJSCALED(*width, factor);
     *height = TJSCALED(*height, factor);
 }
 
-static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size, const char *name, int least,
-                        cameo_image *image, cameo_error *error) {
+static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size, const char *name,
+                        int least, cameo_image *image, cameo_error *error) {
     int width, height, subsampling, space;
-    if (tjDecompressHeader3(handle, data, size, &width, &height, &subsampling, &space) != 0 && !jpeg_harmless(handle))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name, tjGetErrorStr2(handle));
+    if (tjDecompressHeader3(handle, data, size, &width, &height, &subsampling, &space) != 0 &&
+        !jpeg_harmless(handle))
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name,
+                          tjGetErrorStr2(handle));
     jpeg_scale(&width, &height, least);
     if (!cameo_image_allocate(image, width, height, name, error)) return false;
     bool four = space == TJCS_CMYK || space == TJCS_YCCK;
     size_t pixels = (size_t)width * (size_t)height;
     unsigned char *cmyk = four ? cameo_allocate(pixels, 4) : NULL;
-    int result = tjDecompress2(handle, data, size, four ? cmyk : image->pixels, width, 0, height, four ? TJPF_CMYK : TJPF_RGB,
+    int result = tjDecompress2(handle, data, size, four ? cmyk : image->pixels, width, 0, height,
+                               four ? TJPF_CMYK : TJPF_RGB,
                                (least ? TJFLAG_FASTDCT : TJFLAG_ACCURATEDCT) | TJFLAG_LIMITSCANS);
     if (four && result == 0) from_cmyk(cmyk, image->pixels, pixels);
     free(cmyk);
     if (result != 0 && !jpeg_harmless(handle))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name, tjGetErrorStr2(handle));
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name,
+                          tjGetErrorStr2(handle));
     return cameo_image_turn(image, jpeg_orientation(data, size), name, error);
 }
 
-static bool jpeg_decode(const unsigned char *data, size_t size, const char *name, int least, cameo_image *image,
-                        cameo_error *error) {
+static bool jpeg_decode(const unsigned char *data, size_t size, const char *name, int least,
+                        cameo_image *image, cameo_error *error) {
     tjhandle handle = tjInitDecompress();
-    if (!handle) return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot start the JPEG decoder", name);
+    if (!handle)
+        return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot start the JPEG decoder", name);
     bool good = jpeg_pixels(handle, data, size, name, least, image, error);
     tjDestroy(handle);
     return good;
 }
 
-static bool decode(const unsigned char *data, size_t size, const char *name, int least, cameo_image *image,
-                   cameo_error *error) {
+static bool decode(const unsigned char *data, size_t size, const char *name, int least,
+                   cameo_image *image, cameo_error *error) {
     *image = (cameo_image){0};
     bool good;
     if (size == 0)
@@ -154,14 +171,16 @@ static bool decode(const unsigned char *data, size_t size, const char *name, int
     else if (size >= 2 && data[0] == 'P' && strchr("2356", data[1]) && data[1])
         good = cameo_pnm_decode(data, size, name, image, error);
     else if (size > 20 && memcmp(data, "version https://git-lfs", 20) == 0)
-        good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: is a Git LFS pointer, not the picture; run `git lfs pull`", name);
+        good = cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: is a Git LFS pointer, not the picture; run `git lfs pull`", name);
     else
         good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a JPEG, PNG, PPM or PGM picture", name);
     if (!good) cameo_image_free(image);
     return good;
 }
 
-bool cameo_image_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+bool cameo_image_decode(const unsigned char *data, size_t size, const char *name,
+                        cameo_image *image, cameo_error *error) {
     return decode(data, size, name, 0, image, error);
 }
 

@@ -1,4 +1,5 @@
-/* PNG through libpng's plain interface: its simplified one would apply gamma, which Pillow and training pipelines do not. */
+/* PNG through libpng's plain interface: its simplified one would apply gamma, which Pillow and
+   training pipelines do not. */
 #include "../base/files.h"
 #include "image.h"
 #include <png.h>
@@ -11,7 +12,8 @@ typedef struct source {
     size_t size, at;
     const char *name;
     bool ended;         /* more was asked for than there is */
-    cameo_error *error; /* the decoder's own: a complaint about what follows the rows is none of the caller's */
+    cameo_error *error; /* the decoder's own: a complaint about what follows the rows is none of the
+                           caller's */
 } source;
 
 static void take(png_structp png, png_bytep to, size_t count) {
@@ -32,8 +34,8 @@ static void complain(png_structp png, png_const_charp message) {
 
 static void ignore(png_structp png, png_const_charp message) { (void)png, (void)message; }
 
-/* Every kind of PNG becomes 8-bit RGB: palettes and 1-, 2-, 4-bit grey expanded, 16 bits cut to the high byte, alpha dropped.
- */
+/* Every kind of PNG becomes 8-bit RGB: palettes and 1-, 2-, 4-bit grey expanded, 16 bits cut to
+   the high byte, alpha dropped. */
 static void set_rgb(png_structp png) {
     png_set_expand(png);
     png_set_strip_16(png);
@@ -42,9 +44,12 @@ static void set_rgb(png_structp png) {
     png_set_interlace_handling(png);
 }
 
-static int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
-/* ImageMagick kept EXIF in a text before PNG had eXIf: a line end, "exif", a length, then the bytes in hex, 36 a line. */
+/* ImageMagick kept EXIF in a text before PNG had eXIf: a line end, "exif", a length, then the
+   bytes in hex, 36 a line. */
 static int profile_orientation(const char *text) {
     for (int i = 0; i < 3 && text; i++) text = strchr(text + (i > 0), '\n');
     if (!text) return 1;
@@ -71,7 +76,8 @@ static int orientation_of(png_structp png, png_infop info) {
     if (png_get_eXIf_1(png, info, &size, &exif)) return cameo_exif_orientation(exif, size);
     if (!png_get_text(png, info, &text, &texts)) return 1;
     for (int i = 0; i < texts; i++)
-        if (strcmp(text[i].key, "Raw profile type exif") == 0 || strcmp(text[i].key, "Raw profile type APP1") == 0)
+        if (strcmp(text[i].key, "Raw profile type exif") == 0 ||
+            strcmp(text[i].key, "Raw profile type APP1") == 0)
             return profile_orientation(text[i].text);
     return 1;
 }
@@ -83,16 +89,20 @@ static bool has_all_rows(png_structp png, png_infop info) {
                       : png_get_current_row_number(png) >= png_get_image_height(png, info);
 }
 
-static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_bytep **rows, const source *s) {
+static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_bytep **rows,
+                      const source *s) {
     if (setjmp(png_jmpbuf(png))) return s->ended && *rows && has_all_rows(png, info);
     png_read_info(png, info);
-    if (!cameo_image_allocate(image, png_get_image_width(png, info), png_get_image_height(png, info), s->name, s->error))
+    if (!cameo_image_allocate(image, png_get_image_width(png, info),
+                              png_get_image_height(png, info), s->name, s->error))
         return false;
     set_rgb(png);
     png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)image->width * 3) png_error(png, "unexpected row size");
+    if (png_get_rowbytes(png, info) != (size_t)image->width * 3)
+        png_error(png, "unexpected row size");
     *rows = cameo_allocate((size_t)image->height, sizeof **rows);
-    for (int y = 0; y < image->height; y++) (*rows)[y] = image->pixels + (size_t)y * (size_t)image->width * 3;
+    for (int y = 0; y < image->height; y++)
+        (*rows)[y] = image->pixels + (size_t)y * (size_t)image->width * 3;
     png_read_image(png, *rows);
     png_read_end(png, info); /* eXIf may stand behind the rows */
     return true;
@@ -118,8 +128,10 @@ static bool decode(source *s, size_t piece, cameo_image *image) {
     return good && cameo_image_turn(image, orientation, s->name, s->error);
 }
 
-/* A file that ends within its rows' last bytes, which are a checksum, has them all: libpng sees them byte by byte only. */
-bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+/* A file that ends within its rows' last bytes, which are a checksum, has them all: libpng sees
+   them byte by byte only. */
+bool cameo_png_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image,
+                      cameo_error *error) {
     cameo_error why = {0};
     source s = {data, size, 0, name, false, &why};
     bool good = decode(&s, 0, image);

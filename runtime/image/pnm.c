@@ -1,5 +1,5 @@
-/* PPM and PGM: plain (P2, P3) and raw (P5, P6), maxval up to 65535, # comments. After Netpbm's manual pages ppm(5) and pgm(5).
- */
+/* PPM and PGM: plain (P2, P3) and raw (P5, P6), maxval up to 65535, # comments. After Netpbm's
+   manual pages ppm(5) and pgm(5). */
 #include "../base/files.h"
 #include "image.h"
 
@@ -9,7 +9,8 @@ typedef struct reader {
 
 static bool is_space(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* Next decimal number, spaces and comments skipped; -1 when there is none or it is beyond 65535 * 16. */
+/* Next decimal number, spaces and comments skipped; -1 when there is none or it is beyond 65535 *
+   16. */
 static long next_number(reader *r) {
     while (r->p < r->end && (is_space(*r->p) || *r->p == '#')) {
         if (*r->p == '#')
@@ -46,18 +47,23 @@ static bool read_samples(reader *r, cameo_image *image, bool plain, bool colour,
     return true;
 }
 
-bool cameo_pnm_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image, cameo_error *error) {
+bool cameo_pnm_decode(const unsigned char *data, size_t size, const char *name, cameo_image *image,
+                      cameo_error *error) {
     bool plain = data[1] == '2' || data[1] == '3', colour = data[1] == '3' || data[1] == '6';
     reader r = {data + 2, data + size};
     long width = next_number(&r), height = next_number(&r), maximum = next_number(&r);
     if (width < 1 || height < 1 || maximum < 1 || maximum > 65535)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: bad PPM/PGM header (width, height, maxval expected)", name);
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: bad PPM/PGM header (width, height, maxval expected)", name);
     if (!plain && r.p < r.end) r.p++; /* exactly one space before the samples */
     /* a sample takes at least one byte: refuse before allocating what the file cannot hold */
-    if (width <= CAMEO_IMAGE_SIDE && height <= CAMEO_IMAGE_SIDE && width * height * (colour ? 3 : 1) > r.end - r.p)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: the file ends too early for %ld x %ld pixels", name, width, height);
+    if (width <= CAMEO_IMAGE_SIDE && height <= CAMEO_IMAGE_SIDE &&
+        width * height * (colour ? 3 : 1) > r.end - r.p)
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: the file ends too early for %ld x %ld pixels", name, width, height);
     if (!cameo_image_allocate(image, width, height, name, error)) return false;
     if (!read_samples(&r, image, plain, colour, maximum))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: samples missing or beyond maxval %ld", name, maximum);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: samples missing or beyond maxval %ld", name,
+                          maximum);
     return true;
 }

@@ -1,4 +1,5 @@
-/* Pictures become inputs. The value of a channel takes one of 256 values: a table, made with the text (preprocess_spec.c). */
+/* Pictures become inputs. The value of a channel takes one of 256 values: a table, made with the
+   text (preprocess_spec.c). */
 #include "preprocess.h"
 #include "../base/files.h"
 #include <math.h>
@@ -13,11 +14,12 @@ static bool fit(const cameo_preprocess *p, cameo_image *image, cameo_error *erro
     int64_t w = image->width, h = image->height, side = p->short_side;
     int64_t width = w <= h ? side : side * w / h, height = w <= h ? side * h / w : side;
     if (width > CAMEO_IMAGE_SIDE || height > CAMEO_IMAGE_SIDE)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "a picture of %d x %d is too narrow for resize=%d", image->width,
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "a picture of %d x %d is too narrow for resize=%d", image->width,
                           image->height, p->short_side);
     return cameo_image_resize(image, (int)width, (int)height, p->filter, error) &&
-           cameo_image_crop(image, half_even(image->width - p->width), half_even(image->height - p->height), p->width,
-                            p->height, error);
+           cameo_image_crop(image, half_even(image->width - p->width),
+                            half_even(image->height - p->height), p->width, p->height, error);
 }
 
 /* ITU-R 601 luma in 16-bit fixed point, as Pillow's mode "L". */
@@ -51,10 +53,12 @@ void cameo_preprocess_values(const cameo_preprocess *p, const unsigned char *pix
 }
 
 size_t cameo_preprocess_bytes(const cameo_preprocess *p) {
-    return (size_t)p->width * (size_t)p->height * (size_t)p->channels * (p->bytes ? 1 : sizeof(float));
+    return (size_t)p->width * (size_t)p->height * (size_t)p->channels *
+           (p->bytes ? 1 : sizeof(float));
 }
 
-bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, void *out, cameo_error *error) {
+bool cameo_preprocess_apply(const cameo_preprocess *p, cameo_image *image, void *out,
+                            cameo_error *error) {
     if (!cameo_preprocess_fit(p, image, error)) return false;
     cameo_preprocess_values(p, image->pixels, out);
     return true;

@@ -1,5 +1,6 @@
-/* Resizing in two passes, rows then columns, with coefficients in 22-bit fixed point and an 8-bit picture between the passes:
-   the arithmetic Pillow documents for its 8-bit modes, so that a network sees the pixels it was trained with. */
+/* Resizing in two passes, rows then columns, with coefficients in 22-bit fixed point and an 8-bit
+   picture between the passes: the arithmetic Pillow documents for its 8-bit modes, so that a
+   network sees the pixels it was trained with. */
 #include "resize.h"
 #include "../base/files.h"
 #include <math.h>
@@ -33,13 +34,18 @@ static double kernel(cameo_filter filter, double x) {
 }
 
 static double radius(cameo_filter filter) {
-    return filter == CAMEO_BOX ? 0.5 : filter == CAMEO_BICUBIC ? 2 : filter == CAMEO_LANCZOS ? 3 : 1;
+    return filter == CAMEO_BOX       ? 0.5
+           : filter == CAMEO_BICUBIC ? 2
+           : filter == CAMEO_LANCZOS ? 3
+                                     : 1;
 }
 
-static int32_t fixed_point(double weight) { return (int32_t)(weight * (1 << PRECISION) + (weight < 0 ? -0.5 : 0.5)); }
+static int32_t fixed_point(double weight) {
+    return (int32_t)(weight * (1 << PRECISION) + (weight < 0 ? -0.5 : 0.5));
+}
 
-static void window_weights(cameo_filter filter, double centre, double stretch, window *w, int inputs, int32_t *out,
-                           double *scratch) {
+static void window_weights(cameo_filter filter, double centre, double stretch, window *w,
+                           int inputs, int32_t *out, double *scratch) {
     double support = radius(filter) * stretch, sum = 0;
     int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
     w->first = first < 0 ? 0 : first;
@@ -48,7 +54,8 @@ static void window_weights(cameo_filter filter, double centre, double stretch, w
         scratch[i] = kernel(filter, (i + w->first - centre + 0.5) / stretch);
         sum += scratch[i];
     }
-    for (int i = 0; i < w->count; i++) out[i] = fixed_point(sum != 0 ? scratch[i] / sum : scratch[i]);
+    for (int i = 0; i < w->count; i++)
+        out[i] = fixed_point(sum != 0 ? scratch[i] / sum : scratch[i]);
 }
 
 static taps make_taps(int inputs, int outputs, cameo_filter filter) {
@@ -58,8 +65,8 @@ static taps make_taps(int inputs, int outputs, cameo_filter filter) {
     t.weights = cameo_allocate((size_t)outputs * (size_t)t.size, sizeof *t.weights);
     double *scratch = cameo_allocate((size_t)t.size, sizeof *scratch);
     for (int i = 0; i < outputs; i++)
-        window_weights(filter, (i + 0.5) * scale, stretch, &t.windows[i], inputs, t.weights + (size_t)i * (size_t)t.size,
-                       scratch);
+        window_weights(filter, (i + 0.5) * scale, stretch, &t.windows[i], inputs,
+                       t.weights + (size_t)i * (size_t)t.size, scratch);
     free(scratch);
     return t;
 }
@@ -75,7 +82,8 @@ static unsigned char clip8(int32_t sum) {
 }
 
 /* One output pixel; step = bytes between the input pixels of the window. */
-static void weigh(const unsigned char *x, size_t step, const int32_t *w, int count, unsigned char *y) {
+static void weigh(const unsigned char *x, size_t step, const int32_t *w, int count,
+                  unsigned char *y) {
     int32_t sum[3] = {1 << (PRECISION - 1), 1 << (PRECISION - 1), 1 << (PRECISION - 1)};
     for (int i = 0; i < count; i++, x += step)
         for (int c = 0; c < 3; c++) sum[c] += x[c] * w[i];
@@ -87,7 +95,8 @@ static void resize_rows(const cameo_image *x, cameo_image *y, const taps *t) {
         const unsigned char *from = x->pixels + (size_t)row * (size_t)x->width * 3;
         unsigned char *to = y->pixels + (size_t)row * (size_t)y->width * 3;
         for (int i = 0; i < y->width; i++)
-            weigh(from + 3 * t->windows[i].first, 3, t->weights + (size_t)i * (size_t)t->size, t->windows[i].count, to + 3 * i);
+            weigh(from + 3 * t->windows[i].first, 3, t->weights + (size_t)i * (size_t)t->size,
+                  t->windows[i].count, to + 3 * i);
     }
 }
 
@@ -97,7 +106,8 @@ static void resize_columns(const cameo_image *x, cameo_image *y, const taps *t) 
         const unsigned char *from = x->pixels + (size_t)t->windows[row].first * step;
         unsigned char *to = y->pixels + (size_t)row * step;
         for (size_t i = 0; i < step; i += 3)
-            weigh(from + i, step, t->weights + (size_t)row * (size_t)t->size, t->windows[row].count, to + i);
+            weigh(from + i, step, t->weights + (size_t)row * (size_t)t->size, t->windows[row].count,
+                  to + i);
     }
 }
 
@@ -106,12 +116,14 @@ static void replace(cameo_image *image, cameo_image *by) {
     *image = *by;
 }
 
-static bool one_pass(cameo_image *image, int width, int height, cameo_filter filter, cameo_error *error) {
+static bool one_pass(cameo_image *image, int width, int height, cameo_filter filter,
+                     cameo_error *error) {
     if (width == image->width && height == image->height) return true;
     cameo_image out = {0};
     if (!cameo_image_allocate(&out, width, height, "resize", error)) return false;
     bool rows = width != image->width;
-    taps t = rows ? make_taps(image->width, width, filter) : make_taps(image->height, height, filter);
+    taps t = rows ? make_taps(image->width, width, filter)
+                  : make_taps(image->height, height, filter);
     (rows ? resize_rows : resize_columns)(image, &out, &t);
     free_taps(&t);
     replace(image, &out);
@@ -124,27 +136,33 @@ static bool nearest(cameo_image *image, int width, int height, cameo_error *erro
     unsigned char *to = out.pixels;
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++, to += 3) {
-            size_t sx = (size_t)((x + 0.5) * image->width / width), sy = (size_t)((y + 0.5) * image->height / height);
+            size_t sx = (size_t)((x + 0.5) * image->width / width),
+                   sy = (size_t)((y + 0.5) * image->height / height);
             memcpy(to, image->pixels + 3 * (sy * (size_t)image->width + sx), 3);
         }
     replace(image, &out);
     return true;
 }
 
-bool cameo_image_resize(cameo_image *image, int width, int height, cameo_filter filter, cameo_error *error) {
+bool cameo_image_resize(cameo_image *image, int width, int height, cameo_filter filter,
+                        cameo_error *error) {
     if (filter == CAMEO_NEAREST) return nearest(image, width, height, error);
-    return one_pass(image, width, image->height, filter, error) && one_pass(image, width, height, filter, error);
+    return one_pass(image, width, image->height, filter, error) &&
+           one_pass(image, width, height, filter, error);
 }
 
-bool cameo_image_crop(cameo_image *image, int left, int top, int width, int height, cameo_error *error) {
+bool cameo_image_crop(cameo_image *image, int left, int top, int width, int height,
+                      cameo_error *error) {
     if (left < 0 || top < 0 || width > image->width - left || height > image->height - top)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "a crop of %d x %d does not fit a picture of %d x %d", width, height,
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "a crop of %d x %d does not fit a picture of %d x %d", width, height,
                           image->width, image->height);
     cameo_image out = {0};
     if (!cameo_image_allocate(&out, width, height, "crop", error)) return false;
     for (int y = 0; y < height; y++)
         memcpy(out.pixels + (size_t)y * (size_t)width * 3,
-               image->pixels + 3 * ((size_t)(top + y) * (size_t)image->width + (size_t)left), (size_t)width * 3);
+               image->pixels + 3 * ((size_t)(top + y) * (size_t)image->width + (size_t)left),
+               (size_t)width * 3);
     replace(image, &out);
     return true;
 }

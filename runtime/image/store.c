@@ -1,4 +1,5 @@
-/* The pictures' memory. A slot is filled at most once: the thread that comes second throws its copy away. */
+/* The pictures' memory. A slot is filled at most once: the thread that comes second throws its
+   copy away. */
 #include "store.h"
 #include "../base/files.h"
 #include "../base/progress.h"
@@ -49,8 +50,12 @@ static bool decode(cameo_store *s, size_t i, cameo_image *image) {
     cameo_error error = {0};
     const cameo_preprocess *p = s->options.preprocess;
     const char *path = s->options.paths[i];
-    const int least = !s->options.fast ? 0 : p->short_side ? p->short_side : p->width > p->height ? p->width : p->height;
-    if (!cameo_image_read_scaled(path, s->options.whole ? 2 * least : least, image, &error)) return refuse(s, i, error.message);
+    const int least = !s->options.fast       ? 0
+                      : p->short_side        ? p->short_side
+                      : p->width > p->height ? p->width
+                                             : p->height;
+    if (!cameo_image_read_scaled(path, s->options.whole ? 2 * least : least, image, &error))
+        return refuse(s, i, error.message);
     if (s->options.whole || cameo_preprocess_fit(p, image, &error)) return true;
     char why[640];
     snprintf(why, sizeof why, "%s: %.500s", path, error.message);
@@ -90,11 +95,11 @@ size_t cameo_store_bytes(const cameo_store *s) { return atomic_load(&s->bytes); 
 bool cameo_store_spoilt(const cameo_store *s, cameo_error *error) {
     const size_t bad = cameo_store_bad(s);
     if (bad * 100 <= s->options.images) return false;
-    cameo_fail(
-        error, CAMEO_BAD_INPUT,
-        "%zu of %zu pictures cannot be decoded: more than 1 %%; something is wrong with the data\n    hint: they are named "
-        "above; mend or remove them",
-        bad, s->options.images);
+    cameo_fail(error, CAMEO_BAD_INPUT,
+               "%zu of %zu pictures cannot be decoded: more than 1 %%; something is wrong with the "
+               "data\n    hint: they are named "
+               "above; mend or remove them",
+               bad, s->options.images);
     return true;
 }
 
@@ -107,11 +112,13 @@ bool cameo_store_fits(const cameo_store *s) {
 /* ---- checking ---- */
 
 static bool looks_alike(const unsigned char *b, size_t n) {
-    return (n >= 2 && b[0] == 0xFF && b[1] == 0xD8) || (n >= 8 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0) ||
+    return (n >= 2 && b[0] == 0xFF && b[1] == 0xD8) ||
+           (n >= 8 && memcmp(b, "\x89PNG\r\n\x1a\n", 8) == 0) ||
            (n >= 2 && b[0] == 'P' && strchr("2356", b[1]) && b[1]);
 }
 
-/* The file's first bytes; whoever decodes it later has the better message, so a doubtful one is decoded now. */
+/* The file's first bytes; whoever decodes it later has the better message, so a doubtful one is
+   decoded now. */
 static void glance(cameo_store *s, size_t i) {
     unsigned char head[8];
     FILE *f = fopen(s->options.paths[i], "rb");
@@ -145,7 +152,8 @@ bool cameo_store_check(cameo_store *s, cameo_context *pool, const char *what, ca
     bool good = true;
     cameo_progress_start(&progress, what, s->options.images);
     for (size_t n; good && c.first < s->options.images; c.first += n) {
-        n = s->options.images - c.first < CHECKED_AT_ONCE ? s->options.images - c.first : CHECKED_AT_ONCE;
+        n = s->options.images - c.first < CHECKED_AT_ONCE ? s->options.images - c.first
+                                                          : CHECKED_AT_ONCE;
         cameo_parallel(pool, n, check_task, &c);
         good = !cameo_store_spoilt(s, error);
         cameo_progress_step(&progress, c.first + n);

@@ -1,8 +1,9 @@
-/* Depthwise convolution (one input and one output channel a group), NHWC. 3x3 of stride 1 and 2: a tile of neighbouring pixels
-   accumulates, every input is loaded once a row; pixels at the edges leave out taps when compiled. Channels are the innermost
-   loop, so that memory is read as it lies, in chunks of which the rows that the next output row reads again stay in the
-   second-level cache. Other sizes accumulate four pixels at a time. Weights [kh][kw][c rounded up to CAMEO_VF], bias and slope
-   likewise. */
+/* Depthwise convolution (one input and one output channel a group), NHWC. 3x3 of stride 1 and 2: a
+   tile of neighbouring pixels accumulates, every input is loaded once a row; pixels at the edges
+   leave out taps when compiled. Channels are the innermost loop, so that memory is read as it
+   lies, in chunks of which the rows that the next output row reads again stay in the second-level
+   cache. Other sizes accumulate four pixels at a time. Weights [kh][kw][c rounded up to CAMEO_VF],
+   bias and slope likewise. */
 #ifndef CAMEO_KERNELS_DEPTHWISE_CONV_H
 #define CAMEO_KERNELS_DEPTHWISE_CONV_H
 #include "vector.h"
@@ -11,7 +12,7 @@ typedef struct cameo_depthwise {
     ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl;
     ptrdiff_t x_pixel, y_pixel, r_pixel; /* r_pixel 0: no residual */
     ptrdiff_t rows;                      /* output rows of a task */
-    bool flip;                           /* taps in reverse order: the input gradient of a convolution of stride 1 */
+    bool flip; /* taps in reverse order: the input gradient of a convolution of stride 1 */
     cameo_act act;
 } cameo_depthwise;
 
@@ -20,24 +21,28 @@ typedef struct cameo_depthwise_args {
     float *y;
 } cameo_depthwise_args;
 
-CAMEO_INLINE ptrdiff_t cameo_depthwise_padded(const cameo_depthwise *s) { return (s->c + CAMEO_VF - 1) / CAMEO_VF * CAMEO_VF; }
+CAMEO_INLINE ptrdiff_t cameo_depthwise_padded(const cameo_depthwise *s) {
+    return (s->c + CAMEO_VF - 1) / CAMEO_VF * CAMEO_VF;
+}
 
 /* The weights of tap (i, j). */
-CAMEO_INLINE const float *cameo_depthwise_tap(const cameo_depthwise *s, const float *w, ptrdiff_t i, ptrdiff_t j) {
+CAMEO_INLINE const float *cameo_depthwise_tap(const cameo_depthwise *s, const float *w, ptrdiff_t i,
+                                              ptrdiff_t j) {
     const ptrdiff_t t = i * s->kw + j;
     return w + (s->flip ? s->kh * s->kw - 1 - t : t) * cameo_depthwise_padded(s);
 }
 
-CAMEO_INLINE void cameo_depthwise_store(const cameo_depthwise *s, cameo_v v, cameo_v slope, const float *r, float *y,
-                                        ptrdiff_t lanes) {
+CAMEO_INLINE void cameo_depthwise_store(const cameo_depthwise *s, cameo_v v, cameo_v slope,
+                                        const float *r, float *y, ptrdiff_t lanes) {
     if (s->r_pixel) v += cameo_load_part(r, lanes);
     cameo_store_part(y, cameo_activate(&s->act, v, slope), lanes);
 }
 
 /* ---- 3x3 ---- */
 
-/* Floats of an input row's chunk: all channels of most rows. Chunks so narrow that three rows fit the first-level cache read
-   but a line or two of each pixel at a time, which takes up to half as long again where the input comes from afar. */
+/* Floats of an input row's chunk: all channels of most rows. Chunks so narrow that three rows fit
+   the first-level cache read but a line or two of each pixel at a time, which takes up to half as
+   long again where the input comes from afar. */
 enum { CAMEO_DEPTHWISE_CHUNK = 16384, CAMEO_DEPTHWISE_MOST = 8 };
 
 /* Pixels of a tile: a divisor of the row, else few. */
@@ -53,16 +58,19 @@ CAMEO_INLINE ptrdiff_t cameo_depthwise_beyond(const cameo_depthwise *s) {
 
 CAMEO_INLINE bool cameo_depthwise_tiled(const cameo_depthwise *s) {
     const ptrdiff_t tile = cameo_depthwise_tile(s), rest = s->ow % tile ? s->ow % tile : tile;
-    return s->kh == 3 && s->kw == 3 && s->dh == 1 && s->dw == 1 && s->sw <= 2 && s->pl >= 0 && s->pl <= 2 &&
-           cameo_depthwise_beyond(s) <= cameo_least(2, rest * s->sw);
+    return s->kh == 3 && s->kw == 3 && s->dh == 1 && s->dw == 1 && s->sw <= 2 && s->pl >= 0 &&
+           s->pl <= 2 && cameo_depthwise_beyond(s) <= cameo_least(2, rest * s->sw);
 }
 
-/* One vector of `pixels` outputs. Rows of taps [h0, h1); of the columns read, `left` and `right` lie outside the image. All of
-   them are literals. x: the input under tap (0, 0) of the first pixel. */
-CAMEO_INLINE void cameo_depthwise_vector3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x,
-                                          const float *r, float *y, ptrdiff_t c, int h0, int h1, ptrdiff_t pixels,
-                                          ptrdiff_t left, ptrdiff_t right, ptrdiff_t lanes) {
-    const cameo_v bias = cameo_load(a->b + c), slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : bias;
+/* One vector of `pixels` outputs. Rows of taps [h0, h1); of the columns read, `left` and `right`
+   lie outside the image. All of them are literals. x: the input under tap (0, 0) of the first
+   pixel. */
+CAMEO_INLINE void cameo_depthwise_vector3(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                          const float *x, const float *r, float *y, ptrdiff_t c,
+                                          int h0, int h1, ptrdiff_t pixels, ptrdiff_t left,
+                                          ptrdiff_t right, ptrdiff_t lanes) {
+    const cameo_v bias = cameo_load(a->b + c),
+                  slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : bias;
     const ptrdiff_t end = (pixels - 1) * s->sw + 3 - right;
     cameo_v acc[CAMEO_DEPTHWISE_MOST], k[3];
     CAMEO_UNROLL
@@ -76,27 +84,34 @@ CAMEO_INLINE void cameo_depthwise_vector3(const cameo_depthwise *s, const cameo_
             const cameo_v v = cameo_load_part(x + (i * s->w + q) * s->x_pixel + c, lanes);
             CAMEO_UNROLL
             for (int j = 0; j < 3; j++)
-                if (q >= j && (q - j) % s->sw == 0 && (q - j) / s->sw < pixels) acc[(q - j) / s->sw] += v * k[j];
+                if (q >= j && (q - j) % s->sw == 0 && (q - j) / s->sw < pixels)
+                    acc[(q - j) / s->sw] += v * k[j];
         }
     }
     CAMEO_UNROLL
     for (ptrdiff_t p = 0; p < pixels; p++)
-        cameo_depthwise_store(s, acc[p], slope, r + p * s->r_pixel + c, y + p * s->y_pixel + c, lanes);
+        cameo_depthwise_store(s, acc[p], slope, r + p * s->r_pixel + c, y + p * s->y_pixel + c,
+                              lanes);
 }
 
 /* The same of channels [first, end). */
-CAMEO_INLINE void cameo_depthwise_pixels3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x,
-                                          const float *r, float *y, ptrdiff_t first, ptrdiff_t end, int h0, int h1,
-                                          ptrdiff_t pixels, ptrdiff_t left, ptrdiff_t right) {
+CAMEO_INLINE void cameo_depthwise_pixels3(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                          const float *x, const float *r, float *y, ptrdiff_t first,
+                                          ptrdiff_t end, int h0, int h1, ptrdiff_t pixels,
+                                          ptrdiff_t left, ptrdiff_t right) {
     ptrdiff_t c = first;
-    for (; c + CAMEO_VF <= end; c += CAMEO_VF) cameo_depthwise_vector3(s, a, x, r, y, c, h0, h1, pixels, left, right, CAMEO_VF);
-    if (s->c % CAMEO_VF && c < end) cameo_depthwise_vector3(s, a, x, r, y, c, h0, h1, pixels, left, right, s->c % CAMEO_VF);
+    for (; c + CAMEO_VF <= end; c += CAMEO_VF)
+        cameo_depthwise_vector3(s, a, x, r, y, c, h0, h1, pixels, left, right, CAMEO_VF);
+    if (s->c % CAMEO_VF && c < end)
+        cameo_depthwise_vector3(s, a, x, r, y, c, h0, h1, pixels, left, right, s->c % CAMEO_VF);
 }
 
 /* An output row, tile by tile. x, r, y: its first pixel. */
-CAMEO_INLINE void cameo_depthwise_row3(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
-                                       float *y, ptrdiff_t c, ptrdiff_t end, int h0, int h1) {
-    const ptrdiff_t tile = cameo_depthwise_tile(s), rest = s->ow % tile ? s->ow % tile : tile, last = s->ow - rest;
+CAMEO_INLINE void cameo_depthwise_row3(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                       const float *x, const float *r, float *y, ptrdiff_t c,
+                                       ptrdiff_t end, int h0, int h1) {
+    const ptrdiff_t tile = cameo_depthwise_tile(s), rest = s->ow % tile ? s->ow % tile : tile,
+                    last = s->ow - rest;
     const ptrdiff_t beyond = cameo_depthwise_beyond(s), step = tile * s->sw * s->x_pixel;
     if (last == 0) {
         cameo_depthwise_pixels3(s, a, x, r, y, c, end, h0, h1, rest, s->pl, beyond);
@@ -107,14 +122,17 @@ CAMEO_INLINE void cameo_depthwise_row3(const cameo_depthwise *s, const cameo_dep
         x += step, r += tile * s->r_pixel, y += tile * s->y_pixel;
         cameo_depthwise_pixels3(s, a, x, r, y, c, end, h0, h1, tile, 0, 0);
     }
-    cameo_depthwise_pixels3(s, a, x + step, r + tile * s->r_pixel, y + tile * s->y_pixel, c, end, h0, h1, rest, 0, beyond);
+    cameo_depthwise_pixels3(s, a, x + step, r + tile * s->r_pixel, y + tile * s->y_pixel, c, end,
+                            h0, h1, rest, 0, beyond);
 }
 
 /* ---- any kernel ---- */
 
-/* `pixels` neighbouring outputs, any kernel. Taps [h0, h1) x [w0, w1) lie inside the image; x is the input under tap (0, 0). */
-CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *x, const float *w, cameo_v bias, cameo_v slope,
-                                         const float *r, float *y, ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1,
+/* `pixels` neighbouring outputs, any kernel. Taps [h0, h1) x [w0, w1) lie inside the image; x is
+   the input under tap (0, 0). */
+CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *x, const float *w,
+                                         cameo_v bias, cameo_v slope, const float *r, float *y,
+                                         ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1,
                                          ptrdiff_t pixels, ptrdiff_t lanes) {
     cameo_v acc[4] = {bias, bias, bias, bias};
     for (ptrdiff_t i = h0; i < h1; i++)
@@ -122,7 +140,8 @@ CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *
             const cameo_v k = cameo_load(cameo_depthwise_tap(s, w, i, j));
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
-            for (ptrdiff_t q = 0; q < pixels; q++) acc[q] += k * cameo_load_part(p + q * s->sw * s->x_pixel, lanes);
+            for (ptrdiff_t q = 0; q < pixels; q++)
+                acc[q] += k * cameo_load_part(p + q * s->sw * s->x_pixel, lanes);
         }
     CAMEO_UNROLL
     for (ptrdiff_t q = 0; q < pixels; q++)
@@ -133,14 +152,18 @@ CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *
 CAMEO_INLINE ptrdiff_t cameo_tap_first(ptrdiff_t start, ptrdiff_t dilation) {
     return start >= 0 ? 0 : (-start + dilation - 1) / dilation;
 }
-CAMEO_INLINE ptrdiff_t cameo_tap_end(ptrdiff_t start, ptrdiff_t dilation, ptrdiff_t taps, ptrdiff_t size) {
+CAMEO_INLINE ptrdiff_t cameo_tap_end(ptrdiff_t start, ptrdiff_t dilation, ptrdiff_t taps,
+                                     ptrdiff_t size) {
     return start >= size ? 0 : cameo_least(taps, (size - start + dilation - 1) / dilation);
 }
 
-CAMEO_INLINE void cameo_depthwise_row(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
-                                      float *y, ptrdiff_t o, ptrdiff_t c, ptrdiff_t lanes) {
-    const cameo_v zero = {0}, bias = cameo_load(a->b + c), slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : zero;
-    const ptrdiff_t h = o * s->sh - s->pt, h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
+CAMEO_INLINE void cameo_depthwise_row(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                      const float *x, const float *r, float *y, ptrdiff_t o,
+                                      ptrdiff_t c, ptrdiff_t lanes) {
+    const cameo_v zero = {0}, bias = cameo_load(a->b + c),
+                  slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : zero;
+    const ptrdiff_t h = o * s->sh - s->pt, h0 = cameo_tap_first(h, s->dh),
+                    h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
     const ptrdiff_t span = (s->kw - 1) * s->dw + 1;
     for (ptrdiff_t j = 0; j < s->ow;) {
         const ptrdiff_t at = j * s->sw - s->pl;
@@ -151,7 +174,8 @@ CAMEO_INLINE void cameo_depthwise_row(const cameo_depthwise *s, const cameo_dept
             cameo_depthwise_pixels(s, p, a->w + c, bias, slope, rr, yy, h0, h1, 0, s->kw, 4, lanes);
             j += 4;
         } else {
-            const ptrdiff_t w0 = cameo_tap_first(at, s->dw), w1 = cameo_tap_end(at, s->dw, s->kw, s->w);
+            const ptrdiff_t w0 = cameo_tap_first(at, s->dw),
+                            w1 = cameo_tap_end(at, s->dw, s->kw, s->w);
             cameo_depthwise_pixels(s, p, a->w + c, bias, slope, rr, yy, h0, h1, w0, w1, 1, lanes);
             j++;
         }
@@ -159,15 +183,18 @@ CAMEO_INLINE void cameo_depthwise_row(const cameo_depthwise *s, const cameo_dept
 }
 
 /* Output row o, any kernel, channels [c, end). */
-CAMEO_INLINE void cameo_depthwise_row_any(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x,
-                                          const float *r, float *y, ptrdiff_t o, ptrdiff_t c, ptrdiff_t end) {
+CAMEO_INLINE void cameo_depthwise_row_any(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                          const float *x, const float *r, float *y, ptrdiff_t o,
+                                          ptrdiff_t c, ptrdiff_t end) {
     for (; c + CAMEO_VF <= end; c += CAMEO_VF) cameo_depthwise_row(s, a, x, r, y, o, c, CAMEO_VF);
     if (s->c % CAMEO_VF && c < end) cameo_depthwise_row(s, a, x, r, y, o, c, s->c % CAMEO_VF);
 }
 
-/* Rows [first, first + rows) of channels [c, end). Rows at the edges of 3x3 are made without the taps that lie outside. */
-CAMEO_INLINE void cameo_depthwise_band(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
-                                       float *y, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t c, ptrdiff_t end) {
+/* Rows [first, first + rows) of channels [c, end). Rows at the edges of 3x3 are made without the
+   taps that lie outside. */
+CAMEO_INLINE void cameo_depthwise_band(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                       const float *x, const float *r, float *y, ptrdiff_t first,
+                                       ptrdiff_t rows, ptrdiff_t c, ptrdiff_t end) {
     for (ptrdiff_t o = first; o < first + rows; o++) {
         const ptrdiff_t h = o * s->sh - s->pt;
         const float *xx = x + (h * s->w - s->pl) * s->x_pixel, *rr = r + o * s->ow * s->r_pixel;
@@ -192,15 +219,17 @@ CAMEO_INLINE ptrdiff_t cameo_depthwise_chunk(const cameo_depthwise *s) {
 }
 
 /* The same of all channels, in chunks. */
-CAMEO_INLINE void cameo_depthwise_rows(const cameo_depthwise *s, const cameo_depthwise_args *a, const float *x, const float *r,
-                                       float *y, ptrdiff_t first, ptrdiff_t rows) {
+CAMEO_INLINE void cameo_depthwise_rows(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                       const float *x, const float *r, float *y, ptrdiff_t first,
+                                       ptrdiff_t rows) {
     const ptrdiff_t chunk = cameo_depthwise_chunk(s);
     for (ptrdiff_t c = 0; c < s->c; c += chunk)
         cameo_depthwise_band(s, a, x, r, y, first, rows, c, cameo_least(s->c, c + chunk));
 }
 
 /* Task i: [image][band of rows]. */
-CAMEO_INLINE void cameo_depthwise_task(const cameo_depthwise *s, const cameo_depthwise_args *a, size_t i) {
+CAMEO_INLINE void cameo_depthwise_task(const cameo_depthwise *s, const cameo_depthwise_args *a,
+                                       size_t i) {
     const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, image = (ptrdiff_t)i / bands,
                     first = (ptrdiff_t)i % bands * s->rows;
     const float *x = a->x + image * s->h * s->w * s->x_pixel;

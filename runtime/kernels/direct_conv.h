@@ -1,26 +1,30 @@
-/* Dense and grouped convolution, NHWC, any kernel, stride, dilation and padding, computed directly: a register tile of
-   tile_h x tile_w pixels (of tile_n images where maps are tiny) times `vectors` vectors of output channels accumulates over all
-   taps and input channels.
+/* Dense and grouped convolution, NHWC, any kernel, stride, dilation and padding, computed
+   directly: a register tile of tile_h x tile_w pixels (of tile_n images where maps are tiny) times
+   `vectors` vectors of output channels accumulates over all taps and input channels.
 
-   Every number in cameo_conv is a literal of the instantiation: the compiler unrolls the tile, addresses pixels with immediate
-   displacements and drops what does not apply. Weights are packed as [group][co / block][kh][kw][ci][block] with zeros behind
-   the last channel, bias and slope as [group][co rounded up to block], where block = vectors * CAMEO_VF. Padding: a task copies
-   the input rows of its band into a line buffer with zeros around; without padding it reads in place. The buffer's pixels may
-   be further apart than their channels, so that those of a tile do not meet in a few lines of the first-level cache.
+   Every number in cameo_conv is a literal of the instantiation: the compiler unrolls the tile,
+   addresses pixels with immediate displacements and drops what does not apply. Weights are packed
+   as [group][co / block][kh][kw][ci][block] with zeros behind the last channel, bias and slope as
+   [group][co rounded up to block], where block = vectors * CAMEO_VF. Padding: a task copies the
+   input rows of its band into a line buffer with zeros around; without padding it reads in place.
+   The buffer's pixels may be further apart than their channels, so that those of a tile do not
+   meet in a few lines of the first-level cache.
 
-   Of a 1x1 convolution all pixels are one column (w = 1), whatever the map; those of a stride that meet in the cache are
-   gathered into the line buffer first.
+   Of a 1x1 convolution all pixels are one column (w = 1), whatever the map; those of a stride that
+   meet in the cache are gathered into the line buffer first.
 
-   scaled: what is copied into the line buffer is scaled, shifted and activated on its way, so that the BatchNormalization and
-   activation before a convolution (DenseNet) need no pass of their own; the zeros around stay zeros.
+   scaled: what is copied into the line buffer is scaled, shifted and activated on its way, so that
+   the BatchNormalization and activation before a convolution (DenseNet) need no pass of their own;
+   the zeros around stay zeros.
 
-   gated: every input channel has a factor of its own in each image (squeeze and excitation). Instead of the pixels a task
-   multiplies its weights by them, a block at a time, which is less work where pixels are many: room for one block's weights
-   lies behind the line buffer.
+   gated: every input channel has a factor of its own in each image (squeeze and excitation).
+   Instead of the pixels a task multiplies its weights by them, a block at a time, which is less
+   work where pixels are many: room for one block's weights lies behind the line buffer.
 
-   A task is a band of rows of one image, or several whole images, times some blocks of channels: within a block all its pixels
-   are computed before the next block's weights are touched. An output may be spread (y_row, y_image): each phase of the input
-   gradient of a strided convolution is such a convolution. */
+   A task is a band of rows of one image, or several whole images, times some blocks of channels:
+   within a block all its pixels are computed before the next block's weights are touched. An
+   output may be spread (y_row, y_image): each phase of the input gradient of a strided convolution
+   is such a convolution. */
 #ifndef CAMEO_KERNELS_DIRECT_CONV_H
 #define CAMEO_KERNELS_DIRECT_CONV_H
 #include "elementwise.h"
@@ -32,16 +36,24 @@ typedef struct cameo_conv_map {
     ptrdiff_t image; /* floats from one image to the next */
 } cameo_conv_map;
 
-/* What comes from far away, and is fetched ahead of its use: many weights, or the dense input of a convolution of 1x1. */
-typedef enum cameo_conv_prefetch { CAMEO_FETCH_NOTHING, CAMEO_FETCH_WEIGHTS, CAMEO_FETCH_INPUT } cameo_conv_prefetch;
+/* What comes from far away, and is fetched ahead of its use: many weights, or the dense input of a
+   convolution of 1x1. */
+typedef enum cameo_conv_prefetch {
+    CAMEO_FETCH_NOTHING,
+    CAMEO_FETCH_WEIGHTS,
+    CAMEO_FETCH_INPUT
+} cameo_conv_prefetch;
 
 typedef struct cameo_conv {
     ptrdiff_t h, w, ci, oh, ow, co, groups; /* ci, co: of one group */
     ptrdiff_t kh, kw, sh, sw, dh, dw, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel;       /* floats from one pixel to the next; r_pixel 0: no residual */
-    ptrdiff_t y_row, y_image;                  /* floats from one output row, or image, to the next; 0: they are dense */
+    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no
+                                            residual */
+    ptrdiff_t y_row, y_image; /* floats from one output row, or image, to the next; 0: they are
+                                 dense */
     ptrdiff_t tile_n, tile_h, tile_w, vectors; /* tile_n: 0 = 1; more only of whole maps */
-    ptrdiff_t count;       /* images, where a task has several of them; 0: one image a task, and any number */
+    ptrdiff_t count;       /* images, where a task has several of them; 0: one image a task, and any
+                              number */
     ptrdiff_t images;      /* of a task, of whole maps; the last task may have less */
     ptrdiff_t rows;        /* output rows of a band */
     ptrdiff_t blocks;      /* blocks of output channels of a task */
@@ -51,7 +63,8 @@ typedef struct cameo_conv {
     bool padded;      /* reads a line buffer */
     bool scaled;      /* padded, without gather: x * scale + shift, then `before`, is convolved */
     cameo_act before; /* of scaled: none, relu, clip ... but no prelu */
-    ptrdiff_t gate;   /* floats from one image's factors to the next; 0: not gated. Of one group, one image a task */
+    ptrdiff_t gate; /* floats from one image's factors to the next; 0: not gated. Of one group, one
+                       image a task */
     cameo_act act;
 } cameo_conv;
 
@@ -64,16 +77,18 @@ typedef struct cameo_conv_args {
 
 enum { CAMEO_TILE_PIXELS = 28, CAMEO_TILE_VECTORS = 4 };
 
-/* Where a task reads: one group's first channel of the band's first pixel, and the steps from there. */
+/* Where a task reads: one group's first channel of the band's first pixel, and the steps from
+   there. */
 typedef struct cameo_conv_source {
     const float *x;
     ptrdiff_t image, row, pixel;
 } cameo_conv_source;
 
-/* What is fetched ahead: while the tiles of one block of channels are computed, the weights of the next block come, `step`
-   floats with every input channel, so that neither memory nor multiply-adds wait. A task's first block is fetched
-   CAMEO_CONV_AHEAD floats before its use. Behind a layer's last weights usually lie the next layer's. Or: while the first block
-   of channels is computed, the next tile's pixels come. */
+/* What is fetched ahead: while the tiles of one block of channels are computed, the weights of the
+   next block come, `step` floats with every input channel, so that neither memory nor
+   multiply-adds wait. A task's first block is fetched CAMEO_CONV_AHEAD floats before its use.
+   Behind a layer's last weights usually lie the next layer's. Or: while the first block of
+   channels is computed, the next tile's pixels come. */
 typedef struct cameo_conv_ahead {
     const float *at, *end;
     ptrdiff_t step;
@@ -93,9 +108,10 @@ CAMEO_INLINE ptrdiff_t cameo_conv_group_blocks(const cameo_conv *s) {
     return (s->co + cameo_conv_block(s) - 1) / cameo_conv_block(s);
 }
 
-/* bias + residual + activation, then the first `lanes` channels of the block. y and r may be the same memory. */
-CAMEO_INLINE void cameo_conv_store(const cameo_conv *s, const cameo_v *acc, const float *slope, const float *r, float *y,
-                                   ptrdiff_t lanes) {
+/* bias + residual + activation, then the first `lanes` channels of the block. y and r may be the
+   same memory. */
+CAMEO_INLINE void cameo_conv_store(const cameo_conv *s, const cameo_v *acc, const float *slope,
+                                   const float *r, float *y, ptrdiff_t lanes) {
     CAMEO_UNROLL
     for (ptrdiff_t j = 0; j < s->vectors; j++) {
         const ptrdiff_t left = lanes - j * CAMEO_VF;
@@ -108,63 +124,85 @@ CAMEO_INLINE void cameo_conv_store(const cameo_conv *s, const cameo_v *acc, cons
 }
 
 CAMEO_INLINE ptrdiff_t cameo_conv_tile_n(const cameo_conv *s) { return s->tile_n ? s->tile_n : 1; }
-CAMEO_INLINE ptrdiff_t cameo_conv_y_row(const cameo_conv *s) { return s->y_row ? s->y_row : s->ow * s->y_pixel; }
-CAMEO_INLINE ptrdiff_t cameo_conv_y_image(const cameo_conv *s) { return s->y_image ? s->y_image : s->oh * s->ow * s->y_pixel; }
+CAMEO_INLINE ptrdiff_t cameo_conv_y_row(const cameo_conv *s) {
+    return s->y_row ? s->y_row : s->ow * s->y_pixel;
+}
+CAMEO_INLINE ptrdiff_t cameo_conv_y_image(const cameo_conv *s) {
+    return s->y_image ? s->y_image : s->oh * s->ow * s->y_pixel;
+}
 
-CAMEO_INLINE cameo_conv_source cameo_conv_from(const cameo_conv *s, cameo_conv_source in, ptrdiff_t n, ptrdiff_t h,
-                                               ptrdiff_t w) {
+CAMEO_INLINE cameo_conv_source cameo_conv_from(const cameo_conv *s, cameo_conv_source in,
+                                               ptrdiff_t n, ptrdiff_t h, ptrdiff_t w) {
     in.x += n * in.image + h * s->sh * in.row + w * s->sw * in.pixel;
     return in;
 }
 
-CAMEO_INLINE cameo_conv_target cameo_conv_at(const cameo_conv *s, cameo_conv_target to, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w) {
+CAMEO_INLINE cameo_conv_target cameo_conv_at(const cameo_conv *s, cameo_conv_target to, ptrdiff_t n,
+                                             ptrdiff_t h, ptrdiff_t w) {
     to.y += n * cameo_conv_y_image(s) + h * cameo_conv_y_row(s) + w * s->y_pixel;
     to.r += ((n * s->oh + h) * s->ow + w) * s->r_pixel;
     return to;
 }
 
-/* Floats of a block's weights, and what a tile fetches with every channel when all tiles of a task share the next block. */
-CAMEO_INLINE ptrdiff_t cameo_conv_block_weights(const cameo_conv *s) { return s->kh * s->kw * s->ci * cameo_conv_block(s); }
+/* Floats of a block's weights, and what a tile fetches with every channel when all tiles of a task
+   share the next block. */
+CAMEO_INLINE ptrdiff_t cameo_conv_block_weights(const cameo_conv *s) {
+    return s->kh * s->kw * s->ci * cameo_conv_block(s);
+}
 CAMEO_INLINE ptrdiff_t cameo_conv_share(const cameo_conv *s) {
     const ptrdiff_t images = s->count ? s->images / cameo_conv_tile_n(s) : 1;
-    const ptrdiff_t tiles = images * ((s->rows + s->tile_h - 1) / s->tile_h) * ((s->ow + s->tile_w - 1) / s->tile_w);
+    const ptrdiff_t tiles = images * ((s->rows + s->tile_h - 1) / s->tile_h) *
+                            ((s->ow + s->tile_w - 1) / s->tile_w);
     return (cameo_conv_block(s) + tiles - 1) / tiles;
 }
 
-/* Before a block whose weights are w in memory: fetch the next; a task's first block has to be fetched itself first. */
-CAMEO_INLINE cameo_conv_ahead cameo_conv_fetch(const cameo_conv *s, const float *x, const float *w, bool first) {
+/* Before a block whose weights are w in memory: fetch the next; a task's first block has to be
+   fetched itself first. */
+CAMEO_INLINE cameo_conv_ahead cameo_conv_fetch(const cameo_conv *s, const float *x, const float *w,
+                                               bool first) {
     const ptrdiff_t pixels = cameo_conv_tile_n(s) * s->tile_h * s->tile_w;
-    if (s->prefetch == CAMEO_FETCH_INPUT) return (cameo_conv_ahead){x + pixels * s->ci, x, first ? pixels : 0};
+    if (s->prefetch == CAMEO_FETCH_INPUT)
+        return (cameo_conv_ahead){x + pixels * s->ci, x, first ? pixels : 0};
     const float *next = w + cameo_conv_block_weights(s);
     if (first) return (cameo_conv_ahead){w + CAMEO_CONV_AHEAD, next, cameo_conv_block(s)};
     return (cameo_conv_ahead){next, next + cameo_conv_block_weights(s), cameo_conv_share(s)};
 }
 
 /* Behind a tile, which fetched up to `at`. */
-CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahead, const float *at, const float *block_end) {
+CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahead, const float *at,
+                                     const float *block_end) {
     ahead->at = at;
     if (at < ahead->end || s->prefetch == CAMEO_FETCH_INPUT) return;
-    *ahead = ahead->end == block_end ? cameo_conv_fetch(s, NULL, block_end - cameo_conv_block_weights(s), false)
-                                     : (cameo_conv_ahead){ahead->end, ahead->end, 0};
+    *ahead = ahead->end == block_end
+                 ? cameo_conv_fetch(s, NULL, block_end - cameo_conv_block_weights(s), false)
+                 : (cameo_conv_ahead){ahead->end, ahead->end, 0};
 }
 
-/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds the rest. What the block's
-   vectors have beyond those is not computed. Of an even number of input channels a whole vector holds the half for two of them
-   (cameo_pair), so that no lane multiplies in vain. */
+/* Vectors that a block of `lanes` channels fills more than half; and whether half a vector holds
+   the rest. What the block's vectors have beyond those is not computed. Of an even number of input
+   channels a whole vector holds the half for two of them (cameo_pair), so that no lane multiplies
+   in vain. */
 CAMEO_INLINE ptrdiff_t cameo_conv_whole(ptrdiff_t lanes) {
-    return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF : (lanes + CAMEO_VF - 1) / CAMEO_VF;
+    return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF
+                          : (lanes + CAMEO_VF - 1) / CAMEO_VF;
 }
-CAMEO_INLINE bool cameo_conv_half(ptrdiff_t lanes) { return lanes > cameo_conv_whole(lanes) * CAMEO_VF; }
+CAMEO_INLINE bool cameo_conv_half(ptrdiff_t lanes) {
+    return lanes > cameo_conv_whole(lanes) * CAMEO_VF;
+}
 
 /* Pixel i of a tile of images of th x tw. x: the first. */
-CAMEO_INLINE const float *cameo_conv_pixel(const cameo_conv *s, cameo_conv_source in, const float *x, ptrdiff_t th,
-                                           ptrdiff_t tw, ptrdiff_t i) {
-    return x + i / (th * tw) * in.image + i / tw % th * s->sh * in.row + (i % tw) * s->sw * in.pixel;
+CAMEO_INLINE const float *cameo_conv_pixel(const cameo_conv *s, cameo_conv_source in,
+                                           const float *x, ptrdiff_t th, ptrdiff_t tw,
+                                           ptrdiff_t i) {
+    return x + i / (th * tw) * in.image + i / tw % th * s->sh * in.row +
+           (i % tw) * s->sw * in.pixel;
 }
 
 /* One tile of tn images of th x tw output pixels. */
-CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
-                                  cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th, ptrdiff_t tw) {
+CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w,
+                                  const float *b, const float *slope, cameo_conv_target to,
+                                  cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th,
+                                  ptrdiff_t tw) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS] = {{0}};
     cameo_half half[CAMEO_TILE_PIXELS] = {{0}}, half_k = {0};
     cameo_v pair[CAMEO_TILE_PIXELS] = {{0}};
@@ -191,7 +229,8 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
                     CAMEO_UNROLL
                     for (ptrdiff_t j = 0; j < s->vectors; j++) {
                         if (j < whole) k[j] = cameo_load(row + j * CAMEO_VF);
-                        if (s->prefetch == CAMEO_FETCH_WEIGHTS) __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
+                        if (s->prefetch == CAMEO_FETCH_WEIGHTS)
+                            __builtin_prefetch(next + j * CAMEO_VF, 0, 2);
                     }
                     if (rest && !pairs) half_k = *(const cameo_half *)(row + whole * CAMEO_VF);
                     if (s->prefetch == CAMEO_FETCH_INPUT) __builtin_prefetch(next, 0, 2);
@@ -206,7 +245,8 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
                 }
                 if (!pairs) continue;
                 const float *row = w + whole * CAMEO_VF;
-                const cameo_v both = cameo_pair(*(const cameo_half *)row, *(const cameo_half *)(row + cameo_conv_block(s)));
+                const cameo_v both = cameo_pair(*(const cameo_half *)row,
+                                                *(const cameo_half *)(row + cameo_conv_block(s)));
                 CAMEO_UNROLL
                 for (ptrdiff_t i = 0; i < tn * th * tw; i++)
                     pair[i] += cameo_splat_pair(cameo_conv_pixel(s, in, x, th, tw, i) + c) * both;
@@ -221,48 +261,58 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
     }
 }
 
-/* One row of tiles, th pixels high, with a narrower tile at its end where the width leaves a remainder. */
-CAMEO_INLINE void cameo_conv_tiles(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                   const float *slope, cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn,
-                                   ptrdiff_t th) {
+/* One row of tiles, th pixels high, with a narrower tile at its end where the width leaves a
+   remainder. */
+CAMEO_INLINE void cameo_conv_tiles(const cameo_conv *s, cameo_conv_source in, const float *w,
+                                   const float *b, const float *slope, cameo_conv_target to,
+                                   cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th) {
     const ptrdiff_t rest = s->ow % s->tile_w, full = s->ow - rest;
     for (ptrdiff_t t = 0; t < full; t += s->tile_w)
-        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), w, b, slope, cameo_conv_at(s, to, 0, 0, t), ahead, tn, th,
-                        s->tile_w);
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), w, b, slope,
+                        cameo_conv_at(s, to, 0, 0, t), ahead, tn, th, s->tile_w);
     if (rest)
-        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), w, b, slope, cameo_conv_at(s, to, 0, 0, full), ahead, tn, th,
-                        rest);
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), w, b, slope,
+                        cameo_conv_at(s, to, 0, 0, full), ahead, tn, th, rest);
 }
 
 /* All pixels of a band of tn images for one block of output channels. */
-CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b, const float *slope,
-                                  cameo_conv_target to, cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t rows) {
+CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, const float *w,
+                                  const float *b, const float *slope, cameo_conv_target to,
+                                  cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t rows) {
     ptrdiff_t h = 0;
     for (; h + s->tile_h <= rows; h += s->tile_h)
-        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), ahead, tn, s->tile_h);
-    /* Bands but the last are whole tiles, so what remains is a literal: one flatter tile, which reads the weights once more. */
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope,
+                         cameo_conv_at(s, to, 0, h, 0), ahead, tn, s->tile_h);
+    /* Bands but the last are whole tiles, so what remains is a literal: one flatter tile, which
+       reads the weights once more. */
     const ptrdiff_t rest = s->oh % s->rows % s->tile_h;
     if (rest && h < rows)
-        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope, cameo_conv_at(s, to, 0, h, 0), ahead, tn, rest);
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope,
+                         cameo_conv_at(s, to, 0, h, 0), ahead, tn, rest);
 }
 
 /* The same of all images of a task; ahead: what to fetch meanwhile. */
-CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w, const float *b,
-                                    const float *slope, cameo_conv_target to, cameo_conv_ahead ahead, ptrdiff_t images,
-                                    ptrdiff_t rows) {
-    const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have whole tiles of images */
+CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w,
+                                    const float *b, const float *slope, cameo_conv_target to,
+                                    cameo_conv_ahead ahead, ptrdiff_t images, ptrdiff_t rows) {
+    const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have
+                                                                            whole tiles of images */
     ptrdiff_t n = 0;
     for (; n + each <= images; n += each)
-        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), &ahead, each, rows);
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope,
+                        cameo_conv_at(s, to, n, 0, 0), &ahead, each, rows);
     if (rest && n < images)
-        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope, cameo_conv_at(s, to, n, 0, 0), &ahead, rest, rows);
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope,
+                        cameo_conv_at(s, to, n, 0, 0), &ahead, rest, rows);
 }
 
-CAMEO_INLINE ptrdiff_t cameo_conv_line_pixel(const cameo_conv *s) { return s->line_pixel ? s->line_pixel : s->ci * s->groups; }
+CAMEO_INLINE ptrdiff_t cameo_conv_line_pixel(const cameo_conv *s) {
+    return s->line_pixel ? s->line_pixel : s->ci * s->groups;
+}
 
 /* Into the line buffer, scaled and activated. */
-CAMEO_INLINE void cameo_conv_scale_pixels(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line,
-                                          ptrdiff_t pixels) {
+CAMEO_INLINE void cameo_conv_scale_pixels(const cameo_conv *s, const cameo_conv_args *a,
+                                          const float *x, float *line, ptrdiff_t pixels) {
     const cameo_elementwise scale = {.pixels = pixels,
                                      .c = s->ci * s->groups,
                                      .x_pixel = s->x_pixel,
@@ -270,34 +320,40 @@ CAMEO_INLINE void cameo_conv_scale_pixels(const cameo_conv *s, const cameo_conv_
                                      .scale = true,
                                      .shift = true,
                                      .act = s->before};
-    const cameo_elementwise_args args = {.x = x, .scale = a->scale, .shift = a->shift, .y = line, .total = pixels};
+    const cameo_elementwise_args args = {
+        .x = x, .scale = a->scale, .shift = a->shift, .y = line, .total = pixels};
     cameo_elementwise_task(&scale, &args, 0);
 }
 
-CAMEO_INLINE void cameo_conv_copy_pixels(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line,
-                                         ptrdiff_t pixels) {
+CAMEO_INLINE void cameo_conv_copy_pixels(const cameo_conv *s, const cameo_conv_args *a,
+                                         const float *x, float *line, ptrdiff_t pixels) {
     const ptrdiff_t c = s->ci * s->groups, pixel = cameo_conv_line_pixel(s);
     if (s->scaled)
         cameo_conv_scale_pixels(s, a, x, line, pixels);
     else if (s->x_pixel == c && pixel == c)
         memcpy(line, x, (size_t)(pixels * c) * sizeof *line);
     else
-        for (ptrdiff_t j = 0; j < pixels; j++) memcpy(line + j * pixel, x + j * s->x_pixel, (size_t)c * sizeof *line);
+        for (ptrdiff_t j = 0; j < pixels; j++)
+            memcpy(line + j * pixel, x + j * s->x_pixel, (size_t)c * sizeof *line);
 }
 
 /* Pixels [first, first + count) of the column. */
-CAMEO_INLINE void cameo_conv_gather(const cameo_conv *s, const float *x, float *line, ptrdiff_t first, ptrdiff_t count) {
+CAMEO_INLINE void cameo_conv_gather(const cameo_conv *s, const float *x, float *line,
+                                    ptrdiff_t first, ptrdiff_t count) {
     const cameo_conv_map *m = &s->gather;
     for (ptrdiff_t i = first; i < first + count; i++, line += cameo_conv_line_pixel(s))
         memcpy(line, x + (i / m->ow * m->sh * m->w + i % m->ow * m->sw) * s->x_pixel,
                (size_t)(s->ci * s->groups) * sizeof *line);
 }
 
-/* Copies the input rows that output rows [first, first + rows) read into the line buffer, zeros around them. */
-CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const cameo_conv_args *a, const float *x, float *line, ptrdiff_t first,
-                                 ptrdiff_t rows) {
-    const ptrdiff_t c = cameo_conv_line_pixel(s), pw = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
-    const ptrdiff_t ph = (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1, inside = cameo_most(0, cameo_least(s->w, pw - s->pl));
+/* Copies the input rows that output rows [first, first + rows) read into the line buffer, zeros
+   around them. */
+CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const cameo_conv_args *a, const float *x,
+                                 float *line, ptrdiff_t first, ptrdiff_t rows) {
+    const ptrdiff_t c = cameo_conv_line_pixel(s),
+                    pw = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
+    const ptrdiff_t ph = (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1,
+                    inside = cameo_most(0, cameo_least(s->w, pw - s->pl));
     for (ptrdiff_t i = 0; i < ph; i++, line += pw * c) {
         const ptrdiff_t h = first * s->sh - s->pt + i;
         if (h < 0 || h >= s->h) {
@@ -314,16 +370,20 @@ CAMEO_INLINE void cameo_conv_pad(const cameo_conv *s, const cameo_conv_args *a, 
 
 /* Floats of the line buffer that one image's band takes. */
 CAMEO_INLINE ptrdiff_t cameo_conv_line(const cameo_conv *s, ptrdiff_t rows) {
-    return ((rows - 1) * s->sh + (s->kh - 1) * s->dh + 1) * ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) *
-           cameo_conv_line_pixel(s);
+    return ((rows - 1) * s->sh + (s->kh - 1) * s->dh + 1) *
+           ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * cameo_conv_line_pixel(s);
 }
 
 /* Where the task's images begin, or their copies in the line buffer. */
-CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const cameo_conv_args *a, float *line, ptrdiff_t image,
-                                                ptrdiff_t images, ptrdiff_t first, ptrdiff_t rows) {
-    const ptrdiff_t stride = s->gather.ow ? s->gather.image : s->h * s->w * s->x_pixel, c = cameo_conv_line_pixel(s);
+CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const cameo_conv_args *a,
+                                                float *line, ptrdiff_t image, ptrdiff_t images,
+                                                ptrdiff_t first, ptrdiff_t rows) {
+    const ptrdiff_t stride = s->gather.ow ? s->gather.image : s->h * s->w * s->x_pixel,
+                    c = cameo_conv_line_pixel(s);
     const float *x = a->x + image * stride;
-    if (!s->padded) return (cameo_conv_source){x + first * s->sh * s->w * s->x_pixel, stride, s->w * s->x_pixel, s->x_pixel};
+    if (!s->padded)
+        return (cameo_conv_source){x + first * s->sh * s->w * s->x_pixel, stride, s->w * s->x_pixel,
+                                   s->x_pixel};
     const ptrdiff_t copy = cameo_conv_line(s, s->rows);
     for (ptrdiff_t n = 0; n < images; n++)
         if (s->gather.ow)
@@ -333,34 +393,42 @@ CAMEO_INLINE cameo_conv_source cameo_conv_input(const cameo_conv *s, const cameo
     return (cameo_conv_source){line, copy, ((s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1) * c, c};
 }
 
-CAMEO_INLINE ptrdiff_t cameo_conv_task_images(const cameo_conv *s) { return s->count ? s->images : 1; }
+CAMEO_INLINE ptrdiff_t cameo_conv_task_images(const cameo_conv *s) {
+    return s->count ? s->images : 1;
+}
 /* Tasks of n images. */
 CAMEO_INLINE ptrdiff_t cameo_conv_tasks(const cameo_conv *s, ptrdiff_t n) {
     const ptrdiff_t each = cameo_conv_task_images(s), all = cameo_conv_group_blocks(s) * s->groups;
-    return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) * ((all + s->blocks - 1) / s->blocks);
+    return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) *
+           ((all + s->blocks - 1) / s->blocks);
 }
 
 /* A block's weights times the image's gate. */
-CAMEO_INLINE const float *cameo_conv_gate(const cameo_conv *s, const float *w, const float *gate, float *to) {
+CAMEO_INLINE const float *cameo_conv_gate(const cameo_conv *s, const float *w, const float *gate,
+                                          float *to) {
     const float *made = to;
     for (ptrdiff_t tap = 0; tap < s->kh * s->kw; tap++)
         for (ptrdiff_t c = 0; c < s->ci; c++) {
             CAMEO_UNROLL
-            for (ptrdiff_t j = 0; j < s->vectors; j++, w += CAMEO_VF, to += CAMEO_VF) cameo_store(to, cameo_load(w) * gate[c]);
+            for (ptrdiff_t j = 0; j < s->vectors; j++, w += CAMEO_VF, to += CAMEO_VF)
+                cameo_store(to, cameo_load(w) * gate[c]);
         }
     return made;
 }
 
-/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the band's first pixel. gate: of
-   the image; room: for its weights. */
-CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *a, cameo_conv_source in, cameo_conv_target out,
-                                    ptrdiff_t q, ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows, const float *gate,
-                                    float *room) {
+/* Blocks [q, end) of output channels of a band of `rows` rows; in, out: the first channel of the
+   band's first pixel. gate: of the image; room: for its weights. */
+CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *a,
+                                    cameo_conv_source in, cameo_conv_target out, ptrdiff_t q,
+                                    ptrdiff_t end, ptrdiff_t images, ptrdiff_t rows,
+                                    const float *gate, float *room) {
     const ptrdiff_t per_group = cameo_conv_group_blocks(s), block = cameo_conv_block(s);
     for (ptrdiff_t first = q; q < end; q++) {
-        const ptrdiff_t group = q / per_group, co = q % per_group * block, channel = group * s->co + co;
+        const ptrdiff_t group = q / per_group, co = q % per_group * block,
+                        channel = group * s->co + co;
         const cameo_conv_source from = {in.x + group * s->ci, in.image, in.row, in.pixel};
-        const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block, *slope = a->slope;
+        const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block,
+                    *slope = a->slope;
         if (s->act.kind == CAMEO_PRELU) slope += q * block;
         cameo_conv_target to = {out.y + channel, out.r + channel, block};
         const cameo_conv_ahead ahead = cameo_conv_fetch(s, from.x, w, q == first && !s->gate);
@@ -374,18 +442,22 @@ CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *
     }
 }
 
-/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded, and the room when s->gate.
- */
-CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i, float *line) {
+/* Task i of a grid [images][band][chunk of channel blocks]. line: the line buffer when s->padded,
+   and the room when s->gate. */
+CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i,
+                                  float *line) {
     const ptrdiff_t all = cameo_conv_group_blocks(s) * s->groups;
-    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
-    const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s), band = t / chunks % bands, chunk = t % chunks;
+    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows,
+                    chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
+    const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s),
+                    band = t / chunks % bands, chunk = t % chunks;
     const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);
     const ptrdiff_t images = s->count ? cameo_least(s->images, s->count - image) : 1;
     const cameo_conv_source in = cameo_conv_input(s, a, line, image, images, first, rows);
     const cameo_conv_target begin = {a->y, s->r_pixel ? a->r : a->y, cameo_conv_block(s)};
     const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
-    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end, images, rows,
-                      s->gate ? a->gate + image * s->gate : NULL, s->padded ? line + cameo_conv_line(s, s->rows) : line);
+    cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end,
+                      images, rows, s->gate ? a->gate + image * s->gate : NULL,
+                      s->padded ? line + cameo_conv_line(s, s->rows) : line);
 }
 #endif

@@ -1,6 +1,6 @@
-/* Which elements a Dropout keeps: a number drawn from (seed of the step, id of the layer, element in ONNX order), so that the
-   backward pass draws the same again instead of storing a mask, and threads and memory order play no part. The compiler's
-   reference uses it as well. */
+/* Which elements a Dropout keeps: a number drawn from (seed of the step, id of the layer, element
+   in ONNX order), so that the backward pass draws the same again instead of storing a mask, and
+   threads and memory order play no part. The compiler's reference uses it as well. */
 #ifndef CAMEO_KERNELS_DROPOUT_H
 #define CAMEO_KERNELS_DROPOUT_H
 #include "random.h"

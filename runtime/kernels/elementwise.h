@@ -1,4 +1,5 @@
-/* Elementwise passes over NHWC pixels: scale and shift, activation, sum and product of two tensors. */
+/* Elementwise passes over NHWC pixels: scale and shift, activation, sum and product of two
+   tensors. */
 #ifndef CAMEO_KERNELS_ELEMENTWISE_H
 #define CAMEO_KERNELS_ELEMENTWISE_H
 #include "vector.h"
@@ -16,7 +17,8 @@ typedef struct cameo_elementwise_args {
     ptrdiff_t total; /* pixels of this run */
 } cameo_elementwise_args;
 
-CAMEO_INLINE void cameo_elementwise_vector(const cameo_elementwise *s, const cameo_elementwise_args *a, ptrdiff_t p,
+CAMEO_INLINE void cameo_elementwise_vector(const cameo_elementwise *s,
+                                           const cameo_elementwise_args *a, ptrdiff_t p,
                                            ptrdiff_t c, ptrdiff_t lanes) {
     cameo_v v = cameo_load_part(a->x + p * s->x_pixel + c, lanes);
     if (s->scale) v *= cameo_load(a->scale + c);
@@ -29,9 +31,12 @@ CAMEO_INLINE void cameo_elementwise_vector(const cameo_elementwise *s, const cam
     cameo_store_part(a->y + p * s->y_pixel + c, cameo_activate(&s->act, v, slope), lanes);
 }
 
-/* Task i: s->pixels neighbouring pixels. scale, shift and slope are padded to whole vectors. y may be x or r. */
-CAMEO_INLINE void cameo_elementwise_task(const cameo_elementwise *s, const cameo_elementwise_args *a, size_t i) {
-    const ptrdiff_t first = (ptrdiff_t)i * s->pixels, end = cameo_least(a->total, first + s->pixels);
+/* Task i: s->pixels neighbouring pixels. scale, shift and slope are padded to whole vectors. y may
+   be x or r. */
+CAMEO_INLINE void cameo_elementwise_task(const cameo_elementwise *s,
+                                         const cameo_elementwise_args *a, size_t i) {
+    const ptrdiff_t first = (ptrdiff_t)i * s->pixels,
+                    end = cameo_least(a->total, first + s->pixels);
     for (ptrdiff_t p = first; p < end; p++) {
         ptrdiff_t c = 0;
         for (; c + CAMEO_VF <= s->c; c += CAMEO_VF) cameo_elementwise_vector(s, a, p, c, CAMEO_VF);

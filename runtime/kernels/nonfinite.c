@@ -1,12 +1,13 @@
-/* Numbers that are none, where a fast kernel loses them or spreads them. A NaN that goes in comes out of every output that
-   depends on it, and of no other:
+/* Numbers that are none, where a fast kernel loses them or spreads them. A NaN that goes in comes
+   out of every output that depends on it, and of no other:
 
-   - A Winograd tile mixes all its inputs, so one NaN or infinity makes all its outputs NaN. Such a tile is computed again, as
-     the plain sum; the weights are got back from the transformed ones.
-   - XNNPACK's clamps and maxima turn NaN into a bound or pass it over. Outputs whose window holds a NaN or an infinity are
-     computed again, as plain sums. Looking for them costs a pass over the input, so only what comes from elsewhere (a graph
-     input, another operator) is looked at, and whatever follows in an image in which something was found. What XNNPACK's
-     layers make of finite numbers by overflow stays as XNNPACK has it.
+   - A Winograd tile mixes all its inputs, so one NaN or infinity makes all its outputs NaN. Such a
+   tile is computed again, as the plain sum; the weights are got back from the transformed ones.
+   - XNNPACK's clamps and maxima turn NaN into a bound or pass it over. Outputs whose window holds a
+   NaN or an infinity are computed again, as plain sums. Looking for them costs a pass over the
+   input, so only what comes from elsewhere (a graph input, another operator) is looked at, and
+   whatever follows in an image in which something was found. What XNNPACK's layers make of finite
+   numbers by overflow stays as XNNPACK has it.
 
    Nothing here is reached by finite numbers but the looking, so plain loops do. */
 #include "winograd_conv.h"
@@ -33,7 +34,8 @@ static bool holds_odd(const float *x, size_t n) {
 typedef double taps_matrix[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_EDGE];
 
 /* Divides row i by its pivot and takes it out of the others, in both matrices. */
-static void eliminate(double (*a)[CAMEO_WINOGRAD_R], taps_matrix b, ptrdiff_t i, ptrdiff_t r, ptrdiff_t n) {
+static void eliminate(double (*a)[CAMEO_WINOGRAD_R], taps_matrix b, ptrdiff_t i, ptrdiff_t r,
+                      ptrdiff_t n) {
     const double pivot = a[i][i];
     for (ptrdiff_t k = 0; k < r; k++) a[i][k] /= pivot;
     for (ptrdiff_t k = 0; k < n; k++) b[i][k] /= pivot;
@@ -44,9 +46,11 @@ static void eliminate(double (*a)[CAMEO_WINOGRAD_R], taps_matrix b, ptrdiff_t i,
     }
 }
 
-/* A left inverse of G: the taps whose transform is nearest, (G' G)^-1 G'; G' G is positive definite and needs no pivoting. */
+/* A left inverse of G: the taps whose transform is nearest, (G' G)^-1 G'; G' G is positive
+   definite and needs no pivoting. */
 static void points_inverse(ptrdiff_t n, ptrdiff_t r, taps_matrix inverse) {
-    double g[CAMEO_WINOGRAD_EDGE][CAMEO_WINOGRAD_R], square[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_R] = {{0}};
+    double g[CAMEO_WINOGRAD_EDGE][CAMEO_WINOGRAD_R],
+        square[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_R] = {{0}};
     memset(inverse, 0, CAMEO_WINOGRAD_R * sizeof *inverse);
     inverse[0][0] = 1;
     if (n == 1) return;
@@ -60,13 +64,14 @@ static void points_inverse(ptrdiff_t n, ptrdiff_t r, taps_matrix inverse) {
 }
 
 /* The taps of one pair of channels. */
-static void weights_again(const cameo_winograd *s, taps_matrix down, taps_matrix across, const float *u, ptrdiff_t step,
-                          double *w) {
+static void weights_again(const cameo_winograd *s, taps_matrix down, taps_matrix across,
+                          const float *u, ptrdiff_t step, double *w) {
     const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
     double rows[CAMEO_WINOGRAD_R][CAMEO_WINOGRAD_EDGE] = {{0}};
     for (ptrdiff_t k = 0; k < s->rh; k++)
         for (ptrdiff_t j = 0; j < nw; j++)
-            for (ptrdiff_t i = 0; i < nh; i++) rows[k][j] += down[k][i] * (double)u[(i * nw + j) * step];
+            for (ptrdiff_t i = 0; i < nh; i++)
+                rows[k][j] += down[k][i] * (double)u[(i * nw + j) * step];
     for (ptrdiff_t k = 0; k < s->rh; k++)
         for (ptrdiff_t l = 0; l < s->rw; l++) {
             w[k * s->rw + l] = 0;
@@ -75,22 +80,27 @@ static void weights_again(const cameo_winograd *s, taps_matrix down, taps_matrix
 }
 
 /* Adds channel c to the tile's outputs, whose first is at row h, column w of the image at x. */
-static void add_channel(const cameo_winograd *s, const float *x, ptrdiff_t h, ptrdiff_t w, const double *k, double *sum) {
+static void add_channel(const cameo_winograd *s, const float *x, ptrdiff_t h, ptrdiff_t w,
+                        const double *k, double *sum) {
     for (ptrdiff_t o = 0; o < s->mh * s->mw; o++)
         for (ptrdiff_t t = 0; t < s->rh * s->rw; t++) {
-            const ptrdiff_t i = h + o / s->mw + t / s->rw - s->pt, j = w + o % s->mw + t % s->rw - s->pl;
-            if (i >= 0 && i < s->h && j >= 0 && j < s->w) sum[o] += k[t] * (double)x[(i * s->w + j) * s->x_pixel];
+            const ptrdiff_t i = h + o / s->mw + t / s->rw - s->pt,
+                            j = w + o % s->mw + t % s->rw - s->pl;
+            if (i >= 0 && i < s->h && j >= 0 && j < s->w)
+                sum[o] += k[t] * (double)x[(i * s->w + j) * s->x_pixel];
         }
 }
 
-typedef struct tile_place { /* of a tile's first output, and how many rows and columns of it exist */
+typedef struct tile_place { /* of a tile's first output, and how many rows and columns of it exist
+                             */
     ptrdiff_t image, h, w, rows, columns;
 } tile_place;
 
 static tile_place place_of(const cameo_winograd *s, ptrdiff_t tile) {
     const ptrdiff_t tiles = cameo_winograd_tiles(s), columns = cameo_winograd_columns(s);
     const ptrdiff_t h = tile % tiles / columns * s->mh, w = tile % columns * s->mw;
-    return (tile_place){tile / tiles, h, w, cameo_least(s->mh, s->oh - h), cameo_least(s->mw, s->ow - w)};
+    return (tile_place){tile / tiles, h, w, cameo_least(s->mh, s->oh - h),
+                        cameo_least(s->mw, s->ow - w)};
 }
 
 static bool all_nan(const cameo_winograd *s, const tile_place *p, const double *sum) {
@@ -100,27 +110,31 @@ static bool all_nan(const cameo_winograd *s, const tile_place *p, const double *
 }
 
 /* Bias, residual, activation of output channel o. */
-static void store_again(const cameo_winograd *s, const cameo_winograd_args *a, const tile_place *p, ptrdiff_t o,
-                        const double *sum) {
+static void store_again(const cameo_winograd *s, const cameo_winograd_args *a, const tile_place *p,
+                        ptrdiff_t o, const double *sum) {
     for (ptrdiff_t i = 0; i < s->mh * s->mw; i++) {
         const ptrdiff_t pixel = (p->image * s->oh + p->h + i / s->mw) * s->ow + p->w + i % s->mw;
         if (i / s->mw >= p->rows || i % s->mw >= p->columns) continue;
-        const float r = s->r_pixel ? a->r[pixel * s->r_pixel + o] : 0, v = (float)sum[i] + a->b[o] + r;
+        const float r = s->r_pixel ? a->r[pixel * s->r_pixel + o] : 0,
+                    v = (float)sum[i] + a->b[o] + r;
         const cameo_v slope = cameo_splat(s->act.kind == CAMEO_PRELU ? a->slope[o] : v);
         a->y[pixel * s->y_pixel + o] = cameo_activate(&s->act, cameo_splat(v), slope)[0];
     }
 }
 
-void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_winograd_args *a, ptrdiff_t tile) {
+void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_winograd_args *a,
+                          ptrdiff_t tile) {
     const tile_place p = place_of(s, tile);
     const ptrdiff_t step = (s->co + block - 1) / block * s->ci * block;
     const float *x = a->x + p.image * s->h * s->w * s->x_pixel;
     taps_matrix down, across;
-    points_inverse(cameo_winograd_edge_h(s), s->rh, down), points_inverse(cameo_winograd_edge_w(s), s->rw, across);
+    points_inverse(cameo_winograd_edge_h(s), s->rh, down),
+        points_inverse(cameo_winograd_edge_w(s), s->rw, across);
     for (ptrdiff_t o = 0; o < s->co; o++) {
         double sum[CAMEO_WINOGRAD_M * CAMEO_WINOGRAD_M] = {0}, k[25];
         for (ptrdiff_t c = 0; c < s->ci && !all_nan(s, &p, sum); c++) {
-            weights_again(s, down, across, a->u + (o / block * s->ci + c) * block + o % block, step, k);
+            weights_again(s, down, across, a->u + (o / block * s->ci + c) * block + o % block, step,
+                          k);
             add_channel(s, x + c, p.h, p.w, k, sum);
         }
         store_again(s, a, &p, o, sum);
@@ -132,16 +146,19 @@ void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_
 typedef struct layer { /* one image of it, and what its windows are */
     const cameo_xnn_window *s;
     cameo_xnn_kind kind;
-    ptrdiff_t oh, ow, w_o, w_t; /* floats from one output channel's weights, and one tap's, to the next */
+    ptrdiff_t oh, ow, w_o, w_t; /* floats from one output channel's weights, and one tap's, to the
+                                   next */
     const float *x, *w, *b;
     float *y;
 } layer;
 
-static ptrdiff_t extent(ptrdiff_t in, ptrdiff_t k, ptrdiff_t stride, ptrdiff_t dilation, ptrdiff_t pads) {
+static ptrdiff_t extent(ptrdiff_t in, ptrdiff_t k, ptrdiff_t stride, ptrdiff_t dilation,
+                        ptrdiff_t pads) {
     return (in + pads - (k - 1) * dilation - 1) / stride + 1;
 }
 
-static layer layer_of(const cameo_xnn_doubt *d, const float *x, const float *w, const float *b, float *y) {
+static layer layer_of(const cameo_xnn_doubt *d, const float *x, const float *w, const float *b,
+                      float *y) {
     const cameo_xnn_window *s = &d->s;
     layer l = {s, d->kind, 1, 1, (ptrdiff_t)(s->kh * s->kw * s->ci), (ptrdiff_t)s->ci, x, w, b, y};
     if (d->kind == CAMEO_XNN_DEPTHWISE) l.w_o = 1, l.w_t = s->groups;
@@ -149,14 +166,16 @@ static layer layer_of(const cameo_xnn_doubt *d, const float *x, const float *w, 
     l.oh = extent((ptrdiff_t)s->h, s->kh, s->sh, s->dh, (ptrdiff_t)s->pt + s->pb);
     l.ow = extent((ptrdiff_t)s->w, s->kw, s->sw, s->dw, (ptrdiff_t)s->pl + s->pr);
     if (d->kind != CAMEO_XNN_DECONV) return l;
-    l.oh = ((ptrdiff_t)s->h - 1) * s->sh + (s->kh - 1) * (ptrdiff_t)s->dh + 1 + s->adjust_h - s->pt - s->pb;
-    l.ow = ((ptrdiff_t)s->w - 1) * s->sw + (s->kw - 1) * (ptrdiff_t)s->dw + 1 + s->adjust_w - s->pl - s->pr;
+    l.oh = ((ptrdiff_t)s->h - 1) * s->sh + (s->kh - 1) * (ptrdiff_t)s->dh + 1 + s->adjust_h -
+           s->pt - s->pb;
+    l.ow = ((ptrdiff_t)s->w - 1) * s->sw + (s->kw - 1) * (ptrdiff_t)s->dw + 1 + s->adjust_w -
+           s->pl - s->pr;
     return l;
 }
 
 /* The input's row (or column) under tap k of output o, -1 outside. */
-static ptrdiff_t under(const layer *l, ptrdiff_t o, ptrdiff_t k, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t dilation,
-                       ptrdiff_t pad) {
+static ptrdiff_t under(const layer *l, ptrdiff_t o, ptrdiff_t k, ptrdiff_t n, ptrdiff_t stride,
+                       ptrdiff_t dilation, ptrdiff_t pad) {
     ptrdiff_t at = o * stride - pad + k * dilation;
     if (l->kind == CAMEO_XNN_DECONV) {
         at = o + pad - k * dilation;
@@ -171,11 +190,13 @@ static const float *tap(const layer *l, ptrdiff_t i, ptrdiff_t j, ptrdiff_t t) {
     if (l->kind == CAMEO_XNN_GLOBAL_AVERAGE) return l->x + t * (ptrdiff_t)s->x_pixel;
     const ptrdiff_t row = under(l, i, t / s->kw, (ptrdiff_t)s->h, s->sh, s->dh, s->pt);
     const ptrdiff_t column = under(l, j, t % s->kw, (ptrdiff_t)s->w, s->sw, s->dw, s->pl);
-    return row < 0 || column < 0 ? NULL : l->x + (row * (ptrdiff_t)s->w + column) * (ptrdiff_t)s->x_pixel;
+    return row < 0 || column < 0 ? NULL
+                                 : l->x + (row * (ptrdiff_t)s->w + column) * (ptrdiff_t)s->x_pixel;
 }
 
 static ptrdiff_t taps(const layer *l) {
-    return l->kind == CAMEO_XNN_GLOBAL_AVERAGE ? (ptrdiff_t)(l->s->h * l->s->w) : (ptrdiff_t)(l->s->kh * l->s->kw);
+    return l->kind == CAMEO_XNN_GLOBAL_AVERAGE ? (ptrdiff_t)(l->s->h * l->s->w)
+                                               : (ptrdiff_t)(l->s->kh * l->s->kw);
 }
 
 static bool is_pool(const layer *l) { return l->kind >= CAMEO_XNN_MAX; }
@@ -248,8 +269,8 @@ static unsigned char *mark_of(const cameo_context *c, const cameo_xnn_doubt *d, 
     return &c->odd[d->batched ? c->first + i : 0];
 }
 
-void cameo_xnn_mend(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x, const float *w, const float *b,
-                    float *y) {
+void cameo_xnn_mend(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x,
+                    const float *w, const float *b, float *y) {
     for (size_t k = 0; k < n; k++) {
         unsigned char *odd = mark_of(c, d, k);
         if (!d->entering && !*odd) continue;
@@ -263,7 +284,8 @@ void cameo_xnn_mend(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const 
     }
 }
 
-void cameo_xnn_mend_sum(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x, const float *x2, float *y) {
+void cameo_xnn_mend_sum(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x,
+                        const float *x2, float *y) {
     const size_t count = d->s.ci;
     for (size_t k = 0; k < n; k++, x += count, x2 += count, y += count) {
         unsigned char *odd = mark_of(c, d, k);

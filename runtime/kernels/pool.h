@@ -1,6 +1,7 @@
-/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. Of averages over windows the input may be
-   scaled, shifted and activated on its way, so that the BatchNormalization and activation before one (DenseNet's transitions)
-   need no pass of their own. */
+/* Pooling over windows and over whole images, NHWC, a few channel vectors at a time. Of averages
+   over windows the input may be scaled, shifted and activated on its way, so that the
+   BatchNormalization and activation before one (DenseNet's transitions) need no pass of their
+   own. */
 #ifndef CAMEO_KERNELS_POOL_H
 #define CAMEO_KERNELS_POOL_H
 #include "depthwise_conv.h"
@@ -24,13 +25,14 @@ CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v 
     return a + b;
 }
 
-/* A maximum of vectors passes a NaN over in one order of its operands and forgets it in the other, so a maximum also
-   adds up what it sees, of a whole output row. The sum of what holds a NaN is a NaN; where it is (infinities of both signs do
-   that as well), cameo_pool_exact looks at the windows again. */
+/* A maximum of vectors passes a NaN over in one order of its operands and forgets it in the other,
+   so a maximum also adds up what it sees, of a whole output row. The sum of what holds a NaN is a
+   NaN; where it is (infinities of both signs do that as well), cameo_pool_exact looks at the
+   windows again. */
 
 /* Maxima of `channels` channels over rows x columns pixels, where a NaN exceeds every number. */
-CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_row,
-                                 ptrdiff_t x_column, ptrdiff_t channels) {
+CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns,
+                                 ptrdiff_t x_row, ptrdiff_t x_column, ptrdiff_t channels) {
     for (ptrdiff_t c = 0; c < channels; c++) {
         float best = -INFINITY;
         for (ptrdiff_t i = 0; i < rows; i++)
@@ -44,26 +46,31 @@ CAMEO_RARE void cameo_pool_exact(const float *x, float *y, ptrdiff_t rows, ptrdi
 }
 
 /* What is pooled of v; factor, shift: its channels' of a scaled one. */
-CAMEO_INLINE cameo_v cameo_pool_element(const cameo_pooling *s, cameo_v v, cameo_v factor, cameo_v shift) {
+CAMEO_INLINE cameo_v cameo_pool_element(const cameo_pooling *s, cameo_v v, cameo_v factor,
+                                        cameo_v shift) {
     return s->scaled ? cameo_activate(&s->before, (cameo_v)(v * factor + shift), shift) : v;
 }
 
 /* c: the first of the vectors' channels, at which x and y are. sum: of all that is seen. */
-CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t c,
-                                     ptrdiff_t h0, ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale, ptrdiff_t vectors,
-                                     ptrdiff_t lanes, cameo_v *sum) {
+CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_args *a,
+                                     const float *x, float *y, ptrdiff_t c, ptrdiff_t h0,
+                                     ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale,
+                                     ptrdiff_t vectors, ptrdiff_t lanes, cameo_v *sum) {
     cameo_v acc[4], seen[4], factor[4] = {{0}}, shift[4] = {{0}};
     CAMEO_UNROLL
     for (ptrdiff_t v = 0; v < vectors; v++) {
         acc[v] = cameo_splat(s->maximum ? -INFINITY : 0.0f), seen[v] = (cameo_v){0};
-        if (s->scaled) factor[v] = cameo_load(a->scale + c + v * CAMEO_VF), shift[v] = cameo_load(a->shift + c + v * CAMEO_VF);
+        if (s->scaled)
+            factor[v] = cameo_load(a->scale + c + v * CAMEO_VF),
+            shift[v] = cameo_load(a->shift + c + v * CAMEO_VF);
     }
     for (ptrdiff_t i = h0; i < h1; i++)
         for (ptrdiff_t j = w0; j < w1; j++) {
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
             for (ptrdiff_t v = 0; v < vectors; v++) {
-                const cameo_v k = cameo_pool_element(s, cameo_load_part(p + v * CAMEO_VF, lanes), factor[v], shift[v]);
+                const cameo_v k = cameo_pool_element(s, cameo_load_part(p + v * CAMEO_VF, lanes),
+                                                     factor[v], shift[v]);
                 acc[v] = cameo_pool_join(s, acc[v], k), seen[v] += k;
             }
         }
@@ -76,29 +83,35 @@ CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_ar
 
 /* What an average divides by, for the window whose first tap is at h, w. */
 CAMEO_INLINE ptrdiff_t cameo_pool_cells(const cameo_pooling *s, ptrdiff_t h, ptrdiff_t w) {
-    if (s->count_pad) return cameo_tap_end(h, s->dh, s->kh, s->h + s->pb) * cameo_tap_end(w, s->dw, s->kw, s->w + s->pr);
+    if (s->count_pad)
+        return cameo_tap_end(h, s->dh, s->kh, s->h + s->pb) *
+               cameo_tap_end(w, s->dw, s->kw, s->w + s->pr);
     const ptrdiff_t rows = cameo_tap_end(h, s->dh, s->kh, s->h) - cameo_tap_first(h, s->dh);
     return cameo_most(1, rows * (cameo_tap_end(w, s->dw, s->kw, s->w) - cameo_tap_first(w, s->dw)));
 }
 
-/* All channels of an output pixel. x: under tap (0, 0); taps [h0, h1) x [w0, w1) lie inside the image. */
-CAMEO_INLINE void cameo_pool_channels(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t h0,
-                                      ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale, cameo_v *sum) {
+/* All channels of an output pixel. x: under tap (0, 0); taps [h0, h1) x [w0, w1) lie inside the
+   image. */
+CAMEO_INLINE void cameo_pool_channels(const cameo_pooling *s, const cameo_pool_args *a,
+                                      const float *x, float *y, ptrdiff_t h0, ptrdiff_t h1,
+                                      ptrdiff_t w0, ptrdiff_t w1, float scale, cameo_v *sum) {
     ptrdiff_t c = 0;
     for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF)
         cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 4, CAMEO_VF, sum);
     for (; c + CAMEO_VF <= s->c; c += CAMEO_VF)
         cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, CAMEO_VF, sum);
-    if (c < s->c) cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF, sum);
+    if (c < s->c)
+        cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF, sum);
 }
 
 /* Windows that are unrolled where they lie inside the image. */
 enum { CAMEO_POOL_UNROLLED = 9 };
 
-CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const cameo_pool_args *a, const float *x, float *y, ptrdiff_t h,
-                                   ptrdiff_t w, cameo_v *sum) {
+CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const cameo_pool_args *a, const float *x,
+                                   float *y, ptrdiff_t h, ptrdiff_t w, cameo_v *sum) {
     const float *p = x + (h * s->w + w) * s->x_pixel;
-    const bool inside = h >= 0 && w >= 0 && h + (s->kh - 1) * s->dh < s->h && w + (s->kw - 1) * s->dw < s->w;
+    const bool inside = h >= 0 && w >= 0 && h + (s->kh - 1) * s->dh < s->h &&
+                        w + (s->kw - 1) * s->dw < s->w;
     if (s->kh * s->kw <= CAMEO_POOL_UNROLLED && inside) {
         cameo_pool_channels(s, a, p, y, 0, s->kh, 0, s->kw, 1.0f / (float)(s->kh * s->kw), sum);
         return;
@@ -109,11 +122,13 @@ CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const cameo_pool_args
 }
 
 /* The same of a maximum, NaN and all. */
-CAMEO_INLINE void cameo_pool_pixel_exact(const cameo_pooling *s, const float *x, float *y, ptrdiff_t h, ptrdiff_t w) {
+CAMEO_INLINE void cameo_pool_pixel_exact(const cameo_pooling *s, const float *x, float *y,
+                                         ptrdiff_t h, ptrdiff_t w) {
     const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
     const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
     const float *first = x + ((h + h0 * s->dh) * s->w + w + w0 * s->dw) * s->x_pixel;
-    cameo_pool_exact(first, y, h1 - h0, w1 - w0, s->dh * s->w * s->x_pixel, s->dw * s->x_pixel, s->c);
+    cameo_pool_exact(first, y, h1 - h0, w1 - w0, s->dh * s->w * s->x_pixel, s->dw * s->x_pixel,
+                     s->c);
 }
 
 /* Task i: one output row of one image. */
@@ -129,8 +144,10 @@ CAMEO_INLINE void cameo_pool_task(const cameo_pooling *s, const cameo_pool_args 
         cameo_pool_pixel_exact(s, x, y + j * s->y_pixel, o * s->sh - s->pt, j * s->sw - s->pl);
 }
 
-/* One vector of a whole image: rows are summed first, then their sums, which keeps the rounding error small. */
-CAMEO_INLINE void cameo_pool_whole(const cameo_pooling *s, const float *x, float *y, ptrdiff_t lanes) {
+/* One vector of a whole image: rows are summed first, then their sums, which keeps the rounding
+   error small. */
+CAMEO_INLINE void cameo_pool_whole(const cameo_pooling *s, const float *x, float *y,
+                                   ptrdiff_t lanes) {
     cameo_v total = cameo_splat(s->maximum ? -INFINITY : 0.0f), sum = {0};
     for (ptrdiff_t i = 0; i < s->h; i++) {
         cameo_v row = cameo_load_part(x + i * s->w * s->x_pixel, lanes);
@@ -149,7 +166,8 @@ CAMEO_INLINE void cameo_pool_whole(const cameo_pooling *s, const float *x, float
 }
 
 /* Task i: one image, pooled to one pixel. */
-CAMEO_INLINE void cameo_global_pool_task(const cameo_pooling *s, const cameo_pool_args *a, size_t i) {
+CAMEO_INLINE void cameo_global_pool_task(const cameo_pooling *s, const cameo_pool_args *a,
+                                         size_t i) {
     const float *x = a->x + (ptrdiff_t)i * s->h * s->w * s->x_pixel;
     float *y = a->y + (ptrdiff_t)i * s->y_pixel;
     ptrdiff_t c = 0;

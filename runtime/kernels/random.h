@@ -19,13 +19,18 @@ static inline uint64_t cameo_mix64(uint64_t z) {
 
 static inline cameo_random cameo_random_stream(uint64_t seed, uint64_t epoch, uint64_t index) {
     const uint64_t odd = 0x9E3779B97F4A7C15u;
-    return (cameo_random){cameo_mix64(cameo_mix64(cameo_mix64(seed + odd) + epoch * odd + 1) + index * odd + 2)};
+    return (cameo_random){
+        cameo_mix64(cameo_mix64(cameo_mix64(seed + odd) + epoch * odd + 1) + index * odd + 2)};
 }
 
-static inline uint64_t cameo_random_next(cameo_random *r) { return cameo_mix64(r->state += 0x9E3779B97F4A7C15u); }
+static inline uint64_t cameo_random_next(cameo_random *r) {
+    return cameo_mix64(r->state += 0x9E3779B97F4A7C15u);
+}
 
 /* In [0, 1), 53 bits. */
-static inline double cameo_random_unit(cameo_random *r) { return (double)(cameo_random_next(r) >> 11) * 0x1p-53; }
+static inline double cameo_random_unit(cameo_random *r) {
+    return (double)(cameo_random_next(r) >> 11) * 0x1p-53;
+}
 
 static inline double cameo_random_between(cameo_random *r, double low, double high) {
     return low + (high - low) * cameo_random_unit(r);
@@ -53,10 +58,12 @@ static inline double cameo_random_normal(cameo_random *r) {
 
 /* Marsaglia and Tsang 2000; alpha below 1 by a power of a uniform. */
 static inline double cameo_random_gamma(cameo_random *r, double alpha) {
-    if (alpha < 1) return cameo_random_gamma(r, alpha + 1) * pow(1 - cameo_random_unit(r), 1 / alpha);
+    if (alpha < 1)
+        return cameo_random_gamma(r, alpha + 1) * pow(1 - cameo_random_unit(r), 1 / alpha);
     const double d = alpha - 1.0 / 3, c = 1 / sqrt(9 * d);
     for (;;) {
-        const double x = cameo_random_normal(r), v = pow(1 + c * x, 3), u = 1 - cameo_random_unit(r);
+        const double x = cameo_random_normal(r), v = pow(1 + c * x, 3),
+                     u = 1 - cameo_random_unit(r);
         if (v > 0 && log(u) < x * x / 2 + d * (1 - v + log(v))) return d * v;
     }
 }

@@ -20,7 +20,8 @@ CAMEO_INLINE ptrdiff_t cameo_reorder_tasks(const cameo_reorder *s) {
 }
 
 /* Task i: 64 pixels of one image, all channels. */
-CAMEO_INLINE void cameo_to_nhwc_task(const cameo_reorder *s, const cameo_reorder_args *a, size_t i) {
+CAMEO_INLINE void cameo_to_nhwc_task(const cameo_reorder *s, const cameo_reorder_args *a,
+                                     size_t i) {
     const ptrdiff_t tasks = cameo_reorder_tasks(s), image = (ptrdiff_t)i / tasks;
     const ptrdiff_t first = (ptrdiff_t)i % tasks * CAMEO_REORDER_PIXELS,
                     end = cameo_least(s->pixels, first + CAMEO_REORDER_PIXELS);
@@ -33,7 +34,8 @@ CAMEO_INLINE void cameo_to_nhwc_task(const cameo_reorder *s, const cameo_reorder
     }
 }
 
-CAMEO_INLINE void cameo_to_nchw_task(const cameo_reorder *s, const cameo_reorder_args *a, size_t i) {
+CAMEO_INLINE void cameo_to_nchw_task(const cameo_reorder *s, const cameo_reorder_args *a,
+                                     size_t i) {
     const ptrdiff_t tasks = cameo_reorder_tasks(s), image = (ptrdiff_t)i / tasks;
     const ptrdiff_t first = (ptrdiff_t)i % tasks * CAMEO_REORDER_PIXELS,
                     end = cameo_least(s->pixels, first + CAMEO_REORDER_PIXELS);

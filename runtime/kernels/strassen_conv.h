@@ -1,8 +1,10 @@
-/* 1x1 convolution of even numbers of channels by one level of Strassen's method, in Winograd's form, NHWC: of pairs of pixels,
-   halves of the input channels and halves of the output channels, 7 products of half the size instead of 8.
+/* 1x1 convolution of even numbers of channels by one level of Strassen's method, in Winograd's
+   form, NHWC: of pairs of pixels, halves of the input channels and halves of the output channels,
+   7 products of half the size instead of 8.
 
-   With left factors A = [a11 a12; a21 a22], of upper and lower pixels and of halves of the input channels, and weights
-   B = [b11 b12; b21 b22], the products in the order they are computed, and what becomes of each, p:
+   With left factors A = [a11 a12; a21 a22], of upper and lower pixels and of halves of the input
+   channels, and weights B = [b11 b12; b21 b22], the products in the order they are computed, and
+   what becomes of each, p:
 
        0  a11 b11     u = p
        1  a12 b21     upper pixel, first half of the output channels: u + p
@@ -12,24 +14,28 @@
        5  s1 t1       lower pixel, second half: v + p; u = u + p
        6  s4 b22      upper pixel, second half: u + p
 
-   s1 = a21 + a22, s2 = s1 - a11, s3 = a11 - a21, s4 = a12 - s2; t1 = b12 - b11, t2 = b22 - t1, t3 = b22 - b12, t4 = t2 - b21.
-   The right factors are computed when compiling, packed as [half co / block][product][half ci][block]; the left ones of a band
-   of pairs are written side by side into a line buffer. u and v are of one block of channels, and stay in a near cache.
+   s1 = a21 + a22, s2 = s1 - a11, s3 = a11 - a21, s4 = a12 - s2; t1 = b12 - b11, t2 = b22 - t1, t3
+   = b22 - b12, t4 = t2 - b21. The right factors are computed when compiling, packed as [half co /
+   block][product][half ci][block]; the left ones of a band of pairs are written side by side into
+   a line buffer. u and v are of one block of channels, and stay in a near cache.
 
-   A pair's pixels are neighbours in their image (2i, 2i + 1), so each output is the same sum however an image is cut into
-   bands. The last pixel of an odd image has a lower one of zeros, which is not stored. A NaN or an infinity would be in all
-   outputs of its pair: such pairs are computed as plain sums. */
+   A pair's pixels are neighbours in their image (2i, 2i + 1), so each output is the same sum
+   however an image is cut into bands. The last pixel of an odd image has a lower one of zeros,
+   which is not stored. A NaN or an infinity would be in all outputs of its pair: such pairs are
+   computed as plain sums. */
 #ifndef CAMEO_KERNELS_STRASSEN_CONV_H
 #define CAMEO_KERNELS_STRASSEN_CONV_H
 #include "vector.h"
 
 typedef struct cameo_strassen {
     ptrdiff_t h, w, ci, oh, ow, co, sh, sw;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no residual */
-    ptrdiff_t tile, vectors;             /* the register tile: pairs, and vectors of output channels, which divide half of co */
-    ptrdiff_t rows;                      /* pairs of a band: whole tiles */
-    ptrdiff_t blocks;                    /* blocks of channels of a task */
-    ptrdiff_t line_pixel;                /* of the line buffer: floats from one pair to the next */
+    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no
+                                            residual */
+    ptrdiff_t tile, vectors; /* the register tile: pairs, and vectors of output channels, which
+                                divide half of co */
+    ptrdiff_t rows;          /* pairs of a band: whole tiles */
+    ptrdiff_t blocks;        /* blocks of channels of a task */
+    ptrdiff_t line_pixel;    /* of the line buffer: floats from one pair to the next */
     cameo_act act;
 } cameo_strassen;
 
@@ -40,11 +46,16 @@ typedef struct cameo_strassen_args {
 
 enum { CAMEO_STRASSEN_PIXELS = 28, CAMEO_STRASSEN_VECTORS = 5 };
 
-/* Floats of a task's memory: the left factors, u and v, and whether a pair has numbers that are none. */
+/* Floats of a task's memory: the left factors, u and v, and whether a pair has numbers that are
+   none. */
 #define CAMEO_STRASSEN_LINE(rows, line_pixel, block) ((rows) * (7 * (line_pixel) + 2 * (block) + 1))
 
-CAMEO_INLINE ptrdiff_t cameo_strassen_block(const cameo_strassen *s) { return s->vectors * CAMEO_VF; }
-CAMEO_INLINE ptrdiff_t cameo_strassen_pairs(const cameo_strassen *s) { return (s->oh * s->ow + 1) / 2; }
+CAMEO_INLINE ptrdiff_t cameo_strassen_block(const cameo_strassen *s) {
+    return s->vectors * CAMEO_VF;
+}
+CAMEO_INLINE ptrdiff_t cameo_strassen_pairs(const cameo_strassen *s) {
+    return (s->oh * s->ow + 1) / 2;
+}
 
 /* What a block of channels of a band is computed in and with. */
 typedef struct cameo_strassen_band {
@@ -58,11 +69,13 @@ typedef struct cameo_strassen_band {
 
 /* ---- left factors ---- */
 
-/* Those of `lanes` channels of a pair to `line`, at steps of `step`; returns s4, which has NaN or infinities if the pair has.
-   What is `next` floats further is fetched. */
-CAMEO_INLINE cameo_v cameo_strassen_factor(const float *upper, const float *lower, bool alone, ptrdiff_t half, ptrdiff_t next,
-                                           ptrdiff_t lanes, float *line, ptrdiff_t step) {
-    const cameo_v zero = {0}, a11 = cameo_load_part(upper, lanes), a12 = cameo_load_part(upper + half, lanes);
+/* Those of `lanes` channels of a pair to `line`, at steps of `step`; returns s4, which has NaN or
+   infinities if the pair has. What is `next` floats further is fetched. */
+CAMEO_INLINE cameo_v cameo_strassen_factor(const float *upper, const float *lower, bool alone,
+                                           ptrdiff_t half, ptrdiff_t next, ptrdiff_t lanes,
+                                           float *line, ptrdiff_t step) {
+    const cameo_v zero = {0}, a11 = cameo_load_part(upper, lanes),
+                  a12 = cameo_load_part(upper + half, lanes);
     cameo_v a21 = zero, a22 = zero;
     __builtin_prefetch(upper + next, 0, 3), __builtin_prefetch(upper + next + half, 0, 3);
     __builtin_prefetch(lower + next, 0, 3), __builtin_prefetch(lower + next + half, 0, 3);
@@ -84,35 +97,42 @@ CAMEO_INLINE ptrdiff_t cameo_strassen_pixel(const cameo_strassen *s, ptrdiff_t i
 }
 
 /* Of pairs [first, first + rows) of the image x. */
-CAMEO_INLINE void cameo_strassen_factors(const cameo_strassen *s, const float *x, float *line, float *odd, ptrdiff_t first,
-                                         ptrdiff_t rows) {
-    const ptrdiff_t half = s->ci / 2, rest = half % CAMEO_VF, step = s->rows * s->line_pixel, next = 2 * s->sw * s->x_pixel;
+CAMEO_INLINE void cameo_strassen_factors(const cameo_strassen *s, const float *x, float *line,
+                                         float *odd, ptrdiff_t first, ptrdiff_t rows) {
+    const ptrdiff_t half = s->ci / 2, rest = half % CAMEO_VF, step = s->rows * s->line_pixel,
+                    next = 2 * s->sw * s->x_pixel;
     for (ptrdiff_t q = 0; q < rows; q++, line += s->line_pixel) {
         const ptrdiff_t i = 2 * (first + q);
         const bool alone = i + 1 == s->oh * s->ow;
-        const float *upper = x + cameo_strassen_pixel(s, i), *lower = alone ? upper : x + cameo_strassen_pixel(s, i + 1);
+        const float *upper = x + cameo_strassen_pixel(s, i),
+                    *lower = alone ? upper : x + cameo_strassen_pixel(s, i + 1);
         cameo_v all = {0};
         ptrdiff_t c = 0;
         for (; c < half - rest; c += CAMEO_VF)
-            all += 0.0f * cameo_strassen_factor(upper + c, lower + c, alone, half, next, CAMEO_VF, line + c, step);
-        if (rest) all += 0.0f * cameo_strassen_factor(upper + c, lower + c, alone, half, next, rest, line + c, step);
+            all += 0.0f * cameo_strassen_factor(upper + c, lower + c, alone, half, next, CAMEO_VF,
+                                                line + c, step);
+        if (rest)
+            all += 0.0f * cameo_strassen_factor(upper + c, lower + c, alone, half, next, rest,
+                                                line + c, step);
         odd[q] = cameo_any_nan(all);
     }
 }
 
 /* ---- products ---- */
 
-/* Product p of pair q is of the lower pixel's output, or of the upper one's; of the first half of the channels, or the second.
-   Others remain inside. */
+/* Product p of pair q is of the lower pixel's output, or of the upper one's; of the first half of
+   the channels, or the second. Others remain inside. */
 CAMEO_INLINE bool cameo_strassen_final(ptrdiff_t p) { return p == 1 || p >= 4; }
 CAMEO_INLINE ptrdiff_t cameo_strassen_to(const cameo_strassen_band *a, ptrdiff_t p, ptrdiff_t q) {
     return 2 * (a->first + q) + (p == 4 || p == 5);
 }
-CAMEO_INLINE ptrdiff_t cameo_strassen_half(const cameo_strassen *s, ptrdiff_t p) { return p >= 5 ? s->co / 2 : 0; }
+CAMEO_INLINE ptrdiff_t cameo_strassen_half(const cameo_strassen *s, ptrdiff_t p) {
+    return p >= 5 ? s->co / 2 : 0;
+}
 
 /* bias + residual + activation of a vector of channels from c on, of a pixel. */
-CAMEO_INLINE void cameo_strassen_store(const cameo_strassen *s, const cameo_strassen_band *a, cameo_v v, ptrdiff_t pixel,
-                                       ptrdiff_t c) {
+CAMEO_INLINE void cameo_strassen_store(const cameo_strassen *s, const cameo_strassen_band *a,
+                                       cameo_v v, ptrdiff_t pixel, ptrdiff_t c) {
     v += cameo_load(a->b + c);
     if (s->r_pixel) v += cameo_load(a->r + pixel * s->r_pixel + c);
     const cameo_v slope = s->act.kind == CAMEO_PRELU ? cameo_load(a->slope + c) : v;
@@ -120,8 +140,8 @@ CAMEO_INLINE void cameo_strassen_store(const cameo_strassen *s, const cameo_stra
 }
 
 /* What becomes of product p of pair q. r and y may be the same memory. */
-CAMEO_INLINE void cameo_strassen_sum(const cameo_strassen *s, const cameo_strassen_band *a, const cameo_v *acc, ptrdiff_t p,
-                                     ptrdiff_t q) {
+CAMEO_INLINE void cameo_strassen_sum(const cameo_strassen *s, const cameo_strassen_band *a,
+                                     const cameo_v *acc, ptrdiff_t p, ptrdiff_t q) {
     const ptrdiff_t pixel = cameo_strassen_to(a, p, q), at = q * cameo_strassen_block(s);
     const float *from = p == 4 || p == 5 ? a->v + at : a->u + at;
     const bool store = cameo_strassen_final(p) && pixel < s->oh * s->ow && a->odd[q] == 0;
@@ -138,20 +158,21 @@ CAMEO_INLINE void cameo_strassen_sum(const cameo_strassen *s, const cameo_strass
 }
 
 /* Asks for the residual of n pairs while their product is computed. */
-CAMEO_INLINE void cameo_strassen_ask(const cameo_strassen *s, const cameo_strassen_band *a, ptrdiff_t p, ptrdiff_t q,
-                                     ptrdiff_t n) {
+CAMEO_INLINE void cameo_strassen_ask(const cameo_strassen *s, const cameo_strassen_band *a,
+                                     ptrdiff_t p, ptrdiff_t q, ptrdiff_t n) {
     if (!s->r_pixel || !cameo_strassen_final(p)) return;
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < n; i++) {
-        const float *r = a->r + cameo_strassen_to(a, p, q + i) * s->r_pixel + cameo_strassen_half(s, p);
+        const float *r = a->r + cameo_strassen_to(a, p, q + i) * s->r_pixel +
+                         cameo_strassen_half(s, p);
         CAMEO_UNROLL
         for (ptrdiff_t j = 0; j < s->vectors; j++) __builtin_prefetch(r + j * CAMEO_VF, 0, 3);
     }
 }
 
 /* Product p of pairs [q, q + n). step: floats of weights to fetch with every channel. */
-CAMEO_INLINE void cameo_strassen_tile(const cameo_strassen *s, cameo_strassen_band *a, ptrdiff_t p, ptrdiff_t q, ptrdiff_t n,
-                                      ptrdiff_t step) {
+CAMEO_INLINE void cameo_strassen_tile(const cameo_strassen *s, cameo_strassen_band *a, ptrdiff_t p,
+                                      ptrdiff_t q, ptrdiff_t n, ptrdiff_t step) {
     cameo_v acc[CAMEO_STRASSEN_PIXELS][CAMEO_STRASSEN_VECTORS], k[CAMEO_STRASSEN_VECTORS];
     const float *x = a->line + (p * s->rows + q) * s->line_pixel, *ahead = a->ahead;
     const float *w = a->w + p * (s->ci / 2) * cameo_strassen_block(s);
@@ -180,7 +201,8 @@ CAMEO_INLINE void cameo_strassen_tile(const cameo_strassen *s, cameo_strassen_ba
 }
 
 /* Product p of all pairs of the band, while the weights of the next come. */
-CAMEO_INLINE void cameo_strassen_product(const cameo_strassen *s, cameo_strassen_band *a, ptrdiff_t p) {
+CAMEO_INLINE void cameo_strassen_product(const cameo_strassen *s, cameo_strassen_band *a,
+                                         ptrdiff_t p) {
     const ptrdiff_t tiles = s->rows / s->tile, step = (cameo_strassen_block(s) + tiles - 1) / tiles;
     const ptrdiff_t rest = cameo_strassen_pairs(s) % s->rows % s->tile;
     a->ahead = a->w + (p + 1) * (s->ci / 2) * cameo_strassen_block(s);
@@ -192,47 +214,59 @@ CAMEO_INLINE void cameo_strassen_product(const cameo_strassen *s, cameo_strassen
 
 /* ---- numbers that are none ---- */
 
-/* The weight of input channel c for channel o of the block, in the first or second half: b12 is t1 + b11. */
-CAMEO_INLINE float cameo_strassen_weight(const cameo_strassen *s, const float *w, ptrdiff_t c, ptrdiff_t o, bool second) {
-    const ptrdiff_t half = s->ci / 2, block = cameo_strassen_block(s), panel = half * block, at = c % half * block + o;
+/* The weight of input channel c for channel o of the block, in the first or second half: b12 is t1
+   + b11. */
+CAMEO_INLINE float cameo_strassen_weight(const cameo_strassen *s, const float *w, ptrdiff_t c,
+                                         ptrdiff_t o, bool second) {
+    const ptrdiff_t half = s->ci / 2, block = cameo_strassen_block(s), panel = half * block,
+                    at = c % half * block + o;
     if (c >= half) return w[(second ? 6 : 1) * panel + at];
     return second ? w[5 * panel + at] + w[at] : w[at];
 }
 
 /* A vector of outputs of a pixel as plain sums. */
-CAMEO_RARE void cameo_strassen_plain(const cameo_strassen *s, const cameo_strassen_band *a, const float *x, ptrdiff_t pixel,
-                                     ptrdiff_t o, bool second) {
+CAMEO_RARE void cameo_strassen_plain(const cameo_strassen *s, const cameo_strassen_band *a,
+                                     const float *x, ptrdiff_t pixel, ptrdiff_t o, bool second) {
     cameo_v sum = {0};
     for (ptrdiff_t c = 0; c < s->ci; c++)
         for (ptrdiff_t l = 0; l < CAMEO_VF; l++)
-            sum[l] += x[cameo_strassen_pixel(s, pixel) + c] * cameo_strassen_weight(s, a->w, c, o + l, second);
+            sum[l] += x[cameo_strassen_pixel(s, pixel) + c] *
+                      cameo_strassen_weight(s, a->w, c, o + l, second);
     cameo_strassen_store(s, a, sum, pixel, (second ? s->co / 2 : 0) + o);
 }
 
 /* Those pairs of the band, of the image x, which have some. */
-CAMEO_INLINE void cameo_strassen_again(const cameo_strassen *s, const cameo_strassen_band *a, const float *x) {
+CAMEO_INLINE void cameo_strassen_again(const cameo_strassen *s, const cameo_strassen_band *a,
+                                       const float *x) {
     for (ptrdiff_t q = 0; q < a->rows; q++) {
         if (__builtin_expect(a->odd[q] == 0, 1)) continue;
         const ptrdiff_t i = 2 * (a->first + q), end = cameo_least(i + 2, s->oh * s->ow);
         for (ptrdiff_t pixel = i; pixel < end; pixel++)
             for (ptrdiff_t o = 0; o < cameo_strassen_block(s); o += CAMEO_VF)
-                cameo_strassen_plain(s, a, x, pixel, o, false), cameo_strassen_plain(s, a, x, pixel, o, true);
+                cameo_strassen_plain(s, a, x, pixel, o, false),
+                    cameo_strassen_plain(s, a, x, pixel, o, true);
     }
 }
 
 /* ---- tasks ---- */
 
 /* Task i of a grid [image][band][chunk of blocks]. line: CAMEO_STRASSEN_LINE floats. */
-CAMEO_INLINE void cameo_strassen_task(const cameo_strassen *s, const cameo_strassen_args *a, size_t i, float *line) {
-    const ptrdiff_t block = cameo_strassen_block(s), all = s->co / 2 / block, chunks = (all + s->blocks - 1) / s->blocks;
-    const ptrdiff_t bands = (cameo_strassen_pairs(s) + s->rows - 1) / s->rows, t = (ptrdiff_t)i, chunk = t % chunks;
-    const ptrdiff_t image = t / (bands * chunks), first = t / chunks % bands * s->rows, pixels = image * s->oh * s->ow;
+CAMEO_INLINE void cameo_strassen_task(const cameo_strassen *s, const cameo_strassen_args *a,
+                                      size_t i, float *line) {
+    const ptrdiff_t block = cameo_strassen_block(s), all = s->co / 2 / block,
+                    chunks = (all + s->blocks - 1) / s->blocks;
+    const ptrdiff_t bands = (cameo_strassen_pairs(s) + s->rows - 1) / s->rows, t = (ptrdiff_t)i,
+                    chunk = t % chunks;
+    const ptrdiff_t image = t / (bands * chunks), first = t / chunks % bands * s->rows,
+                    pixels = image * s->oh * s->ow;
     const ptrdiff_t rows = cameo_least(s->rows, cameo_strassen_pairs(s) - first);
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
-    float *u = line + 7 * s->rows * s->line_pixel, *v = u + s->rows * block, *odd = v + s->rows * block;
+    float *u = line + 7 * s->rows * s->line_pixel, *v = u + s->rows * block,
+          *odd = v + s->rows * block;
     cameo_strassen_factors(s, x, line, odd, first, rows);
     for (ptrdiff_t q = chunk * s->blocks; q < cameo_least(all, (chunk + 1) * s->blocks); q++) {
-        cameo_strassen_band band = {.line = line, .odd = odd, .u = u, .v = v, .first = first, .rows = rows};
+        cameo_strassen_band band = {
+            .line = line, .odd = odd, .u = u, .v = v, .first = first, .rows = rows};
         band.w = a->w + q * 7 * (s->ci / 2) * block, band.b = a->b + q * block;
         band.y = a->y + pixels * s->y_pixel + q * block;
         if (s->r_pixel) band.r = a->r + pixels * s->r_pixel + q * block;

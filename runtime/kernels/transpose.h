@@ -7,7 +7,8 @@
 #define CAMEO_HIGH(L, S) ((L) & (S) ? CAMEO_VF + (L) : (L) + (S))
 #define CAMEO_LANES_4(F, L, S) F(L, S), F((L) + 1, S), F((L) + 2, S), F((L) + 3, S)
 #if CAMEO_VF == 16
-#define CAMEO_LANES(F, S) CAMEO_LANES_4(F, 0, S), CAMEO_LANES_4(F, 4, S), CAMEO_LANES_4(F, 8, S), CAMEO_LANES_4(F, 12, S)
+#define CAMEO_LANES(F, S) \
+    CAMEO_LANES_4(F, 0, S), CAMEO_LANES_4(F, 4, S), CAMEO_LANES_4(F, 8, S), CAMEO_LANES_4(F, 12, S)
 #elif CAMEO_VF == 8
 #define CAMEO_LANES(F, S) CAMEO_LANES_4(F, 0, S), CAMEO_LANES_4(F, 4, S)
 #else

@@ -1,5 +1,5 @@
-/* Vectors and activations: what every kernel template is written with. GCC/Clang vector extensions only, so one source serves
-   AVX-512 (16 floats), AVX (8) and NEON or SSE (4). */
+/* Vectors and activations: what every kernel template is written with. GCC/Clang vector extensions
+   only, so one source serves AVX-512 (16 floats), AVX (8) and NEON or SSE (4). */
 #ifndef CAMEO_KERNELS_VECTOR_H
 #define CAMEO_KERNELS_VECTOR_H
 #include <math.h>
@@ -19,7 +19,9 @@
 #endif
 
 #define CAMEO_INLINE static inline __attribute__((always_inline, unused))
-#define CAMEO_RARE static __attribute__((noinline, cold, unused)) /* what happens to numbers that are none, say */
+#define CAMEO_RARE                                                                               \
+    static __attribute__((noinline, cold, unused)) /* what happens to numbers that are none, say \
+                                                    */
 #ifdef CAMEO_UNROLL /* a test whose shapes are no literals has nothing to unroll */
 #elif defined(__clang__)
 #define CAMEO_UNROLL _Pragma("clang loop unroll(full)")
@@ -39,7 +41,8 @@ CAMEO_INLINE cameo_v cameo_splat(float a) { return a - (cameo_v){0}; }
 CAMEO_INLINE cameo_v cameo_load(const float *p) { return *(const cameo_v *)p; }
 CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
 
-/* Half a vector, as numbers of channels often leave it: one instruction, where memcpy goes through the stack. */
+/* Half a vector, as numbers of channels often leave it: one instruction, where memcpy goes through
+   the stack. */
 #if CAMEO_VF == 16
 #define CAMEO_HALF 0, 1, 2, 3, 4, 5, 6, 7
 #define CAMEO_WHOLE CAMEO_HALF, 8, 9, 10, 11, 12, 13, 14, 15
@@ -51,7 +54,9 @@ CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
 #define CAMEO_WHOLE CAMEO_HALF, 2, 3
 #endif
 typedef float cameo_half __attribute__((vector_size(CAMEO_VF * 2), aligned(4), may_alias));
-CAMEO_INLINE cameo_v cameo_widen(cameo_half h) { return __builtin_shufflevector(h, (cameo_half){0}, CAMEO_WHOLE); }
+CAMEO_INLINE cameo_v cameo_widen(cameo_half h) {
+    return __builtin_shufflevector(h, (cameo_half){0}, CAMEO_WHOLE);
+}
 #if CAMEO_VF == 16
 #define CAMEO_PAIRED 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15
 #define CAMEO_EVEN 0, 2, 4, 6, 8, 10, 12, 14
@@ -66,7 +71,9 @@ CAMEO_INLINE cameo_v cameo_widen(cameo_half h) { return __builtin_shufflevector(
 #define CAMEO_ODD 1, 3
 #endif
 /* a0 b0 a1 b1 ...; p[0] p[1] p[0] p[1] ...; and the sums of such pairs. */
-CAMEO_INLINE cameo_v cameo_pair(cameo_half a, cameo_half b) { return __builtin_shufflevector(a, b, CAMEO_PAIRED); }
+CAMEO_INLINE cameo_v cameo_pair(cameo_half a, cameo_half b) {
+    return __builtin_shufflevector(a, b, CAMEO_PAIRED);
+}
 CAMEO_INLINE cameo_v cameo_splat_pair(const float *p) {
     typedef int64_t words __attribute__((vector_size(CAMEO_VF * 4)));
     int64_t both;
@@ -76,9 +83,12 @@ CAMEO_INLINE cameo_v cameo_splat_pair(const float *p) {
 CAMEO_INLINE cameo_half cameo_pair_sums(cameo_v v) {
     return __builtin_shufflevector(v, v, CAMEO_EVEN) + __builtin_shufflevector(v, v, CAMEO_ODD);
 }
-CAMEO_INLINE cameo_half cameo_narrow(cameo_v v) { return __builtin_shufflevector(v, v, CAMEO_HALF); }
+CAMEO_INLINE cameo_half cameo_narrow(cameo_v v) {
+    return __builtin_shufflevector(v, v, CAMEO_HALF);
+}
 
-/* The first `lanes` floats (a literal, so that whole vectors cost nothing extra); the rest are zero. */
+/* The first `lanes` floats (a literal, so that whole vectors cost nothing extra); the rest are
+   zero. */
 CAMEO_INLINE cameo_v cameo_load_part(const float *p, ptrdiff_t lanes) {
     if (lanes >= CAMEO_VF) return cameo_load(p);
     if (lanes == CAMEO_VF / 2) return cameo_widen(*(const cameo_half *)p);
@@ -101,8 +111,12 @@ CAMEO_INLINE cameo_v cameo_select(cameo_vi mask, cameo_v a, cameo_v b) {
     return (cameo_v)(((cameo_vi)a & mask) | ((cameo_vi)b & ~mask));
 }
 /* A NaN in `a` comes out of these two, one in `b` does not: clamps put the value first. */
-CAMEO_INLINE cameo_v cameo_max(cameo_v a, cameo_v b) { return cameo_select((cameo_vi)(a < b), b, a); }
-CAMEO_INLINE cameo_v cameo_min(cameo_v a, cameo_v b) { return cameo_select((cameo_vi)(a > b), b, a); }
+CAMEO_INLINE cameo_v cameo_max(cameo_v a, cameo_v b) {
+    return cameo_select((cameo_vi)(a < b), b, a);
+}
+CAMEO_INLINE cameo_v cameo_min(cameo_v a, cameo_v b) {
+    return cameo_select((cameo_vi)(a > b), b, a);
+}
 
 /* Whether any lane is no number. */
 CAMEO_INLINE bool cameo_any_nan(cameo_v v) {
@@ -114,11 +128,12 @@ CAMEO_INLINE bool cameo_any_nan(cameo_v v) {
     return any != 0;
 }
 
-/* exp to 2 ulp: 2^n times a polynomial on [-ln2/2, ln2/2] (coefficients of Cephes' expf). Infinity above 88.37, 1.2e-38 below
-   -87.3. */
+/* exp to 2 ulp: 2^n times a polynomial on [-ln2/2, ln2/2] (coefficients of Cephes' expf). Infinity
+   above 88.37, 1.2e-38 below -87.3. */
 CAMEO_INLINE cameo_v cameo_exp(cameo_v x) {
     x = cameo_min(cameo_max(x, cameo_splat(-87.3f)), cameo_splat(89.0f));
-    const cameo_v shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f; /* rounds to nearest */
+    const cameo_v shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f; /* rounds to
+                                                                                         nearest */
     const cameo_v r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     cameo_v p = r * 1.9875691500e-4f + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -130,10 +145,12 @@ CAMEO_INLINE cameo_v cameo_exp(cameo_v x) {
     return p * (cameo_v)bits;
 }
 
-/* e^-x = 2^(-x log2 e) for |x| <= 87: 2^n goes into the exponent of a polynomial on [-1/2, 1/2], which is fitted to 9e-8.
-   Beyond, the exponent wraps, as unsigned numbers may, and the callers mask the result. */
+/* e^-x = 2^(-x log2 e) for |x| <= 87: 2^n goes into the exponent of a polynomial on [-1/2, 1/2],
+   which is fitted to 9e-8. Beyond, the exponent wraps, as unsigned numbers may, and the callers
+   mask the result. */
 CAMEO_INLINE cameo_vi cameo_exp_minus(cameo_v x) {
-    const cameo_v shifted = 12582912.0f - x * 1.44269504f, n = shifted - 12582912.0f; /* rounds to nearest */
+    const cameo_v shifted = 12582912.0f - x * 1.44269504f, n = shifted - 12582912.0f; /* rounds to
+                                                                                         nearest */
     const cameo_v r = -1.44269504f * x - n;
     cameo_v p = r * 1.326472731e-3f + 9.671512991e-3f;
     p = p * r + 5.550733581e-2f;
@@ -143,23 +160,25 @@ CAMEO_INLINE cameo_vi cameo_exp_minus(cameo_v x) {
     return (cameo_vi)((cameo_vu)p + ((cameo_vu)shifted << 23));
 }
 
-/* 1 / (1 + e^-x) to 4e-6 of it, 5e-7 where it is above 1e-3. Where 2^n would leave the range of exponents, the result is 1 or
-   0. */
+/* 1 / (1 + e^-x) to 4e-6 of it, 5e-7 where it is above 1e-3. Where 2^n would leave the range of
+   exponents, the result is 1 or 0. */
 CAMEO_INLINE cameo_v cameo_sigmoid(cameo_v x) {
-    const cameo_vi bits = cameo_exp_minus(x) | (cameo_vi)(x != x); /* a NaN's sum may be any number */
+    const cameo_vi bits = cameo_exp_minus(x) | (cameo_vi)(x != x); /* a NaN's sum may be any number
+                                                                    */
     const cameo_v e = (cameo_v)(bits & ~(cameo_vi)(x > 87.0f));
     return (cameo_v)((cameo_vi)(1.0f / (1.0f + e)) & ~(cameo_vi)(x < -87.0f));
 }
 
-/* x times that. The product brings back a NaN, so comparisons may be the ones that a mask takes in without further
-   instructions: this is a sixth faster than the product of x and cameo_sigmoid. */
+/* x times that. The product brings back a NaN, so comparisons may be the ones that a mask takes in
+   without further instructions: this is a sixth faster than the product of x and cameo_sigmoid. */
 CAMEO_INLINE cameo_v cameo_silu(cameo_v x) {
     const cameo_v e = (cameo_v)(cameo_exp_minus(x) & (cameo_vi)(x < 87.0f));
     return x * (cameo_v)((cameo_vi)(1.0f / (1.0f + e)) & (cameo_vi)(x > -87.0f));
 }
 
 typedef enum cameo_act_kind {
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) CAMEO_##kind,
+#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
+    CAMEO_##kind,
 #include "act.def"
 } cameo_act_kind;
 

@@ -26,14 +26,17 @@
 
 typedef struct cameo_winograd {
     ptrdiff_t h, w, ci, oh, ow, co, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel;    /* floats from one pixel to the next; r_pixel 0: no residual */
-    ptrdiff_t mh, mw, rh, rw;               /* outputs of a tile, and taps */
-    ptrdiff_t images;                       /* whose tiles are counted together */
-    ptrdiff_t vectors, tile;                /* the register tile: vectors of channels, rows of tiles */
-    ptrdiff_t block;                        /* tiles of a block; whole register tiles where there are several blocks */
-    ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the next */
-    ptrdiff_t group, chunk;                 /* stages: tiles of a transform's task, blocks of channels of a product's */
-    bool fetch;                             /* U comes from far away: ask for each part of it in time */
+    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no
+                                            residual */
+    ptrdiff_t mh, mw, rh, rw;            /* outputs of a tile, and taps */
+    ptrdiff_t images;                    /* whose tiles are counted together */
+    ptrdiff_t vectors, tile;             /* the register tile: vectors of channels, rows of tiles */
+    ptrdiff_t block; /* tiles of a block; whole register tiles where there are several blocks */
+    ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the
+                                               next */
+    ptrdiff_t group, chunk; /* stages: tiles of a transform's task, blocks of channels of a
+                               product's */
+    bool fetch;             /* U comes from far away: ask for each part of it in time */
     cameo_act act;
 } cameo_winograd;
 
@@ -58,14 +61,17 @@ CAMEO_INLINE ptrdiff_t cameo_winograd_edge_w(const cameo_winograd *s) { return s
 CAMEO_INLINE ptrdiff_t cameo_winograd_elements(const cameo_winograd *s) {
     return cameo_winograd_edge_h(s) * cameo_winograd_edge_w(s);
 }
-CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) { return (s->ow + s->mw - 1) / s->mw; }
+CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) {
+    return (s->ow + s->mw - 1) / s->mw;
+}
 CAMEO_INLINE ptrdiff_t cameo_winograd_tiles(const cameo_winograd *s) { /* of an image */
     return (s->oh + s->mh - 1) / s->mh * cameo_winograd_columns(s);
 }
 CAMEO_INLINE ptrdiff_t cameo_winograd_blocks(const cameo_winograd *s) {
     return (s->images * cameo_winograd_tiles(s) + s->block - 1) / s->block;
 }
-CAMEO_INLINE ptrdiff_t cameo_winograd_channels(const cameo_winograd *s) { /* blocks of output channels */
+CAMEO_INLINE ptrdiff_t cameo_winograd_channels(const cameo_winograd *s) { /* blocks of output
+                                                                             channels */
     return (s->co + s->vectors * CAMEO_VF - 1) / (s->vectors * CAMEO_VF);
 }
 CAMEO_INLINE float *cameo_winograd_m(const cameo_winograd *s, float *work) {
@@ -75,14 +81,16 @@ CAMEO_INLINE float *cameo_winograd_m(const cameo_winograd *s, float *work) {
 /* ---- one-dimensional transforms ---- */
 
 /* B' d: d[0 .. n - 1] at steps of ds to o at steps of os, whatever m and r. */
-CAMEO_INLINE void cameo_winograd_b(ptrdiff_t n, const cameo_v *d, ptrdiff_t ds, cameo_v *o, ptrdiff_t os) {
+CAMEO_INLINE void cameo_winograd_b(ptrdiff_t n, const cameo_v *d, ptrdiff_t ds, cameo_v *o,
+                                   ptrdiff_t os) {
     o[0] = d[0];
     if (n == 1) return;
     const cameo_winograd_points *at = cameo_winograd_points_of(n);
     const ptrdiff_t pairs = n / 2 - 1;
     cameo_v zero = d[2 * pairs * ds], infinity = d[(2 * pairs + 1) * ds];
     CAMEO_UNROLL
-    for (ptrdiff_t k = pairs - 1; k >= 0; k--) zero += d[2 * k * ds] * at->all[k], infinity += d[(2 * k + 1) * ds] * at->all[k];
+    for (ptrdiff_t k = pairs - 1; k >= 0; k--)
+        zero += d[2 * k * ds] * at->all[k], infinity += d[(2 * k + 1) * ds] * at->all[k];
     o[0] = zero, o[(n - 1) * os] = infinity;
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < pairs; i++) {
@@ -95,12 +103,14 @@ CAMEO_INLINE void cameo_winograd_b(ptrdiff_t n, const cameo_v *d, ptrdiff_t ds, 
 }
 
 /* A' p: p[0 .. n - 1] at steps of ps to o[0 .. m - 1] at steps of os. */
-CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, ptrdiff_t n, const cameo_v *p, ptrdiff_t ps, cameo_v *o, ptrdiff_t os) {
+CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, ptrdiff_t n, const cameo_v *p, ptrdiff_t ps,
+                                   cameo_v *o, ptrdiff_t os) {
     o[0] = p[0];
     if (n == 1) return;
     const cameo_winograd_points *at = cameo_winograd_points_of(n);
     const ptrdiff_t pairs = n / 2 - 1;
-    cameo_v both[2][CAMEO_WINOGRAD_PAIRS]; /* sums of a pair for even powers, differences for odd ones */
+    cameo_v both[2][CAMEO_WINOGRAD_PAIRS]; /* sums of a pair for even powers, differences for odd
+                                              ones */
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < pairs; i++) {
         const cameo_v plus = p[(2 * i + 1) * ps], minus = p[(2 * i + 2) * ps];
@@ -119,15 +129,17 @@ CAMEO_INLINE void cameo_winograd_a(ptrdiff_t m, ptrdiff_t n, const cameo_v *p, p
 
 /* ---- input ---- */
 
-/* Where a tile begins, in floats from x; its pixels outside of [i0, i1) x [j0, j1) are zeros and are not read. */
+/* Where a tile begins, in floats from x; its pixels outside of [i0, i1) x [j0, j1) are zeros and
+   are not read. */
 typedef struct cameo_winograd_tile {
     const float *x;
     ptrdiff_t at, i0, i1, j0, j1;
 } cameo_winograd_tile;
 
 /* One vector of channels, c and the next, of one tile. */
-CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const cameo_winograd_tile *tile, ptrdiff_t c, float *v,
-                                              ptrdiff_t lanes, bool inside) {
+CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s,
+                                              const cameo_winograd_tile *tile, ptrdiff_t c,
+                                              float *v, ptrdiff_t lanes, bool inside) {
     const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
     cameo_v t[CAMEO_WINOGRAD_ELEMENTS];
     CAMEO_UNROLL
@@ -136,7 +148,8 @@ CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const cam
         CAMEO_UNROLL
         for (ptrdiff_t i = 0; i < nh; i++) {
             if (inside || (i >= tile->i0 && i < tile->i1 && j >= tile->j0 && j < tile->j1))
-                d[i] = cameo_load_part(tile->x + (tile->at + (i * s->w + j) * s->x_pixel + c), lanes);
+                d[i] = cameo_load_part(tile->x + (tile->at + (i * s->w + j) * s->x_pixel + c),
+                                       lanes);
             else
                 d[i] = (cameo_v){0};
         }
@@ -151,18 +164,23 @@ CAMEO_INLINE void cameo_winograd_input_vector(const cameo_winograd *s, const cam
     }
 }
 
-CAMEO_INLINE void cameo_winograd_input_tile(const cameo_winograd *s, const cameo_winograd_tile *tile, float *v, bool inside) {
+CAMEO_INLINE void cameo_winograd_input_tile(const cameo_winograd *s,
+                                            const cameo_winograd_tile *tile, float *v,
+                                            bool inside) {
     const ptrdiff_t rest = s->ci % CAMEO_VF, whole = s->ci - rest;
-    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF) cameo_winograd_input_vector(s, tile, c, v, CAMEO_VF, inside);
+    for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF)
+        cameo_winograd_input_vector(s, tile, c, v, CAMEO_VF, inside);
     if (rest) cameo_winograd_input_vector(s, tile, whole, v, rest, inside);
 }
 
 /* Tiles [first, first + count) to rows 0 .. of V. */
-CAMEO_INLINE void cameo_winograd_input(const cameo_winograd *s, const float *x, float *v, ptrdiff_t first, ptrdiff_t count) {
+CAMEO_INLINE void cameo_winograd_input(const cameo_winograd *s, const float *x, float *v,
+                                       ptrdiff_t first, ptrdiff_t count) {
     const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s);
     const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
     for (ptrdiff_t t = first; t < first + count; t++, v += s->v_row) {
-        const ptrdiff_t h = t % tiles / columns * s->mh - s->pt, w = t % tiles % columns * s->mw - s->pl;
+        const ptrdiff_t h = t % tiles / columns * s->mh - s->pt,
+                        w = t % tiles % columns * s->mw - s->pl;
         const ptrdiff_t at = ((t / tiles * s->h + h) * s->w + w) * s->x_pixel;
         const cameo_winograd_tile tile = {x, at, -h, s->h - h, -w, s->w - w};
         if (h >= 0 && h + nh <= s->h && w >= 0 && w + nw <= s->w)
@@ -174,10 +192,11 @@ CAMEO_INLINE void cameo_winograd_input(const cameo_winograd *s, const float *x, 
 
 /* ---- products ---- */
 
-/* `rows` tiles by one block of channels. ahead: of the next block's weights, the part that is fetched meanwhile, `step` floats
-   with each input channel; 0: none. */
-CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *v, const float *u, float *m, ptrdiff_t rows,
-                                          const float *ahead, ptrdiff_t step) {
+/* `rows` tiles by one block of channels. ahead: of the next block's weights, the part that is
+   fetched meanwhile, `step` floats with each input channel; 0: none. */
+CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *v, const float *u,
+                                          float *m, ptrdiff_t rows, const float *ahead,
+                                          ptrdiff_t step) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS];
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < rows; i++) {
@@ -199,34 +218,43 @@ CAMEO_INLINE void cameo_winograd_multiply(const cameo_winograd *s, const float *
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < rows; i++) {
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < s->vectors; j++) cameo_store(m + i * s->m_row + j * CAMEO_VF, acc[i][j]);
+        for (ptrdiff_t j = 0; j < s->vectors; j++)
+            cameo_store(m + i * s->m_row + j * CAMEO_VF, acc[i][j]);
     }
 }
 
 /* Blocks of output channels [from, to) of one element, `count` tiles. */
-CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u, float *work, ptrdiff_t element,
-                                         ptrdiff_t from, ptrdiff_t to, ptrdiff_t count) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, panel = s->ci * block, parts = (s->block + s->tile - 1) / s->tile;
+CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u, float *work,
+                                         ptrdiff_t element, ptrdiff_t from, ptrdiff_t to,
+                                         ptrdiff_t count) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF, panel = s->ci * block,
+                    parts = (s->block + s->tile - 1) / s->tile;
     /* All blocks of tiles but the last are alike, so what remains of either is a literal. */
-    const ptrdiff_t rest = s->block % s->tile, last = s->images * cameo_winograd_tiles(s) % s->block % s->tile;
+    const ptrdiff_t rest = s->block % s->tile,
+                    last = s->images * cameo_winograd_tiles(s) % s->block % s->tile;
     const ptrdiff_t step = s->fetch ? (block + parts - 1) / parts : 0;
-    const float *v = work + element * s->v_step, *w = u + (element * cameo_winograd_channels(s) + from) * panel;
+    const float *v = work + element * s->v_step,
+                *w = u + (element * cameo_winograd_channels(s) + from) * panel;
     float *m = cameo_winograd_m(s, work) + element * s->m_step + from * block;
     for (ptrdiff_t q = from; q < to; q++, w += panel, m += block) {
         const float *ahead = w + panel;
         ptrdiff_t t = 0;
         for (; t + s->tile <= count; t += s->tile, ahead += step * s->ci)
             cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, s->tile, ahead, step);
-        if (rest && count == s->block) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, rest, ahead, step);
-        if (last && count < s->block) cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, last, ahead, step);
+        if (rest && count == s->block)
+            cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, rest, ahead, step);
+        if (last && count < s->block)
+            cameo_winograd_multiply(s, v + t * s->v_row, w, m + t * s->m_row, last, ahead, step);
     }
 }
 
 /* ---- output ---- */
 
 /* One vector of channels of one tile: oh x ow of its outputs exist. */
-CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const float *m, cameo_v bias, cameo_v slope,
-                                               const float *r, float *y, ptrdiff_t lanes, ptrdiff_t oh, ptrdiff_t ow) {
+CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const float *m,
+                                               cameo_v bias, cameo_v slope, const float *r,
+                                               float *y, ptrdiff_t lanes, ptrdiff_t oh,
+                                               ptrdiff_t ow) {
     const ptrdiff_t nh = cameo_winograd_edge_h(s), nw = cameo_winograd_edge_w(s);
     cameo_v t[CAMEO_WINOGRAD_ELEMENTS];
     CAMEO_UNROLL
@@ -247,24 +275,28 @@ CAMEO_INLINE void cameo_winograd_output_vector(const cameo_winograd *s, const fl
             cameo_v v = o[j] + bias;
             if (s->r_pixel) v += cameo_load_part(r + (i * s->ow + j) * s->r_pixel, lanes);
             const cameo_v a = s->act.kind == CAMEO_PRELU ? slope : v;
-            cameo_store_part(y + (i * s->ow + j) * s->y_pixel, cameo_activate(&s->act, v, a), lanes);
+            cameo_store_part(y + (i * s->ow + j) * s->y_pixel, cameo_activate(&s->act, v, a),
+                             lanes);
         }
     }
 }
 
-CAMEO_INLINE void cameo_winograd_output_tile(const cameo_winograd *s, const cameo_winograd_args *a, const float *m,
-                                             const float *r, float *y, ptrdiff_t oh, ptrdiff_t ow) {
+CAMEO_INLINE void cameo_winograd_output_tile(const cameo_winograd *s, const cameo_winograd_args *a,
+                                             const float *m, const float *r, float *y, ptrdiff_t oh,
+                                             ptrdiff_t ow) {
     const ptrdiff_t rest = s->co % CAMEO_VF, whole = s->co - rest;
     const float *slope = s->act.kind == CAMEO_PRELU ? a->slope : a->b;
     for (ptrdiff_t c = 0; c < whole; c += CAMEO_VF)
-        cameo_winograd_output_vector(s, m + c, cameo_load(a->b + c), cameo_load(slope + c), r + c, y + c, CAMEO_VF, oh, ow);
+        cameo_winograd_output_vector(s, m + c, cameo_load(a->b + c), cameo_load(slope + c), r + c,
+                                     y + c, CAMEO_VF, oh, ow);
     if (rest)
-        cameo_winograd_output_vector(s, m + whole, cameo_load(a->b + whole), cameo_load(slope + whole), r + whole, y + whole,
-                                     rest, oh, ow);
+        cameo_winograd_output_vector(s, m + whole, cameo_load(a->b + whole),
+                                     cameo_load(slope + whole), r + whole, y + whole, rest, oh, ow);
 }
 
-/* A NaN or an infinity in any input of a tile is in one of the four corners of V (of a row or column: two ends), since their
-   rows of B' reach the even and the odd inputs; of M then, whatever the channel. It would be in all outputs of the tile. */
+/* A NaN or an infinity in any input of a tile is in one of the four corners of V (of a row or
+   column: two ends), since their rows of B' reach the even and the odd inputs; of M then, whatever
+   the channel. It would be in all outputs of the tile. */
 CAMEO_INLINE bool cameo_winograd_doubtful(const cameo_winograd *s, const float *m) {
     const ptrdiff_t right = (cameo_winograd_edge_w(s) - 1) * s->m_step;
     const ptrdiff_t below = (cameo_winograd_elements(s) - cameo_winograd_edge_w(s)) * s->m_step;
@@ -272,15 +304,18 @@ CAMEO_INLINE bool cameo_winograd_doubtful(const cameo_winograd *s, const float *
     return __builtin_expect(isnan(sum - sum), 0);
 }
 
-/* Computes the outputs of one tile as plain sums (nonfinite.c). block: of channels, of the weights. */
-void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_winograd_args *a, ptrdiff_t tile);
+/* Computes the outputs of one tile as plain sums (nonfinite.c). block: of channels, of the
+   weights. */
+void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_winograd_args *a,
+                          ptrdiff_t tile);
 
 /* Tiles [first, first + count) from rows 0 .. of M. r and y may be the same memory. */
-CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_winograd_args *a, const float *m, ptrdiff_t first,
-                                        ptrdiff_t count) {
+CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_winograd_args *a,
+                                        const float *m, ptrdiff_t first, ptrdiff_t count) {
     const ptrdiff_t columns = cameo_winograd_columns(s), tiles = cameo_winograd_tiles(s);
     for (ptrdiff_t t = first; t < first + count; t++, m += s->m_row) {
-        const ptrdiff_t h = t % tiles / columns * s->mh, w = t % columns * s->mw, pixel = (t / tiles * s->oh + h) * s->ow + w;
+        const ptrdiff_t h = t % tiles / columns * s->mh, w = t % columns * s->mw,
+                        pixel = (t / tiles * s->oh + h) * s->ow + w;
         const float *r = s->r_pixel ? a->r + pixel * s->r_pixel : a->y;
         float *y = a->y + pixel * s->y_pixel;
         if (cameo_winograd_doubtful(s, m))
@@ -294,12 +329,14 @@ CAMEO_INLINE void cameo_winograd_output(const cameo_winograd *s, const cameo_win
 
 /* ---- tasks ---- */
 
-CAMEO_INLINE ptrdiff_t cameo_winograd_count(const cameo_winograd *s, ptrdiff_t block) { /* of its tiles */
+CAMEO_INLINE ptrdiff_t cameo_winograd_count(const cameo_winograd *s, ptrdiff_t block) { /* of its
+                                                                                           tiles */
     return cameo_least(s->block, s->images * cameo_winograd_tiles(s) - block * s->block);
 }
 
 /* The arguments of another s->images. */
-CAMEO_INLINE cameo_winograd_args cameo_winograd_round(const cameo_winograd *s, cameo_winograd_args a, ptrdiff_t round) {
+CAMEO_INLINE cameo_winograd_args cameo_winograd_round(const cameo_winograd *s,
+                                                      cameo_winograd_args a, ptrdiff_t round) {
     a.x += round * s->images * s->h * s->w * s->x_pixel;
     a.y += round * s->images * s->oh * s->ow * s->y_pixel;
     if (s->r_pixel) a.r += round * s->images * s->oh * s->ow * s->r_pixel;
@@ -307,33 +344,44 @@ CAMEO_INLINE cameo_winograd_args cameo_winograd_round(const cameo_winograd *s, c
 }
 
 /* Stages of one block of tiles. */
-CAMEO_INLINE void cameo_winograd_input_task(const cameo_winograd *s, const cameo_winograd_run *run, size_t i) {
-    const ptrdiff_t from = (ptrdiff_t)i * s->group, count = cameo_least(s->group, cameo_winograd_count(s, run->block) - from);
-    cameo_winograd_input(s, run->a.x, run->work + from * s->v_row, run->block * s->block + from, count);
+CAMEO_INLINE void cameo_winograd_input_task(const cameo_winograd *s, const cameo_winograd_run *run,
+                                            size_t i) {
+    const ptrdiff_t from = (ptrdiff_t)i * s->group,
+                    count = cameo_least(s->group, cameo_winograd_count(s, run->block) - from);
+    cameo_winograd_input(s, run->a.x, run->work + from * s->v_row, run->block * s->block + from,
+                         count);
 }
 
-CAMEO_INLINE void cameo_winograd_product_task(const cameo_winograd *s, const cameo_winograd_run *run, size_t i) {
-    const ptrdiff_t blocks = cameo_winograd_channels(s), chunks = (blocks + s->chunk - 1) / s->chunk, t = (ptrdiff_t)i;
+CAMEO_INLINE void cameo_winograd_product_task(const cameo_winograd *s,
+                                              const cameo_winograd_run *run, size_t i) {
+    const ptrdiff_t blocks = cameo_winograd_channels(s),
+                    chunks = (blocks + s->chunk - 1) / s->chunk, t = (ptrdiff_t)i;
     const ptrdiff_t from = t % chunks * s->chunk, count = cameo_winograd_count(s, run->block);
-    cameo_winograd_product(s, run->a.u, run->work, t / chunks, from, cameo_least(blocks, from + s->chunk), count);
+    cameo_winograd_product(s, run->a.u, run->work, t / chunks, from,
+                           cameo_least(blocks, from + s->chunk), count);
 }
 
-CAMEO_INLINE void cameo_winograd_output_task(const cameo_winograd *s, const cameo_winograd_run *run, size_t i) {
-    const ptrdiff_t from = (ptrdiff_t)i * s->group, count = cameo_least(s->group, cameo_winograd_count(s, run->block) - from);
+CAMEO_INLINE void cameo_winograd_output_task(const cameo_winograd *s, const cameo_winograd_run *run,
+                                             size_t i) {
+    const ptrdiff_t from = (ptrdiff_t)i * s->group,
+                    count = cameo_least(s->group, cameo_winograd_count(s, run->block) - from);
     const float *m = cameo_winograd_m(s, run->work) + from * s->m_row;
     cameo_winograd_output(s, &run->a, m, run->block * s->block + from, count);
 }
 
-/* Lane i: whole blocks, as long as there are any; with one thread all of them in one lane's memory, which stays in the cache.
- */
+/* Lane i: whole blocks, as long as there are any; with one thread all of them in one lane's
+   memory, which stays in the cache. */
 CAMEO_INLINE void cameo_winograd_lane(const cameo_winograd *s, cameo_winograd_run *run, size_t i) {
-    const ptrdiff_t n = cameo_winograd_elements(s), channels = cameo_winograd_channels(s), each = cameo_winograd_blocks(s);
+    const ptrdiff_t n = cameo_winograd_elements(s), channels = cameo_winograd_channels(s),
+                    each = cameo_winograd_blocks(s);
     float *work = run->work + (ptrdiff_t)i * n * (s->v_step + s->m_step);
-    for (ptrdiff_t q; (q = atomic_fetch_add_explicit(&run->next, 1, memory_order_relaxed)) < run->blocks;) {
+    for (ptrdiff_t q;
+         (q = atomic_fetch_add_explicit(&run->next, 1, memory_order_relaxed)) < run->blocks;) {
         const cameo_winograd_args a = cameo_winograd_round(s, run->a, q / each);
         const ptrdiff_t first = q % each * s->block, count = cameo_winograd_count(s, q % each);
         cameo_winograd_input(s, a.x, work, first, count);
-        for (ptrdiff_t e = 0; e < n; e++) cameo_winograd_product(s, a.u, work, e, 0, channels, count);
+        for (ptrdiff_t e = 0; e < n; e++)
+            cameo_winograd_product(s, a.u, work, e, 0, channels, count);
         cameo_winograd_output(s, &a, cameo_winograd_m(s, work), first, count);
     }
 }
@@ -341,14 +389,16 @@ CAMEO_INLINE void cameo_winograd_lane(const cameo_winograd *s, cameo_winograd_ru
 /* ---- live weights of 3x3: in the order of direct_conv.h, [co / block][kh][kw][ci][block] ---- */
 
 /* G g: g[0 .. 2] at steps of gs to o[0 .. m + 1] at steps of os. */
-CAMEO_INLINE void cameo_winograd_g(ptrdiff_t m, const cameo_v *g, ptrdiff_t gs, cameo_v *o, ptrdiff_t os) {
+CAMEO_INLINE void cameo_winograd_g(ptrdiff_t m, const cameo_v *g, ptrdiff_t gs, cameo_v *o,
+                                   ptrdiff_t os) {
     const cameo_v g0 = g[0], g1 = g[gs], g2 = g[2 * gs];
     if (m == 2) {
         const cameo_v even = (g0 + g2) * 0.5f, odd = g1 * 0.5f;
         o[0] = -g0, o[os] = even + odd, o[2 * os] = even - odd, o[3 * os] = g2;
         return;
     }
-    const cameo_v even_a = g0 * (-2.0f / 3) - g2 * (1.0f / 3), odd_a = g1 * (CAMEO_WINOGRAD_A * -2 / 3);
+    const cameo_v even_a = g0 * (-2.0f / 3) - g2 * (1.0f / 3),
+                  odd_a = g1 * (CAMEO_WINOGRAD_A * -2 / 3);
     const cameo_v even_b = g0 * (1.0f / 6) + g2 * (1.0f / 3), odd_b = g1 * (CAMEO_WINOGRAD_B / 6);
     o[0] = g0, o[5 * os] = g2;
     o[os] = even_a + odd_a, o[2 * os] = even_a - odd_a;
@@ -376,10 +426,13 @@ CAMEO_INLINE ptrdiff_t cameo_winograd_pack_tasks(const cameo_winograd *s) {
 }
 
 /* Task i: some input channels of one block of output channels; the weights have the same blocks. */
-CAMEO_INLINE void cameo_winograd_pack_task(const cameo_winograd *s, const cameo_conv_pack *a, size_t i) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
+CAMEO_INLINE void cameo_winograd_pack_task(const cameo_winograd *s, const cameo_conv_pack *a,
+                                           size_t i) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF,
+                    parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
     const ptrdiff_t q = (ptrdiff_t)i / parts, first = (ptrdiff_t)i % parts * CAMEO_WINOGRAD_PACK;
-    const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK), step = cameo_winograd_channels(s) * s->ci * block;
+    const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK),
+                    step = cameo_winograd_channels(s) * s->ci * block;
     for (ptrdiff_t c = first; c < last; c++)
         for (ptrdiff_t j = 0; j < block; j += CAMEO_VF) {
             const float *from = a->from + (q * 9 * s->ci + c) * block + j;
@@ -390,32 +443,39 @@ CAMEO_INLINE void cameo_winograd_pack_task(const cameo_winograd *s, const cameo_
         }
 }
 
-/* For the gradient of the input, whose convolution s is: its output channels are the forward's input channels. One vector of
-   them from c on, one of the forward's outputs from o on; taps in reverse. */
-CAMEO_INLINE void cameo_winograd_flip(const cameo_winograd *s, ptrdiff_t source, const float *from, float *to, ptrdiff_t c,
-                                      ptrdiff_t o) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, step = cameo_winograd_channels(s) * s->ci * block;
+/* For the gradient of the input, whose convolution s is: its output channels are the forward's
+   input channels. One vector of them from c on, one of the forward's outputs from o on; taps in
+   reverse. */
+CAMEO_INLINE void cameo_winograd_flip(const cameo_winograd *s, ptrdiff_t source, const float *from,
+                                      float *to, ptrdiff_t c, ptrdiff_t o) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF,
+                    step = cameo_winograd_channels(s) * s->ci * block;
     cameo_v v[9][CAMEO_VF];
     for (ptrdiff_t t = 0; t < 9; t++) {
         const float *x = from + ((o / source * 9 + t) * s->co + c) * source + o % source;
         CAMEO_UNROLL
-        for (ptrdiff_t i = 0; i < CAMEO_VF; i++) v[8 - t][i] = c + i < s->co ? cameo_load(x + i * source) : (cameo_v){0};
+        for (ptrdiff_t i = 0; i < CAMEO_VF; i++)
+            v[8 - t][i] = c + i < s->co ? cameo_load(x + i * source) : (cameo_v){0};
         cameo_transpose(v[8 - t]);
     }
     for (ptrdiff_t i = 0; i < CAMEO_VF && o + i < s->ci; i++) {
         cameo_v w[9];
         CAMEO_UNROLL
         for (ptrdiff_t t = 0; t < 9; t++) w[t] = v[t][i];
-        cameo_winograd_weights(s->mh, w, to + (c / block * s->ci + o + i) * block + c % block, step);
+        cameo_winograd_weights(s->mh, w, to + (c / block * s->ci + o + i) * block + c % block,
+                               step);
     }
 }
 
 /* source: the block of the weights. */
-CAMEO_INLINE void cameo_winograd_flip_task(const cameo_winograd *s, ptrdiff_t source, const cameo_conv_pack *a, size_t i) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
+CAMEO_INLINE void cameo_winograd_flip_task(const cameo_winograd *s, ptrdiff_t source,
+                                           const cameo_conv_pack *a, size_t i) {
+    const ptrdiff_t block = s->vectors * CAMEO_VF,
+                    parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
     const ptrdiff_t q = (ptrdiff_t)i / parts, first = (ptrdiff_t)i % parts * CAMEO_WINOGRAD_PACK;
     const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK);
     for (ptrdiff_t o = first; o < last; o += CAMEO_VF)
-        for (ptrdiff_t j = 0; j < block; j += CAMEO_VF) cameo_winograd_flip(s, source, a->from, a->to, q * block + j, o);
+        for (ptrdiff_t j = 0; j < block; j += CAMEO_VF)
+            cameo_winograd_flip(s, source, a->from, a->to, q * block + j, o);
 }
 #endif

@@ -7,7 +7,12 @@
 #define CAMEO_KERNELS_WINOGRAD_POINTS_H
 #include "vector.h"
 
-enum { CAMEO_WINOGRAD_EDGE = 10, CAMEO_WINOGRAD_PAIRS = 4, CAMEO_WINOGRAD_M = 4, CAMEO_WINOGRAD_R = 7 }; /* the most */
+enum {
+    CAMEO_WINOGRAD_EDGE = 10,
+    CAMEO_WINOGRAD_PAIRS = 4,
+    CAMEO_WINOGRAD_M = 4,
+    CAMEO_WINOGRAD_R = 7
+}; /* the most */
 
 /* The float nearest to sqrt(1/2), and its double. */
 #define CAMEO_WINOGRAD_A 0.70710678f
@@ -16,7 +21,8 @@ enum { CAMEO_WINOGRAD_EDGE = 10, CAMEO_WINOGRAD_PAIRS = 4, CAMEO_WINOGRAD_M = 4,
 typedef struct cameo_winograd_points {
     float p[CAMEO_WINOGRAD_PAIRS];
     float power[CAMEO_WINOGRAD_PAIRS][CAMEO_WINOGRAD_M]; /* p^0 ... of each */
-    /* Coefficients, from x^0, of the product of (x^2 - p^2) of all pairs, and of all but one: rows of B'. */
+    /* Coefficients, from x^0, of the product of (x^2 - p^2) of all pairs, and of all but one: rows
+       of B'. */
     float all[CAMEO_WINOGRAD_PAIRS + 1], but[CAMEO_WINOGRAD_PAIRS][CAMEO_WINOGRAD_PAIRS];
 } cameo_winograd_points;
 
@@ -25,11 +31,14 @@ typedef struct cameo_winograd_points {
     { 1, (float)(p), (float)(s), (float)((p) * (s)) }
 #define CAMEO_ROOT(a) -(a), 1
 #define CAMEO_ROOTS2(a, b) (a) * (b), -(a) - (b), 1
-#define CAMEO_ROOTS3(a, b, c) \
-    (float)(-(a) * (b) * (c)), (float)((a) * (b) + (a) * (c) + (b) * (c)), (float)(-(a) - (b) - (c)), 1
-#define CAMEO_ROOTS4(a, b, c, d)                                                                                     \
-    (float)((a) * (b) * (c) * (d)), (float)(-(a) * (b) * (c) - (a) * (b) * (d) - (a) * (c) * (d) - (b) * (c) * (d)), \
-        (float)((a) * (b) + (a) * (c) + (a) * (d) + (b) * (c) + (b) * (d) + (c) * (d)), (float)(-(a) - (b) - (c) - (d)), 1
+#define CAMEO_ROOTS3(a, b, c)                                              \
+    (float)(-(a) * (b) * (c)), (float)((a) * (b) + (a) * (c) + (b) * (c)), \
+        (float)(-(a) - (b) - (c)), 1
+#define CAMEO_ROOTS4(a, b, c, d)                                                         \
+    (float)((a) * (b) * (c) * (d)),                                                      \
+        (float)(-(a) * (b) * (c) - (a) * (b) * (d) - (a) * (c) * (d) - (b) * (c) * (d)), \
+        (float)((a) * (b) + (a) * (c) + (a) * (d) + (b) * (c) + (b) * (d) + (c) * (d)),  \
+        (float)(-(a) - (b) - (c) - (d)), 1
 #define CAMEO_S0 (49. / 256)
 #define CAMEO_S1 (9. / 16)
 #define CAMEO_S2 (25. / 16)
@@ -48,8 +57,8 @@ CAMEO_INLINE const cameo_winograd_points *cameo_winograd_points_of(ptrdiff_t n) 
          .all = {CAMEO_ROOTS3(0.25, 1, 4)},
          .but = {{CAMEO_ROOTS2(1, 4)}, {CAMEO_ROOTS2(0.25f, 4)}, {CAMEO_ROOTS2(0.25f, 1)}}},
         {.p = {7.f / 16, 3.f / 4, 5.f / 4, 9.f / 4},
-         .power = {CAMEO_POWERS(7. / 16, CAMEO_S0), CAMEO_POWERS(3. / 4, CAMEO_S1), CAMEO_POWERS(5. / 4, CAMEO_S2),
-                   CAMEO_POWERS(9. / 4, CAMEO_S3)},
+         .power = {CAMEO_POWERS(7. / 16, CAMEO_S0), CAMEO_POWERS(3. / 4, CAMEO_S1),
+                   CAMEO_POWERS(5. / 4, CAMEO_S2), CAMEO_POWERS(9. / 4, CAMEO_S3)},
          .all = {CAMEO_ROOTS4(CAMEO_S0, CAMEO_S1, CAMEO_S2, CAMEO_S3)},
          .but = {{CAMEO_ROOTS3(CAMEO_S1, CAMEO_S2, CAMEO_S3)},
                  {CAMEO_ROOTS3(CAMEO_S0, CAMEO_S2, CAMEO_S3)},
@@ -58,8 +67,10 @@ CAMEO_INLINE const cameo_winograd_points *cameo_winograd_points_of(ptrdiff_t n) 
     return &points[n / 2 - 2];
 }
 
-/* G, n rows of r columns: powers of each point over the product of its differences from the others. */
-static inline void cameo_winograd_g_matrix(ptrdiff_t n, ptrdiff_t r, double g[CAMEO_WINOGRAD_EDGE][CAMEO_WINOGRAD_R]) {
+/* G, n rows of r columns: powers of each point over the product of its differences from the
+   others. */
+static inline void cameo_winograd_g_matrix(ptrdiff_t n, ptrdiff_t r,
+                                           double g[CAMEO_WINOGRAD_EDGE][CAMEO_WINOGRAD_R]) {
     double p[CAMEO_WINOGRAD_EDGE] = {0};
     for (ptrdiff_t i = 1; i < n - 1; i++) {
         const double pair = (double)cameo_winograd_points_of(n)->p[(i - 1) / 2];

@@ -1,5 +1,6 @@
-/* Augmentation, with torchvision's definitions where it has the same transform (RandomCrop, RandomHorizontalFlip, ColorJitter
-   in the order brightness, contrast, saturation; RandomErasing; RandomResizedCrop). */
+/* Augmentation, with torchvision's definitions where it has the same transform (RandomCrop,
+   RandomHorizontalFlip, ColorJitter in the order brightness, contrast, saturation; RandomErasing;
+   RandomResizedCrop). */
 #include "augment.h"
 #include "../base/files.h"
 #include <math.h>
@@ -32,16 +33,17 @@ bool cameo_augment_parse(const char *text, cameo_augment *a, cameo_error *error)
     *a = (cameo_augment){0};
     char *copy = cameo_join(NULL, text), *rest = NULL;
     bool good = true;
-    for (char *word = strtok_r(copy, ", ", &rest); word && good; word = strtok_r(NULL, ", ", &rest)) {
+    for (char *word = strtok_r(copy, ", ", &rest); word && good;
+         word = strtok_r(NULL, ", ", &rest)) {
         char *equals = strchr(word, '=');
         if (equals) *equals = 0;
         good = parse_word(word, equals ? equals + 1 : "", a);
         if (!good)
-            cameo_fail(
-                error, CAMEO_USAGE,
-                "augment: cannot understand \"%s%s%s\"\n    hint: crop=PIXELS, resized-crop=LEAST_AREA, flip, rotate=DEGREES, "
-                "jitter=0..1, erase=PROBABILITY",
-                word, equals ? "=" : "", equals ? equals + 1 : "");
+            cameo_fail(error, CAMEO_USAGE,
+                       "augment: cannot understand \"%s%s%s\"\n    hint: crop=PIXELS, "
+                       "resized-crop=LEAST_AREA, flip, rotate=DEGREES, "
+                       "jitter=0..1, erase=PROBABILITY",
+                       word, equals ? "=" : "", equals ? equals + 1 : "");
     }
     free(copy);
     if (good && a->crop && a->resized > 0)
@@ -55,28 +57,33 @@ typedef struct rectangle {
     int x, y, w, h;
 } rectangle;
 
-/* Ten tries at a rectangle of a random share of the area and a random shape; the largest square in the middle after that. */
+/* Ten tries at a rectangle of a random share of the area and a random shape; the largest square in
+   the middle after that. */
 static rectangle random_crop(const cameo_image *picture, double least, cameo_random *r) {
     const int w = picture->width, h = picture->height;
     for (int i = 0; i < 10; i++) {
         const double area = (double)w * h * cameo_random_between(r, least, 1);
         const double ratio = exp(cameo_random_between(r, log(3.0 / 4), log(4.0 / 3)));
-        const rectangle c = {.w = (int)lround(sqrt(area * ratio)), .h = (int)lround(sqrt(area / ratio))};
+        const rectangle c = {.w = (int)lround(sqrt(area * ratio)),
+                             .h = (int)lround(sqrt(area / ratio))};
         if (c.w < 1 || c.h < 1 || c.w > w || c.h > h) continue;
-        const int x = (int)cameo_random_below(r, (size_t)(w - c.w) + 1), y = (int)cameo_random_below(r, (size_t)(h - c.h) + 1);
+        const int x = (int)cameo_random_below(r, (size_t)(w - c.w) + 1),
+                  y = (int)cameo_random_below(r, (size_t)(h - c.h) + 1);
         return (rectangle){x, y, c.w, c.h};
     }
     const int side = w < h ? w : h;
     return (rectangle){(w - side) / 2, (h - side) / 2, side, side};
 }
 
-static bool resized_crop(const cameo_augment *a, const cameo_preprocess *p, const cameo_image *picture, cameo_random *r,
-                         cameo_image *out, cameo_error *error) {
+static bool resized_crop(const cameo_augment *a, const cameo_preprocess *p,
+                         const cameo_image *picture, cameo_random *r, cameo_image *out,
+                         cameo_error *error) {
     const rectangle c = random_crop(picture, a->resized, r);
     if (!cameo_image_allocate(out, c.w, c.h, "crop", error)) return false;
     for (int y = 0; y < c.h; y++)
         memcpy(out->pixels + (size_t)y * (size_t)c.w * 3,
-               picture->pixels + 3 * ((size_t)(c.y + y) * (size_t)picture->width + (size_t)c.x), (size_t)c.w * 3);
+               picture->pixels + 3 * ((size_t)(c.y + y) * (size_t)picture->width + (size_t)c.x),
+               (size_t)c.w * 3);
     cameo_preprocess_gray(p, out);
     return cameo_image_resize(out, p->width, p->height, p->filter, error);
 }
@@ -85,7 +92,9 @@ static bool resized_crop(const cameo_augment *a, const cameo_preprocess *p, cons
 
 static unsigned char to_byte(double v) { return (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
-static double luma(const unsigned char *rgb) { return 0.2989 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]; }
+static double luma(const unsigned char *rgb) {
+    return 0.2989 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+}
 
 static double mean_luma(const cameo_image *image) {
     double sum = 0;
@@ -95,12 +104,14 @@ static double mean_luma(const cameo_image *image) {
 }
 
 static void jitter(cameo_image *image, double by, cameo_random *r) {
-    const double brightness = cameo_random_between(r, 1 - by, 1 + by), contrast = cameo_random_between(r, 1 - by, 1 + by),
+    const double brightness = cameo_random_between(r, 1 - by, 1 + by),
+                 contrast = cameo_random_between(r, 1 - by, 1 + by),
                  saturation = cameo_random_between(r, 1 - by, 1 + by);
     const size_t n = (size_t)image->width * (size_t)image->height;
     for (size_t i = 0; i < 3 * n; i++) image->pixels[i] = to_byte(brightness * image->pixels[i]);
     const double mean = mean_luma(image);
-    for (size_t i = 0; i < 3 * n; i++) image->pixels[i] = to_byte(contrast * image->pixels[i] + (1 - contrast) * mean);
+    for (size_t i = 0; i < 3 * n; i++)
+        image->pixels[i] = to_byte(contrast * image->pixels[i] + (1 - contrast) * mean);
     for (unsigned char *x = image->pixels, *end = x + 3 * n; x < end; x += 3) {
         const double grey = floor(luma(x));
         for (int c = 0; c < 3; c++) x[c] = to_byte(saturation * x[c] + (1 - saturation) * grey);
@@ -109,7 +120,8 @@ static void jitter(cameo_image *image, double by, cameo_random *r) {
 
 /* ---- geometry ---- */
 
-typedef struct placing { /* output pixel (x, y) shows source pixel (x' + dx, y + dy), x' = x or its mirror */
+typedef struct placing { /* output pixel (x, y) shows source pixel (x' + dx, y + dy), x' = x or its
+                            mirror */
     int dx, dy;
     bool flip;
     double sine, cosine; /* of the rotation */
@@ -123,13 +135,18 @@ typedef struct target { /* where value (c, x, y) goes: to[c * channel + (y * wid
 
 static target make_target(const cameo_preprocess *p, float *out) {
     const size_t n = (size_t)p->width * (size_t)p->height;
-    return (target){out,        p->channels_last ? 1 : n, p->channels_last ? (size_t)p->channels : 1, p->width, p->height,
+    return (target){out,
+                    p->channels_last ? 1 : n,
+                    p->channels_last ? (size_t)p->channels : 1,
+                    p->width,
+                    p->height,
                     p->channels};
 }
 
 static int clamp(int v, int least, int most) { return v < least ? least : v > most ? most : v; }
 
-static void shift_row(const target *t, const float *value, const unsigned char *row, const placing *g, float *to) {
+static void shift_row(const target *t, const float *value, const unsigned char *row,
+                      const placing *g, float *to) {
     const int first = g->flip ? g->dx : -g->dx, begin = clamp(first, 0, t->width),
               end = clamp(first + t->width, begin, t->width);
     int x = 0, sx = 3 * ((g->flip ? t->width - 1 - begin : begin) + g->dx);
@@ -139,7 +156,8 @@ static void shift_row(const target *t, const float *value, const unsigned char *
     for (; x < t->width; x++, to += t->pixel) *to = 0;
 }
 
-static void shift(const target *t, const cameo_preprocess *p, const unsigned char *pixels, const placing *g) {
+static void shift(const target *t, const cameo_preprocess *p, const unsigned char *pixels,
+                  const placing *g) {
     for (int c = 0; c < t->channels; c++)
         for (int y = 0; y < t->height; y++) {
             float *to = t->to + (size_t)c * t->channel + (size_t)y * (size_t)t->width * t->pixel;
@@ -152,19 +170,22 @@ static void shift(const target *t, const cameo_preprocess *p, const unsigned cha
 }
 
 /* The value at a place between pixels; zero outside. */
-static float bilinear(const target *t, const float *value, const unsigned char *plane, double x, double y) {
+static float bilinear(const target *t, const float *value, const unsigned char *plane, double x,
+                      double y) {
     const double left = floor(x), top = floor(y);
     const float fx = (float)(x - left), fy = (float)(y - top);
     float sum = 0;
     for (int k = 0; k < 4; k++) {
         const int sx = (int)left + (k & 1), sy = (int)top + (k >> 1);
         if (sx < 0 || sy < 0 || sx >= t->width || sy >= t->height) continue;
-        sum += (k & 1 ? fx : 1 - fx) * (k >> 1 ? fy : 1 - fy) * value[plane[3 * (sy * t->width + sx)]];
+        sum += (k & 1 ? fx : 1 - fx) * (k >> 1 ? fy : 1 - fy) *
+               value[plane[3 * (sy * t->width + sx)]];
     }
     return sum;
 }
 
-static void turn(const target *t, const cameo_preprocess *p, const unsigned char *pixels, const placing *g) {
+static void turn(const target *t, const cameo_preprocess *p, const unsigned char *pixels,
+                 const placing *g) {
     const double cx = (t->width - 1) / 2.0, cy = (t->height - 1) / 2.0;
     for (int c = 0; c < t->channels; c++) {
         const unsigned char *plane = pixels + (p->color == CAMEO_BGR ? 2 - c : c);
@@ -182,7 +203,8 @@ static void turn(const target *t, const cameo_preprocess *p, const unsigned char
 static void blank(const target *t, rectangle z) {
     for (int c = 0; c < t->channels; c++)
         for (int y = z.y; y < z.y + z.h; y++)
-            for (int x = z.x; x < z.x + z.w; x++) t->to[(size_t)c * t->channel + (size_t)(y * t->width + x) * t->pixel] = 0;
+            for (int x = z.x; x < z.x + z.w; x++)
+                t->to[(size_t)c * t->channel + (size_t)(y * t->width + x) * t->pixel] = 0;
 }
 
 static void erase(const target *t, cameo_random *r) {
@@ -198,7 +220,8 @@ static void erase(const target *t, cameo_random *r) {
     }
 }
 
-static void place(const cameo_augment *a, const cameo_preprocess *p, const unsigned char *pixels, cameo_random *r, float *out) {
+static void place(const cameo_augment *a, const cameo_preprocess *p, const unsigned char *pixels,
+                  cameo_random *r, float *out) {
     const target t = make_target(p, out);
     placing g = {.cosine = 1};
     if (a->crop) {
@@ -214,8 +237,9 @@ static void place(const cameo_augment *a, const cameo_preprocess *p, const unsig
     if (a->erase > 0 && cameo_random_unit(r) < a->erase) erase(&t, r);
 }
 
-bool cameo_augment_apply(const cameo_augment *a, const cameo_preprocess *p, const cameo_image *picture, cameo_random *r,
-                         float *out, cameo_error *error) {
+bool cameo_augment_apply(const cameo_augment *a, const cameo_preprocess *p,
+                         const cameo_image *picture, cameo_random *r, float *out,
+                         cameo_error *error) {
     cameo_image own = {0};
     bool good = true;
     if (a->resized > 0) {
@@ -245,18 +269,21 @@ static void swap_rectangle(const cameo_preprocess *p, float *x, float *y, rectan
     for (int c = 0; c < t.channels; c++)
         for (int row = z.y; row < z.y + z.h; row++)
             for (int column = z.x; column < z.x + z.w; column++) {
-                const size_t at = (size_t)c * t.channel + (size_t)(row * t.width + column) * t.pixel;
+                const size_t at = (size_t)c * t.channel +
+                                  (size_t)(row * t.width + column) * t.pixel;
                 const float swapped = x[at];
                 x[at] = y[at];
                 y[at] = swapped;
             }
 }
 
-/* A rectangle of 1 - lambda of the area with its centre anywhere, cut at the edges; *lambda becomes what is left outside. */
+/* A rectangle of 1 - lambda of the area with its centre anywhere, cut at the edges; *lambda
+   becomes what is left outside. */
 static rectangle cut_out(const cameo_preprocess *p, double *lambda, cameo_random *r) {
     const double side = sqrt(1 - *lambda);
     const int w = (int)(p->width * side), h = (int)(p->height * side);
-    const int cx = (int)cameo_random_below(r, (size_t)p->width), cy = (int)cameo_random_below(r, (size_t)p->height);
+    const int cx = (int)cameo_random_below(r, (size_t)p->width),
+              cy = (int)cameo_random_below(r, (size_t)p->height);
     const int x0 = cx - w / 2 < 0 ? 0 : cx - w / 2, y0 = cy - h / 2 < 0 ? 0 : cy - h / 2;
     const int x1 = cx - w / 2 + w > p->width ? p->width : cx - w / 2 + w,
               y1 = cy - h / 2 + h > p->height ? p->height : cy - h / 2 + h;
@@ -264,8 +291,8 @@ static rectangle cut_out(const cameo_preprocess *p, double *lambda, cameo_random
     return (rectangle){x0, y0, x1 - x0, y1 - y0};
 }
 
-void cameo_augment_mix(const cameo_augment *a, const cameo_preprocess *p, cameo_random *r, size_t n, float *images,
-                       const int64_t *labels, int64_t *labels_b, float *mix) {
+void cameo_augment_mix(const cameo_augment *a, const cameo_preprocess *p, cameo_random *r, size_t n,
+                       float *images, const int64_t *labels, int64_t *labels_b, float *mix) {
     const size_t elements = (size_t)p->width * (size_t)p->height * (size_t)p->channels;
     const bool any = a->mixup > 0 || a->cutmix > 0;
     const bool cut = a->cutmix > 0 && (a->mixup <= 0 || cameo_random_unit(r) < 0.5);

@@ -14,7 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5 };
+enum {
+    MODEL_GRAPH = 7,
+    MODEL_METADATA = 14,
+    MODEL_TRAINING = 20,
+    GRAPH_NAME = 2,
+    GRAPH_INITIALIZER = 5
+};
 enum {
     TRAINING_ALGORITHM = 2,
     TENSOR_DIMS = 1,
@@ -55,7 +61,8 @@ static void list_weights(writer *w) {
     const cameo_trainer *t = w->c->trainer;
     w->weights = cameo_allocate(t->n_parameters, sizeof *w->weights);
     for (size_t i = 0; i < t->n_parameters; i++)
-        w->weights[w->n_weights++] = (entry){.parameter = &t->parameters[i], .block = w->c->weights};
+        w->weights[w->n_weights++] = (entry){.parameter = &t->parameters[i],
+                                             .block = w->c->weights};
 }
 
 static void list_state(writer *w) {
@@ -64,8 +71,9 @@ static void list_state(writer *w) {
     for (size_t s = 0; s < w->c->n_states; s++)
         for (size_t i = 0; i < t->n_parameters; i++)
             if (w->c->state[s].all || t->parameters[i].learnt)
-                w->state[w->n_state++] =
-                    (entry){.parameter = &t->parameters[i], .kind = w->c->state[s].kind, .block = w->c->state[s].block};
+                w->state[w->n_state++] = (entry){.parameter = &t->parameters[i],
+                                                 .kind = w->c->state[s].kind,
+                                                 .block = w->c->state[s].block};
 }
 
 static uint64_t data_bytes(const writer *w) {
@@ -89,7 +97,8 @@ static void divide(writer *w) {
     uint64_t weights = 0;
     for (size_t i = 0; i < w->n_weights; i++)
         weights += w->weights[i].data = 4 * cameo_parameter_elements(w->weights[i].parameter);
-    for (size_t i = 0; i < w->n_state; i++) w->state[i].data = 4 * cameo_parameter_elements(w->state[i].parameter);
+    for (size_t i = 0; i < w->n_state; i++)
+        w->state[i].data = 4 * cameo_parameter_elements(w->state[i].parameter);
     const uint64_t rest = w->c->trainer->model_bytes + w->c->trainer->graph_bytes;
     if (rest + data_bytes(w) > limit) put_outside(w, w->state, w->n_state);
     if (rest + weights > limit) put_outside(w, w->weights, w->n_weights);
@@ -98,7 +107,8 @@ static void divide(writer *w) {
 /* ---- heads ---- */
 
 static void put_entry(FILE *f, unsigned field, const char *key, const char *value) {
-    const size_t bytes = cameo_head_bytes(1, strlen(key)) + strlen(key) + cameo_head_bytes(2, strlen(value)) + strlen(value);
+    const size_t bytes = cameo_head_bytes(1, strlen(key)) + strlen(key) +
+                         cameo_head_bytes(2, strlen(value)) + strlen(value);
     cameo_put_head(f, field, bytes);
     cameo_put_text(f, 1, key);
     cameo_put_text(f, 2, value);
@@ -120,7 +130,8 @@ static void put_tensor_head(const writer *w, FILE *f, const entry *e) {
     const char *kind = e->kind;
     for (int i = 0; i < p->rank; i++) cameo_put_integer(f, TENSOR_DIMS, (uint64_t)p->dim[i]);
     cameo_put_integer(f, TENSOR_TYPE, 1);
-    cameo_put_head(f, TENSOR_NAME, kind ? strlen("cameo./") + strlen(kind) + strlen(p->name) : strlen(p->name));
+    cameo_put_head(f, TENSOR_NAME,
+                   kind ? strlen("cameo./") + strlen(kind) + strlen(p->name) : strlen(p->name));
     if (kind) fprintf(f, "cameo.%s/", kind);
     fputs(p->name, f);
     if (e->external)
@@ -129,7 +140,9 @@ static void put_tensor_head(const writer *w, FILE *f, const entry *e) {
         cameo_put_head(f, TENSOR_RAW, e->data);
 }
 
-static uint64_t message_bytes(const entry *e) { return e->head_bytes + (e->external ? 0 : e->data); }
+static uint64_t message_bytes(const entry *e) {
+    return e->head_bytes + (e->external ? 0 : e->data);
+}
 
 /* Bytes of the tensors as fields of their graph. */
 static uint64_t make_heads(writer *w, entry *list, size_t n) {
@@ -138,7 +151,8 @@ static uint64_t make_heads(writer *w, entry *list, size_t n) {
         list[i].head_at = (size_t)ftell(w->heads.stream);
         put_tensor_head(w, w->heads.stream, &list[i]);
         list[i].head_bytes = (size_t)ftell(w->heads.stream) - list[i].head_at;
-        sum += cameo_head_bytes(GRAPH_INITIALIZER, message_bytes(&list[i])) + message_bytes(&list[i]);
+        sum += cameo_head_bytes(GRAPH_INITIALIZER, message_bytes(&list[i])) +
+               message_bytes(&list[i]);
     }
     return sum;
 }
@@ -147,8 +161,8 @@ static bool prepare(writer *w) {
     const cameo_trainer *t = w->c->trainer;
     if (!cameo_output_open(&w->heads, w->error)) return false;
     w->graph_bytes = t->graph_bytes + make_heads(w, w->weights, w->n_weights);
-    w->state_bytes =
-        cameo_head_bytes(GRAPH_NAME, strlen(state_graph)) + strlen(state_graph) + make_heads(w, w->state, w->n_state);
+    w->state_bytes = cameo_head_bytes(GRAPH_NAME, strlen(state_graph)) + strlen(state_graph) +
+                     make_heads(w, w->state, w->n_state);
     const bool good = fclose(w->heads.stream) == 0;
     w->heads.stream = NULL;
     size_t most = 0;
@@ -157,7 +171,8 @@ static bool prepare(writer *w) {
         if (n > most) most = n;
     }
     w->scratch = malloc((most + 1) * sizeof *w->scratch);
-    return (good && w->scratch) || cameo_fail(w->error, CAMEO_ENVIRONMENT, "out of memory for a checkpoint");
+    return (good && w->scratch) ||
+           cameo_fail(w->error, CAMEO_ENVIRONMENT, "out of memory for a checkpoint");
 }
 
 /* ---- the model's own fields ---- */
@@ -177,7 +192,8 @@ static bool is_outdated(const writer *w, const cameo_field *f) {
     if (f->number == MODEL_TRAINING) return true;
     if (f->number != MODEL_METADATA || f->type != CAMEO_WIRE_BYTES) return false;
     const cameo_wire key = property_key(f->bytes);
-    if (cameo_wire_size(key) >= strlen(prefix) && memcmp(key.p, prefix, strlen(prefix)) == 0) return true;
+    if (cameo_wire_size(key) >= strlen(prefix) && memcmp(key.p, prefix, strlen(prefix)) == 0)
+        return true;
     if (cameo_wire_equals(key, "cameo.calibration")) return true; /* a threshold of other weights */
     const cameo_properties *p = w->c->properties;
     for (size_t i = 0; p && i < p->count; i++)
@@ -190,7 +206,8 @@ static bool put_model_fields(const writer *w, FILE *f) {
     cameo_wire rest = {t->model_fields, t->model_fields + t->model_bytes};
     cameo_field field;
     while (rest.p < rest.end) {
-        if (!cameo_wire_field(&rest, &field)) return cameo_fail(w->error, CAMEO_DEFECT, "the program's model is malformed");
+        if (!cameo_wire_field(&rest, &field))
+            return cameo_fail(w->error, CAMEO_DEFECT, "the program's model is malformed");
         if (!is_outdated(w, &field)) fwrite(field.whole.p, 1, cameo_wire_size(field.whole), f);
     }
     const cameo_properties *p = w->c->properties;
@@ -220,7 +237,8 @@ static bool put_model(FILE *f, const void *what, cameo_error *error) {
     fwrite(t->graph_fields, 1, t->graph_bytes, f);
     put_tensors(w, f, w->weights, w->n_weights);
     if (!w->c->n_states) return true;
-    cameo_put_head(f, MODEL_TRAINING, cameo_head_bytes(TRAINING_ALGORITHM, w->state_bytes) + w->state_bytes);
+    cameo_put_head(f, MODEL_TRAINING,
+                   cameo_head_bytes(TRAINING_ALGORITHM, w->state_bytes) + w->state_bytes);
     cameo_put_head(f, TRAINING_ALGORITHM, w->state_bytes);
     cameo_put_text(f, GRAPH_NAME, state_graph);
     put_tensors(w, f, w->state, w->n_state);
@@ -299,10 +317,12 @@ static void name_sidecar(writer *w, const char *path) {
 
 static bool write_files(writer *w, const char *path) {
     char *directory = directory_of(path), *beside = cameo_allocate(strlen(path) + 5, 1);
-    char *outer = w->sidecar ? cameo_join(strcmp(directory, ".") ? directory : NULL, w->sidecar) : NULL;
+    char *outer = w->sidecar ? cameo_join(strcmp(directory, ".") ? directory : NULL, w->sidecar)
+                             : NULL;
     snprintf(beside, strlen(path) + 5, "%s.tmp", path);
     bool good = (!outer || cameo_write_synced(outer, outer, put_outer, w, w->error)) &&
-                cameo_write_synced(beside, path, put_model, w, w->error) && cameo_take_place(beside, path, w->error);
+                cameo_write_synced(beside, path, put_model, w, w->error) &&
+                cameo_take_place(beside, path, w->error);
     if (good) {
         sync_directory(path);
         sidecars(path, w->sidecar ? w->sidecar : "");

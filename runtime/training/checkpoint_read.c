@@ -1,5 +1,6 @@
-/* Reading checkpoints, or any ONNX file with the right initializers. The file is mapped; every length, shape, type and name in
-   it is checked before use, and external data may only lie beside it. */
+/* Reading checkpoints, or any ONNX file with the right initializers. The file is mapped; every
+   length, shape, type and name in it is checked before use, and external data may only lie beside
+   it. */
 #include "../base/files.h"
 #include "../base/npy.h"
 #include "../base/wire.h"
@@ -14,8 +15,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20, GRAPH_INITIALIZER = 5, TRAINING_ALGORITHM = 2 };
-enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
+enum {
+    MODEL_GRAPH = 7,
+    MODEL_METADATA = 14,
+    MODEL_TRAINING = 20,
+    GRAPH_INITIALIZER = 5,
+    TRAINING_ALGORITHM = 2
+};
+enum {
+    TENSOR_DIMS = 1,
+    TENSOR_TYPE = 2,
+    TENSOR_NAME = 8,
+    TENSOR_RAW = 9,
+    TENSOR_EXTERNAL = 13,
+    TENSOR_LOCATION = 14
+};
 enum { MAX_PROPERTIES = 4096, MAX_PROPERTY = 1 << 24 };
 
 struct cameo_checkpoint_file {
@@ -40,7 +54,8 @@ static bool map_file(cameo_checkpoint_file *f, cameo_error *error) {
     }
     close(fd);
     if (!good) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no file, or empty", f->path);
-    return f->data || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot map it: %s", f->path, strerror(errno));
+    return f->data ||
+           cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot map it: %s", f->path, strerror(errno));
 }
 
 static char *copy_text(cameo_wire w) {
@@ -59,7 +74,8 @@ static bool add_property(cameo_checkpoint_file *f, cameo_wire entry) {
         if (field.number == 1) key = field.bytes;
         if (field.number == 2) value = field.bytes;
     }
-    if (f->properties.count == MAX_PROPERTIES || cameo_wire_size(value) > MAX_PROPERTY || cameo_wire_size(key) > 1024)
+    if (f->properties.count == MAX_PROPERTIES || cameo_wire_size(value) > MAX_PROPERTY ||
+        cameo_wire_size(key) > 1024)
         return true;
     char *k = copy_text(key), *v = copy_text(value);
     cameo_property_set(&f->properties, k, "%s", v);
@@ -72,7 +88,8 @@ static bool add_training(cameo_checkpoint_file *f, cameo_wire info) {
     cameo_field field;
     while (info.p < info.end) {
         if (!cameo_wire_field(&info, &field)) return false;
-        if (field.number == TRAINING_ALGORITHM && field.type == CAMEO_WIRE_BYTES && !f->state.p) f->state = field.bytes;
+        if (field.number == TRAINING_ALGORITHM && field.type == CAMEO_WIRE_BYTES && !f->state.p)
+            f->state = field.bytes;
     }
     return true;
 }
@@ -110,8 +127,12 @@ void cameo_checkpoint_close(cameo_checkpoint_file *f) {
     free(f);
 }
 
-const cameo_properties *cameo_checkpoint_properties(const cameo_checkpoint_file *f) { return &f->properties; }
-void cameo_checkpoint_hash(const cameo_checkpoint_file *f, char out[65]) { cameo_sha256(f->data, f->size, out); }
+const cameo_properties *cameo_checkpoint_properties(const cameo_checkpoint_file *f) {
+    return &f->properties;
+}
+void cameo_checkpoint_hash(const cameo_checkpoint_file *f, char out[65]) {
+    cameo_sha256(f->data, f->size, out);
+}
 
 /* ---- tensors ---- */
 
@@ -142,7 +163,8 @@ static bool read_external(tensor *t, cameo_wire entry) {
     }
     if (cameo_wire_equals(key, "location")) return t->location = value, true;
     if (cameo_wire_equals(key, "offset")) return parse_number(value, &t->offset);
-    if (cameo_wire_equals(key, "length")) return t->has_length = true, parse_number(value, &t->length);
+    if (cameo_wire_equals(key, "length"))
+        return t->has_length = true, parse_number(value, &t->length);
     return true;
 }
 
@@ -191,7 +213,8 @@ typedef struct filling {
 } filling;
 
 static int by_name(const void *x, const void *y) {
-    return strcmp((*(const cameo_parameter *const *)x)->name, (*(const cameo_parameter *const *)y)->name);
+    return strcmp((*(const cameo_parameter *const *)x)->name,
+                  (*(const cameo_parameter *const *)y)->name);
 }
 
 static void want(filling *f, bool all) {
@@ -209,14 +232,18 @@ static void want(filling *f, bool all) {
     f->scratch = cameo_allocate(most, sizeof *f->scratch);
 }
 
-/* The place in f->sorted of the parameter that a tensor of this name fills; f->wanted when there's none. */
+/* The place in f->sorted of the parameter that a tensor of this name fills; f->wanted when there's
+   none. */
 static size_t look_up(const filling *f, cameo_wire name) {
     const size_t prefix = strlen(f->prefix);
-    if (cameo_wire_size(name) < prefix || memcmp(name.p ? (const char *)name.p : "", f->prefix, prefix) != 0) return f->wanted;
+    if (cameo_wire_size(name) < prefix ||
+        memcmp(name.p ? (const char *)name.p : "", f->prefix, prefix) != 0)
+        return f->wanted;
     name.p += prefix;
     size_t low = 0, high = f->wanted;
     while (low < high) {
-        const size_t middle = low + (high - low) / 2, n = cameo_wire_size(name), m = strlen(f->sorted[middle]->name);
+        const size_t middle = low + (high - low) / 2, n = cameo_wire_size(name),
+                     m = strlen(f->sorted[middle]->name);
         int order = n ? memcmp(f->sorted[middle]->name, name.p, n < m ? n : m) : m > 0;
         if (order == 0) order = m < n ? -1 : m > n;
         if (order == 0) return middle;
@@ -236,23 +263,27 @@ static bool has_shape(const tensor *t, const cameo_parameter *p) {
 }
 
 static bool bad_tensor(const filling *f, const cameo_parameter *p, const char *why) {
-    return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix, p->name, why);
+    return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix,
+                      p->name, why);
 }
 
 /* External data: a plain name, a regular file beside the checkpoint, all of it there. */
 static bool read_outer(const filling *f, const cameo_parameter *p, const tensor *t, size_t bytes) {
     const size_t n = cameo_wire_size(t->location);
-    if (!n || n > 255 || memchr(t->location.p, '/', n) || memchr(t->location.p, 0, n) || (t->has_length && t->length != bytes))
+    if (!n || n > 255 || memchr(t->location.p, '/', n) || memchr(t->location.p, 0, n) ||
+        (t->has_length && t->length != bytes))
         return bad_tensor(f, p, "names external data that cannot be its own");
-    char *name = copy_text(t->location), *directory = cameo_join(NULL, f->file->path), *slash = strrchr(directory, '/');
+    char *name = copy_text(t->location), *directory = cameo_join(NULL, f->file->path),
+         *slash = strrchr(directory, '/');
     if (slash) *slash = 0;
     char *path = cameo_join(slash ? (*directory ? directory : "/") : NULL, name);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat s;
-    bool good = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && (uint64_t)s.st_size >= bytes &&
-                t->offset <= (uint64_t)s.st_size - bytes;
+    bool good = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) &&
+                (uint64_t)s.st_size >= bytes && t->offset <= (uint64_t)s.st_size - bytes;
     for (size_t done = 0; good && done < bytes;) {
-        const ssize_t got = pread(fd, (char *)f->scratch + done, bytes - done, (off_t)(t->offset + done));
+        const ssize_t got = pread(fd, (char *)f->scratch + done, bytes - done,
+                                  (off_t)(t->offset + done));
         if (got <= 0 && !(got < 0 && errno == EINTR)) good = false;
         if (got > 0) done += (size_t)got;
     }
@@ -266,7 +297,8 @@ static bool read_outer(const filling *f, const cameo_parameter *p, const tensor 
 /* Values that are in float_data, from tools that rewrote the file. */
 static bool read_typed(const filling *f, const cameo_parameter *p, const tensor *t) {
     cameo_array a;
-    if (!cameo_pb_decode(t->whole.p, cameo_wire_size(t->whole), p->name, &a, f->error)) return false;
+    if (!cameo_pb_decode(t->whole.p, cameo_wire_size(t->whole), p->name, &a, f->error))
+        return false;
     const bool good = a.count == cameo_parameter_elements(p);
     if (good && a.count) memcpy(f->scratch, a.data, a.count * sizeof *f->scratch);
     cameo_array_free(&a);
@@ -276,7 +308,8 @@ static bool read_typed(const filling *f, const cameo_parameter *p, const tensor 
 static bool take(const filling *f, const cameo_parameter *p, const tensor *t) {
     const size_t bytes = cameo_parameter_elements(p) * sizeof(float);
     if (!has_shape(t, p))
-        return bad_tensor(f, p, "has another shape or type than this program's; it is of another architecture");
+        return bad_tensor(
+            f, p, "has another shape or type than this program's; it is of another architecture");
     if (t->external) {
         if (!read_outer(f, p, t, bytes)) return false;
     } else if (t->raw.p) {
@@ -294,10 +327,12 @@ static bool take_all(filling *f, cameo_wire graph) {
     tensor t;
     while (graph.p < graph.end) {
         if (!cameo_wire_field(&graph, &field))
-            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: the graph is cut short", f->file->path);
+            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: the graph is cut short",
+                              f->file->path);
         if (field.number != GRAPH_INITIALIZER || field.type != CAMEO_WIRE_BYTES) continue;
         if (!read_tensor(field.bytes, &t))
-            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: an initializer is malformed", f->file->path);
+            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: an initializer is malformed",
+                              f->file->path);
         const size_t i = look_up(f, t.name);
         if (i == f->wanted) continue;
         if (f->found[i]) return bad_tensor(f, f->sorted[i], "is there twice");
@@ -305,12 +340,13 @@ static bool take_all(filling *f, cameo_wire graph) {
         if (!take(f, f->sorted[i], &t)) return false;
     }
     for (size_t i = 0; i < f->wanted; i++)
-        if (!f->found[i]) return bad_tensor(f, f->sorted[i], "is missing; the file is of another architecture");
+        if (!f->found[i])
+            return bad_tensor(f, f->sorted[i], "is missing; the file is of another architecture");
     return true;
 }
 
-static bool fill(const cameo_checkpoint_file *file, const cameo_trainer *t, cameo_wire graph, const char *prefix, bool all,
-                 float *block, cameo_error *error) {
+static bool fill(const cameo_checkpoint_file *file, const cameo_trainer *t, cameo_wire graph,
+                 const char *prefix, bool all, float *block, cameo_error *error) {
     filling f = {.file = file, .trainer = t, .prefix = prefix, .block = block, .error = error};
     want(&f, all);
     const bool good = take_all(&f, graph);
@@ -320,15 +356,17 @@ static bool fill(const cameo_checkpoint_file *file, const cameo_trainer *t, came
     return good;
 }
 
-bool cameo_checkpoint_weights(const cameo_checkpoint_file *f, const cameo_trainer *t, float *block, cameo_error *error) {
+bool cameo_checkpoint_weights(const cameo_checkpoint_file *f, const cameo_trainer *t, float *block,
+                              cameo_error *error) {
     return fill(f, t, f->graph, "", true, block, error);
 }
 
-bool cameo_checkpoint_state_read(const cameo_checkpoint_file *f, const cameo_trainer *t, const char *kind, bool all,
-                                 float *block, cameo_error *error) {
+bool cameo_checkpoint_state_read(const cameo_checkpoint_file *f, const cameo_trainer *t,
+                                 const char *kind, bool all, float *block, cameo_error *error) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "cameo.%s/", kind);
     if (!f->state.p)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: holds a model, but no training run that could go on", f->path);
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s: holds a model, but no training run that could go on", f->path);
     return fill(f, t, f->state, prefix, all, block, error);
 }

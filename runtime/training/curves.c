@@ -1,5 +1,6 @@
-/* curves.html: four drawings of a run's log. One file, no scripts; colours follow the reader's light or dark setting, and the
-   drawings stand one below the other on a narrow screen. Long runs are drawn with some hundred points. */
+/* curves.html: four drawings of a run's log. One file, no scripts; colours follow the reader's
+   light or dark setting, and the drawings stand one below the other on a narrow screen. Long runs
+   are drawn with some hundred points. */
 #include "../base/files.h"
 #include "train_run.h"
 #include <math.h>
@@ -27,7 +28,8 @@ static void add_point(series *s, double x, double y) {
     if (!isfinite(x) || !isfinite(y)) return;
     if (s->n == s->capacity) {
         s->capacity = s->capacity ? 2 * s->capacity : 256;
-        double *larger_x = cameo_allocate(s->capacity, sizeof *s->x), *larger_y = cameo_allocate(s->capacity, sizeof *s->y);
+        double *larger_x = cameo_allocate(s->capacity, sizeof *s->x),
+               *larger_y = cameo_allocate(s->capacity, sizeof *s->y);
         for (size_t i = 0; i < s->n; i++) larger_x[i] = s->x[i], larger_y[i] = s->y[i];
         free(s->x);
         free(s->y);
@@ -68,7 +70,8 @@ static void read_log(panel *p, const char *log) {
     double epoch_steps = 1;
     for (const char *line = log, *end; (end = strchr(line, '\n')); line = end + 1) {
         const double at = cameo_runlog_number(line, "step") / epoch_steps;
-        if (cameo_runlog_is(line, "start")) epoch_steps = fmax(1, cameo_runlog_number(line, "steps_per_epoch"));
+        if (cameo_runlog_is(line, "start"))
+            epoch_steps = fmax(1, cameo_runlog_number(line, "steps_per_epoch"));
         if (cameo_runlog_is(line, "epoch")) read_epoch(p, line, at);
         if (!cameo_runlog_is(line, "step")) continue;
         add_point(&p[LOSS].s[0], at, cameo_runlog_number(line, "loss"));
@@ -109,27 +112,33 @@ static double place_y(const panel *p, double y) {
 
 /* Limits at whole steps; the grid with its numbers. */
 static void put_axes(FILE *f, panel *p) {
-    if (!(p->high > p->low)) p->low -= fabs(p->low) * 0.1 + 1e-9, p->high += fabs(p->high) * 0.1 + 1e-9;
-    const double step = nice_step(p->high - p->low, 4), across = p->last > 0 ? nice_step(p->last, 5) : 1;
+    if (!(p->high > p->low))
+        p->low -= fabs(p->low) * 0.1 + 1e-9, p->high += fabs(p->high) * 0.1 + 1e-9;
+    const double step = nice_step(p->high - p->low, 4),
+                 across = p->last > 0 ? nice_step(p->last, 5) : 1;
     p->low = floor(p->low / step + 1e-9) * step;
     p->high = ceil(p->high / step - 1e-9) * step;
     for (int i = 0; p->low + i * step <= p->high + step / 2; i++) {
         const double y = p->low + i * step, at = place_y(p, y);
-        fprintf(f, "<path class='g' d='M%d %.1fH%d'/><text x='%d' y='%.1f' text-anchor='end'>%.6g</text>\n", LEFT, at,
-                WIDTH - RIGHT, LEFT - 5, at + 4, fabs(y) < step / 1e6 ? 0 : y);
+        fprintf(f,
+                "<path class='g' d='M%d %.1fH%d'/><text x='%d' y='%.1f' "
+                "text-anchor='end'>%.6g</text>\n",
+                LEFT, at, WIDTH - RIGHT, LEFT - 5, at + 4, fabs(y) < step / 1e6 ? 0 : y);
     }
     for (int i = 0; i * across <= p->last * 1.0001; i++)
-        fprintf(f, "<text x='%.1f' y='%d' text-anchor='middle'>%.6g</text>\n", place_x(p, i * across), HEIGHT - 8, i * across);
+        fprintf(f, "<text x='%.1f' y='%d' text-anchor='middle'>%.6g</text>\n",
+                place_x(p, i * across), HEIGHT - 8, i * across);
 }
 
 static void put_line(FILE *f, const panel *p, const series *s) {
     if (s->n == 1) {
-        fprintf(f, "<circle class='c%d f%d' cx='%.1f' cy='%.1f' r='3'/>\n", s->colour, s->colour, place_x(p, s->x[0]),
-                place_y(p, s->y[0]));
+        fprintf(f, "<circle class='c%d f%d' cx='%.1f' cy='%.1f' r='3'/>\n", s->colour, s->colour,
+                place_x(p, s->x[0]), place_y(p, s->y[0]));
         return;
     }
     fprintf(f, "<polyline class='c%d' points='", s->colour);
-    for (size_t i = 0; i < s->n; i++) fprintf(f, "%.1f,%.1f ", place_x(p, s->x[i]), place_y(p, s->y[i]));
+    for (size_t i = 0; i < s->n; i++)
+        fprintf(f, "%.1f,%.1f ", place_x(p, s->x[i]), place_y(p, s->y[i]));
     fputs("'/>\n", f);
 }
 
@@ -139,24 +148,32 @@ static void put_panel(FILE *f, panel *p) {
     fprintf(f, "<figure><figcaption><b>%s</b>", p->title);
     for (size_t k = 0; k < 3; k++)
         if (p->s[k].n)
-            fprintf(f, " <span class='l%d'>%s %.4g&#8239;%s</span>", p->s[k].colour, p->s[k].name, p->s[k].y[p->s[k].n - 1],
-                    p->unit ? p->unit : "");
-    fprintf(f, "</figcaption>\n<svg viewBox='0 0 %d %d' role='img' aria-label='%s by epoch'>\n", WIDTH, HEIGHT, p->title);
+            fprintf(f, " <span class='l%d'>%s %.4g&#8239;%s</span>", p->s[k].colour, p->s[k].name,
+                    p->s[k].y[p->s[k].n - 1], p->unit ? p->unit : "");
+    fprintf(f, "</figcaption>\n<svg viewBox='0 0 %d %d' role='img' aria-label='%s by epoch'>\n",
+            WIDTH, HEIGHT, p->title);
     put_axes(f, p);
     for (size_t k = 0; k < 3; k++)
         if (p->s[k].n) put_line(f, p, &p->s[k]);
     fputs("</svg></figure>\n", f);
 }
 
-static const char style[] =
-    "<style>:root{color-scheme:light dark;--a:#0b62c4;--b:#c2410c;--p:#9fb3c8;--g:#8883;--t:#222;--k:#fff}"
-    "@media(prefers-color-scheme:dark){:root{--a:#6db3ff;--b:#ff9a5c;--p:#5b6b7b;--t:#ddd;--k:#16181b}}"
-    "body{font:16px/1.5 system-ui,sans-serif;color:var(--t);background:var(--k);max-width:60em;margin:1em auto;padding:0 1em}"
-    "main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21em),1fr));gap:1em}figure{margin:0}"
-    "svg{width:100%;height:auto}text{font-size:12px;fill:var(--t)}polyline,.g{fill:none;stroke-width:2}.g{stroke:var(--g);"
-    "stroke-width:1}.c0{stroke:var(--p);stroke-width:1}.c1{stroke:var(--a)}.c2{stroke:var(--b)}.f1{fill:var(--a)}"
-    ".f2{fill:var(--b)}.f0,.l0{color:var(--p);fill:var(--p)}.l1{color:var(--a)}.l2{color:var(--b)}span{margin-left:.7em;"
-    "white-space:nowrap}</style>\n";
+static const char style[] = "<style>:root{color-scheme:light "
+                            "dark;--a:#0b62c4;--b:#c2410c;--p:#9fb3c8;--g:#8883;--t:#222;--k:#fff}"
+                            "@media(prefers-color-scheme:dark){:root{--a:#6db3ff;--b:#ff9a5c;--p:#"
+                            "5b6b7b;--t:#ddd;--k:#16181b}}"
+                            "body{font:16px/1.5 "
+                            "system-ui,sans-serif;color:var(--t);background:var(--k);max-width:"
+                            "60em;margin:1em auto;padding:0 1em}"
+                            "main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min("
+                            "100%,21em),1fr));gap:1em}figure{margin:0}"
+                            "svg{width:100%;height:auto}text{font-size:12px;fill:var(--t)}polyline,"
+                            ".g{fill:none;stroke-width:2}.g{stroke:var(--g);"
+                            "stroke-width:1}.c0{stroke:var(--p);stroke-width:1}.c1{stroke:var(--a)}"
+                            ".c2{stroke:var(--b)}.f1{fill:var(--a)}"
+                            ".f2{fill:var(--b)}.f0,.l0{color:var(--p);fill:var(--p)}.l1{color:var(-"
+                            "-a)}.l2{color:var(--b)}span{margin-left:.7em;"
+                            "white-space:nowrap}</style>\n";
 
 static void put_escaped(FILE *f, const char *s) {
     for (; *s; s++) fprintf(f, strchr("<>&\"'", *s) ? "&#%d;" : "%c", *s);
@@ -164,15 +181,19 @@ static void put_escaped(FILE *f, const char *s) {
 
 static const char file[] = "curves.html";
 
-bool cameo_curves_write(const char *directory, const char *log, const char *title, cameo_error *error) {
-    panel p[PANELS] = {
-        {.title = "Loss"}, {.title = "Learning rate"}, {.title = "Accuracy", .unit = "%"}, {.title = "Verification"}};
+bool cameo_curves_write(const char *directory, const char *log, const char *title,
+                        cameo_error *error) {
+    panel p[PANELS] = {{.title = "Loss"},
+                       {.title = "Learning rate"},
+                       {.title = "Accuracy", .unit = "%"},
+                       {.title = "Verification"}};
     static const struct {
         int panel, series, colour;
         const char *name;
-    } names[] = {
-        {LOSS, 0, 0, "steps"},        {LOSS, 1, 1, "training"},       {LOSS, 2, 2, "validation"},  {RATE, 0, 1, ""},
-        {ACCURACY, 0, 1, "training"}, {ACCURACY, 1, 2, "validation"}, {VERIFICATION, 0, 1, "AUC"}, {VERIFICATION, 1, 2, "EER"}};
+    } names[] = {{LOSS, 0, 0, "steps"},        {LOSS, 1, 1, "training"},
+                 {LOSS, 2, 2, "validation"},   {RATE, 0, 1, ""},
+                 {ACCURACY, 0, 1, "training"}, {ACCURACY, 1, 2, "validation"},
+                 {VERIFICATION, 0, 1, "AUC"},  {VERIFICATION, 1, 2, "EER"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         series *line = &p[names[i].panel].s[names[i].series];
         line->name = names[i].name;
@@ -181,7 +202,8 @@ bool cameo_curves_write(const char *directory, const char *log, const char *titl
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
     read_log(p, log);
-    fputs("<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>\n<title>",
+    fputs("<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' "
+          "content='width=device-width'>\n<title>",
           o.stream);
     put_escaped(o.stream, title);
     fprintf(o.stream, "</title>\n%s<h1>Training of ", style);
@@ -191,6 +213,7 @@ bool cameo_curves_write(const char *directory, const char *log, const char *titl
     fputs("</main></html>\n", o.stream);
     for (size_t k = 0; k < PANELS; k++)
         for (size_t i = 0; i < 3; i++) free(p[k].s[i].x), free(p[k].s[i].y);
-    cameo_remove_unfinished(directory, file); /* of a run that was killed while it wrote, and is resumed */
+    cameo_remove_unfinished(directory, file); /* of a run that was killed while it wrote, and is
+                                                 resumed */
     return cameo_output_save(&o, directory, file, error);
 }

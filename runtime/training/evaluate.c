@@ -1,5 +1,6 @@
-/* After an epoch: validation accuracy and loss, AUC and EER on pairs. The graph `infer` runs on the live weights, or on their
-   average; its context lives only as long as an evaluation, so that its memory is free during training. */
+/* After an epoch: validation accuracy and loss, AUC and EER on pairs. The graph `infer` runs on
+   the live weights, or on their average; its context lives only as long as an evaluation, so that
+   its memory is free during training. */
 #include "../base/files.h"
 #include "../base/outputs.h"
 #include "../base/progress.h"
@@ -35,8 +36,8 @@ static void load_task(void *argument, size_t i) {
 /* Called with `count` inputs loaded, pictures f->first ... */
 typedef bool forward_batch(const forward *f, size_t count, void *data, cameo_error *error);
 
-static bool run_gallery(cameo_train *t, const cameo_picture_set *g, const char *what, forward_batch *batch, void *data,
-                        cameo_error *error) {
+static bool run_gallery(cameo_train *t, const cameo_picture_set *g, const char *what,
+                        forward_batch *batch, void *data, cameo_error *error) {
     const cameo_model *m = t->trainer->infer;
     const size_t most = m->inputs[0].batched && m->batch > 0 ? (size_t)m->batch : 1;
     forward f = {.train = t, .gallery = g, .elements = cameo_image_elements(&m->inputs[0])};
@@ -84,7 +85,9 @@ static bool validate_batch(const forward *f, size_t count, void *data, cameo_err
     validation *v = data;
     const void *inputs[1] = {f->input};
     const int code = cameo_run(f->context, count, inputs, v->outputs);
-    if (code != CAMEO_OK) return cameo_fail(error, CAMEO_DEFECT, "validation: the network refused %zu pictures", count);
+    if (code != CAMEO_OK)
+        return cameo_fail(error, CAMEO_DEFECT, "validation: the network refused %zu pictures",
+                          count);
     const float *scores = v->outputs[f->train->trainer->logits];
     for (size_t i = 0; i < count; i++)
         if (f->good[i]) judge(v, scores + i * v->classes, f->train->val.label[f->first + i]);
@@ -95,7 +98,8 @@ static bool validate(cameo_train *t, cameo_evaluation *e, cameo_error *error) {
     const cameo_model *m = t->trainer->infer;
     validation v = {.classes = (size_t)t->trainer->classes};
     if (cameo_image_elements(&m->outputs[t->trainer->logits]) != v.classes)
-        return cameo_fail(error, CAMEO_DEFECT, "the network's class scores are not %zu numbers", v.classes);
+        return cameo_fail(error, CAMEO_DEFECT, "the network's class scores are not %zu numbers",
+                          v.classes);
     v.outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
     v.probability = cameo_allocate(v.classes, sizeof *v.probability);
     const bool good = run_gallery(t, &t->val_pictures, "validation", validate_batch, &v, error);
@@ -118,10 +122,12 @@ typedef struct embedding_rows {
 static bool embed_batch(const forward *f, size_t count, void *data, cameo_error *error) {
     const embedding_rows *r = data;
     const int code = cameo_embed(f->context, count, f->input, r->rows + f->first * r->dimension);
-    return code == CAMEO_OK || cameo_fail(error, CAMEO_DEFECT, "verification: the network refused %zu pictures", count);
+    return code == CAMEO_OK ||
+           cameo_fail(error, CAMEO_DEFECT, "verification: the network refused %zu pictures", count);
 }
 
-/* Embeddings that can't be compared (zero, not finite) are a state of the net, not an end of the run. */
+/* Embeddings that can't be compared (zero, not finite) are a state of the net, not an end of the
+   run. */
 static bool verify(cameo_train *t, cameo_evaluation *e, cameo_error *error) {
     embedding_rows r = {.dimension = cameo_image_elements(t->trainer->infer->embedding)};
     r.rows = cameo_allocate(t->pairs.images * r.dimension, sizeof *r.rows);
@@ -132,7 +138,8 @@ static bool verify(cameo_train *t, cameo_evaluation *e, cameo_error *error) {
         e->auc = m.auc;
         e->eer = m.eer;
     } else if (good) {
-        fprintf(stderr, "verification after epoch %lld: %s\n", (long long)t->at.epoch + 1, why.message);
+        fprintf(stderr, "verification after epoch %lld: %s\n", (long long)t->at.epoch + 1,
+                why.message);
     }
     cameo_metrics_free(&m);
     free(r.rows);

@@ -1,5 +1,6 @@
-/* Folding on the wire format: nodes are read as views of their bytes, and written again with another output and bias. The
-   convolution takes the normalisation's B, which keeps its name, for its bias; so no tensor has to be made. */
+/* Folding on the wire format: nodes are read as views of their bytes, and written again with
+   another output and bias. The convolution takes the normalisation's B, which keeps its name, for
+   its bias; so no tensor has to be made. */
 #include "fold_batchnorm.h"
 #include "../base/files.h"
 #include "../base/wire.h"
@@ -132,13 +133,17 @@ typedef struct place { /* parameters of a pair; bias: n_parameters = none */
 
 static bool fits(const folding *x, const node *norm, const node *conv, place *p) {
     const size_t none = x->t->n_parameters;
-    if (!conv || !conv->plain || !cameo_wire_equals(conv->op, "Conv") || conv->norm || readers(x, norm->input[0]) != 1)
+    if (!conv || !conv->plain || !cameo_wire_equals(conv->op, "Conv") || conv->norm ||
+        readers(x, norm->input[0]) != 1)
         return false;
     const bool has_bias = conv->inputs == 3 && cameo_wire_size(conv->input[2]) > 0;
-    *p = (place){own_parameter(x, conv->input[1]), has_bias ? own_parameter(x, conv->input[2]) : none,
-                 own_parameter(x, norm->input[1]), own_parameter(x, norm->input[2]),
-                 own_parameter(x, norm->input[3]), own_parameter(x, norm->input[4])};
-    if (p->w == none || p->scale == none || p->shift == none || p->mean == none || p->variance == none) return false;
+    *p = (place){
+        own_parameter(x, conv->input[1]), has_bias ? own_parameter(x, conv->input[2]) : none,
+        own_parameter(x, norm->input[1]), own_parameter(x, norm->input[2]),
+        own_parameter(x, norm->input[3]), own_parameter(x, norm->input[4])};
+    if (p->w == none || p->scale == none || p->shift == none || p->mean == none ||
+        p->variance == none)
+        return false;
     return !has_bias || p->bias != none;
 }
 
@@ -154,9 +159,11 @@ static float *take(const folding *x, size_t i) {
 static void fold_weights(folding *x, const place *p, float epsilon) {
     const cameo_parameter *weight = &x->t->parameters[p->w], *shift = &x->t->parameters[p->shift];
     const bool has_bias = p->bias < x->t->n_parameters;
-    float *w = take(x, p->w), *b = take(x, p->shift), *scale = take(x, p->scale), *mean = take(x, p->mean),
-          *variance = take(x, p->variance), *bias = has_bias ? take(x, p->bias) : NULL;
-    const size_t channels = (size_t)weight->dim[0], each = cameo_parameter_elements(weight) / (channels ? channels : 1);
+    float *w = take(x, p->w), *b = take(x, p->shift), *scale = take(x, p->scale),
+          *mean = take(x, p->mean), *variance = take(x, p->variance),
+          *bias = has_bias ? take(x, p->bias) : NULL;
+    const size_t channels = (size_t)weight->dim[0],
+                 each = cameo_parameter_elements(weight) / (channels ? channels : 1);
     for (size_t c = 0; c < channels; c++) {
         const double s = (double)scale[c] / sqrt((double)variance[c] + (double)epsilon);
         for (size_t i = 0; i < each; i++) w[c * each + i] = (float)((double)w[c * each + i] * s);
@@ -172,7 +179,8 @@ static void fold_pairs(folding *x) {
     for (size_t i = 0; i < x->n; i++) {
         node *norm = &x->nodes[i], *conv;
         place p;
-        if (!norm->plain || !cameo_wire_equals(norm->op, "BatchNormalization") || norm->inputs != 5 || norm->outputs != 1)
+        if (!norm->plain || !cameo_wire_equals(norm->op, "BatchNormalization") ||
+            norm->inputs != 5 || norm->outputs != 1)
             continue;
         conv = producer(x, norm->input[0]);
         if (!fits(x, norm, conv, &p)) continue;
@@ -202,9 +210,11 @@ static bool put_conv(FILE *to, const node *n, cameo_error *error) {
     put_bytes(o.stream, NODE_OUTPUT, n->norm->output);
     cameo_field f;
     for (cameo_wire w = n->whole; w.p < w.end && cameo_wire_field(&w, &f);)
-        if (f.number != NODE_INPUT && f.number != NODE_OUTPUT) fwrite(f.whole.p, 1, cameo_wire_size(f.whole), o.stream);
+        if (f.number != NODE_INPUT && f.number != NODE_OUTPUT)
+            fwrite(f.whole.p, 1, cameo_wire_size(f.whole), o.stream);
     fclose(o.stream);
-    put_bytes(to, GRAPH_NODE, (cameo_wire){(unsigned char *)o.data, (unsigned char *)o.data + o.size});
+    put_bytes(to, GRAPH_NODE,
+              (cameo_wire){(unsigned char *)o.data, (unsigned char *)o.data + o.size});
     free(o.data);
     return true;
 }
@@ -220,7 +230,8 @@ static bool put_graph(const folding *x, FILE *to, cameo_error *error) {
     const cameo_trainer *t = x->t;
     const node *n = x->nodes;
     cameo_field f;
-    for (cameo_wire w = {t->graph_fields, t->graph_fields + t->graph_bytes}; w.p < w.end && cameo_wire_field(&w, &f);) {
+    for (cameo_wire w = {t->graph_fields, t->graph_fields + t->graph_bytes};
+         w.p < w.end && cameo_wire_field(&w, &f);) {
         const node *at = f.number == GRAPH_NODE ? n++ : NULL;
         if ((at && at->gone) || is_stale(x, &f)) continue;
         if (!at || !at->norm)
@@ -241,13 +252,15 @@ static bool write_result(folding *x, cameo_error *error) {
         if (!x->dropped[i]) kept[r->n_parameters++] = x->t->parameters[i];
     if (!cameo_output_open(&o, error)) return false;
     const bool good = put_graph(x, o.stream, error);
-    if (fclose(o.stream) != 0) return free(o.data), cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
+    if (fclose(o.stream) != 0)
+        return free(o.data), cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
     r->graph_fields = (unsigned char *)o.data;
     r->graph_bytes = o.size;
     return good;
 }
 
-bool cameo_fold(const cameo_trainer *t, const float *weights, cameo_folded *out, cameo_error *error) {
+bool cameo_fold(const cameo_trainer *t, const float *weights, cameo_folded *out,
+                cameo_error *error) {
     *out = (cameo_folded){.trainer = *t};
     out->trainer.parameters = NULL;
     out->trainer.graph_fields = NULL;
@@ -255,7 +268,8 @@ bool cameo_fold(const cameo_trainer *t, const float *weights, cameo_folded *out,
     if (!out->weights) return false;
     memcpy(out->weights, weights, t->floats * sizeof *weights);
     folding x = {.t = t, .out = out, .dropped = cameo_allocate(t->n_parameters, sizeof(bool))};
-    bool good = read_graph(&x) || cameo_fail(error, CAMEO_DEFECT, "the program's graph is malformed");
+    bool good = read_graph(&x) ||
+                cameo_fail(error, CAMEO_DEFECT, "the program's graph is malformed");
     if (good) {
         fold_pairs(&x);
         good = write_result(&x, error);

@@ -1,5 +1,6 @@
-/* A ring of batches. Tickets, one a picture, are drawn under a lock in the sampler's order; what a ticket makes depends only on
-   its batch, slot and the seed. The thread that finishes a batch's last picture mixes it. */
+/* A ring of batches. Tickets, one a picture, are drawn under a lock in the sampler's order; what a
+   ticket makes depends only on its batch, slot and the seed. The thread that finishes a batch's
+   last picture mixes it. */
 #include "loader.h"
 #include "../base/files.h"
 #include "../base/progress.h"
@@ -35,7 +36,9 @@ typedef struct ticket {
     size_t i;
 } ticket;
 
-static size_t picture_elements(const cameo_preprocess *p) { return (size_t)p->width * (size_t)p->height * (size_t)p->channels; }
+static size_t picture_elements(const cameo_preprocess *p) {
+    return (size_t)p->width * (size_t)p->height * (size_t)p->channels;
+}
 
 size_t cameo_loader_bytes(const cameo_loader_options *o) {
     return o->ahead * o->batch * (picture_elements(o->preprocess) * sizeof(float) + 64);
@@ -44,14 +47,16 @@ size_t cameo_loader_bytes(const cameo_loader_options *o) {
 /* ---- making ---- */
 
 /* Finds the picture, or the next one of its class that can be decoded. */
-static bool find_picture(cameo_loader *l, size_t i, const cameo_image **image, cameo_image *scratch, cameo_error *error) {
+static bool find_picture(cameo_loader *l, size_t i, const cameo_image **image, cameo_image *scratch,
+                         cameo_error *error) {
     const cameo_dataset *d = l->o.dataset;
     const size_t k = (size_t)d->label[i], first = d->first[k], n = d->first[k + 1] - first;
     for (size_t j = 0; j < n; j++) {
         if (cameo_store_get(l->o.store, first + (i - first + j) % n, image, scratch)) return true;
         if (cameo_store_spoilt(l->o.store, error)) return false;
     }
-    return cameo_fail(error, CAMEO_BAD_INPUT, "class \"%s\" has no picture that can be decoded", d->class_name[k]);
+    return cameo_fail(error, CAMEO_BAD_INPUT, "class \"%s\" has no picture that can be decoded",
+                      d->class_name[k]);
 }
 
 static bool make_picture(cameo_loader *l, const ticket *t, cameo_error *error) {
@@ -61,14 +66,17 @@ static bool make_picture(cameo_loader *l, const ticket *t, cameo_error *error) {
     if (!find_picture(l, t->slot->index[t->i], &image, &scratch, error)) return false;
     cameo_random r = cameo_random_stream(l->o.seed, b->epoch, b->number * l->o.batch + t->i);
     b->labels[t->i] = l->o.dataset->label[t->slot->index[t->i]];
-    const bool good = cameo_augment_apply(l->o.augment, l->o.preprocess, image, &r, b->images + t->i * l->elements, error);
+    const bool good = cameo_augment_apply(l->o.augment, l->o.preprocess, image, &r,
+                                          b->images + t->i * l->elements, error);
     cameo_image_free(&scratch);
     return good;
 }
 
 static void mix_batch(const cameo_loader *l, cameo_batch *b) {
-    cameo_random r = cameo_random_stream(l->o.seed, b->epoch, (uint64_t)STREAM_MIX << 32 | b->number);
-    cameo_augment_mix(l->o.augment, l->o.preprocess, &r, l->o.batch, b->images, b->labels, b->labels_b, b->mix);
+    cameo_random r = cameo_random_stream(l->o.seed, b->epoch,
+                                         (uint64_t)STREAM_MIX << 32 | b->number);
+    cameo_augment_mix(l->o.augment, l->o.preprocess, &r, l->o.batch, b->images, b->labels,
+                      b->labels_b, b->mix);
 }
 
 /* ---- threads ---- */
@@ -181,7 +189,8 @@ void cameo_loader_destroy(cameo_loader *l) {
 
 const cameo_batch *cameo_loader_next(cameo_loader *l, cameo_error *error) {
     const double begin = cameo_now();
-    if (l->given == l->o.total) return cameo_fail(error, CAMEO_DEFECT, "more batches were asked for than there are"), NULL;
+    if (l->given == l->o.total)
+        return cameo_fail(error, CAMEO_DEFECT, "more batches were asked for than there are"), NULL;
     pthread_mutex_lock(&l->lock);
     slot *s = &l->ring[l->given % l->o.ahead];
     while (!l->failed && !(s->ready && l->given < l->opened)) pthread_cond_wait(&l->done, &l->lock);

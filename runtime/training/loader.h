@@ -1,7 +1,8 @@
-/* Batches made ahead of the training step by threads of their own: decode, augment, normalise, mix. They come in the sampler's
-   order and hold the same numbers whatever the number of threads.
+/* Batches made ahead of the training step by threads of their own: decode, augment, normalise,
+   mix. They come in the sampler's order and hold the same numbers whatever the number of threads.
 
-   The loader owns its threads and batches; a batch is the caller's until it is released, which makes room for another. */
+   The loader owns its threads and batches; a batch is the caller's until it is released, which
+   makes room for another. */
 #ifndef CAMEO_LOADER_H
 #define CAMEO_LOADER_H
 #include "../image/store.h"
@@ -32,9 +33,11 @@ typedef struct cameo_loader_options {
 
 cameo_loader *cameo_loader_create(const cameo_loader_options *o, cameo_error *error);
 void cameo_loader_destroy(cameo_loader *l); /* stops the threads; NULL is fine */
-/* Waits for the next batch. NULL with *error when pictures fail (more than 1 %, or a whole class). */
+/* Waits for the next batch. NULL with *error when pictures fail (more than 1 %, or a whole
+   class). */
 const cameo_batch *cameo_loader_next(cameo_loader *l, cameo_error *error);
-void cameo_loader_release(cameo_loader *l);               /* the batch given last */
-double cameo_loader_waited(const cameo_loader *l);        /* seconds that cameo_loader_next has waited so far */
+void cameo_loader_release(cameo_loader *l);        /* the batch given last */
+double cameo_loader_waited(const cameo_loader *l); /* seconds that cameo_loader_next has waited so
+                                                      far */
 size_t cameo_loader_bytes(const cameo_loader_options *o); /* memory of its batches */
 #endif

@@ -9,11 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 64, CHUNK = 16384 }; /* CHUNK floats of five streams stay in a second-level cache, for the average's sake */
+enum {
+    BLOCK = 64,
+    CHUNK = 16384
+}; /* CHUNK floats of five streams stay in a second-level cache, for the average's sake */
 
-/* Everything an update needs, in float as PyTorch computes it; factors that PyTorch computes in double are rounded once. */
+/* Everything an update needs, in float as PyTorch computes it; factors that PyTorch computes in
+   double are rounded once. */
 typedef struct factors {
-    float rate, scale, decay; /* decay: of the gradient (SGD, Adam), or what AdamW multiplies weights with */
+    float rate, scale, decay; /* decay: of the gradient (SGD, Adam), or what AdamW multiplies
+                                 weights with */
     float momentum, beta1, beta2, epsilon, step_size, root; /* root: sqrt(1 - beta2^t) */
     float one_minus_beta1, one_minus_beta2;
     float average, one_minus_average;
@@ -27,9 +32,11 @@ typedef struct streams {
 
 #define EACH for (int i = 0; i < BLOCK; i++)
 
-/* ---- bodies: n is a multiple of BLOCK. Each returns the sum of squares of the gradients in double. ---- */
+/* ---- bodies: n is a multiple of BLOCK. Each returns the sum of squares of the gradients in
+   double. ---- */
 
-static inline __attribute__((always_inline)) void add_squares(const float *restrict g, double lanes[16]) {
+static inline __attribute__((always_inline)) void add_squares(const float *restrict g,
+                                                              double lanes[16]) {
     for (int j = 0; j < BLOCK; j += 16)
         for (int i = 0; i < 16; i++) lanes[i] += (double)g[j + i] * (double)g[j + i];
 }
@@ -40,13 +47,15 @@ static inline __attribute__((always_inline)) double sum_lanes(const double lanes
     return sum;
 }
 
-static inline __attribute__((always_inline)) double squares_body(const float *restrict g, size_t n) {
+static inline __attribute__((always_inline)) double squares_body(const float *restrict g,
+                                                                 size_t n) {
     double lanes[16] = {0};
     for (size_t k = 0; k < n; k += BLOCK) add_squares(g + k, lanes);
     return sum_lanes(lanes);
 }
 
-static inline __attribute__((always_inline)) double plain_sgd_body(const streams *s, size_t n, const factors *f) {
+static inline __attribute__((always_inline)) double plain_sgd_body(const streams *s, size_t n,
+                                                                   const factors *f) {
     float *restrict p = s->p;
     const float *restrict g = s->g;
     const float rate = f->rate, scale = f->scale, decay = f->decay;
@@ -58,11 +67,13 @@ static inline __attribute__((always_inline)) double plain_sgd_body(const streams
     return sum_lanes(lanes);
 }
 
-static inline __attribute__((always_inline)) double sgd_body(const streams *s, size_t n, const factors *f) {
+static inline __attribute__((always_inline)) double sgd_body(const streams *s, size_t n,
+                                                             const factors *f) {
     float *restrict p = s->p, *restrict m = s->m;
     const float *restrict g = s->g;
     const float rate = f->rate, scale = f->scale, decay = f->decay, momentum = f->momentum;
-    const float ahead = f->nesterov ? momentum : 1, now = f->nesterov ? 1 : 0; /* the step is now * d + ahead * m */
+    const float ahead = f->nesterov ? momentum : 1, now = f->nesterov ? 1 : 0; /* the step is now *
+                                                                                  d + ahead * m */
     double lanes[16] = {0};
     for (size_t k = 0; k < n; k += BLOCK, p += BLOCK, g += BLOCK, m += BLOCK) {
         add_squares(g, lanes);
@@ -76,11 +87,14 @@ static inline __attribute__((always_inline)) double sgd_body(const streams *s, s
 }
 
 /* AdamW (decoupled): p is multiplied first and the gradient keeps free of decay. */
-static inline __attribute__((always_inline)) double adam_body(const streams *s, size_t n, const factors *f, bool decoupled) {
+static inline __attribute__((always_inline)) double adam_body(const streams *s, size_t n,
+                                                              const factors *f, bool decoupled) {
     float *restrict p = s->p, *restrict m = s->m, *restrict v = s->v;
     const float *restrict g = s->g;
-    const float scale = f->scale, coupled = decoupled ? 0 : f->decay, shrink = decoupled ? f->decay : 1;
-    const float beta1 = f->beta1, beta2 = f->beta2, rest1 = f->one_minus_beta1, rest2 = f->one_minus_beta2;
+    const float scale = f->scale, coupled = decoupled ? 0 : f->decay,
+                shrink = decoupled ? f->decay : 1;
+    const float beta1 = f->beta1, beta2 = f->beta2, rest1 = f->one_minus_beta1,
+                rest2 = f->one_minus_beta2;
     const float root = f->root, epsilon = f->epsilon, step_size = f->step_size;
     double lanes[16] = {0};
     for (size_t k = 0; k < n; k += BLOCK, p += BLOCK, g += BLOCK, m += BLOCK, v += BLOCK) {
@@ -95,13 +109,14 @@ static inline __attribute__((always_inline)) double adam_body(const streams *s, 
     return sum_lanes(lanes);
 }
 
-static inline __attribute__((always_inline)) void average_body(float *restrict a, const float *restrict p, size_t n, float keep,
-                                                               float rest) {
-    for (size_t k = 0; k < n; k += BLOCK, a += BLOCK, p += BLOCK) EACH a[i] = keep * a[i] + rest * p[i];
+static inline __attribute__((always_inline)) void
+average_body(float *restrict a, const float *restrict p, size_t n, float keep, float rest) {
+    for (size_t k = 0; k < n; k += BLOCK, a += BLOCK, p += BLOCK)
+        EACH a[i] = keep * a[i] + rest * p[i];
 }
 
-static inline __attribute__((always_inline)) double update_body(const streams *s, size_t n, const factors *f,
-                                                                cameo_optim_kind kind) {
+static inline __attribute__((always_inline)) double
+update_body(const streams *s, size_t n, const factors *f, cameo_optim_kind kind) {
     double squares;
     if (kind == CAMEO_SGD)
         squares = f->momentum != 0 ? sgd_body(s, n, f) : plain_sgd_body(s, n, f);
@@ -120,15 +135,21 @@ typedef struct bodies {
     void (*add)(float *sum, const float *g, size_t n);
 } bodies;
 
-#define BUILD(name, attribute)                                                                                   \
-    attribute static double update_##name(const streams *s, size_t n, const factors *f, cameo_optim_kind kind) { \
-        return update_body(s, n, f, kind);                                                                       \
-    }                                                                                                            \
-    attribute static double squares_##name(const float *g, size_t n) { return squares_body(g, n); }              \
-    attribute static void average_##name(float *a, const float *p, size_t n, float keep, float rest) {           \
-        average_body(a, p, n, keep, rest);                                                                       \
-    }                                                                                                            \
-    attribute static void add_##name(float *sum, const float *g, size_t n) { average_body(sum, g, n, 1, 1); }    \
+#define BUILD(name, attribute)                                                           \
+    attribute static double update_##name(const streams *s, size_t n, const factors *f,  \
+                                          cameo_optim_kind kind) {                       \
+        return update_body(s, n, f, kind);                                               \
+    }                                                                                    \
+    attribute static double squares_##name(const float *g, size_t n) {                   \
+        return squares_body(g, n);                                                       \
+    }                                                                                    \
+    attribute static void average_##name(float *a, const float *p, size_t n, float keep, \
+                                         float rest) {                                   \
+        average_body(a, p, n, keep, rest);                                               \
+    }                                                                                    \
+    attribute static void add_##name(float *sum, const float *g, size_t n) {             \
+        average_body(sum, g, n, 1, 1);                                                   \
+    }                                                                                    \
     static const bodies bodies_##name = {update_##name, squares_##name, average_##name, add_##name};
 
 BUILD(plain, )
@@ -157,7 +178,8 @@ static void cut(cameo_optim *o) {
     for (size_t i = 0; i < t->n_parameters; i++) {
         const cameo_parameter *p = &t->parameters[i];
         for (size_t at = 0; p->learnt && at < p->floats; at += CHUNK)
-            o->chunks[n++] = (cameo_optim_chunk){p->offset + at, p->floats - at < CHUNK ? p->floats - at : CHUNK,
+            o->chunks[n++] = (cameo_optim_chunk){p->offset + at,
+                                                 p->floats - at < CHUNK ? p->floats - at : CHUNK,
                                                  p->decay || o->options.decay_all};
     }
 }
@@ -167,15 +189,20 @@ static bool table_is_sound(const cameo_trainer *t) {
     for (size_t i = 0; i < t->n_parameters; i++) {
         const cameo_parameter *p = &t->parameters[i];
         const size_t end = p->learnt ? t->learnt_floats : t->floats;
-        if (p->offset % BLOCK || p->floats % BLOCK || p->offset > end || p->floats > end - p->offset) return false;
+        if (p->offset % BLOCK || p->floats % BLOCK || p->offset > end ||
+            p->floats > end - p->offset)
+            return false;
     }
     return t->learnt_floats <= t->floats && t->floats % BLOCK == 0;
 }
 
-bool cameo_optim_create(cameo_optim *o, const cameo_trainer *t, const cameo_optim_options *options, cameo_error *error) {
-    static const char *const names[][CAMEO_OPTIM_STATES] = {{"momentum", NULL}, {"exp_avg", "exp_avg_sq"}};
+bool cameo_optim_create(cameo_optim *o, const cameo_trainer *t, const cameo_optim_options *options,
+                        cameo_error *error) {
+    static const char *const names[][CAMEO_OPTIM_STATES] = {{"momentum", NULL},
+                                                            {"exp_avg", "exp_avg_sq"}};
     *o = (cameo_optim){.options = *options, .trainer = t};
-    if (!table_is_sound(t)) return cameo_fail(error, CAMEO_DEFECT, "the program's table of parameters is wrong");
+    if (!table_is_sound(t))
+        return cameo_fail(error, CAMEO_DEFECT, "the program's table of parameters is wrong");
     o->n_states = options->kind == CAMEO_SGD ? options->momentum != 0 : 2;
     for (size_t i = 0; i < o->n_states; i++) {
         o->state_name[i] = names[options->kind != CAMEO_SGD][i];
@@ -188,7 +215,8 @@ bool cameo_optim_create(cameo_optim *o, const cameo_trainer *t, const cameo_opti
 }
 
 void cameo_optim_destroy(cameo_optim *o) {
-    for (size_t i = 0; i < o->n_states && o->trainer; i++) cameo_block_free(o->state[i], o->trainer->learnt_floats);
+    for (size_t i = 0; i < o->n_states && o->trainer; i++)
+        cameo_block_free(o->state[i], o->trainer->learnt_floats);
     free(o->chunks);
     free(o->partial);
     *o = (cameo_optim){0};
@@ -237,7 +265,8 @@ static void update_task(void *argument, size_t i) {
                        .m = o->n_states > 0 ? o->state[0] + c->offset : NULL,
                        .v = o->n_states > 1 ? o->state[1] + c->offset : NULL,
                        .average = x->u->average ? x->u->average + c->offset : NULL};
-    o->partial[i] = x->bodies->update(&s, c->floats, c->decay ? &x->with : &x->without, o->options.kind);
+    o->partial[i] = x->bodies->update(&s, c->floats, c->decay ? &x->with : &x->without,
+                                      o->options.kind);
 }
 
 static void squares_task(void *argument, size_t i) {
@@ -265,7 +294,8 @@ double cameo_optim_step(cameo_optim *o, cameo_context *pool, const cameo_optim_u
     cameo_parallel(pool, o->n_chunks, update_task, &x);
     const size_t learnt = o->trainer->learnt_floats, rest = o->trainer->floats - learnt;
     if (u->average && rest)
-        x.bodies->average(u->average + learnt, u->parameters + learnt, rest, x.with.average, x.with.one_minus_average);
+        x.bodies->average(u->average + learnt, u->parameters + learnt, rest, x.with.average,
+                          x.with.one_minus_average);
     return sum_partial(o);
 }
 
@@ -280,7 +310,8 @@ double cameo_clip_factor(double norm2, double most) {
     return factor < 1 ? factor : 1;
 }
 
-void cameo_optim_accumulate(cameo_optim *o, cameo_context *pool, float *sum, const float *gradients) {
+void cameo_optim_accumulate(cameo_optim *o, cameo_context *pool, float *sum,
+                            const float *gradients) {
     pass x = {.o = o, .bodies = best_bodies(), .gradients = gradients, .sum = sum};
     cameo_parallel(pool, o->n_chunks, add_task, &x);
 }

@@ -1,5 +1,6 @@
-/* Parameters: between the block's order and ONNX order, and memory for blocks. The maps are one-to-one; what a block holds
-   besides (rounding up to whole blocks of channels) is zero and is never read or written here. */
+/* Parameters: between the block's order and ONNX order, and memory for blocks. The maps are
+   one-to-one; what a block holds besides (rounding up to whole blocks of channels) is zero and is
+   never read or written here. */
 #include "parameters.h"
 #include "../base/files.h"
 #include <string.h>
@@ -21,9 +22,11 @@ static extents extents_of(const cameo_parameter *p) {
 }
 
 /* Where element (o, i, t) of the ONNX tensor lies in the block. */
-static inline int64_t place(const cameo_parameter *p, const extents *e, int64_t o, int64_t i, int64_t t) {
+static inline int64_t place(const cameo_parameter *p, const extents *e, int64_t o, int64_t i,
+                            int64_t t) {
     switch (p->layout) {
-    case CAMEO_PARAMETER_CONV: return ((o / p->block * e->taps + t) * e->inputs + i) * p->block + o % p->block;
+    case CAMEO_PARAMETER_CONV:
+        return ((o / p->block * e->taps + t) * e->inputs + i) * p->block + o % p->block;
     case CAMEO_PARAMETER_DEPTHWISE: return (t * e->inputs + i) * e->padded + o;
     default: return (o * e->inputs + i) * e->taps + t;
     }
@@ -57,12 +60,15 @@ void cameo_parameter_write(const cameo_parameter *p, float *block, const float *
             for (int64_t t = 0; t < e.taps; t++) block[place(p, &e, o, i, t)] = *onnx++;
 }
 
-static size_t block_bytes(size_t floats) { return (floats * sizeof(float) + CAMEO_BLOCK_TAIL + PAGE - 1) / PAGE * PAGE; }
+static size_t block_bytes(size_t floats) {
+    return (floats * sizeof(float) + CAMEO_BLOCK_TAIL + PAGE - 1) / PAGE * PAGE;
+}
 
 float *cameo_block_create(size_t floats, const char *what, cameo_error *error) {
     void *p = MAP_FAILED;
     if (floats < ((size_t)1 << 60))
-        p = mmap(NULL, block_bytes(floats), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        p = mmap(NULL, block_bytes(floats), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                 0);
     if (p == MAP_FAILED) {
         cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory: %zu floats for %s", floats, what);
         return NULL;

@@ -1,5 +1,5 @@
-/* Metadata of checkpoints: a small list of keys and texts. Numbers in it come from files and are checked where they are read.
- */
+/* Metadata of checkpoints: a small list of keys and texts. Numbers in it come from files and are
+   checked where they are read. */
 #include "../base/args.h"
 #include "../base/files.h"
 #include "checkpoint.h"
@@ -14,7 +14,8 @@ static char **find(const cameo_properties *p, const char *key) {
 
 static void grow(cameo_properties *p) {
     const size_t capacity = p->capacity ? 2 * p->capacity : 32;
-    char **key = cameo_allocate(capacity, sizeof *key), **value = cameo_allocate(capacity, sizeof *value);
+    char **key = cameo_allocate(capacity, sizeof *key),
+         **value = cameo_allocate(capacity, sizeof *value);
     for (size_t i = 0; i < p->count; i++) key[i] = p->key[i], value[i] = p->value[i];
     free(p->key);
     free(p->value);
@@ -42,14 +43,17 @@ void cameo_property_set(cameo_properties *p, const char *key, const char *format
     p->value[p->count++] = text;
 }
 
-void cameo_property_set_double(cameo_properties *p, const char *key, double value) { cameo_property_set(p, key, "%a", value); }
+void cameo_property_set_double(cameo_properties *p, const char *key, double value) {
+    cameo_property_set(p, key, "%a", value);
+}
 
 const char *cameo_property(const cameo_properties *p, const char *key) {
     char **place = find(p, key);
     return place ? *place : NULL;
 }
 
-bool cameo_property_integer(const cameo_properties *p, const char *key, int64_t low, int64_t high, int64_t *value) {
+bool cameo_property_integer(const cameo_properties *p, const char *key, int64_t low, int64_t high,
+                            int64_t *value) {
     const char *text = cameo_property(p, key);
     return text && cameo_parse_integer(text, low, high, value);
 }

@@ -29,14 +29,16 @@ bool cameo_runlog_is(const char *line, const char *event) {
 static size_t lines_until(const char *text, int64_t step, int64_t epochs) {
     const char *line = text;
     for (const char *end; (end = strchr(line, '\n')); line = end + 1) {
-        const double at = cameo_runlog_number(line, "step"), epoch = cameo_runlog_number(line, "epoch");
+        const double at = cameo_runlog_number(line, "step"),
+                     epoch = cameo_runlog_number(line, "epoch");
         if (!(at <= (double)step)) break; /* not a line of ours: NaN */
         if (cameo_runlog_is(line, "epoch") && !(epoch <= (double)epochs)) break;
     }
     return (size_t)(line - text);
 }
 
-bool cameo_runlog_open(cameo_runlog *l, const char *directory, bool keep, int64_t step, int64_t epochs, cameo_error *error) {
+bool cameo_runlog_open(cameo_runlog *l, const char *directory, bool keep, int64_t step,
+                       int64_t epochs, cameo_error *error) {
     *l = (cameo_runlog){.path = cameo_join(directory, "log.jsonl")};
     l->stream = open_memstream(&l->data, &l->size);
     if (!l->stream) return cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
@@ -50,7 +52,8 @@ bool cameo_runlog_open(cameo_runlog *l, const char *directory, bool keep, int64_
     }
     const int fd = open(l->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     const bool good = fd >= 0 && ftruncate(fd, (off_t)l->written) == 0;
-    if (!good) cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", l->path, strerror(errno));
+    if (!good)
+        cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", l->path, strerror(errno));
     if (fd >= 0) close(fd);
     return good;
 }
@@ -99,7 +102,8 @@ static bool append(cameo_runlog *l) {
 bool cameo_runlog_flush(cameo_runlog *l) {
     fflush(l->stream);
     if (l->written == l->size || append(l)) return l->failing = false, true;
-    if (!l->failing) fprintf(stderr, "%s: cannot write: %s; the run goes on\n", l->path, strerror(errno));
+    if (!l->failing)
+        fprintf(stderr, "%s: cannot write: %s; the run goes on\n", l->path, strerror(errno));
     l->failing = true;
     return false;
 }

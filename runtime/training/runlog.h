@@ -1,6 +1,8 @@
-/* RUN/log.jsonl: one object a line. Lines are kept in memory and appended to the file; when the disk is full they follow later.
+/* RUN/log.jsonl: one object a line. Lines are kept in memory and appended to the file; when the
+   disk is full they follow later.
 
-   A run that was killed and goes on from a checkpoint cuts the lines behind that checkpoint, a torn one at the end included. */
+   A run that was killed and goes on from a checkpoint cuts the lines behind that checkpoint, a
+   torn one at the end included. */
 #ifndef CAMEO_RUNLOG_H
 #define CAMEO_RUNLOG_H
 #include "../base/json.h"
@@ -15,7 +17,8 @@ typedef struct cameo_runlog {
 } cameo_runlog;
 
 /* keep: go on after step `step` and `epochs` whole epochs; else the file begins anew. */
-bool cameo_runlog_open(cameo_runlog *l, const char *directory, bool keep, int64_t step, int64_t epochs, cameo_error *error);
+bool cameo_runlog_open(cameo_runlog *l, const char *directory, bool keep, int64_t step,
+                       int64_t epochs, cameo_error *error);
 void cameo_runlog_close(cameo_runlog *l);
 /* A line: begin, put keys, end. event: "start", "step", "epoch", "end". */
 cameo_json cameo_runlog_begin(cameo_runlog *l, const char *event);

@@ -5,7 +5,9 @@
 #include "../kernels/random.h"
 #include <stdlib.h>
 
-enum { STREAM_ORDER = 0x5A4D }; /* tells the order's random stream from those of pictures, whose index is small */
+enum {
+    STREAM_ORDER = 0x5A4D
+}; /* tells the order's random stream from those of pictures, whose index is small */
 
 struct cameo_sampler {
     const cameo_dataset *d;
@@ -20,23 +22,26 @@ struct cameo_sampler {
     bool *taken; /* P x K: classes of the batch at hand */
 };
 
-cameo_sampler *cameo_sampler_create(const cameo_dataset *d, size_t batch, size_t same, uint64_t seed, cameo_error *error) {
+cameo_sampler *cameo_sampler_create(const cameo_dataset *d, size_t batch, size_t same,
+                                    uint64_t seed, cameo_error *error) {
     if (d->images < batch) {
         cameo_fail(error, CAMEO_BAD_INPUT,
-                   "%zu pictures are fewer than one batch of %zu\n    hint: compile with a smaller --batch, or find more data",
+                   "%zu pictures are fewer than one batch of %zu\n    hint: compile with a smaller "
+                   "--batch, or find more data",
                    d->images, batch);
         return NULL;
     }
     if (same && (batch % same || d->classes < batch / same)) {
-        cameo_fail(
-            error, batch % same ? CAMEO_USAGE : CAMEO_BAD_INPUT,
-            "a batch of %zu with %zu pictures a class does not work out for %zu classes\n    hint: --samples-per-class K must "
-            "divide the batch, and batch / K classes must be there",
-            batch, same, d->classes);
+        cameo_fail(error, batch % same ? CAMEO_USAGE : CAMEO_BAD_INPUT,
+                   "a batch of %zu with %zu pictures a class does not work out for %zu classes\n   "
+                   " hint: --samples-per-class K must "
+                   "divide the batch, and batch / K classes must be there",
+                   batch, same, d->classes);
         return NULL;
     }
     cameo_sampler *s = cameo_allocate(1, sizeof *s);
-    *s = (cameo_sampler){.d = d, .size = batch, .same = same, .batches = d->images / batch, .seed = seed};
+    *s = (cameo_sampler){
+        .d = d, .size = batch, .same = same, .batches = d->images / batch, .seed = seed};
     s->order = cameo_allocate(d->images, sizeof *s->order);
     s->next = cameo_allocate(d->classes, sizeof *s->next);
     s->classes = cameo_allocate(d->classes, sizeof *s->classes);
@@ -74,7 +79,8 @@ static void begin_epoch(cameo_sampler *s, uint64_t epoch) {
     cameo_random_shuffle(&s->random, s->classes, d->classes);
 }
 
-/* The next class in turn that the batch hasn't got; the order is drawn anew when all had their turn. */
+/* The next class in turn that the batch hasn't got; the order is drawn anew when all had their
+   turn. */
 static size_t next_class(cameo_sampler *s) {
     for (;;) {
         if (s->turn == s->d->classes) {
@@ -93,7 +99,8 @@ static void balanced(cameo_sampler *s, size_t *index) {
     for (size_t k = 0; k < d->classes; k++) s->taken[k] = false;
     for (size_t i = 0; i < s->size; i += s->same) {
         const size_t k = next_class(s), n = d->first[k + 1] - d->first[k];
-        for (size_t j = 0; j < s->same; j++) index[i + j] = s->order[d->first[k] + s->next[k]++ % n];
+        for (size_t j = 0; j < s->same; j++)
+            index[i + j] = s->order[d->first[k] + s->next[k]++ % n];
     }
 }
 

@@ -1,11 +1,13 @@
-/* Schedules of the learning rate. Cosine with warm restarts: Loshchilov & Hutter 2017; one cycle: Smith & Topin 2018. */
+/* Schedules of the learning rate. Cosine with warm restarts: Loshchilov & Hutter 2017; one cycle:
+   Smith & Topin 2018. */
 #include "schedule.h"
 #include <math.h>
 #include <string.h>
 
 const char cameo_schedule_kinds[] = "constant|step|multistep|plateau|cosine|restarts|onecycle";
 
-static const char *const names[] = {"constant", "step", "multistep", "plateau", "cosine", "restarts", "onecycle"};
+static const char *const names[] = {"constant", "step",     "multistep", "plateau",
+                                    "cosine",   "restarts", "onecycle"};
 
 bool cameo_schedule_kind_parse(const char *name, cameo_schedule_kind *kind) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -16,7 +18,9 @@ bool cameo_schedule_kind_parse(const char *name, cameo_schedule_kind *kind) {
 const char *cameo_schedule_kind_name(cameo_schedule_kind kind) { return names[kind]; }
 
 /* Half a cosine from `from` to `to` as `part` goes from 0 to 1. */
-static double anneal(double from, double to, double part) { return to + (from - to) * (1 + cos(M_PI * part)) / 2; }
+static double anneal(double from, double to, double part) {
+    return to + (from - to) * (1 + cos(M_PI * part)) / 2;
+}
 
 /* Epochs as a whole number of steps, at least one. */
 static int64_t in_steps(const cameo_schedule *s, double epochs) {
@@ -41,17 +45,20 @@ static double restarts(const cameo_schedule *s, int64_t step) {
 }
 
 static double one_cycle(const cameo_schedule *s, int64_t step) {
-    const double low = s->rate / 25, top = 0.3 * (double)s->steps - 1, end = (double)s->steps - 1, at = (double)step;
+    const double low = s->rate / 25, top = 0.3 * (double)s->steps - 1, end = (double)s->steps - 1,
+                 at = (double)step;
     if (at <= top) return anneal(low, s->rate, top > 0 ? at / top : 1);
     return anneal(s->rate, low / 1e4, end > top ? fmin(1, (at - top) / (end - top)) : 1);
 }
 
 static double shape(const cameo_schedule *s, const cameo_plateau *p, int64_t step) {
     switch (s->kind) {
-    case CAMEO_SCHEDULE_STEP: return s->rate * pow(s->gamma, (double)(step / in_steps(s, s->every)));
+    case CAMEO_SCHEDULE_STEP:
+        return s->rate * pow(s->gamma, (double)(step / in_steps(s, s->every)));
     case CAMEO_SCHEDULE_MULTISTEP: return s->rate * milestone_factor(s, step);
     case CAMEO_SCHEDULE_PLATEAU: return fmax(s->rate * p->factor, s->least);
-    case CAMEO_SCHEDULE_COSINE: return anneal(s->rate, s->least, fmin(1, (double)step / (double)s->steps));
+    case CAMEO_SCHEDULE_COSINE:
+        return anneal(s->rate, s->least, fmin(1, (double)step / (double)s->steps));
     case CAMEO_SCHEDULE_RESTARTS: return restarts(s, step);
     case CAMEO_SCHEDULE_ONECYCLE: return one_cycle(s, step);
     default: return s->rate;
@@ -69,7 +76,8 @@ cameo_plateau cameo_plateau_start(const cameo_schedule *s) {
 
 bool cameo_plateau_update(const cameo_schedule *s, cameo_plateau *p, double metric) {
     const double threshold = 1e-4; /* relative, PyTorch's */
-    const bool better = s->rising ? metric > p->best * (1 + threshold) : metric < p->best * (1 - threshold);
+    const bool better = s->rising ? metric > p->best * (1 + threshold)
+                                  : metric < p->best * (1 - threshold);
     if (better || !isfinite(p->best)) {
         p->best = metric;
         p->bad = 0;

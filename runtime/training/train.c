@@ -40,7 +40,8 @@ void cameo_train_catch_signals(void) {
 /* ---- one batch ---- */
 
 static int run_batch(cameo_train *t, const cameo_batch *b, cameo_step_result *r) {
-    cameo_random stream = cameo_random_stream((uint64_t)t->options.seed, b->epoch, (uint64_t)STREAM_DROPOUT << 32 | b->number);
+    cameo_random stream = cameo_random_stream((uint64_t)t->options.seed, b->epoch,
+                                              (uint64_t)STREAM_DROPOUT << 32 | b->number);
     const int64_t seed = (int64_t)(cameo_random_next(&stream) >> 1);
     const float smoothing = (float)t->options.label_smoothing;
     const void *in[1 + CAMEO_STEP_EXTRA] = {b->images};
@@ -53,13 +54,17 @@ static int run_batch(cameo_train *t, const cameo_batch *b, cameo_step_result *r)
     return cameo_run(t->step, 1, in, out);
 }
 
-static size_t rest_bytes(const cameo_train *t) { return (t->trainer->floats - t->trainer->learnt_floats) * sizeof(float); }
+static size_t rest_bytes(const cameo_train *t) {
+    return (t->trainer->floats - t->trainer->learnt_floats) * sizeof(float);
+}
 
-bool cameo_train_step(cameo_train *t, const cameo_batch *b, cameo_step_result *r, cameo_error *error) {
+bool cameo_train_step(cameo_train *t, const cameo_batch *b, cameo_step_result *r,
+                      cameo_error *error) {
     float *running = t->parameters + t->trainer->learnt_floats;
     if (t->kept) memcpy(t->kept, running, rest_bytes(t));
     const int code = run_batch(t, b, r);
-    if (code != CAMEO_OK) return cameo_fail(error, CAMEO_DEFECT, "the training step refused to run (%d)", code);
+    if (code != CAMEO_OK)
+        return cameo_fail(error, CAMEO_DEFECT, "the training step refused to run (%d)", code);
     if (t->kept && !isfinite(r->loss)) memcpy(running, t->kept, rest_bytes(t));
     return true;
 }
@@ -87,15 +92,16 @@ static void look(void *data, size_t layer) {
 
 /* Runs the batch once more and watches the layers. */
 static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *error) {
-    static const char hint[] =
-        "    hint: a smaller --lr, --warmup-steps or --clip-norm; --on-nonfinite skip leaves such steps out";
+    static const char hint[] = "    hint: a smaller --lr, --warmup-steps or --clip-norm; "
+                               "--on-nonfinite skip leaves such steps out";
     const cameo_model *m = t->step->model;
     const int64_t step = t->at.step + 1, epoch = t->at.epoch + 1;
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
     if (p)
         return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64 " (epoch %" PRId64 "): the weights \"%.120s\" are not finite any more\n%s", step,
-                          epoch, p->name, hint);
+                          "step %" PRId64 " (epoch %" PRId64
+                          "): the weights \"%.120s\" are not finite any more\n%s",
+                          step, epoch, p->name, hint);
     search s = {t->step, m->n_layers};
     cameo_step_result again;
     t->step->tick = look;
@@ -103,11 +109,13 @@ static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *erro
     run_batch(t, b, &again);
     t->step->tick = NULL;
     if (s.layer == m->n_layers)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s", step,
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s", step,
                           epoch, hint);
     return cameo_fail(error, CAMEO_BAD_INPUT,
                       "step %" PRId64 " (epoch %" PRId64
-                      "): the loss is not finite; the first value that is not comes from layer \"%.120s\" (%s)\n%s",
+                      "): the loss is not finite; the first value that is not comes from layer "
+                      "\"%.120s\" (%s)\n%s",
                       step, epoch, m->layers[s.layer].name, m->layers[s.layer].op, hint);
 }
 
@@ -122,7 +130,9 @@ static bool explain_gradient(const cameo_train *t, const float *gradients, cameo
 
 /* ---- an update ---- */
 
-double cameo_train_rate(const cameo_train *t) { return cameo_schedule_rate(&t->options.schedule, &t->at.plateau, t->at.step); }
+double cameo_train_rate(const cameo_train *t) {
+    return cameo_schedule_rate(&t->options.schedule, &t->at.plateau, t->at.step);
+}
 
 /* The average's decay rises with the steps, or the first weights would stay in it for long. */
 static double average_decay(const cameo_train *t) {
@@ -141,7 +151,8 @@ static double update_weights(cameo_train *t, const float *gradients, double scal
     return cameo_optim_step(&t->optim, t->step, &u);
 }
 
-/* The norm is known beforehand only where it's needed beforehand; else an update that went wrong ends the run unsaved. */
+/* The norm is known beforehand only where it's needed beforehand; else an update that went wrong
+   ends the run unsaved. */
 static bool apply(cameo_train *t, bool finite, cameo_error *error) {
     const cameo_train_options *o = &t->options;
     const float *gradients = t->sum ? t->sum : t->gradients;
@@ -156,7 +167,8 @@ static bool apply(cameo_train *t, bool finite, cameo_error *error) {
     return isfinite(update_weights(t, gradients, scale)) || explain_gradient(t, gradients, error);
 }
 
-static bool one_batch(cameo_train *t, const cameo_batch *b, bool *finite, double *loss, cameo_error *error) {
+static bool one_batch(cameo_train *t, const cameo_batch *b, bool *finite, double *loss,
+                      cameo_error *error) {
     cameo_step_result r;
     if (!cameo_train_step(t, b, &r, error)) return false;
     if (!isfinite(r.loss)) {
@@ -197,11 +209,14 @@ static bool save(cameo_train *t, const char *name, bool state) {
     return false;
 }
 
-/* False only when the weights are lost: not finite. A disk that is full is said, and the run goes on. */
+/* False only when the weights are lost: not finite. A disk that is full is said, and the run goes
+   on. */
 static bool save_last(cameo_train *t, cameo_error *error) {
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
     if (p)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "step %" PRId64 ": the weights \"%.120s\" are not finite any more; not saved",
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "step %" PRId64
+                          ": the weights \"%.120s\" are not finite any more; not saved",
                           t->at.step, p->name);
     cameo_runlog_flush(&t->log);
     t->last_failed = !save(t, "last.onnx", true);
@@ -252,7 +267,8 @@ static bool train_epoch(cameo_train *t, cameo_error *error) {
         const size_t done = images * (size_t)(t->at.update - first);
         t->images_per_s = (double)done / (cameo_now() - bar.started);
         if (t->at.step % o->log_every == 0) log_step(t, loss, rate, t->images_per_s);
-        if (every && t->at.step % every == 0 && t->at.update < t->updates && !save_last(t, error)) return false;
+        if (every && t->at.step % every == 0 && t->at.update < t->updates && !save_last(t, error))
+            return false;
         cameo_progress_step(&bar, done);
     }
     cameo_progress_end(&bar);
@@ -298,7 +314,8 @@ static void print_epoch(const cameo_train *t, const epoch_result *r) {
     if (t->options.json) return;
     printf("epoch %3" PRId64 "/%" PRId64 "  loss %.4f", t->at.epoch, t->options.epochs, r->loss);
     printf("  accuracy %.2f %%", 100 * r->accuracy);
-    if (!isnan(r->e.val_accuracy)) printf("  validation %.2f %% (loss %.4f)", 100 * r->e.val_accuracy, r->e.val_loss);
+    if (!isnan(r->e.val_accuracy))
+        printf("  validation %.2f %% (loss %.4f)", 100 * r->e.val_accuracy, r->e.val_loss);
     if (!isnan(r->e.auc)) printf("  AUC %.4f  EER %.2f %%", r->e.auc, 100 * r->e.eer);
     printf("  lr %.4g  %.1f images/s%s\n", r->rate, t->images_per_s, r->best ? "  best" : "");
     fflush(stdout);
@@ -315,7 +332,8 @@ static bool drop_rest(cameo_train *t, cameo_error *error) {
 }
 
 static void close_epoch(cameo_train *t, epoch_result *r) {
-    const double n = (double)t->at.batches, metric = metric_of(t, &r->e, r->loss = n > 0 ? t->at.loss_sum / n : NAN);
+    const double n = (double)t->at.batches,
+                 metric = metric_of(t, &r->e, r->loss = n > 0 ? t->at.loss_sum / n : NAN);
     r->accuracy = n > 0 ? (double)t->at.correct / n / (double)t->trainer->batch : NAN;
     t->at.epoch++;
     t->at.update = t->at.batches = t->at.correct = 0;
@@ -323,7 +341,8 @@ static void close_epoch(cameo_train *t, epoch_result *r) {
     if (isnan(metric)) return;
     r->best = cameo_best_rises(t->options.best) ? metric > t->at.best : metric < t->at.best;
     if (r->best) t->at.best = metric, t->at.best_epoch = t->at.epoch;
-    if (t->options.schedule.kind == CAMEO_SCHEDULE_PLATEAU) cameo_plateau_update(&t->options.schedule, &t->at.plateau, metric);
+    if (t->options.schedule.kind == CAMEO_SCHEDULE_PLATEAU)
+        cameo_plateau_update(&t->options.schedule, &t->at.plateau, metric);
 }
 
 static void write_curves(cameo_train *t) {
@@ -333,9 +352,11 @@ static void write_curves(cameo_train *t) {
         fprintf(stderr, "%s\n", error.message);
 }
 
-/* best.onnx comes before last.onnx: a run killed between them does the epoch again and writes both. */
+/* best.onnx comes before last.onnx: a run killed between them does the epoch again and writes
+   both. */
 static bool finish_epoch(cameo_train *t, double began, cameo_error *error) {
-    epoch_result r = {.rate = cameo_schedule_rate(&t->options.schedule, &t->at.plateau, t->at.step - 1)};
+    epoch_result r = {
+        .rate = cameo_schedule_rate(&t->options.schedule, &t->at.plateau, t->at.step - 1)};
     if (!drop_rest(t, error) || !cameo_train_evaluate(t, &r.e, error)) return false;
     close_epoch(t, &r);
     r.seconds = cameo_now() - began;
@@ -359,13 +380,14 @@ static int stop(cameo_train *t) {
 
 static int end(const cameo_train *t) {
     if (t->last_failed || t->best_failed) {
-        fprintf(stderr, "%s: %s.onnx could not be written; what there is of it is of an earlier epoch\n", t->options.output,
-                t->last_failed ? "last" : "best");
+        fprintf(stderr,
+                "%s: %s.onnx could not be written; what there is of it is of an earlier epoch\n",
+                t->options.output, t->last_failed ? "last" : "best");
         return CAMEO_ENVIRONMENT;
     }
     if (!t->options.json && t->at.best_epoch)
-        printf("best %s %.4f after epoch %" PRId64 ": %s/best.onnx\n", cameo_best_names[t->options.best], t->at.best,
-               t->at.best_epoch, t->options.output);
+        printf("best %s %.4f after epoch %" PRId64 ": %s/best.onnx\n",
+               cameo_best_names[t->options.best], t->at.best, t->at.best_epoch, t->options.output);
     return t->log.failing ? CAMEO_ENVIRONMENT : CAMEO_OK;
 }
 
@@ -385,10 +407,12 @@ int cameo_train_run(cameo_train *t) {
 /* ---- without a run ---- */
 
 static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) {
-    const double epoch = (double)t->updates * (double)t->options.accumulate * (double)t->trainer->batch / images_per_s;
+    const double epoch = (double)t->updates * (double)t->options.accumulate *
+                         (double)t->trainer->batch / images_per_s;
     const double peak = cameo_peak_mb();
     if (!t->options.json) {
-        printf("speed      %.1f images/s: %.0f s an epoch, %.0f s in all (%" PRId64 " steps timed, without evaluation)\n"
+        printf("speed      %.1f images/s: %.0f s an epoch, %.0f s in all (%" PRId64
+               " steps timed, without evaluation)\n"
                "peak       %.0f MB so far\n",
                images_per_s, epoch, epoch * (double)t->options.epochs, steps, peak);
         return;
@@ -408,22 +432,27 @@ static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) 
 int cameo_train_dry_run(cameo_train *t) {
     cameo_error error = {0};
     double began = 0, loss;
-    const int64_t most = t->options.schedule.steps < DRY_STEPS ? t->options.schedule.steps : DRY_STEPS;
+    const int64_t most = t->options.schedule.steps < DRY_STEPS ? t->options.schedule.steps
+                                                               : DRY_STEPS;
     int64_t done = 0;
     while (done < most && !stopping && (done < 3 || cameo_now() - began < 5)) {
-        if (!one_update(t, &loss, &error)) return fprintf(stderr, "%s\n", error.message), error.code;
+        if (!one_update(t, &loss, &error))
+            return fprintf(stderr, "%s\n", error.message), error.code;
         if (done++ == 0 && most > 1) began = cameo_now();
     }
     const double timed = (double)(done > 1 ? done - 1 : 1), seconds = cameo_now() - began;
-    print_dry(t, timed * (double)t->options.accumulate * (double)t->trainer->batch / seconds, (int64_t)timed);
+    print_dry(t, timed * (double)t->options.accumulate * (double)t->trainer->batch / seconds,
+              (int64_t)timed);
     return CAMEO_OK;
 }
 
 static int judge_overfit(const cameo_train *t, const cameo_step_result *r, double first) {
     const bool learnt = r->correct >= (float)t->trainer->batch || (double)r->loss < 0.1 * first;
-    printf("one batch  loss %.4f -> %.4f, %.0f of %" PRId64 " right after %" PRId64 " steps: %s\n", first, (double)r->loss,
-           (double)r->correct, t->trainer->batch, t->at.step, learnt ? "it learns" : "it does NOT learn");
-    if (!learnt) fprintf(stderr, "a net that can't learn one batch has a fault, or its --lr is wrong\n");
+    printf("one batch  loss %.4f -> %.4f, %.0f of %" PRId64 " right after %" PRId64 " steps: %s\n",
+           first, (double)r->loss, (double)r->correct, t->trainer->batch, t->at.step,
+           learnt ? "it learns" : "it does NOT learn");
+    if (!learnt)
+        fprintf(stderr, "a net that can't learn one batch has a fault, or its --lr is wrong\n");
     return learnt ? CAMEO_OK : CAMEO_BAD_INPUT;
 }
 
@@ -435,12 +464,14 @@ int cameo_train_overfit(cameo_train *t) {
     const cameo_batch *b = cameo_loader_next(t->loader, &error);
     if (!b) return fprintf(stderr, "%s\n", error.message), error.code;
     for (; t->at.step < OVERFIT_STEPS && !stopping; t->at.step++) {
-        if (!cameo_train_step(t, b, &r, &error) || (!isfinite(r.loss) && !explain_loss(t, b, &error)))
+        if (!cameo_train_step(t, b, &r, &error) ||
+            (!isfinite(r.loss) && !explain_loss(t, b, &error)))
             return fprintf(stderr, "%s\n", error.message), error.code;
         if (t->at.step == 0) first = (double)r.loss;
         if (r.correct >= (float)t->trainer->batch && (double)r.loss < 0.5 * first) break;
         if (!isfinite(update_weights(t, t->gradients, 1)))
-            return explain_gradient(t, t->gradients, &error), fprintf(stderr, "%s\n", error.message), error.code;
+            return explain_gradient(t, t->gradients, &error),
+                   fprintf(stderr, "%s\n", error.message), error.code;
     }
     return judge_overfit(t, &r, first);
 }

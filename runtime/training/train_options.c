@@ -1,5 +1,6 @@
-/* The options of `train`. train_options.def is the table to read first: what they are called, where they go, what they may be,
-   what they are when not given, and whether a resumed run may change them. */
+/* The options of `train`. train_options.def is the table to read first: what they are called,
+   where they go, what they may be, what they are when not given, and whether a resumed run may
+   change them. */
 #include "../base/files.h"
 #include "train_run.h"
 #include <errno.h>
@@ -9,9 +10,12 @@
 
 const char *const cameo_best_names[CAMEO_BEST_NONE] = {"auc", "eer", "val_accuracy", "loss"};
 
-static bool parse_optimizer(const char *text, cameo_train_options *o), parse_schedule(const char *text, cameo_train_options *o),
-    parse_milestones(const char *text, cameo_train_options *o), parse_augment(const char *text, cameo_train_options *o),
-    parse_on_nonfinite(const char *text, cameo_train_options *o), parse_best(const char *text, cameo_train_options *o);
+static bool parse_optimizer(const char *text, cameo_train_options *o),
+    parse_schedule(const char *text, cameo_train_options *o),
+    parse_milestones(const char *text, cameo_train_options *o),
+    parse_augment(const char *text, cameo_train_options *o),
+    parse_on_nonfinite(const char *text, cameo_train_options *o),
+    parse_best(const char *text, cameo_train_options *o);
 
 #define OPTION(n, v, h, ...) {n, v, h},
 const cameo_option cameo_train_option_table[] = {
@@ -70,14 +74,16 @@ static bool parse_real(const char *text, double least, double most, double *valu
 
 static bool take_real(const row *r, const char *text, double *to) {
     *to = r->otherwise;
-    return !text || parse_real(text, r->least, r->most, to) || bad_number(r, text, r->least, r->most);
+    return !text || parse_real(text, r->least, r->most, to) ||
+           bad_number(r, text, r->least, r->most);
 }
 
 /* "1e3" is a whole number, too; no limit is beyond what a double holds exactly. */
 static bool take_whole(const row *r, const char *text, int64_t *to) {
     const double low = (double)r->low, high = (double)r->high;
     double value = (double)r->initial;
-    if (text && (!parse_real(text, low, high, &value) || value != floor(value))) return bad_number(r, text, low, high);
+    if (text && (!parse_real(text, low, high, &value) || value != floor(value)))
+        return bad_number(r, text, low, high);
     *to = (int64_t)value;
     return true;
 }
@@ -91,7 +97,8 @@ static bool take(const row *r, const char *text, cameo_train_options *o) {
     case KIND_FLAG: return *(bool *)field = text, true;
     case KIND_WHOLE: return take_whole(r, text, field);
     case KIND_REAL: return take_real(r, text, field);
-    case KIND_PARSED: return text || r->initial_text ? r->parse(text ? text : r->initial_text, o) : true;
+    case KIND_PARSED:
+        return text || r->initial_text ? r->parse(text ? text : r->initial_text, o) : true;
     }
     return true;
 }
@@ -100,7 +107,8 @@ static bool take(const row *r, const char *text, cameo_train_options *o) {
 
 static bool parse_optimizer(const char *text, cameo_train_options *o) {
     for (int k = CAMEO_SGD; k <= CAMEO_ADAMW; k++)
-        if (strcmp(text, cameo_optim_kind_name((cameo_optim_kind)k)) == 0) return o->optim.kind = (cameo_optim_kind)k, true;
+        if (strcmp(text, cameo_optim_kind_name((cameo_optim_kind)k)) == 0)
+            return o->optim.kind = (cameo_optim_kind)k, true;
     return complain("optimizer", text, "sgd, adam or adamw");
 }
 
@@ -116,7 +124,8 @@ static bool parse_milestones(const char *text, cameo_train_options *o) {
         char *end;
         const double at = strtod(p, &end);
         const bool rises = s->milestones == 0 || at > s->milestone[s->milestones - 1];
-        if (end == p || (*end && *end != ',') || !(at > 0) || !rises || s->milestones == CAMEO_MILESTONES)
+        if (end == p || (*end && *end != ',') || !(at > 0) || !rises ||
+            s->milestones == CAMEO_MILESTONES)
             return complain("milestones", text, "a list of at most 32 rising numbers of epochs");
         s->milestone[s->milestones++] = at;
         p = *end ? end + 1 : end;
@@ -125,17 +134,20 @@ static bool parse_milestones(const char *text, cameo_train_options *o) {
 }
 
 static bool parse_schedule(const char *text, cameo_train_options *o) {
-    return cameo_schedule_kind_parse(text, &o->schedule.kind) || complain("schedule", text, cameo_schedule_kinds);
+    return cameo_schedule_kind_parse(text, &o->schedule.kind) ||
+           complain("schedule", text, cameo_schedule_kinds);
 }
 
 static bool parse_augment(const char *text, cameo_train_options *o) {
     cameo_error error = {0};
-    return cameo_augment_parse(text, &o->augment, &error) || (fprintf(stderr, "%s\n", error.message), false);
+    return cameo_augment_parse(text, &o->augment, &error) ||
+           (fprintf(stderr, "%s\n", error.message), false);
 }
 
 static bool parse_on_nonfinite(const char *text, cameo_train_options *o) {
     o->skip_not_finite = strcmp(text, "skip") == 0;
-    return o->skip_not_finite || strcmp(text, "stop") == 0 || complain("on-nonfinite", text, "stop or skip");
+    return o->skip_not_finite || strcmp(text, "stop") == 0 ||
+           complain("on-nonfinite", text, "stop or skip");
 }
 
 /* ---- all of it ---- */
@@ -143,7 +155,9 @@ static bool parse_on_nonfinite(const char *text, cameo_train_options *o) {
 static void set_defaults(cameo_train_options *o, const cameo_trainer *t) {
     static const double decay[] = {5e-4, 0, 0.01};
     cameo_schedule *s = &o->schedule;
-    if (isnan(o->rate)) o->rate = o->optim.kind == CAMEO_SGD ? 0.1 * (double)t->batch * (double)o->accumulate / 256 : 0.001;
+    if (isnan(o->rate))
+        o->rate = o->optim.kind == CAMEO_SGD ? 0.1 * (double)t->batch * (double)o->accumulate / 256
+                                             : 0.001;
     if (isnan(o->optim.weight_decay)) o->optim.weight_decay = decay[o->optim.kind];
     if (o->samples_per_class == UNSET) o->samples_per_class = (int64_t)t->same;
     if (isnan(s->every)) s->every = fmax(1, round((double)o->epochs / 3));
@@ -161,13 +175,17 @@ static bool refuse(const char *message) {
 }
 
 static bool agree(const cameo_train_options *o, const cameo_trainer *t) {
-    if (!o->data) return refuse("--data DIR is missing: a folder with one folder of pictures a class");
-    if (!o->output && !o->dry_run && !o->overfit) return refuse("-o RUN is missing: where checkpoints, log and curves go");
+    if (!o->data)
+        return refuse("--data DIR is missing: a folder with one folder of pictures a class");
+    if (!o->output && !o->dry_run && !o->overfit)
+        return refuse("-o RUN is missing: where checkpoints, log and curves go");
     if (o->optim.nesterov && (o->optim.kind != CAMEO_SGD || o->optim.momentum == 0))
         return refuse("--nesterov needs --optimizer sgd with a --momentum");
     if ((o->augment.mixup > 0 || o->augment.cutmix > 0) && !t->mixes)
-        return refuse("--mixup and --cutmix need a loss of mixed labels; this program's loss has margins or compares pictures");
-    if (o->best == CAMEO_BEST_ACCURACY && !o->val) return refuse("--best-metric val_accuracy needs --val");
+        return refuse("--mixup and --cutmix need a loss of mixed labels; this program's loss has "
+                      "margins or compares pictures");
+    if (o->best == CAMEO_BEST_ACCURACY && !o->val)
+        return refuse("--best-metric val_accuracy needs --val");
     if ((o->best == CAMEO_BEST_AUC || o->best == CAMEO_BEST_EER) && !o->pairs)
         return refuse("--best-metric auc and eer need --pairs");
     return true;
@@ -182,7 +200,8 @@ static bool read_options(const cameo_args *a, const cameo_trainer *t, cameo_trai
     return true;
 }
 
-bool cameo_train_options_parse(const cameo_args *a, const cameo_trainer *t, cameo_train_options *o) {
+bool cameo_train_options_parse(const cameo_args *a, const cameo_trainer *t,
+                               cameo_train_options *o) {
     return read_options(a, t, o) && agree(o, t);
 }
 
@@ -217,7 +236,8 @@ void cameo_train_options_merge(cameo_args *a, const cameo_properties *p) {
     char key[80];
     for (const cameo_option *o = a->options; o->name; o++) {
         const char *value = cameo_property(p, key_of(o->name, key));
-        if (value && is_stored(o->name) && !cameo_args_get(a, o->name)) a->list[a->count++] = (cameo_argument){o, value};
+        if (value && is_stored(o->name) && !cameo_args_get(a, o->name))
+            a->list[a->count++] = (cameo_argument){o, value};
     }
 }
 
@@ -232,7 +252,8 @@ static const char *clash(const cameo_train_options *was, const cameo_train_optio
     return NULL;
 }
 
-const char *cameo_train_options_clash(const cameo_properties *p, const cameo_trainer *t, const cameo_train_options *now) {
+const char *cameo_train_options_clash(const cameo_properties *p, const cameo_trainer *t,
+                                      const cameo_train_options *now) {
     cameo_args stored = {.options = cameo_train_option_table, .usage = "train", .program = ""};
     cameo_train_options was;
     cameo_train_options_merge(&stored, p);

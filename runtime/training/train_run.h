@@ -8,8 +8,8 @@
      runlog.c         RUN/log.jsonl
      curves.c         RUN/curves.html
 
-   cameo_train owns everything that cameo_train_close frees; the trainer, the arguments and their texts are the caller's and
-   outlive it. */
+   cameo_train owns everything that cameo_train_close frees; the trainer, the arguments and their
+   texts are the caller's and outlive it. */
 #ifndef CAMEO_TRAIN_RUN_H
 #define CAMEO_TRAIN_RUN_H
 #include "../base/args.h"
@@ -20,9 +20,18 @@
 #include "runlog.h"
 #include "schedule.h"
 
-typedef enum cameo_best { CAMEO_BEST_AUC, CAMEO_BEST_EER, CAMEO_BEST_ACCURACY, CAMEO_BEST_LOSS, CAMEO_BEST_NONE } cameo_best;
-extern const char *const cameo_best_names[CAMEO_BEST_NONE]; /* "auc", "eer", "val_accuracy", "loss" */
-static inline bool cameo_best_rises(cameo_best b) { return b == CAMEO_BEST_AUC || b == CAMEO_BEST_ACCURACY; }
+typedef enum cameo_best {
+    CAMEO_BEST_AUC,
+    CAMEO_BEST_EER,
+    CAMEO_BEST_ACCURACY,
+    CAMEO_BEST_LOSS,
+    CAMEO_BEST_NONE
+} cameo_best;
+extern const char *const cameo_best_names[CAMEO_BEST_NONE]; /* "auc", "eer", "val_accuracy", "loss"
+                                                             */
+static inline bool cameo_best_rises(cameo_best b) {
+    return b == CAMEO_BEST_AUC || b == CAMEO_BEST_ACCURACY;
+}
 
 typedef struct cameo_train_options {
     const char *data, *val, *pairs, *pairs_root, *output, *preprocess; /* NULL = not given */
@@ -40,16 +49,20 @@ typedef struct cameo_train_options {
 extern const cameo_option cameo_train_option_table[];
 /* False after a message: a value that is none, options that exclude each other. */
 bool cameo_train_options_parse(const cameo_args *a, const cameo_trainer *t, cameo_train_options *o);
-/* Options that the run in a checkpoint was given are added to *a where the command line doesn't have them. */
+/* Options that the run in a checkpoint was given are added to *a where the command line doesn't
+   have them. */
 void cameo_train_options_merge(cameo_args *a, const cameo_properties *p);
 /* Stores the options given, but for those about this process only. */
 void cameo_train_options_store(const cameo_args *a, cameo_properties *p);
-/* Whether the run in a checkpoint can go on with these options: NULL, or the name of one that must stay as it was. */
-const char *cameo_train_options_clash(const cameo_properties *p, const cameo_trainer *t, const cameo_train_options *now);
+/* Whether the run in a checkpoint can go on with these options: NULL, or the name of one that must
+   stay as it was. */
+const char *cameo_train_options_clash(const cameo_properties *p, const cameo_trainer *t,
+                                      const cameo_train_options *now);
 
 /* Where a run is. With the blocks this is all that a resumed run needs; cursors count from 0. */
 typedef struct cameo_train_position {
-    int64_t epoch, update, step; /* epochs completed; updates of the epoch at hand; updates in all */
+    int64_t epoch, update, step; /* epochs completed; updates of the epoch at hand; updates in all
+                                  */
     double loss_sum;             /* of the epoch's batches so far */
     int64_t correct, batches;    /* the same */
     int64_t skipped;             /* steps of the run without update (--on-nonfinite skip) */
@@ -82,7 +95,7 @@ typedef struct cameo_train {
     int threads;
     int64_t updates;                               /* of an epoch */
     float *parameters, *gradients, *sum, *average; /* sum: accumulation; average: EMA; else NULL */
-    float *kept;                                   /* --on-nonfinite skip: running statistics before the step */
+    float *kept; /* --on-nonfinite skip: running statistics before the step */
     cameo_optim optim;
     cameo_context *step; /* its pool serves the optimiser too */
     cameo_train_position at;
@@ -94,8 +107,9 @@ typedef struct cameo_train {
 } cameo_train;
 
 /* ---- train_plan.c ---- */
-/* Scans and checks data, allocates, finds the state to go on from (file: an open checkpoint or NULL), writes a test checkpoint,
-   prints the plan. False with *error; cameo_train_close in any case. */
+/* Scans and checks data, allocates, finds the state to go on from (file: an open checkpoint or
+   NULL), writes a test checkpoint, prints the plan. False with *error; cameo_train_close in any
+   case. */
 bool cameo_train_open(cameo_train *t, const cameo_checkpoint_file *file, cameo_error *error);
 void cameo_train_close(cameo_train *t);
 /* Bytes that the run needs beside pictures kept: blocks, activations, batches ahead. */
@@ -119,14 +133,17 @@ int cameo_train_overfit(cameo_train *t);
 typedef struct cameo_step_result {
     float loss, correct;
 } cameo_step_result;
-bool cameo_train_step(cameo_train *t, const cameo_batch *b, cameo_step_result *r, cameo_error *error);
+bool cameo_train_step(cameo_train *t, const cameo_batch *b, cameo_step_result *r,
+                      cameo_error *error);
 double cameo_train_rate(const cameo_train *t); /* of the step to come */
 
 /* ---- evaluate.c ---- */
-/* On the live weights, or their average. False with *error; also when stopped (error->code CAMEO_OK). */
+/* On the live weights, or their average. False with *error; also when stopped (error->code
+   CAMEO_OK). */
 bool cameo_train_evaluate(cameo_train *t, cameo_evaluation *e, cameo_error *error);
 
 /* ---- curves.c ---- */
 /* Draws the curves of a log (log.jsonl's text) to DIRECTORY/curves.html. */
-bool cameo_curves_write(const char *directory, const char *log, const char *title, cameo_error *error);
+bool cameo_curves_write(const char *directory, const char *log, const char *title,
+                        cameo_error *error);
 #endif

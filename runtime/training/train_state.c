@@ -41,7 +41,8 @@ static void store_classes(const cameo_train *t, cameo_properties *p) {
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
-    for (size_t i = 0; f && i < t->data.classes; i++) fprintf(f, "%s%s", i ? "\n" : "", t->data.class_name[i]);
+    for (size_t i = 0; f && i < t->data.classes; i++)
+        fprintf(f, "%s%s", i ? "\n" : "", t->data.class_name[i]);
     if (f && fclose(f) == 0) cameo_property_set(p, "cameo.classes", "%s", text);
     free(text);
 }
@@ -49,7 +50,8 @@ static void store_classes(const cameo_train *t, cameo_properties *p) {
 /* Stores what a program compiled from the checkpoint needs. */
 static void store_model(const cameo_train *t, cameo_properties *p) {
     cameo_property_set(p, "cameo.preprocess", "%s", t->spec);
-    if (t->trainer->infer->embedding) cameo_property_set(p, "cameo.embedding", "%s", t->trainer->infer->embedding->name);
+    if (t->trainer->infer->embedding)
+        cameo_property_set(p, "cameo.embedding", "%s", t->trainer->infer->embedding->name);
     if (t->trainer->classes) store_classes(t, p);
 }
 
@@ -58,10 +60,14 @@ bool cameo_train_save(cameo_train *t, const char *name, bool state, cameo_error 
     store_model(t, &p);
     store_identity(t, &p);
     store_position(t, &p);
-    cameo_checkpoint c = {.trainer = t->trainer, .weights = t->average ? t->average : t->parameters, .properties = &p};
+    cameo_checkpoint c = {.trainer = t->trainer,
+                          .weights = t->average ? t->average : t->parameters,
+                          .properties = &p};
     for (size_t i = 0; state && i < t->optim.n_states; i++)
-        c.state[c.n_states++] = (cameo_checkpoint_state){t->optim.state_name[i], t->optim.state[i], false};
-    if (state && t->average) c.state[c.n_states++] = (cameo_checkpoint_state){"live", t->parameters, true};
+        c.state[c.n_states++] = (cameo_checkpoint_state){t->optim.state_name[i], t->optim.state[i],
+                                                         false};
+    if (state && t->average)
+        c.state[c.n_states++] = (cameo_checkpoint_state){"live", t->parameters, true};
     char *path = cameo_join(t->options.output, name);
     const bool good = cameo_checkpoint_write(&c, path, error);
     free(path);
@@ -80,30 +86,38 @@ static bool check_identity(const cameo_train *t, const cameo_properties *p, came
     const cameo_trainer *r = t->trainer;
     int64_t number;
     if (!cameo_property_integer(p, "cameo.train.format", FORMAT, FORMAT, &number))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/last.onnx holds no training run that this program could go on with",
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s/last.onnx holds no training run that this program could go on with",
                           t->options.output);
     if (!same_text(p, "cameo.train.architecture", t->architecture))
         return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s/last.onnx is of another architecture than this program\n    hint: go on with the program that "
+                          "%s/last.onnx is of another architecture than this program\n    hint: go "
+                          "on with the program that "
                           "began the run, or one compiled from the same model",
                           t->options.output);
     if (!same_text(p, "cameo.train.loss", r->loss))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "the run in %s was trained with the loss \"%.60s\", this program has \"%.60s\"", t->options.output,
-                          cameo_property(p, "cameo.train.loss"), r->loss);
+        return cameo_fail(
+            error, CAMEO_BAD_INPUT,
+            "the run in %s was trained with the loss \"%.60s\", this program has \"%.60s\"",
+            t->options.output, cameo_property(p, "cameo.train.loss"), r->loss);
     if (!cameo_property_integer(p, "cameo.train.batch", r->batch, r->batch, &number))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "the run in %s has batches of %.20s pictures, this program of %" PRId64,
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "the run in %s has batches of %.20s pictures, this program of %" PRId64,
                           t->options.output, cameo_property(p, "cameo.train.batch"), r->batch);
     if (!same_text(p, "cameo.train.data", t->data.hash))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: is not the data set that the run in %s was trained on (names or sizes of its files differ)\n"
-                          "    hint: begin a new run: another -o, and --weights %s to keep what was learnt",
-                          t->options.data, t->options.output, t->options.output);
+        return cameo_fail(
+            error, CAMEO_BAD_INPUT,
+            "%s: is not the data set that the run in %s was trained on (names or sizes of its "
+            "files differ)\n"
+            "    hint: begin a new run: another -o, and --weights %s to keep what was learnt",
+            t->options.data, t->options.output, t->options.output);
     const char *clash = cameo_train_options_clash(p, r, &t->options);
-    return !clash || cameo_fail(error, CAMEO_BAD_INPUT,
-                                "--%s differs from what the run in %s was begun with, and can't change within a run\n"
-                                "    hint: leave it out to go on; or begin a new run with --weights %s",
-                                clash, t->options.output, t->options.output);
+    return !clash ||
+           cameo_fail(error, CAMEO_BAD_INPUT,
+                      "--%s differs from what the run in %s was begun with, and can't change "
+                      "within a run\n"
+                      "    hint: leave it out to go on; or begin a new run with --weights %s",
+                      clash, t->options.output, t->options.output);
 }
 
 static bool restore_position(cameo_train *t, const cameo_properties *p) {
@@ -120,7 +134,8 @@ static bool restore_position(cameo_train *t, const cameo_properties *p) {
            cameo_property_double(p, "cameo.train.loss_sum", &at->loss_sum) &&
            cameo_property_double(p, "cameo.train.plateau.best", &at->plateau.best) &&
            cameo_property_double(p, "cameo.train.plateau.factor", &at->plateau.factor) &&
-           cameo_property_double(p, "cameo.train.best", &at->best) && at->step == at->epoch * t->updates + at->update;
+           cameo_property_double(p, "cameo.train.best", &at->best) &&
+           at->step == at->epoch * t->updates + at->update;
 }
 
 /* Lets a run that goes on with another metric than before begin without a best. */
@@ -131,10 +146,13 @@ static void check_best(cameo_train *t, const cameo_properties *p) {
 }
 
 static bool restore_blocks(cameo_train *t, const cameo_checkpoint_file *file, cameo_error *error) {
-    bool good = cameo_checkpoint_weights(file, t->trainer, t->average ? t->average : t->parameters, error);
-    if (good && t->average) good = cameo_checkpoint_state_read(file, t->trainer, "live", true, t->parameters, error);
+    bool good = cameo_checkpoint_weights(file, t->trainer, t->average ? t->average : t->parameters,
+                                         error);
+    if (good && t->average)
+        good = cameo_checkpoint_state_read(file, t->trainer, "live", true, t->parameters, error);
     for (size_t i = 0; good && i < t->optim.n_states; i++)
-        good = cameo_checkpoint_state_read(file, t->trainer, t->optim.state_name[i], false, t->optim.state[i], error);
+        good = cameo_checkpoint_state_read(file, t->trainer, t->optim.state_name[i], false,
+                                           t->optim.state[i], error);
     return good;
 }
 
@@ -142,7 +160,8 @@ bool cameo_train_restore(cameo_train *t, const cameo_checkpoint_file *file, came
     const cameo_properties *p = cameo_checkpoint_properties(file);
     if (!check_identity(t, p, error) || !restore_blocks(t, file, error)) return false;
     if (!restore_position(t, p))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/last.onnx: its training state makes no sense", t->options.output);
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/last.onnx: its training state makes no sense",
+                          t->options.output);
     check_best(t, p);
     return t->resumed = true;
 }

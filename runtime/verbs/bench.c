@@ -1,5 +1,5 @@
-/* bench: the time of a run on made-up inputs. The first run is told apart (page faults, caches), the rest give minimum and
- * median. */
+/* bench: the time of a run on made-up inputs. The first run is told apart (page faults, caches),
+   the rest give minimum and median. */
 #include "verbs.h"
 #include <stdlib.h>
 
@@ -24,8 +24,8 @@ static int compare(const void *x, const void *y) {
     return a < b ? -1 : a > b;
 }
 
-/* runs < 0: as many as fit in two seconds, at least 5, at most 1000; 0: the first only, which then is the minimum and the
- * median. */
+/* runs < 0: as many as fit in two seconds, at least 5, at most 1000; 0: the first only, which then
+   is the minimum and the median. */
 static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing *t) {
     void **inputs = cameo_allocate_buffers(m->inputs, m->n_inputs),
          **outputs = cameo_allocate_buffers(m->outputs, m->n_outputs);
@@ -43,7 +43,8 @@ static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing 
     if (t->runs) {
         qsort(times, (size_t)t->runs, sizeof *times, compare);
         t->minimum = times[0];
-        t->median = t->runs % 2 ? times[t->runs / 2] : (times[t->runs / 2 - 1] + times[t->runs / 2]) / 2;
+        t->median = t->runs % 2 ? times[t->runs / 2]
+                                : (times[t->runs / 2 - 1] + times[t->runs / 2]) / 2;
     }
     free(times);
     cameo_free_buffers(inputs, m->n_inputs);
@@ -51,7 +52,8 @@ static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing 
     return code;
 }
 
-static void print_json(const cameo_model *m, const timing *t, double first_ms, double rate, double gflops, int threads) {
+static void print_json(const cameo_model *m, const timing *t, double first_ms, double rate,
+                       double gflops, int threads) {
     cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
     cameo_json_number(&j, "min_ms", 1e3 * t->minimum);
@@ -67,8 +69,8 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
     putchar('\n');
 }
 
-/* first_ms is what a caller waits for the first answer: creation and the first run. images_per_s and gflops are of the median.
- */
+/* first_ms is what a caller waits for the first answer: creation and the first run. images_per_s
+   and gflops are of the median. */
 int cameo_bench(const cameo_model *m, const cameo_args *a) {
     int64_t runs = -1;
     int threads, code;
@@ -81,11 +83,14 @@ int cameo_bench(const cameo_model *m, const cameo_args *a) {
     code = measure(c, m, runs, &t);
     cameo_destroy(c);
     if (code != CAMEO_OK) return fprintf(stderr, "%s: the run failed\n", m->name), code;
-    double images = (double)m->batch, rate = images / t.median, gflops = 2 * m->macs * images / t.median / 1e9;
+    double images = (double)m->batch, rate = images / t.median,
+           gflops = 2 * m->macs * images / t.median / 1e9;
     double first_ms = 1e3 * (create + t.first);
-    if (cameo_args_get(a, "json")) return print_json(m, &t, first_ms, rate, gflops, threads), CAMEO_OK;
+    if (cameo_args_get(a, "json"))
+        return print_json(m, &t, first_ms, rate, gflops, threads), CAMEO_OK;
     printf("%s: batch %lld, %d threads, %ld runs\n", m->name, (long long)m->batch, threads, t.runs);
-    printf("  minimum %.3f ms, median %.3f ms, first %.3f ms (with creation)\n", 1e3 * t.minimum, 1e3 * t.median, first_ms);
+    printf("  minimum %.3f ms, median %.3f ms, first %.3f ms (with creation)\n", 1e3 * t.minimum,
+           1e3 * t.median, first_ms);
     printf("  %.1f images/s, %.2f GFLOP/s, peak memory %.1f MB\n", rate, gflops, cameo_peak_mb());
     return CAMEO_OK;
 }

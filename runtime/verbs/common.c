@@ -6,7 +6,8 @@ int cameo_report_error(const cameo_error *error) {
     return error->code ? error->code : CAMEO_DEFECT;
 }
 
-cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads, int *code) {
+cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads,
+                                  int *code) {
     int64_t wanted = 0;
     cameo_error error = {0};
     *code = CAMEO_USAGE;

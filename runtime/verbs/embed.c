@@ -2,7 +2,8 @@
 #include "verbs.h"
 #include <stdlib.h>
 
-static int embed_paths(const cameo_model *model, const cameo_args *a, const cameo_paths *l, const char *output) {
+static int embed_paths(const cameo_model *model, const cameo_args *a, const cameo_paths *l,
+                       const char *output) {
     cameo_pictures p;
     cameo_error error = {0};
     int code = cameo_pictures_open(&p, model, a);
@@ -27,14 +28,15 @@ static int embed(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-static const cameo_option options[] = {{"list", "FILE", "a file with one picture's path a line"},
-                                       {"root", "DIR", "what the list's names are relative to"},
-                                       {"output", "FILE", "the .npy to write, [pictures][dimension]"},
-                                       OPTION_LANDMARKS,
-                                       OPTION_ALIGNED,
-                                       OPTION_PREPROCESS,
-                                       OPTION_THREADS,
-                                       {0}};
+static const cameo_option options[] = {
+    {"list", "FILE", "a file with one picture's path a line"},
+    {"root", "DIR", "what the list's names are relative to"},
+    {"output", "FILE", "the .npy to write, [pictures][dimension]"},
+    OPTION_LANDMARKS,
+    OPTION_ALIGNED,
+    OPTION_PREPROCESS,
+    OPTION_THREADS,
+    {0}};
 
 const cameo_verb cameo_verb_embed = {.name = "embed",
                                      .about = "embeddings of pictures",

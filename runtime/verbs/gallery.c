@@ -1,14 +1,16 @@
-/* Embeddings of many pictures, through the cache. Every file is read once: hashed and, where the cache does not know its
-   content, kept until enough such wait, then decoded, embedded and added. What was embedded is therefore what was hashed,
-   though a file may change meanwhile. Last the cache is mapped and rows are looked up. Memory is bounded by the pictures that
-   wait, or WAITING bytes of them, and some hundred bytes a picture. */
+/* Embeddings of many pictures, through the cache. Every file is read once: hashed and, where the
+   cache does not know its content, kept until enough such wait, then decoded, embedded and added.
+   What was embedded is therefore what was hashed, though a file may change meanwhile. Last the
+   cache is mapped and rows are looked up. Memory is bounded by the pictures that wait, or WAITING
+   bytes of them, and some hundred bytes a picture. */
 #include "../base/hash.h"
 #include "../core/sha256.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* NAMED: pictures at fault that are named. READ: files read together. WAITING: bytes of pictures that wait to be embedded. */
+/* NAMED: pictures at fault that are named. READ: files read together. WAITING: bytes of pictures
+   that wait to be embedded. */
 enum { NAMED = 10, READ = 16, WAITING = 64 << 20, FILE_MOST = 512 << 20 };
 
 typedef struct hashing {
@@ -58,10 +60,12 @@ static void fault(work *w, const char *message) {
 
 /* Where the face is, as text: part of a record's key. */
 static void alignment_of(const cameo_pictures *p, const char *name, char text[256]) {
-    const cameo_landmarks *l = p->landmarks.count ? cameo_landmarks_find(&p->landmarks, name) : NULL;
+    const cameo_landmarks *l = p->landmarks.count ? cameo_landmarks_find(&p->landmarks, name)
+                                                  : NULL;
     int at = 0;
     text[0] = 0;
-    for (int i = 0; l && i < 5; i++) at += snprintf(text + at, 256 - (size_t)at, "%.9g %.9g ", l->x[i], l->y[i]);
+    for (int i = 0; l && i < 5; i++)
+        at += snprintf(text + at, 256 - (size_t)at, "%.9g %.9g ", l->x[i], l->y[i]);
 }
 
 static void key_of(const work *w, size_t image, int view, char key[CAMEO_CACHE_KEY]) {
@@ -92,7 +96,8 @@ static bool keep(work *w, size_t picture, int view, const float *row, cameo_erro
     return cameo_cache_has(w->g->store, key) || cameo_cache_add(w->g->store, key, row, error);
 }
 
-/* Whether a view still has to go through the network: the unmirrored one may be there from a run without augmentation. */
+/* Whether a view still has to go through the network: the unmirrored one may be there from a run
+   without augmentation. */
 static bool is_wanted(const work *w, size_t image, size_t view) {
     char key[CAMEO_CACHE_KEY];
     if (view == 0 && w->g->views == 1) return true; /* it was asked before */
@@ -120,7 +125,8 @@ static bool run_chunk(work *w, cameo_error *error) {
         w->g->embedded++;
     }
     bool good = cameo_pictures_run(w->p, w->input, used, w->output, error);
-    for (size_t i = 0; i < used && good; i++) good = keep(w, picture[i], view[i], w->output + i * w->dimension, error);
+    for (size_t i = 0; i < used && good; i++)
+        good = keep(w, picture[i], view[i], w->output + i * w->dimension, error);
     free(picture);
     free(view);
     return good;
@@ -129,7 +135,8 @@ static bool run_chunk(work *w, cameo_error *error) {
 /* Decodes and embeds those that wait. */
 static bool flush(work *w, cameo_error *error) {
     if (!w->count) return true;
-    cameo_pictures_decode(w->p, w->path, w->name, w->file, w->count, w->g->views, w->input, w->errors);
+    cameo_pictures_decode(w->p, w->path, w->name, w->file, w->count, w->g->views, w->input,
+                          w->errors);
     for (size_t i = 0; i < w->count; i++) free(w->file[i].data);
     const bool good = run_chunk(w, error);
     w->count = w->bytes = 0;
@@ -139,17 +146,19 @@ static bool flush(work *w, cameo_error *error) {
 /* The place of a content among those that are embedded in this run. */
 static size_t *place_of(const work *w, const char *content) {
     size_t at = cameo_hash_text(content) & (w->met_size - 1);
-    while (w->met[at] && strcmp(w->g->content[w->met[at] - 1], content) != 0) at = (at + 1) & (w->met_size - 1);
+    while (w->met[at] && strcmp(w->g->content[w->met[at] - 1], content) != 0)
+        at = (at + 1) & (w->met_size - 1);
     return &w->met[at];
 }
 
-/* A picture that was read: at fault, known, or one more that waits, whose content is then kept. Of pictures with one content
-   only the first is embedded, unless landmarks may tell them apart. */
+/* A picture that was read: at fault, known, or one more that waits, whose content is then kept. Of
+   pictures with one content only the first is embedded, unless landmarks may tell them apart. */
 static bool take(work *w, size_t image, cameo_bytes *file, cameo_error *error) {
     const cameo_gallery *g = w->g;
     char message[600];
     if (!*g->content[image]) {
-        snprintf(message, sizeof message, g->path[image] ? "%.500s: cannot be read" : "missing: %.500s", g->name[image]);
+        snprintf(message, sizeof message,
+                 g->path[image] ? "%.500s: cannot be read" : "missing: %.500s", g->name[image]);
         fault(w, message);
         return true;
     }
@@ -160,7 +169,8 @@ static bool take(work *w, size_t image, cameo_bytes *file, cameo_error *error) {
         return true;
     }
     *place = image + 1;
-    w->image[w->count] = image, w->path[w->count] = g->path[image], w->name[w->count] = g->name[image];
+    w->image[w->count] = image, w->path[w->count] = g->path[image],
+    w->name[w->count] = g->name[image];
     w->file[w->count++] = *file;
     w->bytes += file->size;
     *file = (cameo_bytes){0};
@@ -211,11 +221,14 @@ static void free_room(work *w) {
 static bool open_store(work *w, cameo_error *error) {
     const cameo_model *m = w->p->model;
     char identity[2048];
-    snprintf(identity, sizeof identity, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", m->version, m->hash, m->target,
-             m->weights_hash ? m->weights_hash : "", m->embedding->name, w->p->spec,
-             w->p->landmarks.count ? "landmarks" : w->p->alignment, m->detector ? m->detector->hash : "");
+    snprintf(identity, sizeof identity, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", m->version, m->hash,
+             m->target, m->weights_hash ? m->weights_hash : "", m->embedding->name, w->p->spec,
+             w->p->landmarks.count ? "landmarks" : w->p->alignment,
+             m->detector ? m->detector->hash : "");
     bool none = w->g->cache && strcmp(w->g->cache, "none") == 0;
-    char *directory = none ? NULL : w->g->cache ? cameo_join(NULL, w->g->cache) : cameo_cache_directory();
+    char *directory = none          ? NULL
+                      : w->g->cache ? cameo_join(NULL, w->g->cache)
+                                    : cameo_cache_directory();
     w->g->store = cameo_cache_open(directory, identity, w->dimension, w->g->limit, error);
     free(directory);
     return w->g->store != NULL;
@@ -244,10 +257,12 @@ static bool judge(const work *w, cameo_error *error) {
     if (!without) return true;
     w->g->failed = without;
     if (w->g->skip && without < w->g->images)
-        return fprintf(stderr, "%zu of %zu pictures have no embedding; their pairs get no score\n", without, w->g->images),
+        return fprintf(stderr, "%zu of %zu pictures have no embedding; their pairs get no score\n",
+                       without, w->g->images),
                true;
     return cameo_fail(error, CAMEO_BAD_INPUT,
-                      "%zu of %zu pictures have no embedding, see above\n    hint: names are relative to --root DIR; "
+                      "%zu of %zu pictures have no embedding, see above\n    hint: names are "
+                      "relative to --root DIR; "
                       "--skip-missing goes on without them",
                       without, w->g->images);
 }
@@ -264,7 +279,8 @@ bool cameo_gallery_options(cameo_gallery *g, const cameo_args *a) {
 bool cameo_gallery_embed(cameo_gallery *g, cameo_pictures *p, cameo_error *error) {
     work w = {.g = g, .p = p, .dimension = cameo_pictures_dimension(p, error)};
     if (!w.dimension || !open_store(&w, error)) return false;
-    g->e = (cameo_embeddings){g->images, w.dimension, g->views, cameo_allocate(g->images * g->views, sizeof *g->e.row)};
+    g->e = (cameo_embeddings){g->images, w.dimension, g->views,
+                              cameo_allocate(g->images * g->views, sizeof *g->e.row)};
     g->content = cameo_allocate(g->images, sizeof *g->content);
     make_room(&w);
     const bool good = run_all(&w, error) && collect(&w, error) && judge(&w, error);

@@ -1,4 +1,5 @@
-/* identify: which of the known people each picture shows, or none. An identity's score is the best cosine of its pictures. */
+/* identify: which of the known people each picture shows, or none. An identity's score is the best
+   cosine of its pictures. */
 #include "../image/dataset.h"
 #include "../verification/calibration.h"
 #include "../verification/submission.h"
@@ -65,21 +66,26 @@ static bool search(identification *s, cameo_pictures *p) {
 
 /* ---- the truth ---- */
 
-static int by_name(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
+static int by_name(const void *x, const void *y) {
+    return strcmp(*(char *const *)x, *(char *const *)y);
+}
 
-/* Identities that nobody known has can't be found, which is no fault when they are many, and one when they are all. */
+/* Identities that nobody known has can't be found, which is no fault when they are many, and one
+   when they are all. */
 static void warn_strangers(const identification *s, const char *file) {
     const cameo_dataset *d = &s->known;
     size_t strangers = 0;
     const char *first = NULL;
     for (size_t i = 0; i < s->unknown.count; i++) {
         if (strcmp(s->truth[i], nobody) == 0) continue;
-        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, by_name)) continue;
+        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, by_name))
+            continue;
         if (!strangers++) first = s->truth[i];
     }
     if (strangers)
-        fprintf(stderr, "warning: %s: %zu labels are neither a known identity nor %s, the first: %s\n", file, strangers, nobody,
-                first);
+        fprintf(stderr,
+                "warning: %s: %zu labels are neither a known identity nor %s, the first: %s\n",
+                file, strangers, nobody, first);
 }
 
 static bool read_truth(identification *s, const char *file) {
@@ -100,8 +106,8 @@ static int falling(const void *x, const void *y) {
     return a->score > b->score ? -1 : a->score < b->score;
 }
 
-/* Lowering the threshold over one more answer turns a rejection into that answer. class 0, 1, 2: wrong both ways, right when
-   accepted, right when rejected. */
+/* Lowering the threshold over one more answer turns a rejection into that answer. class 0, 1, 2:
+   wrong both ways, right when accepted, right when rejected. */
 static double best_threshold(const identification *s) {
     answer *ranked = cameo_allocate(s->unknown.count, sizeof *ranked);
     size_t n = 0;
@@ -115,7 +121,8 @@ static double best_threshold(const identification *s) {
     long now = 0, best = 0;
     for (size_t i = 0; i < n; i++) {
         now += ranked[i].class == 1 ? 1 : ranked[i].class == 2 ? -1 : 0;
-        if (now > best && (i + 1 == n || ranked[i + 1].score != ranked[i].score)) best = now, threshold = ranked[i].score;
+        if (now > best && (i + 1 == n || ranked[i + 1].score != ranked[i].score))
+            best = now, threshold = ranked[i].score;
     }
     free(ranked);
     return threshold;
@@ -141,7 +148,8 @@ static bool choose_threshold(identification *s, const cameo_args *a, const cameo
     if (given) {
         s->threshold = strtod(given, &end);
         s->origin = "--threshold";
-        return (*given && !*end) || cameo_fail(&s->error, CAMEO_USAGE, "--threshold %s: a number is expected", given);
+        return (*given && !*end) ||
+               cameo_fail(&s->error, CAMEO_USAGE, "--threshold %s: a number is expected", given);
     }
     if (c->found && strcmp(c->point.score, "cosine") == 0 && strcmp(c->point.tta, "none") == 0)
         s->threshold = c->point.threshold, s->origin = c->point.origin;
@@ -169,12 +177,14 @@ static bool write_rows(const identification *s, const char *directory, cameo_err
         fputc(',', o.stream);
         if (!isnan(s->answers[i].score)) cameo_csv_field(o.stream, nearest, strlen(nearest));
         fputc(',', o.stream);
-        isnan(s->answers[i].score) ? fputs("\n", o.stream) : fprintf(o.stream, "%.9g\n", s->answers[i].score);
+        isnan(s->answers[i].score) ? fputs("\n", o.stream)
+                                   : fprintf(o.stream, "%.9g\n", s->answers[i].score);
     }
     return cameo_output_save(&o, directory, "identities.csv", error);
 }
 
-static bool write_submission(const identification *s, const cameo_submission *form, const char *directory, cameo_error *error) {
+static bool write_submission(const identification *s, const cameo_submission *form,
+                             const char *directory, cameo_error *error) {
     cameo_output o;
     if (!form) return true;
     if (!cameo_output_open(&o, error)) return false;
@@ -191,13 +201,14 @@ static void print_summary(const identification *s, bool as_json) {
     size_t rejected = 0;
     for (size_t i = 0; i < s->unknown.count; i++) rejected += strcmp(name_of(s, i), nobody) == 0;
     if (!as_json) {
-        printf("%zu pictures against %zu of %zu known people; %zu are nobody's\n", s->unknown.count, s->known.images,
-               s->known.classes, rejected);
+        printf("%zu pictures against %zu of %zu known people; %zu are nobody's\n", s->unknown.count,
+               s->known.images, s->known.classes, rejected);
         printf("threshold      %.6g (%s)\n", s->threshold, s->origin);
         if (s->truth) printf("accuracy       %.4f %%\n", 100 * s->right);
         if (s->truth && s->known_people)
-            printf("top-1          %.4f %% of the %zu pictures of known people, whatever the threshold\n", 100 * s->top1,
-                   s->known_people);
+            printf("top-1          %.4f %% of the %zu pictures of known people, whatever the "
+                   "threshold\n",
+                   100 * s->top1, s->known_people);
         return;
     }
     cameo_json j = {.stream = stdout};
@@ -214,17 +225,17 @@ static void print_summary(const identification *s, bool as_json) {
     putchar('\n');
 }
 
-static bool identify_all(identification *s, cameo_pictures *p, const cameo_args *a, const cameo_calibration *c,
-                         const cameo_submission *form) {
+static bool identify_all(identification *s, cameo_pictures *p, const cameo_args *a,
+                         const cameo_calibration *c, const cameo_submission *form) {
     const char *directory = cameo_args_get(a, "output");
     cameo_error *e = &s->error;
     if (!cameo_dataset_scan(cameo_args_positional(a, 0), 1, &s->known, e) ||
-        !cameo_paths_add(&s->unknown, cameo_args_positional(a, 1), e) || !read_truth(s, cameo_args_get(a, "truth")) ||
-        !search(s, p) || !choose_threshold(s, a, c))
+        !cameo_paths_add(&s->unknown, cameo_args_positional(a, 1), e) ||
+        !read_truth(s, cameo_args_get(a, "truth")) || !search(s, p) || !choose_threshold(s, a, c))
         return false;
     judge(s);
-    if (directory &&
-        (!cameo_make_directories(directory, e) || !write_submission(s, form, directory, e) || !write_rows(s, directory, e)))
+    if (directory && (!cameo_make_directories(directory, e) ||
+                      !write_submission(s, form, directory, e) || !write_rows(s, directory, e)))
         return false;
     print_summary(s, cameo_args_get(a, "json") != NULL);
     return true;
@@ -247,11 +258,16 @@ static int identify(const cameo_model *model, const cameo_args *a) {
     cameo_calibration c;
     const char *family = cameo_args_get(a, "submission");
     const cameo_submission *form = NULL;
-    if (a->positionals != 2) return cameo_usage_error(a, "a folder of known people and one of unknown pictures are needed");
-    if (family && !cameo_args_get(a, "output")) return cameo_usage_error(a, "--submission needs -o DIR");
+    if (a->positionals != 2)
+        return cameo_usage_error(a,
+                                 "a folder of known people and one of unknown pictures are needed");
+    if (family && !cameo_args_get(a, "output"))
+        return cameo_usage_error(a, "--submission needs -o DIR");
     if (!cameo_gallery_options(&s.gallery, a)) return CAMEO_USAGE;
-    if (family && !(form = cameo_submission_find(family, CAMEO_TASK_IDENTITIES, &s.error))) return cameo_report_error(&s.error);
-    if (!cameo_calibration_load(model, a->program, &c, &s.error)) return cameo_report_error(&s.error);
+    if (family && !(form = cameo_submission_find(family, CAMEO_TASK_IDENTITIES, &s.error)))
+        return cameo_report_error(&s.error);
+    if (!cameo_calibration_load(model, a->program, &c, &s.error))
+        return cameo_report_error(&s.error);
     int code = cameo_pictures_open(&p, model, a);
     if (!code) {
         if (!identify_all(&s, &p, a, &c, form)) code = cameo_report_error(&s.error);
@@ -263,8 +279,10 @@ static int identify(const cameo_model *model, const cameo_args *a) {
 }
 
 static const cameo_option options[] = {
-    {"truth", "FILE", "a CSV `id,label`: an unknown picture's name or place from 0, who it is; n000000 = nobody"},
-    {"threshold", "T", "least cosine (default: the stored operating point; else the best on --truth; else none)"},
+    {"truth", "FILE",
+     "a CSV `id,label`: an unknown picture's name or place from 0, who it is; n000000 = nobody"},
+    {"threshold", "T",
+     "least cosine (default: the stored operating point; else the best on --truth; else none)"},
     {"output", "DIR", "identities.csv goes here"},
     {"submission", "FAMILY", "also submission.csv: f22 s23 f23 s24"},
     {"skip-missing", NULL, "go on when pictures are unreadable: they are nobody's"},
@@ -279,7 +297,8 @@ static const cameo_option options[] = {
 const cameo_verb cameo_verb_identify = {
     .name = "identify",
     .about = "find out which of the known people pictures show",
-    .usage = "identify KNOWN UNKNOWN [--truth FILE] [--threshold T] [--submission FAMILY] [-o DIR] [--json]",
+    .usage = "identify KNOWN UNKNOWN [--truth FILE] [--threshold T] [--submission FAMILY] [-o DIR] "
+             "[--json]",
     .options = options,
     .run = identify,
     .about_weights = true};

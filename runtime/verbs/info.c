@@ -42,26 +42,29 @@ static void print_json(const cameo_model *m) {
 static void print_tensors(const char *what, const cameo_tensor_info *t, size_t n) {
     char shape[200];
     for (size_t i = 0; i < n; i++)
-        printf("%-14s %s %s%s%s\n", what, t[i].name, cameo_dtype_name(t[i].dtype), cameo_tensor_shape(&t[i], shape),
+        printf("%-14s %s %s%s%s\n", what, t[i].name, cameo_dtype_name(t[i].dtype),
+               cameo_tensor_shape(&t[i], shape),
                t[i].batched ? " (any count up to the first)" : "");
 }
 
 static void print_text(const cameo_model *m) {
     printf("%-14s %s\n%-14s %s\n", "model", m->name, "SHA-256", m->hash);
-    printf("%-14s cameo %s for %s%s%s\n", "compiled by", m->version, m->target, m->backend ? ", with " : "",
-           m->backend ? m->backend->name : "");
+    printf("%-14s cameo %s for %s%s%s\n", "compiled by", m->version, m->target,
+           m->backend ? ", with " : "", m->backend ? m->backend->name : "");
     if (m->producer && *m->producer) printf("%-14s %s\n", "producer", m->producer);
-    printf("%-14s %llu\n%-14s %.4g million an image\n", "parameters", (unsigned long long)m->parameters, "multiply-adds",
-           m->macs / 1e6);
-    printf("%-14s %zu layers, %.1f MB of weights, %.1f MB of activations, batch %lld\n", "size", m->n_layers,
-           (double)m->weights_bytes / 1e6, (double)m->arena_bytes / 1e6, (long long)m->batch);
+    printf("%-14s %llu\n%-14s %.4g million an image\n", "parameters",
+           (unsigned long long)m->parameters, "multiply-adds", m->macs / 1e6);
+    printf("%-14s %zu layers, %.1f MB of weights, %.1f MB of activations, batch %lld\n", "size",
+           m->n_layers, (double)m->weights_bytes / 1e6, (double)m->arena_bytes / 1e6,
+           (long long)m->batch);
     print_tensors("input", m->inputs, m->n_inputs);
     print_tensors("output", m->outputs, m->n_outputs);
     if (m->embedding) {
         print_tensors("embedding", m->embedding, 1);
         printf("%-14s chosen by: %s\n", "", m->embedding_rule ? m->embedding_rule : "unknown");
     }
-    printf("%-14s %s\n", "preprocessing", m->preprocess ? m->preprocess : "unknown (give --preprocess)");
+    printf("%-14s %s\n", "preprocessing",
+           m->preprocess ? m->preprocess : "unknown (give --preprocess)");
     if (m->n_classes) printf("%-14s %zu\n", "classes", m->n_classes);
 }
 
@@ -73,8 +76,9 @@ static int info(const cameo_model *model, const cameo_args *a) {
 
 static const cameo_option options[] = {OPTION_JSON, OPTION_THREADS, {0}};
 
-const cameo_verb cameo_verb_info = {.name = "info",
-                                    .about = "what this program is: model, inputs, outputs, preprocessing",
-                                    .usage = "info [--json]",
-                                    .options = options,
-                                    .run = info};
+const cameo_verb cameo_verb_info = {
+    .name = "info",
+    .about = "what this program is: model, inputs, outputs, preprocessing",
+    .usage = "info [--json]",
+    .options = options,
+    .run = info};

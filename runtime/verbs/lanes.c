@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 cameo_lanes cameo_lanes_make(size_t count) {
-    cameo_lanes l = {count, cameo_allocate(count, sizeof *l.item), cameo_allocate(count, sizeof *l.taken)};
+    cameo_lanes l = {count, cameo_allocate(count, sizeof *l.item),
+                     cameo_allocate(count, sizeof *l.taken)};
     for (size_t i = 0; i < count; i++) atomic_flag_clear(&l.taken[i]);
     return l;
 }

@@ -28,7 +28,10 @@ static void print_usage(FILE *f, const char *program, const cameo_verb *const *o
     const cameo_verb *v;
     fprintf(f, "usage: %s VERB ... (VERB --help says more)\n", program);
     for (size_t i = 0; (v = verb_at(own, i)); i++) fprintf(f, "  %-10s %s\n", v->name, v->about);
-    if (own) fputs("every verb takes --weights CHECKPOINT: a file, or the folder of a run (its best.onnx)\n", f);
+    if (own)
+        fputs("every verb takes --weights CHECKPOINT: a file, or the folder of a run (its "
+              "best.onnx)\n",
+              f);
 }
 
 static int unknown_verb(const char *program, const char *word, const cameo_verb *const *own) {
@@ -47,7 +50,8 @@ const cameo_verb *cameo_find_verb(const cameo_verb *const *own, const char *name
     return v;
 }
 
-static int run_verb(const cameo_verb *v, const cameo_model *model, const char *program, int argc, char **argv) {
+static int run_verb(const cameo_verb *v, const cameo_model *model, const char *program, int argc,
+                    char **argv) {
     cameo_args a = {.options = v->options, .usage = v->usage, .program = program};
     int code = cameo_args_parse(&a, argc, argv);
     if (code == 0) code = v->run(model, &a);
@@ -56,19 +60,22 @@ static int run_verb(const cameo_verb *v, const cameo_model *model, const char *p
 }
 
 static int version(const cameo_model *model) {
-    printf("%s, compiled by cameo %s, runtime %s\nmodel %s\n", model->name, model->version, CAMEO_VERSION, model->hash);
+    printf("%s, compiled by cameo %s, runtime %s\nmodel %s\n", model->name, model->version,
+           CAMEO_VERSION, model->hash);
     return CAMEO_OK;
 }
 
 int cameo_dispatch(const cameo_model *model, const cameo_verb *const *own, int argc, char **argv) {
     const char *program = argc > 0 && argv[0] ? argv[0] : model->name;
     if (model->abi != CAMEO_ABI) {
-        fprintf(stderr, "%s: compiled for runtime interface %u, linked with %d\n", program, model->abi, CAMEO_ABI);
+        fprintf(stderr, "%s: compiled for runtime interface %u, linked with %d\n", program,
+                model->abi, CAMEO_ABI);
         return CAMEO_DEFECT;
     }
     if (argc < 2) return print_usage(stderr, program, own), CAMEO_USAGE;
     if (strcmp(argv[1], "--version") == 0) return version(model);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
         return print_usage(stdout, program, own), CAMEO_OK;
     const cameo_verb *v = cameo_find_verb(own, argv[1]);
     if (!v) return unknown_verb(program, argv[1], own);

@@ -21,7 +21,8 @@ bool cameo_paths_add(cameo_paths *l, const char *path, cameo_error *error) {
     struct stat status;
     char **inside;
     size_t count;
-    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) return add(l, cameo_join(NULL, path)), true;
+    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
+        return add(l, cameo_join(NULL, path)), true;
     if (!cameo_list_pictures(path, &inside, &count, error)) return false;
     for (size_t i = 0; i < count; i++) add(l, inside[i]);
     free(inside);
@@ -56,8 +57,10 @@ int cameo_paths_given(cameo_paths *l, const cameo_args *a) {
     const char *list = cameo_args_get(a, "list");
     cameo_error error = {0};
     for (size_t i = 0; i < a->positionals; i++)
-        if (!cameo_paths_add(l, cameo_args_positional(a, i), &error)) return cameo_report_error(&error);
-    if (list && !cameo_paths_add_list(l, list, cameo_args_get(a, "root"), &error)) return cameo_report_error(&error);
+        if (!cameo_paths_add(l, cameo_args_positional(a, i), &error))
+            return cameo_report_error(&error);
+    if (list && !cameo_paths_add_list(l, list, cameo_args_get(a, "root"), &error))
+        return cameo_report_error(&error);
     return l->count ? CAMEO_OK : cameo_usage_error(a, "no pictures given");
 }
 

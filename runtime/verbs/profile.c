@@ -1,5 +1,5 @@
-/* profile: where the time goes. The run calls back before every layer, for each group of images; a layer's figure is the least
-   time of a run. */
+/* profile: where the time goes. The run calls back before every layer, for each group of images; a
+   layer's figure is the least time of a run. */
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
@@ -27,9 +27,13 @@ static void finish_run(stopwatch *w) {
 }
 
 /* Multiply-adds of the whole run of `batch` images. */
-static double layer_macs(const cameo_model *m, size_t i) { return m->layers[i].macs * (double)m->batch; }
+static double layer_macs(const cameo_model *m, size_t i) {
+    return m->layers[i].macs * (double)m->batch;
+}
 
-static double gflops(double macs, double seconds) { return seconds > 0 ? 2 * macs / seconds / 1e9 : 0; }
+static double gflops(double macs, double seconds) {
+    return seconds > 0 ? 2 * macs / seconds / 1e9 : 0;
+}
 
 static void print_json(const stopwatch *w) {
     cameo_json j = {.stream = stdout};
@@ -56,16 +60,18 @@ static void print_text(const stopwatch *w) {
     const cameo_model *m = w->model;
     double total = 0, macs = 0;
     for (size_t i = 0; i < m->n_layers; i++) total += w->least[i];
-    printf("%9s %6s %10s %9s  %-14s %-16s %-20s %s\n", "ms", "%", "MMACs", "GFLOP/s", "op", "kernel", "output", "layer");
+    printf("%9s %6s %10s %9s  %-14s %-16s %-20s %s\n", "ms", "%", "MMACs", "GFLOP/s", "op",
+           "kernel", "output", "layer");
     for (size_t i = 0; i < m->n_layers; i++) {
         const cameo_layer_info *l = &m->layers[i];
         double n = layer_macs(m, i), t = w->least[i];
         macs += n;
-        printf("%9.4f %6.2f %10.3f %9.2f  %-14s %-16s %-20s %s\n", 1e3 * t, total > 0 ? 100 * t / total : 0, n / 1e6,
-               gflops(n, t), l->op, l->kernel ? l->kernel : "", l->shape ? l->shape : "", l->name);
+        printf("%9.4f %6.2f %10.3f %9.2f  %-14s %-16s %-20s %s\n", 1e3 * t,
+               total > 0 ? 100 * t / total : 0, n / 1e6, gflops(n, t), l->op,
+               l->kernel ? l->kernel : "", l->shape ? l->shape : "", l->name);
     }
-    printf("%9.4f %6s %10.3f %9.2f  sum of %zu layers, batch %lld\n", 1e3 * total, "", macs / 1e6, gflops(macs, total),
-           m->n_layers, (long long)m->batch);
+    printf("%9.4f %6s %10.3f %9.2f  sum of %zu layers, batch %lld\n", 1e3 * total, "", macs / 1e6,
+           gflops(macs, total), m->n_layers, (long long)m->batch);
 }
 
 int cameo_profile_context(cameo_context *c, const cameo_args *a) {
@@ -104,7 +110,10 @@ int cameo_profile(const cameo_model *m, const cameo_args *a) {
 }
 
 static const cameo_option options[] = {
-    {"runs", "R", "runs; the least time of each layer counts (default 10)"}, OPTION_THREADS, OPTION_JSON, {0}};
+    {"runs", "R", "runs; the least time of each layer counts (default 10)"},
+    OPTION_THREADS,
+    OPTION_JSON,
+    {0}};
 
 const cameo_verb cameo_verb_profile = {.name = "profile",
                                        .about = "time every layer",

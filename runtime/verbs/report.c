@@ -7,7 +7,8 @@ static int report(const cameo_model *model, const cameo_args *a) {
     (void)model;
     const char *file = cameo_args_get(a, "output");
     cameo_error error = {0};
-    if (!a->positionals) return cameo_usage_error(a, "folders of scoring runs (score -o) are needed");
+    if (!a->positionals)
+        return cameo_usage_error(a, "folders of scoring runs (score -o) are needed");
     const char **run = cameo_allocate(a->positionals, sizeof *run);
     for (size_t i = 0; i < a->positionals; i++) run[i] = cameo_args_positional(a, i);
     if (!file) file = "comparison.html";
@@ -17,7 +18,8 @@ static int report(const cameo_model *model, const cameo_args *a) {
     return good ? CAMEO_OK : cameo_report_error(&error);
 }
 
-static const cameo_option options[] = {{"output", "FILE", "the page to write (default: comparison.html)"}, {0}};
+static const cameo_option options[] = {
+    {"output", "FILE", "the page to write (default: comparison.html)"}, {0}};
 
 const cameo_verb cameo_verb_report = {.name = "report",
                                       .about = "compare scoring runs in one page",

@@ -20,13 +20,14 @@ static bool check_input(job *j, size_t k, const char *path) {
         fits = batch ? a->dim[0] >= 1 && a->dim[0] <= t->dim[0] : a->dim[i] == t->dim[i];
     }
     if (!fits)
-        return cameo_fail(&j->error, CAMEO_BAD_INPUT, "%s: %s%s, but input %zu \"%s\" is %s%s%s", path,
-                          cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, got), k, t->name,
-                          cameo_dtype_name(t->dtype), cameo_tensor_shape(t, want), t->batched ? " (or fewer images)" : "");
+        return cameo_fail(&j->error, CAMEO_BAD_INPUT, "%s: %s%s, but input %zu \"%s\" is %s%s%s",
+                          path, cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, got),
+                          k, t->name, cameo_dtype_name(t->dtype), cameo_tensor_shape(t, want),
+                          t->batched ? " (or fewer images)" : "");
     if (!t->batched) return true;
     if (j->count && j->count != (size_t)a->dim[0])
-        return cameo_fail(&j->error, CAMEO_BAD_INPUT, "%s: %lld images, but %zu are expected", path, (long long)a->dim[0],
-                          j->count);
+        return cameo_fail(&j->error, CAMEO_BAD_INPUT, "%s: %lld images, but %zu are expected", path,
+                          (long long)a->dim[0], j->count);
     j->count = (size_t)a->dim[0];
     return true;
 }
@@ -38,14 +39,17 @@ static bool read_inputs(job *j, const cameo_args *a) {
         const cameo_argument *g = &a->list[i];
         if (g->option && strcmp(g->option->name, "input") != 0) continue;
         if (k == j->model->n_inputs)
-            return cameo_fail(&j->error, CAMEO_USAGE, "%s: more inputs than the network's %zu", g->value, k);
-        if (!cameo_array_read(g->value, &j->inputs[k], &j->error) || !check_input(j, k, g->value)) return false;
+            return cameo_fail(&j->error, CAMEO_USAGE, "%s: more inputs than the network's %zu",
+                              g->value, k);
+        if (!cameo_array_read(g->value, &j->inputs[k], &j->error) || !check_input(j, k, g->value))
+            return false;
         k++;
     }
     if (k < j->model->n_inputs)
-        return cameo_fail(&j->error, CAMEO_USAGE,
-                          "input %zu \"%s\" is missing: give --input F %zu times, in the order of `info`", k,
-                          j->model->inputs[k].name, j->model->n_inputs);
+        return cameo_fail(
+            &j->error, CAMEO_USAGE,
+            "input %zu \"%s\" is missing: give --input F %zu times, in the order of `info`", k,
+            j->model->inputs[k].name, j->model->n_inputs);
     if (!j->count) j->count = 1;
     return true;
 }
@@ -59,7 +63,8 @@ static bool write_output(job *j, size_t k, void *data, const char *directory, bo
     char name[64];
     snprintf(name, sizeof name, "output_%zu.%s", k, pb ? "pb" : "npy");
     char *path = cameo_join(directory, name);
-    bool good = pb ? cameo_pb_write(path, t->name, &a, &j->error) : cameo_npy_write(path, &a, &j->error);
+    bool good = pb ? cameo_pb_write(path, t->name, &a, &j->error)
+                   : cameo_npy_write(path, &a, &j->error);
     free(path);
     return good;
 }
@@ -72,10 +77,12 @@ static int run_network(job *j, const cameo_args *a, const char *directory, bool 
     for (size_t i = 0; i < j->model->n_inputs; i++) inputs[i] = j->inputs[i].data;
     void **outputs = cameo_allocate_buffers(j->model->outputs, j->model->n_outputs);
     code = cameo_run(context, j->count, inputs, outputs);
-    bool good =
-        code == CAMEO_OK || cameo_fail(&j->error, code, "%s: the network refused a count of %zu", j->model->name, j->count);
+    bool good = code == CAMEO_OK ||
+                cameo_fail(&j->error, code, "%s: the network refused a count of %zu",
+                           j->model->name, j->count);
     good = good && cameo_make_directories(directory, &j->error);
-    for (size_t i = 0; i < j->model->n_outputs && good; i++) good = write_output(j, i, outputs[i], directory, pb);
+    for (size_t i = 0; i < j->model->n_outputs && good; i++)
+        good = write_output(j, i, outputs[i], directory, pb);
     cameo_free_buffers(outputs, j->model->n_outputs);
     free(inputs);
     cameo_destroy(context);
@@ -86,21 +93,26 @@ static int run(const cameo_model *model, const cameo_args *a) {
     const char *directory = cameo_args_get(a, "output"), *format = cameo_args_get(a, "format");
     int64_t count = 0;
     if (!directory) return cameo_usage_error(a, "--output DIR is missing");
-    if (format && strcmp(format, "npy") != 0 && strcmp(format, "pb") != 0) return cameo_usage_error(a, "--format is npy or pb");
+    if (format && strcmp(format, "npy") != 0 && strcmp(format, "pb") != 0)
+        return cameo_usage_error(a, "--format is npy or pb");
     if (!cameo_args_integer(a, "count", 1, (long)model->batch, &count)) return CAMEO_USAGE;
-    job j = {.model = model, .inputs = cameo_allocate(model->n_inputs, sizeof *j.inputs), .count = (size_t)count};
-    int code = read_inputs(&j, a) ? run_network(&j, a, directory, format && *format == 'p') : cameo_report_error(&j.error);
+    job j = {.model = model,
+             .inputs = cameo_allocate(model->n_inputs, sizeof *j.inputs),
+             .count = (size_t)count};
+    int code = read_inputs(&j, a) ? run_network(&j, a, directory, format && *format == 'p')
+                                  : cameo_report_error(&j.error);
     for (size_t i = 0; i < model->n_inputs; i++) cameo_array_free(&j.inputs[i]);
     free(j.inputs);
     return code;
 }
 
-static const cameo_option options[] = {{"input", "F", "a .npy or TensorProto .pb file; once per graph input, in order"},
-                                       {"output", "DIR", "where output_0.npy, output_1.npy, ... go"},
-                                       {"format", "npy|pb", "of the outputs (default npy)"},
-                                       {"count", "N", "images in the inputs (checked; default: as the files have)"},
-                                       OPTION_THREADS,
-                                       {0}};
+static const cameo_option options[] = {
+    {"input", "F", "a .npy or TensorProto .pb file; once per graph input, in order"},
+    {"output", "DIR", "where output_0.npy, output_1.npy, ... go"},
+    {"format", "npy|pb", "of the outputs (default npy)"},
+    {"count", "N", "images in the inputs (checked; default: as the files have)"},
+    OPTION_THREADS,
+    {0}};
 
 const cameo_verb cameo_verb_run = {.name = "run",
                                    .about = "raw tensors in, raw tensors out",

@@ -1,4 +1,5 @@
-/* What a scoring run leaves behind: scores.csv, roc.csv, metrics.json. docs/verification.md says what each number is. */
+/* What a scoring run leaves behind: scores.csv, roc.csv, metrics.json. docs/verification.md says
+   what each number is. */
 #include "../core/threads.h"
 #include "../verification/submission.h"
 #include "scoring.h"
@@ -7,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of a table that are made on all threads, each part into a buffer of its own, and written in order. */
+/* Rows of a table that are made on all threads, each part into a buffer of its own, and written in
+   order. */
 typedef struct table {
     const cameo_verification *v;
     void (*put)(const struct table *, size_t row, FILE *);
@@ -29,7 +31,8 @@ static void part_task(void *argument, size_t part) {
     if (fclose(o->stream) != 0 || bad) free(o->data), o->data = NULL;
 }
 
-static bool write_table(table *t, const char *heading, const char *directory, const char *name, cameo_error *error) {
+static bool write_table(table *t, const char *heading, const char *directory, const char *name,
+                        cameo_error *error) {
     size_t parts = (t->rows + ROWS - 1) / ROWS;
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
@@ -38,7 +41,8 @@ static bool write_table(table *t, const char *heading, const char *directory, co
     cameo_parallel_once(t->v->threads, parts, part_task, t);
     bool whole = true;
     for (size_t i = 0; i < parts; i++) {
-        whole &= t->part[i].data && fwrite(t->part[i].data, 1, t->part[i].size, o.stream) == t->part[i].size;
+        whole &= t->part[i].data &&
+                 fwrite(t->part[i].data, 1, t->part[i].size, o.stream) == t->part[i].size;
         free(t->part[i].data);
     }
     free(t->part);
@@ -60,7 +64,9 @@ static void put_pair(const table *t, size_t i, FILE *f) {
     if (isnan(v->score[CAMEO_COSINE][i]))
         fputs(",,\n", f); /* no score: a picture is missing */
     else
-        fprintf(f, ",%.9g,%.9g\n", v->score[CAMEO_COSINE][i], 0 - v->score[CAMEO_L2_RAW][i]); /* no -0 */
+        fprintf(f, ",%.9g,%.9g\n", v->score[CAMEO_COSINE][i], 0 - v->score[CAMEO_L2_RAW][i]); /* no
+                                                                                                 -0
+                                                                                               */
 }
 
 static char *csv_field(const char *name) {
@@ -74,7 +80,8 @@ static bool write_scores(const cameo_verification *v, const char *directory, cam
     table t = {.v = v, .put = put_pair, .rows = v->pairs->count};
     bool good = true;
     t.field = cameo_allocate(v->pairs->images, sizeof *t.field);
-    for (size_t i = 0; i < v->pairs->images && good; i++) good = (t.field[i] = csv_field(v->pairs->image[i])) != NULL;
+    for (size_t i = 0; i < v->pairs->images && good; i++)
+        good = (t.field[i] = csv_field(v->pairs->image[i])) != NULL;
     good = good ? write_table(&t, "img1,img2,label,cosine,l2\n", directory, "scores.csv", error)
                 : cameo_fail(error, CAMEO_ENVIRONMENT, "scores.csv: out of memory");
     for (size_t i = 0; i < v->pairs->images; i++) free(t.field[i]);
@@ -128,7 +135,8 @@ static void put_spread(cameo_json *j, const cameo_metrics *m) {
         cameo_json_number(j, "mean", m->mean[k]);
         cameo_json_number(j, "deviation", m->deviation[k]);
         cameo_json_open(j, "histogram", '[');
-        for (int b = 0; b < CAMEO_BINS; b++) cameo_json_integer(j, NULL, (int64_t)m->histogram[k][b]);
+        for (int b = 0; b < CAMEO_BINS; b++)
+            cameo_json_integer(j, NULL, (int64_t)m->histogram[k][b]);
         cameo_json_close(j, ']');
         cameo_json_close(j, '}');
     }
@@ -160,13 +168,15 @@ static void put_all_scores(cameo_json *j, const cameo_verification *v) {
         cameo_json_number(j, "eer", v->metrics[k].eer);
         cameo_json_number(j, "eer_threshold", v->metrics[k].eer_threshold);
         cameo_json_number(j, "accuracy_best", v->metrics[k].accuracy_best);
-        cameo_json_number(j, "accuracy_10fold", v->metrics[k].exact.count ? v->metrics[k].exact.mean : NAN);
+        cameo_json_number(j, "accuracy_10fold",
+                          v->metrics[k].exact.count ? v->metrics[k].exact.mean : NAN);
         cameo_json_close(j, '}');
     }
     cameo_json_close(j, '}');
 }
 
-static void put_hard(cameo_json *j, const char *key, const cameo_verification *v, const cameo_hard_pair *h, size_t n) {
+static void put_hard(cameo_json *j, const char *key, const cameo_verification *v,
+                     const cameo_hard_pair *h, size_t n) {
     cameo_json_open(j, key, '[');
     for (size_t i = 0; i < n; i++) {
         const cameo_pair *p = &v->pairs->pair[h[i].pair];

@@ -8,7 +8,8 @@
 
 /* A word of the command line, quoted where a shell would take it apart. */
 static void put_word(FILE *f, const char *word) {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
+    static const char safe[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
     if (*word && strspn(word, safe) == strlen(word)) {
         fputs(word, f);
         return;
@@ -28,7 +29,8 @@ static char *command_line(const char *program, const char *verb, int argc, char 
     return o.data;
 }
 
-static int choice(const cameo_args *a, const char *option, const char *const *names, int count, int *chosen) {
+static int choice(const cameo_args *a, const char *option, const char *const *names, int count,
+                  int *chosen) {
     const char *word = cameo_args_get(a, option);
     *chosen = 0;
     if (!word) return CAMEO_OK;
@@ -97,7 +99,8 @@ static void make_title(cameo_scoring *s) {
     if (!cameo_output_open(&o, NULL)) return;
     const cameo_pairs *p = &s->pairs;
     const char *slash = strrchr(s->v.list, '/');
-    fprintf(o.stream, "%s: %zu pairs of %zu pictures; %s", slash ? slash + 1 : s->v.list, p->count, p->images, p->description);
+    fprintf(o.stream, "%s: %zu pairs of %zu pictures; %s", slash ? slash + 1 : s->v.list, p->count,
+            p->images, p->description);
     if (p->where) fprintf(o.stream, "; %s", p->where);
     if (p->family) fprintf(o.stream, " (family %s)", p->family);
     fclose(o.stream);
@@ -131,13 +134,16 @@ static bool check_names(cameo_scoring *s, const char *file, size_t row_bytes) {
     for (size_t i = 1; i < s->names; i++) {
         const cameo_named_row *x = &s->name[i - 1], *y = &s->name[i];
         if (strcmp(x->name, y->name) != 0) continue;
-        const bool equal = memcmp(rows + x->row * row_bytes, rows + y->row * row_bytes, row_bytes) == 0;
+        const bool equal = memcmp(rows + x->row * row_bytes, rows + y->row * row_bytes,
+                                  row_bytes) == 0;
         if (!equal)
-            return cameo_fail(&s->error, CAMEO_BAD_INPUT,
-                              "%s: \"%.200s\" is listed twice, in lines %zu and %zu, with different embeddings", file, x->name,
-                              x->line, y->line);
-        fprintf(stderr, "warning: %s: \"%s\" is listed twice, in lines %zu and %zu, with one embedding\n", file, x->name,
-                x->line, y->line);
+            return cameo_fail(
+                &s->error, CAMEO_BAD_INPUT,
+                "%s: \"%.200s\" is listed twice, in lines %zu and %zu, with different embeddings",
+                file, x->name, x->line, y->line);
+        fprintf(stderr,
+                "warning: %s: \"%s\" is listed twice, in lines %zu and %zu, with one embedding\n",
+                file, x->name, x->line, y->line);
     }
     return true;
 }
@@ -145,18 +151,23 @@ static bool check_names(cameo_scoring *s, const char *file, size_t row_bytes) {
 static bool assign_rows(cameo_scoring *s, size_t views) {
     size_t d = s->e.dimension, missing = 0, stride = (s->stored.rank == 3 ? 2 : 1) * d;
     for (size_t i = 0; i < s->e.images; i++) {
-        const cameo_named_row here = {s->pairs.image[i], i, 0}, *found = s->name ? find_name(s, here.name) : &here;
-        if (!found && missing++ < 10) fprintf(stderr, "missing: %s has no embedding\n", s->pairs.image[i]);
+        const cameo_named_row here = {s->pairs.image[i], i, 0},
+                              *found = s->name ? find_name(s, here.name) : &here;
+        if (!found && missing++ < 10)
+            fprintf(stderr, "missing: %s has no embedding\n", s->pairs.image[i]);
         for (size_t k = 0; k < views && found; k++)
             s->e.row[i * views + k] = (const float *)s->stored.data + found->row * stride + k * d;
     }
     return !missing || s->gallery.skip ||
-           cameo_fail(&s->error, CAMEO_BAD_INPUT, "%zu of %zu pictures have no embedding", missing, s->e.images);
+           cameo_fail(&s->error, CAMEO_BAD_INPUT, "%zu of %zu pictures have no embedding", missing,
+                      s->e.images);
 }
 
 static bool to_float(cameo_array *a, const char *file, cameo_error *error) {
     if (a->dtype == 1) return true;
-    if (a->dtype != 11) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: float32 or float64 embeddings are expected", file);
+    if (a->dtype != 11)
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: float32 or float64 embeddings are expected",
+                          file);
     double *from = a->data;
     float *to = cameo_allocate(a->count, sizeof *to);
     for (size_t i = 0; i < a->count; i++) to[i] = (float)from[i];
@@ -174,16 +185,20 @@ static bool from_file(cameo_scoring *s, const char *file, const char *names_file
     bool fits = (a->rank == 2 && views == 1) || (a->rank == 3 && a->dim[1] == 2);
     if (!fits)
         return cameo_fail(&s->error, CAMEO_BAD_INPUT,
-                          "%s: shape %s; [pictures][dimension] is expected, or [pictures][2][dimension] with the mirrored ones",
+                          "%s: shape %s; [pictures][dimension] is expected, or "
+                          "[pictures][2][dimension] with the mirrored ones",
                           file, cameo_shape_text(a->dim, a->rank, shape));
     size_t rows = (size_t)a->dim[0], images = s->pairs.images;
     if (!names_file && rows != images)
         return cameo_fail(&s->error, CAMEO_BAD_INPUT,
-                          "%s: %zu rows, but the list names %zu pictures\n    hint: say which row is which with --names", file,
-                          rows, images);
-    s->e = (cameo_embeddings){images, (size_t)a->dim[a->rank - 1], views, cameo_allocate(images * views, sizeof *s->e.row)};
+                          "%s: %zu rows, but the list names %zu pictures\n    hint: say which row "
+                          "is which with --names",
+                          file, rows, images);
+    s->e = (cameo_embeddings){images, (size_t)a->dim[a->rank - 1], views,
+                              cameo_allocate(images * views, sizeof *s->e.row)};
     if (names_file && s->names != rows)
-        return cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: %zu names for %zu rows of embeddings", names_file, s->names, rows);
+        return cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: %zu names for %zu rows of embeddings",
+                          names_file, s->names, rows);
     const size_t row_bytes = s->e.dimension * (a->rank == 3 ? 2 : 1) * sizeof(float);
     return (!names_file || check_names(s, names_file, row_bytes)) && assign_rows(s, views);
 }
@@ -198,7 +213,8 @@ static bool find_overlaps(cameo_scoring *s, const char *folder) {
         cameo_hash_files(s->pictures.context, s->train.path, s->train.images, hash);
     else
         none = cameo_allocate(s->pairs.images, sizeof *none);
-    cameo_find_overlaps(s->pairs.image, none ? none : s->gallery.content, s->pairs.images, &s->train, hash, &s->overlaps);
+    cameo_find_overlaps(s->pairs.image, none ? none : s->gallery.content, s->pairs.images,
+                        &s->train, hash, &s->overlaps);
     s->v.overlaps = s->overlaps.list;
     s->v.n_overlaps = s->overlaps.count;
     free(hash);
@@ -215,7 +231,8 @@ static bool run(cameo_scoring *s, const cameo_args *a) {
     make_title(s);
     fprintf(stderr, "%s\n", s->title);
     return (file ? from_file(s, file, cameo_args_get(a, "names")) : from_pictures(s)) &&
-           find_overlaps(s, cameo_args_get(a, "train-dir")) && cameo_verification_measure(&s->v, &s->e, &s->error);
+           find_overlaps(s, cameo_args_get(a, "train-dir")) &&
+           cameo_verification_measure(&s->v, &s->e, &s->error);
 }
 
 static int open_pictures(cameo_scoring *s, const cameo_args *a) {
@@ -233,7 +250,8 @@ static int open_pictures(cameo_scoring *s, const cameo_args *a) {
     return code;
 }
 
-int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_args *a, const char *verb) {
+int cameo_scoring_run(cameo_scoring *s, const cameo_model *model, const cameo_args *a,
+                      const char *verb) {
     int tta, primary;
     *s = (cameo_scoring){0};
     if (a->positionals != 1) return cameo_usage_error(a, "one list of pairs is needed");

@@ -1,4 +1,5 @@
-/* bench --train and profile --train: a training step on made-up data. Without --train they are the ordinary verbs. */
+/* bench --train and profile --train: a training step on made-up data. Without --train they are the
+   ordinary verbs. */
 #include "../kernels/random.h"
 #include "../training/optim.h"
 #include "../training/parameters.h"
@@ -15,16 +16,20 @@ typedef struct made_up { /* a step and its inputs */
     int threads;
 } made_up;
 
-/* Pictures from a normal distribution, random classes; where the loss compares pictures, `same` of each. */
+/* Pictures from a normal distribution, random classes; where the loss compares pictures, `same` of
+   each. */
 static void fill(made_up *m) {
     const cameo_trainer *t = m->trainer;
     const int64_t classes = t->classes ? t->classes : t->batch / (t->same ? t->same : 1);
     cameo_random r = cameo_random_stream(1, 0, 0);
     float *x = m->in[0];
-    for (size_t i = 0, n = cameo_tensor_elements(&t->step->inputs[0]); i < n; i++) x[i] = (float)cameo_random_normal(&r);
+    for (size_t i = 0, n = cameo_tensor_elements(&t->step->inputs[0]); i < n; i++)
+        x[i] = (float)cameo_random_normal(&r);
     for (int64_t i = 0; i < t->batch; i++) {
-        const int64_t label = t->same ? i / t->same % classes : (int64_t)cameo_random_below(&r, (size_t)classes);
-        ((int64_t *)m->in[1 + CAMEO_STEP_LABELS])[i] = ((int64_t *)m->in[1 + CAMEO_STEP_LABELS_B])[i] = label;
+        const int64_t label = t->same ? i / t->same % classes
+                                      : (int64_t)cameo_random_below(&r, (size_t)classes);
+        ((int64_t *)m->in[1 + CAMEO_STEP_LABELS])[i] =
+            ((int64_t *)m->in[1 + CAMEO_STEP_LABELS_B])[i] = label;
         ((float *)m->in[1 + CAMEO_STEP_MIX])[i] = 1;
     }
 }
@@ -38,7 +43,8 @@ static int open_step(made_up *m, const cameo_live *live, const cameo_args *a) {
     m->step = cameo_verb_context(t->step, a, &m->threads, &code);
     if (!m->step) return code;
     m->gradients = cameo_block_create(t->learnt_floats, "gradients", &error);
-    if (!m->gradients || !cameo_optim_create(&m->optim, t, &options, &error)) return cameo_report_error(&error);
+    if (!m->gradients || !cameo_optim_create(&m->optim, t, &options, &error))
+        return cameo_report_error(&error);
     m->step->parameters = live->parameters;
     m->step->gradients = m->gradients;
     m->in = cameo_allocate_buffers(t->step->inputs, t->step->n_inputs);
@@ -53,12 +59,16 @@ static void close_step(made_up *m) {
     cameo_destroy(m->step);
 }
 
-/* Forward, backward, SGD with momentum and weight decay: at a rate that leaves the weights as they are, nearly. */
+/* Forward, backward, SGD with momentum and weight decay: at a rate that leaves the weights as they
+   are, nearly. */
 static int one_step(made_up *m, int64_t number) {
     void *out[2] = {&m->loss, &m->correct};
     const int code = cameo_run(m->step, 1, (const void *const *)m->in, out);
-    const cameo_optim_update u = {
-        .parameters = m->step->parameters, .gradients = m->gradients, .rate = 1e-6, .gradient_scale = 1, .step = number};
+    const cameo_optim_update u = {.parameters = m->step->parameters,
+                                  .gradients = m->gradients,
+                                  .rate = 1e-6,
+                                  .gradient_scale = 1,
+                                  .step = number};
     if (code == CAMEO_OK) cameo_optim_step(&m->optim, m->step, &u);
     return code;
 }
@@ -66,9 +76,11 @@ static int one_step(made_up *m, int64_t number) {
 static void print(const made_up *m, const cameo_args *a, double least, double mean, int64_t runs) {
     const double images = (double)m->trainer->batch;
     if (!cameo_args_get(a, "json")) {
-        printf("%s: training step of %.0f images, %d threads, %ld runs\n  minimum %.3f ms, mean %.3f ms\n"
+        printf("%s: training step of %.0f images, %d threads, %ld runs\n  minimum %.3f ms, mean "
+               "%.3f ms\n"
                "  %.1f images/s, peak memory %.1f MB\n",
-               m->trainer->infer->name, images, m->threads, runs, 1e3 * least, 1e3 * mean, images / mean, cameo_peak_mb());
+               m->trainer->infer->name, images, m->threads, runs, 1e3 * least, 1e3 * mean,
+               images / mean, cameo_peak_mb());
         return;
     }
     cameo_json j = {.stream = stdout};
@@ -96,14 +108,16 @@ static int bench(made_up *m, const cameo_args *a) {
         code = one_step(m, ++done + 1);
         least = fmin(least, cameo_now() - start);
     }
-    if (code != CAMEO_OK) return fprintf(stderr, "%s: the training step failed\n", m->trainer->infer->name), code;
+    if (code != CAMEO_OK)
+        return fprintf(stderr, "%s: the training step failed\n", m->trainer->infer->name), code;
     print(m, a, least, (cameo_now() - begin) / (double)done, done);
     return CAMEO_OK;
 }
 
 static int profile(made_up *m, const cameo_args *a) { return cameo_profile_context(m->step, a); }
 
-static int of_step(const cameo_live *live, const cameo_args *a, int (*run)(made_up *, const cameo_args *)) {
+static int of_step(const cameo_live *live, const cameo_args *a,
+                   int (*run)(made_up *, const cameo_args *)) {
     made_up m;
     int code = open_step(&m, live, a);
     if (code == CAMEO_OK) code = run(&m, a);
@@ -112,33 +126,39 @@ static int of_step(const cameo_live *live, const cameo_args *a, int (*run)(made_
 }
 
 static int bench_any(const cameo_model *model, const cameo_args *a) {
-    return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, bench) : cameo_bench(model, a);
+    return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, bench)
+                                      : cameo_bench(model, a);
 }
 
-static const cameo_option bench_options[] = {{"train", NULL, "a training step, on made-up data"},
-                                             {"runs", "R", "timed runs (default: two seconds' worth)"},
-                                             OPTION_THREADS,
-                                             OPTION_JSON,
-                                             {0}};
+static const cameo_option bench_options[] = {
+    {"train", NULL, "a training step, on made-up data"},
+    {"runs", "R", "timed runs (default: two seconds' worth)"},
+    OPTION_THREADS,
+    OPTION_JSON,
+    {0}};
 
-const cameo_verb cameo_verb_train_bench = {.name = "bench",
-                                           .about = "time the network, or a training step",
-                                           .usage = "bench [--train] [--threads T] [--runs R] [--json]",
-                                           .options = bench_options,
-                                           .run = bench_any};
+const cameo_verb cameo_verb_train_bench = {
+    .name = "bench",
+    .about = "time the network, or a training step",
+    .usage = "bench [--train] [--threads T] [--runs R] [--json]",
+    .options = bench_options,
+    .run = bench_any};
 
 static int profile_any(const cameo_model *model, const cameo_args *a) {
-    return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, profile) : cameo_profile(model, a);
+    return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, profile)
+                                      : cameo_profile(model, a);
 }
 
-static const cameo_option profile_options[] = {{"train", NULL, "the layers of a training step"},
-                                               {"runs", "R", "runs; the least time of each layer counts (default 10)"},
-                                               OPTION_THREADS,
-                                               OPTION_JSON,
-                                               {0}};
+static const cameo_option profile_options[] = {
+    {"train", NULL, "the layers of a training step"},
+    {"runs", "R", "runs; the least time of each layer counts (default 10)"},
+    OPTION_THREADS,
+    OPTION_JSON,
+    {0}};
 
-const cameo_verb cameo_verb_train_profile = {.name = "profile",
-                                             .about = "time every layer, of a training step too",
-                                             .usage = "profile [--train] [--runs R] [--threads T] [--json]",
-                                             .options = profile_options,
-                                             .run = profile_any};
+const cameo_verb cameo_verb_train_profile = {
+    .name = "profile",
+    .about = "time every layer, of a training step too",
+    .usage = "profile [--train] [--runs R] [--threads T] [--json]",
+    .options = profile_options,
+    .run = profile_any};

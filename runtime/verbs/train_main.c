@@ -1,4 +1,5 @@
-/* cameo_train_main: the entry of a training program. Its weights are a block in memory, from the model file or a checkpoint. */
+/* cameo_train_main: the entry of a training program. Its weights are a block in memory, from the
+   model file or a checkpoint. */
 #define _GNU_SOURCE 1
 #include "../training/checkpoint.h"
 #include "../training/parameters.h"
@@ -31,7 +32,8 @@ bool cameo_live_load(cameo_live *live, const char *path, cameo_error *error) {
         cameo_checkpoint_hash(f, live->hash);
         live->model.hash = live->hash;
         live->from = path;
-        keep_text(&live->preprocess, cameo_property(cameo_checkpoint_properties(f), "cameo.preprocess"));
+        keep_text(&live->preprocess,
+                  cameo_property(cameo_checkpoint_properties(f), "cameo.preprocess"));
         keep_text(&live->classes, cameo_property(cameo_checkpoint_properties(f), "cameo.classes"));
         if (live->preprocess) live->model.preprocess = live->preprocess;
     }
@@ -48,7 +50,8 @@ static bool take_weights(int *argc, char **argv, const char **weights) {
         if (strncmp(argv[i], "--weights=", 10) == 0) {
             *weights = argv[i] + 10;
         } else if (strcmp(argv[i], "--weights") == 0) {
-            if (++i == *argc) return fprintf(stderr, "option --weights needs a value: a checkpoint\n"), false;
+            if (++i == *argc)
+                return fprintf(stderr, "option --weights needs a value: a checkpoint\n"), false;
             *weights = argv[i];
         } else {
             argv[n++] = argv[i];
@@ -77,30 +80,34 @@ static const cameo_verb *const own[] = {
 static void say_untrained(const cameo_live *live, const char *name) {
     const cameo_verb *v = cameo_find_verb(own, name);
     if (v && v->about_weights)
-        fprintf(stderr, "%s: with the weights of the model file; --weights RUN takes those of a checkpoint\n",
-                live->model.name);
+        fprintf(
+            stderr,
+            "%s: with the weights of the model file; --weights RUN takes those of a checkpoint\n",
+            live->model.name);
 }
 
 static int dispatch(cameo_live *live, int argc, char **argv) {
     const char *weights;
     cameo_error error = {0};
     if (!take_weights(&argc, argv, &weights)) return CAMEO_USAGE;
-    if (weights && !asks_help(argc, argv) && !cameo_live_load(live, weights, &error)) return cameo_report_error(&error);
+    if (weights && !asks_help(argc, argv) && !cameo_live_load(live, weights, &error))
+        return cameo_report_error(&error);
     if (!weights && argc > 1 && !asks_help(argc, argv)) say_untrained(live, argv[1]);
     return cameo_dispatch(&live->model, own, argc, argv);
 }
 
-/* Piece by piece: what was read of the program's file is given back at once, or a large net's weights would be in memory twice.
-   It comes again when somebody reads it. */
+/* Piece by piece: what was read of the program's file is given back at once, or a large net's
+   weights would be in memory twice. It comes again when somebody reads it. */
 static void copy_initial(float *to, const cameo_trainer *t) {
     enum { PIECE = 1 << 24 };
     const size_t bytes = t->floats * sizeof *to, page = (size_t)sysconf(_SC_PAGESIZE);
     for (size_t at = 0; at < bytes; at += PIECE) {
         const size_t n = bytes - at < PIECE ? bytes - at : PIECE;
         memcpy((unsigned char *)to + at, t->initial + at, n);
-        const uintptr_t from = (uintptr_t)(t->initial + at), first = (from + page - 1) / page * page,
-                        end = (from + n) / page * page;
-        if (t->initial_in_program && first < end) madvise((void *)first, end - first, MADV_DONTNEED);
+        const uintptr_t from = (uintptr_t)(t->initial + at),
+                        first = (from + page - 1) / page * page, end = (from + n) / page * page;
+        if (t->initial_in_program && first < end)
+            madvise((void *)first, end - first, MADV_DONTNEED);
     }
 }
 

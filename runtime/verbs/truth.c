@@ -1,6 +1,6 @@
-/* identify's --truth: a table with headings whose column `label` says who each unknown picture shows. A column of ids says
-   which picture a row is about: a file's name with or without its folder and ending, or its place among the files from 0 or 1.
- */
+/* identify's --truth: a table with headings whose column `label` says who each unknown picture
+   shows. A column of ids says which picture a row is about: a file's name with or without its
+   folder and ending, or its place among the files from 0 or 1. */
 #include "../base/lines.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -43,7 +43,8 @@ static bool read_row(truth *t, char *text, char by, int columns, const int colum
     row *r = &t->row[t->rows++];
     const int count = cameo_line_split(text, by, field);
     const char *why = cameo_split_fault(count);
-    if (!why && count > columns) why = "more fields than headings; names that hold the separator are quoted";
+    if (!why && count > columns)
+        why = "more fields than headings; names that hold the separator are quoted";
     if (!why && (count <= column[1] || !*field[column[1]])) why = "has no label";
     if (!why && column[0] >= 0 && (count <= column[0] || !*field[column[0]])) why = "has no id";
     if (why) return cameo_fail(t->error, CAMEO_BAD_INPUT, "%s:%zu: %s", t->file, r->line, why);
@@ -53,8 +54,9 @@ static bool read_row(truth *t, char *text, char by, int columns, const int colum
 }
 
 static bool read_rows(truth *t, cameo_lines *l) {
-    static const char *const ids[] = {"id",   "file",    "filename", "file_name", "image", "img", "image_id",
-                                      "path", "picture", "index",    "row",       "name",  NULL};
+    static const char *const ids[] = {"id",  "file",     "filename", "file_name", "image",
+                                      "img", "image_id", "path",     "picture",   "index",
+                                      "row", "name",     NULL};
     static const char *const labels[] = {"label", "identity", "labels", "class", "person", NULL};
     char *heading[CAMEO_FIELDS] = {0}, by = 0;
     int columns = 0, column[2] = {-1, -1};
@@ -74,8 +76,10 @@ static bool read_rows(truth *t, cameo_lines *l) {
         if (column[1] < 0) break;
     }
     return column[1] >= 0 ||
-           cameo_fail(t->error, CAMEO_BAD_INPUT,
-                      "%s: has no column \"label\"\n    hint: its first line is `id,label`, or `label`", t->file);
+           cameo_fail(
+               t->error, CAMEO_BAD_INPUT,
+               "%s: has no column \"label\"\n    hint: its first line is `id,label`, or `label`",
+               t->file);
 }
 
 /* ---- which picture a row is about ---- */
@@ -104,8 +108,10 @@ static key *make_keys(const truth *t, bool endings) {
 
 /* A name that two files share without their endings finds none. */
 static bool find_key(const key *keys, size_t n, const char *id, size_t *picture) {
-    const key wanted = {base_of(id), strlen(base_of(id)), 0}, *found = bsearch(&wanted, keys, n, sizeof *keys, by_key);
-    if (!found || (found > keys && by_key(found - 1, found) == 0) || (found + 1 < keys + n && by_key(found + 1, found) == 0))
+    const key wanted = {base_of(id), strlen(base_of(id)), 0},
+              *found = bsearch(&wanted, keys, n, sizeof *keys, by_key);
+    if (!found || (found > keys && by_key(found - 1, found) == 0) ||
+        (found + 1 < keys + n && by_key(found + 1, found) == 0))
         return false;
     *picture = found->picture;
     return true;
@@ -116,7 +122,9 @@ static const row *match_names(truth *t) {
     key *full = make_keys(t, true), *bare = make_keys(t, false);
     const row *unknown = NULL;
     for (row *r = t->row; r < t->row + t->rows && !unknown; r++)
-        if (!find_key(full, t->pictures, r->id, &r->picture) && !find_key(bare, t->pictures, r->id, &r->picture)) unknown = r;
+        if (!find_key(full, t->pictures, r->id, &r->picture) &&
+            !find_key(bare, t->pictures, r->id, &r->picture))
+            unknown = r;
     free(full);
     free(bare);
     return unknown;
@@ -152,11 +160,11 @@ static bool by_ids(truth *t) {
     }
     const row *unknown = match_names(t);
     if (!unknown || match_places(t)) return true;
-    return cameo_fail(
-        t->error, CAMEO_BAD_INPUT,
-        "%s:%zu: no unknown picture, or more than one, is called \"%.200s\"\n    hint: an id is a file's name, with "
-        "or without its ending, or its place among the sorted files, from 0",
-        t->file, unknown->line, unknown->id);
+    return cameo_fail(t->error, CAMEO_BAD_INPUT,
+                      "%s:%zu: no unknown picture, or more than one, is called \"%.200s\"\n    "
+                      "hint: an id is a file's name, with "
+                      "or without its ending, or its place among the sorted files, from 0",
+                      t->file, unknown->line, unknown->id);
 }
 
 /* Into labels[pictures]; each has one. */
@@ -166,8 +174,8 @@ static bool assign(const truth *t, char **label) {
     for (const row *r = t->row; r < t->row + t->rows && good; r++) {
         if (r->picture >= t->pictures) break; /* too many rows, without ids */
         if (line[r->picture])
-            good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: lines %zu and %zu are both about %s", t->file, line[r->picture],
-                              r->line, t->path[r->picture]);
+            good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: lines %zu and %zu are both about %s",
+                              t->file, line[r->picture], r->line, t->path[r->picture]);
         line[r->picture] = r->line;
         free(label[r->picture]);
         label[r->picture] = cameo_join(NULL, r->label);
@@ -175,12 +183,14 @@ static bool assign(const truth *t, char **label) {
     while (without < t->pictures && line[without]) without++;
     free(line);
     if (good && (without < t->pictures || t->rows > t->pictures))
-        good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: %zu rows for %zu unknown pictures%s%s", t->file, t->rows, t->pictures,
-                          without < t->pictures ? "; none for " : "", without < t->pictures ? t->path[without] : "");
+        good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: %zu rows for %zu unknown pictures%s%s",
+                          t->file, t->rows, t->pictures, without < t->pictures ? "; none for " : "",
+                          without < t->pictures ? t->path[without] : "");
     return good;
 }
 
-bool cameo_truth_read(const char *file, const cameo_paths *pictures, char **label, cameo_error *error) {
+bool cameo_truth_read(const char *file, const cameo_paths *pictures, char **label,
+                      cameo_error *error) {
     cameo_lines l;
     truth t = {.file = file, .path = pictures->path, .pictures = pictures->count, .error = error};
     if (!cameo_lines_read(file, &l, error)) return false;

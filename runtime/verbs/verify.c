@@ -14,11 +14,13 @@ static void print_text(const pair_scores *s) {
     const cameo_operating_point *p = s->point;
     printf("cosine %.9g  l2 %.9g\n", s->score[CAMEO_COSINE], 0 - s->score[CAMEO_L2_RAW]);
     if (!p) {
-        printf("no threshold is stored for this program: no verdict; higher cosine = more likely the same person\n"
+        printf("no threshold is stored for this program: no verdict; higher cosine = more likely "
+               "the same person\n"
                "(the verb calibrate chooses one on labelled pairs)\n");
         return;
     }
-    printf("%s %.9g, threshold %.9g (%s on %s; from %s): %s\n", p->score, s->judged, p->threshold, p->rule, p->data, p->origin,
+    printf("%s %.9g, threshold %.9g (%s on %s; from %s): %s\n", p->score, s->judged, p->threshold,
+           p->rule, p->data, p->origin,
            s->judged >= p->threshold ? "the same person" : "different people");
 }
 
@@ -50,15 +52,19 @@ static int index_of(const char *const *names, int count, const char *word) {
 }
 
 /* Both pictures, mirrored too where the point wants it, through the scores of a one-pair list. */
-static bool measure(cameo_pictures *p, const cameo_args *a, const cameo_calibration *c, pair_scores *s, cameo_error *error) {
+static bool measure(cameo_pictures *p, const cameo_args *a, const cameo_calibration *c,
+                    pair_scores *s, cameo_error *error) {
     int tta = c->found ? index_of(cameo_tta_names, CAMEO_TTAS, c->point.tta) : CAMEO_TTA_NONE;
     int kind = c->found ? index_of(cameo_score_names, CAMEO_SCORES, c->point.score) : CAMEO_COSINE;
     if (tta < 0 || kind < 0)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: unknown score or tta; calibrate anew", c->point.origin);
-    char *paths[2] = {cameo_join(NULL, cameo_args_positional(a, 0)), cameo_join(NULL, cameo_args_positional(a, 1))};
+        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: unknown score or tta; calibrate anew",
+                          c->point.origin);
+    char *paths[2] = {cameo_join(NULL, cameo_args_positional(a, 0)),
+                      cameo_join(NULL, cameo_args_positional(a, 1))};
     cameo_pair pair = {.a = 0, .b = 1, .label = -1};
     cameo_pairs list = {.count = 1, .images = 2, .pair = &pair, .image = paths};
-    cameo_gallery g = {.images = 2, .views = tta ? 2 : 1, .path = paths, .name = paths, .cache = "none"};
+    cameo_gallery g = {
+        .images = 2, .views = tta ? 2 : 1, .path = paths, .name = paths, .cache = "none"};
     cameo_verification v = {.pairs = &list, .threads = 1, .tta = (cameo_tta)tta};
     bool good = cameo_gallery_embed(&g, p, error) && cameo_verification_measure(&v, &g.e, error);
     for (int k = 0; k < CAMEO_SCORES && good; k++) s->score[k] = v.score[k][0];
@@ -89,7 +95,8 @@ static int verify(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-static const cameo_option options[] = {OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS, OPTION_THREADS, OPTION_JSON, {0}};
+static const cameo_option options[] = {OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS,
+                                       OPTION_THREADS,   OPTION_JSON,    {0}};
 
 const cameo_verb cameo_verb_verify = {.name = "verify",
                                       .about = "compare two faces",

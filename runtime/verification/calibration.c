@@ -11,27 +11,35 @@
 #include <string.h>
 #include <unistd.h>
 
-bool cameo_calibrate(const cameo_metrics *m, const char *rule, cameo_roc_point *point, cameo_error *error) {
-    if (strcmp(rule, "eer") == 0) return *point = cameo_metrics_at_threshold(m, m->eer_threshold), true;
+bool cameo_calibrate(const cameo_metrics *m, const char *rule, cameo_roc_point *point,
+                     cameo_error *error) {
+    if (strcmp(rule, "eer") == 0)
+        return *point = cameo_metrics_at_threshold(m, m->eer_threshold), true;
     if (strcmp(rule, "accuracy") == 0) {
         if (isinf(m->threshold_best))
-            return cameo_fail(error, CAMEO_BAD_INPUT, "accuracy is best when no pair is accepted; that is no threshold");
+            return cameo_fail(error, CAMEO_BAD_INPUT,
+                              "accuracy is best when no pair is accepted; that is no threshold");
         return *point = cameo_metrics_at_threshold(m, m->threshold_best), true;
     }
     char *end;
     double rate = strncmp(rule, "fpr=", 4) == 0 ? strtod(rule + 4, &end) : NAN;
     if (!(rate > 0 && rate < 1) || *end)
-        return cameo_fail(error, CAMEO_USAGE, "--by %s: fpr=RATE (such as fpr=0.001), eer or accuracy is expected", rule);
+        return cameo_fail(error, CAMEO_USAGE,
+                          "--by %s: fpr=RATE (such as fpr=0.001), eer or accuracy is expected",
+                          rule);
     if (rate * (double)m->negatives < 1 - 1e-9)
         return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "--by %s: %zu different pairs can't tell rates below %.3g apart; a longer list is needed", rule,
-                          m->negatives, 1 / (double)m->negatives);
+                          "--by %s: %zu different pairs can't tell rates below %.3g apart; a "
+                          "longer list is needed",
+                          rule, m->negatives, 1 / (double)m->negatives);
     *point = cameo_metrics_at_fpr(m, rate);
-    return !isinf(point->threshold) || cameo_fail(error, CAMEO_BAD_INPUT, "--by %s: no pair is accepted at this rate", rule);
+    return !isinf(point->threshold) ||
+           cameo_fail(error, CAMEO_BAD_INPUT, "--by %s: no pair is accepted at this rate", rule);
 }
 
-char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *model, const char *preprocess,
-                             const char *list_hash, const cameo_metrics *m) {
+char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *model,
+                             const char *preprocess, const char *list_hash,
+                             const cameo_metrics *m) {
     cameo_output o;
     if (!cameo_output_open(&o, NULL)) return NULL;
     cameo_json j = {.stream = o.stream};
@@ -79,28 +87,32 @@ static bool parse(const char *json, const char *origin, cameo_calibration *c, ca
     if (!cameo_json_get_number(json, "fpr", &p->fpr)) p->fpr = NAN;
     if (!cameo_json_get_number(json, "tpr", &p->tpr)) p->tpr = NAN;
     c->found = good;
-    return good || cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no calibration; make it anew with the verb calibrate", origin);
+    return good ||
+           cameo_fail(error, CAMEO_BAD_INPUT,
+                      "%s: is no calibration; make it anew with the verb calibrate", origin);
 }
 
-static bool load_file(const cameo_model *model, const char *path, cameo_calibration *c, cameo_error *error) {
+static bool load_file(const cameo_model *model, const char *path, cameo_calibration *c,
+                      cameo_error *error) {
     size_t size;
     char *json = (char *)cameo_read_file(path, 1 << 20, &size, error);
     if (!json) return false;
     char *hash = cameo_json_get_text(json, "model_hash");
     bool good = hash && strcmp(hash, model->hash) == 0;
     if (!good)
-        cameo_fail(
-            error, CAMEO_BAD_INPUT,
-            "%s: belongs to another model (%.12s...); its threshold means nothing for this one (%.12s...)\n    hint: run "
-            "calibrate again, or remove the file",
-            path, hash ? hash : "none", model->hash);
+        cameo_fail(error, CAMEO_BAD_INPUT,
+                   "%s: belongs to another model (%.12s...); its threshold means nothing for this "
+                   "one (%.12s...)\n    hint: run "
+                   "calibrate again, or remove the file",
+                   path, hash ? hash : "none", model->hash);
     good = good && parse(json, path, c, error);
     free(hash);
     free(json);
     return good;
 }
 
-bool cameo_calibration_load(const cameo_model *model, const char *program, cameo_calibration *c, cameo_error *error) {
+bool cameo_calibration_load(const cameo_model *model, const char *program, cameo_calibration *c,
+                            cameo_error *error) {
     *c = (cameo_calibration){0};
     char *path = cameo_calibration_path(program);
     bool good = true;
@@ -117,7 +129,11 @@ void cameo_calibration_free(cameo_calibration *c) {
     *c = (cameo_calibration){0};
 }
 
-enum { MODEL_METADATA = 14, ENTRY_KEY = 1, ENTRY_VALUE = 2 }; /* fields of ModelProto and StringStringEntryProto */
+enum {
+    MODEL_METADATA = 14,
+    ENTRY_KEY = 1,
+    ENTRY_VALUE = 2
+}; /* fields of ModelProto and StringStringEntryProto */
 static const char metadata_key[] = "cameo.calibration";
 
 static bool is_calibration(const cameo_field *f) {
@@ -125,11 +141,13 @@ static bool is_calibration(const cameo_field *f) {
     cameo_field inner;
     if (f->number != MODEL_METADATA || f->type != CAMEO_WIRE_BYTES) return false;
     while (cameo_wire_size(entry) && cameo_wire_field(&entry, &inner))
-        if (inner.number == ENTRY_KEY && inner.type == CAMEO_WIRE_BYTES) return cameo_wire_equals(inner.bytes, metadata_key);
+        if (inner.number == ENTRY_KEY && inner.type == CAMEO_WIRE_BYTES)
+            return cameo_wire_equals(inner.bytes, metadata_key);
     return false;
 }
 
-/* Order of fields is free in the wire format: all but a former calibration as they are, then the new one. */
+/* Order of fields is free in the wire format: all but a former calibration as they are, then the
+   new one. */
 static bool rewrite(cameo_wire w, const char *text, FILE *to) {
     cameo_field f;
     bool any = false;
@@ -139,13 +157,16 @@ static bool rewrite(cameo_wire w, const char *text, FILE *to) {
         if (!is_calibration(&f)) fwrite(f.whole.p, 1, cameo_wire_size(f.whole), to);
     }
     size_t key = strlen(metadata_key), value = strlen(text);
-    cameo_put_head(to, MODEL_METADATA, cameo_head_bytes(ENTRY_KEY, key) + key + cameo_head_bytes(ENTRY_VALUE, value) + value);
+    cameo_put_head(to, MODEL_METADATA,
+                   cameo_head_bytes(ENTRY_KEY, key) + key + cameo_head_bytes(ENTRY_VALUE, value) +
+                       value);
     cameo_put_text(to, ENTRY_KEY, metadata_key);
     cameo_put_text(to, ENTRY_VALUE, text);
     return any;
 }
 
-bool cameo_calibration_into(const char *onnx, const char *to, const char *text, cameo_error *error) {
+bool cameo_calibration_into(const char *onnx, const char *to, const char *text,
+                            cameo_error *error) {
     size_t size;
     cameo_output o;
     unsigned char *data = cameo_read_file(onnx, (size_t)4 << 30, &size, error);

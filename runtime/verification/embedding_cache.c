@@ -1,4 +1,5 @@
-/* The cache's file: 64 bytes of heading, then records {64 digits of the key, checksum, 4 bytes zero, floats}. */
+/* The cache's file: 64 bytes of heading, then records {64 digits of the key, checksum, 4 bytes
+   zero, floats}. */
 #define _GNU_SOURCE 1 /* memfd_create */
 #include "embedding_cache.h"
 #include "../base/files.h"
@@ -34,7 +35,8 @@ char *cameo_cache_directory(void) {
     return home && *home ? cameo_join(home, ".cache/cameo/embeddings") : NULL;
 }
 
-void cameo_cache_key(const char *content, int view, const char *alignment, char key[CAMEO_CACHE_KEY]) {
+void cameo_cache_key(const char *content, int view, const char *alignment,
+                     char key[CAMEO_CACHE_KEY]) {
     char text[512];
     int n = snprintf(text, sizeof text, "%s %d %s", content, view, alignment);
     if (view == 0 && !*alignment)
@@ -54,7 +56,8 @@ static size_t *slot_of(const cameo_cache *c, const char *key) {
     uint64_t h = 0;
     for (int i = 0; i < 16; i++) h = h << 4 | (uint64_t)((key[i] & 15) + (key[i] >> 6) * 9);
     size_t at = h & (c->table_size - 1);
-    while (c->table[at] && memcmp(c->keys + (c->table[at] - 1) * KEY, key, KEY) != 0) at = (at + 1) & (c->table_size - 1);
+    while (c->table[at] && memcmp(c->keys + (c->table[at] - 1) * KEY, key, KEY) != 0)
+        at = (at + 1) & (c->table_size - 1);
     return &c->table[at];
 }
 
@@ -138,10 +141,12 @@ static int open_temporary(void) {
     return fd >= 0 || chosen ? fd : memfd_create("cameo-embeddings", MFD_CLOEXEC);
 }
 
-/* Another run may have replaced or removed the file between our open and our lock; what we have then is nobody's any more. */
+/* Another run may have replaced or removed the file between our open and our lock; what we have
+   then is nobody's any more. */
 static bool still_named(int fd, const char *path) {
     struct stat opened, named;
-    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino &&
+           opened.st_dev == named.st_dev;
 }
 
 static int open_locked(const char *path) {
@@ -165,7 +170,8 @@ static int open_shared(const char *directory, const char *identity, char **path)
     int fd = open_locked(*path);
     if (fd < 0) {
         fprintf(stderr, "note: %s %s; embeddings of this run are not kept\n", *path,
-                cameo_file_exists(*path) && access(*path, W_OK) == 0 ? "is in use by another run" : "cannot be written");
+                cameo_file_exists(*path) && access(*path, W_OK) == 0 ? "is in use by another run"
+                                                                     : "cannot be written");
         return -1;
     }
     char *unfinished = new_name(*path);
@@ -175,8 +181,8 @@ static int open_shared(const char *directory, const char *identity, char **path)
     return fd;
 }
 
-cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_t dimension, uint64_t limit,
-                              cameo_error *error) {
+cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_t dimension,
+                              uint64_t limit, cameo_error *error) {
     cameo_cache *c = cameo_allocate(1, sizeof *c);
     c->dimension = dimension;
     c->limit = limit;
@@ -190,7 +196,8 @@ cameo_cache *cameo_cache_open(const char *directory, const char *identity, size_
         c->fd = open_temporary();
     }
     if (c->fd >= 0 && load(c)) return c;
-    cameo_fail(error, CAMEO_ENVIRONMENT, "cannot write a file of embeddings: %s\n    hint: set TMPDIR, or --cache DIR",
+    cameo_fail(error, CAMEO_ENVIRONMENT,
+               "cannot write a file of embeddings: %s\n    hint: set TMPDIR, or --cache DIR",
                strerror(errno));
     cameo_cache_close(c);
     return NULL;
@@ -218,14 +225,16 @@ static bool put_kept(FILE *f, const void *what, cameo_error *error) {
 
 static void enforce_limit(const cameo_cache *c) {
     const char *slash = strrchr(c->path, '/');
-    uint64_t size = HEAD + (uint64_t)c->count * c->record, room = c->limit > size ? c->limit - size : 0;
+    uint64_t size = HEAD + (uint64_t)c->count * c->record,
+             room = c->limit > size ? c->limit - size : 0;
     char *directory = cameo_allocate((size_t)(slash - c->path) + 2, 1), *beside = new_name(c->path);
     memcpy(directory, c->path, (size_t)(slash - c->path) + 1);
     cameo_cache_evict(directory, slash + 1, room);
     if (size > c->limit) {
         uint64_t target = c->limit / 4 * 3, keep = target > HEAD ? (target - HEAD) / c->record : 0;
         const kept newest = {c, (size_t)keep};
-        if (cameo_write_synced(beside, c->path, put_kept, &newest, NULL)) cameo_take_place(beside, c->path, NULL);
+        if (cameo_write_synced(beside, c->path, put_kept, &newest, NULL))
+            cameo_take_place(beside, c->path, NULL);
     }
     free(directory);
     free(beside);
@@ -258,8 +267,8 @@ bool cameo_cache_add(cameo_cache *c, const char *key, const float *row, cameo_er
     uint32_t sum = checksum(c->buffer + PREFIX, c->record - PREFIX);
     memcpy(c->buffer + KEY, &sum, sizeof sum);
     if (!write_exactly(c->fd, c->buffer, c->record))
-        return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", c->path ? c->path : "temporary embeddings",
-                          strerror(errno));
+        return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s",
+                          c->path ? c->path : "temporary embeddings", strerror(errno));
     index_record(c, key);
     return true;
 }
@@ -268,7 +277,8 @@ bool cameo_cache_map(cameo_cache *c, cameo_error *error) {
     c->map_size = HEAD + c->count * c->record;
     void *map = mmap(NULL, c->map_size, PROT_READ, MAP_SHARED, c->fd, 0);
     if (map == MAP_FAILED)
-        return cameo_fail(error, CAMEO_ENVIRONMENT, "cannot map %zu bytes of embeddings: %s", c->map_size, strerror(errno));
+        return cameo_fail(error, CAMEO_ENVIRONMENT, "cannot map %zu bytes of embeddings: %s",
+                          c->map_size, strerror(errno));
     c->map = map;
     return true;
 }

@@ -17,11 +17,13 @@ typedef struct kept_file {
     uint64_t size;
 } kept_file;
 
-/* One of ours, or what a killed run left beside it. Nothing else in the directory is ours to remove. */
+/* One of ours, or what a killed run left beside it. Nothing else in the directory is ours to
+   remove. */
 static bool is_kept(const char *name) {
     if (strspn(name, "0123456789abcdef") != DIGITS) return false;
     name += DIGITS;
-    return strcmp(name, CAMEO_CACHE_SUFFIX) == 0 || strcmp(name, CAMEO_CACHE_SUFFIX CAMEO_CACHE_NEW) == 0;
+    return strcmp(name, CAMEO_CACHE_SUFFIX) == 0 ||
+           strcmp(name, CAMEO_CACHE_SUFFIX CAMEO_CACHE_NEW) == 0;
 }
 
 static int by_use(const void *x, const void *y) {

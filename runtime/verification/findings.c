@@ -19,7 +19,8 @@ size_t *cameo_sorted_by_content(char (*content)[65], size_t n) {
     return order;
 }
 
-void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images, cameo_findings *found) {
+void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images,
+                           cameo_findings *found) {
     size_t *order = cameo_sorted_by_content(content, images), first = 0;
     *found = (cameo_findings){.list = cameo_allocate(images, sizeof *found->list)};
     for (size_t i = 1; i < images; i++) {
@@ -31,7 +32,9 @@ void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images
     free(order);
 }
 
-static int by_class(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
+static int by_class(const void *x, const void *y) {
+    return strcmp(*(char *const *)x, *(char *const *)y);
+}
 
 /* The class that the name's last folder is, if any. */
 static char *const *class_of(const char *name, const cameo_dataset *train) {
@@ -40,7 +43,8 @@ static char *const *class_of(const char *name, const cameo_dataset *train) {
     while (begin > name && begin[-1] != '/') begin--;
     char *folder = cameo_allocate((size_t)(end - begin) + 1, 1);
     memcpy(folder, begin, (size_t)(end - begin));
-    char *const *found = bsearch(&folder, train->class_name, train->classes, sizeof *train->class_name, by_class);
+    char *const *found = bsearch(&folder, train->class_name, train->classes,
+                                 sizeof *train->class_name, by_class);
     free(folder);
     return found;
 }
@@ -57,8 +61,9 @@ static size_t find_content(const char *wanted, const size_t *order, char (*conte
     return low < n && strcmp(content[order[low]], wanted) == 0 ? order[low] : n;
 }
 
-void cameo_find_overlaps(char *const *name, char (*content)[65], size_t images, const cameo_dataset *train,
-                         char (*train_content)[65], cameo_findings *found) {
+void cameo_find_overlaps(char *const *name, char (*content)[65], size_t images,
+                         const cameo_dataset *train, char (*train_content)[65],
+                         cameo_findings *found) {
     size_t *order = cameo_sorted_by_content(train_content, train->images);
     bool *seen = cameo_allocate(train->classes, sizeof *seen);
     *found = (cameo_findings){.list = cameo_allocate(2 * images, sizeof *found->list)};
@@ -68,8 +73,10 @@ void cameo_find_overlaps(char *const *name, char (*content)[65], size_t images, 
             seen[class - train->class_name] = true;
             found->list[found->count++] = (cameo_finding){*class, NULL};
         }
-        size_t k = *content[i] ? find_content(content[i], order, train_content, train->images) : train->images;
-        if (k < train->images) found->list[found->count++] = (cameo_finding){name[i], train->path[k]};
+        size_t k = *content[i] ? find_content(content[i], order, train_content, train->images)
+                               : train->images;
+        if (k < train->images)
+            found->list[found->count++] = (cameo_finding){name[i], train->path[k]};
     }
     free(order);
     free(seen);

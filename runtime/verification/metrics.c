@@ -1,6 +1,7 @@
-/* AUC by rank sums in integers (ties count one half), its interval after DeLong, DeLong & Clarke-Pearson 1988 computed from
-   mid-ranks (Sun & Xu 2014), the equal error rate on the piecewise-linear ROC curve, rates at fixed false positive rates, and
-   how the scores are distributed. Cross-validation is in ten_folds.c. */
+/* AUC by rank sums in integers (ties count one half), its interval after DeLong, DeLong &
+   Clarke-Pearson 1988 computed from mid-ranks (Sun & Xu 2014), the equal error rate on the
+   piecewise-linear ROC curve, rates at fixed false positive rates, and how the scores are
+   distributed. Cross-validation is in ten_folds.c. */
 #include "metrics.h"
 #include "../base/files.h"
 #include <math.h>
@@ -17,7 +18,8 @@ static size_t tied(const cameo_ranked *r, size_t n, size_t i, uint64_t count[2])
     return end;
 }
 
-/* Twice the wins of positives over negatives is an integer below 2^64 for up to 4e9 pairs, so the AUC is one rounding off. */
+/* Twice the wins of positives over negatives is an integer below 2^64 for up to 4e9 pairs, so the
+   AUC is one rounding off. */
 static double rank_auc(const cameo_ranked *r, size_t n, const cameo_metrics *m) {
     uint64_t wins2 = 0, count[2], negatives_left = m->negatives;
     for (size_t i = 0; i < n;) {
@@ -28,22 +30,25 @@ static double rank_auc(const cameo_ranked *r, size_t n, const cameo_metrics *m) 
     return (double)wins2 / (2.0 * (double)m->positives * (double)m->negatives);
 }
 
-/* A positive's share of negatives below it, and a negative's share of positives above it (ties 1/2), both have the AUC as
-   mean; DeLong's variance is that of these shares. */
+/* A positive's share of negatives below it, and a negative's share of positives above it (ties
+   1/2), both have the AUC as mean; DeLong's variance is that of these shares. */
 static void measure_auc(const cameo_ranked *r, size_t n, cameo_metrics *m) {
-    double positives = (double)m->positives, negatives = (double)m->negatives, s10 = 0, s01 = 0, p_above = 0, n_above = 0;
+    double positives = (double)m->positives, negatives = (double)m->negatives, s10 = 0, s01 = 0,
+           p_above = 0, n_above = 0;
     uint64_t count[2];
     m->auc = rank_auc(r, n, m);
     for (size_t i = 0; i < n;) {
         i = tied(r, n, i, count);
         double q = (double)count[0], p = (double)count[1];
-        double d10 = (negatives - n_above - q / 2) / negatives - m->auc, d01 = (p_above + p / 2) / positives - m->auc;
+        double d10 = (negatives - n_above - q / 2) / negatives - m->auc,
+               d01 = (p_above + p / 2) / positives - m->auc;
         s10 += p * d10 * d10;
         s01 += q * d01 * d01;
         p_above += p;
         n_above += q;
     }
-    double v10 = positives > 1 ? s10 / (positives - 1) : 0, v01 = negatives > 1 ? s01 / (negatives - 1) : 0;
+    double v10 = positives > 1 ? s10 / (positives - 1) : 0,
+           v01 = negatives > 1 ? s01 / (negatives - 1) : 0;
     double deviation = sqrt(v10 / positives + v01 / negatives);
     m->auc_low = fmax(0, m->auc - 1.959963984540054 * deviation);
     m->auc_high = fmin(1, m->auc + 1.959963984540054 * deviation);
@@ -64,7 +69,8 @@ static void measure_roc(const cameo_ranked *r, size_t n, cameo_metrics *m) {
         double score = r[i].score;
         i = tied(r, n, i, count);
         fp += count[0], tp += count[1];
-        m->roc[m->points++] = (cameo_roc_point){(double)fp / (double)m->negatives, (double)tp / (double)m->positives, score};
+        m->roc[m->points++] = (cameo_roc_point){(double)fp / (double)m->negatives,
+                                                (double)tp / (double)m->positives, score};
     }
 }
 
@@ -74,7 +80,8 @@ static void measure_eer(cameo_metrics *m) {
     const cameo_roc_point *a = &m->roc[i - 1], *b = &m->roc[i];
     double da = a->fpr + a->tpr - 1, db = b->fpr + b->tpr - 1, t = db > da ? -da / (db - da) : 1;
     m->eer = a->fpr + t * (b->fpr - a->fpr);
-    m->eer_threshold = isinf(a->threshold) ? b->threshold : a->threshold + t * (b->threshold - a->threshold);
+    m->eer_threshold = isinf(a->threshold) ? b->threshold
+                                           : a->threshold + t * (b->threshold - a->threshold);
 }
 
 /* The last point with fpr <= rate; fpr rises along the curve. */
@@ -90,7 +97,9 @@ static size_t last_within(const cameo_metrics *m, double rate) {
     return low;
 }
 
-cameo_roc_point cameo_metrics_at_fpr(const cameo_metrics *m, double rate) { return m->roc[last_within(m, rate)]; }
+cameo_roc_point cameo_metrics_at_fpr(const cameo_metrics *m, double rate) {
+    return m->roc[last_within(m, rate)];
+}
 
 cameo_roc_point cameo_metrics_at_threshold(const cameo_metrics *m, double threshold) {
     size_t i = 0;
@@ -134,7 +143,8 @@ static void measure_histogram(const cameo_ranked *r, size_t n, cameo_metrics *m)
     }
 }
 
-/* Integers in the order of falling scores: a double's bits rise with it, from the other end where it is negative. */
+/* Integers in the order of falling scores: a double's bits rise with it, from the other end where
+   it is negative. */
 static uint64_t falling(double score) {
     uint64_t bits;
     score += 0.0; /* no -0 */
@@ -147,7 +157,8 @@ enum { DIGIT = 11, DIGITS = 6, VALUES = 1 << DIGIT };
 static size_t digit_of(double score, int d) { return falling(score) >> (d * DIGIT) & (VALUES - 1); }
 
 /* One pass of a radix sort, stable; false when all have the same digit and nothing was moved. */
-static bool distribute(const cameo_ranked *from, cameo_ranked *to, size_t n, int digit, const size_t *counted) {
+static bool distribute(const cameo_ranked *from, cameo_ranked *to, size_t n, int digit,
+                       const size_t *counted) {
     size_t place[VALUES], sum = 0;
     for (size_t k = 0; k < VALUES; k++) {
         if (counted[k] == n) return false;
@@ -158,10 +169,11 @@ static bool distribute(const cameo_ranked *from, cameo_ranked *to, size_t n, int
     return true;
 }
 
-/* By falling score, equal ones in the list's order: a radix sort from the lowest digit on (Knuth 5.2.5), as a million pairs are
-   usual and comparing takes several times as long. */
+/* By falling score, equal ones in the list's order: a radix sort from the lowest digit on (Knuth
+   5.2.5), as a million pairs are usual and comparing takes several times as long. */
 static cameo_ranked *rank(const double *scores, const unsigned char *labels, size_t pairs) {
-    cameo_ranked *r = cameo_allocate(pairs, sizeof *r), *other = cameo_allocate(pairs, sizeof *other), *t;
+    cameo_ranked *r = cameo_allocate(pairs, sizeof *r),
+                 *other = cameo_allocate(pairs, sizeof *other), *t;
     size_t(*count)[VALUES] = cameo_allocate(DIGITS, sizeof *count);
     for (size_t i = 0; i < pairs; i++) {
         r[i] = (cameo_ranked){scores[i], i, labels[i] != 0};
@@ -175,14 +187,17 @@ static cameo_ranked *rank(const double *scores, const unsigned char *labels, siz
 }
 
 bool cameo_metrics_compute(const double *scores, const unsigned char *labels, size_t pairs,
-                           const cameo_metrics_options *options, cameo_metrics *m, cameo_error *error) {
+                           const cameo_metrics_options *options, cameo_metrics *m,
+                           cameo_error *error) {
     *m = (cameo_metrics){.pairs = pairs};
     for (size_t i = 0; i < pairs; i++) {
-        if (!isfinite(scores[i])) return cameo_fail(error, CAMEO_BAD_INPUT, "pair %zu: the score is not finite", i + 1);
+        if (!isfinite(scores[i]))
+            return cameo_fail(error, CAMEO_BAD_INPUT, "pair %zu: the score is not finite", i + 1);
         labels[i] ? m->positives++ : m->negatives++;
     }
     if (!m->positives || !m->negatives)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "metrics need pairs of both kinds: %zu same, %zu different", m->positives,
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "metrics need pairs of both kinds: %zu same, %zu different", m->positives,
                           m->negatives);
     int folds = options && options->folds ? options->folds : CAMEO_FOLDS;
     size_t correct;
@@ -197,7 +212,8 @@ bool cameo_metrics_compute(const double *scores, const unsigned char *labels, si
     m->accuracy_best = (double)correct / (double)pairs;
     cameo_folds_exact(r, pairs, folds, &m->exact);
     free(r);
-    cameo_folds_insightface(scores, labels, pairs, folds, options ? options->grid : CAMEO_GRID_NONE, &m->insightface);
+    cameo_folds_insightface(scores, labels, pairs, folds, options ? options->grid : CAMEO_GRID_NONE,
+                            &m->insightface);
     return true;
 }
 

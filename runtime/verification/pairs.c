@@ -1,5 +1,6 @@
-/* Reading pair lists. The form is found first (pairs_form.c); then every line is a pair by it, or at fault. A hash table from
-   name to index makes each image appear once, however many pairs name it. */
+/* Reading pair lists. The form is found first (pairs_form.c); then every line is a pair by it, or
+   at fault. A hash table from name to index makes each image appear once, however many pairs name
+   it. */
 #include "pairs.h"
 #include "../base/files.h"
 #include "../base/hash.h"
@@ -33,7 +34,8 @@ static void *grow(void *array, size_t *capacity, size_t size) {
 
 static size_t *find_slot(const parser *p, const char *name) {
     size_t at = cameo_hash_text(name) & (p->table_size - 1);
-    while (p->table[at] && strcmp(p->out->image[p->table[at] - 1], name) != 0) at = (at + 1) & (p->table_size - 1);
+    while (p->table[at] && strcmp(p->out->image[p->table[at] - 1], name) != 0)
+        at = (at + 1) & (p->table_size - 1);
     return &p->table[at];
 }
 
@@ -49,7 +51,8 @@ static size_t intern_image(parser *p, const char *name) {
     if (out->images * 2 >= p->table_size) rehash(p);
     size_t *slot = find_slot(p, name);
     if (*slot) return *slot - 1;
-    if (out->images == p->image_capacity) out->image = grow(out->image, &p->image_capacity, sizeof *out->image);
+    if (out->images == p->image_capacity)
+        out->image = grow(out->image, &p->image_capacity, sizeof *out->image);
     out->image[out->images] = cameo_join(NULL, name);
     *slot = ++out->images;
     return out->images - 1;
@@ -57,15 +60,17 @@ static size_t intern_image(parser *p, const char *name) {
 
 static void add_pair(parser *p, const char *a, const char *b, int label) {
     cameo_pairs *out = p->out;
-    if (out->count == p->pair_capacity) out->pair = grow(out->pair, &p->pair_capacity, sizeof *out->pair);
+    if (out->count == p->pair_capacity)
+        out->pair = grow(out->pair, &p->pair_capacity, sizeof *out->pair);
     size_t first = intern_image(p, a), second = intern_image(p, b);
-    out->pair[out->count++] =
-        (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->number, (uint32_t)p->at, (int8_t)label};
+    out->pair[out->count++] = (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->number,
+                                           (uint32_t)p->at, (int8_t)label};
 }
 
 static bool bad_line(parser *p, const char *what) {
     return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and LFW's pairs.txt; quote names "
+                      "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and "
+                      "LFW's pairs.txt; quote names "
                       "that hold blanks, or part the fields by tabs",
                       p->name, p->number, what);
 }
@@ -75,7 +80,8 @@ static bool lfw_line(parser *p, char **f, int count) {
     bool same = count == 3;
     if (count != 3 && count != 4) return bad_line(p, "an LFW pair has 3 or 4 fields");
     const char *other = same ? f[0] : f[2], *second = same ? f[2] : f[3];
-    if (!cameo_is_number(f[1]) || !cameo_is_number(second) || strlen(f[1]) > 6 || strlen(second) > 6)
+    if (!cameo_is_number(f[1]) || !cameo_is_number(second) || strlen(f[1]) > 6 ||
+        strlen(second) > 6)
         return bad_line(p, "an LFW picture number is expected");
     char a[512], b[512];
     if (strlen(f[0]) > 200 || strlen(other) > 200) return bad_line(p, "the name is too long");
@@ -88,13 +94,16 @@ static bool lfw_line(parser *p, char **f, int count) {
 static bool bad_label(parser *p, const char *label) {
     char what[300];
     if (*label)
-        snprintf(what, sizeof what, "the label \"%.60s\" is neither 0 nor 1, nor a word such as same, different", label);
+        snprintf(what, sizeof what,
+                 "the label \"%.60s\" is neither 0 nor 1, nor a word such as same, different",
+                 label);
     else
         snprintf(what, sizeof what, "some lines have a label, some have none");
     if (p->out->count || p->form.heading) return bad_line(p, what);
-    return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: %s\n    hint: if it is a row of headings, call the columns img1, img2 and label", p->name,
-                      p->number, what);
+    return cameo_fail(
+        p->error, CAMEO_BAD_INPUT,
+        "%s:%zu: %s\n    hint: if it is a row of headings, call the columns img1, img2 and label",
+        p->name, p->number, what);
 }
 
 static bool take_label(parser *p, const char *text, int *label) {
@@ -103,7 +112,8 @@ static bool take_label(parser *p, const char *text, int *label) {
     p->zero |= what == CAMEO_LABEL_ZERO;
     p->minus |= what == CAMEO_LABEL_MINUS;
     *label = what == CAMEO_LABEL_SAME;
-    return !(p->zero && p->minus) || bad_line(p, "labels 0 and -1 are both in the list; which pairs are different?");
+    return !(p->zero && p->minus) ||
+           bad_line(p, "labels 0 and -1 are both in the list; which pairs are different?");
 }
 
 static bool plain_line(parser *p, char **f, int count) {
@@ -111,19 +121,24 @@ static bool plain_line(parser *p, char **f, int count) {
     int most = c[0] > c[1] ? c[0] : c[1], label = -1;
     if (c[2] > most) most = c[2];
     if (p->form.named ? count > p->form.fields : count != p->form.fields) {
-        if (p->form.named) return bad_line(p, "more fields than headings; names that hold the separator are quoted");
+        if (p->form.named)
+            return bad_line(p,
+                            "more fields than headings; names that hold the separator are quoted");
         if (count == 2 || count == 3) return bad_line(p, "some lines have a label, some have none");
         return bad_line(p, "two image names and perhaps a label 0 or 1 are expected");
     }
-    if (count == most && c[2] == most) return bad_line(p, "some lines have a label, some have none");
-    if (count <= most) return bad_line(p, "two image names and perhaps a label 0 or 1 are expected");
+    if (count == most && c[2] == most)
+        return bad_line(p, "some lines have a label, some have none");
+    if (count <= most)
+        return bad_line(p, "two image names and perhaps a label 0 or 1 are expected");
     if (!*f[c[0]] || !*f[c[1]]) return bad_line(p, "an image name is empty");
     if (c[2] >= 0 && !take_label(p, f[c[2]], &label)) return false;
     add_pair(p, f[c[0]], f[c[1]], label);
     return true;
 }
 
-/* Of CALFW and CPLFW: the name of one half and whether it is a pair of one person. The form has made sure that halves agree. */
+/* Of CALFW and CPLFW: the name of one half and whether it is a pair of one person. The form has
+   made sure that halves agree. */
 static bool half_line(parser *p, char **f) {
     if (!p->half) {
         p->half = cameo_join(NULL, f[0]);
@@ -155,7 +170,9 @@ static bool parse_line(parser *p, char *line, bool first) {
     }
     const char *fault = cameo_split_fault(count);
     if (fault) return bad_line(p, fault);
-    return lfw ? lfw_line(p, f, count) : p->form.kind == CAMEO_PAIRS_HALVES ? half_line(p, f) : plain_line(p, f, count);
+    return lfw                                  ? lfw_line(p, f, count)
+           : p->form.kind == CAMEO_PAIRS_HALVES ? half_line(p, f)
+                                                : plain_line(p, f, count);
 }
 
 static bool parse_lines(parser *p) {
@@ -194,7 +211,8 @@ static void choose_lines(parser *p) {
 }
 
 static void describe(const parser *p) {
-    static const char by[] = " \t,;|", *const apart[] = {"blanks", "tabs", "commas", "semicolons", "bars"};
+    static const char by[] = " \t,;|", *const apart[] = {"blanks", "tabs", "commas", "semicolons",
+                                                         "bars"};
     cameo_pairs *out = p->out;
     cameo_output o;
     if (!cameo_output_open(&o, NULL)) return;
@@ -204,11 +222,13 @@ static void describe(const parser *p) {
     } else if (p->form.kind == CAMEO_PAIRS_HALVES) {
         fprintf(o.stream, "CALFW's form, two lines a pair");
     } else {
-        fprintf(o.stream, "two names%s, apart by %s", out->labelled ? " and a label" : " without labels",
+        fprintf(o.stream, "two names%s, apart by %s",
+                out->labelled ? " and a label" : " without labels",
                 apart[strchr(by, p->form.separator) - by]);
         if (p->headings) fprintf(o.stream, ", headings %s", p->headings);
     }
-    if (p->comments) fprintf(o.stream, "; %zu comment line%s", p->comments, p->comments == 1 ? "" : "s");
+    if (p->comments)
+        fprintf(o.stream, "; %zu comment line%s", p->comments, p->comments == 1 ? "" : "s");
     if (p->lines.mark) fprintf(o.stream, "; byte order mark");
     if (p->lines.windows) fprintf(o.stream, "; Windows line ends");
     if (p->lines.mac) fprintf(o.stream, "; old Mac line ends");
@@ -235,16 +255,18 @@ static void set_form(const parser *p) {
 
 static bool all_there(const parser *p) {
     const cameo_pairs_form *f = &p->form;
-    if (!p->out->count) return cameo_fail(p->error, CAMEO_BAD_INPUT, "%s: no pairs in the list", p->name);
+    if (!p->out->count)
+        return cameo_fail(p->error, CAMEO_BAD_INPUT, "%s: no pairs in the list", p->name);
     if (!f->promised || f->promised == p->out->count) return true;
     return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s: its first line promises %zu pairs, %zu were found\n    hint: LFW's first line is `FOLDS N` or `N`, "
+                      "%s: its first line promises %zu pairs, %zu were found\n    hint: LFW's "
+                      "first line is `FOLDS N` or `N`, "
                       "with N pairs of one person and N of two people in each fold",
                       p->name, f->promised, p->out->count);
 }
 
-bool cameo_pairs_parse(const char *text, size_t size, const char *name, const cameo_pairs_known *known, cameo_pairs *out,
-                       cameo_error *error) {
+bool cameo_pairs_parse(const char *text, size_t size, const char *name,
+                       const cameo_pairs_known *known, cameo_pairs *out, cameo_error *error) {
     *out = (cameo_pairs){0};
     parser p = {.name = name, .out = out, .error = error, .known = known};
     if (!cameo_lines_cut(text, size, name, CAMEO_QUOTES_CSV, &p.lines, error)) return false;
@@ -262,7 +284,8 @@ bool cameo_pairs_parse(const char *text, size_t size, const char *name, const ca
     return good;
 }
 
-bool cameo_pairs_read_known(const char *path, const cameo_pairs_known *known, cameo_pairs *p, cameo_error *error) {
+bool cameo_pairs_read_known(const char *path, const cameo_pairs_known *known, cameo_pairs *p,
+                            cameo_error *error) {
     size_t size;
     *p = (cameo_pairs){0};
     unsigned char *text = cameo_read_file(path, (size_t)1 << 30, &size, error);
@@ -273,7 +296,9 @@ bool cameo_pairs_read_known(const char *path, const cameo_pairs_known *known, ca
     return good;
 }
 
-static bool is_separator(const cameo_pairs *p, char c) { return p->separator == ' ' ? cameo_is_blank(c) : c == p->separator; }
+static bool is_separator(const cameo_pairs *p, char c) {
+    return p->separator == ' ' ? cameo_is_blank(c) : c == p->separator;
+}
 
 const char *cameo_pairs_line(const cameo_pairs *p, size_t pair, size_t *length) {
     const char *s = p->text + p->pair[pair].at, *end = s + strlen(s);

@@ -1,5 +1,6 @@
-/* Where the pictures of a pair list are. Data set families keep them in folders of their own (the table below); one rule, the
-   first that finds most of the names, serves the whole list, so that no picture comes from a folder of another split. */
+/* Where the pictures of a pair list are. Data set families keep them in folders of their own (the
+   table below); one rule, the first that finds most of the names, serves the whole list, so that
+   no picture comes from a folder of another split. */
 #include "../base/files.h"
 #include "../image/dataset.h"
 #include "pairs.h"
@@ -41,7 +42,8 @@ static char *path_by(const rule *r, const char *root, const char *name) {
     return path;
 }
 
-/* The same name with folders apart by /, when it has Windows' \\ instead; takes the path, which is freed on failure. */
+/* The same name with folders apart by /, when it has Windows' \\ instead; takes the path, which is
+   freed on failure. */
 static char *existing(const cameo_pairs *p, char *path) {
     char *found = cameo_find_picture(path, p->format && strcmp(p->format, "lfw") == 0);
     if (!found && strchr(path, '\\')) {
@@ -78,7 +80,8 @@ static const char *family_of(const cameo_pairs *p, const rule *r) {
     if (strstr(name, "trials_verification")) return "s19";
     if (strncmp(name, "verification_pairs_", 19) == 0) return "f20";
     if (strcmp(name, "val_pairs.txt") == 0 || strcmp(name, "test_pairs.txt") == 0) return "f24";
-    if (strcmp(name, "verification_dev.csv") == 0 || strcmp(name, "verification_test.csv") == 0) return "s22";
+    if (strcmp(name, "verification_dev.csv") == 0 || strcmp(name, "verification_test.csv") == 0)
+        return "s22";
     return NULL;
 }
 
@@ -94,7 +97,8 @@ static void take(cameo_pairs *p, const rule *r, const char *root, char **paths) 
     char *folder = path_by(r, root, "");
     size_t length = strlen(folder) + 80;
     p->where = cameo_allocate(length, 1);
-    snprintf(p->where, length, "%s %s", r->basename ? "file names alone, in" : "names relative to", *folder ? folder : ".");
+    snprintf(p->where, length, "%s %s", r->basename ? "file names alone, in" : "names relative to",
+             *folder ? folder : ".");
     free(folder);
 }
 
@@ -114,7 +118,8 @@ size_t cameo_pairs_find(cameo_pairs *p, const char *root) {
     const char *roots[2] = {root, beside};
     size_t best = 0;
     const rule *chosen = &rules[0];
-    /* A root that has some of them has the others too, or they are missing: pictures beside the list would be other ones. */
+    /* A root that has some of them has the others too, or they are missing: pictures beside the
+       list would be other ones. */
     for (int turn = 0; turn < 2 && best < p->images; turn++)
         for (int k = 0; k < (roots[1] && (!root || !best) ? 2 : 1) && best < p->images; k++)
             for (const rule *r = rules; r < rules + RULES && best < p->images; r++) {
@@ -166,8 +171,8 @@ bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error) {
         if (!first) first = p->image[i];
         if (printed++ < 10) fprintf(stderr, "missing: %s (%s)\n", p->image[i], p->where);
     }
-    return missing == 0 ||
-           cameo_fail(error, CAMEO_BAD_INPUT,
-                      "%zu of %zu images are missing, the first: %s\n    hint: names are relative to --root DIR", missing,
-                      p->images, first);
+    return missing == 0 || cameo_fail(error, CAMEO_BAD_INPUT,
+                                      "%zu of %zu images are missing, the first: %s\n    hint: "
+                                      "names are relative to --root DIR",
+                                      missing, p->images, first);
 }

@@ -1,6 +1,6 @@
-/* Finding the form of a pair list. Each character that may part fields gives a survey of the whole list; a survey whose lines
-   are all alike is a reading. The first line is the hard one: a row of headings must not be taken for a pair, nor a pair of
-   names without endings for headings. */
+/* Finding the form of a pair list. Each character that may part fields gives a survey of the whole
+   list; a survey whose lines are all alike is a reading. The first line is the hard one: a row of
+   headings must not be taken for a pair, nor a pair of names without endings for headings. */
 #include "pairs_form.h"
 #include "../base/files.h"
 #include "pairs_words.h"
@@ -12,11 +12,13 @@ typedef struct survey {
     char by;
     char *text, *field[CAMEO_FIELDS]; /* the first line's */
     int count;
-    char *text2, *field2[CAMEO_FIELDS]; /* the second one's, or the first one's when there is none */
+    char *text2, *field2[CAMEO_FIELDS]; /* the second one's, or the first one's when there is none
+                                         */
     int count2;
     /* of all lines but the first, or of the first alone when it is the only one */
     int least, most;         /* fields */
-    bool label[3], looks[3]; /* whether column k has labels in all of them; texts that look like names */
+    bool label[3], looks[3]; /* whether column k has labels in all of them; texts that look like
+                                names */
     bool lfw, halves;        /* LFW's pairs; a name and 0 or 1, alike in lines 2 k and 2 k + 1 */
     bool again;              /* a name of the first line is one of theirs too */
     size_t lines;
@@ -43,13 +45,15 @@ static int split_copy(const char *line, char by, char **text, char **field) {
 }
 
 static void survey_line(survey *s, char **field, int count, size_t index, char *last) {
-    const bool zero_or_one = count == 2 && (strcmp(field[1], "0") == 0 || strcmp(field[1], "1") == 0);
+    const bool zero_or_one = count == 2 &&
+                             (strcmp(field[1], "0") == 0 || strcmp(field[1], "1") == 0);
     if (count < s->least) s->least = count;
     if (count > s->most) s->most = count;
     for (int k = 0; k < 3; k++) {
         s->label[k] &= k < count && cameo_label_of(field[k]) != CAMEO_LABEL_NONE;
         s->looks[k] &= k < count && looks_like_name(field[k]);
-        for (int i = 0; k < count && i < 2 && i < s->count && index; i++) s->again |= strcmp(field[k], s->field[i]) == 0;
+        for (int i = 0; k < count && i < 2 && i < s->count && index; i++)
+            s->again |= strcmp(field[k], s->field[i]) == 0;
     }
     s->lfw &= cameo_is_lfw(field, count);
     s->halves &= zero_or_one && strchr(field[0], '.') && (index % 2 == 0 || *last == *field[1]);
@@ -57,7 +61,12 @@ static void survey_line(survey *s, char **field, int count, size_t index, char *
 }
 
 static survey make_survey(const cameo_lines *l, const cameo_line *line, size_t count, char by) {
-    survey s = {.by = by, .least = CAMEO_FIELDS + 1, .most = -9, .lfw = true, .halves = count % 2 == 0, .lines = count};
+    survey s = {.by = by,
+                .least = CAMEO_FIELDS + 1,
+                .most = -9,
+                .lfw = true,
+                .halves = count % 2 == 0,
+                .lines = count};
     memset(s.label, true, sizeof s.label);
     memset(s.looks, true, sizeof s.looks);
     s.count = split_copy(l->text + line[0].at, by, &s.text, s.field);
@@ -73,7 +82,9 @@ static survey make_survey(const cameo_lines *l, const cameo_line *line, size_t c
     return s;
 }
 
-static bool is_known(const cameo_pairs_known *known, const char *name) { return known && known->has(known->data, name); }
+static bool is_known(const cameo_pairs_known *known, const char *name) {
+    return known && known->has(known->data, name);
+}
 
 /* ---- LFW ---- */
 
@@ -91,8 +102,10 @@ static bool lfw_sizes(const char *line, cameo_pairs_form *form) {
     return good;
 }
 
-/* The first line gives sizes, not two pictures that are called by numbers as others of the list are. */
-static bool lfw_heading(const survey *s, const char *first, const cameo_pairs_known *known, cameo_pairs_form *f) {
+/* The first line gives sizes, not two pictures that are called by numbers as others of the list
+   are. */
+static bool lfw_heading(const survey *s, const char *first, const cameo_pairs_known *known,
+                        cameo_pairs_form *f) {
     if (s->count >= 3 && strcasecmp(s->field[1], "imagenum1") == 0) return true;
     if (s->lines < 2 || !lfw_sizes(first, f)) return false;
     bool numbers = s->count2 > 0 && s->count2 <= 3;
@@ -100,13 +113,15 @@ static bool lfw_heading(const survey *s, const char *first, const cameo_pairs_kn
     return cameo_is_lfw(s->field2, s->count2) || !(numbers || is_known(known, s->field[0]));
 }
 
-static bool read_as_lfw(const survey *s, const char *first, const cameo_pairs_known *known, reading *r) {
+static bool read_as_lfw(const survey *s, const char *first, const cameo_pairs_known *known,
+                        reading *r) {
     r->form.kind = CAMEO_PAIRS_LFW;
     r->form.heading = lfw_heading(s, first, known, &r->form);
     r->fits = s->lfw;
     if (r->form.heading) return true;
     r->form.folds = 0, r->form.promised = 0;
-    /* Without its first line only what can be nothing else: some lines of four fields, no column of labels. */
+    /* Without its first line only what can be nothing else: some lines of four fields, no column
+       of labels. */
     return s->lfw && cameo_is_lfw(s->field, s->count) && (s->most == 4 || s->count == 4);
 }
 
@@ -120,20 +135,28 @@ static bool same_stem(const char *a, const char *b) {
     return n == m && strncasecmp(a, b, n) == 0;
 }
 
-/* Whether the first line, with its names and label in columns c, is a row of headings. certain: by its words. */
-static bool is_heading(const survey *s, const cameo_pairs_known *known, const int c[3], bool certain) {
+/* Whether the first line, with its names and label in columns c, is a row of headings. certain: by
+   its words. */
+static bool is_heading(const survey *s, const cameo_pairs_known *known, const int c[3],
+                       bool certain) {
     const char *a = s->field[c[0]], *b = s->field[c[1]];
-    const bool label_off = c[2] >= 0 && c[2] < s->count && cameo_label_of(s->field[c[2]]) == CAMEO_LABEL_NONE;
+    const bool label_off = c[2] >= 0 && c[2] < s->count &&
+                           cameo_label_of(s->field[c[2]]) == CAMEO_LABEL_NONE;
     const bool plain = !looks_like_name(a) && !looks_like_name(b);
-    if (c[2] >= 0 && !label_off && cameo_label_column(s->field, s->count) != c[2]) return false; /* a pair's label */
+    if (c[2] >= 0 && !label_off && cameo_label_column(s->field, s->count) != c[2])
+        return false; /* a pair's label */
     /* Words of headings alone, or more fields than a pair has, can't be a pair. */
-    if (certain && s->lines > 1 && (s->count > 3 || (label_off && cameo_label_column(s->field, s->count) == c[2]))) return true;
+    if (certain && s->lines > 1 &&
+        (s->count > 3 || (label_off && cameo_label_column(s->field, s->count) == c[2])))
+        return true;
     if (s->again || is_known(known, a) || is_known(known, b)) return false;
     if (s->lines < 2) return certain;
-    if (plain && c[0] < 3 && c[1] < 3 && s->looks[c[0]] && s->looks[c[1]]) return true; /* unlike all the others */
+    if (plain && c[0] < 3 && c[1] < 3 && s->looks[c[0]] && s->looks[c[1]])
+        return true; /* unlike all the others */
     if (c[1] >= s->count2 || c[0] >= s->count2) return false;
     if (same_stem(a, s->field2[c[0]]) || same_stem(b, s->field2[c[1]])) return false;
-    return certain || (label_off && plain && is_known(known, s->field2[c[0]]) && is_known(known, s->field2[c[1]]));
+    return certain || (label_off && plain && is_known(known, s->field2[c[0]]) &&
+                       is_known(known, s->field2[c[1]]));
 }
 
 /* ---- plain lists ---- */
@@ -142,7 +165,9 @@ static bool is_heading(const survey *s, const cameo_pairs_known *known, const in
 static bool read_by_headings(const survey *s, const cameo_pairs_known *known, reading *r) {
     int *c = r->form.column;
     bool certain;
-    if (s->count < 2 || s->count > CAMEO_FIELDS || !cameo_name_columns(s->field, s->count, c, &certain)) return false;
+    if (s->count < 2 || s->count > CAMEO_FIELDS ||
+        !cameo_name_columns(s->field, s->count, c, &certain))
+        return false;
     c[2] = cameo_label_column(s->field, s->count);
     if (c[2] == c[0] || c[2] == c[1]) c[2] = -1;
     if (c[2] < 0 && s->count == 3 && s->label[3 - c[0] - c[1]]) c[2] = 3 - c[0] - c[1];
@@ -168,23 +193,27 @@ static bool first_fits(const survey *s, const cameo_pairs_known *known, cameo_pa
 static void read_by_place(const survey *s, const cameo_pairs_known *known, reading *r) {
     static const int places[3][3] = {{0, 1, 2}, {1, 2, 0}, {0, 1, -1}};
     const bool alike = s->least == s->most && s->count == s->most, labels = s->count == 3;
-    const bool front =
-        labels && cameo_label_of(s->field[0]) != CAMEO_LABEL_NONE && cameo_label_of(s->field[2]) == CAMEO_LABEL_NONE;
-    const bool others = s->least == s->most && (s->most == 2 || s->most == 3) && (s->lines > 2 || s->count < 2 || s->count > 3);
+    const bool front = labels && cameo_label_of(s->field[0]) != CAMEO_LABEL_NONE &&
+                       cameo_label_of(s->field[2]) == CAMEO_LABEL_NONE;
+    const bool others = s->least == s->most && (s->most == 2 || s->most == 3) &&
+                        (s->lines > 2 || s->count < 2 || s->count > 3);
     cameo_pairs_form *f = &r->form;
     f->fields = others ? s->most : labels ? 3 : 2;
     for (int k = labels ? 0 : 2; alike && k < (labels ? 2 : 3) && !r->fits; k++) {
         memcpy(f->column, places[k], sizeof f->column);
-        r->fits = f->fields == s->count && (k == 2 || s->label[f->column[2]]) && first_fits(s, known, f);
+        r->fits = f->fields == s->count && (k == 2 || s->label[f->column[2]]) &&
+                  first_fits(s, known, f);
     }
     if (!r->fits) {
         f->heading = false;
         memcpy(f->column, places[f->fields == 2 ? 2 : front], sizeof f->column);
     }
-    if (r->fits && f->fields == 2 && s->halves && !is_known(known, s->field[1])) f->kind = CAMEO_PAIRS_HALVES;
+    if (r->fits && f->fields == 2 && s->halves && !is_known(known, s->field[1]))
+        f->kind = CAMEO_PAIRS_HALVES;
 }
 
-static reading read_as(const cameo_lines *l, const cameo_line *line, size_t count, char by, const cameo_pairs_known *known) {
+static reading read_as(const cameo_lines *l, const cameo_line *line, size_t count, char by,
+                       const cameo_pairs_known *known) {
     survey s = make_survey(l, line, count, by);
     reading r = {.form = {.separator = by}}, lfw = r;
     const int *c = r.form.column;

@@ -1,4 +1,5 @@
-/* The form of a pair list: what its first lines and all the others have in common. Used by pairs.c. */
+/* The form of a pair list: what its first lines and all the others have in common. Used by
+   pairs.c. */
 #ifndef CAMEO_PAIRS_FORM_H
 #define CAMEO_PAIRS_FORM_H
 #include "../base/lines.h"
@@ -21,9 +22,10 @@ typedef struct cameo_pairs_form {
     size_t promised; /* pairs, by LFW's first line; 0: it doesn't say */
 } cameo_pairs_form;
 
-/* Looks at lines line[0 .. count) of the text, none empty, and decides. Where several readings fit every line, that one is
-   taken whose names are known (known may be NULL), then one with labels. Where none does, the form is what the first line looks
-   like, and reading names the line at fault. */
+/* Looks at lines line[0 .. count) of the text, none empty, and decides. Where several readings fit
+   every line, that one is taken whose names are known (known may be NULL), then one with labels.
+   Where none does, the form is what the first line looks like, and reading names the line at
+   fault. */
 cameo_pairs_form cameo_pairs_form_find(const cameo_lines *l, const cameo_line *line, size_t count,
                                        const cameo_pairs_known *known);
 

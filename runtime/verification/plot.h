@@ -1,15 +1,21 @@
-/* Curves as inline SVG. Colours come from the page's style sheet by class (c0 ... c5, grid, axis), so that a page can be dark,
-   light or printed. Everything is drawn in a box of PLOT_WIDTH x PLOT_HEIGHT units that scales with the page. */
+/* Curves as inline SVG. Colours come from the page's style sheet by class (c0 ... c5, grid, axis),
+   so that a page can be dark, light or printed. Everything is drawn in a box of PLOT_WIDTH x
+   PLOT_HEIGHT units that scales with the page. */
 #ifndef CAMEO_PLOT_H
 #define CAMEO_PLOT_H
 #include "metrics.h"
 #include <stdio.h>
 
-typedef enum cameo_axis_kind { CAMEO_AXIS_LINEAR, CAMEO_AXIS_LOG, CAMEO_AXIS_PROBIT } cameo_axis_kind;
+typedef enum cameo_axis_kind {
+    CAMEO_AXIS_LINEAR,
+    CAMEO_AXIS_LOG,
+    CAMEO_AXIS_PROBIT
+} cameo_axis_kind;
 
 typedef struct cameo_axis {
     cameo_axis_kind kind;
-    double low, high; /* values beyond are drawn at the edge; above 0 for log, inside (0, 1) for probit */
+    double low, high; /* values beyond are drawn at the edge; above 0 for log, inside (0, 1) for
+                         probit */
     const char *label;
 } cameo_axis;
 
@@ -19,14 +25,18 @@ typedef struct cameo_plot {
 } cameo_plot;
 
 void cameo_plot_begin(cameo_plot *p, FILE *f, const char *title, cameo_axis x, cameo_axis y);
-void cameo_plot_end(const cameo_plot *p, const char *caption); /* caption: plain text, escaped here; may be NULL */
+void cameo_plot_end(const cameo_plot *p, const char *caption); /* caption: plain text, escaped here;
+                                                                  may be NULL */
 double cameo_plot_x(const cameo_plot *p, double value);
 double cameo_plot_y(const cameo_plot *p, double value);
 
-/* A curve of false rejects (det) or true accepts over false accepts, in colour `c`; a million points make some hundred. */
-void cameo_plot_roc(const cameo_plot *p, const cameo_roc_point *roc, size_t points, bool det, int c);
+/* A curve of false rejects (det) or true accepts over false accepts, in colour `c`; a million
+   points make some hundred. */
+void cameo_plot_roc(const cameo_plot *p, const cameo_roc_point *roc, size_t points, bool det,
+                    int c);
 /* The 95 % interval of each true positive rate by itself (Wilson 1927), `positives` pairs. */
-void cameo_plot_band(const cameo_plot *p, const cameo_roc_point *roc, size_t points, double positives, int c);
+void cameo_plot_band(const cameo_plot *p, const cameo_roc_point *roc, size_t points,
+                     double positives, int c);
 /* count[bins] over [x.low, x.high] as an area; each divided by `total`. */
 void cameo_plot_histogram(const cameo_plot *p, const size_t *count, int bins, double total, int c);
 void cameo_plot_vertical(const cameo_plot *p, double x, const char *label);

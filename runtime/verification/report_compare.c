@@ -19,7 +19,8 @@ typedef struct run_files {
 
 static char *read_text(const char *directory, const char *name, cameo_error *error) {
     size_t size;
-    char *path = cameo_join(directory, name), *text = (char *)cameo_read_file(path, (size_t)2 << 30, &size, error);
+    char *path = cameo_join(directory, name),
+         *text = (char *)cameo_read_file(path, (size_t)2 << 30, &size, error);
     free(path);
     return text;
 }
@@ -49,11 +50,14 @@ static bool open_run(run_files *r, const char *directory, cameo_error *error) {
     *r = (run_files){.directory = directory, .json = read_text(directory, "metrics.json", error)};
     if (!r->json) return false;
     if (!cameo_json_get_number(r->json, "auc", &auc))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/metrics.json: has no AUC; only runs on labelled lists are compared",
+        return cameo_fail(error, CAMEO_BAD_INPUT,
+                          "%s/metrics.json: has no AUC; only runs on labelled lists are compared",
                           directory);
     if (!cameo_json_get_number(r->json, "negatives", &r->negatives)) r->negatives = 1;
     char *text = read_text(directory, "roc.csv", error);
-    bool good = text && (parse_roc(text, r) || cameo_fail(error, CAMEO_BAD_INPUT, "%s/roc.csv: is no ROC curve", directory));
+    bool good = text &&
+                (parse_roc(text, r) ||
+                 cameo_fail(error, CAMEO_BAD_INPUT, "%s/roc.csv: is no ROC curve", directory));
     free(text);
     return good;
 }
@@ -87,8 +91,11 @@ static void put_number_row(FILE *f, const struct number *n, const run_files *r, 
     fputs("</th>", f);
     for (size_t i = 0; i < runs; i++) {
         bool there = cameo_json_get_number(r[i].json, n->path, &value);
-        fprintf(f, "<td class=\"n%s\">", there && !alike && n->better && value == best ? " best" : "");
-        !there ? fputs("n/a", f) : n->percent ? fprintf(f, "%.4f %%", 100 * value) : fprintf(f, "%.7g", value);
+        fprintf(f, "<td class=\"n%s\">",
+                there && !alike && n->better && value == best ? " best" : "");
+        !there       ? fputs("n/a", f)
+        : n->percent ? fprintf(f, "%.4f %%", 100 * value)
+                     : fprintf(f, "%.7g", value);
         fputs("</td>", f);
     }
     fputs("</tr>\n", f);
@@ -101,15 +108,17 @@ static void put_rates(FILE *f, const run_files *r, size_t runs) {
             const char *element = cameo_json_next(cameo_json_find(r[i].json, "tpr_at_fpr"), NULL);
             double value;
             for (int n = 0; element && n < k; n++) element = cameo_json_next(NULL, element);
-            element &&cameo_json_get_number(element, "tpr", &value) ? fprintf(f, "<td class=\"n\">%.4f %%</td>", 100 * value)
-                                                                    : fputs("<td class=\"n\">n/a</td>", f);
+            element &&cameo_json_get_number(element, "tpr", &value)
+                ? fprintf(f, "<td class=\"n\">%.4f %%</td>", 100 * value)
+                : fputs("<td class=\"n\">n/a</td>", f);
         }
         fputs("</tr>\n", f);
     }
 }
 
 /* Returns whether all runs say the same. */
-static bool put_text_row(FILE *f, const char *path, const char *name, const run_files *r, size_t runs) {
+static bool put_text_row(FILE *f, const char *path, const char *name, const run_files *r,
+                         size_t runs) {
     char *first = cameo_json_get_text(r[0].json, path);
     bool alike = true;
     fprintf(f, "<tr><th>%s</th>", name);
@@ -129,10 +138,15 @@ static bool put_text_row(FILE *f, const char *path, const char *name, const run_
 static void put_table(FILE *f, const run_files *r, size_t runs) {
     static const struct {
         const char *path, *name;
-    } texts[] = {
-        {"list", "list"},           {"score", "score"}, {"tta", "augmentation"},         {"preprocess", "preprocessing"},
-        {"alignment", "alignment"}, {"model", "model"}, {"model_hash", "model SHA-256"}, {"target", "instructions"},
-        {"command", "command"}};
+    } texts[] = {{"list", "list"},
+                 {"score", "score"},
+                 {"tta", "augmentation"},
+                 {"preprocess", "preprocessing"},
+                 {"alignment", "alignment"},
+                 {"model", "model"},
+                 {"model_hash", "model SHA-256"},
+                 {"target", "instructions"},
+                 {"command", "command"}};
     fputs("<div class=\"scroll\"><table><tr><th></th>", f);
     for (size_t i = 0; i < runs; i++) {
         fprintf(f, "<th><span class=\"key\" style=\"background:var(--c%zu)\"></span>", i % COLOURS);
@@ -140,12 +154,17 @@ static void put_table(FILE *f, const run_files *r, size_t runs) {
         fputs("</th>", f);
     }
     fputs("</tr>\n", f);
-    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) put_number_row(f, &numbers[k], r, runs);
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+        put_number_row(f, &numbers[k], r, runs);
     put_rates(f, r, runs);
-    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) put_text_row(f, texts[k].path, texts[k].name, r, runs);
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+        put_text_row(f, texts[k].path, texts[k].name, r, runs);
     bool same = put_text_row(f, "list_hash", "list SHA-256", r, runs);
     fputs("</table></div>\n", f);
-    if (!same) fputs("<p class=\"warn\">The lists of pairs differ: these numbers are not about the same question.</p>\n", f);
+    if (!same)
+        fputs("<p class=\"warn\">The lists of pairs differ: these numbers are not about the same "
+              "question.</p>\n",
+              f);
 }
 
 static void put_curves(FILE *f, const run_files *r, size_t runs) {
@@ -159,22 +178,25 @@ static void put_curves(FILE *f, const run_files *r, size_t runs) {
         shown = fmin(shown, first);
     }
     const cameo_axis tpr = {CAMEO_AXIS_LINEAR, 0, 1, "true positive rate"};
-    const cameo_axis upper = {CAMEO_AXIS_LINEAR, fmax(0, fmin(0.9, floor(10 * shown - 0.3) / 10)), 1, "true positive rate"};
+    const cameo_axis upper = {CAMEO_AXIS_LINEAR, fmax(0, fmin(0.9, floor(10 * shown - 0.3) / 10)),
+                              1, "true positive rate"};
     const struct {
         const char *title;
         cameo_axis x, y;
         bool det;
-    } plots[] = {{"ROC", {CAMEO_AXIS_LINEAR, 0, 1, "false positive rate"}, tpr, false},
-                 {"ROC, logarithmic", {CAMEO_AXIS_LOG, low, 1, "false positive rate"}, upper, false},
-                 {"DET",
-                  {CAMEO_AXIS_PROBIT, fmax(1e-5, low), 0.8, "false positive rate"},
-                  {CAMEO_AXIS_PROBIT, fmax(1e-5, low), 0.8, "false negative rate"},
-                  true}};
+    } plots[] = {
+        {"ROC", {CAMEO_AXIS_LINEAR, 0, 1, "false positive rate"}, tpr, false},
+        {"ROC, logarithmic", {CAMEO_AXIS_LOG, low, 1, "false positive rate"}, upper, false},
+        {"DET",
+         {CAMEO_AXIS_PROBIT, fmax(1e-5, low), 0.8, "false positive rate"},
+         {CAMEO_AXIS_PROBIT, fmax(1e-5, low), 0.8, "false negative rate"},
+         true}};
     fputs("<div class=\"plots\">\n", f);
     for (size_t k = 0; k < sizeof plots / sizeof *plots; k++) {
         cameo_plot p;
         cameo_plot_begin(&p, f, plots[k].title, plots[k].x, plots[k].y);
-        for (size_t i = 0; i < runs; i++) cameo_plot_roc(&p, r[i].roc, r[i].points, plots[k].det, (int)(i % COLOURS));
+        for (size_t i = 0; i < runs; i++)
+            cameo_plot_roc(&p, r[i].roc, r[i].points, plots[k].det, (int)(i % COLOURS));
         cameo_plot_end(&p, NULL);
     }
     fputs("</div>\n", f);
@@ -191,7 +213,8 @@ static bool write_page(const run_files *r, size_t runs, const char *file, cameo_
     return cameo_output_save(&o, NULL, file, error);
 }
 
-bool cameo_report_compare(const char *const *run, size_t runs, const char *file, cameo_error *error) {
+bool cameo_report_compare(const char *const *run, size_t runs, const char *file,
+                          cameo_error *error) {
     run_files *r = cameo_allocate(runs, sizeof *r);
     bool good = true;
     for (size_t i = 0; i < runs && good; i++) good = open_run(&r[i], run[i], error);

@@ -23,8 +23,11 @@ static bool has_word(const char *words, const char *word) {
     return false;
 }
 
-const cameo_submission *cameo_submission_find(const char *family, cameo_task task, cameo_error *error) {
-    static const char *const what[] = {"pairs", "identities", "classes"}, *const verb[] = {"score", "identify", "classify"};
+const cameo_submission *cameo_submission_find(const char *family, cameo_task task,
+                                              cameo_error *error) {
+    static const char *const what[] = {"pairs", "identities", "classes"}, *const verb[] = {
+                                                                              "score", "identify",
+                                                                              "classify"};
     char known[256] = "";
     const char *elsewhere = NULL;
     for (int i = 0; i < FORMS; i++) {
@@ -35,8 +38,9 @@ const cameo_submission *cameo_submission_find(const char *family, cameo_task tas
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", used ? " " : "", forms[i].families);
     }
-    cameo_fail(error, CAMEO_USAGE, "--submission %s: no such form for %s\n    hint: one of %s%s%s", family, what[task], known,
-               elsewhere ? "; this family's are made by the verb " : "", elsewhere ? elsewhere : "");
+    cameo_fail(error, CAMEO_USAGE, "--submission %s: no such form for %s\n    hint: one of %s%s%s",
+               family, what[task], known, elsewhere ? "; this family's are made by the verb " : "",
+               elsewhere ? elsewhere : "");
     return NULL;
 }
 

@@ -1,7 +1,9 @@
-/* Cross-validated accuracy as LFW's protocol has it: contiguous folds, each judged at the threshold that is best on all others.
+/* Cross-validated accuracy as LFW's protocol has it: contiguous folds, each judged at the
+   threshold that is best on all others.
 
-   Two sets of thresholds: every distinct score, and the grid of InsightFace's evaluation code, where a pair is accepted when
-   its squared distance is *below* one of 0, 0.01 ... 3.99 and the smallest of equally good thresholds is taken. */
+   Two sets of thresholds: every distinct score, and the grid of InsightFace's evaluation code,
+   where a pair is accepted when its squared distance is *below* one of 0, 0.01 ... 3.99 and the
+   smallest of equally good thresholds is taken. */
 #include "../base/files.h"
 #include "metrics.h"
 #include <math.h>
@@ -24,11 +26,13 @@ static int fold_count(size_t n, int folds) {
 static void summarise(cameo_folds *f) {
     double squares = 0;
     for (int i = 0; i < f->count; i++) f->mean += f->accuracy[i] / f->count;
-    for (int i = 0; i < f->count; i++) squares += (f->accuracy[i] - f->mean) * (f->accuracy[i] - f->mean);
+    for (int i = 0; i < f->count; i++)
+        squares += (f->accuracy[i] - f->mean) * (f->accuracy[i] - f->mean);
     if (f->count) f->error = sqrt(squares / (f->count - 1) / f->count);
 }
 
-double cameo_best_threshold(const cameo_ranked *r, size_t n, size_t skip, size_t skip_end, size_t *correct) {
+double cameo_best_threshold(const cameo_ranked *r, size_t n, size_t skip, size_t skip_end,
+                            size_t *correct) {
     long long now = 0, best = 0; /* correct decisions relative to accepting none */
     size_t negatives = 0;
     double threshold = INFINITY, last = INFINITY;
@@ -57,21 +61,24 @@ static void judge(const cameo_ranked *r, size_t n, cameo_folds *f) {
         right[k] += (r[i].score >= f->threshold[k]) == (r[i].label != 0);
     }
     for (int k = 0; k < f->count; k++)
-        f->accuracy[k] = (double)right[k] / (double)(fold_begin(n, f->count, k + 1) - fold_begin(n, f->count, k));
+        f->accuracy[k] = (double)right[k] /
+                         (double)(fold_begin(n, f->count, k + 1) - fold_begin(n, f->count, k));
 }
 
 void cameo_folds_exact(const cameo_ranked *r, size_t n, int folds, cameo_folds *f) {
     size_t unused;
     *f = (cameo_folds){.count = fold_count(n, folds)};
     for (int k = 0; k < f->count; k++)
-        f->threshold[k] = cameo_best_threshold(r, n, fold_begin(n, f->count, k), fold_begin(n, f->count, k + 1), &unused);
+        f->threshold[k] = cameo_best_threshold(r, n, fold_begin(n, f->count, k),
+                                               fold_begin(n, f->count, k + 1), &unused);
     judge(r, n, f);
     summarise(f);
 }
 
 static double grid_threshold(int k) { return k * 0.01; }
 
-/* The first grid threshold above d: pairs with distance d are accepted from there on. GRID when none is. */
+/* The first grid threshold above d: pairs with distance d are accepted from there on. GRID when
+   none is. */
 static int first_accepting(double d) {
     int k = d < 0 ? 0 : d >= 4 ? GRID : (int)(d / 0.01);
     while (k > 0 && d < grid_threshold(k - 1)) k--;
@@ -79,9 +86,10 @@ static int first_accepting(double d) {
     return k;
 }
 
-/* right[k]: correct decisions of pairs [begin, end) at threshold k, relative to accepting none, whose count is returned. */
-static long long grid_counts(const double *scores, const unsigned char *labels, size_t begin, size_t end, cameo_grid grid,
-                             long long right[GRID]) {
+/* right[k]: correct decisions of pairs [begin, end) at threshold k, relative to accepting none,
+   whose count is returned. */
+static long long grid_counts(const double *scores, const unsigned char *labels, size_t begin,
+                             size_t end, cameo_grid grid, long long right[GRID]) {
     long long negatives = 0;
     for (int k = 0; k < GRID; k++) right[k] = 0;
     for (size_t i = begin; i < end; i++) {
@@ -94,14 +102,16 @@ static long long grid_counts(const double *scores, const unsigned char *labels, 
     return negatives;
 }
 
-void cameo_folds_insightface(const double *scores, const unsigned char *labels, size_t n, int folds, cameo_grid grid,
-                             cameo_folds *f) {
+void cameo_folds_insightface(const double *scores, const unsigned char *labels, size_t n, int folds,
+                             cameo_grid grid, cameo_folds *f) {
     *f = (cameo_folds){.count = fold_count(n, folds)};
     if (grid == CAMEO_GRID_NONE) f->count = 0;
     if (!f->count) return;
-    long long(*right)[GRID] = cameo_allocate((size_t)f->count, sizeof *right), all[GRID] = {0}, none[CAMEO_MAX_FOLDS];
+    long long(*right)[GRID] = cameo_allocate((size_t)f->count, sizeof *right), all[GRID] = {0},
+         none[CAMEO_MAX_FOLDS];
     for (int i = 0; i < f->count; i++) {
-        none[i] = grid_counts(scores, labels, fold_begin(n, f->count, i), fold_begin(n, f->count, i + 1), grid, right[i]);
+        none[i] = grid_counts(scores, labels, fold_begin(n, f->count, i),
+                              fold_begin(n, f->count, i + 1), grid, right[i]);
         for (int k = 0; k < GRID; k++) all[k] += right[i][k];
     }
     for (int i = 0; i < f->count; i++) {

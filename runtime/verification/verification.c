@@ -1,5 +1,5 @@
-/* Scores of pairs and what follows from them. Every pair is scored by itself in double from float32 embeddings, so neither the
-   number of threads nor the order of work changes a bit. */
+/* Scores of pairs and what follows from them. Every pair is scored by itself in double from
+   float32 embeddings, so neither the number of threads nor the order of work changes a bit. */
 #include "verification.h"
 #include "../base/files.h"
 #include "../core/threads.h"
@@ -16,8 +16,9 @@ typedef struct scorer {
     const cameo_embeddings *e;
     const cameo_pairs *pairs;
     cameo_tta tta;
-    size_t dimension, parts; /* of what enters a score; parts = 2 for score-mean, whose views are scored apart */
-    double *squares;         /* [images][parts]: norms, squared; 0 where an image has no embedding */
+    size_t dimension, parts; /* of what enters a score; parts = 2 for score-mean, whose views are
+                                scored apart */
+    double *squares; /* [images][parts]: norms, squared; 0 where an image has no embedding */
     double **score;
 } scorer;
 
@@ -37,10 +38,12 @@ static const float *joined(const scorer *s, size_t image, size_t part, float *bu
 
 enum { PARTS = 8 }; /* partial sums, so that the additions need not wait for each other */
 
-static double sum_of(const double x[PARTS]) { return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])); }
+static double sum_of(const double x[PARTS]) {
+    return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+}
 
-/* The dot product. A vector's squared norm is the one with itself, so that equal vectors have a dot product equal to it, bit
-   for bit. */
+/* The dot product. A vector's squared norm is the one with itself, so that equal vectors have a
+   dot product equal to it, bit for bit. */
 static double dot_of(const float *a, const float *b, size_t n) {
     double dot[PARTS] = {0};
     for (size_t i = 0; i < n; i += PARTS)
@@ -53,8 +56,9 @@ const char *cameo_embedding_fault(const float *row, size_t dimension) {
     return squares == 0 ? "is zero" : isfinite(squares) ? NULL : "is not finite";
 }
 
-/* The root of the product, not the product of the roots: of equal factors that's the factor itself, and a picture's cosine with
-   itself exactly 1. Floats leave room: no product of theirs overflows in double, none but zeros is 0. */
+/* The root of the product, not the product of the roots: of equal factors that's the factor
+   itself, and a picture's cosine with itself exactly 1. Floats leave room: no product of theirs
+   overflows in double, none but zeros is 0. */
 static double cosine_of(double dot, double squares_a, double squares_b) {
     const double cosine = dot / sqrt(squares_a * squares_b);
     return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
@@ -66,10 +70,12 @@ double cameo_cosine(const float *a, const float *b, size_t n, double squares_a, 
     return cosine_of(dot_of(a, b, n), squares_a, squares_b);
 }
 
-/* All scores in one go. The sums are those of dot_of(), and equal vectors have both distances 0, as long as no product is fused
-   with an addition: CMakeLists.txt forbids that for this file. */
-static void add_scores(const float *a, const float *b, double aa, double bb, size_t n, double share, double out[CAMEO_SCORES]) {
-    double dots[PARTS] = {0}, raw[PARTS] = {0}, normalised[PARTS] = {0}, ra = 1 / sqrt(aa), rb = 1 / sqrt(bb);
+/* All scores in one go. The sums are those of dot_of(), and equal vectors have both distances 0,
+   as long as no product is fused with an addition: CMakeLists.txt forbids that for this file. */
+static void add_scores(const float *a, const float *b, double aa, double bb, size_t n, double share,
+                       double out[CAMEO_SCORES]) {
+    double dots[PARTS] = {0}, raw[PARTS] = {0}, normalised[PARTS] = {0}, ra = 1 / sqrt(aa),
+           rb = 1 / sqrt(bb);
     for (size_t i = 0; i < n; i += PARTS)
         for (size_t k = 0; k < PARTS && i + k < n; k++) {
             double x = a[i + k], y = b[i + k], d = x - y, u = x * ra - y * rb;
@@ -94,7 +100,8 @@ static void score_pair(const scorer *s, size_t i, float *buffer) {
                 out[0] = out[1] = out[2] = out[3] = NAN;
                 continue;
             }
-            const float *a = joined(s, p->a, x, buffer), *b = joined(s, p->b, y, buffer + s->dimension);
+            const float *a = joined(s, p->a, x, buffer),
+                        *b = joined(s, p->b, y, buffer + s->dimension);
             add_scores(a, b, aa[x], bb[y], s->dimension, share, out);
         }
     for (int k = 0; k < CAMEO_SCORES; k++) s->score[k][i] = out[k];
@@ -120,7 +127,9 @@ static bool measure_norms(scorer *s, cameo_norms *m, cameo_error *error) {
             const float *x = joined(s, i, k, buffer);
             const char *why = cameo_embedding_fault(x, s->dimension);
             s->squares[i * s->parts + k] = dot_of(x, x, s->dimension);
-            if (why) good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s", s->pairs->image[i], why);
+            if (why)
+                good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s",
+                                  s->pairs->image[i], why);
         }
         double norm = sqrt(s->squares[i * s->parts]);
         m->count++, sum += norm, squares += norm * norm;
@@ -163,7 +172,8 @@ typedef struct measuring {
 
 /* Metrics of score k over the pairs that have one. */
 static void measure_task(void *argument, size_t k) {
-    static const cameo_grid grid[CAMEO_SCORES] = {CAMEO_GRID_COSINE, CAMEO_GRID_L2, CAMEO_GRID_NONE, CAMEO_GRID_NONE};
+    static const cameo_grid grid[CAMEO_SCORES] = {CAMEO_GRID_COSINE, CAMEO_GRID_L2, CAMEO_GRID_NONE,
+                                                  CAMEO_GRID_NONE};
     measuring *all = argument;
     cameo_verification *v = all->v;
     size_t n = v->pairs->count, used = 0;
@@ -172,8 +182,10 @@ static void measure_task(void *argument, size_t k) {
     for (size_t i = 0; i < n; i++)
         if (!isnan(v->score[k][i])) score[used] = v->score[k][i], label[used++] = v->label[i];
     cameo_metrics_options options = {v->pairs->folds >= 2 ? v->pairs->folds : 0, grid[k]};
-    all->good[k] = cameo_metrics_compute(score, label, used, &options, &v->metrics[k], &all->error[k]);
-    if (k != v->primary) cameo_metrics_free(&v->metrics[k]); /* a curve of a million points that nobody draws */
+    all->good[k] = cameo_metrics_compute(score, label, used, &options, &v->metrics[k],
+                                         &all->error[k]);
+    if (k != v->primary)
+        cameo_metrics_free(&v->metrics[k]); /* a curve of a million points that nobody draws */
     free(score);
     free(label);
 }
@@ -183,7 +195,8 @@ static bool measure_all(cameo_verification *v, cameo_error *error) {
     cameo_parallel_once(v->threads, CAMEO_SCORES, measure_task, &all);
     v->measured = true;
     for (int k = 0; k < CAMEO_SCORES && v->measured; k++)
-        if (!all.good[k]) v->measured = cameo_fail(error, all.error[k].code, "%s", all.error[k].message);
+        if (!all.good[k])
+            v->measured = cameo_fail(error, all.error[k].code, "%s", all.error[k].message);
     return v->measured;
 }
 
@@ -195,13 +208,20 @@ static bool has_both_kinds(const cameo_verification *v) {
     return kind[0] && kind[1];
 }
 
-bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e, cameo_error *error) {
+bool cameo_verification_measure(cameo_verification *v, const cameo_embeddings *e,
+                                cameo_error *error) {
     size_t n = v->pairs->count;
     bool concat = v->tta == CAMEO_TTA_FLIP_CONCAT;
-    scorer s = {e, v->pairs, v->tta, e->dimension * (concat ? 2 : 1), v->tta == CAMEO_TTA_SCORE_MEAN ? 2 : 1, NULL, v->score};
+    scorer s = {e,
+                v->pairs,
+                v->tta,
+                e->dimension * (concat ? 2 : 1),
+                v->tta == CAMEO_TTA_SCORE_MEAN ? 2 : 1,
+                NULL,
+                v->score};
     if (e->images != v->pairs->images || e->views != (v->tta == CAMEO_TTA_NONE ? 1 : 2))
-        return cameo_fail(error, CAMEO_DEFECT, "%zu embeddings of %zu views do not fit %zu images", e->images, e->views,
-                          v->pairs->images);
+        return cameo_fail(error, CAMEO_DEFECT, "%zu embeddings of %zu views do not fit %zu images",
+                          e->images, e->views, v->pairs->images);
     for (int k = 0; k < CAMEO_SCORES; k++) v->score[k] = cameo_allocate(n, sizeof **v->score);
     v->label = cameo_allocate(n, 1);
     bool good = measure_norms(&s, &v->norms, error);
@@ -226,13 +246,16 @@ void cameo_verification_free(cameo_verification *v) {
     v->label = NULL;
 }
 
-bool cameo_verification_quick(const float *embeddings, size_t dimension, const cameo_pairs *pairs, cameo_metrics *m,
-                              cameo_error *error) {
-    cameo_embeddings e = {pairs->images, dimension, 1, cameo_allocate(pairs->images, sizeof *e.row)};
+bool cameo_verification_quick(const float *embeddings, size_t dimension, const cameo_pairs *pairs,
+                              cameo_metrics *m, cameo_error *error) {
+    cameo_embeddings e = {pairs->images, dimension, 1,
+                          cameo_allocate(pairs->images, sizeof *e.row)};
     for (size_t i = 0; i < pairs->images; i++) e.row[i] = embeddings + i * dimension;
     cameo_verification v = {.pairs = pairs, .threads = 1};
     bool good = cameo_verification_measure(&v, &e, error);
-    if (good && !v.measured) good = cameo_fail(error, CAMEO_BAD_INPUT, "the list has no labels, or one kind of pairs only");
+    if (good && !v.measured)
+        good = cameo_fail(error, CAMEO_BAD_INPUT,
+                          "the list has no labels, or one kind of pairs only");
     if (good) {
         *m = v.metrics[CAMEO_COSINE];
         v.metrics[CAMEO_COSINE].roc = NULL; /* now the caller's */

@@ -1,6 +1,7 @@
-/* GB/s of what training does besides convolutions, one thread: batch normalisation with ReLU, forward and backward, and a
-   maximum pool backward. Bytes are those of every tensor read or written, once a pass. gcc -O3 -march=native -ffp-contract=fast
-   -fno-math-errno -fno-trapping-math -I runtime tests/bench/bench_batchnorm.c -lm */
+/* GB/s of what training does besides convolutions, one thread: batch normalisation with ReLU,
+   forward and backward, and a maximum pool backward. Bytes are those of every tensor read or
+   written, once a pass. gcc -O3 -march=native -ffp-contract=fast -fno-math-errno
+   -fno-trapping-math -I runtime tests/bench/bench_batchnorm.c -lm */
 #include "kernels/all.h"
 
 #include <stdio.h>
@@ -44,12 +45,24 @@ static cameo_batchnorm_args forward_args(ptrdiff_t rows) {
 
 static cameo_batchnorm_grad_args backward_args(ptrdiff_t rows) {
     float *k = channels;
-    return (cameo_batchnorm_grad_args){
-        dy, x, k, k + 4 * CHANNELS, k + 5 * CHANNELS, y, dy, k + 8 * CHANNELS, k + 9 * CHANNELS, NULL, partial, table, rows};
+    return (cameo_batchnorm_grad_args){dy,
+                                       x,
+                                       k,
+                                       k + 4 * CHANNELS,
+                                       k + 5 * CHANNELS,
+                                       y,
+                                       dy,
+                                       k + 8 * CHANNELS,
+                                       k + 9 * CHANNELS,
+                                       NULL,
+                                       partial,
+                                       table,
+                                       rows};
 }
 
 static void line(const char *name, const char *what, double seconds, double megabytes) {
-    printf("%-12s %-10s %8.3f ms %6.1f GB/s\n", name, what, seconds * 1e3, megabytes * 1e-3 / seconds);
+    printf("%-12s %-10s %8.3f ms %6.1f GB/s\n", name, what, seconds * 1e3,
+           megabytes * 1e-3 / seconds);
 }
 
 static void report(const char *name, double bytes, const double *best) {
@@ -136,6 +149,7 @@ int main(void) {
     const size_t n = 32 * 112 * 112 * 64;
     x = floats(n), y = floats(n), dy = floats(n), channels = floats(10 * CHANNELS + 64);
     partial = floats(n / 16), table = floats(4 * 2048);
-    c64_112x112_run(), c64_32x32_run(), c24_16x16_run(), c144_16x16_run(), c512_7x7_run(), pool_run();
+    c64_112x112_run(), c64_32x32_run(), c24_16x16_run(), c144_16x16_run(), c512_7x7_run(),
+        pool_run();
     return 0;
 }

@@ -1,7 +1,8 @@
 /* What the benchmarks want to know of a machine and of processes, as JSON on stdout.
 
-   usage: machine peak           {"gflops","gbytes"}: multiply-adds of one core, registers only; memory read by one core
-          machine once CMD...    {"ms","rss_mb"}: a whole process from start to end, its output thrown away; exit code as CMD's
+   usage: machine peak           {"gflops","gbytes"}: multiply-adds of one core, registers only;
+   memory read by one core machine once CMD...    {"ms","rss_mb"}: a whole process from start to
+   end, its output thrown away; exit code as CMD's
 
    gcc -O3 -march=native -ffp-contract=fast tests/bench/machine.c -o machine */
 #define _GNU_SOURCE 1
@@ -23,8 +24,9 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Independent chains of a = a * m + b, enough to hide the latency of two multiply-adds a cycle. Numbers that the compiler does
-   not know: 1 is a fixed point of 0.999 a + 0.001, and a chain that begins with it would not be computed. */
+/* Independent chains of a = a * m + b, enough to hide the latency of two multiply-adds a cycle.
+   Numbers that the compiler does not know: 1 is a fixed point of 0.999 a + 0.001, and a chain that
+   begins with it would not be computed. */
 static double chains(void) {
     static volatile const float one = 1;
     cameo_v a[CHAINS], m = cameo_splat(0.999f * one), b = cameo_splat(0.001f * one);
@@ -87,7 +89,8 @@ static int once(char **command) {
     int status = 0;
     struct rusage usage = {0};
     if (wait4(child, &status, 0, &usage) < 0) return perror("machine: wait"), 4;
-    printf("{\"ms\":%.3f,\"rss_mb\":%.2f}\n", 1e3 * (now() - start), (double)usage.ru_maxrss / 1024);
+    printf("{\"ms\":%.3f,\"rss_mb\":%.2f}\n", 1e3 * (now() - start),
+           (double)usage.ru_maxrss / 1024);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 

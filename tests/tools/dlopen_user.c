@@ -1,4 +1,5 @@
-/* Uses what `cameo compile --emit so` made as a plug-in would: dlopen_user FILE.so PREFIX prints the example's line. */
+/* Uses what `cameo compile --emit so` made as a plug-in would: dlopen_user FILE.so PREFIX prints
+   the example's line. */
 #include "cameo.h"
 
 #include <dlfcn.h>
@@ -33,7 +34,8 @@ static int embed_two(const library *l) {
     cameo_error error = {0};
     cameo_context *c = l->create(l->model, NULL, &error);
     if (!c) return fprintf(stderr, "%s\n", error.message), error.code;
-    const size_t pixels = one_image(l->input(l->model, 0)), length = one_image(l->embedding(l->model));
+    const size_t pixels = one_image(l->input(l->model, 0)),
+                 length = one_image(l->embedding(l->model));
     float *image = malloc(pixels * sizeof *image), *e = malloc(2 * length * sizeof *e);
     double dot = 0, aa = 0, bb = 0;
     for (size_t k = 0; image && e && k < 2; k++) {

@@ -1,5 +1,6 @@
-/* What examples/embed prints, by another way: `draw CxHxW A.npy B.npy` writes the two images the example draws, for the
-   program's `run`; `tell A.npy B.npy` prints the example's line from the two embeddings that came out. */
+/* What examples/embed prints, by another way: `draw CxHxW A.npy B.npy` writes the two images the
+   example draws, for the program's `run`; `tell A.npy B.npy` prints the example's line from the
+   two embeddings that came out. */
 #include "runtime/base/npy.h"
 
 #include <math.h>
@@ -24,7 +25,8 @@ static int draw(const char *shape, const char *path, float frequency) {
 static int tell(const char *path_a, const char *path_b) {
     cameo_array a, b;
     cameo_error error;
-    if (!cameo_array_read(path_a, &a, &error) || !cameo_array_read(path_b, &b, &error)) return error.code;
+    if (!cameo_array_read(path_a, &a, &error) || !cameo_array_read(path_b, &b, &error))
+        return error.code;
     if (a.dtype != 1 || b.dtype != 1 || a.count != b.count) return CAMEO_BAD_INPUT;
     const float *x = a.data, *y = b.data;
     double dot = 0, xx = 0, yy = 0;

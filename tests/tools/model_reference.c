@@ -1,7 +1,9 @@
-/* Runs a compiled program on the stored inputs of one model and compares every output with the stored reference.
+/* Runs a compiled program on the stored inputs of one model and compares every output with the
+   stored reference.
        model_reference PROGRAM DIRECTORY TOLERANCE
-   DIRECTORY holds meta.json, in0.f32 and outK.f32 (raw little-endian float32, several runs one after the other). Passes when
-   every |difference| <= TOLERANCE * (largest - smallest reference value of that output). Prints one line per output. */
+   DIRECTORY holds meta.json, in0.f32 and outK.f32 (raw little-endian float32, several runs one
+   after the other). Passes when every |difference| <= TOLERANCE * (largest - smallest reference
+   value of that output). Prints one line per output. */
 #include <ctype.h>
 #include <math.h>
 #include <stdint.h>
@@ -54,7 +56,8 @@ static size_t product(const long *d, size_t n) {
 static void write_npy(const char *path, const long *dim, size_t rank, const float *data) {
     char header[256];
     int n = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
-    for (size_t i = 0; i < rank; i++) n += snprintf(header + n, sizeof header - (size_t)n, "%ld,", dim[i]);
+    for (size_t i = 0; i < rank; i++)
+        n += snprintf(header + n, sizeof header - (size_t)n, "%ld,", dim[i]);
     n += snprintf(header + n, sizeof header - (size_t)n, "), }");
     while ((n + 11) % 64) header[n++] = ' ';
     header[n++] = '\n';
@@ -73,7 +76,8 @@ static const float *npy_data(const char *path, size_t expected) {
     unsigned char *p = read_file(path, &size);
     if (size < 10 || memcmp(p, "\x93NUMPY", 6) != 0) fail("not an npy file:", path);
     size_t start = 10u + p[8] + 256u * p[9];
-    if (!strstr((char *)p + 10, "<f4") || size != start + 4 * expected) fail("wrong type or size:", path);
+    if (!strstr((char *)p + 10, "<f4") || size != start + 4 * expected)
+        fail("wrong type or size:", path);
     return (const float *)(const void *)(p + start);
 }
 
@@ -84,7 +88,8 @@ static void run_program(const char *program, const char *input, const char *dire
         _exit(127);
     }
     int status;
-    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) fail("failed:", program);
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail("failed:", program);
 }
 
 /* Largest difference over the reference's range; +inf for a NaN. */
@@ -100,7 +105,8 @@ static double compare(const float *got, const float *want, size_t n) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) return fprintf(stderr, "usage: model_reference PROGRAM DIRECTORY TOLERANCE\n"), 2;
+    if (argc != 4)
+        return fprintf(stderr, "usage: model_reference PROGRAM DIRECTORY TOLERANCE\n"), 2;
     char path[4096], scratch[] = "/tmp/model_reference.XXXXXX", input[4096];
     double tolerance = atof(argv[3]);
     size_t size, in_size;
@@ -127,8 +133,8 @@ int main(int argc, char **argv) {
             if (ref_size < 4 * (r + 1) * count) fail("too short:", path);
             snprintf(path, sizeof path, "%s/output_%d.npy", scratch, k);
             double d = compare(npy_data(path, count), want + r * count, count);
-            printf("  run %zu output %d  %zu values  max difference / range %.3g%s\n", r, k, count, d,
-                   d <= tolerance ? "" : "  FAIL");
+            printf("  run %zu output %d  %zu values  max difference / range %.3g%s\n", r, k, count,
+                   d, d <= tolerance ? "" : "  FAIL");
             failures += !(d <= tolerance);
             free(want);
         }

@@ -1,5 +1,6 @@
-/* docs/operators.md from the operator rows: `operator_table` prints it. `cmake --build --preset release --target docs` writes
-   the file, the test docs_operators compares it with what is committed. */
+/* docs/operators.md from the operator rows: `operator_table` prints it. `cmake --build --preset
+   release --target docs` writes the file, the test docs_operators compares it with what is
+   committed. */
 #include "compiler/ir/implementation.h"
 #include "compiler/ir/op.h"
 
@@ -9,32 +10,39 @@
 
 static const char head[] =
     "# Operators\n\n"
-    "Generated from the operator rows (`compiler/ops/`) by `cmake --build --preset release --target "
+    "Generated from the operator rows (`compiler/ops/`) by `cmake --build --preset release "
+    "--target "
     "docs`; a test compares the two.\n\n"
     "One line is one row: an operator in a range of opsets. Every operator has a plain C form, so "
     "`cameo` compiles it in any place;\n"
-    "where *kernels* names more, the select pass chooses among them. Values are float32; integers, booleans and float64 where "
+    "where *kernels* names more, the select pass chooses among them. Values are float32; integers, "
+    "booleans and float64 where "
     "a row takes\n"
-    "them. Convolutions and pools serve 1, 2 and 3 spatial axes (kernels other than plain: 2), Resize any number. Results of "
+    "them. Convolutions and pools serve 1, 2 and 3 spatial axes (kernels other than plain: 2), "
+    "Resize any number. Results of "
     "the ONNX\n"
     "conformance tests: `conformance.md`.\n\n"
     "* *opsets*: of the operator's domain, those the row serves.\n"
     "* *inputs*: how many; `n` stands for any number.\n"
     "* *attributes*: the known ones with their defaults; `!` marks what a model must give.\n"
     "* *constant*: inputs (from 0) that decide shapes, so they must be known when compiling.\n"
-    "* *properties*: `elementwise`; `view` (no code, its input's memory); `in place` (may overwrite an input that ends there); "
+    "* *properties*: `elementwise`; `view` (no code, its input's memory); `in place` (may "
+    "overwrite an input that ends there); "
     "`NHWC` (wants\n"
-    "  channels last) or `any` (works in either order); `batch` (images stay apart, so `--batch` may widen it).\n"
-    "* *kernels*: native templates (`runtime/kernels/`) and XNNPACK operators (`xnn-`) that can serve "
+    "  channels last) or `any` (works in either order); `batch` (images stay apart, so `--batch` "
+    "may widen it).\n"
+    "* *kernels*: native templates (`runtime/kernels/`) and XNNPACK operators (`xnn-`) that can "
+    "serve "
     "it in their special cases. Convolutions\n"
     "  and matrix products reach them after fusing, as the internal forms below.\n"
-    "* *gradient*: `yes`; `none` when the function has no useful one (integers, booleans, steps); `no` "
+    "* *gradient*: `yes`; `none` when the function has no useful one (integers, booleans, steps); "
+    "`no` "
     "when it has yet to be written.\n"
     "* *test*: where to look first: a case of the ONNX suite, or of `tests/unit`.\n\n";
 
-static const char columns[] =
-    "| operator | opsets | inputs | attributes | constant | properties | kernels | gradient | test |\n"
-    "|---|---|---|---|---|---|---|---|---|\n";
+static const char columns[] = "| operator | opsets | inputs | attributes | constant | properties | "
+                              "kernels | gradient | test |\n"
+                              "|---|---|---|---|---|---|---|---|---|\n";
 
 static void put_opsets(const op_row *r) {
     if (!r->until)
@@ -58,7 +66,8 @@ static void put_attributes(const op_row *r) {
     for (const op_attr *a = r->attrs; a && a->name; a++) {
         printf("%s%s%s", a == r->attrs ? "" : ", ", a->name, a->required ? "!" : "");
         if (a->kind == ATTR_STRING && a->string) printf("=%s", a->string);
-        if ((a->kind == ATTR_INT || a->kind == ATTR_FLOAT) && a->has_default) printf("=%.6g", a->number);
+        if ((a->kind == ATTR_INT || a->kind == ATTR_FLOAT) && a->has_default)
+            printf("=%.6g", a->number);
     }
     printf(" | ");
 }
@@ -77,8 +86,10 @@ static void put_properties(const op_row *r) {
     static const struct {
         unsigned flag;
         const char *word;
-    } words[] = {{OP_ELEMENTWISE, "elementwise"}, {OP_VIEW, "view"},      {OP_IDENTITY, "view"},    {OP_INPLACE, "in place"},
-                 {OP_NHWC | OP_NHWC_IN, "NHWC"},  {OP_ANY_LAYOUT, "any"}, {OP_BATCH_AXIS0, "batch"}};
+    } words[] = {{OP_ELEMENTWISE, "elementwise"}, {OP_VIEW, "view"},
+                 {OP_IDENTITY, "view"},           {OP_INPLACE, "in place"},
+                 {OP_NHWC | OP_NHWC_IN, "NHWC"},  {OP_ANY_LAYOUT, "any"},
+                 {OP_BATCH_AXIS0, "batch"}};
     const char *separator = "";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (!(r->flags & words[i].flag)) continue;
@@ -93,7 +104,8 @@ static void put_kernels(const op_row *r) {
     const char *separator = r->emit ? ", " : "";
     printf("%s", silent ? "none needed: a view" : r->emit ? "plain" : "");
     for (const implementation *const *k = implementations; *k; k++)
-        if (strcmp(opcode_name((*k)->op), r->name) == 0) printf("%s%s", separator, (*k)->name), separator = ", ";
+        if (strcmp(opcode_name((*k)->op), r->name) == 0)
+            printf("%s%s", separator, (*k)->name), separator = ", ";
     printf(" | ");
 }
 
@@ -105,7 +117,11 @@ static void put_row(const op_row *r) {
     put_constant(r);
     put_properties(r);
     put_kernels(r);
-    printf("%s | %s |\n", r->grad ? "yes" : r->flags & OP_NO_GRAD ? "none" : "no", r->test ? r->test : "");
+    printf("%s | %s |\n",
+           r->grad                 ? "yes"
+           : r->flags & OP_NO_GRAD ? "none"
+                                   : "no",
+           r->test ? r->test : "");
 }
 
 static int by_name(const void *a, const void *b) {

@@ -2,8 +2,9 @@
 
        tie_initializers MODE IN.onnx OUT.onnx
 
-   Every set of float32 initializers of one shape that hold one number, the same everywhere (what fresh nets are full of: ones,
-   zeros, slopes), becomes its first member. MODE says how the others are read from then on:
+   Every set of float32 initializers of one shape that hold one number, the same everywhere (what
+   fresh nets are full of: ones, zeros, slopes), becomes its first member. MODE says how the others
+   are read from then on:
      direct    whoever read another one names the first
      identity  another one is the output of an Identity of the first
      chain     it is the output of an Identity of the member before it
@@ -57,7 +58,8 @@ static void add_tensor(cameo_wire whole) {
     cameo_field f;
     uint64_t type = 0;
     for (cameo_wire w = whole; next(&w, &f);) {
-        if (f.number == TENSOR_DIMS && f.type == CAMEO_WIRE_VARINT && t.rank < 8) t.dims[t.rank++] = f.value;
+        if (f.number == TENSOR_DIMS && f.type == CAMEO_WIRE_VARINT && t.rank < 8)
+            t.dims[t.rank++] = f.value;
         if (f.number == TENSOR_TYPE) type = f.value;
         if (f.number == TENSOR_NAME) t.name = f.bytes;
         if (f.number == TENSOR_RAW) t.data = f.bytes;
@@ -65,7 +67,8 @@ static void add_tensor(cameo_wire whole) {
     if (!is_fresh(&t, type)) return;
     for (size_t i = n_tensors; i-- > 0 && !t.first;) {
         const tensor *o = &tensors[i];
-        if (o->rank != t.rank || memcmp(o->dims, t.dims, sizeof t.dims) || !same(o->data, t.data)) continue;
+        if (o->rank != t.rank || memcmp(o->dims, t.dims, sizeof t.dims) || !same(o->data, t.data))
+            continue;
         t.first = o->first ? o->first : o;
         t.before = o;
         t.place = o->place + 1;
@@ -80,7 +83,9 @@ static const tensor *find(cameo_wire name) {
     return NULL;
 }
 
-static bool is_named(const tensor *t) { return !strcmp(mode, "direct") || (!strcmp(mode, "both") && t->place % 2); }
+static bool is_named(const tensor *t) {
+    return !strcmp(mode, "direct") || (!strcmp(mode, "both") && t->place % 2);
+}
 
 static void put_bytes(FILE *f, unsigned number, cameo_wire w) {
     cameo_put_head(f, number, cameo_wire_size(w));

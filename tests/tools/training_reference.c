@@ -1,14 +1,17 @@
-/* Runs a compiled trainer beside PyTorch's numbers (tests/oracle/make_training.py, which says what a golden file holds):
+/* Runs a compiled trainer beside PyTorch's numbers (tests/oracle/make_training.py, which says what
+   a golden file holds):
 
        training_reference GOLDEN.txt [UNTIED.onnx]
 
-   With UNTIED.onnx the golden file's names are that model's, of which the trainer's is a variant with other names for some
-   tensors (tie_initializers.c): a tensor is found as what the same node reads in the same place. Linked with the trainer of
-   that file's model by tests/golden/check_training.sh: gradients of the first step, running statistics behind it, ten losses.
+   With UNTIED.onnx the golden file's names are that model's, of which the trainer's is a variant
+   with other names for some tensors (tie_initializers.c): a tensor is found as what the same node
+   reads in the same place. Linked with the trainer of that file's model by
+   tests/golden/check_training.sh: gradients of the first step, running statistics behind it, ten
+   losses.
 
-   A gradient passes when |difference| <= 1e-4 |reference| + 1e-6 |all gradients|, norms over each parameter, estimated by
-   random projections; a running statistic at 1e-5 of its norm + 1e-6 an element (means may be zero), a loss at 1e-4. Prints the
-   worst of each kind. */
+   A gradient passes when |difference| <= 1e-4 |reference| + 1e-6 |all gradients|, norms over each
+   parameter, estimated by random projections; a running statistic at 1e-5 of its norm + 1e-6 an
+   element (means may be zero), a loss at 1e-4. Prints the worst of each kind. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,16 +57,19 @@ static void make_batch(run *r, uint64_t seed, int64_t step, int64_t classes) {
     size_t n = 1;
     for (int i = 0; i < x->rank; i++) n *= (size_t)x->dim[i];
     for (size_t i = 0; i < n; i++)
-        r->images[i] = (float)((double)(cameo_mix64(start + 1 + (uint64_t)step * n + i) >> 40) / 0x1p23 - 1);
+        r->images[i] =
+            (float)((double)(cameo_mix64(start + 1 + (uint64_t)step * n + i) >> 40) / 0x1p23 - 1);
     for (int64_t i = 0; i < x->dim[0]; i++)
-        r->labels[i] = (int64_t)(cameo_mix64(start + (uint64_t)(1000003 + step * x->dim[0] + i)) % (uint64_t)classes);
+        r->labels[i] = (int64_t)(cameo_mix64(start + (uint64_t)(1000003 + step * x->dim[0] + i)) %
+                                 (uint64_t)classes);
 }
 
 static double step_loss(run *r) {
     const int64_t seed = 1;
     const float smoothing = (float)r->smoothing;
     float loss = 0, correct = 0;
-    const void *in[1 + CAMEO_STEP_EXTRA] = {r->images, r->labels, r->labels, r->mix, &seed, &smoothing};
+    const void *in[1 + CAMEO_STEP_EXTRA] = {r->images, r->labels, r->labels,
+                                            r->mix,    &seed,     &smoothing};
     void *out[] = {&loss, &correct};
     if (cameo_run(r->context, 1, in, out) != CAMEO_OK) fail("the step does not run", "");
     return (double)loss;
@@ -84,7 +90,8 @@ static void begin(run *r, const cameo_optim_options *options) {
     if (!r->parameters || !r->gradients) fail("no memory:", error.message);
     memcpy(r->parameters, t->initial, t->floats * sizeof(float));
     r->context = cameo_create(t->step, NULL, &error);
-    if (!r->context || !cameo_optim_create(&r->optim, t, options, &error)) fail("cannot begin:", error.message);
+    if (!r->context || !cameo_optim_create(&r->optim, t, options, &error))
+        fail("cannot begin:", error.message);
     r->context->parameters = r->parameters, r->context->gradients = r->gradients;
 }
 
@@ -100,7 +107,8 @@ static void finish(run *r) {
 
 static double norm_of_all(const run *r) {
     double sum = 0;
-    for (size_t i = 0; i < r->trainer->learnt_floats; i++) sum += (double)r->gradients[i] * (double)r->gradients[i];
+    for (size_t i = 0; i < r->trainer->learnt_floats; i++)
+        sum += (double)r->gradients[i] * (double)r->gradients[i];
     return sqrt(sum);
 }
 
@@ -112,9 +120,11 @@ static double distance(const cameo_parameter *p, const float *block, const doubl
     double sum[PROJECTIONS] = {0}, square = 0;
     for (size_t i = 0; i < n; i++) {
         const uint64_t bits = cameo_mix64(i + 1);
-        for (int k = 0; k < PROJECTIONS; k++) sum[k] += bits >> k & 1 ? -(double)x[i] : (double)x[i];
+        for (int k = 0; k < PROJECTIONS; k++)
+            sum[k] += bits >> k & 1 ? -(double)x[i] : (double)x[i];
     }
-    for (int k = 0; k < PROJECTIONS; k++) square += (sum[k] - reference[k]) * (sum[k] - reference[k]);
+    for (int k = 0; k < PROJECTIONS; k++)
+        square += (sum[k] - reference[k]) * (sum[k] - reference[k]);
     free(x);
     return sqrt(square / PROJECTIONS);
 }
@@ -139,20 +149,23 @@ static bool same(cameo_wire a, cameo_wire b) {
 /* What the node that makes `output` reads at place i of the trainer's graph. */
 static cameo_wire read_there(const cameo_trainer *t, cameo_wire output, size_t i) {
     cameo_field f;
-    for (cameo_wire w = {t->graph_fields, t->graph_fields + t->graph_bytes}; w.p < w.end && cameo_wire_field(&w, &f);)
+    for (cameo_wire w = {t->graph_fields, t->graph_fields + t->graph_bytes};
+         w.p < w.end && cameo_wire_field(&w, &f);)
         if (f.number == 1 && same(name_in(f.bytes, 2, 0), output)) return name_in(f.bytes, 1, i);
     return (cameo_wire){0};
 }
 
 static void translate(const cameo_trainer *t, const char *name, char *out, size_t size) {
-    const cameo_wire wanted = {(const unsigned char *)name, (const unsigned char *)name + strlen(name)};
+    const cameo_wire wanted = {(const unsigned char *)name,
+                               (const unsigned char *)name + strlen(name)};
     cameo_field f;
     snprintf(out, size, "%s", name);
     for (cameo_wire w = untied; w.p < w.end && cameo_wire_field(&w, &f);)
         for (size_t i = 0; f.number == 1 && name_in(f.bytes, 1, i).p; i++) {
             if (!same(name_in(f.bytes, 1, i), wanted)) continue;
             const cameo_wire there = read_there(t, name_in(f.bytes, 2, 0), i);
-            if (there.p) snprintf(out, size, "%.*s", (int)cameo_wire_size(there), (const char *)there.p);
+            if (there.p)
+                snprintf(out, size, "%.*s", (int)cameo_wire_size(there), (const char *)there.p);
         }
 }
 
@@ -187,12 +200,14 @@ typedef struct worst {
 static void judge(worst *w, double difference, double allowed, const char *name) {
     const double ratio = difference / allowed;
     w->count++;
-    if (!(ratio <= 1)) w->bad++, printf("    %s: off by %.3g, allowed %.3g\n", name, difference, allowed);
+    if (!(ratio <= 1))
+        w->bad++, printf("    %s: off by %.3g, allowed %.3g\n", name, difference, allowed);
     if (!(ratio <= w->ratio)) w->ratio = ratio, snprintf(w->name, sizeof w->name, "%s", name);
 }
 
 static void report(const char *what, const worst *w) {
-    printf("  %d %s: the worst at %.3f of what is allowed (%s)\n", w->count, what, w->ratio, w->name);
+    printf("  %d %s: the worst at %.3f of what is allowed (%s)\n", w->count, what, w->ratio,
+           w->name);
 }
 
 /* "gradient NAME norm p0 ... p15", "statistic NAME ..." */
@@ -207,14 +222,18 @@ static void check_row(const run *r, const char *kind, char *words, worst *w) {
     const bool gradient = !strcmp(kind, "gradient");
     const float *block = gradient ? r->gradients : r->parameters;
     if (p->learnt != gradient) fail("not what it was in the golden file:", name);
-    const double allowed =
-        gradient ? 1e-4 * number[0] + 1e-6 * r->total : 1e-5 * number[0] + 1e-6 * sqrt((double)cameo_parameter_elements(p));
+    const double allowed = gradient ? 1e-4 * number[0] + 1e-6 * r->total
+                                    : 1e-5 * number[0] +
+                                          1e-6 * sqrt((double)cameo_parameter_elements(p));
     judge(w, distance(p, block, number + 1), allowed, name);
 }
 
 static void update(run *r, int64_t step) {
-    const cameo_optim_update u = {
-        .parameters = r->parameters, .gradients = r->gradients, .rate = r->rate, .gradient_scale = 1, .step = step + 1};
+    const cameo_optim_update u = {.parameters = r->parameters,
+                                  .gradients = r->gradients,
+                                  .rate = r->rate,
+                                  .gradient_scale = 1,
+                                  .step = step + 1};
     cameo_optim_step(&r->optim, r->context, &u);
 }
 
@@ -222,11 +241,12 @@ static cameo_optim_options optimizer_of(const char *line, run *r, int64_t *class
     char kind[16];
     double decay;
     long long n;
-    if (sscanf(line, "optimizer %15s rate %lf decay %lf smoothing %lf classes %lld", kind, &r->rate, &decay, &r->smoothing,
-               &n) != 5)
+    if (sscanf(line, "optimizer %15s rate %lf decay %lf smoothing %lf classes %lld", kind, &r->rate,
+               &decay, &r->smoothing, &n) != 5)
         fail("cannot read", line);
     *classes = n;
-    cameo_optim_options o = {.momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = decay};
+    cameo_optim_options o = {
+        .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = decay};
     o.kind = !strcmp(kind, "adam") ? CAMEO_ADAM : !strcmp(kind, "adamw") ? CAMEO_ADAMW : CAMEO_SGD;
     o.decay_all = true;
     return o;

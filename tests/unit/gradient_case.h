@@ -1,6 +1,7 @@
-/* Gradients as table rows: one node on made-up numbers, loss = sum of u * y over its outputs with random u, and what
-   grad_backward() makes of it against central differences of the reference, in double. The tables are in gradient_cases*.h;
-   the same graphs in float are compiled and run (test_gradients.c). Include first: it brings cmocka. */
+/* Gradients as table rows: one node on made-up numbers, loss = sum of u * y over its outputs with
+   random u, and what grad_backward() makes of it against central differences of the reference, in
+   double. The tables are in gradient_cases*.h; the same graphs in float are compiled and run
+   (test_gradients.c). Include first: it brings cmocka. */
 #ifndef CAMEO_TESTS_GRADIENT_CASE_H
 #define CAMEO_TESTS_GRADIENT_CASE_H
 #include "compiler/ir/interpret.h"
@@ -20,8 +21,9 @@ typedef enum operand_kind {
     OPERAND_SAME    /* the value of operand `same` once more */
 } operand_kind;
 
-/* WANTED and FREE: evenly spaced numbers between low and high in random order, so no two are closer than (high - low) / count:
-   maxima have no ties, and a kink is stepped over only by ill luck. They need not be symmetric about 0, but 0 is not hit. */
+/* WANTED and FREE: evenly spaced numbers between low and high in random order, so no two are
+   closer than (high - low) / count: maxima have no ties, and a kink is stepped over only by ill
+   luck. They need not be symmetric about 0, but 0 is not hit. */
 typedef struct gradient_operand {
     operand_kind kind;
     dtype type; /* DT_NONE: double, or float when emitted */
@@ -115,7 +117,8 @@ static inline value *world_input(gradient_world *w, tensor *t) {
 static inline tensor *world_spread(gradient_world *w, const shape *s, double low, double high) {
     tensor *t = tensor_new(w->a, w->real, s);
     const int64_t n = shape_count(s);
-    for (int64_t i = 0; i < n; i++) tensor_set(t, i, low + (high - low) * ((double)i + 0.382) / (double)n);
+    for (int64_t i = 0; i < n; i++)
+        tensor_set(t, i, low + (high - low) * ((double)i + 0.382) / (double)n);
     for (int64_t i = n; i > 1; i--) {
         const int64_t k = (int64_t)world_below(w, (uint64_t)i);
         const double v = tensor_get(t, i - 1);
@@ -128,7 +131,8 @@ static inline tensor *world_spread(gradient_world *w, const shape *s, double low
 static inline value *world_operand(gradient_world *w, const gradient_operand *o) {
     shape s = {.rank = o->rank};
     for (int k = 0; k < o->rank; k++) s.dim[k] = o->dim[k];
-    if (o->kind == OPERAND_WANTED || o->kind == OPERAND_FREE) return world_input(w, world_spread(w, &s, o->low, o->high));
+    if (o->kind == OPERAND_WANTED || o->kind == OPERAND_FREE)
+        return world_input(w, world_spread(w, &s, o->low, o->high));
     tensor *t = tensor_new(w->a, o->type ? o->type : w->real, &s);
     for (int64_t i = 0; i < shape_count(&s); i++) tensor_set(t, i, o->data[i]);
     return o->kind == OPERAND_CONST ? graph_add_constant(w->g, "constant", t) : world_input(w, t);
@@ -155,7 +159,8 @@ static inline value *world_cast(gradient_world *w, const node *n, value *v, dtyp
 static inline value *world_add_loss(gradient_world *w, const node *n, value *y, value *loss) {
     if (y->type != w->real) y = world_cast(w, n, y, w->real);
     value *u = world_input(w, world_spread(w, &y->shape, -0.8, 1.3));
-    node *sum = grad_node(w->g, n, "ReduceSum", "", (value *const[]){grad_binary(w->g, n, "Mul", y, u)}, 1, 1);
+    node *sum = grad_node(w->g, n, "ReduceSum", "",
+                          (value *const[]){grad_binary(w->g, n, "Mul", y, u)}, 1, 1);
     node_set_int(w->g, sum, "keepdims", 0);
     value *v = grad_infer(w->g, sum);
     return loss ? grad_binary(w->g, n, "Add", loss, v) : v;
@@ -174,7 +179,8 @@ static inline void world_build(gradient_world *w, gradient_built *b, const gradi
     n->opset = c->opset;
     n->name = c->name;
     case_attributes(w->g, n, c->attrs);
-    if (!resolve_node(w->g, n) || !n->op->infer(w->g, n)) fail_msg("%s: %s", c->name, w->d.first ? w->d.first->message : "?");
+    if (!resolve_node(w->g, n) || !n->op->infer(w->g, n))
+        fail_msg("%s: %s", c->name, w->d.first ? w->d.first->message : "?");
     for (size_t i = 0; i < n_out; i++)
         if (!(c->unused >> i & 1) && (n->out[i]->type == DT_FLOAT || n->out[i]->type == DT_DOUBLE))
             b->loss = world_add_loss(w, n, n->out[i], b->loss);
@@ -203,28 +209,34 @@ static inline tensor *world_differences(gradient_world *w, const gradient_built 
     return dx;
 }
 
-static inline void gradient_compare(const gradient_case *c, size_t which, const tensor *got, const tensor *want) {
+static inline void gradient_compare(const gradient_case *c, size_t which, const tensor *got,
+                                    const tensor *want) {
     bool zero = true;
     for (int64_t i = 0; i < shape_count(&want->shape); i++) {
         const double g = tensor_get(got, i), d = tensor_get(want, i);
         if (!(fabs(g - d) <= 1e-6 + 1e-6 * fabs(d)))
-            fail_msg("%s: gradient of input %zu, element %d, is %.9g, not %.9g", c->name, which, (int)i, g, d);
+            fail_msg("%s: gradient of input %zu, element %d, is %.9g, not %.9g", c->name, which,
+                     (int)i, g, d);
         if (g != 0) zero = false;
     }
-    if (zero) fail_msg("%s: the gradient of input %zu is zero: the case shows nothing", c->name, which);
+    if (zero)
+        fail_msg("%s: the gradient of input %zu is zero: the case shows nothing", c->name, which);
 }
 
 static inline void gradient_backward(gradient_world *w, gradient_built *b) {
-    if (!grad_backward(w->g, b->loss, b->wanted, b->grad)) fail_msg("%s: %s", b->c->name, w->d.first->message);
+    if (!grad_backward(w->g, b->loss, b->wanted, b->grad))
+        fail_msg("%s: %s", b->c->name, w->d.first->message);
     for (size_t i = 0; b->wanted[i]; i++)
         if (!b->grad[i]) fail_msg("%s: a gradient is missing", b->c->name);
 }
 
 static inline void gradient_no_gradient(gradient_world *w, gradient_built *b) {
-    if (grad_backward(w->g, b->loss, b->wanted, b->grad)) fail_msg("%s: has a gradient", b->c->name);
+    if (grad_backward(w->g, b->loss, b->wanted, b->grad))
+        fail_msg("%s: has a gradient", b->c->name);
     text t = {0};
     diag_print(&w->d, &t);
-    if (!strstr(text_str(&t), b->c->says)) fail_msg("%s: no \"%s\" in: %s", b->c->name, b->c->says, text_str(&t));
+    if (!strstr(text_str(&t), b->c->says))
+        fail_msg("%s: no \"%s\" in: %s", b->c->name, b->c->says, text_str(&t));
     text_free(&t);
 }
 

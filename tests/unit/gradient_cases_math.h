@@ -4,7 +4,8 @@
 #include "gradient_case.h"
 
 #define AXIS_1 .attrs = {I("broadcast", 1), I("axis", 1)}
-#define ABOVE(r, ...) WANTED_IN(0.3, 1.9, r, __VA_ARGS__) /* positive, where a logarithm or a root is taken */
+#define ABOVE(r, ...) \
+    WANTED_IN(0.3, 1.9, r, __VA_ARGS__) /* positive, where a logarithm or a root is taken */
 
 static const gradient_case gradients_arithmetic[] = {
     {"Add", "Add", 14, .in = {WANTED(3, D(2, 3, 5)), WANTED(3, D(2, 3, 5))}},
@@ -21,7 +22,8 @@ static const gradient_case gradients_arithmetic[] = {
     {"Mul squares", "Mul", 14, .in = {WANTED(2, D(3, 5)), SAME(0)}},
     {"Mul one wanted", "Mul", 14, .in = {FREE(2, D(3, 5)), WANTED(2, D(1, 5))}},
     {"Mul-6 axis", "Mul", 6, .in = {WANTED(3, D(2, 3, 5)), WANTED(1, D(3))}, AXIS_1},
-    {"Mul squeeze and excite", "Mul", 14, .in = {WANTED(4, D(2, 3, 5, 3)), WANTED(4, D(2, 3, 1, 1))}},
+    {"Mul squeeze and excite", "Mul", 14,
+     .in = {WANTED(4, D(2, 3, 5, 3)), WANTED(4, D(2, 3, 1, 1))}},
     {"Div", "Div", 14, .in = {WANTED(2, D(3, 5)), ABOVE(2, D(3, 5))}},
     {"Div stretched", "Div", 14, .in = {WANTED(2, D(3, 1)), ABOVE(3, D(2, 1, 5))}},
     {"Div-6 axis", "Div", 6, .in = {WANTED(3, D(2, 3, 5)), ABOVE(1, D(3))}, AXIS_1},
@@ -33,13 +35,17 @@ static const gradient_case gradients_arithmetic[] = {
     {"Sum-6", "Sum", 6, .in = {WANTED(2, D(3, 5)), WANTED(2, D(3, 5))}},
     {"Mean", "Mean", 13, .in = {WANTED(2, D(3, 5)), WANTED(1, D(5)), WANTED(2, D(3, 1))}},
     {"Mean-6", "Mean", 6, .in = {WANTED(2, D(3, 5))}},
-    {"Max", "Max", 13, .in = {WANTED(2, D(3, 5)), WANTED_IN(-1.4, 1.6, 1, D(5)), WANTED_IN(-1.3, 1.5, 2, D(3, 1))}},
+    {"Max", "Max", 13,
+     .in = {WANTED(2, D(3, 5)), WANTED_IN(-1.4, 1.6, 1, D(5)), WANTED_IN(-1.3, 1.5, 2, D(3, 1))}},
     {"Max-6", "Max", 6, .in = {WANTED(2, D(3, 5)), WANTED_IN(-1.4, 1.6, 2, D(3, 5))}},
     {"Max of equal ones", "Max", 13, .in = {WANTED(2, D(3, 5)), SAME(0)}},
-    {"Min", "Min", 13, .in = {WANTED(2, D(3, 5)), WANTED_IN(-1.4, 1.6, 1, D(5)), FREE_IN(-1.3, 1.5, 2, D(3, 1))}},
+    {"Min", "Min", 13,
+     .in = {WANTED(2, D(3, 5)), WANTED_IN(-1.4, 1.6, 1, D(5)), FREE_IN(-1.3, 1.5, 2, D(3, 1))}},
     {"Min-6", "Min", 6, .in = {WANTED(2, D(3, 5)), WANTED_IN(-1.4, 1.6, 2, D(3, 5))}},
-    {"Where", "Where", 16, .in = {GIVEN(DT_BOOL, 1, D(5), 1, 0, 0, 1, 1), WANTED(2, D(3, 5)), WANTED(2, D(3, 1))}},
-    {"Where stretched", "Where", 16, .in = {GIVEN(DT_BOOL, 2, D(3, 1), 1, 0, 1), WANTED(1, D(5)), WANTED(0, D(0))}},
+    {"Where", "Where", 16,
+     .in = {GIVEN(DT_BOOL, 1, D(5), 1, 0, 0, 1, 1), WANTED(2, D(3, 5)), WANTED(2, D(3, 1))}},
+    {"Where stretched", "Where", 16,
+     .in = {GIVEN(DT_BOOL, 2, D(3, 1), 1, 0, 1), WANTED(1, D(5)), WANTED(0, D(0))}},
     {"Cast", "Cast", 13, .in = {WANTED(2, D(3, 5))}, .attrs = {I("to", DT_DOUBLE)}},
     {"Cast-1", "Cast", 1, .in = {WANTED(2, D(3, 5))}, .attrs = {S("to", "DOUBLE")}},
     {"Abs", "Abs", 13, .in = {WANTED(2, D(3, 5))}},
@@ -69,14 +75,17 @@ static const gradient_case gradients_activation[] = {
     {"Clip-1", "Clip", 1, .in = {WANTED(2, D(3, 5))}, .attrs = {F("max", 0.5)}},
     {"Clip-6", "Clip", 6, .in = {WANTED(2, D(3, 5))}, .attrs = {F("min", -0.5), F("max", 0.75)}},
     {"Clip-6 default", "Clip", 6, .in = {WANTED(2, D(3, 5))}},
-    {"Clip-11", "Clip", 13, .in = {WANTED(2, D(3, 5)), CONST(DT_NONE, 0, D(0), -0.5), CONST(DT_NONE, 0, D(0), 0.75)}},
+    {"Clip-11", "Clip", 13,
+     .in = {WANTED(2, D(3, 5)), CONST(DT_NONE, 0, D(0), -0.5), CONST(DT_NONE, 0, D(0), 0.75)}},
     {"Clip-11 high", "Clip", 11, .in = {WANTED(2, D(3, 5)), NONE, CONST(DT_NONE, 0, D(0), 0.75)}},
     {"Clip-11 computed", "Clip", 13, .in = {WANTED(2, D(3, 5)), GIVEN(DT_NONE, 0, D(0), -0.5)}},
     {"Clip-11 wanted bounds", "Clip", 13,
      .in = {WANTED(2, D(3, 5)), WANTED_IN(-0.6, -0.5, 0, D(0)), WANTED_IN(0.5, 0.6, 0, D(0))}},
-    {"Clip-11 wanted bound", "Clip", 12, .in = {FREE(2, D(3, 5)), NONE, WANTED_IN(0.2, 0.3, 0, D(0))}},
+    {"Clip-11 wanted bound", "Clip", 12,
+     .in = {FREE(2, D(3, 5)), NONE, WANTED_IN(0.2, 0.3, 0, D(0))}},
     {"HardSigmoid", "HardSigmoid", 6, .in = {WANTED_IN(-3.3, 3.6, 2, D(3, 5))}},
-    {"HardSigmoid alpha", "HardSigmoid", 6, .in = {WANTED(2, D(3, 5))}, .attrs = {F("alpha", 0.7), F("beta", 0.4)}},
+    {"HardSigmoid alpha", "HardSigmoid", 6, .in = {WANTED(2, D(3, 5))},
+     .attrs = {F("alpha", 0.7), F("beta", 0.4)}},
     {"HardSwish", "HardSwish", 14, .in = {WANTED_IN(-4.3, 4.6, 2, D(3, 5))}},
     {"Swish", "Swish", 24, .in = {WANTED(2, D(3, 5))}, .attrs = {F("alpha", 1.5)}},
     {"Elu", "Elu", 6, .in = {WANTED(2, D(3, 5))}, .attrs = {F("alpha", 1.5)}},
@@ -88,18 +97,21 @@ static const gradient_case gradients_activation[] = {
     {"Gelu", "Gelu", 20, .in = {WANTED(2, D(3, 5))}},
     {"Gelu tanh", "Gelu", 20, .in = {WANTED(2, D(3, 5))}, .attrs = {S("approximate", "tanh")}},
     {"Mish", "Mish", 18, .in = {WANTED(2, D(3, 5))}},
-    {"ThresholdedRelu", "ThresholdedRelu", 10, .in = {WANTED(2, D(3, 5))}, .attrs = {F("alpha", 0.4)}},
+    {"ThresholdedRelu", "ThresholdedRelu", 10, .in = {WANTED(2, D(3, 5))},
+     .attrs = {F("alpha", 0.4)}},
 };
 
 /* Axes as an attribute, as an input, and none; with and without the reduced axes. */
-#define REDUCE(op, operand)                                                                                     \
-    {op " axes", op, 13 - 2, .in = {operand(3, D(2, 3, 5))}, .attrs = {L("axes", 2, 0, -1), I("keepdims", 0)}}, \
-        {op " axis input", op, 18, .in = {operand(4, D(2, 3, 5, 2)), INT_LIST(1, 1)}}, {                        \
-        op " all", op, 18, .in = {operand(2, D(3, 5))}, .attrs = { I("keepdims", 0) }                           \
+#define REDUCE(op, operand)                                                              \
+    {op " axes", op, 13 - 2, .in = {operand(3, D(2, 3, 5))},                             \
+     .attrs = {L("axes", 2, 0, -1), I("keepdims", 0)}},                                  \
+        {op " axis input", op, 18, .in = {operand(4, D(2, 3, 5, 2)), INT_LIST(1, 1)}}, { \
+        op " all", op, 18, .in = {operand(2, D(3, 5))}, .attrs = { I("keepdims", 0) }    \
     }
 
 static const gradient_case gradients_reduce[] = {
-    {"ReduceSum none", "ReduceSum", 13, .in = {WANTED(3, D(2, 3, 5))}, .attrs = {I("noop_with_empty_axes", 1)}},
+    {"ReduceSum none", "ReduceSum", 13, .in = {WANTED(3, D(2, 3, 5))},
+     .attrs = {I("noop_with_empty_axes", 1)}},
     REDUCE("ReduceSum", WANTED),
     REDUCE("ReduceMean", WANTED),
     REDUCE("ReduceL1", WANTED),
@@ -121,19 +133,24 @@ static const gradient_case gradients_along_axis[] = {
     {"LogSoftmax axis", "LogSoftmax", 13, .in = {WANTED(3, D(3, 5, 2))}, .attrs = {I("axis", 0)}},
     {"LogSoftmax-11 matrix", "LogSoftmax", 11, .in = {WANTED(3, D(3, 2, 5))}},
     {"LpNormalization", "LpNormalization", 1, .in = {WANTED(2, D(3, 5))}},
-    {"LpNormalization axis", "LpNormalization", 1, .in = {WANTED(3, D(3, 5, 2))}, .attrs = {I("axis", 1)}},
-    {"LpNormalization 1", "LpNormalization", 1, .in = {WANTED(3, D(3, 5, 2))}, .attrs = {I("axis", 1), I("p", 1)}},
+    {"LpNormalization axis", "LpNormalization", 1, .in = {WANTED(3, D(3, 5, 2))},
+     .attrs = {I("axis", 1)}},
+    {"LpNormalization 1", "LpNormalization", 1, .in = {WANTED(3, D(3, 5, 2))},
+     .attrs = {I("axis", 1), I("p", 1)}},
 };
 
 static const gradient_case gradients_matrix[] = {
     {"Gemm", "Gemm", 13, .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 7)), WANTED(1, D(7))}},
-    {"Gemm transB", "Gemm", 13, .in = {WANTED(2, D(3, 5)), WANTED(2, D(7, 5)), WANTED(1, D(7))}, .attrs = {I("transB", 1)}},
+    {"Gemm transB", "Gemm", 13, .in = {WANTED(2, D(3, 5)), WANTED(2, D(7, 5)), WANTED(1, D(7))},
+     .attrs = {I("transB", 1)}},
     {"Gemm transA", "Gemm", 11, .in = {WANTED(2, D(5, 3)), WANTED(2, D(5, 7)), WANTED(2, D(3, 1))},
      .attrs = {I("transA", 1), F("alpha", 0.5), F("beta", 1.5)}},
     {"Gemm both", "Gemm", 13, .in = {WANTED(2, D(5, 3)), WANTED(2, D(7, 5)), WANTED(0, D(0))},
      .attrs = {I("transA", 1), I("transB", 1), F("alpha", 0.5), F("beta", 1.5)}},
-    {"Gemm without C", "Gemm", 13, .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 7))}, .attrs = {F("alpha", 0.5)}},
-    {"Gemm-7", "Gemm", 7, .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 7)), WANTED(2, D(3, 7))}, .attrs = {F("beta", 1.5)}},
+    {"Gemm without C", "Gemm", 13, .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 7))},
+     .attrs = {F("alpha", 0.5)}},
+    {"Gemm-7", "Gemm", 7, .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 7)), WANTED(2, D(3, 7))},
+     .attrs = {F("beta", 1.5)}},
     {"Gemm of itself", "Gemm", 13, .in = {WANTED(2, D(3, 5)), SAME(0)}, .attrs = {I("transB", 1)}},
     {"MatMul", "MatMul", 13, .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 7))}},
     {"MatMul batches", "MatMul", 13, .in = {WANTED(3, D(2, 3, 5)), WANTED(3, D(2, 5, 4))}},

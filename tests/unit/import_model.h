@@ -1,4 +1,5 @@
-/* Shared by the importer's tests: writing the wire format, building small models, running the importer on them. */
+/* Shared by the importer's tests: writing the wire format, building small models, running the
+   importer on them. */
 #ifndef CAMEO_TEST_IMPORT_MODEL_H
 #define CAMEO_TEST_IMPORT_MODEL_H
 #include <setjmp.h>
@@ -43,7 +44,9 @@ static inline void put_bytes(text *t, unsigned number, const void *data, size_t 
     text_append_n(t, data, size);
 }
 
-static inline void put_string(text *t, unsigned number, const char *s) { put_bytes(t, number, s, strlen(s)); }
+static inline void put_string(text *t, unsigned number, const char *s) {
+    put_bytes(t, number, s, strlen(s));
+}
 
 /* Appends a message and empties it. */
 static inline void put_message(text *t, unsigned number, text *m) {
@@ -60,7 +63,8 @@ typedef struct spec {
     text graph, extra; /* extra: further fields of the model */
 } spec;
 
-static inline void put_value(text *g, unsigned number, const char *name, int type, const int64_t *dims, size_t rank) {
+static inline void put_value(text *g, unsigned number, const char *name, int type,
+                             const int64_t *dims, size_t rank) {
     text extents = {0}, tensor_type = {0}, proto = {0}, info = {0}, dim = {0};
     for (size_t i = 0; i < rank; i++) {
         put_int(&dim, 1, dims[i]);
@@ -74,10 +78,15 @@ static inline void put_value(text *g, unsigned number, const char *name, int typ
     put_message(g, number, &info);
 }
 
-static inline void put_input(text *g, const char *name) { put_value(g, 11, name, 1, (int64_t[]){1, 2}, 2); }
-static inline void put_output(text *g, const char *name) { put_value(g, 12, name, 1, (int64_t[]){1, 2}, 2); }
+static inline void put_input(text *g, const char *name) {
+    put_value(g, 11, name, 1, (int64_t[]){1, 2}, 2);
+}
+static inline void put_output(text *g, const char *name) {
+    put_value(g, 12, name, 1, (int64_t[]){1, 2}, 2);
+}
 
-static inline void put_call(text *g, unsigned number, const char *op, const char *domain, const char *in, const char *out) {
+static inline void put_call(text *g, unsigned number, const char *op, const char *domain,
+                            const char *in, const char *out) {
     text n = {0};
     if (in) put_string(&n, 1, in);
     if (out) put_string(&n, 2, out);
@@ -87,7 +96,9 @@ static inline void put_call(text *g, unsigned number, const char *op, const char
     put_message(g, number, &n);
 }
 
-static inline void put_node(text *g, const char *op, const char *in, const char *out) { put_call(g, 1, op, NULL, in, out); }
+static inline void put_node(text *g, const char *op, const char *in, const char *out) {
+    put_call(g, 1, op, NULL, in, out);
+}
 
 static inline void put_model(text *out, spec *s) {
     text opset = {0};
@@ -139,10 +150,12 @@ static inline graph *import_spec(spec *s) {
 }
 
 static inline void expect_message(const char *part) {
-    if (!strstr(text_str(&report), part)) fail_msg("expected \"%s\" in: %s", part, text_str(&report));
+    if (!strstr(text_str(&report), part))
+        fail_msg("expected \"%s\" in: %s", part, text_str(&report));
 }
 
-static inline void put_tensor_head(text *t, const char *name, int type, const int64_t *dims, size_t rank) {
+static inline void put_tensor_head(text *t, const char *name, int type, const int64_t *dims,
+                                   size_t rank) {
     for (size_t i = 0; i < rank; i++) put_int(t, 1, dims[i]);
     put_int(t, 2, type);
     put_string(t, 8, name);

@@ -1,4 +1,5 @@
-/* What tests of kernel templates share: random operands, guarded results, activations in double, the comparison. */
+/* What tests of kernel templates share: random operands, guarded results, activations in double,
+   the comparison. */
 #ifndef CAMEO_TESTS_KERNEL_CASE_H
 #define CAMEO_TESTS_KERNEL_CASE_H
 #include "kernels/all.h"
@@ -18,7 +19,8 @@ static inline float uniform(void) {
     return (float)(seed >> 8) / 8388608.0f - 1;
 }
 
-/* Whether inputs hold a few NaN and infinities: results must hold them at the same places as the reference's. */
+/* Whether inputs hold a few NaN and infinities: results must hold them at the same places as the
+   reference's. */
 static bool non_finite;
 #define WITHOUT_AND_WITH_ODD(call) \
     do {                           \
@@ -54,10 +56,13 @@ static inline float *guarded(ptrdiff_t n) {
 }
 
 static inline void check_guards(const float *y, ptrdiff_t n) {
-    for (ptrdiff_t i = 1; i <= GUARD; i++) assert_true(y[-i] == guard_value && y[n + i - 1] == guard_value);
+    for (ptrdiff_t i = 1; i <= GUARD; i++)
+        assert_true(y[-i] == guard_value && y[n + i - 1] == guard_value);
 }
 
-static inline double within(double v, double low, double high) { return v < low ? low : v > high ? high : v; }
+static inline double within(double v, double low, double high) {
+    return v < low ? low : v > high ? high : v;
+}
 
 static inline double activate(const cameo_act *a, double v, double slope) {
     switch (a->kind) {

@@ -1,5 +1,6 @@
-/* One-node graphs as table rows: operands, attributes, and the numbers that come out, or what infer must say. The tests of
-   operator rows are tables of these, so a case reads as one line. Include first: it brings cmocka. */
+/* One-node graphs as table rows: operands, attributes, and the numbers that come out, or what
+   infer must say. The tests of operator rows are tables of these, so a case reads as one line.
+   Include first: it brings cmocka. */
 #ifndef CAMEO_TESTS_OP_CASE_H
 #define CAMEO_TESTS_OP_CASE_H
 #include <setjmp.h>
@@ -151,7 +152,8 @@ static inline void case_numbers(const row_case *c, const operand *want, const te
         if (got) shape_print(&t, &got->shape);
         fail_msg("%s: wrong shape %s", c->name, text_str(&t));
     }
-    if (got->type != (want->type ? want->type : DT_FLOAT)) fail_msg("%s: type %s", c->name, dtype_name(got->type));
+    if (got->type != (want->type ? want->type : DT_FLOAT))
+        fail_msg("%s: type %s", c->name, dtype_name(got->type));
     for (int64_t i = 0; i < shape_count(&expected); i++) {
         const double x = tensor_get(got, i), y = want->data[i];
         if (isnan(y) ? !isnan(x) : !(x == y || fabs(x - y) <= 1e-6 + 1e-6 * fabs(y)))
@@ -163,11 +165,13 @@ static inline void case_message(const row_case *c, const diag *d) {
     assert_int_not_equal(d->errors, 0);
     text t = {0};
     diag_print(d, &t);
-    if (c->says && !strstr(text_str(&t), c->says)) fail_msg("%s: no \"%s\" in: %s", c->name, c->says, text_str(&t));
+    if (c->says && !strstr(text_str(&t), c->says))
+        fail_msg("%s: no \"%s\" in: %s", c->name, c->says, text_str(&t));
     text_free(&t);
 }
 
-static inline void case_evaluate(const row_case *c, const node *n, const tensor *const *in, const diag *d) {
+static inline void case_evaluate(const row_case *c, const node *n, const tensor *const *in,
+                                 const diag *d) {
     tensor *out[CASE_OUT + 4] = {NULL};
     const char *why = "?";
     for (size_t i = 0; i < n->n_out; i++)
@@ -176,7 +180,8 @@ static inline void case_evaluate(const row_case *c, const node *n, const tensor 
     case_numbers(c, &c->out, out[0]);
     if (c->out1.rank) case_numbers(c, &c->out1, out[1]);
     if (c->out2.rank) case_numbers(c, &c->out2, out[2]);
-    if (c->warns != (d->warnings > 0)) fail_msg("%s: %s", c->name, c->warns ? "no warning" : d->first->message);
+    if (c->warns != (d->warnings > 0))
+        fail_msg("%s: %s", c->name, c->warns ? "no warning" : d->first->message);
 }
 
 static inline void case_run(const row_case *c) {
@@ -186,7 +191,11 @@ static inline void case_run(const row_case *c) {
     const tensor *in[CASE_IN] = {NULL};
     node *n = case_node(g, c, in);
     const bool inferred = n && n->op->infer(g, n);
-    if (inferred == c->fails) fail_msg("%s: infer %s", c->name, inferred ? "accepts it" : d.first ? d.first->message : "?");
+    if (inferred == c->fails)
+        fail_msg("%s: infer %s", c->name,
+                 inferred  ? "accepts it"
+                 : d.first ? d.first->message
+                           : "?");
     if (inferred)
         case_evaluate(c, n, in, &d);
     else

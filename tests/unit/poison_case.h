@@ -1,6 +1,7 @@
-/* The cases of a test of operator rows once more, with NaN, infinities and -0 at random places of their float operands: one
-   program with the plain loops of all of them must give NaN and infinities exactly where the references do. Include after
-   op_case.h, and put `poisoned` last in the list of tests. */
+/* The cases of a test of operator rows once more, with NaN, infinities and -0 at random places of
+   their float operands: one program with the plain loops of all of them must give NaN and
+   infinities exactly where the references do. Include after op_case.h, and put `poisoned` last in
+   the list of tests. */
 #ifndef CAMEO_TESTS_POISON_CASE_H
 #define CAMEO_TESTS_POISON_CASE_H
 #include "compiler/ir/interpret.h"
@@ -39,12 +40,14 @@ static inline double poison_number(poison *p) {
     return (double)(p->seed >> 33) / 2147483648.0;
 }
 
-/* Kind 0: NaN alone; 1: one infinity; 2: infinities of both signs; 3: -0 and a denormal number; 4: all. */
+/* Kind 0: NaN alone; 1: one infinity; 2: infinities of both signs; 3: -0 and a denormal number; 4:
+   all. */
 static inline tensor *poison_tensor(poison *p, const tensor *clean, int kind) {
     static const double odd[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, -0.0, 1e-41};
     static const int first[POISONS] = {0, 1, 1, 3, 0}, count[POISONS] = {1, 1, 2, 2, 5};
     tensor *t = tensor_new(p->arena, clean->type, &clean->shape);
-    const double n = (double)shape_count(&clean->shape), often = poison_number(p) < 0.5 ? 0.15 : 0.5;
+    const double n = (double)shape_count(&clean->shape),
+                 often = poison_number(p) < 0.5 ? 0.15 : 0.5;
     const double rate = p->sparse ? 3 / n : often;
     for (int64_t i = 0; i < shape_count(&clean->shape); i++) {
         const bool strike = poison_number(p) < rate;
@@ -59,7 +62,8 @@ static inline size_t poison_open(poison *p, node *n, const tensor *const *in, si
     size_t opened = 0;
     for (size_t i = 0; i < n->n_in && opened < most; i++) {
         value *v = n->in[i];
-        if (!v || v->type != DT_FLOAT || !value_count(v) || (n->op->shape_inputs >> i & 1)) continue;
+        if (!v || v->type != DT_FLOAT || !value_count(v) || (n->op->shape_inputs >> i & 1))
+            continue;
         const size_t k = p->n_inputs + opened++;
         v->constant = NULL, v->is_input = true, v->name = arena_printf(p->arena, "in%zu", k);
         p->inputs[k] = v, p->clean[k] = in[i];
@@ -92,7 +96,8 @@ static inline bool poison_node(poison *p, const row_case *c, size_t most) {
 static inline void poison_collect(poison *p) {
     size_t nodes = 0;
     for (size_t i = 0; i < case_seen_count && nodes < POISON_CASES; i++)
-        if (!case_seen[i]->fails) nodes += poison_node(p, case_seen[i], CASE_IN) || poison_node(p, case_seen[i], 1);
+        if (!case_seen[i]->fails)
+            nodes += poison_node(p, case_seen[i], CASE_IN) || poison_node(p, case_seen[i], 1);
     p->g->inputs = p->inputs, p->g->n_inputs = p->n_inputs;
     p->g->outputs = p->outputs, p->g->n_outputs = p->n_outputs;
     p->g->name = "poisoned", p->g->batch = 1;
@@ -100,14 +105,18 @@ static inline void poison_collect(poison *p) {
     assert_true(nodes > 0);
 }
 
-/* ONNX's elementwise operators: a NaN goes in, a NaN comes out. What is computed to a bool or an integer has none, and Where
-   chooses. pow(x, 0) and pow(1, y) are 1. */
+/* ONNX's elementwise operators: a NaN goes in, a NaN comes out. What is computed to a bool or an
+   integer has none, and Where chooses. pow(x, 0) and pow(1, y) are 1. */
 static inline void poison_passes(tensor *const *all, const node *n) {
-    if (!(n->op->flags & OP_ELEMENTWISE) || n->domain[0] || !strcmp(n->op_type, "Where") || !strcmp(n->op_type, "Pow")) return;
+    if (!(n->op->flags & OP_ELEMENTWISE) || n->domain[0] || !strcmp(n->op_type, "Where") ||
+        !strcmp(n->op_type, "Pow"))
+        return;
     if (n->out[0]->type != DT_FLOAT || !shape_equal(&n->in[0]->shape, &n->out[0]->shape)) return;
-    const tensor *x = n->in[0]->constant ? n->in[0]->constant : all[n->in[0]->id], *y = all[n->out[0]->id];
+    const tensor *x = n->in[0]->constant ? n->in[0]->constant : all[n->in[0]->id],
+                 *y = all[n->out[0]->id];
     for (int64_t i = 0; x->type == DT_FLOAT && i < shape_count(&x->shape); i++)
-        if (isnan(tensor_get(x, i)) && !isnan(tensor_get(y, i))) fail_msg("%s: a NaN is lost", n->op_type);
+        if (isnan(tensor_get(x, i)) && !isnan(tensor_get(y, i)))
+            fail_msg("%s: a NaN is lost", n->op_type);
 }
 
 static inline void poison_expect(poison *p, int kind) {
@@ -137,13 +146,15 @@ static inline size_t poison_compare(poison *p, int kind) {
         paths[i] = arena_printf(p->arena, "%s/in%zu.npy", p->directory, i);
         assert_true(trial_write_npy(paths[i], p->data[kind][i]));
     }
-    const char *why = trial_run(p->arena, p->options.output, paths, p->n_inputs, p->directory, got, p->n_outputs, 60);
+    const char *why = trial_run(p->arena, p->options.output, paths, p->n_inputs, p->directory, got,
+                                p->n_outputs, 60);
     if (why) fail_msg("%s", why);
     for (size_t i = 0; i < p->n_outputs; i++) {
         difference d = {.ok = true};
         tensor_compare(got[i], p->want[kind][i], 1e-5, poison_tolerance(p, p->want[kind][i]), &d);
         if (d.ok) continue;
-        print_error("%s of %s, poison %d: %zu odd, difference %g\n", p->of[i]->name, p->of[i]->op, kind, d.odd, d.max_abs);
+        print_error("%s of %s, poison %d: %zu odd, difference %g\n", p->of[i]->name, p->of[i]->op,
+                    kind, d.odd, d.max_abs);
         wrong++;
     }
     return wrong;

@@ -1,4 +1,5 @@
-/* A folder for a test's files that goes when the test does, however it ends: a child that only waits for that removes it. */
+/* A folder for a test's files that goes when the test does, however it ends: a child that only
+   waits for that removes it. */
 #ifndef CAMEO_TEST_SCRATCH_H
 #define CAMEO_TEST_SCRATCH_H
 #include <fcntl.h>
@@ -14,7 +15,8 @@ static inline void scratch_guard(int from, int to, const char *directory) {
     setsid(); /* an interrupt from the terminal is for the test */
     signal(SIGTERM, SIG_IGN);
     close(to);
-    for (int fd = 0; fd < 3; fd++) close(fd); /* whoever reads the test's output must not wait for us */
+    for (int fd = 0; fd < 3; fd++)
+        close(fd); /* whoever reads the test's output must not wait for us */
     while (read(from, &byte, 1) > 0) continue;
     snprintf(command, sizeof command, "chmod -Rf u+w '%s'; rm -rf '%s'", directory, directory);
     if (chdir("/") == 0) execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -28,6 +30,7 @@ static inline bool scratch_enter(char *directory) {
     pid_t child = fork();
     if (child == 0) scratch_guard(ends[0], ends[1], directory);
     close(ends[0]);
-    return child > 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0; /* ends[1] stays open as long as this process lives */
+    return child > 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0; /* ends[1] stays open as long as
+                                                                     this process lives */
 }
 #endif

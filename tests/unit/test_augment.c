@@ -12,7 +12,8 @@
 
 enum { SIDE = 12, N = SIDE * SIDE, ALL = 3 * N };
 
-static const cameo_tensor_info nchw = {"x", 1, 4, {1, 3, SIDE, SIDE}, true}, nhwc = {"x", 1, 4, {1, SIDE, SIDE, 3}, true},
+static const cameo_tensor_info nchw = {"x", 1, 4, {1, 3, SIDE, SIDE}, true},
+                               nhwc = {"x", 1, 4, {1, SIDE, SIDE, 3}, true},
                                gray = {"x", 1, 4, {1, 1, SIDE, SIDE}, true};
 
 static cameo_preprocess preprocess(const cameo_tensor_info *t, const char *spec) {
@@ -31,7 +32,8 @@ static void texts(void **state) {
     (void)state;
     cameo_augment a;
     assert_true(cameo_augment_parse("crop=8,flip,rotate=10,jitter=0.2,erase=0.25", &a, NULL));
-    assert_true(a.crop == 8 && a.flip && a.rotate == 10 && a.jitter == 0.2 && a.erase == 0.25 && a.resized == 0);
+    assert_true(a.crop == 8 && a.flip && a.rotate == 10 && a.jitter == 0.2 && a.erase == 0.25 &&
+                a.resized == 0);
     assert_true(cameo_augment_parse("", &a, NULL) && !a.flip && !a.crop);
     assert_true(cameo_augment_parse("none", &a, NULL));
     assert_true(cameo_augment_parse("resized-crop=0.5", &a, NULL) && a.resized == 0.5);
@@ -49,7 +51,8 @@ static void texts(void **state) {
 static void nothing_is_preprocessing(void **state) {
     (void)state;
     const cameo_tensor_info *infos[] = {&nchw, &nhwc, &nchw, &gray};
-    static const char *const specs[] = {"mean=10 scale=1/2", "mean=1,2,3 scale=2", "color=bgr mean=1,2,3", "color=gray mean=7"};
+    static const char *const specs[] = {"mean=10 scale=1/2", "mean=1,2,3 scale=2",
+                                        "color=bgr mean=1,2,3", "color=gray mean=7"};
     for (int k = 0; k < 4; k++) {
         const cameo_preprocess p = preprocess(infos[k], specs[k]);
         cameo_image image = picture();
@@ -73,7 +76,8 @@ static void crop_and_flip(void **state) {
         float got[ALL];
         cameo_random r = cameo_random_stream(9, 0, index), again = r;
         assert_true(cameo_augment_apply(&a, &p, &image, &r, got, NULL));
-        const int dx = (int)cameo_random_below(&again, 5) - 2, dy = (int)cameo_random_below(&again, 5) - 2;
+        const int dx = (int)cameo_random_below(&again, 5) - 2,
+                  dy = (int)cameo_random_below(&again, 5) - 2;
         const bool flip = cameo_random_unit(&again) < 0.5;
         seen[dx + 2][dy + 2][flip] = true;
         for (int y = 0; y < SIDE; y++)
@@ -89,14 +93,16 @@ static void crop_and_flip(void **state) {
     cameo_image_free(&image);
 }
 
-/* A rotation of zero degrees is none; a plane stays a plane inside; the same stream gives the same picture. */
+/* A rotation of zero degrees is none; a plane stays a plane inside; the same stream gives the same
+   picture. */
 static void rotation(void **state) {
     (void)state;
     const cameo_preprocess p = preprocess(&nchw, "mean=0 scale=1");
     cameo_image image = picture();
     float got[ALL], want[ALL];
     for (int y = 0; y < SIDE; y++)
-        for (int x = 0; x < SIDE; x++) memset(image.pixels + 3 * (y * SIDE + x), 40 + 5 * x + 8 * y, 3);
+        for (int x = 0; x < SIDE; x++)
+            memset(image.pixels + 3 * (y * SIDE + x), 40 + 5 * x + 8 * y, 3);
     cameo_preprocess_values(&p, image.pixels, want);
     cameo_random r = cameo_random_stream(3, 0, 0);
     assert_true(cameo_augment_apply(&(cameo_augment){.rotate = 1e-9}, &p, &image, &r, got, NULL));
@@ -122,20 +128,24 @@ static void jitter_and_erase(void **state) {
     for (uint64_t i = 0; i < 400; i++) {
         float got[ALL];
         cameo_random r = cameo_random_stream(5, 1, i);
-        assert_true(cameo_augment_apply(&(cameo_augment){.erase = 0.25}, &p, &image, &r, got, NULL));
+        assert_true(
+            cameo_augment_apply(&(cameo_augment){.erase = 0.25}, &p, &image, &r, got, NULL));
         int zeros = 0;
         for (int k = 0; k < N; k++) {
             zeros += got[k] == 0;
-            assert_true((got[k] == 0) == (got[k + N] == 0)); /* pixels are at least 1: zero means erased, in all channels */
+            assert_true((got[k] == 0) == (got[k + N] == 0)); /* pixels are at least 1: zero means
+                                                                erased, in all channels */
         }
         erased += zeros > 0;
         assert_true(zeros < N / 2);
         r = cameo_random_stream(5, 2, i);
-        assert_true(cameo_augment_apply(&(cameo_augment){.jitter = 0.3}, &p, &image, &r, got, NULL));
+        assert_true(
+            cameo_augment_apply(&(cameo_augment){.jitter = 0.3}, &p, &image, &r, got, NULL));
         float want[ALL];
         cameo_preprocess_values(&p, image.pixels, want);
         changed += memcmp(got, want, sizeof got) != 0;
-        for (int k = 0; k < ALL; k++) assert_true(got[k] >= 0 && got[k] <= 255 && got[k] == floorf(got[k]));
+        for (int k = 0; k < ALL; k++)
+            assert_true(got[k] >= 0 && got[k] <= 255 && got[k] == floorf(got[k]));
     }
     assert_in_range(erased, 60, 140);
     assert_true(changed > 390);
@@ -156,7 +166,8 @@ static void resized_crop_keeps_a_plane(void **state) {
         for (uint64_t i = 0; i < 50; i++) {
             float got[ALL];
             cameo_random r = cameo_random_stream(6, 0, i);
-            assert_true(cameo_augment_apply(&(cameo_augment){.resized = 0.2, .flip = true}, &p, &image, &r, got, NULL));
+            assert_true(cameo_augment_apply(&(cameo_augment){.resized = 0.2, .flip = true}, &p,
+                                            &image, &r, got, NULL));
             for (int j = 0; j < ALL; j++) assert_true(got[j] == 77);
         }
         cameo_image_free(&image);
@@ -179,9 +190,11 @@ static void mixing(void **state) {
         cameo_random r = cameo_random_stream(8, 0, (uint64_t)kind);
         cameo_augment_mix(&a, &p, &r, COUNT, x, labels, labels_b, mix);
         for (int i = 0; i < COUNT; i++) {
-            double sum = 0; /* the mean value says how much of each picture is there: that must be `mix` */
+            double sum = 0; /* the mean value says how much of each picture is there: that must be
+                               `mix` */
             for (int k = 0; k < ALL; k++) sum += x[i * ALL + k];
-            assert_true(fabs(sum / ALL - ((double)mix[i] * i + (1 - (double)mix[i]) * (double)labels_b[i])) < 1e-4);
+            assert_true(fabs(sum / ALL - ((double)mix[i] * i +
+                                          (1 - (double)mix[i]) * (double)labels_b[i])) < 1e-4);
             assert_int_equal(labels_b[i], kind ? COUNT - 1 - i : i);
             assert_true(kind ? mix[i] > 0 && mix[i] < 1 : mix[i] == 1);
         }
@@ -197,11 +210,13 @@ static void streams(void **state) {
         sum += x, squares += x * x;
         beta += cameo_random_beta(&r, 0.4, 0.4);
     }
-    assert_true(fabs(sum / 20000) < 0.03 && fabs(squares / 20000 - 1) < 0.05 && fabs(beta / 20000 - 0.5) < 0.02);
+    assert_true(fabs(sum / 20000) < 0.03 && fabs(squares / 20000 - 1) < 0.05 &&
+                fabs(beta / 20000 - 0.5) < 0.02);
     for (uint64_t e = 0; e < 4; e++) /* neighbours in any coordinate are other streams */
         for (uint64_t i = 0; i < 4; i++)
             for (uint64_t s = 0; s < 4; s++)
-                assert_true((e || i || s) == (cameo_random_stream(s, e, i).state != cameo_random_stream(0, 0, 0).state));
+                assert_true((e || i || s) == (cameo_random_stream(s, e, i).state !=
+                                              cameo_random_stream(0, 0, 0).state));
     size_t order[100], count[100] = {0};
     for (size_t i = 0; i < 100; i++) order[i] = i;
     cameo_random_shuffle(&r, order, 100);

@@ -1,5 +1,6 @@
-/* The back half of the pipeline: fusing, layouts, the memory plan, emission. Graphs are built by hand; what a rewrite must keep
-   is checked by evaluating the graph before and after with the rows' reference functions. */
+/* The back half of the pipeline: fusing, layouts, the memory plan, emission. Graphs are built by
+   hand; what a rewrite must keep is checked by evaluating the graph before and after with the
+   rows' reference functions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,7 +75,8 @@ static value *apply(fixture *f, const char *op, value *const *in, size_t n_in) {
 }
 
 static value *conv(fixture *f, value *x, int64_t c_in, int64_t c_out, int64_t k) {
-    value *w = constant(f, 4, (int64_t[]){c_out, c_in, k, k}, -0.5), *b = constant(f, 1, &c_out, -0.5);
+    value *w = constant(f, 4, (int64_t[]){c_out, c_in, k, k}, -0.5),
+          *b = constant(f, 1, &c_out, -0.5);
     value *y = apply(f, "Conv", (value *[]){x, w, b}, 3);
     node_set_ints(f->g, y->producer, "pads", (int64_t[]){k / 2, k / 2, k / 2, k / 2}, 4);
     return y;
@@ -153,7 +155,8 @@ static void fuse_residual(void **state) {
     arena_destroy(f.arena);
 }
 
-/* Parameters of training: scale and shift are computed in the run; residual and activation join as ever. */
+/* Parameters of training: scale and shift are computed in the run; residual and activation join as
+   ever. */
 static void fuse_live_batchnorm(void **state) {
     (void)state;
     fixture f = setup();
@@ -220,7 +223,8 @@ static void padded_average(fixture *f, int64_t own, int64_t counts) {
     begin(f);
     tensor *pads = tensor_new(f->arena, DT_INT64, &(shape){1, {8}});
     memcpy(pads->data, (int64_t[]){0, 0, 1, 0, 0, 0, 1, 0}, 8 * sizeof(int64_t));
-    value *p = apply(f, "Pad", (value *[]){input(f, 3, 6, 5), graph_add_constant(f->g, NULL, pads)}, 2);
+    value *p = apply(f, "Pad", (value *[]){input(f, 3, 6, 5), graph_add_constant(f->g, NULL, pads)},
+                     2);
     value *y = apply(f, "AveragePool", &p, 1);
     node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){3, 2}, 2);
     if (own) node_set_ints(f->g, y->producer, "pads", (int64_t[]){own, own, own, own}, 4);
@@ -257,7 +261,8 @@ typedef struct transition { /* BatchNormalization, Relu, convolution of k x k, a
 static void transition_net(fixture *f, const transition *t) {
     begin(f);
     f->options.kernels = KERNELS_NATIVE;
-    value *c = conv(f, relu(f, batchnorm(f, input(f, 20, 7, 9), 20)), 20, t->to, t->k), *a = t->activated ? relu(f, c) : c;
+    value *c = conv(f, relu(f, batchnorm(f, input(f, 20, 7, 9), 20)), 20, t->to, t->k),
+          *a = t->activated ? relu(f, c) : c;
     value *y = apply(f, "AveragePool", &a, 1);
     node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){2, 2}, 2);
     node_set_ints(f->g, y->producer, "strides", (int64_t[]){t->stride, t->stride}, 2);
@@ -282,28 +287,36 @@ static void check_transition(const transition *t) {
     }
     assert_int_equal(average_at < conv_at, t->swaps);
     assert_close(want, evaluate(&f));
-    assert_true(pass_layout(f.g, &f.options) && pass_select(f.g, &f.options) && pass_chains(f.g, &f.options));
+    assert_true(pass_layout(f.g, &f.options) && pass_select(f.g, &f.options) &&
+                pass_chains(f.g, &f.options));
     ir_verify(f.g, "chains", true);
     const node *first = f.g->nodes[1]; /* behind the Reorder */
     assert_string_equal(first->impl->name, t->swaps ? "scaled-pool" : "scaled-conv");
     assert_close(want, evaluate(&f));
-    assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) && pass_plan(f.g, &f.options));
+    assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) &&
+                pass_plan(f.g, &f.options));
     arena_destroy(f.arena);
 }
 
 static void averages_go_first(void **state) {
     (void)state;
-    static const transition transitions[] = {
-        {1, 2, .to = 16, .swaps = true},
-        {1, 2, .ceils = 1, .to = 17, .swaps = true},
-        {1, 2, .counts = 1, .to = 16, .swaps = true}, /* what is not there does not count */
-        {1, 2, .counts = 1, .pad = 1, .to = 16},
-        {1, 1, .to = 16}, /* hardly fewer pixels */
-        {3, 2, .to = 16},
-        {1, 2, .to = 3}, /* hardly a convolution */
-        {1, 2, .to = 16, .activated = true},
-        {1, 2, .to = 16, .convolved_is_output = true}};
-    for (size_t i = 0; i < sizeof transitions / sizeof *transitions; i++) check_transition(&transitions[i]);
+    static const transition transitions[] = {{1, 2, .to = 16, .swaps = true},
+                                             {1, 2, .ceils = 1, .to = 17, .swaps = true},
+                                             {1, 2, .counts = 1, .to = 16, .swaps = true}, /* what
+                                                                                              is not
+                                                                                              there
+                                                                                              does
+                                                                                              not
+                                                                                              count
+                                                                                            */
+                                             {1, 2, .counts = 1, .pad = 1, .to = 16},
+                                             {1, 1, .to = 16}, /* hardly fewer pixels */
+                                             {3, 2, .to = 16},
+                                             {1, 2, .to = 3}, /* hardly a convolution */
+                                             {1, 2, .to = 16, .activated = true},
+                                             {1, 2, .to = 16, .convolved_is_output = true}};
+    for (size_t i = 0; i < sizeof transitions / sizeof *transitions; i++)
+        check_transition(&transitions[i]);
 }
 
 /* ---- layout ---- */
@@ -315,7 +328,9 @@ static void layout_permutes_gemm(void **state) {
     value *c = relu(&f, conv(&f, input(&f, 3, 4, 3), 3, 5, 3));
     value *flat = apply(&f, "Flatten", &c, 1);
     finish(&f, apply(&f, "Gemm",
-                     (value *[]){flat, constant(&f, 2, (int64_t[]){60, 7}, -0.5), constant(&f, 1, (int64_t[]){7}, 0)}, 3));
+                     (value *[]){flat, constant(&f, 2, (int64_t[]){60, 7}, -0.5),
+                                 constant(&f, 1, (int64_t[]){7}, 0)},
+                     3));
     assert_true(pass_fuse(f.g, &f.options));
     value *w = f.g->nodes[f.g->n_nodes - 1]->in[1];
     assert_true(pass_layout(f.g, &f.options));
@@ -324,7 +339,8 @@ static void layout_permutes_gemm(void **state) {
     assert_int_equal(count_nodes(&f, "Reorder"), 1); /* of the input */
     for (int64_t c_ = 0; c_ < 5; c_++)
         for (int64_t p = 0; p < 12; p++)
-            assert_true(tensor_get(permuted->constant, 60 + p * 5 + c_) == tensor_get(w->constant, 60 + c_ * 12 + p));
+            assert_true(tensor_get(permuted->constant, 60 + p * 5 + c_) ==
+                        tensor_get(w->constant, 60 + c_ * 12 + p));
     arena_destroy(f.arena);
 }
 
@@ -343,8 +359,8 @@ static void layout_output_is_onnx(void **state) {
 
 /* ---- chains ---- */
 
-typedef struct block { /* x expands, depthwise, back to x's channels, or x scaled and to more, or x gated and to less; what else
-                          is wanted of it */
+typedef struct block { /* x expands, depthwise, back to x's channels, or x scaled and to more, or x
+                          gated and to less; what else is wanted of it */
     int64_t size;
     bool expands, expanded_is_output, depthwise_used_twice, scales, gates;
     kernel_choice kernels;
@@ -393,7 +409,8 @@ static void check_block(const block *k) {
     fixture f = setup();
     block_net(&f, k);
     const tensor *want = evaluate(&f);
-    assert_true(pass_fuse(f.g, &f.options) && pass_layout(f.g, &f.options) && pass_select(f.g, &f.options));
+    assert_true(pass_fuse(f.g, &f.options) && pass_layout(f.g, &f.options) &&
+                pass_select(f.g, &f.options));
     double before = 0, after = 0;
     for (size_t i = 0; i < f.g->n_nodes; i++) before += f.g->nodes[i]->macs;
     assert_true(pass_chains(f.g, &f.options));
@@ -404,27 +421,32 @@ static void check_block(const block *k) {
         if (!strcmp(f.g->nodes[i]->op_type, "ConvChain")) chain = f.g->nodes[i];
     }
     assert_int_equal(chain ? chain->n_parts : 0, strlen(k->chain));
-    if (chain) assert_string_equal(chain->impl->name, k->scales ? "scaled-conv" : k->gates ? "gated-conv" : "strip-conv");
+    if (chain)
+        assert_string_equal(chain->impl->name, k->scales  ? "scaled-conv"
+                                               : k->gates ? "gated-conv"
+                                                          : "strip-conv");
     assert_true(before == after && before > 0);
     assert_close(want, evaluate(&f));
-    assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) && pass_plan(f.g, &f.options));
+    assert_true(pass_group(f.g, &f.options) && pass_schedule(f.g, &f.options) &&
+                pass_plan(f.g, &f.options));
     arena_destroy(f.arena);
 }
 
 static void chains(void **state) {
     (void)state;
-    static const block blocks[] = {{120, .expands = true, .kernels = KERNELS_NATIVE, .chain = "edp"},
-                                   {120, .kernels = KERNELS_AUTO, .chain = "dp"},
-                                   {120, .expands = true, .kernels = KERNELS_PLAIN, .chain = ""},
-                                   {120, .expands = true, .kernels = KERNELS_XNNPACK, .chain = ""},
-                                   {30, .expands = true, .kernels = KERNELS_NATIVE, .chain = ""}, /* stays in the cache */
-                                   {120, true, .expanded_is_output = true, .kernels = KERNELS_NATIVE, .chain = "dp"},
-                                   {120, true, .depthwise_used_twice = true, .kernels = KERNELS_NATIVE, .chain = ""},
-                                   {6, .scales = true, .kernels = KERNELS_AUTO, .chain = "sp"},
-                                   {6, .scales = true, .kernels = KERNELS_PLAIN, .chain = ""},
-                                   {20, .gates = true, .kernels = KERNELS_AUTO, .chain = "gp"},
-                                   {20, .gates = true, .kernels = KERNELS_PLAIN, .chain = ""},
-                                   {2, .gates = true, .kernels = KERNELS_AUTO, .chain = ""}}; /* few pixels, more weights */
+    static const block blocks[] = {
+        {120, .expands = true, .kernels = KERNELS_NATIVE, .chain = "edp"},
+        {120, .kernels = KERNELS_AUTO, .chain = "dp"},
+        {120, .expands = true, .kernels = KERNELS_PLAIN, .chain = ""},
+        {120, .expands = true, .kernels = KERNELS_XNNPACK, .chain = ""},
+        {30, .expands = true, .kernels = KERNELS_NATIVE, .chain = ""}, /* stays in the cache */
+        {120, true, .expanded_is_output = true, .kernels = KERNELS_NATIVE, .chain = "dp"},
+        {120, true, .depthwise_used_twice = true, .kernels = KERNELS_NATIVE, .chain = ""},
+        {6, .scales = true, .kernels = KERNELS_AUTO, .chain = "sp"},
+        {6, .scales = true, .kernels = KERNELS_PLAIN, .chain = ""},
+        {20, .gates = true, .kernels = KERNELS_AUTO, .chain = "gp"},
+        {20, .gates = true, .kernels = KERNELS_PLAIN, .chain = ""},
+        {2, .gates = true, .kernels = KERNELS_AUTO, .chain = ""}}; /* few pixels, more weights */
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) check_block(&blocks[i]);
 }
 
@@ -436,7 +458,8 @@ static value *strided(fixture *f, value *x, int64_t c_in, int64_t c_out, int64_t
     return y;
 }
 
-/* Large maps, then large weights; with `shortcut`, two values pass to wherever the weights begin. */
+/* Large maps, then large weights; with `shortcut`, two values pass to wherever the weights
+   begin. */
 static void two_sections_net(fixture *f, bool shortcut) {
     enum { BATCH = 16 };
     begin(f);
@@ -458,7 +481,8 @@ static bool overlap(const graph *g, const value *a, const value *b) {
     return a->arena_offset < b->arena_offset + bn && b->arena_offset < a->arena_offset + an;
 }
 
-/* Early values come again with every group: none may lie where the images of the groups before wait. */
+/* Early values come again with every group: none may lie where the images of the groups before
+   wait. */
 static void sections(void **state) {
     (void)state;
     fixture f = setup();
@@ -467,7 +491,8 @@ static void sections(void **state) {
     assert_true(g->late > 0 && g->late < g->n_nodes && g->group < g->late_group);
     const value *waiting = g->nodes[g->late]->in[0];
     assert_true(waiting->is_late && waiting->arena_offset >= 0);
-    assert_int_equal(value_planned_count(g, waiting), value_count(waiting) / g->batch * g->late_group);
+    assert_int_equal(value_planned_count(g, waiting),
+                     value_count(waiting) / g->batch * g->late_group);
     size_t early = 0;
     for (size_t i = 0; i < g->late; i++) {
         const value *v = g->nodes[i]->out[0];
@@ -477,7 +502,8 @@ static void sections(void **state) {
         assert_false(overlap(g, v, waiting));
     }
     assert_true(early > 0);
-    two_sections_net(&f, true); /* two values pass wherever the weights begin, until the last addition */
+    two_sections_net(&f, true); /* two values pass wherever the weights begin, until the last
+                                   addition */
     assert_int_equal(f.g->late, 0);
     arena_destroy(f.arena);
 }
@@ -547,7 +573,8 @@ static void emit_is_repeatable(void **state) {
     assert_string_equal(text_str(&out[0]->model_c), text_str(&out[1]->model_c));
     assert_string_equal(text_str(&out[0]->model_h), text_str(&out[1]->model_h));
     assert_int_equal(out[0]->weights.size, out[1]->weights.size);
-    assert_memory_equal(text_str(&out[0]->weights), text_str(&out[1]->weights), out[0]->weights.size);
+    assert_memory_equal(text_str(&out[0]->weights), text_str(&out[1]->weights),
+                        out[0]->weights.size);
     for (int i = 0; i < 2; i++) {
         program_free(&made[i]);
         arena_destroy(f[i].arena);

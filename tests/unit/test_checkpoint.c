@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
-/* Checkpoints: what is written is an ONNX model that the compiler's importer accepts and comes back bit for bit; hostile and
-   foreign files are refused; a full disk leaves the old file. */
+/* Checkpoints: what is written is an ONNX model that the compiler's importer accepts and comes
+   back bit for bit; hostile and foreign files are refused; a full disk leaves the old file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,8 @@ static void fill(float *block, float seed) {
     for (size_t i = 0; i < 3; i++) {
         const cameo_parameter *p = &tiny_parameters[i];
         float onnx[256];
-        for (size_t k = 0; k < cameo_parameter_elements(p); k++) onnx[k] = sinf(seed + (float)(100 * i + k));
+        for (size_t k = 0; k < cameo_parameter_elements(p); k++)
+            onnx[k] = sinf(seed + (float)(100 * i + k));
         cameo_parameter_write(p, block + p->offset, onnx);
     }
 }
@@ -50,13 +51,15 @@ static void fill_all(blocks *b, float seed) {
     memset(b->momentum + TINY_LEARNT, 0, (TINY_FLOATS - TINY_LEARNT) * sizeof(float));
 }
 
-static bool write_it(const blocks *b, const char *path, const cameo_properties *p, uint64_t limit, cameo_error *error) {
-    const cameo_checkpoint c = {.trainer = tiny_trainer(),
-                                .weights = b->weights,
-                                .state = {{"momentum", b->momentum, false}, {"live", b->live, true}},
-                                .n_states = 2,
-                                .properties = p,
-                                .limit = limit};
+static bool write_it(const blocks *b, const char *path, const cameo_properties *p, uint64_t limit,
+                     cameo_error *error) {
+    const cameo_checkpoint c = {
+        .trainer = tiny_trainer(),
+        .weights = b->weights,
+        .state = {{"momentum", b->momentum, false}, {"live", b->live, true}},
+        .n_states = 2,
+        .properties = p,
+        .limit = limit};
     return cameo_checkpoint_write(&c, path, error);
 }
 
@@ -64,7 +67,8 @@ static bool read_it(blocks *b, const char *path, cameo_error *error) {
     memset(b, 0, sizeof *b);
     cameo_checkpoint_file *f = cameo_checkpoint_open(path, error);
     const bool good = f && cameo_checkpoint_weights(f, tiny_trainer(), b->weights, error) &&
-                      cameo_checkpoint_state_read(f, tiny_trainer(), "momentum", false, b->momentum, error) &&
+                      cameo_checkpoint_state_read(f, tiny_trainer(), "momentum", false, b->momentum,
+                                                  error) &&
                       cameo_checkpoint_state_read(f, tiny_trainer(), "live", true, b->live, error);
     cameo_checkpoint_close(f);
     return good;
@@ -80,7 +84,8 @@ static size_t count_files(void) {
 
 static void there_and_back(void **state) {
     (void)state;
-    static const uint64_t limits[] = {0, 2500, 1500, 100}; /* all inside; the state outside; everything outside */
+    static const uint64_t limits[] = {0, 2500, 1500, 100}; /* all inside; the state outside;
+                                                              everything outside */
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         blocks b, back;
         cameo_properties p = {0};
@@ -89,8 +94,10 @@ static void there_and_back(void **state) {
         cameo_property_set(&p, "cameo.preprocess", "another");
         cameo_property_set_double(&p, "cameo.train.best", 1.0 / 3);
         cameo_error error = {0};
-        for (int again = 0; again < 2; again++) assert_true(write_it(&b, "c.onnx", &p, limits[i], &error));
-        assert_int_equal(count_files(), i ? 2 : 1); /* no leftovers: old generations go, and the sidecar with its need */
+        for (int again = 0; again < 2; again++)
+            assert_true(write_it(&b, "c.onnx", &p, limits[i], &error));
+        assert_int_equal(count_files(), i ? 2 : 1); /* no leftovers: old generations go, and the
+                                                       sidecar with its need */
         assert_true(read_it(&back, "c.onnx", &error));
         assert_memory_equal(&b, &back, sizeof b);
         cameo_checkpoint_file *f = cameo_checkpoint_open("c.onnx", &error);
@@ -110,7 +117,8 @@ static void there_and_back(void **state) {
     assert_int_equal(system("rm -f c.onnx.*.data"), 0);
 }
 
-/* The compiler's importer, which shares no code with the writer, sees the model and the tensors by value. */
+/* The compiler's importer, which shares no code with the writer, sees the model and the tensors by
+   value. */
 static void importer_accepts_it(void **state) {
     (void)state;
     for (int outside = 0; outside < 2; outside++) {
@@ -132,14 +140,17 @@ static void importer_accepts_it(void **state) {
             assert_non_null(v);
             assert_non_null(v->constant);
             assert_int_equal(v->constant->shape.rank, p->rank);
-            assert_memory_equal(v->constant->data, onnx, cameo_parameter_elements(p) * sizeof(float));
+            assert_memory_equal(v->constant->data, onnx,
+                                cameo_parameter_elements(p) * sizeof(float));
         }
         arena_destroy(a);
     }
     assert_int_equal(system("rm -f i.onnx*"), 0);
 }
 
-static unsigned char *slurp(const char *path, size_t *size) { return cameo_read_file(path, 1 << 20, size, NULL); }
+static unsigned char *slurp(const char *path, size_t *size) {
+    return cameo_read_file(path, 1 << 20, size, NULL);
+}
 
 static void spill(const char *path, const unsigned char *data, size_t size) {
     FILE *f = fopen(path, "wb");
@@ -148,7 +159,8 @@ static void spill(const char *path, const unsigned char *data, size_t size) {
     fclose(f);
 }
 
-/* Cut anywhere, or with any byte changed: refused with a message or read as something of the right shape, never a crash. */
+/* Cut anywhere, or with any byte changed: refused with a message or read as something of the right
+   shape, never a crash. */
 static void hostile_files(void **state) {
     (void)state;
     for (int outside = 0; outside < 2; outside++) {
@@ -278,7 +290,8 @@ static void typed_data_is_read(void **state) {
     unlink("t.onnx");
 }
 
-/* A disk that is full (a limit on file sizes): the old checkpoint stays, no litter, and a message. */
+/* A disk that is full (a limit on file sizes): the old checkpoint stays, no litter, and a
+   message. */
 static void full_disk(void **state) {
     (void)state;
     blocks old, newer, back;
@@ -294,7 +307,9 @@ static void full_disk(void **state) {
             signal(SIGXFSZ, SIG_IGN);
             if (setrlimit(RLIMIT_FSIZE, &small)) _exit(9);
             const bool good = write_it(&newer, "d.onnx", NULL, limit, &error);
-            _exit(good ? 8 : error.code == CAMEO_ENVIRONMENT && strstr(error.message, "cannot write") ? 0 : 7);
+            _exit(good                                                                       ? 8
+                  : error.code == CAMEO_ENVIRONMENT && strstr(error.message, "cannot write") ? 0
+                                                                                             : 7);
         }
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
@@ -310,8 +325,9 @@ static void full_disk(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back),     cmocka_unit_test(importer_accepts_it),
-                                       cmocka_unit_test(hostile_files),      cmocka_unit_test(foreign_files),
-                                       cmocka_unit_test(typed_data_is_read), cmocka_unit_test(full_disk)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),     cmocka_unit_test(importer_accepts_it),
+        cmocka_unit_test(hostile_files),      cmocka_unit_test(foreign_files),
+        cmocka_unit_test(typed_data_is_read), cmocka_unit_test(full_disk)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

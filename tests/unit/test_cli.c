@@ -1,4 +1,5 @@
-/* The command line: options, suggestions, splitting at the model, conform's JSON, the cache's limit. */
+/* The command line: options, suggestions, splitting at the model, conform's JSON, the cache's
+   limit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,15 +18,20 @@
 #include "compiler/verbs/conform.h"
 
 static const cameo_option table[] = {{"json", NULL, ""}, {0}};
-static const cli_verb verb = {
-    .name = "test", .usage = "", .help = "", .options = table, .takes = CLI_COMPILE | CLI_MODEL | CLI_BUILD};
+static const cli_verb verb = {.name = "test",
+                              .usage = "",
+                              .help = "",
+                              .options = table,
+                              .takes = CLI_COMPILE | CLI_MODEL | CLI_BUILD};
 static arena *lists; /* of options, while the tests run */
 
 enum { MAX_WORDS = 12 };
 
 static int split(char *line, char **argv) {
     int n = 0;
-    for (char *save = NULL, *w = strtok_r(line, " ", &save); w && n < MAX_WORDS; w = strtok_r(NULL, " ", &save)) argv[n++] = w;
+    for (char *save = NULL, *w = strtok_r(line, " ", &save); w && n < MAX_WORDS;
+         w = strtok_r(NULL, " ", &save))
+        argv[n++] = w;
     return n;
 }
 
@@ -101,7 +107,10 @@ static void compile_options(void **state) {
     arena *a = arena_create();
     options o;
     assert_int_equal(
-        parse_options("t net.onnx --shape in=a=1x3x8x9 --dim N=5 --kernels plain --weights sidecar --static", &o, a), 0);
+        parse_options(
+            "t net.onnx --shape in=a=1x3x8x9 --dim N=5 --kernels plain --weights sidecar --static",
+            &o, a),
+        0);
     assert_string_equal(o.input, "net.onnx");
     assert_int_equal(o.n_shapes, 1);
     assert_string_equal(o.shapes[0].name, "in=a"); /* names may hold '=' */
@@ -111,7 +120,8 @@ static void compile_options(void **state) {
     assert_int_equal(o.kernels, KERNELS_PLAIN);
     assert_true(o.sidecar && o.is_static);
     assert_non_null(o.target.name);
-    assert_int_equal(parse_options("t net.onnx --target x86-64,x86-64 --emit c --weights sidecar", &o, a), 0);
+    assert_int_equal(
+        parse_options("t net.onnx --target x86-64,x86-64 --emit c --weights sidecar", &o, a), 0);
     arena_destroy(a);
 }
 
@@ -119,7 +129,10 @@ static void training_options(void **state) {
     (void)state;
     arena *a = arena_create();
     options o;
-    assert_int_equal(parse_options("t net.onnx --train --freeze a* --classes 7 --freeze b.weight --emit c", &o, a), 0);
+    assert_int_equal(
+        parse_options("t net.onnx --train --freeze a* --classes 7 --freeze b.weight --emit c", &o,
+                      a),
+        0);
     assert_true(o.train && o.batch == 32 && o.classes == 7 && o.n_freeze == 2);
     assert_string_equal(o.freeze[1], "b.weight");
     assert_int_equal(parse_options("t net.onnx --train --batch 8 --classes-from faces", &o, a), 0);
@@ -158,9 +171,14 @@ static void rows_and_the_key(void **state) {
         char without[65], with[65];
         const char *needs = r->needs ? arena_printf(a, "t net.onnx --%s", r->needs) : "t net.onnx";
         key_with(a, needs, without);
-        key_with(a, arena_printf(a, "%s --%s %s", needs, r->option.name, r->option.value ? sample(r) : ""), with);
-        if ((strcmp(with, without) != 0) != r->changes_program) fail_msg("--%s: the key", r->option.name);
-        if (r->needs && parse_options(arena_printf(a, "t --%s %s", r->option.name, sample(r)), &(options){0}, a) != 2)
+        key_with(
+            a,
+            arena_printf(a, "%s --%s %s", needs, r->option.name, r->option.value ? sample(r) : ""),
+            with);
+        if ((strcmp(with, without) != 0) != r->changes_program)
+            fail_msg("--%s: the key", r->option.name);
+        if (r->needs && parse_options(arena_printf(a, "t --%s %s", r->option.name, sample(r)),
+                                      &(options){0}, a) != 2)
             fail_msg("--%s without --%s", r->option.name, r->needs);
     }
     arena_destroy(a);
@@ -173,9 +191,11 @@ static void help_names_the_words(void **state) {
         assert_true((r->type == CLI_FLAG) == !r->option.value);
         assert_true(r->option.help[0] && r->verbs);
         for (size_t k = 0; r->words && r->words[k]; k++)
-            if (!strstr(r->option.help, r->words[k])) fail_msg("--%s: help lacks %s", r->option.name, r->words[k]);
+            if (!strstr(r->option.help, r->words[k]))
+                fail_msg("--%s: help lacks %s", r->option.name, r->words[k]);
         for (size_t k = 0; r->type == CLI_TARGETS && target_name(k); k++)
-            if (!strstr(r->option.help, target_name(k))) fail_msg("--target: help lacks %s", target_name(k));
+            if (!strstr(r->option.help, target_name(k)))
+                fail_msg("--target: help lacks %s", target_name(k));
     }
 }
 
@@ -192,27 +212,32 @@ static size_t times(const cameo_option *list, const char *name) {
     return n;
 }
 
-/* Each row is in the help of each verb that takes it, once; a verb's own option of a row's name is that row, in other words. */
+/* Each row is in the help of each verb that takes it, once; a verb's own option of a row's name is
+   that row, in other words. */
 static void verbs_and_rows(void **state) {
     (void)state;
     arena *a = arena_create();
     for (size_t v = 0; v < VERBS; v++) {
         const cameo_option *all = cli_verb_options(a, verbs[v]);
-        assert_true(verbs[v]->name && verbs[v]->about && verbs[v]->usage && verbs[v]->help && verbs[v]->run);
+        assert_true(verbs[v]->name && verbs[v]->about && verbs[v]->usage && verbs[v]->help &&
+                    verbs[v]->run);
         for (const cameo_option *o = all; o->name; o++)
             if (times(all, o->name) != 1) fail_msg("%s --%s: twice", verbs[v]->name, o->name);
         for (size_t i = 0; i < cli_row_count; i++) {
             const cli_row *r = &cli_rows[i];
             const bool takes = r->verbs & verbs[v]->takes;
-            if (takes && !times(all, r->option.name)) fail_msg("%s lacks --%s", verbs[v]->name, r->option.name);
+            if (takes && !times(all, r->option.name))
+                fail_msg("%s lacks --%s", verbs[v]->name, r->option.name);
             if (!takes && !verbs[v]->own_options && times(all, r->option.name))
                 fail_msg("%s --%s: of another meaning", verbs[v]->name, r->option.name);
             for (const cameo_option *o = all; o->name; o++)
-                if (strcmp(o->name, r->option.name) == 0) assert_true(!o->value == !r->option.value);
+                if (strcmp(o->name, r->option.name) == 0)
+                    assert_true(!o->value == !r->option.value);
         }
     }
     for (size_t i = 0; i < cli_row_count; i++)
-        for (size_t k = 0; k < i; k++) assert_string_not_equal(cli_rows[i].option.name, cli_rows[k].option.name);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(cli_rows[i].option.name, cli_rows[k].option.name);
     arena_destroy(a);
 }
 
@@ -249,7 +274,8 @@ static void shapes_and_numbers(void **state) {
     int64_t v;
     assert_true(cli_shape("scalar", &s) && s.rank == 0);
     assert_true(cli_shape("3,4", &s) && s.rank == 2 && s.dim[1] == 4);
-    assert_false(cli_shape("", &s) || cli_shape("x", &s) || cli_shape("3x-1", &s) || cli_shape("3x99999999999", &s));
+    assert_false(cli_shape("", &s) || cli_shape("x", &s) || cli_shape("3x-1", &s) ||
+                 cli_shape("3x99999999999", &s));
     assert_true(cameo_parse_integer("-3", -3, 3, &v) && v == -3);
     assert_false(cameo_parse_integer("4", -3, 3, &v) || cameo_parse_integer("", 0, 9, &v) ||
                  cameo_parse_integer("99999999999999999999", 0, 9, &v));
@@ -269,7 +295,8 @@ static void suggestions(void **state) {
         if (near ? !cases[i].near || strcmp(near, cases[i].near) : cases[i].near != NULL)
             fail_msg("%s: %s", cases[i].word, near ? near : "nothing");
     }
-    char endless[400]; /* too long to be compared: far from everything, however much may be wrong in it */
+    char endless[400]; /* too long to be compared: far from everything, however much may be wrong in
+                          it */
     memset(endless, 'b', sizeof endless - 1);
     endless[sizeof endless - 1] = 0;
     assert_null(cameo_nearest(endless, names, 5));
@@ -278,8 +305,12 @@ static void suggestions(void **state) {
 /* `cameo run` passes everything behind the model on. */
 static void until_the_model(void **state) {
     (void)state;
-    static const cli_verb run = {
-        .name = "run", .usage = "", .help = "", .options = table, .takes = CLI_MODEL | CLI_BUILD, .until_first = true};
+    static const cli_verb run = {.name = "run",
+                                 .usage = "",
+                                 .help = "",
+                                 .options = table,
+                                 .takes = CLI_MODEL | CLI_BUILD,
+                                 .until_first = true};
     static const struct {
         const char *line;
         int at; /* of the model; 0: none */
@@ -302,7 +333,8 @@ static void until_the_model(void **state) {
     }
 }
 
-/* A word behind one dash is an option's name or begins with a letter; a letter is an option where the verb has it. */
+/* A word behind one dash is an option's name or begins with a letter; a letter is an option where
+   the verb has it. */
 static void letters(void **state) {
     (void)state;
     cameo_args c;
@@ -333,13 +365,16 @@ static void json_of_a_test(void **state) {
     FILE *f = open_memstream(&line, &size);
     conform_json(f, "test_x", &o);
     fflush(f);
-    assert_string_equal(line, "{\"test\":\"test_x\",\"result\":\"fail\",\"max_abs\":0.5,\"max_rel\":1e-07,\"frozen\":1,"
-                              "\"folded\":false,\"reference\":\"pass\",\"reason\":\"a \\\"reason\\\"\\u000a\"}\n");
+    assert_string_equal(
+        line,
+        "{\"test\":\"test_x\",\"result\":\"fail\",\"max_abs\":0.5,\"max_rel\":1e-07,\"frozen\":1,"
+        "\"folded\":false,\"reference\":\"pass\",\"reason\":\"a \\\"reason\\\"\\u000a\"}\n");
     rewind(f);
     conform_json(f, "y", &(outcome){.folded = true});
     fclose(f);
-    assert_string_equal(line, "{\"test\":\"y\",\"result\":\"unsupported\",\"max_abs\":null,\"max_rel\":null,"
-                              "\"frozen\":0,\"folded\":true,\"reference\":null,\"reason\":\"\"}\n");
+    assert_string_equal(
+        line, "{\"test\":\"y\",\"result\":\"unsupported\",\"max_abs\":null,\"max_rel\":null,"
+              "\"frozen\":0,\"folded\":true,\"reference\":null,\"reason\":\"\"}\n");
     free(line);
 }
 
@@ -362,7 +397,8 @@ static void cache_keeps_what_was_used_last(void **state) {
     static const char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
                       b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
                       c[] = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
-                      rest[] = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd.tmp77";
+                      rest[] =
+                          "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd.tmp77";
     arena *memory = arena_create();
     char *d = temporary_directory(memory);
     assert_non_null(d);

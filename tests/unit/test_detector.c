@@ -1,5 +1,5 @@
-/* The face detector without a network: a model whose "layers" answer with planted cells, so that letterbox, decoding,
-   suppression, blending and the choice of the face are tested alone. */
+/* The face detector without a network: a model whose "layers" answer with planted cells, so that
+   letterbox, decoding, suppression, blending and the choice of the face are tested alone. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 enum { SIDE = 64 };
 static const int strides[3] = {8, 16, 32};
 
-/* A face that one cell of one level sees: centre and size in pixels of the network's input; its landmarks, from the left eye on
-   clockwise, are `at` + offset */
+/* A face that one cell of one level sees: centre and size in pixels of the network's input; its
+   landmarks, from the left eye on clockwise, are `at` + offset */
 typedef struct planted {
     int level, column, row;
     float cls, obj, cx, cy, width, height, at_x, at_y;
@@ -39,8 +39,10 @@ static void answer(cameo_context *c, size_t last) {
     for (size_t i = 0; i < n_planted; i++) {
         const planted *p = &planted_cells[i];
         float stride = (float)strides[p->level], x = (float)p->column, y = (float)p->row;
-        size_t cell = (size_t)(p->row * (SIDE / strides[p->level]) + p->column), level = (size_t)p->level;
-        float *box = (float *)c->out[6 + level] + 4 * cell, *points = (float *)c->out[9 + level] + 10 * cell;
+        size_t cell = (size_t)(p->row * (SIDE / strides[p->level]) + p->column),
+               level = (size_t)p->level;
+        float *box = (float *)c->out[6 + level] + 4 * cell,
+              *points = (float *)c->out[9 + level] + 10 * cell;
         ((float *)c->out[level])[cell] = p->cls;
         ((float *)c->out[3 + level])[cell] = p->obj;
         box[0] = p->cx / stride - x, box[1] = p->cy / stride - y;
@@ -57,7 +59,8 @@ static void answer(cameo_context *c, size_t last) {
         kind "_32", 1, 3, {1, 4, width}, false                                             \
     }
 
-static const cameo_tensor_info outputs[12] = {LEVEL("cls", 1), LEVEL("obj", 1), LEVEL("bbox", 4), LEVEL("kps", 10)};
+static const cameo_tensor_info outputs[12] = {LEVEL("cls", 1), LEVEL("obj", 1), LEVEL("bbox", 4),
+                                              LEVEL("kps", 10)};
 static const cameo_tensor_info input[1] = {{"input", 1, 4, {1, 3, SIDE, SIDE}, false}};
 static const cameo_model model = {.abi = CAMEO_ABI,
                                   .name = "planted",
@@ -76,7 +79,8 @@ static cameo_image photograph(int width, int height) {
     return image;
 }
 
-static size_t find(const planted *cells, size_t n, cameo_face *faces, size_t capacity, int width, int height) {
+static size_t find(const planted *cells, size_t n, cameo_face *faces, size_t capacity, int width,
+                   int height) {
     cameo_error error = {0};
     cameo_detector *d = cameo_detector_open(&model, 1, &error);
     cameo_image image = photograph(width, height);
@@ -117,11 +121,15 @@ static void the_letterbox(void **unused) {
     for (int y = 0; y < SIDE; y++)
         for (int x = 0; x < SIDE; x++)
             for (int c = 0; c < 3; c++)
-                assert_true(seen[(c * SIDE + y) * SIDE + x] == (y < 48 ? (float)(c == 0 ? 24 : c == 1 ? 16 : 8) : 0));
+                assert_true(seen[(c * SIDE + y) * SIDE + x] == (y < 48 ? (float)(c == 0   ? 24
+                                                                                 : c == 1 ? 16
+                                                                                          : 8)
+                                                                       : 0));
 }
 
-/* The second cell overlaps the first by more than 0.6: its landmarks count. The third is between 0.3 and 0.6: the same face,
-   but not its landmarks. The fourth is another face, the fifth too unsure to be one. */
+/* The second cell overlaps the first by more than 0.6: its landmarks count. The third is between
+   0.3 and 0.6: the same face, but not its landmarks. The fourth is another face, the fifth too
+   unsure to be one. */
 static void overlapping_faces(void **unused) {
     (void)unused;
     static const planted cells[] = {{0, 2, 2, 1, 1, 20, 20, 16, 16, 16, 16},
@@ -144,12 +152,18 @@ static void the_face_a_photograph_is_about(void **unused) {
         planted cells[2];
         int which;
     } cases[] = {
-        {"equal faces: the middle", {{1, 0, 0, 1, 1, 10, 10, 16, 16, 6, 6}, {1, 2, 2, 1, 1, 34, 30, 16, 16, 30, 26}}, 1},
-        {"somewhat larger, but at the edge", {{1, 0, 0, 1, 1, 8, 8, 20, 20, 4, 4}, {1, 2, 2, 1, 1, 34, 34, 16, 16, 30, 30}}, 1},
+        {"equal faces: the middle",
+         {{1, 0, 0, 1, 1, 10, 10, 16, 16, 6, 6}, {1, 2, 2, 1, 1, 34, 30, 16, 16, 30, 26}},
+         1},
+        {"somewhat larger, but at the edge",
+         {{1, 0, 0, 1, 1, 8, 8, 20, 20, 4, 4}, {1, 2, 2, 1, 1, 34, 34, 16, 16, 30, 30}},
+         1},
         {"a far larger one beside the middle",
          {{1, 1, 1, 1, 1, 24, 28, 34, 40, 20, 24}, {1, 3, 3, 1, 1, 48, 40, 8, 8, 44, 36}},
          0},
-        {"a surer one", {{1, 1, 2, 1, 1, 22, 32, 16, 16, 18, 28}, {1, 2, 2, 0.6f, 0.6f, 42, 32, 16, 16, 38, 28}}, 0},
+        {"a surer one",
+         {{1, 1, 2, 1, 1, 22, 32, 16, 16, 18, 28}, {1, 2, 2, 0.6f, 0.6f, 42, 32, 16, 16, 38, 28}},
+         0},
     };
     cameo_error error = {0};
     cameo_detector *d = cameo_detector_open(&model, 1, &error);
@@ -158,7 +172,8 @@ static void the_face_a_photograph_is_about(void **unused) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         planted_cells = cases[i].cells, n_planted = 2;
         assert_true(cameo_detector_find(d, &image, &at, &error));
-        if (fabs(at.x[0] - (double)cases[i].cells[cases[i].which].at_x) > 1e-3) fail_msg("%s: the other face", cases[i].why);
+        if (fabs(at.x[0] - (double)cases[i].cells[cases[i].which].at_x) > 1e-3)
+            fail_msg("%s: the other face", cases[i].why);
     }
     n_planted = 0;
     assert_false(cameo_detector_find(d, &image, &at, &error));
@@ -177,7 +192,8 @@ static void a_cell_everywhere(void **unused) {
         for (int row = 0; row < SIDE / strides[level]; row++)
             for (int column = 0; column < SIDE / strides[level]; column++, n++) {
                 float s = (float)strides[level], x = s * (float)column, y = s * (float)row;
-                cells[n] = (planted){level, column, row, 0.9f, 0.6f + 0.004f * (float)n, x, y, s, s, x, y};
+                cells[n] = (planted){level, column, row, 0.9f, 0.6f + 0.004f * (float)n, x, y,
+                                     s,     s,      x,   y};
             }
     cameo_face f[3];
     assert_int_equal(n, 84);
@@ -209,8 +225,9 @@ static void other_networks_are_refused(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cells_of_every_level), cmocka_unit_test(the_letterbox),
-                                       cmocka_unit_test(overlapping_faces),    cmocka_unit_test(the_face_a_photograph_is_about),
-                                       cmocka_unit_test(a_cell_everywhere),    cmocka_unit_test(other_networks_are_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cells_of_every_level), cmocka_unit_test(the_letterbox),
+        cmocka_unit_test(overlapping_faces),    cmocka_unit_test(the_face_a_photograph_is_about),
+        cmocka_unit_test(a_cell_everywhere),    cmocka_unit_test(other_networks_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

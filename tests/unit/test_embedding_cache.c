@@ -1,4 +1,5 @@
-/* The embedding cache: what survives a kill, who may write, and that its folder stays within its limit. */
+/* The embedding cache: what survives a kill, who may write, and that its folder stays within its
+   limit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +34,8 @@ static void add(cameo_cache *c, int first, int end) {
     for (int i = first; i < end; i++) {
         key_for(i, key);
         row_for(i, row);
-        if (!cameo_cache_has(c, key) && !cameo_cache_add(c, key, row, NULL)) fail_msg("record %d can not be added", i);
+        if (!cameo_cache_has(c, key) && !cameo_cache_add(c, key, row, NULL))
+            fail_msg("record %d can not be added", i);
     }
 }
 
@@ -53,7 +55,8 @@ static void expect(const char *identity, uint64_t limit, int first, int end, int
         key_for(i, key);
         row_for(i, row);
         const float *got = cameo_cache_row(c, key);
-        if ((got != NULL) != (i >= first && i < end)) fail_msg("record %d is %sthere", i, got ? "" : "not ");
+        if ((got != NULL) != (i >= first && i < end))
+            fail_msg("record %d is %sthere", i, got ? "" : "not ");
         if (got) assert_memory_equal(got, row, sizeof row);
     }
     cameo_cache_close(c);
@@ -73,7 +76,8 @@ static uint64_t kept(int *files) {
     uint64_t total = 0;
     *files = 0;
     for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.' && fstatat(dirfd(d), e->d_name, &s, 0) == 0) total += (uint64_t)s.st_size, ++*files;
+        if (e->d_name[0] != '.' && fstatat(dirfd(d), e->d_name, &s, 0) == 0)
+            total += (uint64_t)s.st_size, ++*files;
     closedir(d);
     return total;
 }
@@ -83,7 +87,8 @@ static int fresh(void **state) {
     return system("rm -rf kept");
 }
 
-/* A record cut short by a kill is dropped, and so is one whose bytes changed with what follows it; the others stay. */
+/* A record cut short by a kill is dropped, and so is one whose bytes changed with what follows it;
+   the others stay. */
 static void a_kill_loses_nothing_complete(void **unused) {
     (void)unused;
     cameo_cache *c = open_cache("net", 0);
@@ -118,7 +123,8 @@ static void the_oldest_records_go(void **unused) {
     assert_true(cameo_cache_map(c, NULL));
     char key[CAMEO_CACHE_KEY];
     key_for(0, key);
-    assert_non_null(cameo_cache_row(c, key)); /* a run has all of its rows, the limit comes after it */
+    assert_non_null(cameo_cache_row(c, key)); /* a run has all of its rows, the limit comes after it
+                                               */
     cameo_cache_close(c);
     int files;
     assert_true(kept(&files) <= limit / 4 * 3);
@@ -135,7 +141,8 @@ static void used(const char *path, time_t when) {
     assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
 }
 
-/* Of other networks' files the one used longest ago goes; one that is open stays, and so does what is not ours. */
+/* Of other networks' files the one used longest ago goes; one that is open stays, and so does what
+   is not ours. */
 static void other_files_go_first(void **unused) {
     (void)unused;
     static const char *const names[] = {"a", "b", "c"};
@@ -150,10 +157,12 @@ static void other_files_go_first(void **unused) {
     assert_int_equal(system("echo mine >kept/notes.txt"), 0);
     cameo_cache_close(open_cache("a", 0)); /* used: now b is the oldest */
     cameo_cache *busy = open_cache("c", 0);
-    cameo_cache *c = open_cache("d", HEAD + 10 * RECORD + 2 * (HEAD + 10 * RECORD)); /* room for two others */
+    cameo_cache *c = open_cache("d", HEAD + 10 * RECORD + 2 * (HEAD + 10 * RECORD)); /* room for two
+                                                                                        others */
     add(c, 0, 10);
     cameo_cache_close(c);
-    assert_true(cameo_file_exists(path[0]) && !cameo_file_exists(path[1]) && cameo_file_exists(path[2]));
+    assert_true(cameo_file_exists(path[0]) && !cameo_file_exists(path[1]) &&
+                cameo_file_exists(path[2]));
     cameo_cache_close(open_cache("d", HEAD + 10 * RECORD)); /* room for none; c is open */
     assert_true(!cameo_file_exists(path[0]) && cameo_file_exists(path[2]));
     cameo_cache_close(busy);
@@ -163,12 +172,14 @@ static void other_files_go_first(void **unused) {
     for (int i = 0; i < 3; i++) free(path[i]);
 }
 
-/* What a kill between a shortened file and its name leaves behind goes: its own at the next opening, another's for room. */
+/* What a kill between a shortened file and its name leaves behind goes: its own at the next
+   opening, another's for room. */
 static void leftovers_go(void **unused) {
     (void)unused;
     char command[200], *own = path_of("net"), *other = path_of("other");
     int files;
-    snprintf(command, sizeof command, "echo half >%s.new && echo half >%s.new && rm %s", own, other, other);
+    snprintf(command, sizeof command, "echo half >%s.new && echo half >%s.new && rm %s", own, other,
+             other);
     assert_int_equal(system(command), 0);
     expect("net", 1 << 20, 0, 0, 1);
     kept(&files);
@@ -222,9 +233,10 @@ static void killed_at_any_moment(void **unused) {
 int main(void) {
     char directory[] = "/tmp/test_embedding_cache_XXXXXX";
     if (!scratch_enter(directory)) return 1;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_kill_loses_nothing_complete, fresh), cmocka_unit_test_setup(the_oldest_records_go, fresh),
-        cmocka_unit_test_setup(other_files_go_first, fresh), cmocka_unit_test_setup(leftovers_go, fresh),
-        cmocka_unit_test_setup(killed_at_any_moment, fresh)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(a_kill_loses_nothing_complete, fresh),
+                                       cmocka_unit_test_setup(the_oldest_records_go, fresh),
+                                       cmocka_unit_test_setup(other_files_go_first, fresh),
+                                       cmocka_unit_test_setup(leftovers_go, fresh),
+                                       cmocka_unit_test_setup(killed_at_any_moment, fresh)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

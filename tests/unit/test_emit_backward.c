@@ -1,5 +1,6 @@
-/* What the rows of the backward pass emit, and what kernels are chosen for them: one program with many such nodes, compiled,
-   run, and compared with their references. Images come in as NCHW and are NHWC inside, ranks 3 and 5 stay as they are. */
+/* What the rows of the backward pass emit, and what kernels are chosen for them: one program with
+   many such nodes, compiled, run, and compared with their references. Images come in as NCHW and
+   are NHWC inside, ranks 3 and 5 stay as they are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +36,8 @@ static double number(fixture *f) {
 }
 
 static void begin(fixture *f) {
-    *f = (fixture){.a = arena_create(), .seed = 1, .origin = {.name = "", .op_type = "Test", .domain = ""}};
+    *f = (fixture){
+        .a = arena_create(), .seed = 1, .origin = {.name = "", .op_type = "Test", .domain = ""}};
     f->d = (diag){.arena = f->a, .file = "test"};
     f->g = graph_create(f->a, &f->d);
     f->g->name = "test";
@@ -88,11 +90,23 @@ static const geometry geometries[] = {
     {{4, {2, 6, 7, 5}}, {4, {6, 1, 3, 3}}, {4, {2, 6, 4, 3}}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 6},
     {{4, {2, 19, 8, 9}}, {4, {19, 1, 3, 3}}, {4, {2, 19, 8, 9}}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 19},
     {{4, {3, 16, 6, 5}}, {4, {16, 1, 5, 5}}, {4, {3, 16, 6, 5}}, {1, 1}, {1, 1}, {2, 2, 2, 2}, 16},
-    {{4, {2, 3, 21, 19}}, {4, {24, 3, 7, 7}}, {4, {2, 24, 11, 10}}, {2, 2}, {1, 1}, {3, 3, 3, 3}, 1},
+    {{4, {2, 3, 21, 19}},
+     {4, {24, 3, 7, 7}},
+     {4, {2, 24, 11, 10}},
+     {2, 2},
+     {1, 1},
+     {3, 3, 3, 3},
+     1},
     {{4, {2, 20, 9, 9}}, {4, {36, 5, 3, 3}}, {4, {2, 36, 9, 9}}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 4},
     {{4, {2, 16, 5, 6}}, {4, {16, 16, 3, 3}}, {4, {2, 16, 5, 6}}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
     {{4, {3, 16, 4, 5}}, {4, {32, 16, 1, 1}}, {4, {3, 32, 4, 5}}, {1, 1}, {1, 1}, {0}, 1},
-    {{5, {1, 2, 3, 4, 5}}, {5, {4, 2, 2, 2, 3}}, {5, {1, 4, 2, 3, 5}}, {1, 1, 1}, {1, 1, 1}, {0, 0, 1, 0, 0, 1}, 1},
+    {{5, {1, 2, 3, 4, 5}},
+     {5, {4, 2, 2, 2, 3}},
+     {5, {1, 4, 2, 3, 5}},
+     {1, 1, 1},
+     {1, 1, 1},
+     {0, 0, 1, 0, 0, 1},
+     1},
 };
 
 static void window_attributes(fixture *f, node *n, const geometry *q) {
@@ -122,7 +136,8 @@ static void input_grad(fixture *f, const geometry *q, value *dy, bool fixed) {
 static void convolutions(fixture *f, const geometry *q) {
     value *x = image(f, &q->x), *dy = image(f, &q->y);
     input_grad(f, q, dy, false), input_grad(f, q, dy, true);
-    node *dw = begin_node(f, "ConvWeightGrad", (value *const[]){x, dy}, 2, 1), *db = begin_node(f, "ChannelSum", &dy, 1, 1);
+    node *dw = begin_node(f, "ConvWeightGrad", (value *const[]){x, dy}, 2, 1),
+         *db = begin_node(f, "ChannelSum", &dy, 1, 1);
     node_set_int(f->g, dw, "group", q->group);
     window_attributes(f, dw, q);
     end_node(f, dw), end_node(f, db);
@@ -130,15 +145,17 @@ static void convolutions(fixture *f, const geometry *q) {
 
 /* y = a b (+ c), either operand transposed. */
 static void product(fixture *f, int64_t m, int64_t n, int64_t k, bool ta, bool tb, bool bias) {
-    value *a = image(f, &(shape){2, {ta ? k : m, ta ? m : k}}), *b = image(f, &(shape){2, {tb ? n : k, tb ? k : n}});
-    node *y =
-        grad_node(f->g, &f->origin, "Gemm", "", (value *const[]){a, b, bias ? vector(f, n, false) : NULL}, bias ? 3 : 2, 1);
+    value *a = image(f, &(shape){2, {ta ? k : m, ta ? m : k}}),
+          *b = image(f, &(shape){2, {tb ? n : k, tb ? k : n}});
+    node *y = grad_node(f->g, &f->origin, "Gemm", "",
+                        (value *const[]){a, b, bias ? vector(f, n, false) : NULL}, bias ? 3 : 2, 1);
     node_set_int(f->g, y, "transA", ta), node_set_int(f->g, y, "transB", tb);
     end_node(f, y);
 }
 
 static void pools(fixture *f, const geometry *q) {
-    const shape y = {.rank = q->y.rank, .dim = {q->y.dim[0], q->x.dim[1], q->y.dim[2], q->y.dim[3], q->y.dim[4]}};
+    const shape y = {.rank = q->y.rank,
+                     .dim = {q->y.dim[0], q->x.dim[1], q->y.dim[2], q->y.dim[3], q->y.dim[4]}};
     shape one = y;
     for (int k = 2; k < one.rank; k++) one.dim[k] = 1;
     value *x = image(f, &q->x), *dy = image(f, &y), *dg = image(f, &one);
@@ -166,7 +183,8 @@ static void activate(fixture *f, node *n, const char *act) {
 static void batchnorms(fixture *f, const shape *x, const char *act, bool residual) {
     const int64_t c = x->dim[1];
     const bool active = strcmp(act, "none") != 0;
-    value *in[] = {image(f, x), vector(f, c, false), vector(f, c, false), vector(f, c, false), vector(f, c, true), NULL};
+    value *in[] = {image(f, x),         vector(f, c, false), vector(f, c, false),
+                   vector(f, c, false), vector(f, c, true),  NULL};
     if (residual) in[5] = image(f, x);
     node *forward = begin_node(f, "BatchNormTrain", in, residual ? 6 : 5, 5);
     activate(f, forward, act);
@@ -178,7 +196,8 @@ static void batchnorms(fixture *f, const shape *x, const char *act, bool residua
 }
 
 static void others(fixture *f, const shape *x) {
-    value *a = image(f, x), *b = image(f, x), *seed = input(f, DT_INT64, &(shape){.rank = 1, .dim = {1}}, false);
+    value *a = image(f, x), *b = image(f, x),
+          *seed = input(f, DT_INT64, &(shape){.rank = 1, .dim = {1}}, false);
     node *dropout = begin_node(f, "DropoutTrain", (value *const[]){a, seed}, 2, 1),
          *standard = begin_node(f, "Standardize", &a, 1, 1),
          *back = begin_node(f, "StandardizeGrad", (value *const[]){a, b}, 2, 1),
@@ -197,10 +216,12 @@ static value *labels_of(fixture *f, int64_t n) {
 
 static void classified(fixture *f, const shape *s) {
     const int64_t n = s->dim[0];
-    value *z = image(f, s), *a = labels_of(f, n), *b = labels_of(f, n), *mix = vector(f, n, false), *one = vector(f, 1, false);
+    value *z = image(f, s), *a = labels_of(f, n), *b = labels_of(f, n), *mix = vector(f, n, false),
+          *one = vector(f, 1, false);
     value *loss = input(f, DT_FLOAT, &(shape){.rank = 0}, false);
     end_node(f, begin_node(f, "SoftmaxCrossEntropy", (value *const[]){z, a, b, mix, one}, 5, 4));
-    end_node(f, begin_node(f, "SoftmaxCrossEntropyGrad", (value *const[]){loss, z, a, b, mix, one}, 6, 1));
+    end_node(f, begin_node(f, "SoftmaxCrossEntropyGrad", (value *const[]){loss, z, a, b, mix, one},
+                           6, 1));
     node *margin = begin_node(f, "Margin", (value *const[]){z, a}, 2, 4);
     node_set_float(f->g, margin, "scale", 1.5f), node_set_float(f->g, margin, "m2", 0.5f);
     end_node(f, margin);
@@ -209,7 +230,8 @@ static void classified(fixture *f, const shape *s) {
 
 static void compared(fixture *f, const shape *s) {
     static const char *const kinds[] = {"hard", "semi", "contrastive"};
-    value *x = image(f, s), *a = labels_of(f, s->dim[0]), *c = image(f, &(shape){.rank = 2, .dim = {3, s->dim[1]}});
+    value *x = image(f, s), *a = labels_of(f, s->dim[0]),
+          *c = image(f, &(shape){.rank = 2, .dim = {3, s->dim[1]}});
     for (size_t i = 0; i < 3; i++) {
         node *n = begin_node(f, "MetricLoss", (value *const[]){x, a}, 2, 5);
         node_set_string(f->g, n, "kind", kinds[i]), node_set_float(f->g, n, "margin", 1);
@@ -223,7 +245,8 @@ static void compared(fixture *f, const shape *s) {
 /* ---- running them ---- */
 
 static void compile_and_compare(fixture *f, kernel_choice kernels) {
-    tensor **results = ARENA_ARRAY(f->a, tensor *, f->g->n_values + 1), *want[MOST], *got[MOST] = {NULL};
+    tensor **results = ARENA_ARRAY(f->a, tensor *, f->g->n_values + 1), *want[MOST],
+           *got[MOST] = {NULL};
     const char *paths[MOST], *folder = temporary_directory(f->a);
     const size_t n_in = f->g->n_inputs, n_out = f->g->n_outputs;
     assert_non_null(folder);
@@ -233,7 +256,10 @@ static void compile_and_compare(fixture *f, kernel_choice kernels) {
         paths[i] = arena_printf(f->a, "%s/in%zu.npy", folder, i);
         assert_true(trial_write_npy(paths[i], f->data[i]));
     }
-    options o = {.name = "net", .kernels = kernels, .emit = EMIT_EXE, .output = arena_printf(f->a, "%s/net", folder)};
+    options o = {.name = "net",
+                 .kernels = kernels,
+                 .emit = EMIT_EXE,
+                 .output = arena_printf(f->a, "%s/net", folder)};
     assert_true(target_resolve("native", &o.target));
     assert_int_equal(compile_rest(f->g, &o), 0);
     const char *why = trial_run(f->a, o.output, paths, n_in, folder, got, n_out, 60);
@@ -248,10 +274,12 @@ static void compile_and_compare(fixture *f, kernel_choice kernels) {
 }
 
 static void run_all(kernel_choice kernels) {
-    static const shape vectors = {2, {5, 3}}, lines = {3, {2, 3, 5}}, images = {4, {3, 16, 5, 4}}, odd = {4, {2, 7, 3, 5}};
+    static const shape vectors = {2, {5, 3}}, lines = {3, {2, 3, 5}}, images = {4, {3, 16, 5, 4}},
+                       odd = {4, {2, 7, 3, 5}};
     fixture f;
     begin(&f);
-    for (size_t i = 0; i < sizeof geometries / sizeof *geometries; i++) convolutions(&f, &geometries[i]);
+    for (size_t i = 0; i < sizeof geometries / sizeof *geometries; i++)
+        convolutions(&f, &geometries[i]);
     for (size_t i = 0; i < 3; i++) pools(&f, &geometries[i]);
     pools(&f, &geometries[9]);
     product(&f, 7, 45, 30, false, false, false), product(&f, 35, 70, 33, false, true, true);

@@ -1,5 +1,5 @@
-/* Every gradient rule against central differences; that there is a case for every rule; and the backward pass as compiled
-   against its reference. The cases are tables: gradient_cases*.h. */
+/* Every gradient rule against central differences; that there is a case for every rule; and the
+   backward pass as compiled against its reference. The cases are tables: gradient_cases*.h. */
 #include "gradient_cases.h"
 
 #include "../../compiler/base/temporary.h"
@@ -10,14 +10,16 @@ enum { ROWS = 1024 }; /* at most */
 static void test_differences(void **state) {
     (void)state;
     for (size_t t = 0; t < GRADIENT_TABLES; t++)
-        for (size_t i = 0; i < gradient_tables[t].count; i++) gradient_run(&gradient_tables[t].cases[i]);
+        for (size_t i = 0; i < gradient_tables[t].count; i++)
+            gradient_run(&gradient_tables[t].cases[i]);
 }
 
 static bool has_case(const op_row *r) {
     for (size_t t = 0; t < GRADIENT_TABLES; t++)
         for (size_t i = 0; i < gradient_tables[t].count; i++) {
             const gradient_case *c = &gradient_tables[t].cases[i];
-            if (!c->says && op_find(c->domain ? c->domain : "", c->op, c->opset, NULL) == r) return true;
+            if (!c->says && op_find(c->domain ? c->domain : "", c->op, c->opset, NULL) == r)
+                return true;
         }
     return false;
 }
@@ -28,16 +30,19 @@ static void test_every_rule_has_a_case(void **state) {
     text t = {0};
     for (size_t i = 0; (r = op_at(i)); i++) {
         if (r->grad && !has_case(r)) text_printf(&t, " %s-%d", r->name, r->since);
-        if (r->grad && r->flags & OP_NO_GRAD) text_printf(&t, " %s-%d (which says it has none)", r->name, r->since);
+        if (r->grad && r->flags & OP_NO_GRAD)
+            text_printf(&t, " %s-%d (which says it has none)", r->name, r->since);
     }
     if (t.size) fail_msg("no gradient case:%s", text_str(&t));
 }
 
 /* ---- a whole graph ---- */
 
-/* Two layers that share their weights, the second with a skip connection, a classifier, and cross-entropy spelt out. */
-static const gradient_case perceptron = {"perceptron", .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 5)), WANTED(1, D(5)),
-                                                              WANTED(2, D(7, 5)), WANTED(1, D(7)), FREE_IN(0, 1, 2, D(3, 7))}};
+/* Two layers that share their weights, the second with a skip connection, a classifier, and
+   cross-entropy spelt out. */
+static const gradient_case perceptron = {
+    "perceptron", .in = {WANTED(2, D(3, 5)), WANTED(2, D(5, 5)), WANTED(1, D(5)),
+                         WANTED(2, D(7, 5)), WANTED(1, D(7)), FREE_IN(0, 1, 2, D(3, 7))}};
 
 static value *layer(gradient_world *w, const node *origin, value *x, value *weights, value *bias) {
     node *n = grad_node(w->g, origin, "Gemm", "", (value *const[]){x, weights, bias}, 3, 1);
@@ -51,9 +56,12 @@ static void build_perceptron(gradient_world *w, gradient_built *b) {
     world_operands(w, b);
     value *first = layer(w, &origin, b->in[0], b->in[1], b->in[2]);
     first = grad_call(w->g, &origin, "Relu", "", &first, 1);
-    value *second = grad_binary(w->g, &origin, "Add", layer(w, &origin, first, b->in[1], b->in[2]), first);
-    value *logits = layer(w, &origin, grad_call(w->g, &origin, "Relu", "", &second, 1), b->in[3], b->in[4]);
-    value *scores = grad_binary(w->g, &origin, "Mul", b->in[5], grad_call(w->g, &origin, "LogSoftmax", "", &logits, 1));
+    value *second = grad_binary(w->g, &origin, "Add", layer(w, &origin, first, b->in[1], b->in[2]),
+                                first);
+    value *logits = layer(w, &origin, grad_call(w->g, &origin, "Relu", "", &second, 1), b->in[3],
+                          b->in[4]);
+    value *scores = grad_binary(w->g, &origin, "Mul", b->in[5],
+                                grad_call(w->g, &origin, "LogSoftmax", "", &logits, 1));
     node *sum = grad_node(w->g, &origin, "ReduceSum", "", &scores, 1, 1);
     node_set_int(w->g, sum, "keepdims", 0);
     b->loss = grad_infer(w->g, sum);
@@ -73,7 +81,8 @@ static void test_whole_graph(void **state) {
 /* ---- as compiled ---- */
 
 static void run_compiled(gradient_world *w) {
-    tensor **results = ARENA_ARRAY(w->a, tensor *, w->g->n_values + 1), *got[GRADIENT_INPUTS] = {NULL};
+    tensor **results = ARENA_ARRAY(w->a, tensor *, w->g->n_values + 1),
+           *got[GRADIENT_INPUTS] = {NULL};
     const size_t n_in = w->g->n_inputs, n_out = w->g->n_outputs;
     tensor **want = ARENA_ARRAY(w->a, tensor *, n_out);
     const char *paths[GRADIENT_INPUTS], *folder = temporary_directory(w->a);
@@ -84,7 +93,10 @@ static void run_compiled(gradient_world *w) {
         paths[i] = arena_printf(w->a, "%s/in%zu.npy", folder, i);
         assert_true(trial_write_npy(paths[i], w->data[i]));
     }
-    options o = {.name = "net", .kernels = KERNELS_AUTO, .emit = EMIT_EXE, .output = arena_printf(w->a, "%s/net", folder)};
+    options o = {.name = "net",
+                 .kernels = KERNELS_AUTO,
+                 .emit = EMIT_EXE,
+                 .output = arena_printf(w->a, "%s/net", folder)};
     assert_true(target_resolve("native", &o.target));
     assert_int_equal(compile_rest(w->g, &o), 0);
     const char *why = trial_run(w->a, o.output, paths, n_in, folder, got, n_out, 60);
@@ -102,7 +114,9 @@ static void emit_gradients(gradient_world *w, gradient_built *b) {
     const node origin = {.name = b->c->name};
     gradient_backward(w, b);
     for (size_t i = 0; b->wanted[i]; i++) {
-        value *y = grad_call(w->g, &origin, "Copy", "cameo", &b->grad[i], 1); /* one gradient may be that of two inputs */
+        value *y = grad_call(w->g, &origin, "Copy", "cameo", &b->grad[i], 1); /* one gradient may be
+                                                                                 that of two inputs
+                                                                               */
         y->is_output = true;
         w->g->outputs[w->g->n_outputs++] = y;
     }
@@ -119,7 +133,8 @@ static void mark_rows(const graph *g, bool *seen) {
 static void check_rows(const bool *seen) {
     const op_row *r;
     for (size_t i = 0; i < ROWS && (r = op_at(i)); i++)
-        if (!strncmp(r->test, "test_gradients", 14) && !seen[i]) fail_msg("no case makes a %s", r->name);
+        if (!strncmp(r->test, "test_gradients", 14) && !seen[i])
+            fail_msg("no case makes a %s", r->name);
 }
 
 /* All cases make one program: most of the time goes into compiling it. */

@@ -1,6 +1,7 @@
-/* Gradient rules against PyTorch's numbers (tests/golden/gradients.h, which tests/oracle/make_gradients.py makes): what finite
-   differences cannot see, which of several maxima gets the gradient, and a second opinion on the rest. Operands follow the
-   formula of the script. */
+/* Gradient rules against PyTorch's numbers (tests/golden/gradients.h, which
+   tests/oracle/make_gradients.py makes): what finite differences cannot see, which of several
+   maxima gets the gradient, and a second opinion on the rest. Operands follow the formula of the
+   script. */
 #include "compiler/ir/interpret.h"
 #include "op_case.h"
 
@@ -60,7 +61,8 @@ static const golden_case cases[] = {
      "ConvTranspose",
      11,
      NULL,
-     {I("group", 2), L("strides", 2, 2, 3), L("pads", 4, 1, 0, 1, 0), L("output_padding", 2, 1, 2), L("dilations", 2, 1, 2)},
+     {I("group", 2), L("strides", 2, 2, 3), L("pads", 4, 1, 0, 1, 0), L("output_padding", 2, 1, 2),
+      L("dilations", 2, 1, 2)},
      false,
      {{4, {2, 4, 3, 4}}, {4, {4, 3, 3, 2}}, {1, {6}}},
      {golden_transposed_0, golden_transposed_1, golden_transposed_2}},
@@ -68,17 +70,33 @@ static const golden_case cases[] = {
      "MaxPool",
      12,
      NULL,
-     {L("kernel_shape", 2, 3, 2), L("strides", 2, 2, 2), L("pads", 4, 1, 1, 1, 1), L("dilations", 2, 1, 2), I("ceil_mode", 1)},
+     {L("kernel_shape", 2, 3, 2), L("strides", 2, 2, 2), L("pads", 4, 1, 1, 1, 1),
+      L("dilations", 2, 1, 2), I("ceil_mode", 1)},
      true,
      {{4, {2, 3, 7, 6}}},
      {golden_max_pool_0}},
-    {"GlobalMaxPool", "GlobalMaxPool", 1, NULL, {{0}}, true, {{4, {2, 5, 4, 6}}}, {golden_global_max_pool_0}},
-    {"ReduceProd", "ReduceProd", 13, NULL, {L("axes", 1, 1), I("keepdims", 0)}, true, {{2, {6, 7}}}, {golden_reduce_prod_0}},
+    {"GlobalMaxPool",
+     "GlobalMaxPool",
+     1,
+     NULL,
+     {{0}},
+     true,
+     {{4, {2, 5, 4, 6}}},
+     {golden_global_max_pool_0}},
+    {"ReduceProd",
+     "ReduceProd",
+     13,
+     NULL,
+     {L("axes", 1, 1), I("keepdims", 0)},
+     true,
+     {{2, {6, 7}}},
+     {golden_reduce_prod_0}},
     {"AveragePool",
      "AveragePool",
      19,
      NULL,
-     {L("kernel_shape", 2, 3, 2), L("strides", 2, 2, 3), L("pads", 4, 1, 0, 1, 0), I("ceil_mode", 1)},
+     {L("kernel_shape", 2, 3, 2), L("strides", 2, 2, 3), L("pads", 4, 1, 0, 1, 0),
+      I("ceil_mode", 1)},
      false,
      {{4, {2, 3, 7, 6}}},
      {golden_average_pool_0}},
@@ -86,12 +104,19 @@ static const golden_case cases[] = {
      "AveragePool",
      19,
      NULL,
-     {L("kernel_shape", 2, 3, 4), L("strides", 2, 2, 3), L("pads", 4, 1, 2, 1, 2), I("ceil_mode", 1),
-      I("count_include_pad", 1)},
+     {L("kernel_shape", 2, 3, 4), L("strides", 2, 2, 3), L("pads", 4, 1, 2, 1, 2),
+      I("ceil_mode", 1), I("count_include_pad", 1)},
      false,
      {{4, {2, 3, 7, 6}}},
      {golden_average_pool_pads_0}},
-    {"GlobalAveragePool", "GlobalAveragePool", 1, NULL, {{0}}, false, {{4, {2, 3, 3, 4}}}, {golden_global_average_pool_0}},
+    {"GlobalAveragePool",
+     "GlobalAveragePool",
+     1,
+     NULL,
+     {{0}},
+     false,
+     {{4, {2, 3, 3, 4}}},
+     {golden_global_average_pool_0}},
     {"BatchNormTrain",
      "BatchNormTrain",
      1,
@@ -107,8 +132,8 @@ static const golden_case cases[] = {
      {F("epsilon", 1e-3), S("act", "clip"), F("act_min", 0), F("act_max", 6)},
      false,
      {{4, {4, 3, 3, 2}}, {1, {3}}, {1, {3}}, STATISTICS, {4, {4, 3, 3, 2}}},
-     {golden_batchnorm_residual_0, golden_batchnorm_residual_1, golden_batchnorm_residual_2, NULL, NULL,
-      golden_batchnorm_residual_5}},
+     {golden_batchnorm_residual_0, golden_batchnorm_residual_1, golden_batchnorm_residual_2, NULL,
+      NULL, golden_batchnorm_residual_5}},
     {"BatchNormalization",
      "BatchNormalization",
      15,
@@ -148,7 +173,9 @@ static double element(int64_t i, int64_t k, bool ties) {
 }
 
 /* A running variance is positive. */
-static bool is_variance(const golden_case *c, size_t k) { return k == 4 && strstr(c->op, "BatchNorm"); }
+static bool is_variance(const golden_case *c, size_t k) {
+    return k == 4 && strstr(c->op, "BatchNorm");
+}
 
 typedef struct world {
     arena *a;
@@ -185,13 +212,15 @@ static node *add_node(world *w, const golden_case *c) {
     node *n = graph_add_node(w->g, c->op, c->domain ? c->domain : "", in, n_in, out, n_out);
     n->opset = c->opset, n->name = c->name;
     case_attributes(w->g, n, c->attrs);
-    if (!resolve_node(w->g, n) || !n->op->infer(w->g, n)) fail_msg("%s: %s", c->name, w->d.first ? w->d.first->message : "?");
+    if (!resolve_node(w->g, n) || !n->op->infer(w->g, n))
+        fail_msg("%s: %s", c->name, w->d.first ? w->d.first->message : "?");
     return n;
 }
 
 static value *incoming(world *w, const value *y) {
     tensor *dy = tensor_new(w->a, DT_DOUBLE, &y->shape);
-    for (int64_t i = 0; i < shape_count(&dy->shape); i++) tensor_set(dy, i, (double)((5 * i + 3) % 7 - 3) / 2);
+    for (int64_t i = 0; i < shape_count(&dy->shape); i++)
+        tensor_set(dy, i, (double)((5 * i + 3) % 7 - 3) / 2);
     return add_input(w, dy);
 }
 
@@ -200,8 +229,10 @@ static void compare(const golden_case *c, size_t k, const tensor *got) {
     assert_true(shape_equal(&got->shape, &c->in[k]));
     for (int64_t i = 0; i < n; i += step) {
         const double x = tensor_get(got, i), want = c->want[k][i / step];
-        if (!(fabs(x - want) <= 1e-6 + 1e-6 * fabs(want))) /* attributes are floats: epsilon is not exactly 0.001 */
-            fail_msg("%s: gradient of input %zu, element %d, is %.9g, not %.9g", c->name, k, (int)i, x, want);
+        if (!(fabs(x - want) <= 1e-6 + 1e-6 * fabs(want))) /* attributes are floats: epsilon is not
+                                                              exactly 0.001 */
+            fail_msg("%s: gradient of input %zu, element %d, is %.9g, not %.9g", c->name, k, (int)i,
+                     x, want);
     }
 }
 
@@ -224,7 +255,8 @@ static void run(const golden_case *c) {
     if (!interpret(w.g, w.data, results)) fail_msg("%s: %s", c->name, w.d.first->message);
     for (size_t k = 0; k < n->n_in; k++)
         if (c->want[k]) compare(c, k, results[din[k]->id]);
-    if (!strcmp(c->name, "BatchNormTrain")) compare_running(results[n->out[3]->id], results[n->out[4]->id]);
+    if (!strcmp(c->name, "BatchNormTrain"))
+        compare_running(results[n->out[3]->id], results[n->out[4]->id]);
     arena_destroy(w.a);
 }
 

@@ -1,4 +1,5 @@
-/* The graph's own promises: operators have numbers, and each number a row; who reads a value is known after every change. */
+/* The graph's own promises: operators have numbers, and each number a row; who reads a value is
+   known after every change. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,8 +30,9 @@ static void every_row_has_a_number(void **state) {
 
 static void other_names_have_none(void **state) {
     (void)state;
-    static const char *const others[][2] = {{"", ""},    {"", "conv"},      {"", "Con"},       {"", "Conv1"},
-                                            {"", "Zzz"}, {"cameo", "Relu"}, {"other", "Conv"}, {"", "ConvChain"}};
+    static const char *const others[][2] = {{"", ""},          {"", "conv"},     {"", "Con"},
+                                            {"", "Conv1"},     {"", "Zzz"},      {"cameo", "Relu"},
+                                            {"other", "Conv"}, {"", "ConvChain"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_int_equal(opcode_find(others[i][0], others[i][1]), OPCODE_NONE);
     assert_int_equal(opcode_find("ai.onnx", "Conv"), ONNX_Conv);
@@ -76,13 +78,15 @@ static void expect_readers(const fixture *f, const value *v, size_t count, ...) 
     assert_int_equal(v->n_uses, count);
     va_list readers;
     va_start(readers, count);
-    for (const value_use *u = v->uses; u; u = u->next) assert_ptr_equal(u->user, va_arg(readers, node *));
+    for (const value_use *u = v->uses; u; u = u->next)
+        assert_ptr_equal(u->user, va_arg(readers, node *));
     va_end(readers);
 }
 
 static void reads_are_kept(void **state) {
     fixture *f = *state;
-    value *a = make(f, ONNX_Relu, f->x, NULL), *b = make(f, ONNX_Add, f->x, a), *c = make(f, ONNX_Mul, a, a);
+    value *a = make(f, ONNX_Relu, f->x, NULL), *b = make(f, ONNX_Add, f->x, a),
+          *c = make(f, ONNX_Mul, a, a);
     expect_readers(f, f->x, 2, a->producer, b->producer);
     expect_readers(f, a, 3, b->producer, c->producer, c->producer);
     assert_null(value_consumer(f->g, a)); /* three reads */
@@ -115,8 +119,8 @@ static void kept_values_have_no_consumer(void **state) {
 
 static void uses_move_as_one(void **state) {
     fixture *f = *state;
-    value *a = make(f, ONNX_Relu, f->x, NULL), *b = make(f, ONNX_Neg, f->x, NULL), *c = make(f, ONNX_Add, a, b),
-          *d = make(f, ONNX_Mul, a, a);
+    value *a = make(f, ONNX_Relu, f->x, NULL), *b = make(f, ONNX_Neg, f->x, NULL),
+          *c = make(f, ONNX_Add, a, b), *d = make(f, ONNX_Mul, a, a);
     graph_replace_uses(f->g, a, b);
     expect_readers(f, a, 0);
     expect_readers(f, b, 4, c->producer, c->producer, d->producer, d->producer);
@@ -136,8 +140,8 @@ static void uses_move_as_one(void **state) {
 
 static void one_takes_the_next_ones_place(void **state) {
     fixture *f = *state;
-    value *a = make(f, ONNX_Relu, f->x, NULL), *other = make(f, ONNX_Neg, f->x, NULL), *b = make(f, ONNX_Add, a, other),
-          *c = make(f, ONNX_Abs, b, NULL);
+    value *a = make(f, ONNX_Relu, f->x, NULL), *other = make(f, ONNX_Neg, f->x, NULL),
+          *b = make(f, ONNX_Add, a, other), *c = make(f, ONNX_Abs, b, NULL);
     node *n = a->producer, *add = b->producer;
     node_set_input(f->g, n, 1, other);
     graph_absorb(f->g, n, add);
@@ -168,7 +172,8 @@ static void any_order_of_changes(void **state) {
     for (size_t i = 1; i <= NODES; i++) v[i] = make(f, ONNX_Add, v[i - 1], v[i / 2]);
     for (int k = 0; k < CHANGES; k++) {
         seed = seed * 1664525 + 1013904223;
-        const size_t at = 1 + (seed >> 8) % NODES, from = (seed >> 16) % at, input = (seed >> 24) % 4;
+        const size_t at = 1 + (seed >> 8) % NODES, from = (seed >> 16) % at,
+                     input = (seed >> 24) % 4;
         node *n = v[at]->producer;
         if (input == 3)
             node_set_inputs(f->g, n, (value *const[]){v[from], v[0], v[from]}, 1 + from % 3);
@@ -180,7 +185,8 @@ static void any_order_of_changes(void **state) {
         for (size_t i = 0; i <= NODES; i++) {
             size_t reads = 0;
             for (size_t j = 0; j < f->g->n_nodes; j++)
-                for (size_t l = 0; l < f->g->nodes[j]->n_in; l++) reads += f->g->nodes[j]->in[l] == v[i];
+                for (size_t l = 0; l < f->g->nodes[j]->n_in; l++)
+                    reads += f->g->nodes[j]->in[l] == v[i];
             assert_int_equal(v[i]->n_uses, reads);
         }
     }

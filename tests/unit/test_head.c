@@ -1,5 +1,6 @@
-/* Classifiers made anew: the graph, and the model file that a checkpoint would be. What counts is that the file, read again and
-   compiled without training, computes the class scores that training validates. */
+/* Classifiers made anew: the graph, and the model file that a checkpoint would be. What counts is
+   that the file, read again and compiled without training, computes the class scores that training
+   validates. */
 #include "compiler/ir/interpret.h"
 #include "import_model.h"
 
@@ -33,8 +34,8 @@ typedef struct nodes {
     size_t count;
 } nodes;
 
-static void add(nodes *l, const char *op, const onnx_attribute *attribute, const char *to, const char *a, const char *b,
-                const char *c) {
+static void add(nodes *l, const char *op, const onnx_attribute *attribute, const char *to,
+                const char *a, const char *b, const char *c) {
     const char **names = l->names[l->count];
     names[0] = a, names[1] = b, names[2] = c, names[3] = to;
     l->node[l->count++] = (onnx_node){.op = op,
@@ -51,15 +52,16 @@ static void add(nodes *l, const char *op, const onnx_attribute *attribute, const
 
 /* x -> [hidden = Relu(Conv)] -> mean -> Flatten -> scores -> Softmax? */
 static void write_model(const variant *v, const char *path) {
-    const int64_t conv[] = {LENGTH, CHANNELS, 1, 1}, head[] = {v->outputs, LENGTH, 1, 1}, back[] = {LENGTH, v->outputs},
-                  bias[] = {v->outputs};
-    const onnx_tensor initializers[] = {{.name = "a.weight", .dtype = ONNX_FLOAT32, .rank = 4, .dims = conv, .fill = fill},
-                                        {.name = "fc.weight",
-                                         .dtype = ONNX_FLOAT32,
-                                         .rank = v->convolution ? 4 : 2,
-                                         .dims = v->product ? back : head,
-                                         .fill = fill},
-                                        {.name = "bias", .dtype = ONNX_FLOAT32, .rank = 1, .dims = bias, .fill = fill}};
+    const int64_t conv[] = {LENGTH, CHANNELS, 1, 1}, head[] = {v->outputs, LENGTH, 1, 1},
+                  back[] = {LENGTH, v->outputs}, bias[] = {v->outputs};
+    const onnx_tensor initializers[] = {
+        {.name = "a.weight", .dtype = ONNX_FLOAT32, .rank = 4, .dims = conv, .fill = fill},
+        {.name = "fc.weight",
+         .dtype = ONNX_FLOAT32,
+         .rank = v->convolution ? 4 : 2,
+         .dims = v->product ? back : head,
+         .fill = fill},
+        {.name = "bias", .dtype = ONNX_FLOAT32, .rank = 1, .dims = bias, .fill = fill}};
     const onnx_attribute transposed = {.name = "transB", .type = ONNX_ATTR_INT, .i = 1};
     nodes list = {.count = 0};
     add(&list, "Conv", NULL, "conv", "x", "a.weight", NULL);
@@ -76,7 +78,8 @@ static void write_model(const variant *v, const char *path) {
     } else
         add(&list, "Gemm", &transposed, "y", "flat", "fc.weight", "bias");
     if (v->softmax) add(&list, "Softmax", NULL, "p", "y", NULL, NULL);
-    const onnx_dim in[] = {{"N", 0}, {NULL, CHANNELS}, {NULL, 3}, {NULL, 3}}, out[] = {{"N", 0}, {NULL, v->outputs}};
+    const onnx_dim in[] = {{"N", 0}, {NULL, CHANNELS}, {NULL, 3}, {NULL, 3}},
+                   out[] = {{"N", 0}, {NULL, v->outputs}};
     const onnx_value x = {"x", 1, 4, in}, y = {v->softmax ? "p" : "y", 1, 2, out};
     onnx_property properties[2];
     size_t n_properties = 0;
@@ -123,16 +126,19 @@ static graph *read_again(const graph *trained) {
     }
     put_message(&model, 7, &fields);
     graph *g = onnx_import_memory(memory, &problems, text_str(&model), model.size, NULL);
-    if (!g || !compile_check(g, &(options){.batch = IMAGES})) fail_msg("%s", problems.first->message);
+    if (!g || !compile_check(g, &(options){.batch = IMAGES}))
+        fail_msg("%s", problems.first->message);
     text_free(&model);
     return g;
 }
 
 static const tensor *output_of(graph *g) {
-    tensor *x = tensor_new(memory, DT_FLOAT, &g->inputs[0]->shape), **results = ARENA_ARRAY(memory, tensor *, g->n_values);
+    tensor *x = tensor_new(memory, DT_FLOAT, &g->inputs[0]->shape),
+           **results = ARENA_ARRAY(memory, tensor *, g->n_values);
     for (int64_t i = 0; i < shape_count(&x->shape); i++) tensor_set(x, i, cos((double)i));
     for (size_t i = 0; i < g->n_values; i++)
-        if (g->values[i]->role == ROLE_PARAMETER) g->values[i]->constant = g->values[i]->param->initial;
+        if (g->values[i]->role == ROLE_PARAMETER)
+            g->values[i]->constant = g->values[i]->param->initial;
     if (!interpret(g, &x, results)) fail_msg("%s", problems.first->message);
     return results[g->outputs[0]->id];
 }
@@ -153,12 +159,15 @@ static const parameter *parameter_named(const graph *g, const char *name) {
 static graph *same_scores(graph *g, int64_t classes, const char *embedding) {
     if (!g) fail_msg("%s", text_str(&report));
     for (size_t i = 0; i < g->n_values; i++)
-        if (g->values[i]->role != ROLE_NONE) assert_ptr_equal(parameter_named(g, g->values[i]->name), g->values[i]->param);
+        if (g->values[i]->role != ROLE_NONE)
+            assert_ptr_equal(parameter_named(g, g->values[i]->name), g->values[i]->param);
     assert_string_equal(g->embedding->name, embedding);
     graph *again = read_again(g);
     const tensor *a = output_of(g), *b = output_of(again);
-    assert_true(shape_equal(&a->shape, &b->shape) && a->shape.rank == 2 && a->shape.dim[1] == classes);
-    for (int64_t i = 0; i < shape_count(&a->shape); i++) assert_true(fabs(tensor_get(a, i) - tensor_get(b, i)) < 1e-6);
+    assert_true(shape_equal(&a->shape, &b->shape) && a->shape.rank == 2 &&
+                a->shape.dim[1] == classes);
+    for (int64_t i = 0; i < shape_count(&a->shape); i++)
+        assert_true(fabs(tensor_get(a, i) - tensor_get(b, i)) < 1e-6);
     assert_string_equal(metadata_of(again, "cameo.embedding"), embedding);
     assert_string_equal(again->embedding->name, embedding);
     return again;
@@ -166,9 +175,15 @@ static graph *same_scores(graph *g, int64_t classes, const char *embedding) {
 
 static const variant gemm = {.name = "Gemm", .outputs = CLASSES},
                      soft = {.name = "Softmax", .softmax = true, .outputs = CLASSES},
-                     product = {.name = "MatMul", .product = true, .bias = true, .outputs = CLASSES},
+                     product = {.name = "MatMul",
+                                .product = true,
+                                .bias = true,
+                                .outputs = CLASSES},
                      conv = {.name = "Conv", .convolution = true, .outputs = CLASSES},
-                     spatial = {.name = "Conv before the pool", .convolution = true, .pool = true, .outputs = CLASSES};
+                     spatial = {.name = "Conv before the pool",
+                                .convolution = true,
+                                .pool = true,
+                                .outputs = CLASSES};
 
 static void another_number_of_classes(void **state) {
     (void)state;
@@ -179,7 +194,8 @@ static void another_number_of_classes(void **state) {
         graph *again = same_scores(g, 9, embeddings[i]);
         assert_int_equal(g->n_parameters, 3);
         assert_null(parameter_named(g, "fc.weight"));
-        const parameter *w = parameter_named(g, "head.weight"), *b = parameter_named(g, "head.bias");
+        const parameter *w = parameter_named(g, "head.weight"),
+                        *b = parameter_named(g, "head.bias");
         assert_true(w && b && w->learnt && w->decay && b->learnt && !b->decay);
         double least = 1, most = -1;
         for (int64_t k = 0; k < 9 * LENGTH; k++) {
@@ -203,7 +219,8 @@ static void behind_an_embedding(void **state) {
     assert_non_null(parameter_named(g, "fc.weight"));
     assert_non_null(graph_find_value(again, "fc.weight"));
     const tensor *y = output_of(g);
-    for (int64_t i = 0; i < shape_count(&y->shape); i++) assert_true(fabs(tensor_get(y, i)) <= 64.0001);
+    for (int64_t i = 0; i < shape_count(&y->shape); i++)
+        assert_true(fabs(tensor_get(y, i)) <= 64.0001);
 }
 
 static void cosines(void **state) {
@@ -216,7 +233,10 @@ static void cosines(void **state) {
     assert_null(parameter_named(g, "bias"));
     graph *turned = front(&product, &(options){.loss = "arcface:s=8"});
     w = parameter_named(turned, "head.weight");
-    assert_true(fabs(tensor_get(w->initial, LENGTH) - sin(1 * 0.7 + 'f')) < 1e-6); /* class 1, length 0 of [LENGTH, CLASSES] */
+    assert_true(fabs(tensor_get(w->initial, LENGTH) - sin(1 * 0.7 + 'f')) < 1e-6); /* class 1,
+                                                                                      length 0 of
+                                                                                      [LENGTH,
+                                                                                      CLASSES] */
     same_scores(turned, CLASSES, "flat");
 }
 
@@ -225,7 +245,8 @@ static void centers(void **state) {
     graph *g = front(&gemm, &(options){.loss = "center", .classes = 9});
     same_scores(g, 9, "flat");
     const parameter *c = parameter_named(g, "head.centers");
-    assert_true(c && !c->learnt && c->initial->shape.dim[0] == 9 && c->initial->shape.dim[1] == LENGTH);
+    assert_true(c && !c->learnt && c->initial->shape.dim[0] == 9 &&
+                c->initial->shape.dim[1] == LENGTH);
 }
 
 static void class_names(void **state) {
@@ -233,7 +254,8 @@ static void class_names(void **state) {
     const variant v = {.outputs = CLASSES, .classes = "a\nb\nc\nd"};
     graph *g = front(&v, &(options){.classes = 3});
     assert_null(metadata_of(read_again(g), "cameo.classes")); /* they are others now */
-    assert_true(mkdir("people", 0777) == 0 && mkdir("people/Zoe", 0777) == 0 && mkdir("people/Ann", 0777) == 0);
+    assert_true(mkdir("people", 0777) == 0 && mkdir("people/Zoe", 0777) == 0 &&
+                mkdir("people/Ann", 0777) == 0);
     fclose(fopen("people/Zoe/1.jpg", "w"));
     fclose(fopen("people/Ann/1.jpg", "w"));
     g = front(&v, &(options){.classes_from = "people", .preprocess = "color=gray mean=1 scale=2"});
@@ -244,7 +266,8 @@ static void class_names(void **state) {
     assert_string_equal(metadata_of(again, "cameo.classes"), "Ann\nZoe");
 }
 
-/* A pattern may mean the new head, which is not there yet when the file's parameters are told apart. */
+/* A pattern may mean the new head, which is not there yet when the file's parameters are told
+   apart. */
 static void frozen(void **state) {
     (void)state;
     const char *patterns[] = {"head.*"};
@@ -262,12 +285,13 @@ static void refusals(void **state) {
         const variant *model;
         options o;
         const char *says;
-    } cases[] = {{&gemm, {.loss = "triplet", .classes = 3}, "knows no classes"},
-                 {&named, {.loss = "ce"}, "give --classes K"},
-                 {&named, {.loss = "arcface"}, "give --classes K"},
-                 {&gemm, {.loss = "arc"}, "is no loss"},
-                 {&gemm, {.freeze = (const char *[]){"nothing.*"}, .n_freeze = 1}, "matches no parameter"},
-                 {&gemm, {.classes_from = "nowhere"}, "nowhere"}};
+    } cases[] = {
+        {&gemm, {.loss = "triplet", .classes = 3}, "knows no classes"},
+        {&named, {.loss = "ce"}, "give --classes K"},
+        {&named, {.loss = "arcface"}, "give --classes K"},
+        {&gemm, {.loss = "arc"}, "is no loss"},
+        {&gemm, {.freeze = (const char *[]){"nothing.*"}, .n_freeze = 1}, "matches no parameter"},
+        {&gemm, {.classes_from = "nowhere"}, "nowhere"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         options o = cases[i].o;
         text_clear(&report);
@@ -280,12 +304,13 @@ static void refusals(void **state) {
 int main(void) {
     char directory[] = "/tmp/cameo_head_XXXXXX";
     if (!scratch_enter(directory)) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(another_number_of_classes, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(behind_an_embedding, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(cosines, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(centers, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(class_names, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(frozen, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(refusals, setup, teardown)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(another_number_of_classes, setup, teardown),
+        cmocka_unit_test_setup_teardown(behind_an_embedding, setup, teardown),
+        cmocka_unit_test_setup_teardown(cosines, setup, teardown),
+        cmocka_unit_test_setup_teardown(centers, setup, teardown),
+        cmocka_unit_test_setup_teardown(class_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(frozen, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusals, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,8 +15,16 @@ typedef struct encoding {
 static const encoding encodings[] = {
     {"float raw", 1, 9, B("\0\0\x80\x3f\0\0\0\xc0\0\0\0\x3f"), {1, -2, 0.5}},
     {"float typed", 1, 4, B("\0\0\x80\x3f\0\0\0\xc0\0\0\0\x3f"), {1, -2, 0.5}},
-    {"double raw", 11, 9, B("\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0\0\0\0\0\0\0\xe0\x3f"), {1, -2, 0.5}},
-    {"double typed", 11, 10, B("\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0\0\0\0\0\0\0\xe0\x3f"), {1, -2, 0.5}},
+    {"double raw",
+     11,
+     9,
+     B("\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0\0\0\0\0\0\0\xe0\x3f"),
+     {1, -2, 0.5}},
+    {"double typed",
+     11,
+     10,
+     B("\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0\0\0\0\0\0\0\xe0\x3f"),
+     {1, -2, 0.5}},
     {"float16 raw", 10, 9, B("\0\x3c\0\xc0\0\x38"), {1, -2, 0.5}},
     {"float16 typed", 10, 5, B("\x80\x78\x80\x80\x03\x80\x70"), {1, -2, 0.5}},
     {"bfloat16 raw", 16, 9, B("\x80\x3f\0\xc0\0\x3f"), {1, -2, 0.5}},
@@ -24,18 +32,30 @@ static const encoding encodings[] = {
     {"bool raw", 9, 9, B("\1\0\7"), {1, 0, 1}},
     {"bool typed", 9, 5, B("\1\0\7"), {1, 0, 1}},
     {"int8 raw", 3, 9, B("\1\xff\x80"), {1, -1, -128}},
-    {"int8 typed", 3, 5, B("\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\x80\xff\xff\xff\xff\xff\xff\xff\xff\1"), {1, -1, -128}},
+    {"int8 typed",
+     3,
+     5,
+     B("\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\x80\xff\xff\xff\xff\xff\xff\xff\xff\1"),
+     {1, -1, -128}},
     {"uint8 typed", 2, 5, B("\1\xff\1\x80\1"), {1, 255, 128}},
     {"uint8 raw", 2, 9, B("\1\xff\x80"), {1, 255, 128}},
     {"int16 raw", 5, 9, B("\1\0\xff\xff\0\x80"), {1, -1, -32768}},
     {"uint16 typed", 4, 5, B("\1\xff\xff\3\x80\x80\2"), {1, 65535, 32768}},
     {"int32 raw", 6, 9, B("\1\0\0\0\xff\xff\xff\xff\0\0\0\x80"), {1, -1, -2147483648.0}},
     {"int32 typed", 6, 5, B("\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\2"), {1, -1, 2}},
-    {"int64 raw", 7, 9, B("\1\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\2\0\0\0\0\0\0\0"), {1, -1, 2}},
+    {"int64 raw",
+     7,
+     9,
+     B("\1\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\2\0\0\0\0\0\0\0"),
+     {1, -1, 2}},
     {"int64 typed", 7, 7, B("\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\2"), {1, -1, 2}},
     {"uint32 typed", 12, 11, B("\1\xff\xff\xff\xff\x0f\2"), {1, 4294967295.0, 2}},
     {"uint64 typed", 13, 11, B("\1\xff\xff\xff\xff\x0f\2"), {1, 4294967295.0, 2}},
-    {"uint64 raw", 13, 9, B("\1\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0\0\0\2\0\0\0\0\0\0\0"), {1, 4294967295.0, 2}},
+    {"uint64 raw",
+     13,
+     9,
+     B("\1\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0\0\0\2\0\0\0\0\0\0\0"),
+     {1, 4294967295.0, 2}},
 };
 
 static void test_encodings(void **state) {
@@ -87,7 +107,8 @@ static void test_same_initializer_twice(void **state) {
     (void)state;
     spec s = {.ir = 8, .opset = 17}, other = {.ir = 8, .opset = 17};
     for (int i = 0; i < 2; i++)
-        put_number(&s.graph, "w", "\0\0\x80\x3f"), put_number(&other.graph, "w", i ? "\0\0\0\x3f" : "\0\0\0\0");
+        put_number(&s.graph, "w", "\0\0\x80\x3f"),
+            put_number(&other.graph, "w", i ? "\0\0\0\x3f" : "\0\0\0\0");
     put_output(&s.graph, "w");
     put_output(&other.graph, "w");
     assert_non_null(import_spec(&s));
@@ -280,7 +301,8 @@ static void test_sha256_instructions(void **state) {
     (void)state;
     static unsigned char data[3000];
     uint32_t x = 1;
-    for (size_t i = 0; i < sizeof data; i++) data[i] = (unsigned char)((x = x * 1664525 + 1013904223) >> 24);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)((x = x * 1664525 + 1013904223) >> 24);
     for (size_t n = 0; n < sizeof data; n += 1 + n / 7) {
         char plain[65], fast[65];
         cameo_sha256_sum s;
@@ -295,7 +317,8 @@ static void test_sha256_instructions(void **state) {
     }
 }
 
-/* The test models of the ONNX distribution, where installed: all are read; only sequences and optionals are refused. */
+/* The test models of the ONNX distribution, where installed: all are read; only sequences and
+   optionals are refused. */
 static void test_distribution(void **state) {
     static const char root[] = "/usr/share/libonnx-testdata/data/node";
     DIR *dir = opendir(root);

@@ -1,5 +1,5 @@
-/* The ONNX importer on hostile, broken and foreign files, a table of models each of which must give a message and no crash; and
-   external data, which is where hostile files reach out. */
+/* The ONNX importer on hostile, broken and foreign files, a table of models each of which must
+   give a message and no crash; and external data, which is where hostile files reach out. */
 #include "import_model.h"
 #include "scratch.h"
 
@@ -11,7 +11,8 @@ static void base(spec *s) {
     put_output(&s->graph, "y");
 }
 
-static void weight(spec *s, int type, const int64_t *dims, size_t rank, unsigned field, const void *data, size_t size) {
+static void weight(spec *s, int type, const int64_t *dims, size_t rank, unsigned field,
+                   const void *data, size_t size) {
     text t = {0};
     base(s);
     put_tensor_head(&t, "w", type, dims, rank);
@@ -44,8 +45,12 @@ static void cycle(spec *s) {
     put_node(&s->graph, "Abs", "a", "b");
     put_output(&s->graph, "a");
 }
-static void self_cycle(spec *s) { put_node(&s->graph, "Relu", "a", "a"), put_output(&s->graph, "a"); }
-static void missing_producer(spec *s) { put_node(&s->graph, "Relu", "gone", "y"), put_output(&s->graph, "y"); }
+static void self_cycle(spec *s) {
+    put_node(&s->graph, "Relu", "a", "a"), put_output(&s->graph, "a");
+}
+static void missing_producer(spec *s) {
+    put_node(&s->graph, "Relu", "gone", "y"), put_output(&s->graph, "y");
+}
 static void missing_output(spec *s) { base(s), put_output(&s->graph, "gone"); }
 static void duplicate_output(spec *s) { base(s), put_node(&s->graph, "Abs", "x", "y"); }
 static void writes_input(spec *s) { base(s), put_node(&s->graph, "Abs", "y", "x"); }
@@ -59,10 +64,16 @@ static void nul_in_name(spec *s) {
     put_message(&s->graph, 1, &n);
 }
 static void second_graph(spec *s) { base(s), put_bytes(&s->extra, 7, "", 0); }
-static void huge_dims(spec *s) { weight(s, 1, (int64_t[]){(int64_t)1 << 32, (int64_t)1 << 32}, 2, 9, "abcd", 4); }
-static void hidden_overflow(spec *s) { weight(s, 1, (int64_t[]){0, INT64_MAX, INT64_MAX}, 3, 0, NULL, 0); }
+static void huge_dims(spec *s) {
+    weight(s, 1, (int64_t[]){(int64_t)1 << 32, (int64_t)1 << 32}, 2, 9, "abcd", 4);
+}
+static void hidden_overflow(spec *s) {
+    weight(s, 1, (int64_t[]){0, INT64_MAX, INT64_MAX}, 3, 0, NULL, 0);
+}
 static void negative_dim(spec *s) { weight(s, 1, (int64_t[]){-4}, 1, 9, "abcd", 4); }
-static void rank_nine(spec *s) { weight(s, 1, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, 9, 9, "abcd", 4); }
+static void rank_nine(spec *s) {
+    weight(s, 1, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, 9, 9, "abcd", 4);
+}
 static void short_raw(spec *s) { weight(s, 1, (int64_t[]){2}, 1, 9, "abcdefg", 7); }
 static void long_raw(spec *s) { weight(s, 1, (int64_t[]){2}, 1, 9, "abcdefghi", 9); }
 static void no_data(spec *s) { weight(s, 1, (int64_t[]){2}, 1, 0, NULL, 0); }
@@ -139,7 +150,9 @@ static void many_unknown(spec *s) {
     base(s);
     for (int i = 0; i < 4000000; i++) put_int(&s->extra, 31, 1);
 }
-static void odd_names(spec *s) { put_node(&s->graph, "Relu\"*/\n", "g\"one*/\n\x1b", "y"), put_output(&s->graph, "y"); }
+static void odd_names(spec *s) {
+    put_node(&s->graph, "Relu\"*/\n", "g\"one*/\n\x1b", "y"), put_output(&s->graph, "y");
+}
 
 static const struct hostile {
     const char *name;
@@ -245,8 +258,10 @@ static void test_hostile(void **state) {
         graph *g = import_bytes(&t, folder);
         if (g) fail_msg("%s: accepted", hostile[i].name);
         if (!strstr(text_str(&report), hostile[i].message))
-            fail_msg("%s: expected \"%s\" in: %s", hostile[i].name, hostile[i].message, text_str(&report));
-        for (const char *c = text_str(&report); *c; c++) assert_true(*c == '\n' || (unsigned char)*c >= 32);
+            fail_msg("%s: expected \"%s\" in: %s", hostile[i].name, hostile[i].message,
+                     text_str(&report));
+        for (const char *c = text_str(&report); *c; c++)
+            assert_true(*c == '\n' || (unsigned char)*c >= 32);
         text_free(&t);
         text_free(&s.graph);
         teardown(state);
@@ -280,7 +295,8 @@ static void test_damaged(void **state) {
     text_free(&t);
 }
 
-/* 100,000 levels of TypeProto.sequence, which crash a decoder without a limit. Built from the inside, at the buffer's end. */
+/* 100,000 levels of TypeProto.sequence, which crash a decoder without a limit. Built from the
+   inside, at the buffer's end. */
 static void test_deep_types(void **state) {
     (void)state;
     size_t room = 1 << 21, at = room;
@@ -290,7 +306,8 @@ static void test_deep_types(void **state) {
         while (v >>= 7) digits++;
         at -= digits + 1;
         p[at] = i % 2 ? 0x22 : 0x0a; /* TypeProto.sequence_type, Sequence.elem_type */
-        for (size_t k = 0; k < digits; k++) p[at + 1 + k] = (unsigned char)((n >> (7 * k) & 127) | (k + 1 < digits ? 128 : 0));
+        for (size_t k = 0; k < digits; k++)
+            p[at + 1 + k] = (unsigned char)((n >> (7 * k) & 127) | (k + 1 < digits ? 128 : 0));
     }
     spec s = {.ir = 8, .opset = 17};
     text v = {0};

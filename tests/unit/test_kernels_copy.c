@@ -1,5 +1,6 @@
-/* Copies (copy.h) against loops over the same axes, bit for bit, with guard words around the output and what lies between its
-   elements untouched: rows, transposed tiles, single elements, other orders; channels interleaved. */
+/* Copies (copy.h) against loops over the same axes, bit for bit, with guard words around the
+   output and what lies between its elements untouched: rows, transposed tiles, single elements,
+   other orders; channels interleaved. */
 #include "kernel_case.h"
 
 /* Elements of one image that the copy reaches at most, from the offset on. */
@@ -16,11 +17,11 @@ static void plain(const cameo_copy *s, const float *x, float *want, ptrdiff_t im
         for (ptrdiff_t b = 0; b < s->extent[1]; b++)
             for (ptrdiff_t c = 0; c < s->extent[2]; c++)
                 for (ptrdiff_t d = 0; d < s->extent[3]; d++)
-                    memcpy(
-                        &want[image * s->to_image + s->to_offset + a * s->to[0] + b * s->to[1] + c * s->to[2] + d * s->to[3]],
-                        &x[image * s->from_image + s->from_offset + a * s->from[0] + b * s->from[1] + c * s->from[2] +
-                           d * s->from[3]],
-                        sizeof *x);
+                    memcpy(&want[image * s->to_image + s->to_offset + a * s->to[0] + b * s->to[1] +
+                                 c * s->to[2] + d * s->to[3]],
+                           &x[image * s->from_image + s->from_offset + a * s->from[0] +
+                              b * s->from[1] + c * s->from[2] + d * s->from[3]],
+                           sizeof *x);
 }
 
 static void test_one(const cameo_copy *s, void (*task)(void *, size_t)) {
@@ -57,16 +58,25 @@ static void test_one(const cameo_copy *s, void (*task)(void *, size_t)) {
         (void)state;                                                                            \
         test_one(&NAME##_shape, NAME##_task);                                                   \
     }
-#define COPIES(X)                                                                                                        \
-    X(rows, LIST(35, 1, 1, 37), LIST(37, 1, 1, 1), LIST(90, 1, 1, 1), 0, 19, 35 * 37, 35 * 90, 8, false)                 \
-    X(short_rows, LIST(9, 4, 1, 3), LIST(12, 3, 1, 1), LIST(20, 5, 1, 1), 0, 2, 108, 180, 2, false)                      \
-    X(whole_rows, LIST(6, 1, 2, 64), LIST(200, 1, 64, 1), LIST(128, 1, 64, 1), 5, 0, 1300, 768, 6, false)                \
-    X(backwards, LIST(4, 3, 5, 7), LIST(-105, 35, 7, 1), LIST(105, 35, 7, 1), 315, 0, 420, 420, 3, false)                \
-    X(every_other, LIST(5, 1, 6, 11), LIST(150, 1, 24, 2), LIST(66, 1, 11, 1), 1, 0, 750, 330, 2, false)                 \
-    X(scattered, LIST(5, 1, 6, 11), LIST(66, 1, 11, 1), LIST(150, 1, 24, 2), 0, 1, 330, 751, 5, false)                   \
-    X(repeated, LIST(3, 4, 1, 33), LIST(33, 0, 1, 1), LIST(132, 33, 1, 1), 0, 0, 99, 396, 1, false)                      \
-    X(tiles, LIST(1, 1, 35, 37), LIST(1, 1, 1, 35), LIST(1, 1, 37, 1), 0, 0, 35 * 37, 35 * 37, 16, true)                 \
-    X(tiles_in_slices, LIST(3, 2, 48, 18), LIST(2000, 900, 1, 50), LIST(6000, 3000, 20, 1), 3, 2, 6000, 18000, 32, true) \
+#define COPIES(X)                                                                                  \
+    X(rows, LIST(35, 1, 1, 37), LIST(37, 1, 1, 1), LIST(90, 1, 1, 1), 0, 19, 35 * 37, 35 * 90, 8,  \
+      false)                                                                                       \
+    X(short_rows, LIST(9, 4, 1, 3), LIST(12, 3, 1, 1), LIST(20, 5, 1, 1), 0, 2, 108, 180, 2,       \
+      false)                                                                                       \
+    X(whole_rows, LIST(6, 1, 2, 64), LIST(200, 1, 64, 1), LIST(128, 1, 64, 1), 5, 0, 1300, 768, 6, \
+      false)                                                                                       \
+    X(backwards, LIST(4, 3, 5, 7), LIST(-105, 35, 7, 1), LIST(105, 35, 7, 1), 315, 0, 420, 420, 3, \
+      false)                                                                                       \
+    X(every_other, LIST(5, 1, 6, 11), LIST(150, 1, 24, 2), LIST(66, 1, 11, 1), 1, 0, 750, 330, 2,  \
+      false)                                                                                       \
+    X(scattered, LIST(5, 1, 6, 11), LIST(66, 1, 11, 1), LIST(150, 1, 24, 2), 0, 1, 330, 751, 5,    \
+      false)                                                                                       \
+    X(repeated, LIST(3, 4, 1, 33), LIST(33, 0, 1, 1), LIST(132, 33, 1, 1), 0, 0, 99, 396, 1,       \
+      false)                                                                                       \
+    X(tiles, LIST(1, 1, 35, 37), LIST(1, 1, 1, 35), LIST(1, 1, 37, 1), 0, 0, 35 * 37, 35 * 37, 16, \
+      true)                                                                                        \
+    X(tiles_in_slices, LIST(3, 2, 48, 18), LIST(2000, 900, 1, 50), LIST(6000, 3000, 20, 1), 3, 2,  \
+      6000, 18000, 32, true)                                                                       \
     X(small_tiles, LIST(2, 3, 3, 2), LIST(18, 6, 1, 3), LIST(18, 6, 2, 1), 0, 0, 36, 36, 64, true)
 
 COPIES(COPY)
@@ -81,8 +91,10 @@ static void test_interleave(const cameo_interleave *s, void (*task)(void *, size
     for (ptrdiff_t i = (PIXELS + s->pixels - 1) / s->pixels; i-- > 0;) task(&a, (size_t)i);
     for (ptrdiff_t p = 0; p < PIXELS; p++) {
         for (ptrdiff_t c = 0; c < channels; c++)
-            assert_true(a.y[p * s->y_pixel + c] == a.x[c % s->parts][p * s->x_pixel[c % s->parts] + c / s->parts]);
-        for (ptrdiff_t c = channels; c < s->y_pixel; c++) assert_true(a.y[p * s->y_pixel + c] == guard_value);
+            assert_true(a.y[p * s->y_pixel + c] ==
+                        a.x[c % s->parts][p * s->x_pixel[c % s->parts] + c / s->parts]);
+        for (ptrdiff_t c = channels; c < s->y_pixel; c++)
+            assert_true(a.y[p * s->y_pixel + c] == guard_value);
     }
     check_guards(a.y, PIXELS * s->y_pixel);
     for (ptrdiff_t k = 0; k < s->parts; k++) free((void *)(uintptr_t)a.x[k]);

@@ -1,6 +1,7 @@
-/* The convolution of narrow groups against a plain reference in double: every width that a vector holds, odd sizes, strides,
-   dilations and kernels, channels that leave part of a vector, slices, residuals, activations; guard floats around the output,
-   NaN and infinities that stay in their groups. */
+/* The convolution of narrow groups against a plain reference in double: every width that a vector
+   holds, odd sizes, strides, dilations and kernels, channels that leave part of a vector, slices,
+   residuals, activations; guard floats around the output, NaN and infinities that stay in their
+   groups. */
 #include "kernel_case.h"
 
 static const double c_grouped = 1e-6; /* of sum |x||w| */
@@ -16,8 +17,8 @@ static void pack_grouped(const cameo_grouped *s, const float *w, float *to) {
                     w[(o * s->width + (s->width == CAMEO_VF ? k : (o % s->width) ^ k)) * taps + t];
 }
 
-static double grouped_at(const cameo_grouped *s, const float *x, const float *w, ptrdiff_t n, ptrdiff_t h, ptrdiff_t v,
-                         ptrdiff_t channel, double *magnitude) {
+static double grouped_at(const cameo_grouped *s, const float *x, const float *w, ptrdiff_t n,
+                         ptrdiff_t h, ptrdiff_t v, ptrdiff_t channel, double *magnitude) {
     const ptrdiff_t first = channel / s->width * s->width;
     double sum = 0;
     for (ptrdiff_t i = 0; i < s->kh; i++)
@@ -37,23 +38,29 @@ static void check_grouped(const cameo_grouped *s, const cameo_grouped_args *a, c
     for (ptrdiff_t p = 0; p < IMAGES * s->oh * s->ow; p++) {
         for (ptrdiff_t o = 0; o < s->c; o++) {
             double magnitude = fabs((double)a->b[o]);
-            double v =
-                (double)a->b[o] + grouped_at(s, a->x, w, p / (s->oh * s->ow), p / s->ow % s->oh, p % s->ow, o, &magnitude);
-            if (s->r_pixel) v += (double)a->r[p * s->r_pixel + o], magnitude += fabs((double)a->r[p * s->r_pixel + o]);
-            check((double)a->y[p * s->y_pixel + o], activate(&s->act, v, (double)a->slope[o]), c_grouped * magnitude);
+            double v = (double)a->b[o] + grouped_at(s, a->x, w, p / (s->oh * s->ow),
+                                                    p / s->ow % s->oh, p % s->ow, o, &magnitude);
+            if (s->r_pixel)
+                v += (double)a->r[p * s->r_pixel + o],
+                    magnitude += fabs((double)a->r[p * s->r_pixel + o]);
+            check((double)a->y[p * s->y_pixel + o], activate(&s->act, v, (double)a->slope[o]),
+                  c_grouped * magnitude);
         }
-        for (ptrdiff_t o = s->c; o < s->y_pixel; o++) assert_true(a->y[p * s->y_pixel + o] == guard_value);
+        for (ptrdiff_t o = s->c; o < s->y_pixel; o++)
+            assert_true(a->y[p * s->y_pixel + o] == guard_value);
     }
 }
 
 static void test_one(const cameo_grouped *s, void (*task)(void *, size_t)) {
     const ptrdiff_t padded = up(s->c, CAMEO_VF), yn = IMAGES * s->oh * s->ow * s->y_pixel;
-    float *x = inputs(IMAGES * s->h * s->w * s->x_pixel), *w = floats(s->c * s->width * s->kh * s->kw), *b = floats(padded),
-          *slope = floats(padded), *r = inputs(IMAGES * s->oh * s->ow * s->r_pixel), *y = guarded(yn),
-          *packed = floats(padded / CAMEO_VF * cameo_grouped_taps(s));
+    float *x = inputs(IMAGES * s->h * s->w * s->x_pixel),
+          *w = floats(s->c * s->width * s->kh * s->kw), *b = floats(padded),
+          *slope = floats(padded), *r = inputs(IMAGES * s->oh * s->ow * s->r_pixel),
+          *y = guarded(yn), *packed = floats(padded / CAMEO_VF * cameo_grouped_taps(s));
     pack_grouped(s, w, packed);
     const cameo_grouped_args a = {x, packed, b, slope, r, y};
-    for (ptrdiff_t i = IMAGES * ((s->oh + s->rows - 1) / s->rows) - 1; i >= 0; i--) task((void *)&a, (size_t)i);
+    for (ptrdiff_t i = IMAGES * ((s->oh + s->rows - 1) / s->rows) - 1; i >= 0; i--)
+        task((void *)&a, (size_t)i);
     check_guards(y, yn);
     check_grouped(s, &a, w);
     free(x), free(w), free(b), free(slope), free(r), free(y - GUARD), free(packed);

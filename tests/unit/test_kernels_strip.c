@@ -1,5 +1,6 @@
-/* Convolutions a strip of rows at a time (strip_conv.h) against the same kernels one after the other over whole maps, which
-   test_kernels.c compares with plain references: the same bits, whatever the strips and bands, and nothing written outside. */
+/* Convolutions a strip of rows at a time (strip_conv.h) against the same kernels one after the
+   other over whole maps, which test_kernels.c compares with plain references: the same bits,
+   whatever the strips and bands, and nothing written outside. */
 #include "kernel_case.h"
 
 static float *expanded, *middle; /* of exactly the size that is asked for */
@@ -12,12 +13,14 @@ static float *ones_and_more(ptrdiff_t n) {
 
 static cameo_conv_args pointwise_operands(const cameo_conv *s) {
     const ptrdiff_t padded = up(s->co, s->vectors * CAMEO_VF);
-    return (cameo_conv_args){.w = floats(padded * s->ci), .b = floats(padded), .slope = ones_and_more(padded)};
+    return (cameo_conv_args){
+        .w = floats(padded * s->ci), .b = floats(padded), .slope = ones_and_more(padded)};
 }
 
 static cameo_depthwise_args depthwise_operands(const cameo_depthwise *s) {
     const ptrdiff_t padded = up(s->c, CAMEO_VF);
-    return (cameo_depthwise_args){.w = floats(padded * s->kh * s->kw), .b = floats(padded), .slope = ones_and_more(padded)};
+    return (cameo_depthwise_args){
+        .w = floats(padded * s->kh * s->kw), .b = floats(padded), .slope = ones_and_more(padded)};
 }
 
 static void free_operands(const float *w, const float *b, const float *slope) {
@@ -28,30 +31,36 @@ static void free_operands(const float *w, const float *b, const float *slope) {
 static void pointwise(const cameo_conv *s, cameo_conv_args *a, ptrdiff_t rows) {
     for (ptrdiff_t n = 0; n < IMAGES; n++)
         cameo_strip_pointwise(s, a, a->x + n * rows * s->w * s->x_pixel,
-                              s->r_pixel ? a->r + n * rows * s->ow * s->r_pixel : NULL, a->y + n * rows * s->ow * s->y_pixel,
-                              rows);
+                              s->r_pixel ? a->r + n * rows * s->ow * s->r_pixel : NULL,
+                              a->y + n * rows * s->ow * s->y_pixel, rows);
 }
 
-static void one_after_the_other(const cameo_strips *s, cameo_strips_args a, void (*depthwise_task)(void *, size_t)) {
+static void one_after_the_other(const cameo_strips *s, cameo_strips_args a,
+                                void (*depthwise_task)(void *, size_t)) {
     const cameo_depthwise *d = s->depthwise;
-    float *wide = floats(IMAGES * d->h * d->w * d->x_pixel), *narrow = floats(IMAGES * d->oh * d->ow * d->y_pixel);
+    float *wide = floats(IMAGES * d->h * d->w * d->x_pixel),
+          *narrow = floats(IMAGES * d->oh * d->ow * d->y_pixel);
     if (s->expand) {
         a.expand.y = wide;
         pointwise(s->expand, &a.expand, d->h);
         a.depthwise.x = wide;
     }
     a.depthwise.y = narrow;
-    for (ptrdiff_t i = 0; i < IMAGES * ((d->oh + d->rows - 1) / d->rows); i++) depthwise_task(&a.depthwise, (size_t)i);
+    for (ptrdiff_t i = 0; i < IMAGES * ((d->oh + d->rows - 1) / d->rows); i++)
+        depthwise_task(&a.depthwise, (size_t)i);
     a.project.x = narrow;
     pointwise(s->project, &a.project, d->oh);
     free(wide), free(narrow);
 }
 
-static void test_one(const cameo_strips *s, void (*task)(void *, size_t), void (*depthwise_task)(void *, size_t)) {
+static void test_one(const cameo_strips *s, void (*task)(void *, size_t),
+                     void (*depthwise_task)(void *, size_t)) {
     const cameo_depthwise *d = s->depthwise;
     const cameo_conv *e = s->expand, *p = s->project;
-    const ptrdiff_t yn = IMAGES * d->oh * d->ow * p->y_pixel, strips = (d->oh + s->rows - 1) / s->rows;
-    float *x = floats(IMAGES * d->h * d->w * (e ? e->x_pixel : d->x_pixel)), *r = floats(IMAGES * d->oh * d->ow * p->r_pixel);
+    const ptrdiff_t yn = IMAGES * d->oh * d->ow * p->y_pixel,
+                    strips = (d->oh + s->rows - 1) / s->rows;
+    float *x = floats(IMAGES * d->h * d->w * (e ? e->x_pixel : d->x_pixel)),
+          *r = floats(IMAGES * d->oh * d->ow * p->r_pixel);
     float *y = guarded(yn), *z = guarded(yn);
     cameo_strips_args a = {.depthwise = depthwise_operands(d), .project = pointwise_operands(p)};
     if (e) a.expand = pointwise_operands(e);
@@ -68,46 +77,55 @@ static void test_one(const cameo_strips *s, void (*task)(void *, size_t), void (
         assert_memory_equal(y, z, (size_t)yn * sizeof *y);
     }
     if (e) free_operands(a.expand.w, a.expand.b, a.expand.slope);
-    free_operands(a.depthwise.w, a.depthwise.b, a.depthwise.slope), free_operands(a.project.w, a.project.b, a.project.slope);
+    free_operands(a.depthwise.w, a.depthwise.b, a.depthwise.slope),
+        free_operands(a.project.w, a.project.b, a.project.slope);
     free(x), free(r), free(y - GUARD), free(z - GUARD), free(expanded), free(middle);
 }
 
 #define OUT(H, K, S, D, P) (((H) + 2 * (P) - ((K)-1) * (D)-1) / (S) + 1)
-#define POINTWISE(H, W, CI, CO, X, Y, R, TILE, V, FETCH, ...)                                                                 \
-    {                                                                                                                         \
-        .h = H, .w = W, .ci = CI, .oh = H, .ow = W, .co = CO, .groups = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1,       \
-        .dw = 1, .x_pixel = X, .y_pixel = Y, .r_pixel = R, .tile_h = 1, .tile_w = TILE, .vectors = V, .rows = H, .blocks = 9, \
-        .prefetch = FETCH, .act = __VA_ARGS__                                                                                 \
+#define POINTWISE(H, W, CI, CO, X, Y, R, TILE, V, FETCH, ...)                                      \
+    {                                                                                              \
+        .h = H, .w = W, .ci = CI, .oh = H, .ow = W, .co = CO, .groups = 1, .kh = 1, .kw = 1,       \
+        .sh = 1, .sw = 1, .dh = 1, .dw = 1, .x_pixel = X, .y_pixel = Y, .r_pixel = R, .tile_h = 1, \
+        .tile_w = TILE, .vectors = V, .rows = H, .blocks = 9, .prefetch = FETCH,                   \
+        .act = __VA_ARGS__                                                                         \
     }
-/* An image of H x W x CI expands to C channels (CI = 0: has C), K x K depthwise of stride S, dilation D and pads P, to CO. */
-#define STRIPS(NAME, H, W, CI, C, CO, K, S, D, P, ROWS, EXTRA, R, ACT_E, ACT_D, ACT_P)                                   \
-    static const cameo_conv NAME##_expand =                                                                              \
-        POINTWISE(ROWS, W, CI, C, CI + EXTRA, C, 0, 5, 2, CAMEO_FETCH_INPUT * (EXTRA == 0), ACT_E),                      \
-                            NAME##_project = POINTWISE(ROWS, OUT(W, K, S, D, P), C, CO, C, CO + EXTRA, R ? CO : 0, 4, 3, \
-                                                       CAMEO_FETCH_NOTHING, ACT_P);                                      \
-    static const cameo_depthwise NAME##_depthwise = {.h = H,                                                             \
-                                                     .w = W,                                                             \
-                                                     .c = C,                                                             \
-                                                     .oh = OUT(H, K, S, D, P),                                           \
-                                                     .ow = OUT(W, K, S, D, P),                                           \
-                                                     .kh = K,                                                            \
-                                                     .kw = K,                                                            \
-                                                     .sh = S,                                                            \
-                                                     .sw = S,                                                            \
-                                                     .dh = D,                                                            \
-                                                     .dw = D,                                                            \
-                                                     .pt = P,                                                            \
-                                                     .pl = P,                                                            \
-                                                     .x_pixel = C + (CI ? 0 : EXTRA),                                    \
-                                                     .y_pixel = C,                                                       \
-                                                     .rows = 5,                                                          \
-                                                     .act = ACT_D};                                                      \
-    static const cameo_strips NAME##_strips = {CI ? &NAME##_expand : NULL, &NAME##_depthwise, &NAME##_project, ROWS};    \
-    static void NAME##_task(void *a, size_t i) { cameo_strips_task(&NAME##_strips, a, i, expanded, middle); }            \
-    static void NAME##_depthwise_task(void *a, size_t i) { cameo_depthwise_task(&NAME##_depthwise, a, i); }              \
-    static void NAME(void **state) {                                                                                     \
-        (void)state;                                                                                                     \
-        test_one(&NAME##_strips, NAME##_task, NAME##_depthwise_task);                                                    \
+/* An image of H x W x CI expands to C channels (CI = 0: has C), K x K depthwise of stride S,
+   dilation D and pads P, to CO. */
+#define STRIPS(NAME, H, W, CI, C, CO, K, S, D, P, ROWS, EXTRA, R, ACT_E, ACT_D, ACT_P)          \
+    static const cameo_conv NAME##_expand = POINTWISE(ROWS, W, CI, C, CI + EXTRA, C, 0, 5, 2,   \
+                                                      CAMEO_FETCH_INPUT * (EXTRA == 0), ACT_E), \
+                            NAME##_project = POINTWISE(ROWS, OUT(W, K, S, D, P), C, CO, C,      \
+                                                       CO + EXTRA, R ? CO : 0, 4, 3,            \
+                                                       CAMEO_FETCH_NOTHING, ACT_P);             \
+    static const cameo_depthwise NAME##_depthwise = {.h = H,                                    \
+                                                     .w = W,                                    \
+                                                     .c = C,                                    \
+                                                     .oh = OUT(H, K, S, D, P),                  \
+                                                     .ow = OUT(W, K, S, D, P),                  \
+                                                     .kh = K,                                   \
+                                                     .kw = K,                                   \
+                                                     .sh = S,                                   \
+                                                     .sw = S,                                   \
+                                                     .dh = D,                                   \
+                                                     .dw = D,                                   \
+                                                     .pt = P,                                   \
+                                                     .pl = P,                                   \
+                                                     .x_pixel = C + (CI ? 0 : EXTRA),           \
+                                                     .y_pixel = C,                              \
+                                                     .rows = 5,                                 \
+                                                     .act = ACT_D};                             \
+    static const cameo_strips NAME##_strips = {CI ? &NAME##_expand : NULL, &NAME##_depthwise,   \
+                                               &NAME##_project, ROWS};                          \
+    static void NAME##_task(void *a, size_t i) {                                                \
+        cameo_strips_task(&NAME##_strips, a, i, expanded, middle);                              \
+    }                                                                                           \
+    static void NAME##_depthwise_task(void *a, size_t i) {                                      \
+        cameo_depthwise_task(&NAME##_depthwise, a, i);                                          \
+    }                                                                                           \
+    static void NAME(void **state) {                                                            \
+        (void)state;                                                                            \
+        test_one(&NAME##_strips, NAME##_task, NAME##_depthwise_task);                           \
     }
 #define CLIP \
     { CAMEO_CLIP, 0, 1 }

@@ -1,4 +1,5 @@
-/* Class folders, the store of pictures, samplers, and the loader: its batches are the same whatever the number of threads. */
+/* Class folders, the store of pictures, samplers, and the loader: its batches are the same
+   whatever the number of threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ static void put(const char *name, const char *text) {
     fclose(f);
 }
 
-/* data/K/iNN.ppm, a plane of colour (10 K, NN, 0), sizes vary; class names sort as strings: 0 1 10 2 3. */
+/* data/K/iNN.ppm, a plane of colour (10 K, NN, 0), sizes vary; class names sort as strings: 0 1 10
+   2 3. */
 static void make_data(void) {
     static const char *const names[] = {"0", "1", "10", "2", "3"};
     char path[100], text[100];
@@ -97,8 +99,9 @@ static void refuse(const char *path, size_t least, const char *word) {
 
 static void bad_folders_are_named(void **state) {
     (void)state;
-    mkdir("none", 0777), mkdir("one", 0777), mkdir("one/a", 0777), mkdir("empty", 0777), mkdir("empty/a", 0777),
-        mkdir("empty/b", 0777), mkdir("deep", 0777), mkdir("deep/train", 0777), mkdir("deep/train/a", 0777);
+    mkdir("none", 0777), mkdir("one", 0777), mkdir("one/a", 0777), mkdir("empty", 0777),
+        mkdir("empty/a", 0777), mkdir("empty/b", 0777), mkdir("deep", 0777),
+        mkdir("deep/train", 0777), mkdir("deep/train/a", 0777);
     put("one/a/x.ppm", "P3 1 1 255 1 2 3");
     put("empty/a/x.ppm", "P3 1 1 255 1 2 3");
     refuse("nowhere", 2, "nowhere");
@@ -115,16 +118,19 @@ static void classes_must_fit(void **state) {
     cameo_error error = {0};
     const char *names[] = {"0", "1", "10", "2", "3"};
     assert_true(cameo_dataset_scan("data", 2, &d, NULL));
-    assert_true(cameo_dataset_fits(&d, "data", 5, NULL, 8, &error) && cameo_dataset_fits(&d, "data", 5, names, 8, &error));
+    assert_true(cameo_dataset_fits(&d, "data", 5, NULL, 8, &error) &&
+                cameo_dataset_fits(&d, "data", 5, names, 8, &error));
     assert_true(cameo_dataset_fits(&d, "data", 0, NULL, 8, &error));
     assert_false(cameo_dataset_fits(&d, "data", 6, NULL, 8, &error));
-    assert_non_null(strstr(error.message, "cameo compile MODEL.onnx --train --batch 8 --classes-from data -o NET"));
+    assert_non_null(strstr(
+        error.message, "cameo compile MODEL.onnx --train --batch 8 --classes-from data -o NET"));
     names[3] = "20";
     assert_false(cameo_dataset_fits(&d, "data", 5, names, 8, &error));
     assert_non_null(strstr(error.message, "\"20\""));
     mkdir("val", 0777), mkdir("val/10", 0777), mkdir("val/2", 0777);
     put("val/10/x.ppm", "P3 1 1 255 1 2 3"), put("val/2/x.ppm", "P3 1 1 255 1 2 3");
-    assert_true(cameo_dataset_scan("val", 1, &v, NULL) && cameo_dataset_relabel(&v, "val", &d, NULL));
+    assert_true(cameo_dataset_scan("val", 1, &v, NULL) &&
+                cameo_dataset_relabel(&v, "val", &d, NULL));
     assert_true(v.label[0] == 2 && v.label[1] == 3);
     cameo_dataset_free(&v);
     mkdir("val/4", 0777), put("val/4/x.ppm", "P3 1 1 255 1 2 3");
@@ -141,7 +147,8 @@ static void shuffled_epochs(void **state) {
     (void)state;
     cameo_dataset d;
     assert_true(cameo_dataset_scan("data", 2, &d, NULL));
-    cameo_sampler *s = cameo_sampler_create(&d, 8, 0, 42, NULL), *t = cameo_sampler_create(&d, 8, 0, 42, NULL);
+    cameo_sampler *s = cameo_sampler_create(&d, 8, 0, 42, NULL),
+                  *t = cameo_sampler_create(&d, 8, 0, 42, NULL);
     assert_int_equal(cameo_sampler_batches(s), 6);
     size_t first[8], index[8], other[8], number;
     uint64_t epoch;
@@ -168,7 +175,8 @@ static void balanced_batches(void **state) {
     cameo_dataset d;
     cameo_error error = {0};
     assert_true(cameo_dataset_scan("data", 2, &d, NULL));
-    cameo_sampler *s = cameo_sampler_create(&d, 12, 4, 42, &error), *t = cameo_sampler_create(&d, 12, 4, 42, NULL);
+    cameo_sampler *s = cameo_sampler_create(&d, 12, 4, 42, &error),
+                  *t = cameo_sampler_create(&d, 12, 4, 42, NULL);
     size_t index[12], other[12], number;
     uint64_t epoch;
     for (int b = 0; b < 20; b++) {
@@ -204,10 +212,14 @@ typedef struct trial {
 
 enum { BATCHES = 15, ELEMENTS = 8 * 3 * 6 * 6 };
 
-static cameo_loader_options open_all(cameo_dataset *d, const trial *t, const cameo_augment *augment) {
+static cameo_loader_options open_all(cameo_dataset *d, const trial *t,
+                                     const cameo_augment *augment) {
     assert_true(cameo_dataset_scan("data", 2, d, NULL));
-    const cameo_store_options so = {
-        .preprocess = &preprocess, .paths = d->path, .images = d->images, .limit = t->limit, .whole = t->whole};
+    const cameo_store_options so = {.preprocess = &preprocess,
+                                    .paths = d->path,
+                                    .images = d->images,
+                                    .limit = t->limit,
+                                    .whole = t->whole};
     return (cameo_loader_options){.dataset = d,
                                   .store = cameo_store_create(&so),
                                   .sampler = cameo_sampler_create(d, 8, 0, 7, NULL),
@@ -239,7 +251,8 @@ static void collect(const trial *t, const cameo_augment *a, float *images, int64
         memcpy(labels + b * 8, batch->labels, 8 * sizeof *labels);
         for (int i = 0; i < 8; i++) {
             const float red = batch->images[i * 108], pure = (float)(10 * batch->labels[i]);
-            assert_true(a->mixup > 0 || a->crop || a->jitter > 0 || red == pure); /* the picture is of its label */
+            assert_true(a->mixup > 0 || a->crop || a->jitter > 0 || red == pure); /* the picture is
+                                                                                     of its label */
         }
         cameo_loader_release(l);
     }
@@ -248,12 +261,15 @@ static void collect(const trial *t, const cameo_augment *a, float *images, int64
 
 static void threads_and_memory_do_not_matter(void **state) {
     (void)state;
-    const cameo_augment cases[] = {{0}, {.crop = 1, .flip = true, .erase = 0.5, .mixup = 0.4}, {.resized = 0.5, .jitter = 0.2}};
+    const cameo_augment cases[] = {{0},
+                                   {.crop = 1, .flip = true, .erase = 0.5, .mixup = 0.4},
+                                   {.resized = 0.5, .jitter = 0.2}};
     static float want[BATCHES * ELEMENTS], got[BATCHES * ELEMENTS];
     int64_t labels[BATCHES * 8], again[BATCHES * 8];
     for (size_t k = 0; k < 3; k++) {
         const bool whole = cases[k].resized > 0;
-        const trial one = {0, 1, whole}, trials[] = {{1 << 20, 1, whole}, {1 << 20, 3, whole}, {2000, 2, whole}};
+        const trial one = {0, 1, whole},
+                    trials[] = {{1 << 20, 1, whole}, {1 << 20, 3, whole}, {2000, 2, whole}};
         collect(&one, &cases[k], want, labels);
         for (size_t i = 0; i < 3; i++) {
             collect(&trials[i], &cases[k], got, again);
@@ -273,7 +289,8 @@ static void destroyed_early(void **state) {
     close_all(l, &o, &d);
 }
 
-/* One bad picture in 550: named, and its place taken by the next of its class. Six of 555 are too many. */
+/* One bad picture in 550: named, and its place taken by the next of its class. Six of 555 are too
+   many. */
 static void bad_pictures(void **state) {
     (void)state;
     char path[60];
@@ -284,7 +301,8 @@ static void bad_pictures(void **state) {
     }
     cameo_dataset d;
     assert_true(cameo_dataset_scan("big", 2, &d, NULL));
-    const cameo_store_options so = {.preprocess = &preprocess, .paths = d.path, .images = d.images, .limit = 1 << 20};
+    const cameo_store_options so = {
+        .preprocess = &preprocess, .paths = d.path, .images = d.images, .limit = 1 << 20};
     cameo_store *s = cameo_store_create(&so);
     cameo_context pool = {.pool = cameo_pool_create(2)};
     cameo_error error = {0};
@@ -296,16 +314,20 @@ static void bad_pictures(void **state) {
     for (int k = 0; k < 2; k++) { /* found ahead or on the way, the batches are the same */
         s = cameo_store_create(&so);
         if (k) assert_true(cameo_store_check(s, &pool, "checking", &error));
-        cameo_loader_options o = {.dataset = &d, .store = s, .sampler = cameo_sampler_create(&d, 8, 0, 1, NULL)};
-        o.preprocess = &preprocess, o.augment = &none, o.batch = 8, o.ahead = 2, o.total = 68, o.threads = 2;
+        cameo_loader_options o = {
+            .dataset = &d, .store = s, .sampler = cameo_sampler_create(&d, 8, 0, 1, NULL)};
+        o.preprocess = &preprocess, o.augment = &none, o.batch = 8, o.ahead = 2, o.total = 68,
+        o.threads = 2;
         cameo_loader *l = cameo_loader_create(&o, NULL);
         for (int b = 0; b < 68; b++) {
             const cameo_batch *batch = cameo_loader_next(l, &error);
             assert_non_null(batch);
-            for (int i = 0; i < 8; i++) assert_true(batch->images[i * 108] == 1 && batch->images[i * 108 + 107] == 3);
+            for (int i = 0; i < 8; i++)
+                assert_true(batch->images[i * 108] == 1 && batch->images[i * 108 + 107] == 3);
             cameo_loader_release(l);
         }
-        assert_null(cameo_loader_next(l, &error)); /* no more: a mistake of the caller's, not a wait for ever */
+        assert_null(cameo_loader_next(l, &error)); /* no more: a mistake of the caller's, not a wait
+                                                      for ever */
         assert_int_equal(cameo_store_bad(s), 1);
         cameo_loader_destroy(l);
         cameo_sampler_destroy(o.sampler);
@@ -315,9 +337,11 @@ static void bad_pictures(void **state) {
         snprintf(path, sizeof path, "big/a/%03d.ppm", i);
         put(path, "hello");
     }
-    const cameo_store_options small = {.preprocess = &preprocess, .paths = d.path, .images = d.images, .limit = 0};
+    const cameo_store_options small = {
+        .preprocess = &preprocess, .paths = d.path, .images = d.images, .limit = 0};
     for (int k = 0; k < 2; k++) {
-        s = cameo_store_create(k ? &small : &so); /* decoding them all, or looking at their first bytes */
+        s = cameo_store_create(k ? &small : &so); /* decoding them all, or looking at their first
+                                                     bytes */
         assert_false(cameo_store_check(s, &pool, "checking", &error));
         assert_int_equal(error.code, CAMEO_BAD_INPUT);
         cameo_store_destroy(s);
@@ -338,11 +362,14 @@ static void hopeless_class(void **state) {
     put("sad/b/x.ppm", "P3 1 1 255");
     cameo_dataset d;
     assert_true(cameo_dataset_scan("sad", 2, &d, NULL));
-    const cameo_store_options so = {.preprocess = &preprocess, .paths = d.path, .images = d.images, .limit = 0};
+    const cameo_store_options so = {
+        .preprocess = &preprocess, .paths = d.path, .images = d.images, .limit = 0};
     const cameo_augment none = {0};
-    cameo_loader_options o = {
-        .dataset = &d, .store = cameo_store_create(&so), .sampler = cameo_sampler_create(&d, 100, 0, 1, NULL)};
-    o.preprocess = &preprocess, o.augment = &none, o.batch = 100, o.ahead = 2, o.total = 6, o.threads = 2;
+    cameo_loader_options o = {.dataset = &d,
+                              .store = cameo_store_create(&so),
+                              .sampler = cameo_sampler_create(&d, 100, 0, 1, NULL)};
+    o.preprocess = &preprocess, o.augment = &none, o.batch = 100, o.ahead = 2, o.total = 6,
+    o.threads = 2;
     cameo_loader *l = cameo_loader_create(&o, NULL);
     cameo_error error = {0};
     int b = 0;
@@ -353,10 +380,11 @@ static void hopeless_class(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(folders),          cmocka_unit_test(bad_folders_are_named),
-                                       cmocka_unit_test(classes_must_fit), cmocka_unit_test(shuffled_epochs),
-                                       cmocka_unit_test(balanced_batches), cmocka_unit_test(threads_and_memory_do_not_matter),
-                                       cmocka_unit_test(destroyed_early),  cmocka_unit_test(bad_pictures),
-                                       cmocka_unit_test(hopeless_class)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folders),          cmocka_unit_test(bad_folders_are_named),
+        cmocka_unit_test(classes_must_fit), cmocka_unit_test(shuffled_epochs),
+        cmocka_unit_test(balanced_batches), cmocka_unit_test(threads_and_memory_do_not_matter),
+        cmocka_unit_test(destroyed_early),  cmocka_unit_test(bad_pictures),
+        cmocka_unit_test(hopeless_class)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

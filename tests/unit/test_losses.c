@@ -1,4 +1,5 @@
-/* Losses: the rows' references by hand-made numbers, and the kernels that run against the references on random shapes. */
+/* Losses: the rows' references by hand-made numbers, and the kernels that run against the
+   references on random shapes. */
 #include "compiler/ir/interpret.h"
 #include "op_case.h"
 
@@ -64,16 +65,20 @@ static node *append(trial *t, const char *op, size_t n_in, size_t n_out) {
 static void evaluate(trial *t, node *n) {
     const char *why = "?";
     if (!n->op->infer(t->g, n)) fail_msg("%s", t->diag.first->message);
-    for (size_t i = 0; i < n->n_out; i++) t->out[i] = tensor_new(t->arena, n->out[i]->type, &n->out[i]->shape);
-    if (!n->op->reference(t->arena, n, (const tensor *const *)t->in, t->out, &why)) fail_msg("%s", why);
+    for (size_t i = 0; i < n->n_out; i++)
+        t->out[i] = tensor_new(t->arena, n->out[i]->type, &n->out[i]->shape);
+    if (!n->op->reference(t->arena, n, (const tensor *const *)t->in, t->out, &why))
+        fail_msg("%s", why);
 }
 
 static void near(double got, double want, double tolerance) {
-    if (!(fabs(got - want) <= tolerance * (1 + fabs(want)))) fail_msg("%.9g, %.9g expected", got, want);
+    if (!(fabs(got - want) <= tolerance * (1 + fabs(want))))
+        fail_msg("%.9g, %.9g expected", got, want);
 }
 
 static void all_near(const float *got, const tensor *want, double tolerance) {
-    for (int64_t i = 0; i < shape_count(&want->shape); i++) near((double)got[i], tensor_get(want, i), tolerance);
+    for (int64_t i = 0; i < shape_count(&want->shape); i++)
+        near((double)got[i], tensor_get(want, i), tolerance);
 }
 
 /* ---- cross-entropy ---- */
@@ -105,7 +110,8 @@ static void cross_entropy(void **state) {
         {"gradient",
          "SoftmaxCrossEntropyGrad",
          1,
-         {SCALAR(4), M(2, 3, 0.5, 0.25, 0.25, 0.5, 0.5, 0), INTS(2, 0, 2), INTS(2, 1, 2), V(2, 0.75, 1)},
+         {SCALAR(4), M(2, 3, 0.5, 0.25, 0.25, 0.5, 0.5, 0), INTS(2, 0, 2), INTS(2, 1, 2),
+          V(2, 0.75, 1)},
          5,
          {{0}},
          .fails = true,
@@ -137,8 +143,9 @@ static void random_target(trial *t, size_t first, int64_t images, int64_t classe
 }
 
 static cameo_target target_of(const trial *t, size_t first, int64_t i) {
-    return (cameo_target){((const int64_t *)t->in[first]->data)[i], ((const int64_t *)t->in[first + 1]->data)[i],
-                          ((const float *)t->in[first + 2]->data)[i], *(const float *)t->in[first + 3]->data};
+    return (cameo_target){
+        ((const int64_t *)t->in[first]->data)[i], ((const int64_t *)t->in[first + 1]->data)[i],
+        ((const float *)t->in[first + 2]->data)[i], *(const float *)t->in[first + 3]->data};
 }
 
 static void kernel_case(int64_t images, int64_t classes, double range) {
@@ -147,10 +154,11 @@ static void kernel_case(int64_t images, int64_t classes, double range) {
     for (int64_t i = 0; i < images * classes; i++) tensor_set(t->in[0], i, range * uniform());
     random_target(t, 1, images, classes);
     evaluate(t, append(t, "SoftmaxCrossEntropy", 5, 4));
-    float *p = malloc((size_t)(images * classes) * sizeof *p), *rows = malloc((size_t)images * 2 * sizeof *rows), loss, correct;
+    float *p = malloc((size_t)(images * classes) * sizeof *p),
+          *rows = malloc((size_t)images * 2 * sizeof *rows), loss, correct;
     for (int64_t i = 0; i < images; i++)
-        cameo_cross_entropy_row((const float *)t->in[0]->data + i * classes, classes, target_of(t, 1, i), p + i * classes,
-                                rows + 2 * i);
+        cameo_cross_entropy_row((const float *)t->in[0]->data + i * classes, classes,
+                                target_of(t, 1, i), p + i * classes, rows + 2 * i);
     cameo_cross_entropy_sum(rows, images, &loss, &correct);
     near((double)loss, tensor_get(t->out[0], 0), 1e-6);
     all_near(p, t->out[1], 2e-6);
@@ -161,7 +169,8 @@ static void kernel_case(int64_t images, int64_t classes, double range) {
     tensor_set(t->in[0], 0, 3);
     evaluate(t, append(t, "SoftmaxCrossEntropyGrad", 6, 1));
     for (int64_t i = 0; i < images; i++)
-        cameo_cross_entropy_grad_row(p + i * classes, classes, target_of(t, 2, i), 3 / (float)images, p + i * classes);
+        cameo_cross_entropy_grad_row(p + i * classes, classes, target_of(t, 2, i),
+                                     3 / (float)images, p + i * classes);
     all_near(p, t->out[0], 4e-6);
     free(p);
     free(rows);
@@ -170,7 +179,8 @@ static void kernel_case(int64_t images, int64_t classes, double range) {
 
 static void cross_entropy_kernels(void **state) {
     (void)state;
-    for (int i = 0; i < 200; i++) kernel_case(1 + below(9), 2 + below(70), 1 + 20 * (uniform() + 1));
+    for (int i = 0; i < 200; i++)
+        kernel_case(1 + below(9), 2 + below(70), 1 + 20 * (uniform() + 1));
     kernel_case(3, 8631, 30);
     /* far scores, equal scores, a label that is no class */
     float p[4], out[2];
@@ -192,7 +202,8 @@ static void margin_case(int64_t images, int64_t classes, const margin_spec *m) {
     trial *t = begin();
     t->in[0] = tensor_of(t, DT_FLOAT, 2, images, classes);
     t->in[1] = tensor_of(t, DT_INT64, 1, images, 0);
-    for (int64_t i = 0; i < images * classes; i++) tensor_set(t->in[0], i, m->scale * 1.00001 * uniform());
+    for (int64_t i = 0; i < images * classes; i++)
+        tensor_set(t->in[0], i, m->scale * 1.00001 * uniform());
     for (int64_t i = 0; i < images; i++) ((int64_t *)t->in[1]->data)[i] = below(classes);
     node *n = append(t, "Margin", 2, 4);
     node_set_float(t->g, n, "scale", (float)m->scale);
@@ -205,7 +216,8 @@ static void margin_case(int64_t images, int64_t classes, const margin_spec *m) {
     memcpy(y, t->in[0]->data, (size_t)(images * classes) * sizeof *y);
     for (int64_t i = 0; i < images; i++) {
         const int64_t label = ((const int64_t *)t->in[1]->data)[i];
-        cameo_margin_row(&margin, y + i * classes, classes, label, y + i * classes, &slope, &found); /* in place */
+        cameo_margin_row(&margin, y + i * classes, classes, label, y + i * classes, &slope,
+                         &found); /* in place */
         near((double)slope, tensor_get(t->out[1], i), 1e-6);
         sum += found;
     }
@@ -223,13 +235,15 @@ static void margin_case(int64_t images, int64_t classes, const margin_spec *m) {
 
 static void margin_kernels(void **state) {
     (void)state;
-    static const margin_spec kinds[] = {{64, 1, 0.5, 0}, {30, 1, 0, 0.35}, {8, 1.35, 0, 0}, {16, 4, 0, 0}, {64, 1.5, 0.3, 0.2}};
+    static const margin_spec kinds[] = {
+        {64, 1, 0.5, 0}, {30, 1, 0, 0.35}, {8, 1.35, 0, 0}, {16, 4, 0, 0}, {64, 1.5, 0.3, 0.2}};
     for (int i = 0; i < 100; i++) margin_case(1 + below(9), 2 + below(40), &kinds[below(5)]);
     /* psi falls with the angle, for all that the spec admits but ArcFace's jump */
     for (size_t k = 1; k < 5; k++) {
         double last = INFINITY, slope;
         for (int i = 1000; i >= -1000; i--) {
-            const double y = cameo_margin_score(1, kinds[k].m1, kinds[k].m2, kinds[k].m3, i / 1000.0, &slope);
+            const double y = cameo_margin_score(1, kinds[k].m1, kinds[k].m2, kinds[k].m3,
+                                                i / 1000.0, &slope);
             assert_true(y < last && slope > -1e-12);
             last = y;
         }
@@ -241,22 +255,27 @@ static void few_labels(trial *t, size_t i, int64_t images, int64_t classes) {
     for (int64_t k = 0; k < images; k++) ((int64_t *)t->in[i]->data)[k] = below(classes);
 }
 
-static void metric_case(int64_t images, int64_t length, int64_t classes, cameo_comparison kind, bool repeated) {
+static void metric_case(int64_t images, int64_t length, int64_t classes, cameo_comparison kind,
+                        bool repeated) {
     static const char *const names[] = {"hard", "semi", "contrastive"};
     const size_t n = (size_t)images, d = (size_t)length;
     trial *t = begin();
     t->in[0] = tensor_of(t, DT_FLOAT, 2, images, length);
     for (int64_t i = 0; i < images * length; i++) tensor_set(t->in[0], i, uniform());
-    if (repeated) memcpy((float *)t->in[0]->data + length, t->in[0]->data, d * sizeof(float)); /* distance 0: no gradient */
+    if (repeated)
+        memcpy((float *)t->in[0]->data + length, t->in[0]->data, d * sizeof(float)); /* distance 0:
+                                                                                        no gradient
+                                                                                      */
     few_labels(t, 1, images, classes);
     node *made = append(t, "MetricLoss", 2, 5);
     node_set_string(t->g, made, "kind", names[kind]);
     node_set_float(t->g, made, "margin", kind == CAMEO_CONTRASTIVE ? 2 : 0.3f);
     evaluate(t, made);
     float *w = malloc((2 * n * n + n * d) * sizeof *w), loss, correct;
-    const cameo_metric m = {images,         length,         kind, kind == CAMEO_CONTRASTIVE ? 2 : 0.3f,
-                            t->in[0]->data, t->in[1]->data, w,    w + n * n,
-                            w + 2 * n * n};
+    const cameo_metric m = {
+        images,         length,         kind, kind == CAMEO_CONTRASTIVE ? 2 : 0.3f,
+        t->in[0]->data, t->in[1]->data, w,    w + n * n,
+        w + 2 * n * n};
     cameo_metric_loss(&m, &loss, &correct);
     near((double)loss, tensor_get(t->out[0], 0), 2e-6);
     all_near(m.gradient, t->out[1], 1e-5);
@@ -269,7 +288,8 @@ static void metric_case(int64_t images, int64_t length, int64_t classes, cameo_c
 static void metric_kernels(void **state) {
     (void)state;
     for (int i = 0; i < 150; i++)
-        metric_case(2 + below(14), 1 + below(40), 1 + below(5), (cameo_comparison)(i % 3), below(4) == 0);
+        metric_case(2 + below(14), 1 + below(40), 1 + below(5), (cameo_comparison)(i % 3),
+                    below(4) == 0);
     float x[4] = {1, NAN, 0, 2}, w[12], loss, correct;
     const int64_t labels[2] = {0, 0};
     const cameo_metric m = {2, 2, CAMEO_TRIPLET_HARD, 0.3f, x, labels, w, w + 4, w + 8};
@@ -285,14 +305,18 @@ static void center_kernels(void **state) {
         t->in[0] = tensor_of(t, DT_FLOAT, 2, images, length);
         t->in[1] = tensor_of(t, DT_FLOAT, 2, classes, length);
         for (size_t k = 0; k < 2; k++)
-            for (int64_t i = 0; i < shape_count(&t->in[k]->shape); i++) tensor_set(t->in[k], i, uniform());
+            for (int64_t i = 0; i < shape_count(&t->in[k]->shape); i++)
+                tensor_set(t->in[k], i, uniform());
         few_labels(t, 2, images, classes);
         node *n = append(t, "CenterLoss", 3, 3);
         node_set_float(t->g, n, "rate", 0.75f);
         evaluate(t, n);
-        float *gradient = malloc((size_t)(images * length) * sizeof *gradient), *centers = t->in[1]->data, loss;
+        float *gradient = malloc((size_t)(images * length) * sizeof *gradient),
+              *centers = t->in[1]->data, loss;
         const cameo_centers s = {images,         length,  classes, 0.75f,   t->in[0]->data,
-                                 t->in[2]->data, centers, centers, gradient}; /* in place, as in the block of parameters */
+                                 t->in[2]->data, centers, centers, gradient}; /* in place, as in the
+                                                                                 block of parameters
+                                                                               */
         cameo_center_loss(&s, &loss);
         near((double)loss, tensor_get(t->out[0], 0), 1e-6);
         all_near(gradient, t->out[1], 1e-6);
@@ -305,7 +329,8 @@ static void center_kernels(void **state) {
 /* ---- whole losses: PyTorch's numbers, and differences ---- */
 
 enum { N = 6, K = 5, LENGTH = 4, STEP_INPUTS = 6 };
-static const double labels[N] = {0, 1, 0, 2, 1, 0}, labels_b[N] = {3, 1, 4, 0, 2, 2}, mix[N] = {1, 0.25, 0.75, 1, 0.5, 0.875};
+static const double labels[N] = {0, 1, 0, 2, 1, 0}, labels_b[N] = {3, 1, 4, 0, 2, 2},
+                    mix[N] = {1, 0.25, 0.75, 1, 0.5, 0.875};
 
 typedef struct whole { /* loss(x) as pass_loss() builds it, in double */
     trial *t;
@@ -333,7 +358,8 @@ static void fill_embeddings(tensor *x) {
 static void add_centers(whole *w) {
     trial *t = w->t;
     tensor *c = tensor_of(t, DT_FLOAT, 2, K, LENGTH);
-    for (int i = 0; i < K * LENGTH; i++) tensor_set(c, i, 0.5 * cos(i / LENGTH - 0.4 * (i % LENGTH)));
+    for (int i = 0; i < K * LENGTH; i++)
+        tensor_set(c, i, 0.5 * cos(i / LENGTH - 0.4 * (i % LENGTH)));
     w->centers = graph_add_constant(t->g, "head.centers", c);
     parameter_add(t->g, &(options){0}, w->centers, true);
     w->centers->constant = c; /* for the interpreter */
@@ -359,7 +385,8 @@ static whole *whole_of(const char *loss, double smoothing, bool embeddings) {
     const double ones[N] = {1, 1, 1, 1, 1, 1}, no_seed = 0;
     w->inputs[3] = list(t, DT_FLOAT, strcmp(loss, "ce") ? ones : mix, N);
     w->inputs[4] = list(t, DT_INT64, &no_seed, 1), w->inputs[5] = list(t, DT_DOUBLE, &smoothing, 1);
-    step_input(g, "labels", DT_INT64, N), step_input(g, "labels_b", DT_INT64, N), step_input(g, "mix", DT_FLOAT, N);
+    step_input(g, "labels", DT_INT64, N), step_input(g, "labels_b", DT_INT64, N),
+        step_input(g, "mix", DT_FLOAT, N);
     step_input(g, "seed", DT_INT64, 1), step_input(g, "smoothing", DT_DOUBLE, 1);
     if (strstr(loss, "center")) add_centers(w);
     value *also[] = {x, NULL};
@@ -415,7 +442,8 @@ static void whole_case(const golden_case *c) {
     free(w);
 }
 
-/* The loss goes with cross-entropy, which is taken off again; here the scores are the embeddings. */
+/* The loss goes with cross-entropy, which is taken off again; here the scores are the
+   embeddings. */
 static void center_equals_pytorch(void **state) {
     (void)state;
     whole *both = whole_of("center:weight=1", 0, true), *ce = whole_of("ce", 0, true);
@@ -423,13 +451,15 @@ static void center_equals_pytorch(void **state) {
     const tensor *gradient = gradient_at(both), *of_ce = gradient_at(ce);
     const int64_t count = shape_count(&gradient->shape);
     near(loss_at(both) - loss_at(ce), golden_center[0], 2e-7);
-    for (int64_t i = 0; i < count; i++) near(tensor_get(gradient, i) - tensor_get(of_ce, i), golden_center[1 + i], 2e-7);
+    for (int64_t i = 0; i < count; i++)
+        near(tensor_get(gradient, i) - tensor_get(of_ce, i), golden_center[1 + i], 2e-7);
     const node *n = NULL;
     for (size_t i = 0; i < both->t->g->n_nodes; i++)
         if (!strcmp(both->t->g->nodes[i]->op_type, "CenterLoss")) n = both->t->g->nodes[i];
     assert_true(n && n->out[2]->role == ROLE_UPDATE && n->out[2]->param == both->centers->param);
     assert_int_equal(sizeof golden_center / sizeof *golden_center, 1 + count + K * LENGTH);
-    for (int i = 0; i < K * LENGTH; i++) near(tensor_get(both->results[n->out[2]->id], i), golden_center[1 + count + i], 1e-7);
+    for (int i = 0; i < K * LENGTH; i++)
+        near(tensor_get(both->results[n->out[2]->id], i), golden_center[1 + count + i], 1e-7);
     differences(both, "center");
     end(both->t), end(ce->t);
     free(both), free(ce);
@@ -462,8 +492,10 @@ static void specs(void **state) {
     assert_null(loss_parse(a, NULL, &s));
     assert_true(s.softmax && !s.margins && s.center == 0 && s.triplet.weight == 0);
     assert_null(loss_parse(a, "arcface:s=30,m=0.4+triplet:weight=0.5,margin=0.2,mining=semi", &s));
-    assert_true(s.softmax && s.margins && s.margin.scale == 30 && s.margin.m1 == 1 && s.margin.m2 == 0.4 && s.margin.m3 == 0);
-    assert_true(s.triplet.weight == 0.5 && s.triplet.margin == 0.2 && s.semi_hard && s.triplet.normalize == 1);
+    assert_true(s.softmax && s.margins && s.margin.scale == 30 && s.margin.m1 == 1 &&
+                s.margin.m2 == 0.4 && s.margin.m3 == 0);
+    assert_true(s.triplet.weight == 0.5 && s.triplet.margin == 0.2 && s.semi_hard &&
+                s.triplet.normalize == 1);
     assert_null(loss_parse(a, "triplet", &s));
     assert_true(!s.softmax && s.triplet.weight == 1 && s.triplet.margin == 0.3 && !s.semi_hard);
     assert_null(loss_parse(a, "center:weight=0.01", &s));
@@ -493,9 +525,10 @@ static void specs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cross_entropy),         cmocka_unit_test(cross_entropy_kernels),
-                                       cmocka_unit_test(margin_kernels),        cmocka_unit_test(metric_kernels),
-                                       cmocka_unit_test(center_kernels),        cmocka_unit_test(losses_equal_pytorch),
-                                       cmocka_unit_test(center_equals_pytorch), cmocka_unit_test(specs)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cross_entropy),         cmocka_unit_test(cross_entropy_kernels),
+        cmocka_unit_test(margin_kernels),        cmocka_unit_test(metric_kernels),
+        cmocka_unit_test(center_kernels),        cmocka_unit_test(losses_equal_pytorch),
+        cmocka_unit_test(center_equals_pytorch), cmocka_unit_test(specs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

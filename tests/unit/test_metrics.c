@@ -43,12 +43,14 @@ static void perfect_and_reversed(void **state) {
 
 static void folds_are_contiguous(void **state) {
     (void)state;
-    /* fold 1 learns from fold 2 and the other way round: threshold 0.6 accepts 0.7 and not 0.2; threshold 0.7 misses 0.6 */
+    /* fold 1 learns from fold 2 and the other way round: threshold 0.6 accepts 0.7 and not 0.2;
+       threshold 0.7 misses 0.6 */
     double scores[] = {0.7, 0.2, 0.6, 0.3};
     unsigned char labels[] = {1, 0, 1, 0};
     cameo_metrics m;
     assert_true(cameo_metrics_compute(scores, labels, 4, &two, &m, NULL));
-    near(m.exact.accuracy[0], 1), near(m.exact.accuracy[1], 0.5), near(m.exact.mean, 0.75), near(m.exact.error, 0.25);
+    near(m.exact.accuracy[0], 1), near(m.exact.accuracy[1], 0.5), near(m.exact.mean, 0.75),
+        near(m.exact.error, 0.25);
     assert_true(isnan(m.tpr[0]));
     cameo_metrics_free(&m);
 }
@@ -103,23 +105,29 @@ static void generate(const struct reference *r, double *scores, unsigned char *l
 
 static void agrees(size_t which, const char *name, double got, double want) {
     if (isnan(want)) return;
-    if (!(fabs(got - want) <= 1e-9)) fail_msg("list %zu: %s is %.17g, the oracle has %.17g", which, name, got, want);
+    if (!(fabs(got - want) <= 1e-9))
+        fail_msg("list %zu: %s is %.17g, the oracle has %.17g", which, name, got, want);
 }
 
 static void as_the_oracle(void **state) {
     (void)state;
-    static const char *const name[10] = {
-        "auc", "low", "high", "eer", "best accuracy", "exact", "exact error", "insightface", "insightface error", "d'"};
+    static const char *const name[10] = {"auc",         "low",           "high",
+                                         "eer",         "best accuracy", "exact",
+                                         "exact error", "insightface",   "insightface error",
+                                         "d'"};
     for (size_t k = 0; k < sizeof references / sizeof *references; k++) {
         const struct reference *r = &references[k];
         double *scores = malloc(r->pairs * sizeof *scores);
         unsigned char *labels = malloc(r->pairs);
         generate(r, scores, labels);
         cameo_metrics m;
-        assert_true(
-            cameo_metrics_compute(scores, labels, r->pairs, &(cameo_metrics_options){.grid = CAMEO_GRID_COSINE}, &m, NULL));
-        const double got[10] = {m.auc,         m.auc_low,          m.auc_high,          m.eer,    m.accuracy_best, m.exact.mean,
-                                m.exact.error, m.insightface.mean, m.insightface.error, m.d_prime};
+        assert_true(cameo_metrics_compute(scores, labels, r->pairs,
+                                          &(cameo_metrics_options){.grid = CAMEO_GRID_COSINE}, &m,
+                                          NULL));
+        const double got[10] = {m.auc,         m.auc_low,          m.auc_high,
+                                m.eer,         m.accuracy_best,    m.exact.mean,
+                                m.exact.error, m.insightface.mean, m.insightface.error,
+                                m.d_prime};
         for (int i = 0; i < 10; i++) agrees(k, name[i], got[i], r->numbers[i]);
         for (int i = 0; i < CAMEO_FPR_POINTS; i++) {
             assert_int_equal(isnan(m.tpr[i]) != 0, isnan(r->tpr[i]) != 0);
@@ -137,7 +145,8 @@ static int by_falling_value(const void *x, const void *y) {
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
-/* The curve's thresholds are the distinct scores by falling value, whatever their sign and size; -0 is 0. */
+/* The curve's thresholds are the distinct scores by falling value, whatever their sign and size;
+   -0 is 0. */
 static void ranks_numbers_of_every_size(void **state) {
     (void)state;
     enum { N = 5000 };

@@ -1,4 +1,5 @@
-/* `cameo new`: published parameter counts, the writer's bytes, reproducible weights, input sizes, the command's errors. */
+/* `cameo new`: published parameter counts, the writer's bytes, reproducible weights, input sizes,
+   the command's errors. */
 #include "../../models/models.h"
 
 #include <errno.h>
@@ -19,12 +20,14 @@ static const struct {
     const char *name;
     uint64_t parameters;
 } published[] = {
-    {"alexnet", 61100840},      {"vgg11", 132863336},      {"vgg13", 133047848},      {"vgg16", 138357544},
-    {"vgg19", 143667240},       {"vgg11-bn", 132868840},   {"vgg13-bn", 133053736},   {"vgg16-bn", 138365992},
-    {"vgg19-bn", 143678248},    {"resnet18", 11689512},    {"resnet34", 21797672},    {"resnet50", 25557032},
-    {"resnet101", 44549160},    {"resnet152", 60192808},   {"densenet121", 7978856},  {"densenet169", 14149480},
-    {"densenet201", 20013928},  {"mobilenet-v1", 4231976}, {"mobilenet-v2", 3504872}, {"mobilefacenet", 1003136},
-    {"iresnet18", 24025600},    {"iresnet34", 34139328},   {"iresnet50", 43590848},   {"iresnet100", 65156160},
+    {"alexnet", 61100840},      {"vgg11", 132863336},       {"vgg13", 133047848},
+    {"vgg16", 138357544},       {"vgg19", 143667240},       {"vgg11-bn", 132868840},
+    {"vgg13-bn", 133053736},    {"vgg16-bn", 138365992},    {"vgg19-bn", 143678248},
+    {"resnet18", 11689512},     {"resnet34", 21797672},     {"resnet50", 25557032},
+    {"resnet101", 44549160},    {"resnet152", 60192808},    {"densenet121", 7978856},
+    {"densenet169", 14149480},  {"densenet201", 20013928},  {"mobilenet-v1", 4231976},
+    {"mobilenet-v2", 3504872},  {"mobilefacenet", 1003136}, {"iresnet18", 24025600},
+    {"iresnet34", 34139328},    {"iresnet50", 43590848},    {"iresnet100", 65156160},
     {"sphereface20", 24501952},
 };
 
@@ -42,7 +45,8 @@ static void parameter_counts_are_the_published_ones(void **state) {
     (void)state;
     assert_int_equal(COUNT(published), n_architectures);
     for (size_t i = 0; i < COUNT(published); i++)
-        assert_int_equal(parameters_of(published[i].name, (model_request){0}), published[i].parameters);
+        assert_int_equal(parameters_of(published[i].name, (model_request){0}),
+                         published[i].parameters);
 }
 
 /* torchvision's counts for other widths and classes. */
@@ -54,10 +58,13 @@ static void options_change_counts_as_published(void **state) {
     assert_int_equal(parameters_of("resnet50", (model_request){.width_factor = 0.25}), 1993976);
     assert_int_equal(parameters_of("densenet121", (model_request){.width_factor = 0.25}), 709064);
     assert_int_equal(parameters_of("vgg11-bn", (model_request){.width_factor = 0.5}), 34246504);
-    assert_int_equal(parameters_of("resnet18", (model_request){.classes = 126}), 11689512 - 513 * 874);
+    assert_int_equal(parameters_of("resnet18", (model_request){.classes = 126}),
+                     11689512 - 513 * 874);
     assert_int_equal(parameters_of("vgg16", (model_request){.height = 64, .width = 64}), 138357544);
-    assert_int_equal(parameters_of("alexnet", (model_request){.height = 160, .width = 131}), 61100840);
-    assert_int_equal(parameters_of("iresnet18", (model_request){.embedding_size = 128}), 24025600 - 384 * (25088 + 3));
+    assert_int_equal(parameters_of("alexnet", (model_request){.height = 160, .width = 131}),
+                     61100840);
+    assert_int_equal(parameters_of("iresnet18", (model_request){.embedding_size = 128}),
+                     24025600 - 384 * (25088 + 3));
 }
 
 /* The names in a model: all distinct, every input produced before its use. */
@@ -70,19 +77,23 @@ static void every_graph_is_well_formed(void **state) {
             for (size_t k = 0; k < m->nodes[n].n_inputs; k++) {
                 const char *name = m->nodes[n].inputs[k];
                 bool found = strcmp(name, "input") == 0;
-                for (size_t p = 0; p < n && !found; p++) found = strcmp(m->nodes[p].outputs[0], name) == 0;
-                for (size_t p = 0; p < m->n_initializers && !found; p++) found = strcmp(m->initializers[p].name, name) == 0;
+                for (size_t p = 0; p < n && !found; p++)
+                    found = strcmp(m->nodes[p].outputs[0], name) == 0;
+                for (size_t p = 0; p < m->n_initializers && !found; p++)
+                    found = strcmp(m->initializers[p].name, name) == 0;
                 if (!found) fail_msg("%s: %s has no producer", architectures[i].name, name);
             }
         for (size_t p = 0; p < m->n_initializers; p++)
-            for (size_t q = 0; q < p; q++) assert_string_not_equal(m->initializers[p].name, m->initializers[q].name);
+            for (size_t q = 0; q < p; q++)
+                assert_string_not_equal(m->initializers[p].name, m->initializers[q].name);
         assert_true(onnx_export_size(m) > 4 * builder_parameters(b));
         builder_destroy(b);
     }
 }
 
 static unsigned char *bytes_of(const char *name, uint64_t seed, size_t *size) {
-    builder *b = architecture_build(architecture_find(name), &(model_request){.classes = 10, .seed = seed});
+    builder *b = architecture_build(architecture_find(name),
+                                    &(model_request){.classes = 10, .seed = seed});
     unsigned char *data = onnx_export_memory(builder_model(b, name), size);
     assert_non_null(data);
     builder_destroy(b);
@@ -126,7 +137,8 @@ static void draws_have_the_stated_distribution(void **state) {
 }
 
 static size_t scales(const char *name, const char *ending, float residual_scale) {
-    model_request request = {.classes = 10, .residual_scale = residual_scale, .has_residual_scale = true};
+    model_request request = {
+        .classes = 10, .residual_scale = residual_scale, .has_residual_scale = true};
     builder *b = architecture_build(architecture_find(name), &request);
     const onnx_model *m = builder_model(b, name);
     size_t found = 0;
@@ -170,12 +182,14 @@ static void inputs_that_do_not_fit_are_named(void **state) {
         const char *name;
         int64_t size;
         bool fits;
-    } cases[] = {{"alexnet", 62, false}, {"alexnet", 63, true},      {"vgg16", 31, false},      {"vgg16", 32, true},
-                 {"resnet18", 1, true},  {"densenet121", 28, false}, {"densenet121", 29, true}, {"mobilefacenet", 1, true}};
+    } cases[] = {{"alexnet", 62, false},    {"alexnet", 63, true},     {"vgg16", 31, false},
+                 {"vgg16", 32, true},       {"resnet18", 1, true},     {"densenet121", 28, false},
+                 {"densenet121", 29, true}, {"mobilefacenet", 1, true}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         model_request r = {.height = cases[i].size, .width = cases[i].size};
         builder *b = architecture_build(architecture_find(cases[i].name), &r);
-        if ((builder_problem(b) == NULL) != cases[i].fits) fail_msg("%s at %d", cases[i].name, (int)cases[i].size);
+        if ((builder_problem(b) == NULL) != cases[i].fits)
+            fail_msg("%s at %d", cases[i].name, (int)cases[i].size);
         if (!cases[i].fits) assert_non_null(strstr(builder_problem(b), "too small"));
         builder_destroy(b);
     }
@@ -183,7 +197,8 @@ static void inputs_that_do_not_fit_are_named(void **state) {
 
 static void models_past_two_gigabytes_are_refused(void **state) {
     (void)state;
-    builder *b = architecture_build(architecture_find("vgg16"), &(model_request){.classes = 1000000});
+    builder *b = architecture_build(architecture_find("vgg16"),
+                                    &(model_request){.classes = 1000000});
     size_t size;
     assert_null(onnx_export_memory(builder_model(b, "vgg16"), &size));
     assert_int_equal(size, 0);
@@ -195,7 +210,8 @@ static void wire_bytes_are_exact(void **state) {
     (void)state;
     const char *in[] = {"a"}, *out[] = {"b"};
     onnx_dim dim = {.symbol = "N"};
-    onnx_node relu = {.op = "Relu", .name = "r", .inputs = in, .outputs = out, .n_inputs = 1, .n_outputs = 1};
+    onnx_node relu = {
+        .op = "Relu", .name = "r", .inputs = in, .outputs = out, .n_inputs = 1, .n_outputs = 1};
     onnx_value a = {"a", ONNX_FLOAT32, 1, &dim}, b = {"b", ONNX_FLOAT32, 1, &dim};
     onnx_model m = {.producer = "p",
                     .producer_version = "v",
@@ -207,10 +223,11 @@ static void wire_bytes_are_exact(void **state) {
                     .outputs = &b,
                     .n_outputs = 1};
     static const unsigned char expected[] = {
-        0x08, 0x08, 0x12, 0x01, 0x70, 0x1a, 0x01, 0x76, 0x3a, 0x38, 0x0a, 0x0f, 0x0a, 0x01, 0x61, 0x12, 0x01, 0x62,
-        0x1a, 0x01, 0x72, 0x22, 0x04, 0x52, 0x65, 0x6c, 0x75, 0x12, 0x01, 0x67, 0x5a, 0x10, 0x0a, 0x01, 0x61, 0x12,
-        0x0b, 0x0a, 0x09, 0x08, 0x01, 0x12, 0x05, 0x0a, 0x03, 0x12, 0x01, 0x4e, 0x62, 0x10, 0x0a, 0x01, 0x62, 0x12,
-        0x0b, 0x0a, 0x09, 0x08, 0x01, 0x12, 0x05, 0x0a, 0x03, 0x12, 0x01, 0x4e, 0x42, 0x04, 0x0a, 0x00, 0x10, 0x11};
+        0x08, 0x08, 0x12, 0x01, 0x70, 0x1a, 0x01, 0x76, 0x3a, 0x38, 0x0a, 0x0f, 0x0a, 0x01, 0x61,
+        0x12, 0x01, 0x62, 0x1a, 0x01, 0x72, 0x22, 0x04, 0x52, 0x65, 0x6c, 0x75, 0x12, 0x01, 0x67,
+        0x5a, 0x10, 0x0a, 0x01, 0x61, 0x12, 0x0b, 0x0a, 0x09, 0x08, 0x01, 0x12, 0x05, 0x0a, 0x03,
+        0x12, 0x01, 0x4e, 0x62, 0x10, 0x0a, 0x01, 0x62, 0x12, 0x0b, 0x0a, 0x09, 0x08, 0x01, 0x12,
+        0x05, 0x0a, 0x03, 0x12, 0x01, 0x4e, 0x42, 0x04, 0x0a, 0x00, 0x10, 0x11};
     size_t size;
     unsigned char *data = onnx_export_memory(&m, &size);
     assert_non_null(data);

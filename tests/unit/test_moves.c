@@ -1,6 +1,6 @@
-/* Operators that only move elements, in random graphs: simplified, shuffled, planned as slices, copied by kernels, the values
-   are those of the rows' references, bit for bit. And Concats in the form that exporters write: one memory plan with the short
-   form. */
+/* Operators that only move elements, in random graphs: simplified, shuffled, planned as slices,
+   copied by kernels, the values are those of the rows' references, bit for bit. And Concats in the
+   form that exporters write: one memory plan with the short form. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,8 @@ static void begin(fixture *f, uint64_t seed) {
     f->g->name = "moves";
     f->g->opsets = ARENA_ARRAY(f->arena, opset_import, 1);
     f->g->opsets[0] = (opset_import){"", 13}, f->g->n_opsets = 1;
-    f->g->inputs = ARENA_ARRAY(f->arena, value *, OUTPUTS), f->g->outputs = ARENA_ARRAY(f->arena, value *, OUTPUTS);
+    f->g->inputs = ARENA_ARRAY(f->arena, value *, OUTPUTS),
+    f->g->outputs = ARENA_ARRAY(f->arena, value *, OUTPUTS);
 }
 
 static value *input(fixture *f, int64_t c, int64_t h, int64_t w) {
@@ -76,7 +77,9 @@ static value *apply(fixture *f, const char *op, value *const *in, size_t n_in) {
     return y;
 }
 static value *one(fixture *f, const char *op, value *x) { return apply(f, op, &x, 1); }
-static value *two(fixture *f, const char *op, value *x, value *y) { return apply(f, op, (value *[]){x, y}, 2); }
+static value *two(fixture *f, const char *op, value *x, value *y) {
+    return apply(f, op, (value *[]){x, y}, 2);
+}
 
 static value *concat(fixture *f, value *const *in, size_t n, int64_t axis) {
     value *y = apply(f, "Concat", in, n);
@@ -85,7 +88,9 @@ static value *concat(fixture *f, value *const *in, size_t n, int64_t axis) {
 }
 
 static value *slice(fixture *f, value *x, int64_t from, int64_t to, int64_t axis, int64_t step) {
-    return apply(f, "Slice", (value *[]){x, INTS(f, 1, from), INTS(f, 1, to), INTS(f, 1, axis), INTS(f, 1, step)}, 5);
+    return apply(
+        f, "Slice",
+        (value *[]){x, INTS(f, 1, from), INTS(f, 1, to), INTS(f, 1, axis), INTS(f, 1, step)}, 5);
 }
 
 static value *transpose(fixture *f, value *x, size_t rank, const int64_t *perm) {
@@ -174,7 +179,9 @@ static void add_identity(fixture *f, value *x, int64_t c) {
     case 7: y = one(f, "Clip", x); break;
     case 8: y = one(f, "Sum", x); break;
     case 9: y = two(f, "Add", x, numbers(f, 1, -0.0f)); break;
-    default: y = one(f, "AveragePool", x); node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){1, 1}, 2);
+    default:
+        y = one(f, "AveragePool", x);
+        node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){1, 1}, 2);
     }
     keep(f, y, c);
 }
@@ -194,15 +201,19 @@ static void add_turned(fixture *f, value *x, int64_t c) {
 
 /* Zeros around what is not negative are what a maximum ignores. */
 static void add_padded_pool(fixture *f, value *x, int64_t c) {
-    value *y = one(f, "MaxPool", two(f, "Pad", one(f, "Relu", x), INTS(f, 8, 0, 0, 1, 1, 0, 0, 1, 1)));
+    value *y = one(f, "MaxPool",
+                   two(f, "Pad", one(f, "Relu", x), INTS(f, 8, 0, 0, 1, 1, 0, 0, 1, 1)));
     node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){3, 3}, 2);
     keep(f, y, c);
 }
 
-static void add_backwards(fixture *f, value *x, int64_t c) { keep(f, slice(f, x, -1, INT64_MIN, below(f, 2) + 1, -1), c); }
+static void add_backwards(fixture *f, value *x, int64_t c) {
+    keep(f, slice(f, x, -1, INT64_MIN, below(f, 2) + 1, -1), c);
+}
 
 static void add_blocks(fixture *f, value *x, int64_t c) {
-    value *wide = concat(f, (value *[]){x, x, one(f, "Neg", x), x}, 4, 1), *space = one(f, "DepthToSpace", wide);
+    value *wide = concat(f, (value *[]){x, x, one(f, "Neg", x), x}, 4, 1),
+          *space = one(f, "DepthToSpace", wide);
     node_set_int(f->g, space->producer, "blocksize", 2);
     value *deep = one(f, "SpaceToDepth", one(f, "Relu", space));
     node_set_int(f->g, deep->producer, "blocksize", 2);
@@ -254,7 +265,8 @@ static void random_graph(fixture *f, uint64_t seed) {
 
 static tensor *data_of(fixture *f) {
     tensor *t = tensor_new(f->arena, DT_FLOAT, &f->g->inputs[0]->shape);
-    for (int64_t i = 0; i < shape_count(&t->shape); i++) tensor_set(t, i, (double)below(f, 1 << 24) / (1 << 23) - 1);
+    for (int64_t i = 0; i < shape_count(&t->shape); i++)
+        tensor_set(t, i, (double)below(f, 1 << 24) / (1 << 23) - 1);
     return t;
 }
 
@@ -273,10 +285,12 @@ static bool same_bits(const tensor *a, const tensor *b) {
     return true;
 }
 
-static void check_bits(fixture *f, uint64_t seed, const char *when, tensor *const *want, tensor *const *got) {
+static void check_bits(fixture *f, uint64_t seed, const char *when, tensor *const *want,
+                       tensor *const *got) {
     for (size_t i = 0; i < f->g->n_outputs; i++)
         if (!same_bits(got[i], want[i]))
-            fail_msg("graph %d, %s: output %zu, %s, differs", (int)seed, when, i, f->g->outputs[i]->name);
+            fail_msg("graph %d, %s: output %zu, %s, differs", (int)seed, when, i,
+                     f->g->outputs[i]->name);
 }
 
 static void resolve(fixture *f, const options *o) {
@@ -291,7 +305,10 @@ static void rewrites_keep_values(void **state) {
     for (uint64_t seed = 1; seed <= 60; seed++) {
         fixture f;
         tensor *want[OUTPUTS], *got[OUTPUTS];
-        const options o = {.name = "net", .output = "net", .kernels = KERNELS_PLAIN, .target = {"x86-64-v3", "", 8, 16}};
+        const options o = {.name = "net",
+                           .output = "net",
+                           .kernels = KERNELS_PLAIN,
+                           .target = {"x86-64-v3", "", 8, 16}};
         random_graph(&f, seed);
         resolve(&f, &o);
         tensor *x = data_of(&f);
@@ -313,8 +330,12 @@ static void compiled(uint64_t seed, kernel_choice kernels, const char *level) {
     fixture f;
     tensor *want[OUTPUTS], *got[OUTPUTS];
     random_graph(&f, seed);
-    const char *directory = temporary_directory(f.arena), *path = arena_printf(f.arena, "%s/in.npy", directory);
-    options o = {.name = "net", .kernels = kernels, .jobs = 2, .output = arena_printf(f.arena, "%s/net", directory)};
+    const char *directory = temporary_directory(f.arena),
+               *path = arena_printf(f.arena, "%s/in.npy", directory);
+    options o = {.name = "net",
+                 .kernels = kernels,
+                 .jobs = 2,
+                 .output = arena_printf(f.arena, "%s/net", directory)};
     assert_true(target_resolve(level, &o.target));
     resolve(&f, &o);
     tensor *x = data_of(&f);
@@ -354,29 +375,34 @@ static value *window_net(fixture *f, const windows *k) {
     value *x = input(f, 4, 11, 9), *y;
     if (k->relu) x = one(f, "Relu", x);
     const int64_t p = k->pad;
-    x = apply(f, "Pad", (value *[]){x, INTS(f, 8, 0, 0, p, 0, 0, 0, p, p + 1), numbers(f, 1, k->fill)}, 3);
+    x = apply(f, "Pad",
+              (value *[]){x, INTS(f, 8, 0, 0, p, 0, 0, 0, p, p + 1), numbers(f, 1, k->fill)}, 3);
     if (k->mode) node_set_string(f->g, x->producer, "mode", k->mode);
     if (!strcmp(k->op, "Conv")) {
         tensor *w = tensor_new(f->arena, DT_FLOAT, &(shape){4, {5, 4, 3, 3}});
-        for (int64_t i = 0; i < shape_count(&w->shape); i++) tensor_set(w, i, (double)below(f, 2001) / 1000 - 1);
+        for (int64_t i = 0; i < shape_count(&w->shape); i++)
+            tensor_set(w, i, (double)below(f, 2001) / 1000 - 1);
         y = two(f, "Conv", x, graph_add_constant(f->g, NULL, w));
     } else {
         y = one(f, k->op, x);
         node_set_ints(f->g, y->producer, "kernel_shape", (int64_t[]){3, 3}, 2);
         node_set_int(f->g, y->producer, "ceil_mode", k->ceils);
-        if (!strcmp(k->op, "AveragePool")) node_set_int(f->g, y->producer, "count_include_pad", k->counts);
+        if (!strcmp(k->op, "AveragePool"))
+            node_set_int(f->g, y->producer, "count_include_pad", k->counts);
     }
     node_set_ints(f->g, y->producer, "strides", (int64_t[]){2, 2}, 2);
     if (k->auto_pad)
         node_set_string(f->g, y->producer, "auto_pad", k->auto_pad);
     else if (k->own_pad)
-        node_set_ints(f->g, y->producer, "pads", (int64_t[]){k->own_pad, k->own_pad, k->own_pad, k->own_pad}, 4);
+        node_set_ints(f->g, y->producer, "pads",
+                      (int64_t[]){k->own_pad, k->own_pad, k->own_pad, k->own_pad}, 4);
     return y;
 }
 
 static void check_operators(const graph *g, const char *want) {
     text t = {0};
-    for (size_t i = 0; i < g->n_nodes; i++) text_printf(&t, "%s%s", i ? " " : "", g->nodes[i]->op_type);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        text_printf(&t, "%s%s", i ? " " : "", g->nodes[i]->op_type);
     if (strcmp(text_str(&t), want)) fail_msg("%s instead of %s", text_str(&t), want);
     text_free(&t);
 }
@@ -411,7 +437,8 @@ static void pads_join_windows(void **state) {
         {"AveragePool", .pad = 0, .own_pad = 1, .counts = 1, .after = "AveragePool"},
         {"AveragePool", .pad = 1, .own_pad = 1, .counts = 0, .after = "Pad AveragePool"},
         {"AveragePool", .pad = 1, .ceils = 1, .after = "Pad AveragePool"},
-        {"AveragePool", .pad = 2, .after = "Pad AveragePool"}, /* a window might see nothing but padding */
+        {"AveragePool", .pad = 2, .after = "Pad AveragePool"}, /* a window might see nothing but
+                                                                  padding */
         {"MaxPool", .pad = 1, .after = "Pad MaxPool"},
         {"MaxPool", .pad = 1, .relu = true, .after = "Relu MaxPool"},
         {"MaxPool", .pad = 1, .fill = -INFINITY, .after = "MaxPool"},
@@ -425,8 +452,9 @@ static void global_pools(void **state) {
     (void)state;
     const options o = {.name = "net"};
     for (int i = 0; i < 6; i++) {
-        static const char *const after[] = {"GlobalAveragePool Reshape", "GlobalAveragePool", "GlobalMaxPool",
-                                            "GlobalAveragePool",         "MaxPool",           "ReduceMean"};
+        static const char *const after[] = {
+            "GlobalAveragePool Reshape", "GlobalAveragePool", "GlobalMaxPool",
+            "GlobalAveragePool",         "MaxPool",           "ReduceMean"};
         fixture f;
         tensor *want[OUTPUTS], *got[OUTPUTS];
         begin(&f, 5);
@@ -462,7 +490,8 @@ typedef struct block {
 
 static value *conv(fixture *f, value *x, int64_t c_in, int64_t c_out) {
     tensor *w = tensor_new(f->arena, DT_FLOAT, &(shape){4, {c_out, c_in, 1, 1}});
-    for (int64_t i = 0; i < shape_count(&w->shape); i++) tensor_set(w, i, (double)below(f, 2001) / 1000 - 1);
+    for (int64_t i = 0; i < shape_count(&w->shape); i++)
+        tensor_set(w, i, (double)below(f, 2001) / 1000 - 1);
     return two(f, "Conv", x, graph_add_constant(f->g, NULL, w));
 }
 
@@ -477,7 +506,8 @@ static void dense_block(fixture *f, const block *k, bool long_form) {
     for (int64_t i = 0; i < LAYERS; i++) {
         const int64_t c = (k->repeated ? 2 * FIRST : FIRST) + i * GROWTH;
         part[n++] = conv(f, whole, c, GROWTH);
-        whole = long_form ? concat(f, part, n, k->axis) : concat(f, (value *[]){whole, part[n - 1]}, 2, k->axis);
+        whole = long_form ? concat(f, part, n, k->axis)
+                          : concat(f, (value *[]){whole, part[n - 1]}, 2, k->axis);
         if (i == 2 && k->output_between) output(f, whole);
         if (i == 2 && k->embedding_between) f->g->embedding = whole;
     }
@@ -497,7 +527,8 @@ static int64_t arena_bytes(const graph *g) {
 
 static size_t copies(const graph *g) {
     size_t n = 0;
-    for (size_t i = 0; i < g->n_nodes; i++) n += !strcmp(g->nodes[i]->op_type, "Concat") && !node_is_silent(g->nodes[i]);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        n += !strcmp(g->nodes[i]->op_type, "Concat") && !node_is_silent(g->nodes[i]);
     return n;
 }
 
@@ -514,7 +545,10 @@ static void long_concats_plan_as_short(void **state) {
         tensor *out[2][OUTPUTS];
         for (int form = 0; form < 2; form++) {
             fixture f;
-            const options o = {.name = "net", .output = "net", .kernels = KERNELS_NATIVE, .target = {"x86-64-v3", "", 8, 16}};
+            const options o = {.name = "net",
+                               .output = "net",
+                               .kernels = KERNELS_NATIVE,
+                               .target = {"x86-64-v3", "", 8, 16}};
             dense_block(&f, &blocks[i], form);
             assert_true(compile_check(f.g, &o));
             evaluate(&f, data_of(&f), out[form]);
@@ -536,20 +570,25 @@ static void long_concats_plan_as_short(void **state) {
         assert_int_equal(bytes[0], bytes[1]);
         assert_int_equal(moved[0], moved[1]);
         assert_int_equal(nodes[0], nodes[1]);
-        if (!blocks[i].output_between && !blocks[i].embedding_between && !blocks[i].repeated) assert_int_equal(moved[1], 0);
+        if (!blocks[i].output_between && !blocks[i].embedding_between && !blocks[i].repeated)
+            assert_int_equal(moved[1], 0);
     }
 }
 
-/* Concats along other axes, of other operands, or in another order have nothing to do with each other. */
+/* Concats along other axes, of other operands, or in another order have nothing to do with each
+   other. */
 static void other_concats_stay(void **state) {
     (void)state;
     fixture f;
     begin(&f, 1);
-    value *x = input(&f, 4, 4, 4), *a = one(&f, "Relu", x), *b = one(&f, "Neg", x), *c = one(&f, "Abs", x);
+    value *x = input(&f, 4, 4, 4), *a = one(&f, "Relu", x), *b = one(&f, "Neg", x),
+          *c = one(&f, "Abs", x);
     value *ab = concat(&f, (value *[]){a, b}, 2, 1), *ab2 = concat(&f, (value *[]){a, b, c}, 3, 2);
-    value *bac = concat(&f, (value *[]){b, a, c}, 3, 1), *abc = concat(&f, (value *[]){a, b, c}, 3, -3);
+    value *bac = concat(&f, (value *[]){b, a, c}, 3, 1),
+          *abc = concat(&f, (value *[]){a, b, c}, 3, -3);
     value *again = concat(&f, (value *[]){a, b, c}, 3, 1);
-    output(&f, ab), output(&f, ab2), output(&f, bac), output(&f, one(&f, "Relu", abc)), output(&f, one(&f, "Neg", again));
+    output(&f, ab), output(&f, ab2), output(&f, bac), output(&f, one(&f, "Relu", abc)),
+        output(&f, one(&f, "Neg", again));
     assert_true(compile_check(f.g, &(options){0}));
     assert_int_equal(ab2->producer->n_in, 3);
     assert_int_equal(bac->producer->n_in, 3);
@@ -560,8 +599,9 @@ static void other_concats_stay(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rewrites_keep_values), cmocka_unit_test(pads_join_windows),
-                                       cmocka_unit_test(global_pools),         cmocka_unit_test(long_concats_plan_as_short),
-                                       cmocka_unit_test(other_concats_stay),   cmocka_unit_test(programs_keep_values)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rewrites_keep_values), cmocka_unit_test(pads_join_windows),
+        cmocka_unit_test(global_pools),         cmocka_unit_test(long_concats_plan_as_short),
+        cmocka_unit_test(other_concats_stay),   cmocka_unit_test(programs_keep_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

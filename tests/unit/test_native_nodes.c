@@ -1,6 +1,6 @@
-/* Internal rows of the backward pass as they are emitted with native kernels: many nodes in one program, whose outputs are
-   compared with the rows' references. Images pass through a Neg first, so that kernels find them in the arena and may overwrite
-   them. */
+/* Internal rows of the backward pass as they are emitted with native kernels: many nodes in one
+   program, whose outputs are compared with the rows' references. Images pass through a Neg first,
+   so that kernels find them in the arena and may overwrite them. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,8 +28,8 @@ enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
 typedef struct node_case {
     const char *op, *kernel; /* kernel: the implementation that must have been chosen or "plain" */
     int64_t n, c, h, w;      /* of every image; h = 0: rank 2 */
-    const char *in; /* one letter an input: x, y images, q one of few values, c numbers of channels, p the same and positive, a
-                       computed ones, - absent */
+    const char *in; /* one letter an input: x, y images, q one of few values, c numbers of channels,
+                       p the same and positive, a computed ones, - absent */
     size_t n_out;
     const char *act;
     int64_t oh, ow, kernel_size, stride, pad; /* of pools; y: an image of oh x ow */
@@ -79,7 +79,8 @@ static value *operand_of(fixture *f, const node_case *k, char kind) {
     const shape pooled = {4, {k->n, k->c, k->oh, k->ow}};
     if (kind == '-') return NULL;
     if (kind == 'y') return computed(f, &pooled, kind);
-    if (kind == 'x' || kind == 'q' || kind == 'a') return computed(f, kind == 'a' ? &channels : &image, kind);
+    if (kind == 'x' || kind == 'q' || kind == 'a')
+        return computed(f, kind == 'a' ? &channels : &image, kind);
     return new_input(f, &channels, kind);
 }
 
@@ -107,7 +108,8 @@ static node *add_case(fixture *f, const node_case *k) {
     node *n = graph_add_node(f->g, k->op, "cameo", in, n_in, out, k->n_out);
     n->opset = 1;
     if (k->act) node_set_string(f->g, n, "act", k->act);
-    if (k->act && !strcmp(k->act, "clip")) node_set_float(f->g, n, "act_min", -0.4f), node_set_float(f->g, n, "act_max", 0.6f);
+    if (k->act && !strcmp(k->act, "clip"))
+        node_set_float(f->g, n, "act_min", -0.4f), node_set_float(f->g, n, "act_max", 0.6f);
     if (k->oh) add_window(f, n, k);
     for (size_t i = 0; i < k->n_out; i++) add_output(f, out[i]);
     return n;
@@ -120,8 +122,10 @@ typedef struct conv_case { /* of the forward convolution */
 } conv_case;
 
 static node *add_input_grad(fixture *f, const conv_case *k) {
-    const int64_t reach = (k->kernel - 1) * k->dilation + 1, oh = (k->h + 2 * k->pad - reach) / k->stride + 1;
-    const int64_t ow = (k->w + 2 * k->pad - reach) / k->stride + 1, pads[] = {k->pad, k->pad, k->pad, k->pad};
+    const int64_t reach = (k->kernel - 1) * k->dilation + 1,
+                  oh = (k->h + 2 * k->pad - reach) / k->stride + 1;
+    const int64_t ow = (k->w + 2 * k->pad - reach) / k->stride + 1,
+                  pads[] = {k->pad, k->pad, k->pad, k->pad};
     const int64_t kernel[] = {k->kernel, k->kernel}, strides[] = {k->stride, k->stride};
     const int64_t dilations[] = {k->dilation, k->dilation}, x[] = {k->n, k->c, k->h, k->w};
     value *in[] = {computed(f, &(shape){4, {k->n, k->k, oh, ow}}, 'x'),
@@ -129,25 +133,29 @@ static node *add_input_grad(fixture *f, const conv_case *k) {
     value *out = graph_add_value(f->g, NULL);
     node *n = graph_add_node(f->g, "ConvInputGrad", "cameo", in, 2, &out, 1);
     n->opset = 1;
-    node_set_ints(f->g, n, "kernel_shape", kernel, 2), node_set_ints(f->g, n, "strides", strides, 2);
+    node_set_ints(f->g, n, "kernel_shape", kernel, 2),
+        node_set_ints(f->g, n, "strides", strides, 2);
     node_set_ints(f->g, n, "dilations", dilations, 2), node_set_ints(f->g, n, "pads", pads, 4);
     node_set_ints(f->g, n, "x_shape", x, 4), node_set_int(f->g, n, "group", k->group);
     add_output(f, out);
     return n;
 }
 
-static void compare(fixture *f, const char *path, tensor *const *want, const char *const *names, size_t n) {
+static void compare(fixture *f, const char *path, tensor *const *want, const char *const *names,
+                    size_t n) {
     tensor **got = ARENA_ARRAY(f->arena, tensor *, n);
-    const char *why = trial_run(f->arena, path, f->paths, f->g->n_inputs, f->directory, got, n, 120);
+    const char *why = trial_run(f->arena, path, f->paths, f->g->n_inputs, f->directory, got, n,
+                                120);
     if (why) fail_msg("%s", why);
     for (size_t i = 0; i < n; i++) {
         difference d = {.ok = true};
         double largest = 0;
-        for (int64_t k = 0; k < shape_count(&want[i]->shape); k++) largest = fmax(largest, fabs(tensor_get(want[i], k)));
+        for (int64_t k = 0; k < shape_count(&want[i]->shape); k++)
+            largest = fmax(largest, fabs(tensor_get(want[i], k)));
         tensor_compare(got[i], want[i], 1e-5, 4e-6 * largest, &d);
         if (!d.ok || (largest == 0 && !d.odd && !f->odd))
-            fail_msg("%s%s differs by %g of %g, %zu are NaN on one side only", names[i], f->odd ? " with NaN" : "", d.max_abs,
-                     largest, d.odd);
+            fail_msg("%s%s differs by %g of %g, %zu are NaN on one side only", names[i],
+                     f->odd ? " with NaN" : "", d.max_abs, largest, d.odd);
     }
 }
 
@@ -156,7 +164,8 @@ static void setup(fixture *f) {
     f->diag = (diag){.arena = f->arena, .file = "test"};
     f->g = graph_create(f->arena, &f->diag);
     f->g->name = "nodes", f->g->batch = 1;
-    f->g->inputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS), f->g->outputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS);
+    f->g->inputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS),
+    f->g->outputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS);
     f->directory = temporary_directory(f->arena);
     assert_non_null(f->directory);
     setenv("CAMEO_HOME", get_current_dir_name(), 1);
@@ -169,7 +178,8 @@ static void make_odd(fixture *f) {
         const int64_t n = shape_count(&clean->shape);
         f->data[i] = tensor_new(f->arena, DT_FLOAT, &clean->shape);
         memcpy(f->data[i]->data, clean->data, tensor_bytes(clean));
-        for (int k = 0; k < 3 && f->is_image[i]; k++) tensor_set(f->data[i], (int64_t)(fabs(number(f)) * 1e6) % n, (double)NAN);
+        for (int k = 0; k < 3 && f->is_image[i]; k++)
+            tensor_set(f->data[i], (int64_t)(fabs(number(f)) * 1e6) % n, (double)NAN);
     }
 }
 
@@ -189,12 +199,15 @@ static void expect(fixture *f, tensor **want, const char **names) {
     }
 }
 
-/* Compiles the fixture's graph for this level, runs it, compares; afterwards nodes have their implementations. */
+/* Compiles the fixture's graph for this level, runs it, compares; afterwards nodes have their
+   implementations. */
 static void run_graph(fixture *f, const char *level) {
     tensor *want[MAX_INPUTS], *want_odd[MAX_INPUTS];
     const char *names[MAX_INPUTS];
-    options o = {
-        .name = "nodes", .kernels = KERNELS_NATIVE, .jobs = 2, .output = arena_printf(f->arena, "%s/nodes", f->directory)};
+    options o = {.name = "nodes",
+                 .kernels = KERNELS_NATIVE,
+                 .jobs = 2,
+                 .output = arena_printf(f->arena, "%s/nodes", f->directory)};
     assert_true(target_resolve(level, &o.target));
     assert_true(pass_resolve(f->g, &o) && pass_infer(f->g, &o));
     f->g->batch = 1; /* as in a step graph: every count is a literal */
@@ -222,32 +235,34 @@ static void run_cases(const node_case *cases, size_t count) {
     arena_destroy(f.arena);
 }
 
-#define NODE(row, implementation, images, channels, height, width, operands, outputs, activation)                 \
-    {                                                                                                             \
-        .op = row, .kernel = implementation, .n = images, .c = channels, .h = height, .w = width, .in = operands, \
-        .n_out = outputs, .act = activation                                                                       \
+#define NODE(row, implementation, images, channels, height, width, operands, outputs, activation) \
+    {                                                                                             \
+        .op = row, .kernel = implementation, .n = images, .c = channels, .h = height, .w = width, \
+        .in = operands, .n_out = outputs, .act = activation                                       \
     }
 static void batchnorm(void **state) {
     (void)state;
-    static const node_case cases[] = {NODE("BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL),
-                                      NODE("BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu"),
-                                      NODE("BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip"),
-                                      NODE("BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL),
-                                      NODE("BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu"),
-                                      NODE("BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL),
-                                      NODE("BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu"),
-                                      NODE("BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip"),
-                                      NODE("BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL),
-                                      NODE("BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu")};
+    static const node_case cases[] = {
+        NODE("BatchNormTrain", "batch-norm-train", 3, 37, 5, 7, "xccpp", 5, NULL),
+        NODE("BatchNormTrain", "batch-norm-train", 4, 64, 14, 14, "xccppx", 5, "relu"),
+        NODE("BatchNormTrain", "batch-norm-train", 2, 24, 8, 8, "xccppx", 5, "clip"),
+        NODE("BatchNormTrain", "batch-norm-train", 9, 130, 0, 0, "xccpp", 5, NULL),
+        NODE("BatchNormTrain", "batch-norm-train", 8, 512, 1, 1, "xccpp", 5, "relu"),
+        NODE("BatchNormGrad", "batch-norm-grad", 3, 37, 5, 7, "xxccp", 3, NULL),
+        NODE("BatchNormGrad", "batch-norm-grad", 4, 64, 14, 14, "xxccpx", 4, "relu"),
+        NODE("BatchNormGrad", "batch-norm-grad", 2, 24, 8, 8, "xxccpx", 3, "clip"),
+        NODE("BatchNormGrad", "batch-norm-grad", 9, 130, 0, 0, "xxccp", 4, NULL),
+        NODE("BatchNormGrad", "batch-norm-grad", 8, 512, 1, 1, "xxccpx", 3, "relu")};
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
 static void affine(void **state) {
     (void)state;
-    static const node_case cases[] = {NODE("BatchNormAffine", "plain", 1, 37, 1, 1, "cccp", 2, NULL),
-                                      NODE("ScaleShift", "scale-shift", 3, 37, 5, 7, "xaaxa", 1, "prelu"),
-                                      NODE("ScaleShift", "scale-shift", 3, 20, 6, 6, "xaax", 1, "clip"),
-                                      NODE("ScaleShift", "plain", 3, 9, 4, 4, "xcc", 1, NULL)};
+    static const node_case cases[] = {
+        NODE("BatchNormAffine", "plain", 1, 37, 1, 1, "cccp", 2, NULL),
+        NODE("ScaleShift", "scale-shift", 3, 37, 5, 7, "xaaxa", 1, "prelu"),
+        NODE("ScaleShift", "scale-shift", 3, 20, 6, 6, "xaax", 1, "clip"),
+        NODE("ScaleShift", "plain", 3, 9, 4, 4, "xcc", 1, NULL)};
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
@@ -259,10 +274,13 @@ static void pools(void **state) {
         POOL("MaxPoolGrad", "max-pool-grad", 3, 37, 12, 10, "yq", 6, 5, 3, 2, 1, false, false),
         POOL("MaxPoolGrad", "max-pool-grad", 2, 16, 7, 7, "yx", 4, 4, 2, 2, 0, true, false),
         POOL("MaxPoolGrad", "max-pool-grad", 2, 20, 9, 9, "yq", 3, 3, 2, 4, 0, true, false),
-        POOL("AveragePoolGrad", "average-pool-grad", 3, 21, 11, 9, "y", 6, 5, 3, 2, 1, false, false),
-        POOL("AveragePoolGrad", "average-pool-grad", 2, 32, 12, 12, "y", 6, 6, 3, 2, 1, false, true),
+        POOL("AveragePoolGrad", "average-pool-grad", 3, 21, 11, 9, "y", 6, 5, 3, 2, 1, false,
+             false),
+        POOL("AveragePoolGrad", "average-pool-grad", 2, 32, 12, 12, "y", 6, 6, 3, 2, 1, false,
+             true),
         POOL("AveragePoolGrad", "average-pool-grad", 2, 16, 8, 6, "y", 4, 3, 2, 2, 0, false, false),
-        POOL("GlobalAveragePoolGrad", "global-average-pool-grad", 3, 45, 7, 9, "y", 1, 1, 0, 0, 0, false, false)};
+        POOL("GlobalAveragePoolGrad", "global-average-pool-grad", 3, 45, 7, 9, "y", 1, 1, 0, 0, 0,
+             false, false)};
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
@@ -273,16 +291,18 @@ static void input_grads(const conv_case *cases, size_t count, const char *level)
     for (size_t i = 0; i < count; i++) nodes[i] = add_input_grad(&f, &cases[i]);
     run_graph(&f, level);
     for (size_t i = 0; i < count; i++)
-        if (!nodes[i]->impl || strcmp(nodes[i]->impl->name, "direct-input-gradient")) fail_msg("case %zu: plain loops", i);
+        if (!nodes[i]->impl || strcmp(nodes[i]->impl->name, "direct-input-gradient"))
+            fail_msg("case %zu: plain loops", i);
     arena_destroy(f.arena);
 }
 
 static void input_gradient(void **state) {
     (void)state;
-    static const conv_case cases[] = {{16, 32, 4, 4, 48, 3, 1, 1, 1, 1}, {16, 40, 2, 2, 20, 3, 1, 1, 1, 1},
-                                      {5, 18, 1, 1, 33, 3, 1, 1, 1, 1},  {4, 64, 7, 7, 96, 1, 1, 1, 0, 1},
-                                      {3, 32, 8, 8, 64, 1, 2, 1, 0, 1},  {2, 17, 9, 8, 24, 3, 2, 1, 1, 1},
-                                      {2, 16, 11, 9, 24, 3, 1, 2, 2, 1}, {2, 24, 10, 10, 48, 3, 1, 1, 1, 3}};
+    static const conv_case cases[] = {
+        {16, 32, 4, 4, 48, 3, 1, 1, 1, 1}, {16, 40, 2, 2, 20, 3, 1, 1, 1, 1},
+        {5, 18, 1, 1, 33, 3, 1, 1, 1, 1},  {4, 64, 7, 7, 96, 1, 1, 1, 0, 1},
+        {3, 32, 8, 8, 64, 1, 2, 1, 0, 1},  {2, 17, 9, 8, 24, 3, 2, 1, 1, 1},
+        {2, 16, 11, 9, 24, 3, 1, 2, 2, 1}, {2, 24, 10, 10, 48, 3, 1, 1, 1, 3}};
     input_grads(cases, sizeof cases / sizeof *cases, "native");
 }
 
@@ -290,7 +310,8 @@ static void input_gradient(void **state) {
 static void input_gradient_narrow(void **state) {
     (void)state;
 #ifdef __x86_64__
-    static const conv_case cases[] = {{9, 12, 2, 3, 11, 3, 1, 1, 1, 1}, {3, 20, 10, 9, 12, 3, 2, 1, 1, 4}};
+    static const conv_case cases[] = {{9, 12, 2, 3, 11, 3, 1, 1, 1, 1},
+                                      {3, 20, 10, 9, 12, 3, 2, 1, 1, 4}};
     input_grads(cases, sizeof cases / sizeof *cases, "x86-64");
 #else
     skip();
@@ -298,7 +319,8 @@ static void input_gradient_narrow(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine), cmocka_unit_test(pools),
-                                       cmocka_unit_test(input_gradient), cmocka_unit_test(input_gradient_narrow)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine),
+                                       cmocka_unit_test(pools), cmocka_unit_test(input_gradient),
+                                       cmocka_unit_test(input_gradient_narrow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* NaN and infinities through everything: each elementwise row, rows whose other tests are ONNX's, and networks of one or a few
-   layers through native kernels, plain loops and XNNPACK. (Kernels at every vector width: test_kernels*.c.) A NaN that goes in
-   must come out where the reference has one, and nowhere else; infinities likewise. */
+/* NaN and infinities through everything: each elementwise row, rows whose other tests are ONNX's,
+   and networks of one or a few layers through native kernels, plain loops and XNNPACK. (Kernels at
+   every vector width: test_kernels*.c.) A NaN that goes in must come out where the reference has
+   one, and nowhere else; infinities likewise. */
 #define _GNU_SOURCE
 #include "op_case.h"
 
@@ -28,14 +29,16 @@ static void every_elementwise_row(void **state) {
     poisoned(state);
 }
 
-#define IMAGE \
-    X(4, D(1, 2, 4, 4), 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, -1, -2, -3, -4, -5, -6, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1)
+#define IMAGE                                                                                      \
+    X(4, D(1, 2, 4, 4), 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, -1, -2, -3, -4, -5, -6, 1, \
+      2, 3, 4, 5, 6, 7, 8, 9, 1)
 #define LINE X(3, D(1, 2, 9), 1, 2, 3, 4, 5, 6, 7, 8, 9, -1, -2, -3, -4, -5, 4, 3, 2, 1)
-#define ROW(type, version, inputs, outputs, operands, ...)                                                        \
-    {                                                                                                             \
-        .name = "row", .op = type, .opset = version, .n_in = inputs, .n_out = outputs, .in = operands, .attrs = { \
-            __VA_ARGS__                                                                                           \
-        }                                                                                                         \
+#define ROW(type, version, inputs, outputs, operands, ...)                             \
+    {                                                                                  \
+        .name = "row", .op = type, .opset = version, .n_in = inputs, .n_out = outputs, \
+        .in = operands, .attrs = {                                                     \
+            __VA_ARGS__                                                                \
+        }                                                                              \
     }
 #define KERNEL L("kernel_shape", 2, 2, 2)
 
@@ -43,14 +46,19 @@ static void every_other_row(void **state) {
     static const row_case cases[] = {
         ROW("MaxPool", 12, 1, 1, D(IMAGE), KERNEL, L("pads", 4, 1, 0, 0, 1), L("strides", 2, 2, 1)),
         ROW("MaxPool", 12, 1, 2, D(IMAGE), KERNEL, L("dilations", 2, 2, 2)),
-        ROW("MaxPool", 12, 1, 1, D(LINE), L("kernel_shape", 1, 3), I("ceil_mode", 1), L("strides", 1, 2)),
-        ROW("AveragePool", 11, 1, 1, D(IMAGE), KERNEL, L("pads", 4, 1, 0, 0, 1), I("count_include_pad", 1)),
+        ROW("MaxPool", 12, 1, 1, D(LINE), L("kernel_shape", 1, 3), I("ceil_mode", 1),
+            L("strides", 1, 2)),
+        ROW("AveragePool", 11, 1, 1, D(IMAGE), KERNEL, L("pads", 4, 1, 0, 0, 1),
+            I("count_include_pad", 1)),
         ROW("AveragePool", 11, 1, 1, D(LINE), L("kernel_shape", 1, 3)),
         ROW("GlobalAveragePool", 1, 1, 1, D(IMAGE), {0}),
         ROW("GlobalMaxPool", 1, 1, 1, D(IMAGE), {0}),
-        ROW("Conv", 11, 2, 1, D(LINE, X(3, D(2, 2, 3), 1, -1, 2, 3, 1, -2, 1, 1, 1, 2, 2, 2)), L("pads", 2, 1, 1)),
-        ROW("Conv", 11, 3, 1, D(IMAGE, X(4, D(1, 2, 2, 2), 1, -1, 2, 3, 1, -2, 1, 1), V(1, 2)), L("strides", 2, 2, 1)),
-        ROW("ConvTranspose", 11, 2, 1, D(IMAGE, X(4, D(2, 1, 2, 2), 1, -1, 2, 3, 1, -2, 1, 1)), L("strides", 2, 2, 2)),
+        ROW("Conv", 11, 2, 1, D(LINE, X(3, D(2, 2, 3), 1, -1, 2, 3, 1, -2, 1, 1, 1, 2, 2, 2)),
+            L("pads", 2, 1, 1)),
+        ROW("Conv", 11, 3, 1, D(IMAGE, X(4, D(1, 2, 2, 2), 1, -1, 2, 3, 1, -2, 1, 1), V(1, 2)),
+            L("strides", 2, 2, 1)),
+        ROW("ConvTranspose", 11, 2, 1, D(IMAGE, X(4, D(2, 1, 2, 2), 1, -1, 2, 3, 1, -2, 1, 1)),
+            L("strides", 2, 2, 2)),
         ROW("ReduceMax", 13, 1, 1, D(IMAGE), L("axes", 2, 2, 3)),
         ROW("ReduceMin", 13, 1, 1, D(IMAGE), L("axes", 1, 1)),
         ROW("ReduceL1", 13, 1, 1, D(IMAGE), L("axes", 1, 3)),
@@ -68,48 +76,70 @@ static void every_other_row(void **state) {
         ROW("Softmax", 13, 1, 1, D(IMAGE), I("axis", 1)),
     };
     case_seen_count = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) case_seen[case_seen_count++] = &cases[i];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        case_seen[case_seen_count++] = &cases[i];
     poisoned(state);
 }
 
 /* ---- kernels ---- */
 
 typedef struct net {  /* one layer, or the few a chain is made of */
-    const char *what; /* c convolution, r of a row, l of a column, d depthwise, t transposed, m max, a average, G global
-                         average, M global max, g Gemm, b BatchNormalization, + sum, * product; of each layer one */
+    const char *what; /* c convolution, r of a row, l of a column, d depthwise, t transposed, m max,
+                         a average, G global average, M global max, g Gemm, b BatchNormalization, +
+                         sum, * product; of each layer one */
     int64_t c, h, w, k, kernel, stride, group, pad, dilation;
     const char *act;
     bool residual; /* of layers that keep height and width */
 } net;
 
 static const net nets[] = {
-    {"c", 32, 14, 14, 64, 1, 1, 1, 0, 1, "Relu", false},      {"c", 19, 7, 9, 33, 1, 1, 1, 0, 1, "LeakyRelu", true},
-    {"c", 64, 7, 7, 128, 1, 2, 1, 0, 1, "Clip", false},       {"c", 64, 14, 14, 64, 3, 1, 1, 1, 1, "Relu", true},
-    {"c", 32, 28, 28, 48, 3, 1, 1, 1, 1, "none", false},      {"c", 48, 29, 31, 40, 3, 1, 1, 1, 1, "PRelu", false},
-    {"c", 64, 13, 15, 64, 3, 1, 1, 0, 1, "Tanh", false},      {"c", 32, 20, 20, 32, 5, 1, 1, 2, 1, "Sigmoid", false},
-    {"c", 3, 33, 35, 16, 7, 2, 1, 3, 1, "Relu", false},       {"c", 16, 15, 17, 24, 3, 2, 1, 1, 1, "HardSwish", false},
-    {"c", 8, 15, 17, 9, 3, 1, 1, 2, 2, "HardSigmoid", false}, {"c", 32, 14, 14, 32, 3, 1, 4, 1, 1, "Relu", false},
-    {"d", 32, 14, 14, 32, 3, 1, 32, 1, 1, "Clip", false},     {"d", 21, 15, 13, 21, 3, 2, 21, 1, 1, "Relu", false},
-    {"d", 16, 14, 14, 16, 5, 1, 16, 2, 1, "Swish", true},     {"t", 8, 7, 6, 12, 3, 2, 1, 1, 1, "none", false},
-    {"m", 19, 15, 13, 0, 3, 2, 1, 1, 1, "none", false},       {"m", 80, 14, 14, 0, 2, 2, 1, 0, 1, "none", false},
-    {"m", 5, 11, 12, 0, 3, 1, 1, 1, 1, "none", false},        {"a", 19, 15, 13, 0, 3, 2, 1, 1, 1, "none", false},
-    {"a", 33, 8, 8, 0, 2, 2, 1, 0, 1, "none", false},         {"G", 37, 7, 7, 0, 0, 0, 0, 0, 0, "none", false},
-    {"M", 37, 7, 7, 0, 0, 0, 0, 0, 0, "none", false},         {"g", 70, 0, 0, 33, 0, 0, 0, 0, 0, "Relu", false},
-    {"g", 64, 0, 0, 10, 0, 0, 0, 0, 0, "none", false},        {"b", 35, 9, 8, 0, 0, 0, 0, 0, 0, "Relu", true},
-    {"m+", 35, 9, 8, 0, 3, 1, 1, 1, 1, "Relu", false},        {"*", 20, 9, 8, 0, 0, 0, 0, 0, 0, "HardSigmoid", false},
-    {"cm", 24, 16, 16, 32, 3, 1, 1, 1, 1, "Relu", false},     {"cdc", 32, 28, 28, 32, 3, 1, 32, 1, 1, "Clip", true},
-    {"r", 64, 17, 15, 80, 7, 1, 1, 3, 1, "Relu", true},       {"l", 48, 17, 15, 64, 7, 1, 1, 3, 1, "PRelu", false},
-    {"r", 64, 9, 14, 64, 5, 1, 1, 2, 1, "Clip", false},       {"l", 64, 15, 13, 64, 3, 1, 1, 1, 1, "none", false},
+    {"c", 32, 14, 14, 64, 1, 1, 1, 0, 1, "Relu", false},
+    {"c", 19, 7, 9, 33, 1, 1, 1, 0, 1, "LeakyRelu", true},
+    {"c", 64, 7, 7, 128, 1, 2, 1, 0, 1, "Clip", false},
+    {"c", 64, 14, 14, 64, 3, 1, 1, 1, 1, "Relu", true},
+    {"c", 32, 28, 28, 48, 3, 1, 1, 1, 1, "none", false},
+    {"c", 48, 29, 31, 40, 3, 1, 1, 1, 1, "PRelu", false},
+    {"c", 64, 13, 15, 64, 3, 1, 1, 0, 1, "Tanh", false},
+    {"c", 32, 20, 20, 32, 5, 1, 1, 2, 1, "Sigmoid", false},
+    {"c", 3, 33, 35, 16, 7, 2, 1, 3, 1, "Relu", false},
+    {"c", 16, 15, 17, 24, 3, 2, 1, 1, 1, "HardSwish", false},
+    {"c", 8, 15, 17, 9, 3, 1, 1, 2, 2, "HardSigmoid", false},
+    {"c", 32, 14, 14, 32, 3, 1, 4, 1, 1, "Relu", false},
+    {"d", 32, 14, 14, 32, 3, 1, 32, 1, 1, "Clip", false},
+    {"d", 21, 15, 13, 21, 3, 2, 21, 1, 1, "Relu", false},
+    {"d", 16, 14, 14, 16, 5, 1, 16, 2, 1, "Swish", true},
+    {"t", 8, 7, 6, 12, 3, 2, 1, 1, 1, "none", false},
+    {"m", 19, 15, 13, 0, 3, 2, 1, 1, 1, "none", false},
+    {"m", 80, 14, 14, 0, 2, 2, 1, 0, 1, "none", false},
+    {"m", 5, 11, 12, 0, 3, 1, 1, 1, 1, "none", false},
+    {"a", 19, 15, 13, 0, 3, 2, 1, 1, 1, "none", false},
+    {"a", 33, 8, 8, 0, 2, 2, 1, 0, 1, "none", false},
+    {"G", 37, 7, 7, 0, 0, 0, 0, 0, 0, "none", false},
+    {"M", 37, 7, 7, 0, 0, 0, 0, 0, 0, "none", false},
+    {"g", 70, 0, 0, 33, 0, 0, 0, 0, 0, "Relu", false},
+    {"g", 64, 0, 0, 10, 0, 0, 0, 0, 0, "none", false},
+    {"b", 35, 9, 8, 0, 0, 0, 0, 0, 0, "Relu", true},
+    {"m+", 35, 9, 8, 0, 3, 1, 1, 1, 1, "Relu", false},
+    {"*", 20, 9, 8, 0, 0, 0, 0, 0, 0, "HardSigmoid", false},
+    {"cm", 24, 16, 16, 32, 3, 1, 1, 1, 1, "Relu", false},
+    {"cdc", 32, 28, 28, 32, 3, 1, 32, 1, 1, "Clip", true},
+    {"r", 64, 17, 15, 80, 7, 1, 1, 3, 1, "Relu", true},
+    {"l", 48, 17, 15, 64, 7, 1, 1, 3, 1, "PRelu", false},
+    {"r", 64, 9, 14, 64, 5, 1, 1, 2, 1, "Clip", false},
+    {"l", 64, 15, 13, 64, 3, 1, 1, 1, 1, "none", false},
 };
 enum { NETS = sizeof nets / sizeof *nets, COUNT = 2 };
 
 static tensor *random_tensor(poison *p, const shape *s, double low, double high) {
     tensor *t = tensor_new(p->arena, DT_FLOAT, s);
-    for (int64_t i = 0; i < shape_count(s); i++) tensor_set(t, i, low + (high - low) * poison_number(p));
+    for (int64_t i = 0; i < shape_count(s); i++)
+        tensor_set(t, i, low + (high - low) * poison_number(p));
     return t;
 }
 
-static value *weights(poison *p, const shape *s) { return graph_add_constant(p->g, NULL, random_tensor(p, s, -1, 1)); }
+static value *weights(poison *p, const shape *s) {
+    return graph_add_constant(p->g, NULL, random_tensor(p, s, -1, 1));
+}
 static value *each_channel(poison *p, int64_t c, double low) {
     return graph_add_constant(p->g, NULL, random_tensor(p, &(shape){1, {c}}, low, 1));
 }
@@ -132,7 +162,9 @@ static node *add(poison *p, const char *op, value *const *in, size_t n_in) {
     n->opset = 17;
     return n;
 }
-static value *apply(poison *p, const char *op, value *a, value *b) { return add(p, op, (value *[]){a, b}, b ? 2 : 1)->out[0]; }
+static value *apply(poison *p, const char *op, value *a, value *b) {
+    return add(p, op, (value *[]){a, b}, b ? 2 : 1)->out[0];
+}
 
 static void window_attributes(poison *p, node *n, const net *k, int64_t kernel) {
     const bool row = strchr(k->what, 'r'), column = strchr(k->what, 'l');
@@ -147,18 +179,25 @@ static void window_attributes(poison *p, node *n, const net *k, int64_t kernel) 
 static value *activated(poison *p, const net *k, value *x, int64_t c) {
     if (!strcmp(k->act, "none")) return x;
     if (!strcmp(k->act, "PRelu"))
-        return apply(p, "PRelu", x, graph_add_constant(p->g, NULL, random_tensor(p, &(shape){3, {c, 1, 1}}, 0, 1)));
+        return apply(
+            p, "PRelu", x,
+            graph_add_constant(p->g, NULL, random_tensor(p, &(shape){3, {c, 1, 1}}, 0, 1)));
     if (!strcmp(k->act, "Swish")) return apply(p, "Mul", x, apply(p, "Sigmoid", x, NULL));
-    if (!strcmp(k->act, "Clip")) return add(p, "Clip", (value *[]){x, number_of(p, 0), number_of(p, 6)}, 3)->out[0];
+    if (!strcmp(k->act, "Clip"))
+        return add(p, "Clip", (value *[]){x, number_of(p, 0), number_of(p, 6)}, 3)->out[0];
     return apply(p, k->act, x, NULL);
 }
 
 static value *convolved(poison *p, const net *k, char kind, value *x, int64_t c) {
     const bool deep = kind == 'd', one = k->what[1] == 'd' && kind == 'c';
-    const int64_t group = deep ? c : one ? 1 : k->group, size = one ? 1 : k->kernel, out = deep ? c : k->k;
+    const int64_t group = deep  ? c
+                          : one ? 1
+                                : k->group,
+                  size = one ? 1 : k->kernel, out = deep ? c : k->k;
     const int64_t h = kind == 'r' ? 1 : size, v = kind == 'l' ? 1 : size;
     const shape w = {4, {kind == 't' ? c : out, kind == 't' ? out : c / group, h, v}};
-    node *n = add(p, kind == 't' ? "ConvTranspose" : "Conv", (value *[]){x, weights(p, &w), each_channel(p, out, -1)}, 3);
+    node *n = add(p, kind == 't' ? "ConvTranspose" : "Conv",
+                  (value *[]){x, weights(p, &w), each_channel(p, out, -1)}, 3);
     window_attributes(p, n, k, size);
     node_set_int(p->g, n, "group", group);
     node_set_ints(p->g, n, "dilations", (int64_t[]){k->dilation, k->dilation}, 2);
@@ -169,19 +208,27 @@ static value *layer(poison *p, const net *k, char kind, value *x, int64_t c) {
     node *n = NULL;
     switch (kind) {
     case 'm':
-    case 'a': window_attributes(p, n = add(p, kind == 'm' ? "MaxPool" : "AveragePool", &x, 1), k, k->kernel); return n->out[0];
+    case 'a':
+        window_attributes(p, n = add(p, kind == 'm' ? "MaxPool" : "AveragePool", &x, 1), k,
+                          k->kernel);
+        return n->out[0];
     case 'G': return apply(p, "GlobalAveragePool", x, NULL);
     case 'M': return apply(p, "GlobalMaxPool", x, NULL);
-    case '+': return apply(p, "Add", x, apply(p, "Neg", new_input(p, &p->inputs[p->n_inputs - 1]->shape), NULL));
-    case '*': return apply(p, "Mul", x, apply(p, "Neg", new_input(p, &p->inputs[p->n_inputs - 1]->shape), NULL));
+    case '+':
+        return apply(p, "Add", x,
+                     apply(p, "Neg", new_input(p, &p->inputs[p->n_inputs - 1]->shape), NULL));
+    case '*':
+        return apply(p, "Mul", x,
+                     apply(p, "Neg", new_input(p, &p->inputs[p->n_inputs - 1]->shape), NULL));
     case 'b':
         return add(p, "BatchNormalization",
-                   (value *[]){x, each_channel(p, c, 0.5), each_channel(p, c, -1), each_channel(p, c, -1),
-                               each_channel(p, c, 0.5)},
+                   (value *[]){x, each_channel(p, c, 0.5), each_channel(p, c, -1),
+                               each_channel(p, c, -1), each_channel(p, c, 0.5)},
                    5)
             ->out[0];
     case 'g':
-        n = add(p, "Gemm", (value *[]){x, weights(p, &(shape){2, {k->k, c}}), each_channel(p, k->k, -1)}, 3);
+        n = add(p, "Gemm",
+                (value *[]){x, weights(p, &(shape){2, {k->k, c}}), each_channel(p, k->k, -1)}, 3);
         node_set_int(p->g, n, "transB", 1);
         return n->out[0];
     default: return convolved(p, k, kind, x, c);
@@ -198,10 +245,13 @@ static void add_net(poison *p, const net *k) {
         x = layer(p, k, *s, x, c);
         if (strchr("crltg", *s)) c = k->k;
         if (k->residual && !s[1])
-            x = apply(p, "Add", x, apply(p, "Neg", new_input(p, &(shape){4, {COUNT, c, k->h, k->w}}), NULL));
+            x = apply(p, "Add", x,
+                      apply(p, "Neg", new_input(p, &(shape){4, {COUNT, c, k->h, k->w}}), NULL));
         if (*s != 'm' || s == k->what) x = activated(p, k, x, c);
     }
-    *name = (row_case){.name = k->act, .op = arena_printf(p->arena, "%s %dx%d", k->what, (int)k->c, (int)k->kernel)};
+    *name = (row_case){
+        .name = k->act,
+        .op = arena_printf(p->arena, "%s %dx%d", k->what, (int)k->c, (int)k->kernel)};
     x->is_output = true;
     p->of[p->n_outputs] = name;
     p->outputs[p->n_outputs++] = x;
@@ -226,9 +276,10 @@ static void run_nets(kernel_choice kernels, const char *const *wanted) {
 
 static void native_kernels(void **state) {
     (void)state;
-    static const char *const wanted[] = {"direct-conv",     "winograd-4x4",    "depthwise-conv",      "gemm",
-                                         "max-pool",        "average-pool",    "global-average-pool", "global-max-pool",
-                                         "winograd-line-3", "winograd-line-5", "winograd-line-7",     NULL};
+    static const char *const wanted[] = {
+        "direct-conv",     "winograd-4x4",    "depthwise-conv",      "gemm",
+        "max-pool",        "average-pool",    "global-average-pool", "global-max-pool",
+        "winograd-line-3", "winograd-line-5", "winograd-line-7",     NULL};
     run_nets(KERNELS_NATIVE, wanted);
 }
 static void plain_loops(void **state) { (void)state, run_nets(KERNELS_PLAIN, NULL); }
@@ -275,8 +326,9 @@ static void only_like_is_like(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_like_is_like), cmocka_unit_test(xnnpack_kernels), cmocka_unit_test(native_kernels),
-        cmocka_unit_test(plain_loops),       cmocka_unit_test(every_other_row), cmocka_unit_test(every_elementwise_row),
+        cmocka_unit_test(only_like_is_like), cmocka_unit_test(xnnpack_kernels),
+        cmocka_unit_test(native_kernels),    cmocka_unit_test(plain_loops),
+        cmocka_unit_test(every_other_row),   cmocka_unit_test(every_elementwise_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

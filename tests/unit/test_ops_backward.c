@@ -1,5 +1,6 @@
-/* Internal rows of the backward pass: small cases worked out by hand or by another framework, and convolutions on random
-   shapes, whose two gradients must be the adjoints of the forward map: sum dY conv(X, W) = sum X dX = sum W dW. */
+/* Internal rows of the backward pass: small cases worked out by hand or by another framework, and
+   convolutions on random shapes, whose two gradients must be the adjoints of the forward map: sum
+   dY conv(X, W) = sum X dX = sum W dW. */
 #define _GNU_SOURCE
 #include "op_case.h"
 
@@ -98,7 +99,14 @@ static void test_conv_weight_grad(void **state) {
 static void test_channel_sum(void **state) {
     (void)state;
     static const row_case cases[] = {
-        {"rank 2", "ChannelSum", 1, {M(2, 3, 1, 2, 3, 10, 20, 30)}, 1, {{0}}, .out = V(3, 11, 22, 33), .domain = "cameo"},
+        {"rank 2",
+         "ChannelSum",
+         1,
+         {M(2, 3, 1, 2, 3, 10, 20, 30)},
+         1,
+         {{0}},
+         .out = V(3, 11, 22, 33),
+         .domain = "cameo"},
         {"rank 3",
          "ChannelSum",
          1,
@@ -107,7 +115,15 @@ static void test_channel_sum(void **state) {
          {{0}},
          .out = V(2, 33, 77),
          .domain = "cameo"},
-        {"rank 1", "ChannelSum", 1, {V(2, 1, 2)}, 1, {{0}}, .out = V(1, 0), .domain = "cameo", .fails = true},
+        {"rank 1",
+         "ChannelSum",
+         1,
+         {V(2, 1, 2)},
+         1,
+         {{0}},
+         .out = V(1, 0),
+         .domain = "cameo",
+         .fails = true},
     };
     RUN(cases);
 }
@@ -183,7 +199,8 @@ typedef struct single {
     tensor *in[6], *out[8];
 } single;
 
-static void single_open(single *s, const char *op, const char *domain, size_t n_in, const shape *shapes, size_t n_out) {
+static void single_open(single *s, const char *op, const char *domain, size_t n_in,
+                        const shape *shapes, size_t n_out) {
     value *in[6] = {NULL}, *out[8];
     s->a = arena_create();
     s->d = (diag){.arena = s->a, .file = "test"};
@@ -202,20 +219,24 @@ static void single_open(single *s, const char *op, const char *domain, size_t n_
 static void single_run(single *s) {
     const char *why = "?";
     if (!s->n->op->infer(s->g, s->n)) fail_msg("%s: %s", s->n->op_type, s->d.first->message);
-    for (size_t i = 0; i < s->n->n_out; i++) s->out[i] = tensor_new(s->a, DT_DOUBLE, &s->n->out[i]->shape);
-    if (!s->n->op->reference(s->a, s->n, (const tensor *const *)s->in, s->out, &why)) fail_msg("%s: %s", s->n->op_type, why);
+    for (size_t i = 0; i < s->n->n_out; i++)
+        s->out[i] = tensor_new(s->a, DT_DOUBLE, &s->n->out[i]->shape);
+    if (!s->n->op->reference(s->a, s->n, (const tensor *const *)s->in, s->out, &why))
+        fail_msg("%s: %s", s->n->op_type, why);
 }
 
 static uint64_t random_state = 88172645463325252u;
 
 static uint64_t random_bits(void) {
-    random_state ^= random_state << 13, random_state ^= random_state >> 7, random_state ^= random_state << 17;
+    random_state ^= random_state << 13, random_state ^= random_state >> 7,
+        random_state ^= random_state << 17;
     return random_state;
 }
 static int64_t below(int64_t n) { return (int64_t)(random_bits() % (uint64_t)n); }
 
 static void fill(tensor *t) {
-    for (int64_t i = 0; i < shape_count(&t->shape); i++) tensor_set(t, i, (double)below(2001) / 1000 - 1);
+    for (int64_t i = 0; i < shape_count(&t->shape); i++)
+        tensor_set(t, i, (double)below(2001) / 1000 - 1);
 }
 
 static double dot(const tensor *a, const tensor *b) {
@@ -300,14 +321,16 @@ static void test_batchnorm_grad_mask(void **state) {
         node_set_string(s.g, s.n, "act", clip ? "clip" : "relu");
         if (clip) node_set_float(s.g, s.n, "act_min", 0), node_set_float(s.g, s.n, "act_max", 6);
         single_run(&s), single_run(&plain);
-        for (int i = 0; i < 3; i++) assert_memory_equal(s.out[i]->data, plain.out[i]->data, tensor_bytes(plain.out[i]));
+        for (int i = 0; i < 3; i++)
+            assert_memory_equal(s.out[i]->data, plain.out[i]->data, tensor_bytes(plain.out[i]));
         assert_memory_equal(s.out[3]->data, plain.in[0]->data, tensor_bytes(plain.in[0]));
         arena_destroy(s.a), arena_destroy(plain.a);
     }
 }
 
 static void dropped(single *s, int64_t seed, int64_t id) {
-    single_open(s, "DropoutTrain", "cameo", 2, (const shape[]){{.rank = 2, .dim = {40, 50}}, {.rank = 1, .dim = {1}}}, 1);
+    single_open(s, "DropoutTrain", "cameo", 2,
+                (const shape[]){{.rank = 2, .dim = {40, 50}}, {.rank = 1, .dim = {1}}}, 1);
     s->n->in[1]->type = DT_INT64;
     s->in[1] = tensor_new(s->a, DT_INT64, &s->n->in[1]->shape);
     ((int64_t *)s->in[1]->data)[0] = seed;
@@ -334,7 +357,8 @@ static void test_dropout_train(void **state) {
     assert_in_range(seeds, 1150, 1350); /* 5/8 by chance */
     assert_in_range(ids, 1150, 1350);
     assert_memory_equal(s.out[0]->data, same.out[0]->data, tensor_bytes(s.out[0]));
-    arena_destroy(s.a), arena_destroy(same.a), arena_destroy(other_seed.a), arena_destroy(other_id.a);
+    arena_destroy(s.a), arena_destroy(same.a), arena_destroy(other_seed.a),
+        arena_destroy(other_id.a);
 }
 
 static void test_pool_grad(void **state) {
@@ -387,7 +411,8 @@ static void test_pool_grad(void **state) {
          1,
          {X(3, D(1, 1, 2), 6, 60)},
          1,
-         {L("x_shape", 3, 1, 1, 3), L("kernel_shape", 1, 3), L("strides", 1, 2), L("pads", 2, 1, 1)},
+         {L("x_shape", 3, 1, 1, 3), L("kernel_shape", 1, 3), L("strides", 1, 2),
+          L("pads", 2, 1, 1)},
          .out = X(3, D(1, 1, 3), 3, 33, 30),
          .domain = "cameo"},
         {"average, pads counted",
@@ -395,7 +420,8 @@ static void test_pool_grad(void **state) {
          1,
          {X(3, D(1, 1, 2), 6, 60)},
          1,
-         {L("x_shape", 3, 1, 1, 3), L("kernel_shape", 1, 3), L("strides", 1, 2), L("pads", 2, 1, 1), I("count_include_pad", 1)},
+         {L("x_shape", 3, 1, 1, 3), L("kernel_shape", 1, 3), L("strides", 1, 2), L("pads", 2, 1, 1),
+          I("count_include_pad", 1)},
          .out = X(3, D(1, 1, 3), 2, 22, 20),
          .domain = "cameo"},
         {"average, ceil_mode",
@@ -438,7 +464,8 @@ static void test_standardize(void **state) {
          {X(3, D(1, 2, 3), 1, 2, 4, 3, 5, -1)},
          1,
          {I("first", 2), F("epsilon", 0)},
-         .out = X(3, D(1, 2, 3), -1.0690449676, -0.2672612419, 1.3363062096, 0.2672612419, 1.0690449676, -1.3363062096),
+         .out = X(3, D(1, 2, 3), -1.0690449676, -0.2672612419, 1.3363062096, 0.2672612419,
+                  1.0690449676, -1.3363062096),
          .domain = "cameo"},
         {"gradient",
          "StandardizeGrad",
@@ -446,7 +473,8 @@ static void test_standardize(void **state) {
          {X(3, D(1, 2, 3), 1, 2, 4, 3, 5, -1), X(3, D(1, 2, 3), 1, -2, 0.5, 3, 0, 2)},
          2,
          {I("first", 2), F("epsilon", 0)},
-         .out = X(3, D(1, 2, 3), 0.9735945241, -1.4603917862, 0.4867972621, 0.6013377943, -0.4008918629, -0.2004459314),
+         .out = X(3, D(1, 2, 3), 0.9735945241, -1.4603917862, 0.4867972621, 0.6013377943,
+                  -0.4008918629, -0.2004459314),
          .domain = "cameo"},
         {"axes",
          "Standardize",
@@ -519,7 +547,9 @@ static void set_geometry(single *s, const geometry *q) {
     node_set_int(s->g, s->n, "group", q->group);
 }
 
-static void take(single *s, size_t i, const tensor *t) { memcpy(s->in[i]->data, t->data, tensor_bytes(t)); }
+static void take(single *s, size_t i, const tensor *t) {
+    memcpy(s->in[i]->data, t->data, tensor_bytes(t));
+}
 
 static void test_conv_adjoints(void **state) {
     (void)state;

@@ -1,5 +1,5 @@
-/* The front half of the pipeline on graphs built by hand: resolve, infer, fold, simplify, batch; and which inputs `conform`
-   freezes. */
+/* The front half of the pipeline on graphs built by hand: resolve, infer, fold, simplify, batch;
+   and which inputs `conform` freezes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,7 +94,8 @@ static void all_unknown_operators_are_told(void **state) {
 /* Unknown operators, wrong attributes and shapes that do not fit are found by different passes. */
 static void problems_of_all_passes_are_told(void **state) {
     (void)state;
-    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}), *w = input("w", DT_FLOAT, 2, (int64_t[]){5, 7});
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}),
+          *w = input("w", DT_FLOAT, 2, (int64_t[]){5, 7});
     value *transposed = op("Transpose", x, NULL), *joined = op("Concat", x, w);
     node_set_ints(g, transposed->producer, "perm", (int64_t[]){0, 9}, 2);
     node_set_int(g, joined->producer, "axis", 4);
@@ -106,7 +107,8 @@ static void problems_of_all_passes_are_told(void **state) {
     assert_false(check(&(options){0}));
     assert_int_equal(problems.errors, 5);
     assert_true(told("Wibble is not supported yet"));
-    assert_true(told("\"MatMul\"") && told("\"Relu\"") && told("\"Transpose\"") && told("\"Concat\""));
+    assert_true(told("\"MatMul\"") && told("\"Relu\"") && told("\"Transpose\"") &&
+                told("\"Concat\""));
 }
 
 /* ONNX Runtime runs such models: what leads to no output is not looked at. */
@@ -132,14 +134,16 @@ static void an_embedding_need_not_lead_to_an_output(void **state) {
 /* Another extent, another rank: what is computed counts, and one line says so. */
 static void stale_declarations_of_outputs_are_warned_of(void **state) {
     (void)state;
-    value *x = input("x", DT_FLOAT, 2, (int64_t[]){1, 2}), *y = op("Relu", x, NULL), *z = op("Abs", x, NULL);
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){1, 2}), *y = op("Relu", x, NULL),
+          *z = op("Abs", x, NULL);
     output(y);
     output(z);
     y->declared = y->shaped = z->declared = z->shaped = true;
     y->shape = (shape){2, {1, 512}}, z->shape = (shape){4, {1, 2, 1, 1}};
     assert_true(check(&(options){0}));
     assert_int_equal(problems.warnings, 2);
-    assert_true(told("declared 1x512 but computes 1x2") && told("declared 1x2x1x1 but computes 1x2"));
+    assert_true(told("declared 1x512 but computes 1x2") &&
+                told("declared 1x2x1x1 but computes 1x2"));
     assert_int_equal(y->shape.dim[1], 2);
     assert_int_equal(z->shape.rank, 2);
 }
@@ -163,7 +167,8 @@ static void hints_blame_the_right_one(void **state) {
     value *x = input("x", DT_FLOAT, 2, (int64_t[]){1, 2});
     output(op("Wibble", x, NULL));
     assert_false(check(&(options){0}));
-    assert_true(told("Wibble is not supported yet") && told("docs/operators.md lists what is supported"));
+    assert_true(told("Wibble is not supported yet") &&
+                told("docs/operators.md lists what is supported"));
     assert_false(strstr(problems.first->hint, "contradicts") != NULL);
     output(op("Relu", x, x));
     assert_false(check(&(options){0}));
@@ -195,7 +200,8 @@ static void unbound_extents_are_told(void **state) {
 
 static void shapes_may_not_depend_on_inputs(void **state) {
     (void)state;
-    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}), *to = input("to", DT_INT64, 1, (int64_t[]){1});
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}),
+          *to = input("to", DT_INT64, 1, (int64_t[]){1});
     output(op("Reshape", x, to));
     assert_false(check(&(options){0}));
     assert_true(told("decides a shape"));
@@ -206,7 +212,8 @@ static void shapes_may_not_depend_on_inputs(void **state) {
 static void constants_fold(void **state) {
     (void)state;
     const double two[] = {1, 2}, ten[] = {10};
-    value *c = op("Mul", constant(DT_FLOAT, 1, (int64_t[]){2}, two), constant(DT_FLOAT, 0, NULL, ten));
+    value *c = op("Mul", constant(DT_FLOAT, 1, (int64_t[]){2}, two),
+                  constant(DT_FLOAT, 0, NULL, ten));
     value *x = input("x", DT_FLOAT, 2, (int64_t[]){1, 2});
     output(op("Add", x, op("Neg", c, NULL)));
     assert_true(check(&(options){0}));
@@ -246,7 +253,8 @@ static void identities_and_transpose_pairs_go(void **state) {
 static void a_literal_batch_grows_in_reshapes(void **state) {
     (void)state;
     value *x = input("x", DT_FLOAT, 3, (int64_t[]){1, 2, 3});
-    value *y = op("Reshape", op("Relu", x, NULL), constant(DT_INT64, 1, (int64_t[]){2}, (const double[]){1, 6}));
+    value *y = op("Reshape", op("Relu", x, NULL),
+                  constant(DT_INT64, 1, (int64_t[]){2}, (const double[]){1, 6}));
     output(y);
     assert_true(check(&(options){.batch = 5}));
     assert_int_equal(y->shape.dim[0], 5);
@@ -294,8 +302,10 @@ static void preprocessing_fits_the_input(void **state) {
 static void only_shape_inputs_are_frozen(void **state) {
     (void)state;
     bool decides[4] = {0};
-    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}), *to = input("to", DT_INT32, 1, (int64_t[]){2}),
-          *like = input("like", DT_FLOAT, 2, (int64_t[]){3, 2}), *unused = input("unused", DT_INT64, 1, (int64_t[]){1});
+    value *x = input("x", DT_FLOAT, 2, (int64_t[]){2, 3}),
+          *to = input("to", DT_INT32, 1, (int64_t[]){2}),
+          *like = input("like", DT_FLOAT, 2, (int64_t[]){3, 2}),
+          *unused = input("unused", DT_INT64, 1, (int64_t[]){1});
     value *cast = op("Cast", to, NULL);
     node_set_int(g, cast->producer, "to", DT_INT64);
     output(op("Reshape", op("Reshape", x, cast), op("Shape", like, NULL)));

@@ -1,5 +1,5 @@
-/* Resize against PyTorch, with scales that give no whole extents: tests/golden/resize.h, made by tests/oracle/make_resize.py.
- */
+/* Resize against PyTorch, with scales that give no whole extents: tests/golden/resize.h, made by
+   tests/oracle/make_resize.py. */
 #include "op_case.h"
 
 #include "../golden/resize.h"
@@ -22,7 +22,8 @@ static value *floats(graph *g, const shape *s, const double *numbers) {
 static node *resize_node(graph *g, const struct resize_golden *row) {
     double numbers[HEIGHT * WIDTH], scales[4] = {1, 1, row->scale[0], row->scale[1]};
     for (int i = 0; i < HEIGHT * WIDTH; i++) numbers[i] = sin(0.37 * i);
-    value *x = floats(g, &(shape){4, {1, 1, HEIGHT, WIDTH}}, numbers), *s = floats(g, &(shape){1, {4}}, scales);
+    value *x = floats(g, &(shape){4, {1, 1, HEIGHT, WIDTH}}, numbers),
+          *s = floats(g, &(shape){1, {4}}, scales);
     value *y = graph_add_value(g, NULL);
     node *n = graph_add_node(g, "Resize", "", (value *[]){x, NULL, s}, 3, &y, 1);
     n->opset = 13;
@@ -42,13 +43,15 @@ static resized resize(const struct resize_golden *row, const char *producer) {
     assert_true(n->op->infer(g, n));
     tensor *y = tensor_new(r.memory, DT_FLOAT, &n->out[0]->shape);
     const char *why = "?";
-    assert_true(n->op->reference(r.memory, n, (const tensor *[]){n->in[0]->constant, NULL, n->in[2]->constant}, &y, &why));
+    assert_true(n->op->reference(
+        r.memory, n, (const tensor *[]){n->in[0]->constant, NULL, n->in[2]->constant}, &y, &why));
     r.y = y;
     return r;
 }
 
 static bool is_fractional(const struct resize_golden *row) {
-    return fabs(HEIGHT * row->scale[0] - row->height) > 1e-3 || fabs(WIDTH * row->scale[1] - row->width) > 1e-3;
+    return fabs(HEIGHT * row->scale[0] - row->height) > 1e-3 ||
+           fabs(WIDTH * row->scale[1] - row->width) > 1e-3;
 }
 
 /* And a fractional extent with aligned corners is said, in one line. */
@@ -61,14 +64,16 @@ static void as_pytorch(void **state) {
         assert_true(shape_equal(&r.y->shape, &(shape){4, {1, 1, row->height, row->width}}));
         for (int k = 0; k < row->height * row->width; k++)
             if (!(fabs(tensor_get(r.y, k) - want[k]) <= 2e-6))
-                fail_msg("%s %s %g %g: element %d is %.9g, not %.9g", row->mode, row->coordinates, row->scale[0], row->scale[1],
-                         k, tensor_get(r.y, k), want[k]);
-        assert_int_equal(r.problems.warnings, !strcmp(row->coordinates, "align_corners") && is_fractional(row));
+                fail_msg("%s %s %g %g: element %d is %.9g, not %.9g", row->mode, row->coordinates,
+                         row->scale[0], row->scale[1], k, tensor_get(r.y, k), want[k]);
+        assert_int_equal(r.problems.warnings,
+                         !strcmp(row->coordinates, "align_corners") && is_fractional(row));
         arena_destroy(r.memory);
     }
 }
 
-/* ONNX's own tests divide by the length that the scale asks for; every producer but them is taken for a framework. */
+/* ONNX's own tests divide by the length that the scale asks for; every producer but them is taken
+   for a framework. */
 static void the_rule_follows_the_producer(void **state) {
     (void)state;
     const struct resize_golden row = {"linear", "align_corners", "floor", {1.5, 1}, 7, WIDTH};
@@ -82,7 +87,8 @@ static void the_rule_follows_the_producer(void **state) {
     arena_destroy(unnamed.memory);
 }
 
-/* Which input is nearest hangs on the last bit: 1.5 / 0.6 - 0.5 is 2 in float32, as in ONNX Runtime, and less in double. */
+/* Which input is nearest hangs on the last bit: 1.5 / 0.6 - 0.5 is 2 in float32, as in ONNX
+   Runtime, and less in double. */
 static void as_onnx_runtime(void **state) {
     (void)state;
     const struct resize_golden half = {"nearest", "half_pixel", "floor", {0.6, 1}, 3, WIDTH};
@@ -92,7 +98,8 @@ static void as_onnx_runtime(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_pytorch), cmocka_unit_test(the_rule_follows_the_producer),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_pytorch),
+                                       cmocka_unit_test(the_rule_follows_the_producer),
                                        cmocka_unit_test(as_onnx_runtime)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

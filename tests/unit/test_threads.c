@@ -1,4 +1,5 @@
-/* The pool: every task of every call runs once, whatever the number of threads, and before the call returns. */
+/* The pool: every task of every call runs once, whatever the number of threads, and before the
+   call returns. */
 #include "runtime/core/threads.h"
 
 #include <setjmp.h>
@@ -15,7 +16,8 @@ enum { MOST = 100 };
 
 typedef struct call {
     atomic_int times[MOST];
-    unsigned slow; /* microseconds of its first task: the others of its share are taken by another thread */
+    unsigned slow; /* microseconds of its first task: the others of its share are taken by another
+                      thread */
 } call;
 
 static void task(void *argument, size_t i) {
@@ -71,7 +73,8 @@ static void pools_come_and_go(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_task_runs_once), cmocka_unit_test(slow_tasks_hold_nobody_up),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_task_runs_once),
+                                       cmocka_unit_test(slow_tasks_hold_nobody_up),
                                        cmocka_unit_test(pools_come_and_go)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

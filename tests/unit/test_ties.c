@@ -1,4 +1,5 @@
-/* Which readers of a stored tensor are one parameter: graphs built by hand, behind resolve and parameters. */
+/* Which readers of a stored tensor are one parameter: graphs built by hand, behind resolve and
+   parameters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +62,8 @@ static value *conv(const char *name, value *from, value *w, value *b) {
     return add("Conv", name, (value *[]){from, w, b}, b ? 3 : 2)->out[0];
 }
 
-static node *norm(const char *name, value *from, value *scale, value *bias, value *mean, value *var) {
+static node *norm(const char *name, value *from, value *scale, value *bias, value *mean,
+                  value *var) {
     return add("BatchNormalization", name, (value *[]){from, scale, bias, mean, var}, 5);
 }
 
@@ -96,9 +98,11 @@ static bool told(const char *part) {
 
 /* conv1, BN1, conv2, BN2; ones and zeros are one tensor each. */
 static void fresh_normalisations(value *second_filter, node *made[2]) {
-    value *w = stored("w1", 4, 0.1, 0.01), *ones = stored("ones", 1, 1, 0), *zeros = stored("zeros", 1, 0, 0);
+    value *w = stored("w1", 4, 0.1, 0.01), *ones = stored("ones", 1, 1, 0),
+          *zeros = stored("zeros", 1, 0, 0);
     made[0] = norm("bn1", conv("c1", x, w, NULL), ones, zeros, zeros, ones);
-    made[1] = norm("bn2", conv("c2", made[0]->out[0], second_filter ? second_filter : w, NULL), ones, zeros, zeros, ones);
+    made[1] = norm("bn2", conv("c2", made[0]->out[0], second_filter ? second_filter : w, NULL),
+                   ones, zeros, zeros, ones);
     output(made[1]->out[0]);
 }
 
@@ -109,7 +113,8 @@ static void equal_tensors_learn_apart(void **state) {
     assert_true(run(true));
     assert_int_equal(g->n_parameters, 10);
     for (int a = 0; a < 8; a++)
-        for (int b = 0; b < a; b++) assert_ptr_not_equal(bn[a / 4]->in[1 + a % 4], bn[b / 4]->in[1 + b % 4]);
+        for (int b = 0; b < a; b++)
+            assert_ptr_not_equal(bn[a / 4]->in[1 + a % 4], bn[b / 4]->in[1 + b % 4]);
     for (int k = 0; k < 2; k++)
         for (int i = 1; i < 5; i++) assert_int_equal(bn[k]->in[i]->param->learnt, i < 3);
     assert_non_null(named("ones"));
@@ -147,9 +152,12 @@ static void normalisations_of_one_map_are_two(void **state) {
 static void learnt_values_prove_that_a_layer_is_one(void **state) {
     (void)state;
     value *slope = stored("slope", 1, 0.2137, 0), *fresh = stored("fresh", 1, 0.25, 0), *v[4] = {x};
-    for (int i = 0; i < 3; i++) v[i + 1] = conv("c", v[i], stored(NULL, 4, 0.1 * (i + 1), 0.01), NULL);
-    node *a = add("PRelu", "a", (value *[]){v[1], slope}, 2), *b = add("PRelu", "b", (value *[]){v[2], slope}, 2);
-    node *c = add("PRelu", "c", (value *[]){v[1], fresh}, 2), *d = add("PRelu", "d", (value *[]){v[3], fresh}, 2);
+    for (int i = 0; i < 3; i++)
+        v[i + 1] = conv("c", v[i], stored(NULL, 4, 0.1 * (i + 1), 0.01), NULL);
+    node *a = add("PRelu", "a", (value *[]){v[1], slope}, 2),
+         *b = add("PRelu", "b", (value *[]){v[2], slope}, 2);
+    node *c = add("PRelu", "c", (value *[]){v[1], fresh}, 2),
+         *d = add("PRelu", "d", (value *[]){v[3], fresh}, 2);
     for (int i = 0; i < 4; i++) output((node *[]){a, b, c, d}[i]->out[0]);
     assert_true(run(true));
     assert_ptr_equal(a->in[1], b->in[1]);
@@ -158,9 +166,12 @@ static void learnt_values_prove_that_a_layer_is_one(void **state) {
 
 static void filters_stay_shared_and_biases_with_them(void **state) {
     (void)state;
-    value *w = stored("w", 4, 0.1, 0.01), *zeros = stored("zeros", 1, 0, 0), *other = stored("other", 4, 0.3, 0.01);
-    value *a = conv("a", x, w, zeros), *b = conv("b", a, identity(w), identity(zeros)), *c = conv("c", b, other, zeros);
-    value *none = stored("none", 4, 0, 0), *d = conv("d", c, none, NULL), *e = conv("e", d, none, NULL);
+    value *w = stored("w", 4, 0.1, 0.01), *zeros = stored("zeros", 1, 0, 0),
+          *other = stored("other", 4, 0.3, 0.01);
+    value *a = conv("a", x, w, zeros), *b = conv("b", a, identity(w), identity(zeros)),
+          *c = conv("c", b, other, zeros);
+    value *none = stored("none", 4, 0, 0), *d = conv("d", c, none, NULL),
+          *e = conv("e", d, none, NULL);
     output(e);
     assert_true(run(true));
     assert_ptr_equal(a->producer->in[1], b->producer->in[1]);
@@ -174,7 +185,8 @@ static void identities_give_their_names(void **state) {
     (void)state;
     value *zeros = stored("c1.bias", 1, 0, 0), *second = identity(zeros), *third = identity(second);
     second->name = "c2.bias", third->name = "c3.bias";
-    value *a = conv("a", x, stored("w1", 4, 0.1, 0.01), zeros), *b = conv("b", a, stored("w2", 4, 0.2, 0.01), second);
+    value *a = conv("a", x, stored("w1", 4, 0.1, 0.01), zeros),
+          *b = conv("b", a, stored("w2", 4, 0.2, 0.01), second);
     output(conv("c", b, stored("w3", 4, 0.3, 0.01), third));
     assert_true(run(true));
     assert_int_equal(g->n_parameters, 6);
@@ -200,7 +212,8 @@ static void what_is_no_weight_keeps_the_constant(void **state) {
     assert_string_equal(c->producer->in[2]->name, "c.bias");
 }
 
-/* x * CONSTANT behind a convolution whose filter is an initializer, or comes from a Constant node as well. */
+/* x * CONSTANT behind a convolution whose filter is an initializer, or comes from a Constant node
+   as well. */
 static bool operand_is_learnt(bool nodes) {
     value *factor = graph_add_value(g, "factor"), *w = stored("w", 4, 0.1, 0.01);
     const tensor *data[] = {stored("kept", 1, 0.5, 0.1)->constant, w->constant};
@@ -230,10 +243,13 @@ static void files_may_keep_their_weights_in_constants(void **state) {
 /* PyTorch copies the folded slope of a PReLU that is applied twice, and names the copies itself. */
 static void made_up_names_prove_nothing(void **state) {
     (void)state;
-    value *w = stored("w", 4, 0.1, 0.01), *slope = stored("onnx::PRelu_1", 1, 0.25, 0), *copy = identity(slope);
+    value *w = stored("w", 4, 0.1, 0.01), *slope = stored("onnx::PRelu_1", 1, 0.25, 0),
+          *copy = identity(slope);
     copy->name = "onnx::PRelu_2";
-    value *a = conv("a", x, w, NULL), *half = add("Relu", "half", &x, 1)->out[0], *b = conv("b", half, w, NULL);
-    node *p = add("PRelu", "p", (value *[]){a, slope}, 2), *q = add("PRelu", "q", (value *[]){b, copy}, 2);
+    value *a = conv("a", x, w, NULL), *half = add("Relu", "half", &x, 1)->out[0],
+          *b = conv("b", half, w, NULL);
+    node *p = add("PRelu", "p", (value *[]){a, slope}, 2),
+         *q = add("PRelu", "q", (value *[]){b, copy}, 2);
     output(p->out[0]), output(q->out[0]);
     assert_true(run(true));
     assert_ptr_equal(p->in[1], q->in[1]);
@@ -256,7 +272,8 @@ static void a_weight_is_learnt_as_it_is_read(void **state) {
 
 static node *in_training(value **statistic) {
     value *made[3] = {graph_add_value(g, "y"), graph_add_value(g, "m"), graph_add_value(g, "v")};
-    value *in[] = {x, stored("s", 1, 1, 0), stored("b", 1, 0, 0), stored("mean", 1, 0, 0), stored("var", 1, 1, 0)};
+    value *in[] = {x, stored("s", 1, 1, 0), stored("b", 1, 0, 0), stored("mean", 1, 0, 0),
+                   stored("var", 1, 1, 0)};
     node *n = graph_add_node(g, "BatchNormalization", "", in, 5, made, 3);
     n->name = "bn";
     n->opset = OPSET;

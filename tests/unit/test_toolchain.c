@@ -1,5 +1,5 @@
-/* What surrounds the C compiler: C prefixes from outputs' names, missing libraries told from logs, the runtime's sources,
-   processor levels. */
+/* What surrounds the C compiler: C prefixes from outputs' names, missing libraries told from logs,
+   the runtime's sources, processor levels. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +49,8 @@ static void prefixes(void **state) {
 static bool explained(const char *line, bool is_static) {
     char path[] = "/tmp/cameo-log-XXXXXX";
     const int fd = mkstemp(path);
-    assert_true(fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line) && close(fd) == 0);
+    assert_true(fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line) &&
+                close(fd) == 0);
     arena *a = arena_create();
     options o = {.is_static = is_static};
     assert_true(target_resolve("x86-64-v3", &o.target));
@@ -65,15 +66,16 @@ static void missing_parts(void **state) {
     assert_true(explained("/usr/bin/ld: cannot find -lz\n", true));
     assert_true(explained("ld.lld: error: unable to find library -lturbojpeg\n", false));
     assert_true(explained("mold: fatal: library not found: png\n", false));
-    assert_true(explained("image.c:6:10: fatal error: turbojpeg.h: No such file or directory\n", false));
+    assert_true(
+        explained("image.c:6:10: fatal error: turbojpeg.h: No such file or directory\n", false));
     assert_true(explained("png.c:4:10: fatal error: 'png.h' file not found\n", false));
     assert_false(explained("/usr/bin/ld: cannot find -lpng12\n", false));
     assert_false(explained("part0.c:3: error: expected ';' before -lpng\n", false));
     assert_false(explained("", false));
 }
 
-/* A library is built of core/ and kernels/, a program of everything; xnn.c, which needs XNNPACK's header, only when there are
- * layers. */
+/* A library is built of core/ and kernels/, a program of everything; xnn.c, which needs XNNPACK's
+   header, only when there are layers. */
 static void sources(void **state) {
     (void)state;
     arena *a = arena_create();
@@ -82,7 +84,8 @@ static void sources(void **state) {
     assert_non_null(toolchain_sources(a, &t, false, false, &core));
     const char **list = toolchain_sources(a, &t, false, true, &with);
     assert_string_equal(list[with - 1], "kernels/xnn.c");
-    for (size_t i = 0; i < with; i++) assert_int_equal(access(arena_printf(a, "%s/%s", t.sources, list[i]), R_OK), 0);
+    for (size_t i = 0; i < with; i++)
+        assert_int_equal(access(arena_printf(a, "%s/%s", t.sources, list[i]), R_OK), 0);
     list = toolchain_sources(a, &t, true, true, &all);
     assert_non_null(toolchain_sources(a, &t, true, false, &without));
     assert_true(with == core + 1 && without + 1 == all && core < without);
@@ -93,7 +96,8 @@ static void sources(void **state) {
 }
 
 #if defined(__x86_64__)
-/* What `native` means is what runs here, and so is every level below it; one above, if there is one, lacks something. */
+/* What `native` means is what runs here, and so is every level below it; one above, if there is
+   one, lacks something. */
 static void levels(void **state) {
     (void)state;
     target native;

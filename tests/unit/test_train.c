@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
-/* The training program's runtime on a trainer written by hand: a run that is stopped, killed or out of disk space ends with the
-   same bytes as one that never was; what can't work is refused with a reason and the right exit code.
+/* The training program's runtime on a trainer written by hand: a run that is stopped, killed or
+   out of disk space ends with the same bytes as one that never was; what can't work is refused
+   with a reason and the right exit code.
 
    Each run is a process of its own; what happens to it at a step is set by `event`. */
 #include <setjmp.h>
@@ -67,9 +68,12 @@ static void be_program(const char *line) {
     if (event.arena) step.arena_bytes = event.arena;
     t.step = &step;
     snprintf(copy, sizeof copy, "%s", line);
-    for (char *word = strtok_r(copy, " ", &rest); word && argc < 63; word = strtok_r(NULL, " ", &rest)) argv[argc++] = word;
+    for (char *word = strtok_r(copy, " ", &rest); word && argc < 63;
+         word = strtok_r(NULL, " ", &rest))
+        argv[argc++] = word;
     signal(SIGXFSZ, SIG_IGN);
-    if (!freopen(event.full_at ? "/dev/null" : "out", "w", stdout) || !freopen("err", "w", stderr)) _exit(99);
+    if (!freopen(event.full_at ? "/dev/null" : "out", "w", stdout) || !freopen("err", "w", stderr))
+        _exit(99);
     const int code = cameo_train_main(&t, argc, argv);
     fflush(stdout);
     fflush(stderr);
@@ -126,7 +130,8 @@ static void expect_code(int got, int want) {
 
 static void expect_same_file(const char *a, const char *b) {
     size_t n, m;
-    unsigned char *x = cameo_read_file(a, 1 << 24, &n, NULL), *y = cameo_read_file(b, 1 << 24, &m, NULL);
+    unsigned char *x = cameo_read_file(a, 1 << 24, &n, NULL),
+                  *y = cameo_read_file(b, 1 << 24, &m, NULL);
     assert_non_null(x);
     assert_non_null(y);
     assert_int_equal(n, m);
@@ -180,7 +185,8 @@ static void put_pairs(void) {
     FILE *f = fopen("pairs.txt", "w");
     assert_non_null(f);
     for (int i = 0; i < 24; i++)
-        fprintf(f, "c%d/%02d.ppm c%d/%02d.ppm %d\n", i % 4, i % 5, (i + i / 4 % 2) % 4, (i + 2) % 5, i / 4 % 2 == 0);
+        fprintf(f, "c%d/%02d.ppm c%d/%02d.ppm %d\n", i % 4, i % 5, (i + i / 4 % 2) % 4, (i + 2) % 5,
+                i / 4 % 2 == 0);
     fclose(f);
 }
 
@@ -196,12 +202,14 @@ static int setup(void **state) {
 
 /* ---- the same bytes ---- */
 
-static const char common[] = "train --data train --val val --pairs pairs.txt --pairs-root val --lr 0.05 --log-every 1";
+static const char common[] =
+    "train --data train --val val --pairs pairs.txt --pairs-root val --lr 0.05 --log-every 1";
 
 static const char *const recipes[] = {
     "--epochs 3 --augment flip,crop=1 --nesterov --checkpoint-every 2",
     "--epochs 3 --optimizer adamw --ema 0.9 --mixup 0.4 --label-smoothing 0.1 --schedule onecycle",
-    "--epochs 4 --accumulate 2 --schedule plateau --patience 0 --best-metric loss --clip-norm 0.5 --augment resized-crop=0.5",
+    "--epochs 4 --accumulate 2 --schedule plateau --patience 0 --best-metric loss --clip-norm 0.5 "
+    "--augment resized-crop=0.5",
     "--epochs 2 --samples-per-class 2 --optimizer adam --on-nonfinite skip --best-metric eer"};
 static const long recipe_steps[] = {9, 9, 8, 6}; /* batches */
 
@@ -211,8 +219,9 @@ static char *log_of(const char *path) {
     for (char *line = text, *next; (next = strchr(line, '\n')); line = next + 1) {
         if (cameo_runlog_is(line, "start")) continue;
         char row[200];
-        snprintf(row, sizeof row, "%c %g %g %.9g %.9g %.9g\n", line[11], cameo_runlog_number(line, "epoch"),
-                 cameo_runlog_number(line, "step"), cameo_runlog_number(line, "loss"), cameo_runlog_number(line, "auc"),
+        snprintf(row, sizeof row, "%c %g %g %.9g %.9g %.9g\n", line[11],
+                 cameo_runlog_number(line, "epoch"), cameo_runlog_number(line, "step"),
+                 cameo_runlog_number(line, "loss"), cameo_runlog_number(line, "auc"),
                  cameo_runlog_number(line, "best"));
         strcat(out, row);
     }
@@ -258,21 +267,24 @@ static void threads_change_nothing(void **state) {
     for (int threads = 1; threads <= 3; threads++) {
         char name[20];
         snprintf(name, sizeof name, "t%d", threads);
-        expect_code(run("%s %s --threads %d --cache-mb %d -o %s", common, recipes[0], threads, threads == 2 ? 0 : 100, name),
+        expect_code(run("%s %s --threads %d --cache-mb %d -o %s", common, recipes[0], threads,
+                        threads == 2 ? 0 : 100, name),
                     0);
         expect_same_run("t1", name, true);
     }
     remove_run("t1 t2 t3");
 }
 
-/* Random moments: in steps, checkpoints, evaluation, between files. A run that ends before its signal comes is compared and
-   begun anew, so that twenty signals meet a running program however fast the machine. */
+/* Random moments: in steps, checkpoints, evaluation, between files. A run that ends before its
+   signal comes is compared and begun anew, so that twenty signals meet a running program however
+   fast the machine. */
 static void killed_twenty_times(void **state) {
     (void)state;
     cameo_random r = cameo_random_stream(5, 0, 0);
     char line[400];
     expect_code(run("%s --epochs 12 --checkpoint-every 1 --ema 0.9 -o whole", common), 0);
-    snprintf(line, sizeof line, "%s --epochs 12 --checkpoint-every 1 --ema 0.9 --resume -o cut", common);
+    snprintf(line, sizeof line, "%s --epochs 12 --checkpoint-every 1 --ema 0.9 --resume -o cut",
+             common);
     tiny_delay = 3000;
     for (int killed = 0, runs = 0; killed < 20; runs++) {
         assert_true(runs < 400);
@@ -328,13 +340,15 @@ static void full_disk_for_a_while(void **state) {
     free(two);
     remove_run("cut");
     event.full_at = 5; /* and for good: step 4 was saved */
-    expect_code(run("%s --epochs 4 --checkpoint-every 1 --best-metric loss -o cut", common), CAMEO_ENVIRONMENT);
+    expect_code(run("%s --epochs 4 --checkpoint-every 1 --best-metric loss -o cut", common),
+                CAMEO_ENVIRONMENT);
     expect_text("err", "last.onnx could not be written");
     expect_code(run("train --resume -o cut"), 0);
     expect_text("out", "resumed    after step 4");
     expect_same_run("whole", "cut", true);
     expect_code(run("train --resume -o cut"), 0); /* nothing is left to do */
-    expect_text("out", "resumed    after step 12: all 4 epochs are done; a larger --epochs goes on");
+    expect_text("out",
+                "resumed    after step 12: all 4 epochs are done; a larger --epochs goes on");
     remove_run("whole cut");
 }
 
@@ -344,7 +358,8 @@ static void read_weights(const char *path, float *block) {
     cameo_error error = {0};
     cameo_checkpoint_file *f = cameo_checkpoint_open(path, &error);
     memset(block, 0, TINY_FLOATS * sizeof *block);
-    if (!f || !cameo_checkpoint_weights(f, tiny_trainer(), block, &error)) fail_msg("%s", error.message);
+    if (!f || !cameo_checkpoint_weights(f, tiny_trainer(), block, &error))
+        fail_msg("%s", error.message);
     cameo_checkpoint_close(f);
 }
 
@@ -352,20 +367,23 @@ static void not_finite(void **state) {
     (void)state;
     event.huge_at = 4;
     expect_code(run("%s --epochs 2 -o run", common), CAMEO_BAD_INPUT);
-    expect_text("err", "step 4 (epoch 2): the loss is not finite; the first value that is not comes from layer \"fc\" (Gemm)");
+    expect_text("err", "step 4 (epoch 2): the loss is not finite; the first value that is not "
+                       "comes from layer \"fc\" (Gemm)");
     expect_code(run("train --resume -o run"), 0); /* the checkpoint before is whole */
     remove_run("run");
     expect_code(run("train --data train --lr 1e30 --epochs 3 -o run"), CAMEO_BAD_INPUT);
     expect_text("err", "not finite");
     remove_run("run");
-    expect_code(run("train --data train --lr 1e30 --epochs 1 --clip-norm 1 -o run"), CAMEO_BAD_INPUT);
+    expect_code(run("train --data train --lr 1e30 --epochs 1 --clip-norm 1 -o run"),
+                CAMEO_BAD_INPUT);
     remove_run("run");
     event.nan_at = 2;
     expect_code(run("%s --epochs 2 --on-nonfinite skip -o run", common), 0);
     expect_text("run/log.jsonl", "\"skipped\": 1");
     float weights[TINY_FLOATS];
     read_weights("run/last.onnx", weights);
-    for (int i = 0; i < TINY_FLOATS; i++) assert_true(isfinite(weights[i])); /* running statistics too */
+    for (int i = 0; i < TINY_FLOATS; i++)
+        assert_true(isfinite(weights[i])); /* running statistics too */
     remove_run("run");
 }
 
@@ -374,42 +392,43 @@ static void not_finite(void **state) {
 static const struct refusal {
     const char *line, *message;
     int code;
-} refusals[] = {{"train -o run", "--data DIR is missing", 2},
-                {"train --data train", "-o RUN is missing", 2},
-                {"train --data train -o run --epochs 0", "--epochs 0: a whole number from 1", 2},
-                {"train --data train -o run --epochs 2.5", "--epochs 2.5: a whole number", 2},
-                {"train --data train -o run --lr fast", "--lr fast: a number", 2},
-                {"train --data train -o run --optimizer lion", "sgd, adam or adamw", 2},
-                {"train --data train -o run --optimizer adam --nesterov", "--nesterov needs", 2},
-                {"train --data train -o run --schedule linear", "constant|step|", 2},
-                {"train --data train -o run --milestones 3,2", "rising", 2},
-                {"train --data train -o run --augment spin", "cannot understand \"spin\"", 2},
-                {"train --data train -o run --best-metric auc", "need --pairs", 2},
-                {"train --data train -o run --best-metric val_accuracy", "needs --val", 2},
-                {"train --data train -o run --on-nonfinite hope", "stop or skip", 2},
-                {"train --data train -o run --batch 3", "unknown option --batch", 2},
-                {"train --data train -o run more", "options only", 2},
-                {"train --data nowhere -o run", "nowhere: No such file", 1},
-                {"train --data empty -o run", "has no class folders", 1},
-                {"train --data one -o run", "nothing to tell apart", 1},
-                {"train --data hollow -o run", "this class has no pictures", 1},
-                {"train --data five -o run", "has 5 classes, but this program was compiled for 4", 1},
-                {"train --data five -o run", "--train --batch 8 --classes-from five", 1},
-                {"train --data train --val five -o run", "class \"c4\" is not among", 1},
-                {"train --data broken -o run", "more than 1 %", 1},
-                {"train --data few -o run", "fewer than one batch of 8", 1},
-                {"train --data train --accumulate 4 -o run", "fewer than the 4 of --accumulate", 1},
-                {"train --data train --pairs nolabels.txt --pairs-root val -o run", "has no labels", 1},
-                {"train --data train --pairs same.txt --pairs-root val -o run", "both kinds are needed", 1},
-                {"train --data train --pairs pairs.txt --pairs-root empty -o run", "c0/00.ppm", 1},
-                {"train --data train --pairs torn.txt -o run", "cannot be decoded", 1},
-                {"train --data train --preprocess mean=0;scale=1e39 -o run", "not finite", 1},
-                {"train --data train -o pairs.txt", "not a directory", 4},
-                {"train --data train --weights pairs.txt -o run", "not an ONNX file", 1},
-                {"train --resume --data train", "--resume needs -o RUN", 2},
-                {"export -o pairs.txt/x.onnx", "cannot write", 4},
-                {"export", "-o FILE.onnx is missing", 2},
-                {"trian", "did you mean train", 2}};
+} refusals[] = {
+    {"train -o run", "--data DIR is missing", 2},
+    {"train --data train", "-o RUN is missing", 2},
+    {"train --data train -o run --epochs 0", "--epochs 0: a whole number from 1", 2},
+    {"train --data train -o run --epochs 2.5", "--epochs 2.5: a whole number", 2},
+    {"train --data train -o run --lr fast", "--lr fast: a number", 2},
+    {"train --data train -o run --optimizer lion", "sgd, adam or adamw", 2},
+    {"train --data train -o run --optimizer adam --nesterov", "--nesterov needs", 2},
+    {"train --data train -o run --schedule linear", "constant|step|", 2},
+    {"train --data train -o run --milestones 3,2", "rising", 2},
+    {"train --data train -o run --augment spin", "cannot understand \"spin\"", 2},
+    {"train --data train -o run --best-metric auc", "need --pairs", 2},
+    {"train --data train -o run --best-metric val_accuracy", "needs --val", 2},
+    {"train --data train -o run --on-nonfinite hope", "stop or skip", 2},
+    {"train --data train -o run --batch 3", "unknown option --batch", 2},
+    {"train --data train -o run more", "options only", 2},
+    {"train --data nowhere -o run", "nowhere: No such file", 1},
+    {"train --data empty -o run", "has no class folders", 1},
+    {"train --data one -o run", "nothing to tell apart", 1},
+    {"train --data hollow -o run", "this class has no pictures", 1},
+    {"train --data five -o run", "has 5 classes, but this program was compiled for 4", 1},
+    {"train --data five -o run", "--train --batch 8 --classes-from five", 1},
+    {"train --data train --val five -o run", "class \"c4\" is not among", 1},
+    {"train --data broken -o run", "more than 1 %", 1},
+    {"train --data few -o run", "fewer than one batch of 8", 1},
+    {"train --data train --accumulate 4 -o run", "fewer than the 4 of --accumulate", 1},
+    {"train --data train --pairs nolabels.txt --pairs-root val -o run", "has no labels", 1},
+    {"train --data train --pairs same.txt --pairs-root val -o run", "both kinds are needed", 1},
+    {"train --data train --pairs pairs.txt --pairs-root empty -o run", "c0/00.ppm", 1},
+    {"train --data train --pairs torn.txt -o run", "cannot be decoded", 1},
+    {"train --data train --preprocess mean=0;scale=1e39 -o run", "not finite", 1},
+    {"train --data train -o pairs.txt", "not a directory", 4},
+    {"train --data train --weights pairs.txt -o run", "not an ONNX file", 1},
+    {"train --resume --data train", "--resume needs -o RUN", 2},
+    {"export -o pairs.txt/x.onnx", "cannot write", 4},
+    {"export", "-o FILE.onnx is missing", 2},
+    {"trian", "did you mean train", 2}};
 
 static void make_bad_data(void) {
     mkdir("empty", 0777);
@@ -459,7 +478,8 @@ static void refused_to_resume(void **state) {
         expect_code(code, rows[i].code);
         expect_text("err", rows[i].message);
     }
-    expect_code(run("train --resume -o run --epochs 2 --seed 0"), 0); /* more epochs are no other run */
+    expect_code(run("train --resume -o run --epochs 2 --seed 0"), 0); /* more epochs are no other
+                                                                         run */
     expect_text("err", "--epochs is now 2, it was 1");
     expect_code(run("export -o run/last.onnx"), 0); /* a model, but no run */
     expect_code(run("train --resume --data train -o run"), 1);
@@ -472,7 +492,8 @@ static void another_architecture(void **state) {
     (void)state;
     expect_code(run("train --data train --epochs 1 -o run"), 0);
     size_t size;
-    char *text = (char *)cameo_read_file("run/last.onnx", 1 << 20, &size, NULL), key[] = "cameo.train.architecture";
+    char *text = (char *)cameo_read_file("run/last.onnx", 1 << 20, &size, NULL),
+         key[] = "cameo.train.architecture";
     char *at = memmem(text, size, key, strlen(key));
     assert_non_null(at);
     at[strlen(key) + 10] ^= 1;
@@ -553,7 +574,8 @@ static void log_is_cut(void **state) {
                                "{\"event\": \"step\", \"epoch\": 1, \"step\": 2, \"loss\": 1}\n"
                                "{\"event\": \"epoch\", \"epoch\": 1, \"step\": 2}\n"
                                "{\"event\": \"step\", \"epoch\": 2, \"step\": 3, \"lo");
-    assert_true(cameo_runlog_open(&l, "logs", true, 2, 0, NULL)); /* the epoch was logged, but not saved */
+    assert_true(cameo_runlog_open(&l, "logs", true, 2, 0, NULL)); /* the epoch was logged, but not
+                                                                     saved */
     cameo_json j = cameo_runlog_begin(&l, "step");
     cameo_json_integer(&j, "step", 3);
     cameo_runlog_end(&l, &j);
@@ -566,8 +588,8 @@ static void log_is_cut(void **state) {
     free(text);
 }
 
-/* What a process that was killed left beside a file goes with its next writing; another process's, that still runs, and files
-   that only look alike stay. */
+/* What a process that was killed left beside a file goes with its next writing; another process's,
+   that still runs, and files that only look alike stay. */
 static void unfinished_goes(void **state) {
     (void)state;
     pid_t gone = fork();
@@ -575,11 +597,13 @@ static void unfinished_goes(void **state) {
     assert_int_equal(waitpid(gone, NULL, 0), gone);
     char left[64];
     snprintf(left, sizeof left, "unfinished/page.%ld.tmp", (long)gone);
-    const char *const stay[] = {"unfinished/page.1.tmp", "unfinished/page", "unfinished/page.tmp", "unfinished/page.1x.tmp",
-                                "unfinished/pages.1.tmp"}; /* process 1 runs */
+    const char *const stay[] = {"unfinished/page.1.tmp", "unfinished/page", "unfinished/page.tmp",
+                                "unfinished/page.1x.tmp", "unfinished/pages.1.tmp"}; /* process 1
+                                                                                        runs */
     assert_true(cameo_make_directories("unfinished", NULL));
     assert_true(cameo_write_file(left, "x", 1, NULL));
-    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) assert_true(cameo_write_file(stay[i], "x", 1, NULL));
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        assert_true(cameo_write_file(stay[i], "x", 1, NULL));
     cameo_remove_unfinished("unfinished", "page");
     assert_false(cameo_file_exists(left));
     for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) assert_true(cameo_file_exists(stay[i]));

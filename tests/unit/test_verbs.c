@@ -1,4 +1,5 @@
-/* The verbs on a tiny model whose embedding is the mean of each channel: exit codes and the files of a scoring run. */
+/* The verbs on a tiny model whose embedding is the mean of each channel: exit codes and the files
+   of a scoring run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,8 @@ static bool create(cameo_context *c) {
     return true;
 }
 
-static const cameo_tensor_info input = {"x", 1, 4, {2, 3, 2, 2}, true}, output = {"y", 1, 2, {2, 3}, true};
+static const cameo_tensor_info input = {"x", 1, 4, {2, 3, 2, 2}, true},
+                               output = {"y", 1, 2, {2, 3}, true};
 static const cameo_layer_info layer = {"mean", "GlobalAveragePool", "plain", "2x3", 12, 0, 0, 0};
 static const unsigned char weights[64];
 static const cameo_model model = {.abi = CAMEO_ABI,
@@ -67,7 +69,8 @@ static void run_and_count(cameo_context *c, size_t last) {
     run(c, last);
 }
 
-/* Seven images in groups of three, as outputs and as embeddings: each is what it is alone, and nothing is written behind. */
+/* Seven images in groups of three, as outputs and as embeddings: each is what it is alone, and
+   nothing is written behind. */
 static void groups_of_a_batch(void **state) {
     (void)state;
     enum { IMAGES = 7 };
@@ -75,7 +78,8 @@ static void groups_of_a_batch(void **state) {
     cameo_model m = model;
     m.batch = 8, m.group = 3, m.run = run_and_count;
     for (size_t i = 0; i < IMAGES * 12; i++) x[i] = (float)(i * i % 97);
-    for (size_t i = 0; i < IMAGES * 3; i++) want[i] = (x[i * 4] + x[i * 4 + 1] + x[i * 4 + 2] + x[i * 4 + 3]) / 4;
+    for (size_t i = 0; i < IMAGES * 3; i++)
+        want[i] = (x[i * 4] + x[i * 4 + 1] + x[i * 4 + 2] + x[i * 4 + 3]) / 4;
     got[IMAGES * 3] = embedded[IMAGES * 3] = -5;
     cameo_context *c = cameo_create(&m, NULL, NULL);
     assert_non_null(c);
@@ -114,11 +118,13 @@ static void late(cameo_context *c, size_t last) {
 }
 
 static void check_means(const float *x, const float *y, size_t n) {
-    for (size_t i = 0; i < n; i++) assert_true(y[i] == (x[i * 4] + x[i * 4 + 1] + x[i * 4 + 2] + x[i * 4 + 3]) / 4);
+    for (size_t i = 0; i < n; i++)
+        assert_true(y[i] == (x[i * 4] + x[i * 4 + 1] + x[i * 4 + 2] + x[i * 4 + 3]) / 4);
     assert_true(y[n] == -5);
 }
 
-/* Seven images: early layers in groups of two, late ones of four. What is asked of early layers alone runs no late ones. */
+/* Seven images: early layers in groups of two, late ones of four. What is asked of early layers
+   alone runs no late ones. */
 static void late_layers_of_a_batch(void **state) {
     (void)state;
     enum { IMAGES = 7 };
@@ -161,7 +167,8 @@ static int verb(const cameo_model *m, const char *line) {
     char copy[512], *argv[16] = {(char *)"tiny"}, *rest = NULL;
     int argc = 1;
     snprintf(copy, sizeof copy, "%s", line);
-    for (char *w = strtok_r(copy, " ", &rest); w && argc < 16; w = strtok_r(NULL, " ", &rest)) argv[argc++] = w;
+    for (char *w = strtok_r(copy, " ", &rest); w && argc < 16; w = strtok_r(NULL, " ", &rest))
+        argv[argc++] = w;
     return cameo_main(m, argc, argv);
 }
 
@@ -214,7 +221,8 @@ static void exit_codes(void **state) {
 static void score_writes_all(void **state) {
     (void)state;
     assert_int_equal(verb(&model, "score pairs.txt -o out/deep"), 0);
-    const char *const names[] = {"out/deep/scores.csv", "out/deep/metrics.json", "out/deep/roc.csv", "out/deep/report.html"};
+    const char *const names[] = {"out/deep/scores.csv", "out/deep/metrics.json", "out/deep/roc.csv",
+                                 "out/deep/report.html"};
     for (int i = 0; i < 4; i++) assert_int_equal(access(names[i], R_OK), 0);
     FILE *f = fopen(names[0], "r");
     char line[200];
@@ -256,7 +264,8 @@ static const cameo_option *option_of(const cameo_verb *v, const char *name) {
     return NULL;
 }
 
-/* Rows are complete, name an option once, and an option of two verbs is a flag in both or in neither. */
+/* Rows are complete, name an option once, and an option of two verbs is a flag in both or in
+   neither. */
 static void rows_agree(void **state) {
     (void)state;
     for (size_t i = 0; i < ROWS; i++) {
@@ -314,9 +323,10 @@ static void a_model_tells(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exit_codes),        cmocka_unit_test(score_writes_all),
-                                       cmocka_unit_test(rows_agree),        cmocka_unit_test(rows_are_found),
-                                       cmocka_unit_test(a_model_tells),     cmocka_unit_test(run_writes_outputs),
-                                       cmocka_unit_test(groups_of_a_batch), cmocka_unit_test(late_layers_of_a_batch)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exit_codes),        cmocka_unit_test(score_writes_all),
+        cmocka_unit_test(rows_agree),        cmocka_unit_test(rows_are_found),
+        cmocka_unit_test(a_model_tells),     cmocka_unit_test(run_writes_outputs),
+        cmocka_unit_test(groups_of_a_batch), cmocka_unit_test(late_layers_of_a_batch)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -1,5 +1,5 @@
-/* Verification but for its metrics: scores and augmentations against a plain reference, alignment, JSON
-   that is read back, operating points, submissions, findings. */
+/* Verification but for its metrics: scores and augmentations against a plain reference, alignment,
+   JSON that is read back, operating points, submissions, findings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,13 +38,17 @@ static void fill(cameo_pairs *p, cameo_pair pair[PAIRS], char *names[IMAGES]) {
         for (int k = 0; k < 2 * DIM; k++) embedding[i][k / DIM][k % DIM] = (float)uniform();
     }
     for (uint32_t i = 0; i < PAIRS; i++)
-        pair[i] = (cameo_pair){.a = i % IMAGES, .b = (i * 5 + 1) % IMAGES, .line = i + 1, .label = i % 3 == 0};
-    *p = (cameo_pairs){.count = PAIRS, .images = IMAGES, .pair = pair, .image = names, .labelled = true};
+        pair[i] = (cameo_pair){
+            .a = i % IMAGES, .b = (i * 5 + 1) % IMAGES, .line = i + 1, .label = i % 3 == 0};
+    *p = (cameo_pairs){
+        .count = PAIRS, .images = IMAGES, .pair = pair, .image = names, .labelled = true};
 }
 
 static void reference(const double *a, const double *b, int n, double out[CAMEO_SCORES]) {
     double dot = 0, aa = 0, bb = 0, raw = 0, normalised = 0;
-    for (int i = 0; i < n; i++) dot += a[i] * b[i], aa += a[i] * a[i], bb += b[i] * b[i], raw += (a[i] - b[i]) * (a[i] - b[i]);
+    for (int i = 0; i < n; i++)
+        dot += a[i] * b[i], aa += a[i] * a[i], bb += b[i] * b[i],
+            raw += (a[i] - b[i]) * (a[i] - b[i]);
     for (int i = 0; i < n; i++) normalised += pow(a[i] / sqrt(aa) - b[i] / sqrt(bb), 2);
     out[CAMEO_COSINE] = dot / sqrt(aa * bb), out[CAMEO_DOT] = dot;
     out[CAMEO_L2_RAW] = -sqrt(raw), out[CAMEO_L2_NORMALISED] = -sqrt(normalised);
@@ -54,7 +58,8 @@ static void reference(const double *a, const double *b, int n, double out[CAMEO_
 static int joined(cameo_tta tta, size_t image, int part, double *to) {
     for (int i = 0; i < DIM; i++) {
         to[i] = (double)embedding[image][part][i];
-        if (tta == CAMEO_TTA_FLIP_SUM) to[i] = (double)(embedding[image][0][i] + embedding[image][1][i]);
+        if (tta == CAMEO_TTA_FLIP_SUM)
+            to[i] = (double)(embedding[image][0][i] + embedding[image][1][i]);
         if (tta == CAMEO_TTA_FLIP_CONCAT) to[DIM + i] = (double)embedding[image][1][i];
     }
     return tta == CAMEO_TTA_FLIP_CONCAT ? 2 * DIM : DIM;
@@ -82,7 +87,8 @@ static void scores_and_augmentations(void **unused) {
         size_t views = tta ? 2 : 1;
         const float *row[IMAGES * 2];
         for (size_t i = 0; i < IMAGES * views; i++) row[i] = embedding[i / views][i % views];
-        for (size_t k = 0; k < views; k++) row[3 * views + k] = NULL; /* one image has none: its pairs fail, no others */
+        for (size_t k = 0; k < views; k++)
+            row[3 * views + k] = NULL; /* one image has none: its pairs fail, no others */
         cameo_embeddings e = {IMAGES, DIM, views, row};
         cameo_verification v = {.pairs = &pairs, .threads = 1, .tta = (cameo_tta)tta};
         assert_true(cameo_verification_measure(&v, &e, NULL));
@@ -98,27 +104,36 @@ static void scores_and_augmentations(void **unused) {
             }
         }
         assert_true(failed > 0 && v.failed == failed);
-        for (size_t i = 1; i < v.n_accepts; i++) assert_true(v.accepts[i].score <= v.accepts[i - 1].score);
-        for (size_t i = 1; i < v.n_rejects; i++) assert_true(v.rejects[i].score >= v.rejects[i - 1].score);
+        for (size_t i = 1; i < v.n_accepts; i++)
+            assert_true(v.accepts[i].score <= v.accepts[i - 1].score);
+        for (size_t i = 1; i < v.n_rejects; i++)
+            assert_true(v.rejects[i].score >= v.rejects[i - 1].score);
         cameo_verification_free(&v);
     }
 }
 
-/* Equal embeddings tie: cosine exactly 1, distances exactly 0, whatever the width and the augmentation; those of one direction
-   don't come before them; both orders of a pair agree to the bit; other places ask through cameo_cosine(). */
+/* Equal embeddings tie: cosine exactly 1, distances exactly 0, whatever the width and the
+   augmentation; those of one direction don't come before them; both orders of a pair agree to the
+   bit; other places ask through cameo_cosine(). */
 static void equal_embeddings_tie(void **unused) {
     (void)unused;
     enum { MOST = 70 };
     static float view[3][2][MOST];
-    cameo_pair pair[4] = {{.a = 0, .b = 1, .label = 1}, {.a = 0, .b = 0, .label = 1}, {.a = 0, .b = 2}, {.a = 2, .b = 1}};
+    cameo_pair pair[4] = {{.a = 0, .b = 1, .label = 1},
+                          {.a = 0, .b = 0, .label = 1},
+                          {.a = 0, .b = 2},
+                          {.a = 2, .b = 1}};
     char *names[3] = {"0.jpg", "same.jpg", "longer.jpg"};
     cameo_pairs pairs = {.count = 4, .images = 3, .pair = pair, .image = names};
     for (size_t n = 1; n <= MOST; n++)
         for (int tta = 0; tta < CAMEO_TTAS; tta++) {
             for (size_t i = 0; i < 2 * n; i++) {
-                const double x =
-                    (double)(tta == CAMEO_TTA_SCORE_MEAN ? i % n : i); /* there the mirrored view must be the same too */
-                view[0][i / n][i % n] = view[1][i / n][i % n] = (float)sin(x * 7.3 + (double)n) * 1e3f;
+                const double x = (double)(tta == CAMEO_TTA_SCORE_MEAN ? i % n : i); /* there the
+                                                                                       mirrored view
+                                                                                       must be the
+                                                                                       same too */
+                view[0][i / n][i % n] = view[1][i / n][i % n] = (float)sin(x * 7.3 + (double)n) *
+                                                                1e3f;
                 view[2][i / n][i % n] = view[0][i / n][i % n] * 3;
             }
             const size_t views = tta ? 2 : 1;
@@ -131,10 +146,12 @@ static void equal_embeddings_tie(void **unused) {
                 assert_true(v.score[CAMEO_COSINE][k] == 1);
                 assert_true(v.score[CAMEO_L2_NORMALISED][k] == 0 && v.score[CAMEO_L2_RAW][k] == 0);
             }
-            for (int k = 2; k < 4; k++) assert_true(v.score[CAMEO_COSINE][k] <= 1 && v.score[CAMEO_COSINE][k] > 1 - 1e-6);
+            for (int k = 2; k < 4; k++)
+                assert_true(v.score[CAMEO_COSINE][k] <= 1 && v.score[CAMEO_COSINE][k] > 1 - 1e-6);
             for (int k = 0; k < CAMEO_SCORES; k++) assert_true(v.score[k][2] == v.score[k][3]);
             const float *a = view[0][0], *c = view[2][0];
-            const double alone = cameo_cosine(a, c, n, cameo_squared_norm(a, n), cameo_squared_norm(c, n));
+            const double alone = cameo_cosine(a, c, n, cameo_squared_norm(a, n),
+                                              cameo_squared_norm(c, n));
             if (tta == CAMEO_TTA_NONE) assert_true(alone == v.score[CAMEO_COSINE][2]);
             cameo_verification_free(&v);
         }
@@ -184,7 +201,9 @@ static void a_similarity_is_found_again(void **unused) {
     }
     cameo_similarity found;
     assert_true(cameo_similarity_fit(&cameo_arcface_template, &to, &found));
-    assert_true(fabs(found.a - s.a) + fabs(found.b - s.b) + fabs(found.tx - s.tx) + fabs(found.ty - s.ty) < 1e-9);
+    assert_true(fabs(found.a - s.a) + fabs(found.b - s.b) + fabs(found.tx - s.tx) +
+                    fabs(found.ty - s.ty) <
+                1e-9);
     const cameo_landmarks point = {{1, 1, 1, 1, 1}, {2, 2, 2, 2, 2}};
     assert_false(cameo_similarity_fit(&point, &to, &found));
 }
@@ -215,8 +234,10 @@ static double difference(const cameo_image *a, const cameo_image *b) {
 /* Real photographs with landmarks against crops that another program made from them. */
 static void crops_of_photographs(void **unused) {
     (void)unused;
-    const char *given = getenv("CAMEO_DATA"), *data = given ? given : CAMEO_SOURCE_DIR "/../shared/data";
-    char *raw = cameo_join(data, "lfw-raw"), *list = cameo_join(raw, "landmarks.tsv"), *lfw = cameo_join(data, "lfw/images");
+    const char *given = getenv("CAMEO_DATA"),
+               *data = given ? given : CAMEO_SOURCE_DIR "/../shared/data";
+    char *raw = cameo_join(data, "lfw-raw"), *list = cameo_join(raw, "landmarks.tsv"),
+         *lfw = cameo_join(data, "lfw/images");
     cameo_landmark_table t = {0};
     if (!cameo_file_exists(list)) print_message("no lfw-raw: skipped\n");
     if (cameo_file_exists(list)) assert_true(cameo_landmarks_read(list, &t, NULL));
@@ -234,7 +255,8 @@ static void crops_of_photographs(void **unused) {
         free(from), free(to);
     }
     if (t.count)
-        print_message("%zu crops: mean difference %.3f, of the worst one %.3f\n", t.count, sum / (double)t.count, worst);
+        print_message("%zu crops: mean difference %.3f, of the worst one %.3f\n", t.count,
+                      sum / (double)t.count, worst);
     assert_true(worst < 2);
     cameo_landmarks_free(&t);
     free(raw), free(list), free(lfw), free(images);
@@ -245,19 +267,23 @@ static void landmark_files(void **unused) {
     const struct {
         const char *text;
         bool good;
-    } cases[] = {{"image\tx\ty\nb/2.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t10\r\na/1.jpg 1 2 3 4 5 6 7 8 9 11\n", true},
-                 {"\xEF\xBB\xBF"
-                  "b/2.jpg,1,2,3,4,5,6,7,8,9,10\na/1.jpg,1,2,3,4,5,6,7,8,9,11",
-                  true},
-                 {"c/3.jpg 1 2 3 4 5 6 7 8 9 9\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\nd/3.jpg 1 2 3 4 5 6 7 8 9 8\na/1.jpg 1 2 3 4 5 6 "
-                  "7 8 9 11\n",
-                  true},
-                 {"# ours\rb/2.jpg 1 2 3 4 5 6 7 8 9 10\r\"a/1.jpg\",1,2,3,4,5,6,7,8,9,11\r", true},
-                 {"Smith, J/2.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t10\na/1.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t11\n", true},
-                 {"a/1.jpg 1 2\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\n", false}, /* no row of headings */
-                 {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2\n", false},
-                 {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2 3 4 5 6 7 8 9 nan\n", false},
-                 {"", false}};
+    } cases[] = {
+        {"image\tx\ty\nb/2.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t10\r\na/1.jpg 1 2 3 4 5 6 7 8 9 11\n",
+         true},
+        {"\xEF\xBB\xBF"
+         "b/2.jpg,1,2,3,4,5,6,7,8,9,10\na/1.jpg,1,2,3,4,5,6,7,8,9,11",
+         true},
+        {"c/3.jpg 1 2 3 4 5 6 7 8 9 9\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\nd/3.jpg 1 2 3 4 5 6 7 8 9 "
+         "8\na/1.jpg 1 2 3 4 5 6 "
+         "7 8 9 11\n",
+         true},
+        {"# ours\rb/2.jpg 1 2 3 4 5 6 7 8 9 10\r\"a/1.jpg\",1,2,3,4,5,6,7,8,9,11\r", true},
+        {"Smith, J/2.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t10\na/1.jpg\t1\t2\t3\t4\t5\t6\t7\t8\t9\t11\n",
+         true},
+        {"a/1.jpg 1 2\nb/2.jpg 1 2 3 4 5 6 7 8 9 10\n", false}, /* no row of headings */
+        {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2\n", false},
+        {"b/2.jpg 1 2 3 4 5 6 7 8 9 10\na/1.jpg 1 2 3 4 5 6 7 8 9 nan\n", false},
+        {"", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[] = "landmarks-XXXXXX";
         cameo_landmark_table t;
@@ -276,8 +302,8 @@ static void landmark_files(void **unused) {
 
 static void json_is_read(void **unused) {
     (void)unused;
-    static const char text[] =
-        "{\"a\": [1, {\"x\": \"]}\"}, 3], \"b\": {\"c\": -2.5e-3, \"n\": null}, \"s\": \"q\\\"\\n\\u00e9\"}";
+    static const char text[] = "{\"a\": [1, {\"x\": \"]}\"}, 3], \"b\": {\"c\": -2.5e-3, \"n\": "
+                               "null}, \"s\": \"q\\\"\\n\\u00e9\"}";
     double value;
     assert_true(cameo_json_get_number(text, "b.c", &value) && value == -2.5e-3);
     assert_false(cameo_json_get_number(text, "b.n", &value));
@@ -289,8 +315,10 @@ static void json_is_read(void **unused) {
     s = cameo_json_get_text(cameo_json_next(NULL, e), "x");
     assert_string_equal(s, "]}");
     free(s);
-    static const char *const broken[] = {"", "{", "{\"a\"", "{\"b\" 1}", "[[[[", "{\"a\": \"\\", "{\"b\": {\"c\": }}"};
-    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) assert_false(cameo_json_get_number(broken[i], "b.c", &value));
+    static const char *const broken[] = {
+        "", "{", "{\"a\"", "{\"b\" 1}", "[[[[", "{\"a\": \"\\", "{\"b\": {\"c\": }}"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        assert_false(cameo_json_get_number(broken[i], "b.c", &value));
 }
 
 static void operating_points(void **unused) {
@@ -350,7 +378,8 @@ static void submission_forms(void **unused) {
 
 static void duplicates_and_overlaps(void **unused) {
     (void)unused;
-    char *names[] = {"A/1.jpg", "B/1.jpg", "B/2.jpg", "C/1.jpg"}, *classes[] = {"B", "D"}, *paths[] = {"t/D/9.jpg"};
+    char *names[] = {"A/1.jpg", "B/1.jpg", "B/2.jpg", "C/1.jpg"}, *classes[] = {"B", "D"},
+         *paths[] = {"t/D/9.jpg"};
     char content[4][65] = {"x", "y", "x", ""}, train_content[1][65] = {"y"};
     cameo_findings f;
     cameo_find_duplicates(names, content, 4, &f);

@@ -67,8 +67,10 @@ static void shapes(void **state) {
     wrapped("short(a, b);\n", "short(a, b);\n");
     wrapped("no newline", "no newline");
     wrapped("    f(" FIFTY ", " FIFTY ", end); /* said behind */\n",
-            "    f(" FIFTY ", " TEN " " TEN " " TEN " " TEN "\n        b1234, end); /* said behind */\n");
-    wrapped("#define X " FIFTY " " FIFTY " " FIFTY "\n", "#define X " FIFTY " " FIFTY " " FIFTY "\n");
+            "    f(" FIFTY ", " TEN " " TEN " " TEN " " TEN
+            "\n        b1234, end); /* said behind */\n");
+    wrapped("#define X " FIFTY " " FIFTY " " FIFTY "\n",
+            "#define X " FIFTY " " FIFTY " " FIFTY "\n");
     /* A comment goes on beside its first word, and a quote in it opens nothing. */
     wrapped("/* it's " FIFTY " words " FIFTY " more */ x;\n",
             "/* it's " FIFTY " words " TEN " " TEN " " TEN "\n       " TEN " b1234 more */ x;\n");
@@ -107,7 +109,8 @@ static void keeps_tokens(void **state) {
         text t = {0}, out = {0};
         for (int i = 0; i < 60; i++) {
             random = random * 1664525u + 1013904223u;
-            /* The last two open and close a comment, which must be in turn: left to their own test. */
+            /* The last two open and close a comment, which must be in turn: left to their own
+               test. */
             text_append(&t, pieces[(random >> 16) % (sizeof pieces / sizeof *pieces - 2)]);
         }
         char *before = malloc(t.size + 1), *after = malloc(4 * t.size + 1);
@@ -115,7 +118,8 @@ static void keeps_tokens(void **state) {
         wrap_c(&t, &out);
         bare(text_str(&out), after);
         assert_string_equal(before, after);
-        assert_true(longest(text_str(&out)) <= WRAP_COLUMNS + 40); /* a piece without a blank is 33 long */
+        assert_true(longest(text_str(&out)) <= WRAP_COLUMNS + 40); /* a piece without a blank is 33
+                                                                      long */
         free(before);
         free(after);
         text_free(&t), text_free(&out);

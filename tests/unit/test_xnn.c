@@ -1,6 +1,7 @@
-/* runtime/kernels/xnn.c, whichever interface of XNNPACK it was built for, against plain loops in double: random shapes, counts
-   that change from run to run, several threads. An input has the 16 readable bytes behind it that xnn.h asks for, and then a
-   page that faults; an output stands between guards. */
+/* runtime/kernels/xnn.c, whichever interface of XNNPACK it was built for, against plain loops in
+   double: random shapes, counts that change from run to run, several threads. An input has the 16
+   readable bytes behind it that xnn.h asks for, and then a page that faults; an output stands
+   between guards. */
 #include "kernel_case.h"
 #include "runtime/core/threads.h"
 #include "runtime/kernels/xnn.h"
@@ -19,7 +20,8 @@ typedef struct paged { /* floats before a page that cannot be read */
 
 static paged new_paged(size_t n) {
     const size_t inside = (n * sizeof(float) + TAIL + PAGE - 1) / PAGE * PAGE;
-    unsigned char *map = mmap(NULL, inside + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *map = mmap(NULL, inside + PAGE, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(map != MAP_FAILED);
     assert_int_equal(mprotect(map + inside, PAGE, PROT_NONE), 0);
     float *at = (float *)(void *)(map + inside - TAIL) - n;
@@ -31,18 +33,29 @@ static void free_paged(paged p) { munmap(p.map, p.bytes); }
 
 static cameo_context context_of(int threads, cameo_error *error) {
     *error = (cameo_error){0};
-    return (cameo_context){.threads = threads, .pool = threads > 1 ? cameo_xnnpack.pool_create(threads) : NULL, .error = error};
+    return (cameo_context){.threads = threads,
+                           .pool = threads > 1 ? cameo_xnnpack.pool_create(threads) : NULL,
+                           .error = error};
 }
 
 static void end_context(cameo_context *c) {
     if (c->pool) c->pool->destroy(c->pool);
 }
 
-static uint32_t below(uint32_t n) { return (uint32_t)((double)(uniform() + 1) / 2 * n * 0.9999999); }
+static uint32_t below(uint32_t n) {
+    return (uint32_t)((double)(uniform() + 1) / 2 * n * 0.9999999);
+}
 
 /* ---- the plain loops ---- */
 
-typedef enum window_kind { CONV, DEPTHWISE, MAX_POOL, AVERAGE_POOL, GLOBAL_POOL, N_KINDS } window_kind;
+typedef enum window_kind {
+    CONV,
+    DEPTHWISE,
+    MAX_POOL,
+    AVERAGE_POOL,
+    GLOBAL_POOL,
+    N_KINDS
+} window_kind;
 
 typedef struct operands {
     const cameo_xnn_window *s;
@@ -51,7 +64,9 @@ typedef struct operands {
     size_t oh, ow;
 } operands;
 
-static size_t all_inputs(const operands *o) { return o->s->ci * (o->kind == CONV || o->kind == DEPTHWISE ? o->s->groups : 1); }
+static size_t all_inputs(const operands *o) {
+    return o->s->ci * (o->kind == CONV || o->kind == DEPTHWISE ? o->s->groups : 1);
+}
 static size_t all_outputs(const operands *o) {
     return o->kind == CONV || o->kind == DEPTHWISE ? o->s->co * o->s->groups : o->s->ci;
 }
@@ -59,7 +74,8 @@ static size_t all_outputs(const operands *o) {
 /* The input of channel c under tap (i, j) of pixel (oy, ox); NULL in the padding. */
 static const float *under(const operands *o, size_t oy, size_t ox, size_t i, size_t j, size_t c) {
     const cameo_xnn_window *s = o->s;
-    const ptrdiff_t y = (ptrdiff_t)(oy * s->sh + i * s->dh) - s->pt, x = (ptrdiff_t)(ox * s->sw + j * s->dw) - s->pl;
+    const ptrdiff_t y = (ptrdiff_t)(oy * s->sh + i * s->dh) - s->pt,
+                    x = (ptrdiff_t)(ox * s->sw + j * s->dw) - s->pl;
     if (y < 0 || x < 0 || y >= (ptrdiff_t)s->h || x >= (ptrdiff_t)s->w) return NULL;
     return o->x + ((size_t)y * s->w + (size_t)x) * s->x_pixel + c;
 }
@@ -99,8 +115,8 @@ static double pool_of(const operands *o, size_t oy, size_t ox, size_t c, double 
 }
 
 static double want_at(const operands *o, size_t oy, size_t ox, size_t c, double *magnitude) {
-    const double v =
-        o->kind == CONV || o->kind == DEPTHWISE ? convolve(o, oy, ox, c, magnitude) : pool_of(o, oy, ox, c, magnitude);
+    const double v = o->kind == CONV || o->kind == DEPTHWISE ? convolve(o, oy, ox, c, magnitude)
+                                                             : pool_of(o, oy, ox, c, magnitude);
     return fmin(fmax(v, (double)o->s->least), (double)o->s->most);
 }
 
@@ -108,12 +124,18 @@ static double want_at(const operands *o, size_t oy, size_t ox, size_t c, double 
 
 static cameo_xnn_window random_window(window_kind kind) {
     const bool pool = kind >= MAX_POOL, dilated = kind == CONV && below(3) == 0;
-    cameo_xnn_window s = {.h = 6 + below(9), .w = 6 + below(9), .groups = 1, .ci = 1 + below(37), .co = 1 + below(37)};
-    s.kh = (pool ? 2 : 1) + below(kind == CONV ? 3 : 5), s.kw = (pool ? 2 : 1) + below(kind == CONV ? 3 : 5);
+    cameo_xnn_window s = {.h = 6 + below(9),
+                          .w = 6 + below(9),
+                          .groups = 1,
+                          .ci = 1 + below(37),
+                          .co = 1 + below(37)};
+    s.kh = (pool ? 2 : 1) + below(kind == CONV ? 3 : 5),
+    s.kw = (pool ? 2 : 1) + below(kind == CONV ? 3 : 5);
     s.sh = 1 + below(s.kh < 2 ? s.kh : 2), s.sw = 1 + below(s.kw < 2 ? s.kw : 2);
     s.dh = s.dw = dilated ? 2 : 1;
     s.pt = below(s.kh), s.pl = below(s.kw), s.pb = below(s.kh), s.pr = below(s.kw);
-    if (kind == CONV && below(4) == 0) s.groups = 2 + below(2), s.ci = 1 + below(9), s.co = 1 + below(9);
+    if (kind == CONV && below(4) == 0)
+        s.groups = 2 + below(2), s.ci = 1 + below(9), s.co = 1 + below(9);
     if (kind == DEPTHWISE) s.groups = (uint32_t)s.ci, s.ci = s.co = 1;
     if (kind == GLOBAL_POOL) {
         if (below(4) == 0) s.h = s.w = 1;
@@ -123,7 +145,8 @@ static cameo_xnn_window random_window(window_kind kind) {
     return s;
 }
 
-static void *create(cameo_context *c, window_kind kind, const cameo_xnn_window *s, const float *w, const float *b) {
+static void *create(cameo_context *c, window_kind kind, const cameo_xnn_window *s, const float *w,
+                    const float *b) {
     switch (kind) {
     case CONV: return cameo_xnn_conv(c, s, w, b);
     case DEPTHWISE: return cameo_xnn_depthwise(c, s, w, b);
@@ -172,7 +195,8 @@ static void try_window(window_kind kind, int threads) {
     o.oh = (s.h + s.pt + s.pb - (s.kh - 1) * s.dh - 1) / s.sh + 1;
     o.ow = (s.w + s.pl + s.pr - (s.kw - 1) * s.dw - 1) / s.sw + 1;
     s.x_pixel = all_inputs(&o) + below(2) * 3, s.y_pixel = all_outputs(&o) + below(2) * 5;
-    float *w = floats((ptrdiff_t)(all_outputs(&o) * s.kh * s.kw * s.ci)), *b = floats((ptrdiff_t)all_outputs(&o));
+    float *w = floats((ptrdiff_t)(all_outputs(&o) * s.kh * s.kw * s.ci)),
+          *b = floats((ptrdiff_t)all_outputs(&o));
     o.w = w, o.b = below(3) ? b : NULL;
     void *op = create(&c, kind, &s, o.w, o.b);
     if (!op) fail_msg("%s", error.message);
@@ -195,15 +219,17 @@ static void test_windows(void **unused) {
 
 /* ---- deconvolutions: each input pixel is spread over the output ---- */
 
-static void spread(const cameo_xnn_window *s, const float *x, const float *w, double *y, double *magnitude, size_t oh,
-                   size_t ow) {
+static void spread(const cameo_xnn_window *s, const float *x, const float *w, double *y,
+                   double *magnitude, size_t oh, size_t ow) {
     const size_t taps = (size_t)s->kh * s->kw;
     for (size_t p = 0; p < s->h * s->w * taps * s->ci * s->co; p++) {
-        const size_t co = p % s->co, ci = p / s->co % s->ci, t = p / s->co / s->ci % taps, pixel = p / s->co / s->ci / taps;
+        const size_t co = p % s->co, ci = p / s->co % s->ci, t = p / s->co / s->ci % taps,
+                     pixel = p / s->co / s->ci / taps;
         const ptrdiff_t oy = (ptrdiff_t)(pixel / s->w * s->sh + t / s->kw) - s->pt;
         const ptrdiff_t ox = (ptrdiff_t)(pixel % s->w * s->sw + t % s->kw) - s->pl;
         if (oy < 0 || ox < 0 || oy >= (ptrdiff_t)oh || ox >= (ptrdiff_t)ow) continue;
-        const double v = (double)x[pixel * s->x_pixel + ci] * (double)w[(co * taps + t) * s->ci + ci];
+        const double v = (double)x[pixel * s->x_pixel + ci] *
+                         (double)w[(co * taps + t) * s->ci + ci];
         const size_t to = ((size_t)oy * ow + (size_t)ox) * s->co + co;
         y[to] += v, magnitude[to] += fabs(v);
     }
@@ -212,9 +238,12 @@ static void spread(const cameo_xnn_window *s, const float *x, const float *w, do
 static void try_deconv(int threads) {
     cameo_error error;
     cameo_context c = context_of(threads, &error);
-    cameo_xnn_window s = {.h = 3 + below(5), .w = 3 + below(5), .groups = 1, .ci = 1 + below(9), .co = 1 + below(19)};
-    s.kh = 2 + below(3), s.kw = 2 + below(3), s.sh = 1 + below(3), s.sw = 1 + below(3), s.dh = s.dw = 1;
-    s.pt = below(2), s.pl = below(2), s.pb = below(2), s.pr = below(2), s.adjust_h = below(s.sh), s.adjust_w = below(s.sw);
+    cameo_xnn_window s = {
+        .h = 3 + below(5), .w = 3 + below(5), .groups = 1, .ci = 1 + below(9), .co = 1 + below(19)};
+    s.kh = 2 + below(3), s.kw = 2 + below(3), s.sh = 1 + below(3), s.sw = 1 + below(3),
+    s.dh = s.dw = 1;
+    s.pt = below(2), s.pl = below(2), s.pb = below(2), s.pr = below(2), s.adjust_h = below(s.sh),
+    s.adjust_w = below(s.sw);
     s.x_pixel = s.ci, s.y_pixel = s.co, s.least = -INFINITY, s.most = INFINITY;
     const size_t oh = (s.h - 1) * s.sh + s.kh + s.adjust_h - s.pt - s.pb;
     const size_t ow = (s.w - 1) * s.sw + s.kw + s.adjust_w - s.pl - s.pr, image = oh * ow * s.co;
@@ -232,7 +261,8 @@ static void try_deconv(int threads) {
             assert_non_null(want);
             spread(&s, x.at + k * s.h * s.w * s.ci, w, want, want + image, oh, ow);
             for (size_t q = 0; q < image; q++)
-                check((double)y[k * image + q], want[q] + (double)b[q % s.co], 1e-6 * want[image + q]);
+                check((double)y[k * image + q], want[q] + (double)b[q % s.co],
+                      1e-6 * want[image + q]);
             free(want);
         }
         check_guards(y, (ptrdiff_t)(n * image));
@@ -254,7 +284,10 @@ static void test_deconvolutions(void **unused) {
 static void try_rows(int threads) {
     cameo_error error;
     cameo_context c = context_of(threads, &error);
-    const cameo_xnn_matrix s = {.ci = 1 + below(70), .co = 1 + below(70), .least = -INFINITY, .most = below(2) ? 1 : INFINITY};
+    const cameo_xnn_matrix s = {.ci = 1 + below(70),
+                                .co = 1 + below(70),
+                                .least = -INFINITY,
+                                .most = below(2) ? 1 : INFINITY};
     float *w = floats((ptrdiff_t)(s.co * s.ci)), *b = floats((ptrdiff_t)s.co);
     void *op = cameo_xnn_gemm(&c, &s, w, b);
     if (!op) fail_msg("%s", error.message);
@@ -307,15 +340,18 @@ static void test_rows_and_sums(void **unused) {
     for (int i = 0; i < 40; i++) try_rows(1 + i % 3), try_sum(1 + i % 3);
 }
 
-/* ---- memory: an operator that has run takes none any more while the count stays; windows that need a workspace too ---- */
+/* ---- memory: an operator that has run takes none any more while the count stays; windows that
+   need a workspace too ---- */
 
 static void run_often(window_kind kind, uint32_t k) {
     cameo_error error;
     cameo_context c = context_of(2, &error);
-    cameo_xnn_window s = {.h = 14, .w = 14, .kh = k, .kw = k, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    cameo_xnn_window s = {
+        .h = 14, .w = 14, .kh = k, .kw = k, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
     s.ci = s.co = s.x_pixel = s.y_pixel = 24, s.least = -INFINITY, s.most = INFINITY;
     if (kind == DEPTHWISE) s.groups = 24, s.ci = s.co = 1;
-    float *w = floats(24 * 24 * 49), *b = floats(24), *x = floats(MOST * 14 * 14 * 24 + 4), *y = floats(MOST * 14 * 14 * 24);
+    float *w = floats(24 * 24 * 49), *b = floats(24), *x = floats(MOST * 14 * 14 * 24 + 4),
+          *y = floats(MOST * 14 * 14 * 24);
     void *op = create(&c, kind, &s, w, b);
     if (!op) fail_msg("%s", error.message);
     cameo_xnn_run(&c, op, MOST, x, NULL, y);
@@ -329,7 +365,8 @@ static void run_often(window_kind kind, uint32_t k) {
 
 static void test_memory(void **unused) {
     (void)unused;
-    run_often(CONV, 3), run_often(DEPTHWISE, 7), run_often(MAX_POOL, 3), run_often(AVERAGE_POOL, 5), run_often(GLOBAL_POOL, 1);
+    run_often(CONV, 3), run_often(DEPTHWISE, 7), run_often(MAX_POOL, 3), run_often(AVERAGE_POOL, 5),
+        run_often(GLOBAL_POOL, 1);
 }
 
 /* What XNNPACK refuses is said and leaves nothing behind. */
@@ -357,8 +394,9 @@ static void test_refusal(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_deconvolutions), cmocka_unit_test(test_rows_and_sums),
-        cmocka_unit_test(test_memory),  cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_windows),       cmocka_unit_test(test_deconvolutions),
+        cmocka_unit_test(test_rows_and_sums), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* A training program written by hand: logits = weight (dropout(flatten(x) - mean)) + bias, softmax cross-entropy. It has what
-   the runtime must cope with: a parameter in blocks of channels, one without weight decay, a running statistic, a random seed.
-   Its ONNX model is made with the runtime's own wire functions. */
+/* A training program written by hand: logits = weight (dropout(flatten(x) - mean)) + bias, softmax
+   cross-entropy. It has what the runtime must cope with: a parameter in blocks of channels, one
+   without weight decay, a running statistic, a random seed. Its ONNX model is made with the
+   runtime's own wire functions. */
 #ifndef CAMEO_TINY_TRAINER_H
 #define CAMEO_TINY_TRAINER_H
 #include "runtime/base/wire.h"
@@ -17,22 +18,32 @@ enum { TINY_BIAS = 384, TINY_MEAN = 448, TINY_FLOATS = 512, TINY_LEARNT = 448 };
 static unsigned tiny_delay; /* microseconds that a step takes longer */
 
 static const cameo_parameter tiny_parameters[] = {
-    {"fc.weight", 2, {TINY_CLASSES, TINY_INPUTS}, 0, 384, CAMEO_PARAMETER_CONV, TINY_BLOCK, true, true},
+    {"fc.weight",
+     2,
+     {TINY_CLASSES, TINY_INPUTS},
+     0,
+     384,
+     CAMEO_PARAMETER_CONV,
+     TINY_BLOCK,
+     true,
+     true},
     {"fc.bias", 1, {TINY_CLASSES}, TINY_BIAS, 64, CAMEO_PARAMETER_ONNX, 0, true, false},
     {"norm.mean", 1, {TINY_INPUTS}, TINY_MEAN, 64, CAMEO_PARAMETER_ONNX, 0, false, false}};
 
-static const cameo_tensor_info tiny_step_inputs[] = {{"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, false},
-                                                     {"labels", 7, 1, {TINY_BATCH}, false},
-                                                     {"labels_b", 7, 1, {TINY_BATCH}, false},
-                                                     {"mix", 1, 1, {TINY_BATCH}, false},
-                                                     {"seed", 7, 1, {1}, false},
-                                                     {"smoothing", 1, 1, {1}, false}},
-                               tiny_step_outputs[] = {{"loss", 1, 0, {0}, false}, {"correct", 1, 0, {0}, false}},
-                               tiny_input = {"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, true},
-                               tiny_output = {"logits", 1, 2, {TINY_BATCH, TINY_CLASSES}, true},
-                               tiny_embedding = {"centred", 1, 2, {TINY_BATCH, TINY_INPUTS}, true};
-static const cameo_layer_info tiny_layers[] = {{"norm", "Sub", "plain", "8x48", 0, 48, 0, 0},
-                                               {"fc", "Gemm", "plain", "8x4", 192, 196, 0, TINY_BATCH *TINY_CLASSES}};
+static const cameo_tensor_info
+    tiny_step_inputs[] = {{"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, false},
+                          {"labels", 7, 1, {TINY_BATCH}, false},
+                          {"labels_b", 7, 1, {TINY_BATCH}, false},
+                          {"mix", 1, 1, {TINY_BATCH}, false},
+                          {"seed", 7, 1, {1}, false},
+                          {"smoothing", 1, 1, {1}, false}},
+    tiny_step_outputs[] = {{"loss", 1, 0, {0}, false}, {"correct", 1, 0, {0}, false}},
+    tiny_input = {"x", 1, 4, {TINY_BATCH, 3, TINY_SIDE, TINY_SIDE}, true},
+    tiny_output = {"logits", 1, 2, {TINY_BATCH, TINY_CLASSES}, true},
+    tiny_embedding = {"centred", 1, 2, {TINY_BATCH, TINY_INPUTS}, true};
+static const cameo_layer_info tiny_layers[] = {
+    {"norm", "Sub", "plain", "8x48", 0, 48, 0, 0},
+    {"fc", "Gemm", "plain", "8x4", 192, 196, 0, TINY_BATCH *TINY_CLASSES}};
 
 static inline void tiny_scores(const float *p, const float *x, float *logits) {
     for (int k = 0; k < TINY_CLASSES; k++) {
@@ -46,7 +57,8 @@ static inline void tiny_infer_run(cameo_context *c, size_t last) {
     const float *p = c->parameters;
     for (size_t n = 0; n < c->count; n++) {
         float x[TINY_INPUTS];
-        for (int i = 0; i < TINY_INPUTS; i++) x[i] = ((const float *)c->in[0])[n * TINY_INPUTS + (size_t)i] - p[TINY_MEAN + i];
+        for (int i = 0; i < TINY_INPUTS; i++)
+            x[i] = ((const float *)c->in[0])[n * TINY_INPUTS + (size_t)i] - p[TINY_MEAN + i];
         if (c->embedding) memcpy((float *)c->embedding + n * TINY_INPUTS, x, sizeof x);
         if (c->out) tiny_scores(p, x, (float *)c->out[0] + n * TINY_CLASSES);
     }
@@ -58,16 +70,19 @@ typedef struct tiny_sums {
 } tiny_sums;
 
 /* dlogits from logits, in place. */
-static inline void tiny_loss(float *z, int64_t a, int64_t b, float mix, float smoothing, tiny_sums *sums) {
+static inline void tiny_loss(float *z, int64_t a, int64_t b, float mix, float smoothing,
+                             tiny_sums *sums) {
     double most = -INFINITY, total = 0, mean = 0;
     int best = 0;
     for (int k = 0; k < TINY_CLASSES; k++)
         if (z[k] > most) most = z[k], best = k;
     for (int k = 0; k < TINY_CLASSES; k++) total += exp(z[k] - most), mean += z[k] / TINY_CLASSES;
-    const double s = smoothing, aim = (1 - s) * ((double)mix * z[a] + (1 - (double)mix) * z[b]) + s * mean;
+    const double s = smoothing,
+                 aim = (1 - s) * ((double)mix * z[a] + (1 - (double)mix) * z[b]) + s * mean;
     sums->loss += most + log(total) - aim;
     sums->correct += best == a;
-    for (int k = 0; k < TINY_CLASSES; k++) z[k] = (float)(exp(z[k] - most) / total) - smoothing / TINY_CLASSES;
+    for (int k = 0; k < TINY_CLASSES; k++)
+        z[k] = (float)(exp(z[k] - most) / total) - smoothing / TINY_CLASSES;
     z[a] -= (1 - smoothing) * mix;
     z[b] -= (1 - smoothing) * (1 - mix);
 }
@@ -83,7 +98,8 @@ static inline void tiny_step_run(cameo_context *c, size_t last) {
     for (int n = 0; n < TINY_BATCH; n++) {
         float x[TINY_INPUTS], z[TINY_CLASSES];
         for (int i = 0; i < TINY_INPUTS; i++) {
-            const uint64_t bits = cameo_mix64((uint64_t)seed * 1000003u + (uint64_t)(n * TINY_INPUTS + i));
+            const uint64_t bits = cameo_mix64((uint64_t)seed * 1000003u +
+                                              (uint64_t)(n * TINY_INPUTS + i));
             x[i] = bits & 7 ? (images[n * TINY_INPUTS + i] - p[TINY_MEAN + i]) * 8 / 7 : 0;
         }
         tiny_scores(p, x, z);
@@ -173,7 +189,8 @@ static inline void tiny_property(FILE *to, const char *key, const char *content)
 }
 
 /* NodeProto: input 1, output 2, name 3, op_type 4, attribute 5 {name 1, i 3, type 20 (2 = INT)}. */
-static inline void tiny_node(FILE *to, const char *op, const char *const inputs[4], const char *output, const char *attribute) {
+static inline void tiny_node(FILE *to, const char *op, const char *const inputs[4],
+                             const char *output, const char *attribute) {
     tiny_text *t = tiny_open();
     for (int i = 0; inputs[i]; i++) cameo_put_text(t->f, 1, inputs[i]);
     cameo_put_text(t->f, 2, output);
@@ -188,10 +205,12 @@ static inline void tiny_node(FILE *to, const char *op, const char *const inputs[
     tiny_nest(to, 1, t);
 }
 
-/* ValueInfoProto {name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {dim_value 1 | dim_param 2}}}}}; the first is "N".
- */
-static inline void tiny_value(FILE *to, unsigned field, const char *name, const int64_t *dim, int rank) {
-    tiny_text *info = tiny_open(), *type = tiny_open(), *elements = tiny_open(), *extents = tiny_open();
+/* ValueInfoProto {name 1, type 2 {tensor_type 1 {elem_type 1, shape 2 {dim 1 {dim_value 1 |
+   dim_param 2}}}}}; the first is "N". */
+static inline void tiny_value(FILE *to, unsigned field, const char *name, const int64_t *dim,
+                              int rank) {
+    tiny_text *info = tiny_open(), *type = tiny_open(), *elements = tiny_open(),
+              *extents = tiny_open();
     for (int i = 0; i < rank; i++) {
         tiny_text *d = tiny_open();
         if (i == 0)
@@ -211,7 +230,8 @@ static inline void tiny_value(FILE *to, unsigned field, const char *name, const 
 static inline void tiny_graph(FILE *f) {
     tiny_node(f, "Flatten", (const char *const[4]){"x"}, "flat", NULL);
     tiny_node(f, "Sub", (const char *const[4]){"flat", "norm.mean"}, "centred", NULL);
-    tiny_node(f, "Gemm", (const char *const[4]){"centred", "fc.weight", "fc.bias"}, "logits", "transB");
+    tiny_node(f, "Gemm", (const char *const[4]){"centred", "fc.weight", "fc.bias"}, "logits",
+              "transB");
     cameo_put_text(f, 2, "tiny");
     tiny_value(f, 11, "x", tiny_input.dim, 4);
     tiny_value(f, 12, "logits", tiny_output.dim, 2);
@@ -235,7 +255,8 @@ static inline const cameo_trainer *tiny_trainer(void) {
     static float initial[TINY_FLOATS];
     if (t.step) return &t;
     for (int k = 0; k < TINY_CLASSES; k++)
-        for (int i = 0; i < TINY_INPUTS; i++) initial[i * TINY_BLOCK + k] = 0.1f * sinf((float)(k * TINY_INPUTS + i));
+        for (int i = 0; i < TINY_INPUTS; i++)
+            initial[i * TINY_BLOCK + k] = 0.1f * sinf((float)(k * TINY_INPUTS + i));
     for (int k = 0; k < TINY_CLASSES; k++) initial[TINY_BIAS + k] = 0.01f * (float)k;
     tiny_text *model = tiny_open(), *inner = tiny_open();
     tiny_model(model->f);
