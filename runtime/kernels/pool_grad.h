@@ -75,9 +75,10 @@ CAMEO_INLINE void cameo_pool_clear(const cameo_pooling *s, float *dx, ptrdiff_t 
 CAMEO_INLINE void cameo_pool_grad_task(const cameo_pooling *s, const cameo_pool_grad_args *a,
                                        size_t i) {
     const ptrdiff_t image = (ptrdiff_t)i, pixels = s->h * s->w;
-    const float *x = s->maximum ? a->x + image * pixels * s->x_pixel : NULL,
-                *dy = a->dy + image * s->oh * s->ow * s->y_pixel;
+    const float *dy = a->dy + image * s->oh * s->ow * s->y_pixel;
     float *dx = a->dx + image * pixels * s->dx_pixel;
+    /* An average reads no x, but places in it are computed, which C leaves undefined for NULL. */
+    const float *x = s->maximum ? a->x + image * pixels * s->x_pixel : dx;
     ptrdiff_t clear = 0; /* rows that are */
     for (ptrdiff_t o = 0; o < s->oh; o++) {
         const ptrdiff_t h = o * s->sh - s->pt, end = cameo_least(s->h, h + (s->kh - 1) * s->dh + 1);

@@ -11,6 +11,7 @@
 #include "../../compiler/kernels/kernels.h"
 #include "../../compiler/passes/front.h"
 #include "../../compiler/tuning/trial.h"
+#include "scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,7 +169,7 @@ static inline poison *poison_begin(const char *level, kernel_choice kernels) {
     p->g = graph_create(p->arena, &p->diag);
     p->directory = temporary_directory(p->arena);
     assert_non_null(p->directory);
-    setenv("CAMEO_HOME", get_current_dir_name(), 1);
+    scratch_home();
     p->options = (options){.name = "poisoned", .kernels = kernels, .jobs = 2};
     p->options.output = arena_printf(p->arena, "%s/poisoned", p->directory);
     assert_true(target_resolve(level, &p->options.target));

@@ -33,4 +33,11 @@ static inline bool scratch_enter(char *directory) {
     return child > 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0; /* ends[1] stays open as long as
                                                                      this process lives */
 }
+
+/* The working directory, which ctest makes the build tree, is where `cameo compile` finds the
+   runtime. */
+static inline void scratch_home(void) {
+    char directory[4096];
+    if (getcwd(directory, sizeof directory)) setenv("CAMEO_HOME", directory, 1);
+}
 #endif

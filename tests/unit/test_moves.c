@@ -22,6 +22,7 @@
 #include "../../compiler/passes/plan.h"
 #include "../../compiler/tuning/trial.h"
 #include "compiler/ir/interpret.h"
+#include "scratch.h"
 
 enum { N = 3, H = 5, W = 7, POOL = 64, OUTPUTS = 64 };
 
@@ -352,7 +353,7 @@ static void compiled(uint64_t seed, kernel_choice kernels, const char *level) {
 
 static void programs_keep_values(void **state) {
     (void)state;
-    setenv("CAMEO_HOME", get_current_dir_name(), 1);
+    scratch_home();
     for (uint64_t seed = 101; seed <= 104; seed++) compiled(seed, KERNELS_NATIVE, "native");
     compiled(105, KERNELS_PLAIN, "native");
 #ifdef __x86_64__

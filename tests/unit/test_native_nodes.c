@@ -22,6 +22,7 @@
 #include "../../compiler/passes/front.h"
 #include "../../compiler/tuning/trial.h"
 #include "compiler/ir/interpret.h"
+#include "scratch.h"
 
 enum { MAX_IN = 6, MAX_OUT = 5, MAX_INPUTS = 256 };
 
@@ -168,7 +169,7 @@ static void setup(fixture *f) {
     f->g->outputs = ARENA_ARRAY(f->arena, value *, MAX_INPUTS);
     f->directory = temporary_directory(f->arena);
     assert_non_null(f->directory);
-    setenv("CAMEO_HOME", get_current_dir_name(), 1);
+    scratch_home();
 }
 
 /* Three NaN into each image, later also where the program reads them. */
