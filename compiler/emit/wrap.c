@@ -25,8 +25,8 @@ static inside step(inside in, const char *s, const char *end, size_t *length) {
     return *s == '"' ? STRING : *s == '\'' ? CHARACTER : CODE;
 }
 
-typedef struct place { /* where a line may end: before `at`, a blank, or inside a literal behind it
-                        */
+/* Where a line may end: before `at`, a blank, or inside a literal behind it. */
+typedef struct place {
     const char *at;
     inside in;
 } place;
@@ -41,11 +41,10 @@ static size_t code_points(const char *s, const char *end) {
    Of several commas the one inside the fewest parentheses, then the last. */
 static place find_place(const char *line, const char *text_begin, const char *end, inside in) {
     place blank = {0}, good = {0}, literal = {0};
-    size_t length;
+    size_t length, column = code_points(line, text_begin);
     int depth = 0, least = 0;
-    for (const char *s = text_begin; s < end && code_points(line, s) <= WRAP_COLUMNS; s += length) {
+    for (const char *s = text_begin; s < end && column <= WRAP_COLUMNS; s += length) {
         const inside next = step(in, s, end, &length);
-        const size_t column = code_points(line, s);
         if (in == CODE) depth += (*s == '(' || *s == '{') - (*s == ')' || *s == '}');
         if (*s == ' ' && s > text_begin && (in == CODE || in == COMMENT)) {
             blank = (place){s, in};
@@ -56,6 +55,7 @@ static place find_place(const char *line, const char *text_begin, const char *en
         /* The closing quote of the first half needs a column. */
         if (*s == ' ' && in == STRING && column + 2 <= WRAP_COLUMNS) literal = (place){s, STRING};
         in = next;
+        column += code_points(s, s + length);
     }
     if (good.at) return good;
     if (blank.at && code_points(line, blank.at) > WRAP_COLUMNS / 4) return blank;
