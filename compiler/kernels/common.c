@@ -1,8 +1,6 @@
 /* Reading nodes for kernels: shapes, windows, activations; and the parameters most kernels have. */
 #include "kernels.h"
 
-#include "../ops/act.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -68,17 +66,6 @@ bool act_known(const node *n) {
     if (!is_constant(slope)) return false;
     const int64_t count = shape_count(&slope->constant->shape);
     return count == 1 || (n->out[0]->shape.rank > 1 && count == n->out[0]->shape.dim[1]);
-}
-
-bool act_is_clamp(const node *n, float *least, float *most) {
-    const char *act = node_string(n, "act", "none");
-    *least = -INFINITY, *most = INFINITY;
-    if (!strcmp(act, "relu")) return *least = 0, true;
-    if (!strcmp(act, "clip")) {
-        *least = node_float(n, "act_min", -INFINITY), *most = node_float(n, "act_max", INFINITY);
-        return *least < *most;
-    }
-    return !strcmp(act, "none");
 }
 
 const char *act_literal(emitter *e, const node *n) {

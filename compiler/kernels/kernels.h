@@ -4,6 +4,7 @@
 #define CAMEO_COMPILER_KERNELS_H
 #include "../emit/emit.h"
 #include "../ir/implementation.h"
+#include "../ops/act.h"
 
 typedef struct window { /* a convolution or pool, all attributes with their defaults */
     int64_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr, group;
@@ -23,9 +24,8 @@ bool is_finite(const value *v);           /* a constant without NaN or infinity 
 bool is_internal(const node *n);          /* domain "cameo" */
 value *input_at(const node *n, size_t i); /* NULL when absent */
 bool act_known(const node *n); /* and its slope, if any, is one number or one a channel */
-bool act_is_clamp(const node *n, float *least, float *most); /* none, relu, clip */
-const char *act_literal(emitter *e, const node *n);          /* "{CAMEO_RELU, 0, 0}" */
-bool residual_fits(const node *n, size_t i); /* absent, or NHWC of the output's shape */
+const char *act_literal(emitter *e, const node *n); /* "{CAMEO_RELU, 0, 0}" */
+bool residual_fits(const node *n, size_t i);        /* absent, or NHWC of the output's shape */
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ceil_div(int64_t a, int64_t b) {

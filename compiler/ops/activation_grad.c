@@ -1,50 +1,13 @@
 /* Gradient rules of the activations: most are one pointwise operator (gradient.c) of dy and what
    it needs, x or y. */
-#include <string.h>
-
+#include "pointwise.h"
 #include "rules.h"
-
-typedef struct derivative {
-    opcode op;
-    const char *gradient; /* the internal operator */
-    bool of_y;
-} derivative;
-
-static const derivative derivatives[] = {
-    {ONNX_Relu, "ReluGrad", true},
-    {ONNX_LeakyRelu, "LeakyReluGrad", false},
-    {ONNX_Sigmoid, "SigmoidGrad", true},
-    {ONNX_Tanh, "TanhGrad", true},
-    {ONNX_HardSigmoid, "HardSigmoidGrad", false},
-    {ONNX_HardSwish, "HardSwishGrad", false},
-    {ONNX_Swish, "SwishGrad", false},
-    {ONNX_Elu, "EluGrad", false},
-    {ONNX_Celu, "CeluGrad", false},
-    {ONNX_Selu, "SeluGrad", false},
-    {ONNX_Softplus, "SoftplusGrad", false},
-    {ONNX_Softsign, "SoftsignGrad", false},
-    {ONNX_Gelu, "GeluGrad", false},
-    {ONNX_Mish, "MishGrad", false},
-    {ONNX_ThresholdedRelu, "ThresholdedReluGrad", false},
-    {ONNX_Erf, "ErfGrad", false},
-    {ONNX_Abs, "AbsGrad", false},
-    {ONNX_Sqrt, "SqrtGrad", true},
-    {ONNX_Reciprocal, "ReciprocalGrad", true},
-};
-
-static const derivative *derivative_of(const node *n) {
-    for (size_t i = 0; i < sizeof derivatives / sizeof *derivatives; i++)
-        if (derivatives[i].op == n->opcode) return &derivatives[i];
-    BUG("%s has no derivative", n->op_type);
-}
 
 bool pointwise_grad(graph *g, node *n, value *const *dout, value **din) {
     static const char *const attributes[] = {"alpha", "beta", "gamma", NULL};
-    const derivative *d = derivative_of(n);
-    const char *op = !strcmp(node_string(n, "approximate", "none"), "tanh") ? "GeluTanhGrad"
-                                                                            : d->gradient;
-    node *back = grad_node(g, n, op, "cameo",
-                           (value *const[]){dout[0], d->of_y ? n->out[0] : n->in[0]}, 2, 1);
+    const pointwise *k = pointwise_of(n);
+    node *back = grad_node(g, n, opcode_name(k->grad), "cameo",
+                           (value *const[]){dout[0], k->of_y ? n->out[0] : n->in[0]}, 2, 1);
     grad_copy_attributes(g, n, back, attributes);
     return (din[0] = grad_infer(g, back)) != NULL;
 }

@@ -140,12 +140,12 @@ static bool batchnorm_grad_infer(graph *g, node *n) {
     return true;
 }
 
-/* Where the activation passes a gradient on, seen from its result: a Relu above 0, a Clip strictly
-   between its bounds. Where that is NaN, too: a zero would hide it. */
+/* Where the activation, a clamp, passes a gradient on, seen from its result: strictly between its
+   bounds. Where that is NaN, too: a zero would hide it. */
 static bool passes(const node *n, double y) {
-    if (!strcmp(node_string(n, "act", "none"), "relu")) return !(y <= 0);
-    return !(y <= (double)node_float(n, "act_min", -INFINITY) ||
-             y >= (double)node_float(n, "act_max", INFINITY));
+    float least, most;
+    act_is_clamp(n, &least, &most);
+    return !(y <= (double)least || (y >= (double)most && isfinite(most)));
 }
 
 static double masked(const node *n, const tensor *const *in, int64_t at) {
@@ -186,12 +186,10 @@ static const char *masked_text(emitter *e, const node *n, const lanes *l) {
     if (!op_present(n, 5)) return dy;
     const char *y = arena_printf(a, "in5[%s]", lanes_index(e, n, n->in[5], l)), *low = NULL,
                *high = NULL;
-    if (!strcmp(node_string(n, "act", "none"), "relu"))
-        return arena_printf(a, "%s <= 0 ? 0 : %s", y, dy);
-    if (node_attr(n, "act_min"))
-        low = arena_printf(a, "%s <= %s", y, emit_float(e, (double)node_float(n, "act_min", 0)));
-    if (node_attr(n, "act_max"))
-        high = arena_printf(a, "%s >= %s", y, emit_float(e, (double)node_float(n, "act_max", 0)));
+    float least, most;
+    act_is_clamp(n, &least, &most);
+    if (isfinite(least)) low = arena_printf(a, "%s <= %s", y, emit_float(e, (double)least));
+    if (isfinite(most)) high = arena_printf(a, "%s >= %s", y, emit_float(e, (double)most));
     if (low && high) return arena_printf(a, "%s || %s ? 0 : %s", low, high, dy);
     return arena_printf(a, "%s ? 0 : %s", low ? low : high ? high : "0", dy);
 }

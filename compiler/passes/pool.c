@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../ir/graph_query.h"
+#include "../ops/act.h"
 #include "../ops/rules.h"
 #include "../ops/window.h"
 #include "front.h"
@@ -76,7 +77,8 @@ static bool fill_of(const node *p, double *fill) {
 static bool is_never_negative(const value *v) {
     const node *n = v->producer;
     if (!n) return false;
-    if (node_is(n, ONNX_Relu) || node_is(n, ONNX_Sigmoid)) return true;
+    const act_row *act = act_of_op(n->opcode);
+    if (act && act->flags & ACT_POSITIVE) return true;
     if (!node_is(n, ONNX_Clip)) return false;
     if (n->opset < 11) return node_float(n, "min", -INFINITY) >= 0;
     return n->n_in > 1 && n->in[1] && n->in[1]->constant && tensor_get(n->in[1]->constant, 0) >= 0;

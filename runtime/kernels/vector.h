@@ -177,8 +177,7 @@ CAMEO_INLINE cameo_v cameo_silu(cameo_v x) {
 }
 
 typedef enum cameo_act_kind {
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
-    CAMEO_##kind,
+#define ACT_FUSED(kind, ...) CAMEO_##kind,
 #include "act.def"
 } cameo_act_kind;
 
@@ -192,7 +191,7 @@ CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slo
     const cameo_v zero = {0}, one = cameo_splat(1.0f);
     switch (act->kind) {
 // clang-format off
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
+#define ACT_FUSED(kind, name, flags, function, first, value, second, value2, text, real, vector) \
     case CAMEO_##kind: return vector;
 #include "act.def"
         // clang-format on

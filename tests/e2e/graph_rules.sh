@@ -26,8 +26,10 @@ never() { local rule=$1 pattern=$2; shift 2; report "$rule" "$(grep -nE -- "$pat
 report() { [ -z "$2" ] || { echo "$1:"; echo "$2"; breaches=1; }; }
 
 # ---- operators are compared by number ----
-names=$(sed -nE 's/^(ONNX|CAMEO|MICROSOFT)\((.*)\)$/\2/p' compiler/ir/opcode.def | paste -sd'|')
-[ ${#names} -gt 500 ] || fail "opcode.def lists no operators"
+names=$(sed -nE 's/^(ONNX|CAMEO|MICROSOFT)\((.*)\)$/\2/p' compiler/ir/opcode.def
+  sed -nE 's/.*\b([A-Z]\w+), [0-9]+, "test_.*/\1/p' runtime/kernels/act.def)
+grep -qx Conv <<<"$names" && grep -qx Relu <<<"$names" || fail "no operators are found"
+names=$(paste -sd'|' <<<"$names")
 comparing='\w*(?:cmp|equal|same|strstr|starts_with|ends_with|listed)\w*|is_\w+|\w*_is|\w*_is_\w+'
 by_number() {
   never_called "an operator's name is compared as text" "$comparing" '\b(?:op_type|opcode_name|op->name)\b' "$@"
