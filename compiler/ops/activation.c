@@ -15,7 +15,6 @@
 REAL(prelu, x[0] < 0 ? x[0] * x[1] : x[0])
 REAL(gelu, 0.5 * x[0] * (1 + erf(x[0] * M_SQRT1_2)))
 REAL(gelu_tanh, 0.5 * x[0] * (1 + tanh(sqrt(2 / M_PI) * (x[0] + 0.044715 * x[0] * x[0] * x[0]))))
-REAL(mish, x[0] * tanh(softplus(x[0])))
 static int64_t int_relu(const int64_t *x) { return x[0] < 0 ? 0 : x[0]; }
 static int64_t int_prelu(const int64_t *x) {
     return x[0] < 0 ? (int64_t)((uint64_t)x[0] * (uint64_t)x[1]) : x[0];
@@ -53,11 +52,6 @@ const pointwise pointwise_activation[] = {
      "0.5@ * x0 * (1.0@ + tanh@(0.79788456080286536@ * (x0 + 0.044715@ * x0 * x0 * x0)))",
      .variant = true,
      .grad = CAMEO_GeluTanhGrad},
-    {.op = ONNX_Mish,
-     TYPES_FLOAT,
-     real_mish,
-     "x0 * tanh@(x0 > 0 ? x0 + log1p@(exp@(-x0)) : log1p@(exp@(x0)))",
-     .grad = CAMEO_MishGrad},
     {.op = OPCODE_NONE}};
 
 /* ---- Clip: bounds as attributes (1, 6) or as inputs (11) ---- */
@@ -178,5 +172,4 @@ const op_row ops_activation[] = {
     {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS(pointwise_grad),
      .test = "test_ops_math selu"},
     UNARY("Gelu", 20, pointwise_grad, gelu_attrs, "test_gelu_default_1"),
-    UNARY("Mish", 18, pointwise_grad, none, "test_mish"),
     {.name = NULL}};

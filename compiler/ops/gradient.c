@@ -4,11 +4,6 @@
 #include "act.h"
 #include "pointwise.h"
 
-static double mish_slope(double x) {
-    const double t = tanh(softplus(x));
-    return t + x * (1 - t * t) * sigmoid(x);
-}
-
 /* d/dx of x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3) */
 static double gelu_tanh_slope(double x) {
     const double t = tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
@@ -26,7 +21,6 @@ REAL(prelu_slope, x[1] >= 0 ? 0 : x[0] * x[1])
 REAL(gelu,
      x[0] * (0.5 * (1 + erf(x[1] * M_SQRT1_2)) + x[1] * exp(-0.5 * x[1] * x[1]) / sqrt(2 * M_PI)))
 REAL(gelu_tanh, x[0] * gelu_tanh_slope(x[1]))
-REAL(mish, x[0] * mish_slope(x[1]))
 REAL(erf, x[0] * M_2_SQRTPI * exp(-x[1] * x[1]))
 REAL(abs, x[1] > 0 ? x[0] : x[1] < 0 ? -x[0] : x[1])
 REAL(sqrt, x[0] / (2 * x[1]))
@@ -36,8 +30,6 @@ REAL(pow_exponent, x[2] == 0 ? 0 : x[0] * x[1] * log(x[2]))
 REAL(equal_mask, x[0] == x[1])
 REAL(safe_div, x[1] == 0 ? 0 : x[0] / x[1])
 
-#define SIGMOID(x) "(1.0@ / (1.0@ + exp@(-(" x "))))"
-#define MISH "tanh@(x1 > 0 ? x1 + log1p@(exp@(-x1)) : log1p@(exp@(x1)))"
 #define GELU "tanh@(0.79788456080286536@ * (x1 + 0.044715@ * x1 * x1 * x1))"
 
 const pointwise pointwise_gradient[] = {
@@ -69,10 +61,6 @@ const pointwise pointwise_gradient[] = {
      real_gelu_tanh,
      "x0 * (0.5@ * (1.0@ + " GELU ") + 0.5@ * x1 * (1.0@ - " GELU " * " GELU
      ") * 0.79788456080286536@ * (1.0@ + 0.134145@ * x1 * x1))"},
-    {.op = CAMEO_MishGrad,
-     TYPES_FLOAT,
-     real_mish,
-     "x0 * (" MISH " + x1 * (1.0@ - " MISH " * " MISH ") * " SIGMOID("x1") ")"},
     {.op = CAMEO_ErfGrad, TYPES_FLOAT, real_erf, "x0 * 1.1283791670955126@ * exp@(-x1 * x1)"},
     {.op = CAMEO_AbsGrad, TYPES_FLOAT, real_abs, "x1 > 0 ? x0 : x1 < 0 ? -x0 : x1"},
     {.op = CAMEO_SqrtGrad, TYPES_FLOAT, real_sqrt, "x0 / (2.0@ * x1)"},
@@ -114,7 +102,6 @@ const op_row ops_gradient[] = {
     DERIVATIVE("PReluSlopeGrad"),
     DERIVATIVE("GeluGrad"),
     DERIVATIVE("GeluTanhGrad"),
-    DERIVATIVE("MishGrad"),
     DERIVATIVE("ErfGrad"),
     DERIVATIVE("AbsGrad"),
     DERIVATIVE("SqrtGrad"),
