@@ -199,9 +199,9 @@ static void channel_sum_emit(emitter *e, const node *n) {
 
 /* ---- rules ---- */
 
-static value *window_call(graph *g, const node *origin, const char *op, const char *domain,
-                          value *a, value *b, const window *w, const shape *x) {
-    node *n = grad_node(g, origin, op, domain, (value *const[]){a, b}, 2, 1);
+static value *window_call(graph *g, const node *origin, opcode op, value *a, value *b,
+                          const window *w, const shape *x) {
+    node *n = grad_node(g, origin, op, (value *const[]){a, b}, 2, 1);
     window_write(g, n, w);
     node_set_int(g, n, "group", node_int(origin, "group", 1));
     if (x) node_set_ints(g, n, "x_shape", x->dim, (size_t)x->rank);
@@ -211,7 +211,7 @@ static value *window_call(graph *g, const node *origin, const char *op, const ch
 static bool wants(const node *n, size_t i) { return op_present(n, i) && n->in[i]->wants_grad; }
 
 static bool bias_grad(graph *g, const node *n, value *dy, value **din) {
-    return !wants(n, 2) || (din[2] = grad_call(g, n, "ChannelSum", "cameo", &dy, 1));
+    return !wants(n, 2) || (din[2] = grad_call(g, n, CAMEO_ChannelSum, &dy, 1));
 }
 
 bool conv_grad(graph *g, node *n, value *const *dout, value **din) {
@@ -220,11 +220,10 @@ bool conv_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!window_read(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
     /* The input's gradient last: x may be free by then, and is of its size. */
     if (!bias_grad(g, n, dout[0], din)) return false;
-    if (wants(n, 1) &&
-        !(din[1] = window_call(g, n, "ConvWeightGrad", "cameo", x, dout[0], &w, NULL)))
+    if (wants(n, 1) && !(din[1] = window_call(g, n, CAMEO_ConvWeightGrad, x, dout[0], &w, NULL)))
         return false;
     return !wants(n, 0) ||
-           (din[0] = window_call(g, n, "ConvInputGrad", "cameo", dout[0], f, &w, &x->shape));
+           (din[0] = window_call(g, n, CAMEO_ConvInputGrad, dout[0], f, &w, &x->shape));
 }
 
 /* The window of the ordinary convolution that leads from Y to X. Output padding of a stride or
@@ -246,10 +245,9 @@ bool conv_transpose_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!window_read_transposed(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
     const window b = backward_window(&w);
     if (!bias_grad(g, n, dout[0], din)) return false;
-    if (wants(n, 1) &&
-        !(din[1] = window_call(g, n, "ConvWeightGrad", "cameo", dout[0], x, &b, NULL)))
+    if (wants(n, 1) && !(din[1] = window_call(g, n, CAMEO_ConvWeightGrad, dout[0], x, &b, NULL)))
         return false;
-    return !wants(n, 0) || (din[0] = window_call(g, n, "Conv", "", dout[0], f, &b, NULL));
+    return !wants(n, 0) || (din[0] = window_call(g, n, ONNX_Conv, dout[0], f, &b, NULL));
 }
 
 static const op_attr grad_attrs[] = {{.name = "dilations", .kind = ATTR_INTS},

@@ -26,24 +26,16 @@ bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din) {
 }
 
 value *rule_scale(graph *g, const node *n, value *v, double factor) {
-    return !v || factor == 1 ? v : grad_binary(g, n, "Mul", v, grad_scalar(g, v, factor));
+    return !v || factor == 1 ? v : grad_binary(g, n, ONNX_Mul, v, grad_scalar(g, v, factor));
 }
 
-value *rule_unary(graph *g, const node *n, const char *op, value *v) {
-    return v ? grad_call(g, n, op, "", &v, 1) : NULL;
-}
-
-value *rule_binary(graph *g, const node *n, const char *op, value *a, value *b) {
-    return a && b ? grad_binary(g, n, op, a, b) : NULL;
-}
-
-value *rule_internal(graph *g, const node *n, const char *op, value *a, value *b) {
-    return a && b ? grad_call(g, n, op, "cameo", (value *const[]){a, b}, 2) : NULL;
+value *rule_unary(graph *g, const node *n, opcode op, value *v) {
+    return v ? grad_call(g, n, op, &v, 1) : NULL;
 }
 
 static value *cast(graph *g, const node *n, value *v, dtype type) {
     if (!v || v->type == type) return v;
-    node *c = grad_node(g, n, "Cast", "", &v, 1, 1);
+    node *c = grad_node(g, n, ONNX_Cast, &v, 1, 1);
     node_set_int(g, c, "to", type);
     return grad_infer(g, c);
 }
@@ -63,24 +55,24 @@ bool mean_grad(graph *g, node *n, value *const *dout, value **din) {
 bool sub_grad(graph *g, node *n, value *const *dout, value **din) {
     if (rule_wants(n, 0) && !rule_settle(g, n, 0, dout[0], din)) return false;
     if (rule_wants(n, 1) && !rule_settle(g, n, 1, dout[0], din)) return false;
-    return !rule_wants(n, 1) || (din[1] = rule_unary(g, n, "Neg", din[1]));
+    return !rule_wants(n, 1) || (din[1] = rule_unary(g, n, ONNX_Neg, din[1]));
 }
 
 bool mul_grad(graph *g, node *n, value *const *dout, value **din) {
     for (size_t i = 0; i < 2; i++)
         if (rule_wants(n, i) &&
-            !rule_settle(g, n, i, rule_binary(g, n, "Mul", dout[0], rule_operand(g, n, 1 - i)),
+            !rule_settle(g, n, i, grad_binary(g, n, ONNX_Mul, dout[0], rule_operand(g, n, 1 - i)),
                          din))
             return false;
     return true;
 }
 
 bool div_grad(graph *g, node *n, value *const *dout, value **din) {
-    value *each = rule_binary(g, n, "Div", dout[0], rule_operand(g, n, 1)); /* dy / b */
+    value *each = grad_binary(g, n, ONNX_Div, dout[0], rule_operand(g, n, 1)); /* dy / b */
     if (!each || (rule_wants(n, 0) && !rule_settle(g, n, 0, each, din))) return false;
     if (!rule_wants(n, 1)) return true;
-    return rule_settle(g, n, 1, rule_binary(g, n, "Mul", each, n->out[0]), din) &&
-           (din[1] = rule_unary(g, n, "Neg", din[1]));
+    return rule_settle(g, n, 1, grad_binary(g, n, ONNX_Mul, each, n->out[0]), din) &&
+           (din[1] = rule_unary(g, n, ONNX_Neg, din[1]));
 }
 
 /* Also 0 where b is 0, and for the exponent where a is, as in PyTorch. */
@@ -89,12 +81,10 @@ bool pow_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!a || !b) return false;
     if (rule_wants(n, 0) &&
         !rule_settle(g, n, 0,
-                     grad_call(g, n, "PowBaseGrad", "cameo", (value *const[]){dout[0], a, b}, 3),
-                     din))
+                     grad_call(g, n, CAMEO_PowBaseGrad, (value *const[]){dout[0], a, b}, 3), din))
         return false;
     if (!rule_wants(n, 1)) return true;
-    value *db = grad_call(g, n, "PowExponentGrad", "cameo", (value *const[]){dout[0], n->out[0], a},
-                          3);
+    value *db = grad_call(g, n, CAMEO_PowExponentGrad, (value *const[]){dout[0], n->out[0], a}, 3);
     return rule_settle(g, n, 1, cast(g, n, db, n->in[1]->type), din);
 }
 
@@ -102,13 +92,13 @@ bool pow_grad(graph *g, node *n, value *const *dout, value **din) {
 bool extreme_grad(graph *g, node *n, value *const *dout, value **din) {
     value **mask = ARENA_ARRAY(g->arena, value *, n->n_in), *count = NULL;
     for (size_t i = 0; i < n->n_in; i++) {
-        mask[i] = rule_internal(g, n, "EqualMask", n->out[0], rule_operand(g, n, i));
-        count = i ? rule_binary(g, n, "Add", count, mask[i]) : mask[i];
+        mask[i] = grad_binary(g, n, CAMEO_EqualMask, n->out[0], rule_operand(g, n, i));
+        count = i ? grad_binary(g, n, ONNX_Add, count, mask[i]) : mask[i];
     }
-    value *share = rule_binary(g, n, "Div", dout[0], count);
+    value *share = grad_binary(g, n, ONNX_Div, dout[0], count);
     for (size_t i = 0; i < n->n_in; i++)
         if (rule_wants(n, i) &&
-            !rule_settle(g, n, i, rule_binary(g, n, "Mul", share, mask[i]), din))
+            !rule_settle(g, n, i, grad_binary(g, n, ONNX_Mul, share, mask[i]), din))
             return false;
     return true;
 }
@@ -117,7 +107,7 @@ bool where_grad(graph *g, node *n, value *const *dout, value **din) {
     value *zero = grad_scalar(g, dout[0], 0);
     for (size_t i = 1; i < 3; i++) {
         value *in[] = {n->in[0], i == 1 ? dout[0] : zero, i == 1 ? zero : dout[0]};
-        if (rule_wants(n, i) && !rule_settle(g, n, i, grad_call(g, n, "Where", "", in, 3), din))
+        if (rule_wants(n, i) && !rule_settle(g, n, i, grad_call(g, n, ONNX_Where, in, 3), din))
             return false;
     }
     return true;
@@ -128,23 +118,24 @@ bool cast_grad(graph *g, node *n, value *const *dout, value **din) {
 }
 
 bool neg_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_unary(g, n, "Neg", dout[0]));
+    return (din[0] = rule_unary(g, n, ONNX_Neg, dout[0]));
 }
 
 bool exp_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_binary(g, n, "Mul", dout[0], n->out[0])) != NULL;
+    return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], n->out[0])) != NULL;
 }
 
 bool log_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_binary(g, n, "Div", dout[0], n->in[0])) != NULL;
+    return (din[0] = grad_binary(g, n, ONNX_Div, dout[0], n->in[0])) != NULL;
 }
 
 bool sin_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_binary(g, n, "Mul", dout[0], rule_unary(g, n, "Cos", n->in[0]))) != NULL;
+    return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], rule_unary(g, n, ONNX_Cos, n->in[0]))) !=
+           NULL;
 }
 
 bool cos_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_unary(
-                g, n, "Neg",
-                rule_binary(g, n, "Mul", dout[0], rule_unary(g, n, "Sin", n->in[0])))) != NULL;
+    return (din[0] = rule_unary(g, n, ONNX_Neg,
+                                grad_binary(g, n, ONNX_Mul, dout[0],
+                                            rule_unary(g, n, ONNX_Sin, n->in[0])))) != NULL;
 }

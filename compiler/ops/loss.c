@@ -106,7 +106,7 @@ static bool cross_entropy_grad(graph *g, node *n, value *const *dout, value **di
     if (!dout[LOSS]) return true;
     value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B],
                    n->in[MIX], n->in[SMOOTHING]};
-    return (din[0] = grad_call(g, n, "SoftmaxCrossEntropyGrad", "cameo", in, 6)) != NULL;
+    return (din[0] = grad_call(g, n, CAMEO_SoftmaxCrossEntropyGrad, in, 6)) != NULL;
 }
 
 /* ---- SoftmaxCrossEntropyGrad: dloss, probabilities, labels, labels_b, mix, smoothing ---- */
@@ -208,7 +208,7 @@ static void margin_emit(struct emitter *e, const node *n) {
 
 static bool margin_grad(graph *g, node *n, value *const *dout, value **din) {
     if (!dout[0]) return true;
-    return (din[0] = grad_call(g, n, "MarginGrad", "cameo",
+    return (din[0] = grad_call(g, n, CAMEO_MarginGrad,
                                (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
 }
 

@@ -21,7 +21,8 @@ static bool check_batch(graph *g, const node *n, size_t labels) {
 }
 
 static bool product_grad(graph *g, node *n, value *const *dout, value **din) {
-    return !dout[LOSS] || (din[0] = grad_binary(g, n, "Mul", n->out[GRADIENT], dout[LOSS])) != NULL;
+    return !dout[LOSS] ||
+           (din[0] = grad_binary(g, n, ONNX_Mul, n->out[GRADIENT], dout[LOSS])) != NULL;
 }
 
 static void need_float(const node *n) {

@@ -116,7 +116,7 @@ static bool batchnorm_train_grad(graph *g, node *n, value *const *dout, value **
     if (!dout[0])
         return diag_error(g->diag, n, DIAG_UNSUPPORTED,
                           "gradients of batch statistics are not supported");
-    node *back = grad_node(g, n, "BatchNormGrad", "cameo", in, active ? 6 : 5, residual ? 4 : 3);
+    node *back = grad_node(g, n, CAMEO_BatchNormGrad, in, active ? 6 : 5, residual ? 4 : 3);
     grad_copy_attributes(g, n, back, activation);
     if (!grad_infer(g, back)) return false;
     for (size_t i = 0; i < 3; i++) din[i] = back->out[i];
@@ -276,8 +276,7 @@ static void dropout_emit(emitter *e, const node *n) {
 }
 
 static bool dropout_grad(graph *g, node *n, value *const *dout, value **din) {
-    node *back = grad_node(g, n, "DropoutTrain", "cameo", (value *const[]){dout[0], n->in[1]}, 2,
-                           1);
+    node *back = grad_node(g, n, CAMEO_DropoutTrain, (value *const[]){dout[0], n->in[1]}, 2, 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"ratio", "id", NULL});
     return (din[0] = grad_infer(g, back)) != NULL;
 }
@@ -293,7 +292,7 @@ static value *channel_constant(graph *g, const value *x, double v) {
 /* (x - mean) / sqrt(variance + epsilon) * scale: the operator itself with another input, scale and
    mean, and without B. */
 static value *batchnorm_of(graph *g, const node *n, value *x, value *scale, value *mean) {
-    node *b = grad_node(g, n, "BatchNormalization", "",
+    node *b = grad_node(g, n, ONNX_BatchNormalization,
                         (value *const[]){x, scale, channel_constant(g, x, 0), mean, n->in[4]}, 5,
                         1);
     node_set_float(g, b, "epsilon", node_float(n, "epsilon", 1e-5f));
@@ -301,8 +300,8 @@ static value *batchnorm_of(graph *g, const node *n, value *x, value *scale, valu
 }
 
 static value *channel_sum_of_product(graph *g, const node *n, value *a, value *b) {
-    value *product = a && b ? grad_binary(g, n, "Mul", a, b) : NULL;
-    return product ? grad_call(g, n, "ChannelSum", "cameo", &product, 1) : NULL;
+    value *product = a && b ? grad_binary(g, n, ONNX_Mul, a, b) : NULL;
+    return product ? grad_call(g, n, CAMEO_ChannelSum, &product, 1) : NULL;
 }
 
 bool batchnorm_eval_grad(graph *g, node *n, value *const *dout, value **din) {
@@ -318,8 +317,7 @@ bool batchnorm_eval_grad(graph *g, node *n, value *const *dout, value **din) {
         value *standard = batchnorm_of(g, n, x, channel_constant(g, x, 1), n->in[3]);
         if (!(din[1] = channel_sum_of_product(g, n, dy, standard))) return false;
     }
-    return !n->in[2]->wants_grad ||
-           (din[2] = grad_call(g, n, "ChannelSum", "cameo", &dy, 1)) != NULL;
+    return !n->in[2]->wants_grad || (din[2] = grad_call(g, n, CAMEO_ChannelSum, &dy, 1)) != NULL;
 }
 
 /* ---- Standardize: X -> (X - mean) / sqrt(variance + epsilon) over axes first.., and
@@ -400,7 +398,7 @@ static void standardize_emit(emitter *e, const node *n) {
 
 /* Of x over its axes from `first` on; dy NULL: x itself standardised. */
 static value *standardize(graph *g, const node *n, value *x, value *dy, int first) {
-    node *s = grad_node(g, n, dy ? "StandardizeGrad" : "Standardize", "cameo",
+    node *s = grad_node(g, n, dy ? CAMEO_StandardizeGrad : CAMEO_Standardize,
                         (value *const[]){x, dy}, dy ? 2 : 1, 1);
     node_set_int(g, s, "first", first);
     node_set_float(g, s, "epsilon", node_float(n, "epsilon", 1e-5f));
@@ -414,13 +412,13 @@ static bool standard_affine_grad(graph *g, node *n, value *dy, value **din, int 
     value *x = n->in[0], *made;
     if (x->wants_grad) {
         value *scale = grad_reshape(g, n, n->in[1], spread[0]);
-        if (!scale || !(made = grad_binary(g, n, "Mul", dy, scale)) ||
+        if (!scale || !(made = grad_binary(g, n, ONNX_Mul, dy, scale)) ||
             !(din[0] = standardize(g, n, x, made, first)))
             return false;
     }
     if (n->in[1]->wants_grad) {
         if (!(made = standardize(g, n, x, NULL, first)) ||
-            !(made = grad_binary(g, n, "Mul", dy, made)))
+            !(made = grad_binary(g, n, ONNX_Mul, dy, made)))
             return false;
         if (!(made = grad_sum_to(g, n, made, spread[0])) ||
             !(din[1] = grad_reshape(g, n, made, &n->in[1]->shape)))
@@ -546,7 +544,7 @@ static void lrn_grad_emit(emitter *e, const node *n) {
 }
 
 bool lrn_grad(graph *g, node *n, value *const *dout, value **din) {
-    node *back = grad_node(g, n, "LRNGrad", "cameo", (value *const[]){dout[0], n->in[0]}, 2, 1);
+    node *back = grad_node(g, n, CAMEO_LRNGrad, (value *const[]){dout[0], n->in[0]}, 2, 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"alpha", "beta", "bias", "size", NULL});
     return (din[0] = grad_infer(g, back)) != NULL;
 }

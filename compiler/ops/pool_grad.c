@@ -153,9 +153,9 @@ static void pool_grad_emit(emitter *e, const node *n) {
 
 /* SAME pads are explicit here, so that ceil_mode, which has no say beside them, must not have
    one. */
-static node *window_node(graph *g, const node *n, const char *op, value *const *in, size_t n_in,
+static node *window_node(graph *g, const node *n, opcode op, value *const *in, size_t n_in,
                          const window *w) {
-    node *back = grad_node(g, n, op, "cameo", in, n_in, 1);
+    node *back = grad_node(g, n, op, in, n_in, 1);
     const bool same = !strncmp(node_string(n, "auto_pad", "NOTSET"), "SAME_", 5);
     window_write(g, back, w);
     node_set_int(g, back, "ceil_mode", same ? 0 : node_int(n, "ceil_mode", 0));
@@ -166,15 +166,15 @@ static node *window_node(graph *g, const node *n, const char *op, value *const *
 bool max_pool_grad(graph *g, node *n, value *const *dout, value **din) {
     window w;
     if (!window_read(g->diag, n, &n->in[0]->shape, NULL, &w)) return false;
-    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", (value *[]){dout[0], n->in[0]},
-                                               2, &w))) != NULL;
+    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad,
+                                               (value *[]){dout[0], n->in[0]}, 2, &w))) != NULL;
 }
 
 bool average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
     const shape *x = &n->in[0]->shape;
     window w;
     if (!window_read(g->diag, n, x, NULL, &w)) return false;
-    node *back = window_node(g, n, "AveragePoolGrad", dout, 1, &w);
+    node *back = window_node(g, n, CAMEO_AveragePoolGrad, dout, 1, &w);
     node_set_ints(g, back, "x_shape", x->dim, (size_t)x->rank);
     return (din[0] = grad_infer(g, back)) != NULL;
 }
@@ -183,13 +183,13 @@ bool global_max_pool_grad(graph *g, node *n, value *const *dout, value **din) {
     window w;
     if (!pool_global_window(&n->in[0]->shape, &w))
         BUG("a pool that infer accepted is inconsistent");
-    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", (value *[]){dout[0], n->in[0]},
-                                               2, &w))) != NULL;
+    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad,
+                                               (value *[]){dout[0], n->in[0]}, 2, &w))) != NULL;
 }
 
 bool global_average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
     const shape *x = &n->in[0]->shape;
-    node *back = grad_node(g, n, "GlobalAveragePoolGrad", "cameo", dout, 1, 1);
+    node *back = grad_node(g, n, CAMEO_GlobalAveragePoolGrad, dout, 1, 1);
     node_set_ints(g, back, "x_shape", x->dim, (size_t)x->rank);
     return (din[0] = grad_infer(g, back)) != NULL;
 }
