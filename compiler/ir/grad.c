@@ -85,7 +85,7 @@ void grad_copy_attributes(graph *g, const node *from, node *to, const char *cons
 static bool is_float(const value *v) { return v->type == DT_FLOAT || v->type == DT_DOUBLE; }
 
 static bool node_wants(const node *n) {
-    if (n->dead || !n->op || (n->op->flags & OP_NO_GRAD)) return false;
+    if (n->dead || !n->op || node_has(n, OP_NO_GRAD)) return false;
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && n->in[i]->wants_grad) return true;
     return false;
@@ -146,8 +146,7 @@ static bool differentiate(tape *t, node *n) {
    twice, is copied there. */
 static value *own_copy(graph *g, const node *origin, value *dv) {
     const node *p = dv->producer;
-    if (p && !(p->op->flags & (OP_VIEW | OP_IDENTITY)) && !value_is_read(dv) &&
-        dv->role == ROLE_NONE)
+    if (p && !node_has(p, OP_VIEW | OP_IDENTITY) && !value_is_read(dv) && dv->role == ROLE_NONE)
         return dv;
     return grad_call(g, origin, CAMEO_Copy, &dv, 1);
 }

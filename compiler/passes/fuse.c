@@ -247,7 +247,7 @@ static bool fold_affine(graph *g, node *n, node *next) {
 /* ---- the residual addition ---- */
 
 static bool has_other_chance(const node *p) {
-    return p && (node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv));
+    return node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv);
 }
 
 static bool fold_residual(graph *g, node *n, node *next) {
@@ -264,10 +264,6 @@ static bool fold_residual(graph *g, node *n, node *next) {
     node_set_input(g, n, 3, r);
     graph_absorb(g, n, next);
     return true;
-}
-
-static bool is_target(const node *n) {
-    return node_is(n, CAMEO_Conv) || node_is(n, CAMEO_Gemm) || node_is(n, CAMEO_ScaleShift);
 }
 
 static void take_followers(graph *g, node *n) {
@@ -288,15 +284,13 @@ static bool convert(graph *g, node *n) {
         make_gemm(g, n);
     else if (node_is(n, ONNX_BatchNormalization))
         make_scale_shift(g, n);
-    return is_target(n);
+    return node_has(n, OP_TAIL);
 }
 
 static void remove_identities(graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !n->op || !(n->op->flags & OP_IDENTITY) || !n->n_out || !n->out[0] ||
-            !n->in[0])
-            continue;
+        if (n->dead || !node_has(n, OP_IDENTITY) || !n->n_out || !n->out[0] || !n->in[0]) continue;
         graph_replace_uses(g, n->out[0], n->in[0]);
         if (!value_is_kept(g, n->out[0]) && node_has_one_output(n)) node_kill(n);
     }

@@ -32,7 +32,7 @@ static value *owner(value *v) {
 static bool owns_caller_memory(const value *v) { return v->is_input || value_is_external(v); }
 
 static bool is_view_node(const node *n) {
-    return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n);
+    return node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n);
 }
 
 static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
@@ -53,7 +53,7 @@ static bool is_dense_onnx(const value *v) {
 
 /* An Identity passes on whatever order its input has. */
 static bool same_identity(const node *n) {
-    return (n->op->flags & OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout;
+    return node_has(n, OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout;
 }
 
 static void join_view(graph *g, node *n) {
@@ -77,8 +77,7 @@ static void join_view(graph *g, node *n) {
 
 static bool reads_slices(const node *n) {
     if (n->impl) return n->impl->slices;
-    if (is_view_node(n)) return false;
-    return n->op && (n->op->flags & OP_ANY_LAYOUT);
+    return !is_view_node(n) && node_has(n, OP_ANY_LAYOUT);
 }
 
 static bool readers_take_slices(const value *v) {
@@ -234,7 +233,7 @@ static bool kept_group(const graph *g, value *root) {
 /* Bit i of the result says that output `out` may take the memory of input i. */
 static unsigned may_overwrite(const node *n, size_t out) {
     if (n->impl) return out ? n->impl->inplace_last : n->impl->inplace;
-    return out == 0 && n->op && (n->op->flags & OP_INPLACE);
+    return out == 0 && node_has(n, OP_INPLACE);
 }
 
 static bool in_once(const node *n, value *root) {
