@@ -61,7 +61,7 @@ bool window_of(const node *n, const int64_t *kernel, window *out) {
 bool act_known(const node *n) {
     const act_row *act = act_of_node(n);
     if (!act) return false;
-    if (strcmp(act->name, "prelu")) return true;
+    if (!(act->flags & ACT_SLOPE)) return true;
     const value *slope = input_at(n, 4);
     if (!is_constant(slope)) return false;
     const int64_t count = shape_count(&slope->constant->shape);

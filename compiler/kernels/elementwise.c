@@ -2,8 +2,6 @@
    PRelu. */
 #include "kernels.h"
 
-#include <string.h>
-
 enum { TASK_FLOATS = 16 * 1024 };
 
 typedef struct parts { /* what one pass is made of; values may be NULL */
@@ -26,8 +24,8 @@ static bool is_per_channel(const value *v, int64_t c) {
 }
 
 static bool activation_fits(const node *n, int64_t c) {
-    return strcmp(node_string(n, "act", "none"), "prelu") ? act_known(n)
-                                                          : is_per_channel(input_at(n, 4), c);
+    const act_row *act = act_of_node(n);
+    return act && act->flags & ACT_SLOPE ? is_per_channel(input_at(n, 4), c) : act != NULL;
 }
 
 static bool applies_scale_shift(const graph *g, const node *n, const options *o) {

@@ -8,7 +8,8 @@ enum {                   /* flags of rows */
        ACT_CLAMP = 1,    /* the number within bounds, which may be infinite */
        ACT_POSITIVE = 2, /* never below zero */
        ACT_SIGNED = 4,   /* the operator takes signed integers too */
-       ACT_OF_Y = 8      /* the derivative's x1 is y */
+       ACT_OF_Y = 8,     /* the derivative's x1 is y */
+       ACT_SLOPE = 16    /* has one or many slopes, an input of the node */
 };
 
 typedef struct act_row {
