@@ -8,7 +8,7 @@ enum { TASK_FLOATS = 16 * 1024 };
 
 typedef struct parts { /* what one pass is made of; values may be NULL */
     const value *scale, *shift, *slope, *r;
-    const char *act;
+    cameo_act act;
     bool product;
 } parts;
 
@@ -75,8 +75,7 @@ static void emit_per_channel(emitter *e, const char *name, const value *v, int64
 
 static void emit_parts(emitter *e, const node *n, const parts *k) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const int64_t vf = emit_options(e)->target.vector_floats,
-                  pixels = TASK_FLOATS / y.c > 0 ? TASK_FLOATS / y.c : 1;
+    const int64_t vf = emit_options(e)->target.vector_floats, pixels = most(1, TASK_FLOATS / y.c);
     emit_value(e, "x", n->in[0], false);
     emit_per_channel(e, "scale", k->scale, y.c, vf);
     emit_per_channel(e, "shift", k->shift, y.c, vf);
@@ -84,17 +83,17 @@ static void emit_parts(emitter *e, const node *n, const parts *k) {
     if (k->r) emit_value(e, "r", k->r, false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    text *t = emit_helpers(e);
-    text_append(t, "static const cameo_elementwise $F_shape = {\n");
-    text_printf(
-        t, "    .pixels = %lld, .c = %lld, .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld,\n",
-        (long long)pixels, (long long)y.c, (long long)x.pixel, (long long)y.pixel,
-        (long long)(k->r ? image_of(k->r).pixel : 0));
-    text_printf(t, "    .scale = %s, .shift = %s, .product = %s, .act = %s};\n",
-                k->scale ? "true" : "false", k->shift ? "true" : "false",
-                k->product ? "true" : "false", k->act);
-    text_append(
-        t, "static void $F_task(void *p, size_t i) { cameo_elementwise_task(&$F_shape, p, i); }\n");
+    emit_cameo_elementwise(e, "_shape",
+                           &(cameo_elementwise){.pixels = pixels,
+                                                .c = y.c,
+                                                .x_pixel = x.pixel,
+                                                .y_pixel = y.pixel,
+                                                .r_pixel = k->r ? image_of(k->r).pixel : 0,
+                                                .scale = k->scale,
+                                                .shift = k->shift,
+                                                .product = k->product,
+                                                .act = k->act});
+    emit_task(e, "task", "cameo_elementwise_task");
     text_printf(emit_body(e), "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n),
                 (long long)(y.h * y.w));
     text_printf(emit_body(e),
@@ -106,22 +105,20 @@ static void emit_parts(emitter *e, const node *n, const parts *k) {
 }
 
 static void emit_scale_shift(emitter *e, const node *n) {
-    const parts k = {input_at(n, 1), input_at(n, 2),    input_at(n, 4),
-                     input_at(n, 3), act_literal(e, n), false};
+    const parts k = {input_at(n, 1), input_at(n, 2), input_at(n, 4),
+                     input_at(n, 3), act_of(n),      false};
     emit_parts(e, n, &k);
 }
 
-static void emit_add(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}"});
-}
+static void emit_add(emitter *e, const node *n) { emit_parts(e, n, &(parts){.r = n->in[1]}); }
 static void emit_mul(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}", .product = true});
+    emit_parts(e, n, &(parts){.r = n->in[1], .product = true});
 }
 static void emit_relu(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.act = "{CAMEO_RELU, 0, 0}"});
+    emit_parts(e, n, &(parts){.act = {.kind = CAMEO_RELU}});
 }
 static void emit_prelu(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.slope = n->in[1], .act = "{CAMEO_PRELU, 0, 0}"});
+    emit_parts(e, n, &(parts){.slope = n->in[1], .act = {.kind = CAMEO_PRELU}});
 }
 
 const implementation scale_shift = {.name = "scale-shift",

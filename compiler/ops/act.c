@@ -20,7 +20,7 @@ static double within(double x, double low, double high) {
 
 static const act_row rows[] = {
 #define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
-    {"CAMEO_" #kind, name, op, {first, second}, {otherwise, otherwise2}, text, real_##kind},
+    {CAMEO_##kind, name, op, {first, second}, {otherwise, otherwise2}, text, real_##kind},
 #include "../../runtime/kernels/act.def"
 };
 

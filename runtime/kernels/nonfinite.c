@@ -145,7 +145,7 @@ void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_
 
 typedef struct layer { /* one image of it, and what its windows are */
     const cameo_xnn_window *s;
-    cameo_xnn_kind kind;
+    enum cameo_xnn_kind kind;
     ptrdiff_t oh, ow, w_o, w_t; /* floats from one output channel's weights, and one tap's, to the
                                    next */
     const float *x, *w, *b;
