@@ -93,7 +93,7 @@ static cameo_batchnorm shape_of(const node *n, const cut *k) {
 /* One pass: a task function and its run. */
 static void emit_pass(emitter *e, const char *task, int64_t count) {
     emit_task(e, task, arena_printf(emit_arena(e), "cameo_batchnorm_%s_task", task));
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_%s, &a);\n", (long long)count, task);
+    emit_parallel(e, NULL, count, arena_printf(emit_arena(e), "%s, &a", task), NULL);
 }
 
 /* Pointers in the order of the template's arguments; absent ones are NULL. */

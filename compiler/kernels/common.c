@@ -36,8 +36,11 @@ int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
 bool window_of(const node *n, const value *x, const value *w, window *out) {
     const char *automatic = node_string(n, "auto_pad", "NOTSET");
-    if ((strcmp(automatic, "NOTSET") && automatic[0]) || (w && w->shape.rank != 4) ||
-        !window_read(NULL, n, &x->shape, w ? w->shape.dim + 2 : NULL, out) || out->rank != 2)
+    if ((strcmp(automatic, "NOTSET") && automatic[0]) || (w && w->shape.rank != 4)) return false;
+    const bool transposed = n->opcode == ONNX_ConvTranspose;
+    if (!(transposed ? window_read_transposed : window_read)(NULL, n, &x->shape,
+                                                             w ? w->shape.dim + 2 : NULL, out) ||
+        out->rank != 2)
         return false;
     for (int i = 1; i < 3; i++)
         if (out->begin[i] < 0 || out->end[i] < 0) return false;
@@ -125,6 +128,16 @@ const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, in
 void emit_task(emitter *e, const char *name, const char *function) {
     text_printf(emit_helpers(e), "static void $F_%s(void *p, size_t i) { %s(&$F_shape, p, i); }\n",
                 name, function);
+}
+
+void emit_parallel(emitter *e, const node *n, int64_t count, const char *task,
+                   const char *comment) {
+    text *t = emit_body(e);
+    text_append(t, "    cameo_parallel(c, ");
+    if (n) text_printf(t, "(size_t)%s * ", images_of(e, n));
+    text_printf(t, "%lld, $F_%s);", (long long)count, task);
+    if (comment) text_printf(t, " /* %s */", comment);
+    text_append(t, "\n");
 }
 
 void emit_vector_check(emitter *e) {

@@ -143,9 +143,8 @@ static void emit_flip(emitter *e, const grad_plan *p) {
     text_append(emit_helpers(e),
                 "static void $F_flip(void *p, size_t i) { cameo_flip_task(&$F_weights, p, i); }\n");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_flip, &pack); /* blocks of input channels */\n",
-                (long long)conv_plan_blocks(&p->phase[0].plan, &emit_options(e)->target));
+    emit_parallel(e, NULL, conv_plan_blocks(&p->phase[0].plan, &emit_options(e)->target),
+                  "flip, &pack", "blocks of input channels");
 }
 
 static void emit_phase(emitter *e, const phase *f, size_t i) {
@@ -155,8 +154,8 @@ static void emit_phase(emitter *e, const phase *f, size_t i) {
         emit_body(e),
         "    cameo_conv_args a%zu = {.x = dy, .w = pack.to + %lld, .b = zero, .y = dx + %lld};\n",
         i, (long long)f->weights, (long long)f->y);
-    text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task%s, &a%zu);\n",
-                conv_plan_tasks(e, &f->plan, "1"), suffix, i);
+    emit_parallel(e, NULL, conv_plan_tasks(&f->plan, &emit_options(e)->target),
+                  arena_printf(emit_arena(e), "task%s, &a%zu", suffix, i), NULL);
 }
 
 static void emit(emitter *e, const node *n) {

@@ -306,10 +306,7 @@ void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix) {
                 floats ? "line" : "NULL");
 }
 
-const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images) {
-    const int64_t cuts = ceil_div(p->s.oh, p->s.rows) *
-                         ceil_div(conv_plan_blocks(p, &emit_options(e)->target), p->s.blocks);
-    if (p->counted)
-        return arena_printf(emit_arena(e), "%lld", (long long)(ceil_div(p->n, p->s.images) * cuts));
-    return arena_printf(emit_arena(e), "(size_t)%s * %lld", images, (long long)cuts);
+int64_t conv_plan_tasks(const conv_plan *p, const target *t) {
+    return ceil_div(p->s.oh, p->s.rows) * ceil_div(conv_plan_blocks(p, t), p->s.blocks) *
+           (p->counted ? ceil_div(p->n, p->s.images) : 1);
 }

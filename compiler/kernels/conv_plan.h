@@ -37,13 +37,7 @@ double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images
 int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups
                                                                  */
 int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the packed weights */
-void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix);  /* $F_shapeS */
-void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix);        /* and $F_taskS */
-const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C
-                                                                                    expression */
-/* A ScaleShift and a convolution whose kernels are chosen: one kernel can do both, and gains by it
-   (direct_conv.c). */
-bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o);
-/* The same of a Mul by one factor for each channel of an image. */
-bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o);
+void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix); /* $F_shapeS */
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix);       /* and $F_taskS */
+int64_t conv_plan_tasks(const conv_plan *p, const target *t); /* unless counted, of an image */
 #endif

@@ -93,10 +93,7 @@ static void emit(emitter *e, const node *n) {
     emit_cameo_depthwise(e, "_shape", &s);
     emit_task(e, "task", "cameo_depthwise_task");
     text_printf(emit_body(e), "    cameo_depthwise_args a = {x, w, %s};\n", ending);
-    text_printf(
-        emit_body(e),
-        "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a); /* images x bands of rows */\n",
-        images_of(e, n), (long long)ceil_div(y.h, s.rows));
+    emit_parallel(e, n, ceil_div(y.h, s.rows), "task, &a", "images x bands of rows");
 }
 
 const implementation depthwise_conv = {.name = "depthwise-conv",
@@ -165,9 +162,7 @@ static void emit_back(emitter *e, const node *n) {
     emit_task(e, "task", s.flip ? "cameo_depthwise_task" : "cameo_depthwise_spread_task");
     text_append(emit_body(e), s.flip ? "    cameo_depthwise_args a = {dy, w, b, NULL, NULL, dx};\n"
                                      : "    cameo_depthwise_spread_args a = {dy, w, dx};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_task, &a); /* images x bands of rows */\n",
-                (long long)(dx.n * ceil_div(dx.h, s.rows)));
+    emit_parallel(e, NULL, dx.n * ceil_div(dx.h, s.rows), "task, &a", "images x bands of rows");
 }
 
 const implementation depthwise_input_gradient = {.name = "depthwise-input-gradient",

@@ -71,8 +71,7 @@ static void emit(emitter *e, const node *n) {
                 "    cameo_depthwise_wgrad_task(&$F_shape, p, %lld, %lld, i);\n}\n",
                 (long long)p.images, (long long)p.parts);
     text_append(emit_body(e), "    cameo_depthwise_wgrad_args a = {x, dy, partial, dw};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all rows */\n",
-                (long long)p.parts);
+    emit_parallel(e, NULL, p.parts, "task, &a", "parts of all rows");
     text_printf(emit_body(e), "    cameo_depthwise_wgrad_sum(&$F_shape, &a, %lld, %s);\n",
                 (long long)p.parts, order_of(n) == PARAMETER_ONNX ? "true" : "false");
 }
@@ -128,9 +127,7 @@ static void emit_sum(emitter *e, const node *n) {
     emit_cameo_channel_sum(e, "_shape", &(cameo_channel_sum){x.n * x.h * x.w, x.c, x.pixel, parts});
     emit_task(e, "task", "cameo_channel_sum_task");
     text_append(emit_body(e), "    cameo_channel_sum_args a = {x, partial, y};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all pixels */\n",
-                (long long)parts);
+    emit_parallel(e, NULL, parts, "task, &a", "parts of all pixels");
     text_append(emit_body(e), "    cameo_channel_sum_join(&$F_shape, &a);\n");
 }
 

@@ -131,9 +131,8 @@ static void emit_weight_param(emitter *e, const node *n, const conv_plan *p) {
 static void emit_repack(emitter *e, const conv_plan *p) {
     emit_task(e, "pack", "cameo_conv_pack_task");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_pack, &pack); /* blocks of channels */\n",
-                (long long)conv_plan_blocks(p, &emit_options(e)->target));
+    emit_parallel(e, NULL, conv_plan_blocks(p, &emit_options(e)->target), "pack, &pack",
+                  "blocks of channels");
 }
 
 /* What comes before the convolution: scale and shift, or the gate. */
@@ -163,9 +162,8 @@ static void emit_conv(emitter *e, const node *n, const node *before) {
                 p.s.scaled ? ", .scale = scale, .shift = shift"
                 : p.s.gate ? ", .gate = gate"
                            : "");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %s, $F_task, &a); /* images x bands of rows x channels */\n",
-                conv_plan_tasks(e, &p, images_of(e, n)));
+    emit_parallel(e, p.counted ? NULL : n, conv_plan_tasks(&p, &o->target), "task, &a",
+                  "images x bands of rows x channels");
 }
 
 static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
@@ -182,8 +180,10 @@ const implementation direct_conv = {.name = "direct-conv",
 
 /* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
 
-bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o) {
+static bool scaled_applies(const graph *g, const node *n, const options *o) {
+    (void)g;
     conv_plan p;
+    const node *scale = n->parts[0], *conv = n->parts[1];
     if (scale->impl != &scale_shift || conv->impl != &direct_conv || !is_constant(conv->in[1]))
         return false;
     if (!is_constant(scale->in[1]) || !is_constant(scale->in[2]) || input_at(scale, 3) ||
@@ -192,15 +192,11 @@ bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *
     return make_plan(conv, scale, o, 0, &p) && !p.s.gather.ow;
 }
 
-static bool scaled_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts == 2 && n->parts[0]->impl == &scale_shift;
-}
-
 static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n->parts[0]); }
 
 const implementation scaled_conv = {.name = "scaled-conv",
                                     .op = CAMEO_ConvChain,
+                                    .pattern = {CAMEO_ScaleShift, CAMEO_Conv},
                                     .applies = scaled_applies,
                                     .emit = emit_scaled,
                                     .slices = true};
@@ -216,8 +212,10 @@ static bool is_gate(const value *v, const value *y) {
 }
 
 /* Every band of rows multiplies its weights, where the Mul multiplies, reads and writes pixels. */
-bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o) {
+static bool gated_applies(const graph *g, const node *n, const options *o) {
+    (void)g;
     conv_plan p;
+    const node *mul = n->parts[0], *conv = n->parts[1];
     if (conv->impl != &direct_conv || !is_constant(conv->in[1]) || mul->n_in != 2) return false;
     const size_t x = image_operand(mul);
     if (!is_nhwc(mul->in[x]) || !shape_equal(&mul->in[x]->shape, &mul->out[0]->shape) ||
@@ -229,13 +227,9 @@ bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o) 
     return bands * conv_plan_weights(&p, &o->target) <= pixels;
 }
 
-static bool gated_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts == 2 && is_mul(n->parts[0]);
-}
-
 const implementation gated_conv = {.name = "gated-conv",
                                    .op = CAMEO_ConvChain,
+                                   .pattern = {ONNX_Mul, CAMEO_Conv},
                                    .applies = gated_applies,
                                    .emit = emit_scaled,
                                    .slices = true};

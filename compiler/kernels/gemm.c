@@ -72,8 +72,7 @@ static void emit_either(emitter *e, const node *n, bool rounded) {
     emit_task(e, "task", "cameo_gemm_task");
     text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, %s, (ptrdiff_t)%s};\n", ending,
                 images_of(e, n));
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* blocks of outputs */\n",
-                (long long)(round_up(w[0], block) / block));
+    emit_parallel(e, NULL, ceil_div(w[0], block), "task, &a", "blocks of outputs");
 }
 
 static void emit(emitter *e, const node *n) { emit_either(e, n, false); }

@@ -151,10 +151,7 @@ static void emit(emitter *e, const node *n) {
     emit_cameo_grouped(e, "_shape", &p.s);
     emit_task(e, "task", "cameo_grouped_task");
     text_printf(emit_body(e), "    cameo_grouped_args a = {x, w, %s};\n", ending);
-    text_printf(
-        emit_body(e),
-        "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a); /* images x bands of rows */\n",
-        images_of(e, n), (long long)ceil_div(p.s.oh, p.s.rows));
+    emit_parallel(e, n, ceil_div(p.s.oh, p.s.rows), "task, &a", "images x bands of rows");
 }
 
 const implementation grouped_conv = {.name = "grouped-conv",

@@ -49,30 +49,22 @@ void emit_channels(emitter *e, const char *name, const value *v, float otherwise
 const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, int64_t block);
 /* A task: "static void $F_NAME(void *p, size_t i) { FUNCTION(&$F_shape, p, i); }". */
 void emit_task(emitter *e, const char *name, const char *function);
+/* Runs `count` tasks, times the images of n unless it is NULL: "cameo_parallel(c, ..., $F_TASK);",
+   where task is "task, &a". comment: what tasks there are, or NULL. */
+void emit_parallel(emitter *e, const node *n, int64_t count, const char *task, const char *comment);
+/* elementwise.c: shape, task and run of a pass over the images of n, of so many pixels each.
+   operands: the arguments but for their number. */
+void emit_pixels(emitter *e, const node *n, const cameo_elementwise *s, int64_t pixels,
+                 const char *operands);
 /* The shape of a depthwise convolution but for rows, residual and activation (depthwise_conv.c).
    False: it is none. */
 bool depthwise_shape(const node *n, const value *x, const value *y, const value *w,
                      cameo_depthwise *s);
 /* Parameter `name`: constant weights as the depthwise kernel reads them, [kh][kw][c rounded up]. */
 void depthwise_emit_weights(emitter *e, const char *name, const value *w);
-/* strip_conv.c: nodes whose kernels are chosen can run a strip of rows at a time, and gain by it.
-   expand may be NULL. */
-bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project);
-/* pool.c: a ScaleShift and an average over windows, whose kernels are chosen, gain by being one. */
-bool scaled_pool_worthwhile(const node *scale, const node *pool);
 /* A static assertion that the C compiler's vectors are those the weights were packed for. */
 void emit_vector_check(emitter *e);
 
-extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, winograd_conv_5x5,
-    winograd_line_3, winograd_line_5, winograd_line_7, depthwise_conv, grouped_conv, strassen_conv,
-    strip_conv, scaled_conv, gated_conv, scaled_pool, gemm, gemm_bfloat16, max_pool, average_pool,
-    global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc,
-    reorder, interleave, copy_concat, copy_split, copy_slice, copy_transpose, copy_expand,
-    copy_tile, copy_to_space, copy_to_depth, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm,
-    xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
-/* of training */
-extern const implementation conv_input_grad, winograd_input_grad_4, winograd_input_grad_2,
-    weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum,
-    batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc,
-    global_average_pool_grad_nhwc, matrix_gemm, matrix_matmul;
+#define KERNEL(name) extern const implementation name;
+#include "kernels.def"
 #endif

@@ -48,8 +48,7 @@ static cameo_pooling shape_of(const node *n, const value *x, const value *y, boo
 
 static void emit_tasks(emitter *e, const node *n, const char *task, int64_t tasks) {
     emit_task(e, "task", task);
-    text_printf(emit_body(e), "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a);\n",
-                images_of(e, n), (long long)tasks);
+    emit_parallel(e, n, tasks, "task, &a", NULL);
 }
 
 static void emit_call(emitter *e, const node *n, bool global, bool maximum) {
@@ -69,7 +68,9 @@ static void emit_global(emitter *e, const node *n) {
 
 /* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
 
-bool scaled_pool_worthwhile(const node *scale, const node *pool) {
+static bool scaled_applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    const node *scale = n->parts[0], *pool = n->parts[1];
     if (scale->impl != &scale_shift || pool->impl != &average_pool || input_at(scale, 3) ||
         input_at(scale, 4))
         return false;
@@ -77,11 +78,6 @@ bool scaled_pool_worthwhile(const node *scale, const node *pool) {
     /* Where windows overlap, each element would be scaled several times. */
     return is_constant(scale->in[1]) && is_constant(scale->in[2]) &&
            window_of(pool, pool->in[0], NULL, &k) && k.k[1] <= k.stride[1] && k.k[2] <= k.stride[2];
-}
-
-static bool scaled_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts == 2 && n->parts[1]->impl == &average_pool;
 }
 
 static void emit_scaled(emitter *e, const node *n) {
@@ -143,6 +139,7 @@ const implementation average_pool = {.name = "average-pool",
                                      .slices = true};
 const implementation scaled_pool = {.name = "scaled-pool",
                                     .op = CAMEO_ConvChain,
+                                    .pattern = {CAMEO_ScaleShift, ONNX_AveragePool},
                                     .applies = scaled_applies,
                                     .emit = emit_scaled,
                                     .slices = true};

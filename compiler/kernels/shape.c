@@ -15,8 +15,6 @@ static const row rows[] = {
 // clang-format off
 #define SHAPE(type) {#type,
 #define NUMBERS(...) "n" #__VA_ARGS__ ";"
-#define SIZES(...) "n" #__VA_ARGS__ ";"
-#define WORDS(...) "w" #__VA_ARGS__ ";"
 #define FLOATS(...) "f" #__VA_ARGS__ ";"
 #define FLAGS(...) "b" #__VA_ARGS__ ";"
 #define CHOICE(type, ...) "c" #__VA_ARGS__ ";"
@@ -39,7 +37,7 @@ static const row *row_of(const char *type, size_t length) {
     BUG("\"%.*s\" is no shape", (int)length, type);
 }
 
-static const char *literal(emitter *e, const row *r, const void *from);
+static const char *literal(arena *a, const row *r, const void *from);
 
 /* The word of that number in "A, B, C;". */
 static const char *word(arena *a, const char *words, unsigned number) {
@@ -48,22 +46,20 @@ static const char *word(arena *a, const char *words, unsigned number) {
 }
 
 /* One element as C, NULL where it is 0; rest: what the declaration says behind the name. */
-static const char *element(emitter *e, char kind, const char *rest, const void *p) {
-    arena *a = emit_arena(e);
+static const char *element(arena *a, char kind, const char *rest, const void *p) {
     const cameo_act *act = p;
     switch (kind) {
     case 'n': return *(const ptrdiff_t *)p ? arena_printf(a, "%td", *(const ptrdiff_t *)p) : NULL;
-    case 'w': return *(const uint32_t *)p ? arena_printf(a, "%u", *(const uint32_t *)p) : NULL;
-    case 'f': return *(const float *)p != 0 ? emit_float(e, (double)*(const float *)p) : NULL;
+    case 'f': return *(const float *)p != 0 ? float_text(a, (double)*(const float *)p) : NULL;
     case 'b': return *(const bool *)p ? "true" : NULL;
     case 'c': return *(const unsigned *)p ? word(a, rest, *(const unsigned *)p) : NULL;
     case 'a':
         return act->kind
                    ? arena_printf(a, "{%s, %s, %s}", activations[act->kind],
-                                  emit_float(e, (double)act->a), emit_float(e, (double)act->b))
+                                  float_text(a, (double)act->a), float_text(a, (double)act->b))
                    : NULL;
     default: {
-        const char *inner = literal(e, row_of(rest, strcspn(rest, ";")), p);
+        const char *inner = literal(a, row_of(rest, strcspn(rest, ";")), p);
         return strcmp(inner, "{}") ? inner : NULL;
     }
     }
@@ -87,12 +83,12 @@ static size_t aligned(size_t at, char kind) {
 }
 
 /* ".NAME = ...", unless all elements are 0. */
-static void print_field(emitter *e, text *t, const char *name, char kind, size_t count,
+static void print_field(arena *a, text *t, const char *name, char kind, size_t count,
                         const char *rest, const char *p) {
     text elements = {0};
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        const char *c = element(e, kind, rest, p + i * size_of(kind, rest));
+        const char *c = element(a, kind, rest, p + i * size_of(kind, rest));
         text_printf(&elements, "%s%s", i ? ", " : "", c ? c : "0");
         any |= c != NULL;
     }
@@ -102,7 +98,7 @@ static void print_field(emitter *e, text *t, const char *name, char kind, size_t
     text_free(&elements);
 }
 
-static const char *literal(emitter *e, const row *r, const void *from) {
+static const char *literal(arena *a, const row *r, const void *from) {
     text t = {0};
     size_t at = 0;
     text_append(&t, "{");
@@ -115,23 +111,23 @@ static const char *literal(emitter *e, const row *r, const void *from) {
             s += strcspn(s, ",;");
             s += strspn(s, ", ");
             at = aligned(at, kind);
-            print_field(e, &t, name, kind, count, s, (const char *)from + at);
+            print_field(a, &t, name, kind, count, s, (const char *)from + at);
             at += count * size_of(kind, s);
             if (kind == 'c' || kind == 'p') s += strcspn(s, ";");
         }
     }
     if (aligned(at, 'n') != r->size) BUG("the fields of %s are not where they should be", r->type);
     text_append(&t, "}");
-    const char *made = arena_strdup(emit_arena(e), text_str(&t));
+    const char *made = arena_strdup(a, text_str(&t));
     text_free(&t);
     return made;
 }
 
-const char *shape_literal(emitter *e, const char *type, const void *s) {
-    return literal(e, row_of(type, strlen(type)), s);
+const char *shape_literal(arena *a, const char *type, const void *s) {
+    return literal(a, row_of(type, strlen(type)), s);
 }
 
 void shape_emit(emitter *e, const char *type, const char *name, const void *s) {
     text_printf(emit_helpers(e), "static const %s $F%s = %s;\n", type, name,
-                shape_literal(e, type, s));
+                shape_literal(emit_arena(e), type, s));
 }

@@ -147,11 +147,8 @@ static void emit(emitter *e, const node *n) {
                 "    cameo_strassen_task(&$F_shape, p, i, line);\n}\n",
                 (long long)line_floats(&p, p.s.rows, block));
     text_printf(emit_body(e), "    cameo_strassen_args a = {x, w, %s};\n", ending);
-    text_printf(
-        emit_body(e),
-        "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a); /* images x bands x channels */\n",
-        images_of(e, n),
-        (long long)(ceil_div(pairs(&p), p.s.rows) * ceil_div(p.s.co / 2 / block, p.s.blocks)));
+    emit_parallel(e, n, ceil_div(pairs(&p), p.s.rows) * ceil_div(p.s.co / 2 / block, p.s.blocks),
+                  "task, &a", "images x bands x channels");
 }
 
 const implementation strassen_conv = {.name = "strassen-conv",

@@ -42,11 +42,13 @@ static int64_t rows_of_strip(const cameo_depthwise *s) {
     return ceil_div(s->oh, ceil_div(s->oh, rows));
 }
 
-static chain chain_of(const node *expand, const node *depthwise, const node *project) {
-    chain c = {expand, depthwise, project, {0}};
-    if (!depthwise_shape(depthwise, depthwise->in[0], depthwise->out[0], depthwise->in[1], &c.s))
+static chain chain_of(const node *n) {
+    const bool expands = n->n_parts == 3;
+    chain c = {expands ? n->parts[0] : NULL, n->parts[expands], n->parts[expands + 1], {0}};
+    const node *d = c.depthwise;
+    if (!depthwise_shape(d, d->in[0], d->out[0], d->in[1], &c.s))
         BUG("a depthwise convolution without a window");
-    c.s.rows = rows_of_strip(&c.s), c.s.act = act_of(depthwise);
+    c.s.rows = rows_of_strip(&c.s), c.s.act = act_of(d);
     return c;
 }
 
@@ -62,24 +64,22 @@ static bool fits_stack(const chain *c) {
 
 static double macs_of(const node *n) { return n ? n->macs : 0; }
 
-bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project) {
+static bool applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    const node *project = n->parts[n->n_parts - 1], *depthwise = n->parts[n->n_parts - 2],
+               *expand = n->n_parts == 3 ? n->parts[0] : NULL;
     if (depthwise->impl != &depthwise_conv || project->impl != &direct_conv ||
         (expand && expand->impl != &direct_conv))
         return false;
     if (input_at(depthwise, 3) || !is_constant(depthwise->in[1]) || !is_pointwise(project))
         return false;
     if (expand && (input_at(expand, 3) || !is_pointwise(expand))) return false;
-    const chain c = chain_of(expand, depthwise, project);
+    const chain c = chain_of(n);
     const int64_t pixels = (expand ? c.s.h * c.s.w : 0) + c.s.oh * c.s.ow; /* of one image */
     const double between = (double)(pixels * c.s.c) * sizeof(float),
                  macs = (macs_of(expand) + depthwise->macs + project->macs) /
                         (double)project->out[0]->shape.dim[0];
     return between > NEAR_BYTES && macs <= WORK * between && fits_stack(&c);
-}
-
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts > 1 && n->parts[n->n_parts - 2]->impl == &depthwise_conv;
 }
 
 /* ---- emission ---- */
@@ -149,10 +149,8 @@ static void emit_shapes(emitter *e, const chain *c, const conv_plan *expand,
 }
 
 static void emit(emitter *e, const node *n) {
-    node *const *part = n->parts;
-    const bool expands = n->n_parts == 3;
-    const chain c = chain_of(expands ? part[0] : NULL, part[expands], part[expands + 1]);
-    const node *first = expands ? c.expand : c.depthwise;
+    const chain c = chain_of(n);
+    const bool expands = c.expand != NULL;
     const value *r = input_at(c.project, 3);
     const conv_plan project = pointwise_plan(e, c.project, c.s.rows, c.s.c,
                                              image_of(c.project->out[0]).pixel, true);
@@ -160,7 +158,7 @@ static void emit(emitter *e, const node *n) {
     if (expands)
         expand = pointwise_plan(e, c.expand, c.s.rows, image_of(c.expand->in[0]).pixel, c.s.c,
                                 false);
-    emit_value(e, "x", first->in[0], false);
+    emit_value(e, "x", n->parts[0]->in[0], false);
     const char *one = expands ? emit_operands(e, c.expand, &expand, "_expand", ", .x = x") : NULL;
     const char *two = emit_operands(e, c.depthwise, NULL, "_depthwise", expands ? "" : ", .x = x");
     if (r) emit_value(e, "r", r, false);
@@ -181,5 +179,9 @@ static void emit(emitter *e, const node *n) {
                 "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");
 }
 
-const implementation strip_conv = {
-    .name = "strip-conv", .op = CAMEO_ConvChain, .applies = applies, .emit = emit, .slices = true};
+const implementation strip_conv = {.name = "strip-conv",
+                                   .op = CAMEO_ConvChain,
+                                   .pattern = {CAMEO_Conv, CAMEO_Conv, CAMEO_Conv},
+                                   .applies = applies,
+                                   .emit = emit,
+                                   .slices = true};

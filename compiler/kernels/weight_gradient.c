@@ -158,14 +158,10 @@ static void emit(emitter *e, const node *n) {
                           ceil_div(p.per_group, p.s.blocks);
     text_printf(t, "    cameo_wgrad_args a = {x, dy, %s, dw};\n",
                 has_partial_sums(&p) ? "partial" : "dw");
-    text_printf(t,
-                "    cameo_parallel(c, %lld, $F_task, &a); /* parts x input channels x output "
-                "channels */\n",
-                (long long)tasks);
+    emit_parallel(e, NULL, tasks, "task, &a", "parts x input channels x output channels");
     if (p.onnx)
-        text_printf(
-            t, "    cameo_parallel(c, %lld, $F_task_sum, &a); /* blocks of output channels */\n",
-            (long long)(p.s.groups * p.per_group));
+        emit_parallel(e, NULL, p.s.groups * p.per_group, "task_sum, &a",
+                      "blocks of output channels");
     else if (p.s.parts > 1)
         text_printf(t,
                     "    cameo_parallel(c, (%lld + CAMEO_WGRAD_SUM - 1) / CAMEO_WGRAD_SUM, "

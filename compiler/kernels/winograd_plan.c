@@ -183,8 +183,8 @@ void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments
                     "    cameo_winograd_run run = {.a = {%s}, .work = work, .blocks = "
                     "(ptrdiff_t)%s * %lld};\n",
                     arguments, rounds, (long long)blocks);
-        text_printf(t, "    cameo_parallel(c, %lld, $F_lane, &run); /* blocks of %lld tiles */\n",
-                    (long long)p->lanes, (long long)p->s.block);
+        emit_parallel(e, NULL, p->lanes, "lane, &run",
+                      arena_printf(emit_arena(e), "blocks of %td tiles", p->s.block));
         return;
     }
     const int64_t products = elements(p) * ceil_div(channels, p->s.chunk);

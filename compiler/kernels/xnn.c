@@ -22,39 +22,26 @@ static bool images_ready(const node *n) {
 static cameo_xnn_window window_shape_of(const node *n, const window *k, int64_t ci, int64_t co,
                                         float least, float most) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    return (cameo_xnn_window){(size_t)x.h,
-                              (size_t)x.w,
-                              (uint32_t)k->k[1],
-                              (uint32_t)k->k[2],
-                              (uint32_t)k->stride[1],
-                              (uint32_t)k->stride[2],
-                              (uint32_t)k->dilation[1],
-                              (uint32_t)k->dilation[2],
-                              (uint32_t)k->begin[1],
-                              (uint32_t)k->begin[2],
-                              (uint32_t)k->end[1],
-                              (uint32_t)k->end[2],
-                              0,
-                              0,
-                              (uint32_t)k->group,
-                              (size_t)ci,
-                              (size_t)co,
-                              (size_t)x.pixel,
-                              (size_t)y.pixel,
-                              least,
-                              most};
+    return (cameo_xnn_window){OF_WINDOW(*k),      .h = x.h,        .w = x.w,
+                              .pb = k->end[1],    .pr = k->end[2], .groups = k->group,
+                              .ci = ci,           .co = co,        .x_pixel = x.pixel,
+                              .y_pixel = y.pixel, .least = least,  .most = most};
 }
+
+/* The window of one pixel, all ones. */
+static const window pixel = {
+    .k = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}, .group = 1};
 
 /* A fully connected layer, which is a 1x1 convolution of one pixel. */
 static cameo_xnn_window pixel_shape(int64_t ci, int64_t co, float least, float most) {
-    return (cameo_xnn_window){1, 1,          1,          1,          1,          1,     1,
-                              1, 0,          0,          0,          0,          0,     0,
-                              1, (size_t)ci, (size_t)co, (size_t)ci, (size_t)co, least, most};
+    return (cameo_xnn_window){OF_WINDOW(pixel), .h = 1,      .w = 1,        .groups = 1,
+                              .ci = ci,         .co = co,    .x_pixel = ci, .y_pixel = co,
+                              .least = least,   .most = most};
 }
 
 static const char *window_text(emitter *e, const cameo_xnn_window *s) {
     return arena_printf(emit_arena(e), "&(const cameo_xnn_window)%s",
-                        cameo_xnn_window_literal(e, s));
+                        cameo_xnn_window_literal(emit_arena(e), s));
 }
 
 /* The creation statement; returns the operator's slot, passed to the function as `state`. */
@@ -90,16 +77,9 @@ static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, in
                                  .act = act_of(n)};
     if (r) emit_value(e, "r", r, false);
     if (slope) emit_channels(e, "slope", slope, 0, 1, c, emit_options(e)->target.vector_floats);
-    emit_vector_check(e);
-    emit_cameo_elementwise(e, "_shape", &s);
-    emit_task(e, "task", "cameo_elementwise_task");
-    text_printf(emit_body(e),
-                "    const size_t pixels = (size_t)%s * %lld;\n    cameo_elementwise_args a = {y, "
-                "NULL, NULL, %s, %s, y, "
-                "(ptrdiff_t)pixels};\n"
-                "    cameo_parallel(c, (pixels + %td) / %td, $F_task, &a);\n",
-                images_of(e, n), (long long)pixels, slope ? "slope" : "NULL", r ? "r" : "NULL",
-                s.pixels - 1, s.pixels);
+    emit_pixels(e, n, &s, pixels,
+                arena_printf(emit_arena(e), "y, NULL, NULL, %s, %s, y", slope ? "slope" : "NULL",
+                             r ? "r" : "NULL"));
 }
 
 /* Whether the layers that made v have looked for NaN themselves (cameo_xnn_mend). */
@@ -235,12 +215,13 @@ static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
     const int64_t in[3] = {0, x.h, x.w}, out[3] = {0, y.h, y.w};
     if (k->group < 1 || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c) return false;
     for (int i = 1; i < 3; i++)
-        if (adjust[i - 1] >= k->stride[i] || adjust[i - 1] < 0 || out[i] < k->stride[i] || /* underflows
-                                                                                              in
-                                                                                              XNNPACK
-                                                                                              before
-                                                                                              2026
-                                                                                            */
+        if (adjust[i - 1] >= k->stride[i] || adjust[i - 1] < 0 ||
+            out[i] < k->stride[i] || /* underflows
+                                        in
+                                        XNNPACK
+                                        before
+                                        2026
+                                      */
             out[i] != (in[i] - 1) * k->stride[i] + (k->k[i] - 1) * k->dilation[i] + 1 +
                           adjust[i - 1] - k->begin[i] - k->end[i])
             return false;
@@ -276,7 +257,7 @@ static void emit_deconv(emitter *e, const node *n) {
                     from[(g * ci + i) * co * taps + q];
     const char *w = emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
     cameo_xnn_window s = window_shape_of(n, &k, ci, co, -INFINITY, INFINITY);
-    s.adjust_h = (uint32_t)adjust[0], s.adjust_w = (uint32_t)adjust[1];
+    s.adjust_h = adjust[0], s.adjust_w = adjust[1];
     const char *b = print_bias(e, input_at(n, 2), co * k.group);
     print_create(e, "cameo_xnn_deconv", window_text(e, &s), w, b);
     print_run(e, n, &s, CAMEO_XNN_DECONV, w, b);
@@ -312,14 +293,14 @@ static void emit_gemm(emitter *e, const node *n) {
     float least, most;
     const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
     if (after) least = -INFINITY, most = INFINITY;
-    const cameo_xnn_matrix matrix = {(size_t)d[1], (size_t)d[0], least, most};
+    const cameo_xnn_matrix matrix = {d[1], d[0], least, most};
     const cameo_xnn_window s = pixel_shape(d[1], d[0], least, most);
     const char *w = emit_weights(e, n->in[1]->constant->data, tensor_bytes(n->in[1]->constant),
                                  n->in[1]->name);
     const char *b = print_bias(e, input_at(n, 2), d[0]);
     print_create(e, "cameo_xnn_gemm",
                  arena_printf(emit_arena(e), "&(const cameo_xnn_matrix)%s",
-                              cameo_xnn_matrix_literal(e, &matrix)),
+                              cameo_xnn_matrix_literal(emit_arena(e), &matrix)),
                  w, b);
     print_run(e, n, &s, CAMEO_XNN_CONV, w, b);
     if (after) print_after(e, n, 1, d[0], d[0]);
@@ -352,7 +333,7 @@ static double cost_pool(const node *n, const options *o) {
 }
 
 static void emit_pool(emitter *e, const node *n) {
-    window k = {.k = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}, .group = 1};
+    window k = pixel;
     const bool global = n->opcode == ONNX_GlobalAveragePool, maximum = n->opcode == ONNX_MaxPool;
     if (!global && !window_of(n, n->in[0], NULL, &k)) BUG("XNNPACK pool without a window");
     const int64_t c = n->in[0]->shape.dim[1];

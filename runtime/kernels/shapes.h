@@ -20,8 +20,6 @@ typedef struct cameo_act {
 // clang-format off
 #define SHAPE(type) typedef struct type {
 #define NUMBERS(...) ptrdiff_t __VA_ARGS__;
-#define SIZES(...) size_t __VA_ARGS__;
-#define WORDS(...) uint32_t __VA_ARGS__;
 #define FLOATS(...) float __VA_ARGS__;
 #define FLAGS(...) bool __VA_ARGS__;
 #define CHOICE(type, name, ...) enum type { __VA_ARGS__ } name;
