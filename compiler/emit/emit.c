@@ -242,34 +242,47 @@ static void grow(arena *a, void *array, size_t count, size_t *capacity, size_t s
     memcpy(array, &made, sizeof made);
 }
 
+static size_t function_slot(const emitter *e, const function *f) {
+    return (hash_bytes(f->helpers, strlen(f->helpers)) ^
+            3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
+            5 * hash_bytes(f->body, strlen(f->body))) &
+           (e->function_index_size - 1);
+}
+
 static void function_rehash(emitter *e) {
     if (2 * (e->n_functions + 1) <= e->function_index_size) return;
     e->function_index_size = e->function_index_size ? 2 * e->function_index_size : 256;
     e->function_index = ARENA_ARRAY(e->graph->arena, size_t, e->function_index_size);
     for (size_t i = 0; i < e->n_functions; i++) {
-        size_t h = hash_bytes(e->functions[i].text, strlen(e->functions[i].text)) &
-                   (e->function_index_size - 1);
+        size_t h = function_slot(e, &e->functions[i]);
         while (e->function_index[h]) h = (h + 1) & (e->function_index_size - 1);
         e->function_index[h] = i + 1;
     }
 }
 
-/* The function with this text, made when there is none yet. */
-static size_t function_get(emitter *e, const char *source, const char *stem) {
+/* The function that was just described, made when there is none yet with these texts. */
+static size_t function_get(emitter *e, const char *stem) {
+    const function f = {.helpers = text_str(&e->helpers),
+                        .parameters = text_str(&e->parameters),
+                        .body = text_str(&e->body)};
     function_rehash(e);
-    size_t h = hash_bytes(source, strlen(source)) & (e->function_index_size - 1);
+    size_t h = function_slot(e, &f);
     for (; e->function_index[h]; h = (h + 1) & (e->function_index_size - 1)) {
-        const size_t i = e->function_index[h] - 1;
-        if (!strcmp(e->functions[i].text, source)) {
-            e->functions[i].uses++;
-            return i;
-        }
+        function *k = &e->functions[e->function_index[h] - 1];
+        if (strcmp(k->helpers, f.helpers) || strcmp(k->parameters, f.parameters) ||
+            strcmp(k->body, f.body))
+            continue;
+        k->uses++;
+        return e->function_index[h] - 1;
     }
     arena *a = e->graph->arena;
     grow(a, &e->functions, e->n_functions, &e->cap_functions, sizeof *e->functions);
     const char *prefix = arena_printf(a, "%s_", e->options->name);
-    e->functions[e->n_functions] = (function){
-        .name = mangle(e, prefix, stem, NULL), .text = arena_strdup(a, source), .uses = 1};
+    e->functions[e->n_functions] = (function){.name = mangle(e, prefix, stem, NULL),
+                                              .helpers = arena_strdup(a, f.helpers),
+                                              .parameters = arena_strdup(a, f.parameters),
+                                              .body = arena_strdup(a, f.body),
+                                              .uses = 1};
     e->function_index[h] = e->n_functions + 1;
     return e->n_functions++;
 }
@@ -297,12 +310,7 @@ void emit_node(emitter *e, const node *n, size_t position) {
     e->position = position;
     emit_dispatch(e, n);
     if (n->impl && n->impl->xnnpack) e->xnnpack = true;
-    text source = {0};
-    text_append(&source, text_str(&e->helpers));
-    text_printf(&source, "void $F(cameo_context *c, size_t n%s) {\n    (void)c, (void)n;\n%s}\n",
-                text_str(&e->parameters), text_str(&e->body));
-    const size_t f = function_get(e, text_str(&source), function_stem(e, n));
-    text_free(&source);
+    const size_t f = function_get(e, function_stem(e, n));
     arena *a = e->graph->arena;
     grow(a, &e->calls, e->n_calls, &e->cap_calls, sizeof *e->calls);
     e->calls[e->n_calls++] = (call){.node = n,

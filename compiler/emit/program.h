@@ -23,8 +23,8 @@ typedef struct blob { /* the weights: 64-byte aligned, equal bytes once */
     size_t index_size;
 } blob;
 
-typedef struct function {    /* one C function, perhaps of several nodes */
-    const char *name, *text; /* text still says "$F" */
+typedef struct function {                           /* one C function, perhaps of several nodes */
+    const char *name, *helpers, *parameters, *body; /* helpers and body still say "$F" */
     size_t uses;
 } function;
 

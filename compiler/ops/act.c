@@ -14,7 +14,7 @@
 static const act_row rows[] = {
 #define ACT_FUSED(kind, name, flags, function, first, value, second, value2, text, reference, \
                   vector)                                                                     \
-    {"CAMEO_" #kind, name, flags, function, {first, second}, {value, value2}, text, real_##kind},
+    {CAMEO_##kind, name, flags, function, {first, second}, {value, value2}, text, real_##kind},
 #include "../../runtime/kernels/act.def"
 };
 

@@ -2,6 +2,7 @@
    runtime/kernels/act.def. */
 #ifndef CAMEO_OPS_ACT_H
 #define CAMEO_OPS_ACT_H
+#include "../../runtime/kernels/shapes.h"
 #include "../ir/op.h"
 
 enum {                   /* flags of rows */
@@ -13,7 +14,8 @@ enum {                   /* flags of rows */
 };
 
 typedef struct act_row {
-    const char *kind, *name;
+    cameo_act_kind kind;
+    const char *name;
     unsigned flags;
     opcode op;             /* OPCODE_NONE: no operator by itself */
     const char *number[2]; /* attributes of that operator; NULL: none */

@@ -20,8 +20,10 @@
 
 enum { TAIL = 128, ALIGN = 64 };
 
-typedef struct life {
+typedef struct life {    /* of an owner */
     int64_t first, last; /* positions in graph->nodes; -1 = before the first */
+    bool is_kept;        /* a value in its memory is */
+    bool is_overread;    /* an XNNPACK kernel, which reads past the end, reads it */
 } life;
 
 static value *owner(value *v) {
@@ -188,11 +190,11 @@ static void join_cut(graph *g, node *n) {
 
 /* ---- lives ---- */
 
-static void extend(life *l, const value *v, int64_t at) {
-    while (v->base) v = v->base;
-    life *k = &l[v->id];
+static life *extend(life *l, value *v, int64_t at) {
+    life *k = &l[owner(v)->id];
     if (at < k->first) k->first = at;
     if (at > k->last) k->last = at;
+    return k;
 }
 
 /* Memory that images of several early groups fill before the late nodes read it is alive from the
@@ -209,12 +211,15 @@ static void mark_late_owners(const graph *g) {
 
 static life *find_lives(const graph *g) {
     life *l = ARENA_ARRAY(g->arena, life, g->n_values);
-    for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1};
+    for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1, false, false};
+    for (size_t i = 0; i < g->n_values; i++)
+        l[owner(g->values[i])->id].is_kept |= value_is_kept(g, g->values[i]);
     for (size_t i = 0; i < g->n_inputs; i++) extend(l, g->inputs[i], -1);
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k]) extend(l, n->in[k], (int64_t)i);
+            if (n->in[k])
+                extend(l, n->in[k], (int64_t)i)->is_overread |= n->impl && n->impl->xnnpack;
         for (size_t k = 0; k < n->n_out; k++)
             if (n->out[k]) extend(l, n->out[k], waits(g, n->out[k], i) ? -1 : (int64_t)i);
     }
@@ -223,12 +228,6 @@ static life *find_lives(const graph *g) {
 }
 
 /* ---- in place ---- */
-
-static bool kept_group(const graph *g, value *root) {
-    for (size_t i = 0; i < g->n_values; i++)
-        if (value_is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
-    return false;
-}
 
 /* Bit i of the result says that output `out` may take the memory of input i. */
 static unsigned may_overwrite(const node *n, size_t out) {
@@ -255,31 +254,22 @@ static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
         if (!shape_equal(&x->shape, &y->shape) || owns_caller_memory(root) || root->pixel_stride ||
             l[root->id].last != at)
             continue;
-        if (value_count(root) != value_count(x) || !in_once(n, root) || kept_group(g, root))
+        if (value_count(root) != value_count(x) || !in_once(n, root) || l[root->id].is_kept)
             continue;
         y->base = x;
         l[root->id].last = l[y->id].last > at ? l[y->id].last : at;
-        l[y->id] = (life){INT64_MAX, -1};
+        l[root->id].is_kept = l[y->id].is_kept;
+        l[y->id] = (life){INT64_MAX, -1, false, false};
         return;
     }
 }
 
 /* ---- placement ---- */
 
-static bool touched_by_xnnpack(const graph *g, const value *root) {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        if (!n->impl || !n->impl->xnnpack) continue;
-        for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k] && owner(n->in[k]) == root) return true;
-    }
-    return false;
-}
-
 /* Outputs computed on the way to the embedding have no caller's memory when only the embedding is
    asked for. */
 static bool output_needs_arena(const graph *g, const value *v, const life *l) {
-    if (touched_by_xnnpack(g, v)) return true;
+    if (l[v->id].is_overread) return true;
     if (!g->embedding || v == g->embedding) return false;
     const node *p = g->embedding->producer;
     return !p || l[v->id].first <= (int64_t)p->position;
@@ -287,7 +277,7 @@ static bool output_needs_arena(const graph *g, const value *v, const life *l) {
 
 static bool in_arena(const graph *g, const value *v, const life *l) {
     if (v->base || v->constant || v->role != ROLE_NONE || l[v->id].first == INT64_MAX) return false;
-    if (v->is_input) return touched_by_xnnpack(g, v);
+    if (v->is_input) return l[v->id].is_overread;
     return !v->is_output || output_needs_arena(g, v, l);
 }
 

@@ -2,10 +2,9 @@
    only, so one source serves AVX-512 (16 floats), AVX (8) and NEON or SSE (4). */
 #ifndef CAMEO_KERNELS_VECTOR_H
 #define CAMEO_KERNELS_VECTOR_H
+#include "shapes.h"
+
 #include <math.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #ifndef CAMEO_VF /* floats in a vector; the generated file defines it when the target is known */
@@ -175,16 +174,6 @@ CAMEO_INLINE cameo_v cameo_silu(cameo_v x) {
     const cameo_v e = (cameo_v)(cameo_exp_minus(x) & (cameo_vi)(x < 87.0f));
     return x * (cameo_v)((cameo_vi)(1.0f / (1.0f + e)) & (cameo_vi)(x > -87.0f));
 }
-
-typedef enum cameo_act_kind {
-#define ACT_FUSED(kind, ...) CAMEO_##kind,
-#include "act.def"
-} cameo_act_kind;
-
-typedef struct cameo_act {
-    cameo_act_kind kind;
-    float a, b; /* clip: bounds; leaky: slope; hardsigmoid: alpha, beta */
-} cameo_act;
 
 /* slope is used by CAMEO_PRELU only. */
 CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slope) {
