@@ -267,6 +267,14 @@ static bool bad_tensor(const filling *f, const cameo_parameter *p, const char *w
                       p->name, why);
 }
 
+static bool foreign(const filling *f, const cameo_parameter *p, const char *why) {
+    return cameo_fail(
+        f->error, CAMEO_BAD_INPUT,
+        "%s: tensor \"%s%s\" %s; the file is of another architecture\n    hint: cameo "
+        "compile %s --train makes a program for it",
+        f->file->path, f->prefix, p->name, why, f->file->path);
+}
+
 /* External data: a plain name, a regular file beside the checkpoint, all of it there. */
 static bool read_outer(const filling *f, const cameo_parameter *p, const tensor *t, size_t bytes) {
     const size_t n = cameo_wire_size(t->location);
@@ -307,9 +315,7 @@ static bool read_typed(const filling *f, const cameo_parameter *p, const tensor 
 
 static bool take(const filling *f, const cameo_parameter *p, const tensor *t) {
     const size_t bytes = cameo_parameter_elements(p) * sizeof(float);
-    if (!has_shape(t, p))
-        return bad_tensor(
-            f, p, "has another shape or type than this program's; it is of another architecture");
+    if (!has_shape(t, p)) return foreign(f, p, "has another shape or type than this program's");
     if (t->external) {
         if (!read_outer(f, p, t, bytes)) return false;
     } else if (t->raw.p) {
@@ -340,8 +346,7 @@ static bool take_all(filling *f, cameo_wire graph) {
         if (!take(f, f->sorted[i], &t)) return false;
     }
     for (size_t i = 0; i < f->wanted; i++)
-        if (!f->found[i])
-            return bad_tensor(f, f->sorted[i], "is missing; the file is of another architecture");
+        if (!f->found[i]) return foreign(f, f->sorted[i], "is missing");
     return true;
 }
 

@@ -92,9 +92,9 @@ static bool check_identity(const cameo_train *t, const cameo_properties *p, came
     if (!same_text(p, "cameo.train.architecture", t->architecture))
         return cameo_fail(error, CAMEO_BAD_INPUT,
                           "%s/last.onnx is of another architecture than this program\n    hint: go "
-                          "on with the program that "
-                          "began the run, or one compiled from the same model",
-                          t->options.output);
+                          "on with the program that began the run; or begin a new run from what "
+                          "was learnt, with a program of cameo compile %s/last.onnx --train",
+                          t->options.output, t->options.output);
     if (!same_text(p, "cameo.train.loss", r->loss))
         return cameo_fail(
             error, CAMEO_BAD_INPUT,
