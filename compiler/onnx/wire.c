@@ -2,7 +2,7 @@
    format along the descriptors that protoc-c generated from schemas/onnx.proto, so it knows
    exactly what protobuf-c would do with each field. */
 #include "wire.h"
-#include "../../runtime/base/wire.h"
+#include "../../runtime/base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,19 +88,6 @@ const char *wire_foreign(const unsigned char *data, size_t size) {
 
 /* ---- reading ---- */
 
-static bool read_all(int fd, unsigned char *to, size_t size) {
-    for (size_t got = 0; got < size;) {
-        ssize_t n = read(fd, to + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            if (n == 0) errno = 0;
-            return false;
-        }
-        got += (size_t)n;
-    }
-    return true;
-}
-
 static const char *unfit(arena *a, const struct stat *st) {
     if (S_ISDIR(st->st_mode)) return "is a directory, not a file";
     if (!S_ISREG(st->st_mode)) return "is not a regular file";
@@ -113,29 +100,26 @@ static const char *unfit(arena *a, const struct stat *st) {
     return NULL;
 }
 
-static bool read_open(arena *a, int fd, wire_data *out, const char **why) {
+static bool read_open(arena *a, int fd, cameo_wire *out, const char **why) {
     struct stat st;
     if (fstat(fd, &st) != 0) return *why = strerror(errno), false;
     if ((*why = unfit(a, &st)) != NULL) return false;
     size_t size = (size_t)st.st_size, head = size < 4096 ? size : 4096;
     unsigned char first[4096];
-    bool ok = read_all(fd, first, head);
-    const char *foreign = ok ? wire_foreign(first, head) : NULL;
-    if (foreign) return *why = arena_printf(a, "is not ONNX: it is %s", foreign), false;
-    unsigned char *data = malloc(size);
-    if (!data) return *why = arena_printf(a, "can't be read: no memory for %zu bytes", size), false;
-    memcpy(data, first, ok ? head : 0);
-    if (!ok || !read_all(fd, data + head, size - head)) {
-        *why = arena_printf(a, "can't be read: %s",
-                            errno ? strerror(errno) : "it shrank meanwhile");
-        free(data);
-        return false;
+    const char *foreign = NULL;
+    if (cameo_read_at(fd, first, head, 0)) {
+        if ((foreign = wire_foreign(first, head)) != NULL)
+            return *why = arena_printf(a, "is not ONNX: it is %s", foreign), false;
+        unsigned char *data = arena_alloc(a, size);
+        *out = (cameo_wire){data, data + size};
+        memcpy(data, first, head);
+        if (cameo_read_at(fd, data + head, size - head, head)) return true;
     }
-    *out = (wire_data){data, size};
-    return true;
+    *why = arena_printf(a, "can't be read: %s", errno ? strerror(errno) : "it shrank meanwhile");
+    return false;
 }
 
-bool wire_read_file(arena *a, const char *path, wire_data *out, const char **why) {
+bool wire_read_file(arena *a, const char *path, cameo_wire *out, const char **why) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not block us
                                                                         */
     if (fd < 0) return *why = arena_printf(a, "can't be opened: %s", strerror(errno)), false;

@@ -113,7 +113,7 @@ static int run(arena *unused, const cameo_args *given, options *o) {
     for (int attempt = 0; attempt < 2 && code < 0; attempt++) {
         arena *a = arena_create();
         diag d = {.arena = a, .file = o->input};
-        graph *g = onnx_import(a, &d, o->input);
+        graph *g = onnx_import(a, &d, o->input, false);
         code = g && !d.errors ? become(g, o, given->last) : CAMEO_BAD_INPUT;
         cli_print_diag(&d);
         arena_destroy(a);

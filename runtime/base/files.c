@@ -81,6 +81,17 @@ unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cam
     return data;
 }
 
+bool cameo_read_at(int fd, void *to, size_t size, uint64_t offset) {
+    for (unsigned char *p = to; size;) {
+        const ssize_t got = pread(fd, p, size, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = 0;
+        if (got <= 0) return false;
+        p += got, offset += (uint64_t)got, size -= (size_t)got;
+    }
+    return true;
+}
+
 static bool cannot_write(const char *path, cameo_error *error) {
     return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot write: %s", path,
                       strerror(errno ? errno : ENOSPC));

@@ -17,6 +17,8 @@ void *cameo_allocate(size_t count, size_t size);
 /* The whole file, plus one NUL byte behind it. Larger than `limit` bytes, a directory or
    unreadable: NULL with *error. */
 unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error);
+/* All of these bytes; false with errno, which is 0 at the file's end. */
+bool cameo_read_at(int fd, void *to, size_t size, uint64_t offset);
 /* Written beside, on the disk, then renamed: the old file or the new one, whole. Devices and pipes
    are written straight. */
 bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error);

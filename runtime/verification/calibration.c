@@ -4,6 +4,7 @@
 #include "../base/files.h"
 #include "../base/json.h"
 #include "../base/json_read.h"
+#include "../base/onnx_fields.h"
 #include "../base/wire.h"
 #include "../cameo_abi.h"
 #include <math.h>
@@ -129,21 +130,11 @@ void cameo_calibration_free(cameo_calibration *c) {
     *c = (cameo_calibration){0};
 }
 
-enum {
-    MODEL_METADATA = 14,
-    ENTRY_KEY = 1,
-    ENTRY_VALUE = 2
-}; /* fields of ModelProto and StringStringEntryProto */
 static const char metadata_key[] = "cameo.calibration";
 
 static bool is_calibration(const cameo_field *f) {
-    cameo_wire entry = f->bytes;
-    cameo_field inner;
-    if (f->number != MODEL_METADATA || f->type != CAMEO_WIRE_BYTES) return false;
-    while (cameo_wire_size(entry) && cameo_wire_field(&entry, &inner))
-        if (inner.number == ENTRY_KEY && inner.type == CAMEO_WIRE_BYTES)
-            return cameo_wire_equals(inner.bytes, metadata_key);
-    return false;
+    return f->number == MODEL_METADATA && f->type == CAMEO_WIRE_BYTES &&
+           cameo_wire_equals(cameo_wire_find(f->bytes, ENTRY_KEY), metadata_key);
 }
 
 /* Order of fields is free in the wire format: all but a former calibration as they are, then the
@@ -153,15 +144,11 @@ static bool rewrite(cameo_wire w, const char *text, FILE *to) {
     bool any = false;
     while (cameo_wire_size(w)) {
         if (!cameo_wire_field(&w, &f)) return false;
-        any |= f.number == 7 && f.type == CAMEO_WIRE_BYTES; /* ModelProto.graph */
+        any |= f.number == MODEL_GRAPH && f.type == CAMEO_WIRE_BYTES;
         if (!is_calibration(&f)) fwrite(f.whole.p, 1, cameo_wire_size(f.whole), to);
     }
-    size_t key = strlen(metadata_key), value = strlen(text);
-    cameo_put_head(to, MODEL_METADATA,
-                   cameo_head_bytes(ENTRY_KEY, key) + key + cameo_head_bytes(ENTRY_VALUE, value) +
-                       value);
-    cameo_put_text(to, ENTRY_KEY, metadata_key);
-    cameo_put_text(to, ENTRY_VALUE, text);
+    cameo_sink_message(&(cameo_sink){.stream = to}, MODEL_METADATA, cameo_write_entry,
+                       &(cameo_entry){metadata_key, text});
     return any;
 }
 
