@@ -73,7 +73,9 @@ static const char *by_magic(const unsigned char *data, size_t size) {
     return NULL;
 }
 
-const char *wire_foreign(const unsigned char *data, size_t size) {
+/* What a file that is no protobuf message really is ("a Git LFS pointer, not the file itself"), by
+   its first bytes; NULL = may be one. */
+static const char *foreign_kind(const unsigned char *data, size_t size) {
     if (size == 0) return "empty";
     const char *what = by_magic(data, size);
     if (what) return what;
@@ -108,7 +110,7 @@ static bool read_open(arena *a, int fd, cameo_wire *out, const char **why) {
     unsigned char first[4096];
     const char *foreign = NULL;
     if (cameo_read_at(fd, first, head, 0)) {
-        if ((foreign = wire_foreign(first, head)) != NULL)
+        if ((foreign = foreign_kind(first, head)) != NULL)
             return *why = arena_printf(a, "is not ONNX: it is %s", foreign), false;
         unsigned char *data = arena_alloc(a, size);
         *out = (cameo_wire){data, data + size};
@@ -256,7 +258,7 @@ static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_
 
 /* Weights are copied once; the rest, the structure, may grow: an empty node is 2 bytes in the file
    and 190 in memory. Real models stay below 3 bytes a byte, but small ones may be all structure. */
-size_t wire_budget(size_t size) { return ((size_t)64 << 20) + 10 * size; }
+static size_t budget(size_t size) { return ((size_t)64 << 20) + 10 * size; }
 
 typedef struct allowance {
     size_t left;
@@ -276,12 +278,12 @@ static void allowed_free(void *data, void *p) {
 
 ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type,
                               const unsigned char *data, size_t size, const char **why) {
-    const char *foreign = wire_foreign(data, size < 4096 ? size : 4096);
+    const char *foreign = foreign_kind(data, size < 4096 ? size : 4096);
     if (foreign) return *why = arena_printf(a, "is not ONNX: it is %s", foreign), NULL;
     if (size >= (size_t)1 << 31) return *why = "is 2 GiB or larger", NULL;
-    scan s = {.arena = a, .start = data, .budget = wire_budget(size)};
+    scan s = {.arena = a, .start = data, .budget = budget(size)};
     if (!scan_message(&s, type, (cameo_wire){data, data + size}, 1)) return *why = s.why, NULL;
-    allowance w = {wire_budget(size) + s.memory}; /* the second term: protobuf-c's own scratch,
+    allowance w = {budget(size) + s.memory}; /* the second term: protobuf-c's own scratch,
                                                      freed at once but not given back */
     ProtobufCAllocator allocator = {allowed_alloc, allowed_free, &w};
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, size, data);

@@ -77,8 +77,7 @@ static int build(graph *g, options *o, const char *directory, const char *key) {
 
 /* What the program calls itself: the model's file name without the ending. */
 static const char *program_name(arena *a, const char *input) {
-    const char *slash = strrchr(input, '/'), *base = slash ? slash + 1 : input,
-               *dot = strrchr(base, '.');
+    const char *base = cameo_last_part(input), *dot = strrchr(base, '.');
     return dot && dot != base ? arena_strndup(a, base, (size_t)(dot - base)) : base;
 }
 

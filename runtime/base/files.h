@@ -39,6 +39,9 @@ bool cameo_file_exists(const char *path);
 /* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller
    frees. */
 char *cameo_join(const char *directory, const char *name);
+const char *cameo_last_part(const char *path); /* what is behind its last slash */
+/* For qsort and bsearch over char *. */
+int cameo_by_text(const void *x, const void *y);
 bool cameo_ends_with(const char *s, const char *suffix);
 
 /* A file written in memory with stdio and stored at once: cameo_output_open, fprintf(o.stream,

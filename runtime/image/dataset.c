@@ -15,10 +15,6 @@ typedef struct names {
     size_t count, capacity;
 } names;
 
-static int by_name(const void *x, const void *y) {
-    return strcmp(*(char *const *)x, *(char *const *)y);
-}
-
 static void *grown(void *array, size_t *capacity, size_t size) {
     const size_t old = *capacity;
     *capacity = old ? 2 * old : 64;
@@ -48,7 +44,7 @@ static bool list_directory(const char *path, names *out, cameo_error *error) {
         if (e->d_name[0] != '.') add_name(out, e->d_name);
     const int why = errno;
     closedir(d);
-    if (out->count) qsort(out->name, out->count, sizeof *out->name, by_name);
+    if (out->count) qsort(out->name, out->count, sizeof *out->name, cameo_by_text);
     if (!why) return true;
     free_names(out);
     return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(why));
@@ -245,7 +241,7 @@ bool cameo_dataset_relabel(cameo_dataset *d, const char *directory, const cameo_
                            cameo_error *error) {
     for (size_t k = 0; k < d->classes; k++) {
         char **found = bsearch(&d->class_name[k], by->class_name, by->classes,
-                               sizeof *by->class_name, by_name);
+                               sizeof *by->class_name, cameo_by_text);
         if (!found)
             return cameo_fail(
                 error, CAMEO_BAD_INPUT,

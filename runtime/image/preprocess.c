@@ -2,7 +2,6 @@
    text (preprocess_spec.c). */
 #include "preprocess.h"
 #include "../base/files.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

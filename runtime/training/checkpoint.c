@@ -211,11 +211,6 @@ static char *directory_of(const char *path) {
     return cameo_join(NULL, ".");
 }
 
-static const char *base_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static void sync_directory(const char *path) {
     char *directory = directory_of(path);
     const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -241,7 +236,7 @@ static uint64_t sidecars(const char *path, const char *keep) {
     DIR *d = opendir(directory);
     uint64_t most = 0;
     for (struct dirent *e; d && (e = readdir(d));) {
-        const uint64_t g = generation_of(e->d_name, base_of(path));
+        const uint64_t g = generation_of(e->d_name, cameo_last_part(path));
         if (g > most) most = g;
         if (g && keep && strcmp(e->d_name, keep) != 0) unlinkat(dirfd(d), e->d_name, 0);
     }
@@ -253,7 +248,8 @@ static uint64_t sidecars(const char *path, const char *keep) {
 static void name_sidecar(writer *w, const char *path) {
     const size_t bytes = strlen(path) + 40;
     w->sidecar = cameo_allocate(bytes, 1);
-    snprintf(w->sidecar, bytes, "%s.%" PRIu64 ".data", base_of(path), sidecars(path, NULL) + 1);
+    snprintf(w->sidecar, bytes, "%s.%" PRIu64 ".data", cameo_last_part(path),
+             sidecars(path, NULL) + 1);
 }
 
 static bool write_files(writer *w, const char *path) {

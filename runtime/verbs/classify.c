@@ -50,7 +50,7 @@ static void put_class(const classifying *c, size_t k, double p) {
 
 /* A submission's row: the file's name, the likeliest class. */
 static void put_row(classifying *c, const char *path) {
-    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    const char *file = cameo_last_part(path);
     size_t best = 0;
     for (size_t k = 1; k < c->classes; k++)
         if (c->probability[k] > c->probability[best]) best = k;

@@ -66,10 +66,6 @@ static bool search(identification *s, cameo_pictures *p) {
 
 /* ---- the truth ---- */
 
-static int by_name(const void *x, const void *y) {
-    return strcmp(*(char *const *)x, *(char *const *)y);
-}
-
 /* Identities that nobody known has can't be found, which is no fault when they are many, and one
    when they are all. */
 static void warn_strangers(const identification *s, const char *file) {
@@ -78,7 +74,7 @@ static void warn_strangers(const identification *s, const char *file) {
     const char *first = NULL;
     for (size_t i = 0; i < s->unknown.count; i++) {
         if (strcmp(s->truth[i], nobody) == 0) continue;
-        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, by_name))
+        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, cameo_by_text))
             continue;
         if (!strangers++) first = s->truth[i];
     }

@@ -32,10 +32,8 @@ static char *command_line(const char *program, const char *verb, int argc, char 
 static int choice(const cameo_args *a, const char *option, const char *const *names, int count,
                   int *chosen) {
     const char *word = cameo_args_get(a, option);
-    *chosen = 0;
-    if (!word) return CAMEO_OK;
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], word) == 0) return *chosen = i, CAMEO_OK;
+    *chosen = word ? cameo_index_of(names, count, word) : 0;
+    if (*chosen >= 0) return CAMEO_OK;
     fprintf(stderr, "--%s %s: one of", option, word);
     for (int i = 0; i < count; i++) fprintf(stderr, "%s %s", i ? "," : "", names[i]);
     fputc('\n', stderr);
@@ -98,8 +96,7 @@ static void make_title(cameo_scoring *s) {
     cameo_output o;
     if (!cameo_output_open(&o, NULL)) return;
     const cameo_pairs *p = &s->pairs;
-    const char *slash = strrchr(s->v.list, '/');
-    fprintf(o.stream, "%s: %zu pairs of %zu pictures; %s", slash ? slash + 1 : s->v.list, p->count,
+    fprintf(o.stream, "%s: %zu pairs of %zu pictures; %s", cameo_last_part(s->v.list), p->count,
             p->images, p->description);
     if (p->where) fprintf(o.stream, "; %s", p->where);
     if (p->family) fprintf(o.stream, " (family %s)", p->family);

@@ -84,11 +84,6 @@ static bool read_rows(truth *t, cameo_lines *l) {
 
 /* ---- which picture a row is about ---- */
 
-static const char *base_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int by_key(const void *x, const void *y) {
     const key *a = x, *b = y;
     const int order = memcmp(a->name, b->name, a->length < b->length ? a->length : b->length);
@@ -99,7 +94,7 @@ static int by_key(const void *x, const void *y) {
 static key *make_keys(const truth *t, bool endings) {
     key *keys = cameo_allocate(t->pictures, sizeof *keys);
     for (size_t i = 0; i < t->pictures; i++) {
-        const char *name = base_of(t->path[i]), *dot = strrchr(name, '.');
+        const char *name = cameo_last_part(t->path[i]), *dot = strrchr(name, '.');
         keys[i] = (key){name, endings || !dot ? strlen(name) : (size_t)(dot - name), i};
     }
     qsort(keys, t->pictures, sizeof *keys, by_key);
@@ -108,7 +103,7 @@ static key *make_keys(const truth *t, bool endings) {
 
 /* A name that two files share without their endings finds none. */
 static bool find_key(const key *keys, size_t n, const char *id, size_t *picture) {
-    const key wanted = {base_of(id), strlen(base_of(id)), 0},
+    const key wanted = {cameo_last_part(id), strlen(cameo_last_part(id)), 0},
               *found = bsearch(&wanted, keys, n, sizeof *keys, by_key);
     if (!found || (found > keys && by_key(found - 1, found) == 0) ||
         (found + 1 < keys + n && by_key(found + 1, found) == 0))

@@ -45,17 +45,12 @@ static void print_json(const cameo_args *a, const cameo_pictures *pictures, cons
     putchar('\n');
 }
 
-static int index_of(const char *const *names, int count, const char *word) {
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], word) == 0) return i;
-    return -1;
-}
-
 /* Both pictures, mirrored too where the point wants it, through the scores of a one-pair list. */
 static bool measure(cameo_pictures *p, const cameo_args *a, const cameo_calibration *c,
                     pair_scores *s, cameo_error *error) {
-    int tta = c->found ? index_of(cameo_tta_names, CAMEO_TTAS, c->point.tta) : CAMEO_TTA_NONE;
-    int kind = c->found ? index_of(cameo_score_names, CAMEO_SCORES, c->point.score) : CAMEO_COSINE;
+    int tta = c->found ? cameo_index_of(cameo_tta_names, CAMEO_TTAS, c->point.tta) : CAMEO_TTA_NONE;
+    int kind = c->found ? cameo_index_of(cameo_score_names, CAMEO_SCORES, c->point.score)
+                        : CAMEO_COSINE;
     if (tta < 0 || kind < 0)
         return cameo_fail(error, CAMEO_BAD_INPUT, "%s: unknown score or tta; calibrate anew",
                           c->point.origin);

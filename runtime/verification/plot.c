@@ -111,22 +111,22 @@ static double along(const cameo_axis *a, double v) {
     return high > low ? (scaled(a->kind, v) - low) / (high - low) : 0.5;
 }
 
-double cameo_plot_x(const cameo_plot *p, double value) {
+static double plot_x(const cameo_plot *p, double value) {
     return LEFT + (RIGHT - LEFT) * along(&p->x, value);
 }
-double cameo_plot_y(const cameo_plot *p, double value) {
+static double plot_y(const cameo_plot *p, double value) {
     return BOTTOM - (BOTTOM - TOP) * along(&p->y, value);
 }
 
 static void tick(const cameo_plot *p, bool horizontal, double value, const char *text) {
     if (horizontal) {
-        double x = cameo_plot_x(p, value);
+        double x = plot_x(p, value);
         fprintf(p->f,
                 "<path class=\"grid\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" "
                 "text-anchor=\"middle\">%s</text>\n",
                 x, TOP, BOTTOM, x, BOTTOM + 15, text);
     } else {
-        double y = cameo_plot_y(p, value);
+        double y = plot_y(p, value);
         fprintf(p->f,
                 "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
                 "text-anchor=\"end\">%s</text>\n",
@@ -216,8 +216,8 @@ void cameo_plot_roc(const cameo_plot *p, const cameo_roc_point *roc, size_t poin
     pen at = {0, 0, false};
     fprintf(p->f, "<path class=\"c%d\" d=\"", c);
     for (size_t i = 0; i < points; i++)
-        draw_to(p->f, &at, cameo_plot_x(p, roc[i].fpr),
-                cameo_plot_y(p, det ? 1 - roc[i].tpr : roc[i].tpr), i + 1 == points);
+        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, det ? 1 - roc[i].tpr : roc[i].tpr),
+                i + 1 == points);
     fputs("\"/>\n", p->f);
 }
 
@@ -233,11 +233,11 @@ void cameo_plot_band(const cameo_plot *p, const cameo_roc_point *roc, size_t poi
     pen at = {0, 0, false};
     fprintf(p->f, "<path class=\"c%d band\" d=\"", c);
     for (size_t i = 0; i < points; i++)
-        draw_to(p->f, &at, cameo_plot_x(p, roc[i].fpr),
-                cameo_plot_y(p, wilson(roc[i].tpr, positives, 1)), i + 1 == points);
+        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, wilson(roc[i].tpr, positives, 1)),
+                i + 1 == points);
     for (size_t i = points; i-- > 0;)
-        draw_to(p->f, &at, cameo_plot_x(p, roc[i].fpr),
-                cameo_plot_y(p, wilson(roc[i].tpr, positives, -1)), i == 0);
+        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, wilson(roc[i].tpr, positives, -1)),
+                i == 0);
     fputs("Z\"/>\n", p->f);
 }
 
@@ -245,13 +245,13 @@ void cameo_plot_histogram(const cameo_plot *p, const size_t *count, int bins, do
     double width = (p->x.high - p->x.low) / bins;
     fprintf(p->f, "<path class=\"c%d area\" d=\"M%d %d", c, LEFT, BOTTOM);
     for (int b = 0; b < bins; b++)
-        fprintf(p->f, "V%.1fH%.1f", cameo_plot_y(p, (double)count[b] / total),
-                cameo_plot_x(p, p->x.low + (b + 1) * width));
+        fprintf(p->f, "V%.1fH%.1f", plot_y(p, (double)count[b] / total),
+                plot_x(p, p->x.low + (b + 1) * width));
     fprintf(p->f, "V%d\"/>\n", BOTTOM);
 }
 
 void cameo_plot_vertical(const cameo_plot *p, double x, const char *label) {
-    double at = cameo_plot_x(p, x);
+    double at = plot_x(p, x);
     bool left = at > (LEFT + RIGHT) / 2.0;
     fprintf(p->f,
             "<path class=\"mark\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">",
