@@ -242,11 +242,11 @@ static void log_step(cameo_train *t, double loss, double rate, double images_per
     const size_t begin = log_size(t);
     cameo_json j = cameo_runlog_begin(&t->log, "step");
     cameo_json_integer(&j, "epoch", t->at.epoch + 1);
-    cameo_json_integer(&j, "step", t->at.step);
+    cameo_json_field(&j, &t->at, step);
     cameo_json_number(&j, "loss", loss);
     cameo_json_number(&j, "lr", rate);
     cameo_json_number(&j, "images_per_s", images_per_s);
-    if (t->at.skipped) cameo_json_integer(&j, "skipped", t->at.skipped);
+    if (t->at.skipped) cameo_json_field(&j, &t->at, skipped);
     emit_line(t, &j, begin);
     cameo_runlog_flush(&t->log);
 }
@@ -293,20 +293,20 @@ typedef struct epoch_result {
 static void log_epoch(cameo_train *t, const epoch_result *r) {
     const size_t begin = log_size(t);
     cameo_json j = cameo_runlog_begin(&t->log, "epoch");
-    cameo_json_integer(&j, "epoch", t->at.epoch);
-    cameo_json_integer(&j, "step", t->at.step);
-    cameo_json_number(&j, "loss", r->loss);
+    cameo_json_field(&j, &t->at, epoch);
+    cameo_json_field(&j, &t->at, step);
+    cameo_json_field(&j, r, loss);
     cameo_json_number(&j, "lr", r->rate);
-    cameo_json_number(&j, "images_per_s", t->images_per_s);
-    cameo_json_number(&j, "accuracy", r->accuracy);
-    cameo_json_number(&j, "val_accuracy", r->e.val_accuracy);
-    cameo_json_number(&j, "val_loss", r->e.val_loss);
-    cameo_json_number(&j, "auc", r->e.auc);
-    cameo_json_number(&j, "eer", r->e.eer);
+    cameo_json_field(&j, t, images_per_s);
+    cameo_json_field(&j, r, accuracy);
+    cameo_json_field(&j, &r->e, val_accuracy);
+    cameo_json_field(&j, &r->e, val_loss);
+    cameo_json_field(&j, &r->e, auc);
+    cameo_json_field(&j, &r->e, eer);
     cameo_json_text(&j, "best_metric", cameo_best_names[t->options.best]);
-    cameo_json_number(&j, "best", t->at.best);
-    cameo_json_integer(&j, "best_epoch", t->at.best_epoch);
-    cameo_json_number(&j, "seconds", r->seconds);
+    cameo_json_field(&j, &t->at, best);
+    cameo_json_field(&j, &t->at, best_epoch);
+    cameo_json_field(&j, r, seconds);
     emit_line(t, &j, begin);
 }
 
@@ -423,7 +423,7 @@ static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) 
     cameo_json_number(&j, "epoch_s", epoch);
     cameo_json_number(&j, "memory_mb", (double)cameo_train_bytes(t) / 1e6);
     cameo_json_number(&j, "peak_rss_mb", peak);
-    cameo_json_integer(&j, "steps", t->options.schedule.steps);
+    cameo_json_field(&j, &t->options.schedule, steps);
     cameo_json_close(&j, '}');
     putchar('\n');
 }

@@ -318,19 +318,19 @@ static void print_memory(const cameo_train *t) {
 
 static void log_plan(cameo_train *t) {
     cameo_json j = cameo_runlog_begin(&t->log, "start");
-    cameo_json_integer(&j, "epoch", t->at.epoch);
-    cameo_json_integer(&j, "step", t->at.step);
+    cameo_json_field(&j, &t->at, epoch);
+    cameo_json_field(&j, &t->at, step);
     cameo_json_text(&j, "model", t->trainer->infer->name);
     cameo_json_text(&j, "model_hash", t->trainer->infer->hash);
     cameo_json_text(&j, "version", CAMEO_VERSION);
-    cameo_json_integer(&j, "parameters", (int64_t)cameo_parameters_count(t->trainer, false));
-    if (t->trainer->shared) cameo_json_text(&j, "shared", t->trainer->shared);
-    if (t->trainer->apart) cameo_json_text(&j, "apart", t->trainer->apart);
-    cameo_json_integer(&j, "steps", t->options.schedule.steps);
+    cameo_json_count(&j, "parameters", cameo_parameters_count(t->trainer, false));
+    if (t->trainer->shared) cameo_json_field(&j, t->trainer, shared);
+    if (t->trainer->apart) cameo_json_field(&j, t->trainer, apart);
+    cameo_json_field(&j, &t->options.schedule, steps);
     cameo_json_integer(&j, "steps_per_epoch", t->updates);
-    cameo_json_integer(&j, "batch", t->trainer->batch);
+    cameo_json_field(&j, t->trainer, batch);
     cameo_json_number(&j, "memory_mb", mb(cameo_train_bytes(t)));
-    cameo_json_integer(&j, "threads", t->threads);
+    cameo_json_field(&j, t, threads);
     cameo_runlog_end(&t->log, &j);
     cameo_runlog_flush(&t->log);
 }

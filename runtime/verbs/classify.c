@@ -42,7 +42,7 @@ static void put_class(const classifying *c, size_t k, double p) {
         return;
     }
     cameo_json_open(c->json, NULL, '{');
-    cameo_json_integer(c->json, "class", (int64_t)k);
+    cameo_json_count(c->json, "class", k);
     cameo_json_text(c->json, "name", name);
     cameo_json_number(c->json, "probability", p);
     cameo_json_close(c->json, '}');

@@ -209,11 +209,11 @@ static void print_summary(const identification *s, bool as_json) {
     }
     cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
-    cameo_json_integer(&j, "pictures", (int64_t)s->unknown.count);
-    cameo_json_integer(&j, "known_pictures", (int64_t)s->known.images);
-    cameo_json_integer(&j, "identities", (int64_t)s->known.classes);
-    cameo_json_integer(&j, "rejected", (int64_t)rejected);
-    cameo_json_number(&j, "threshold", s->threshold);
+    cameo_json_count(&j, "pictures", s->unknown.count);
+    cameo_json_count(&j, "known_pictures", s->known.images);
+    cameo_json_count(&j, "identities", s->known.classes);
+    cameo_json_count(&j, "rejected", rejected);
+    cameo_json_field(&j, s, threshold);
     cameo_json_text(&j, "threshold_origin", s->origin);
     cameo_json_number(&j, "accuracy", s->truth ? s->right : NAN);
     cameo_json_number(&j, "top1", s->truth ? s->top1 : NAN);

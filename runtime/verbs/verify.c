@@ -32,15 +32,15 @@ static void print_json(const cameo_args *a, const cameo_pictures *pictures, cons
     cameo_json_number(&j, "cosine", s->score[CAMEO_COSINE]);
     cameo_json_number(&j, "l2", 0 - s->score[CAMEO_L2_RAW]);
     if (s->point) {
-        cameo_json_number(&j, "threshold", s->point->threshold);
-        cameo_json_text(&j, "score", s->point->score);
-        cameo_json_text(&j, "rule", s->point->rule);
-        cameo_json_text(&j, "data", s->point->data);
-        cameo_json_text(&j, "origin", s->point->origin);
+        cameo_json_field(&j, s->point, threshold);
+        cameo_json_field(&j, s->point, score);
+        cameo_json_field(&j, s->point, rule);
+        cameo_json_field(&j, s->point, data);
+        cameo_json_field(&j, s->point, origin);
         cameo_json_text(&j, "verdict", s->judged >= s->point->threshold ? "same" : "different");
     }
     cameo_json_text(&j, "preprocess", pictures->spec);
-    cameo_json_text(&j, "alignment", pictures->alignment);
+    cameo_json_field(&j, pictures, alignment);
     cameo_json_close(&j, '}');
     putchar('\n');
 }
