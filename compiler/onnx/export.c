@@ -139,8 +139,7 @@ bool onnx_export_file(const onnx_model *m, const char *path, cameo_error *error)
     size_t size;
     unsigned char *data = onnx_export_memory(m, &size);
     if (!size)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: so many parameters do not fit an ONNX file (2 GB)", path);
+        return cameo_reject(error, "%s: so many parameters do not fit an ONNX file (2 GB)", path);
     if (!data)
         return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu bytes", path, size);
     const bool good = cameo_write_file(path, data, size, error);

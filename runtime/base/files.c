@@ -30,12 +30,12 @@ static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t
                                   cameo_error *error) {
     struct stat status;
     if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: is a directory, a file was expected", path);
+        cameo_reject(error, "%s: is a directory, a file was expected", path);
         return NULL;
     }
     if (S_ISREG(status.st_mode) && (uint64_t)status.st_size > limit) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %lld bytes, more than the limit of %zu", path,
-                   (long long)status.st_size, limit);
+        cameo_reject(error, "%s: %lld bytes, more than the limit of %zu", path,
+                     (long long)status.st_size, limit);
         return NULL;
     }
     size_t capacity = (S_ISREG(status.st_mode) ? (size_t)status.st_size : 65536) + 2, used = 0;
@@ -45,13 +45,13 @@ static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             if (got == 0) break;
-            cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+            cameo_reject(error, "%s: %s", path, strerror(errno));
             free(data);
             return NULL;
         }
         used += (size_t)got;
         if (used > limit) {
-            cameo_fail(error, CAMEO_BAD_INPUT, "%s: more than the limit of %zu bytes", path, limit);
+            cameo_reject(error, "%s: more than the limit of %zu bytes", path, limit);
             free(data);
             return NULL;
         }
@@ -73,7 +73,7 @@ static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t
 unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+        cameo_reject(error, "%s: %s", path, strerror(errno));
         return NULL;
     }
     unsigned char *data = read_stream(fd, path, limit, size, error);

@@ -11,6 +11,8 @@
    cameo_fail(...)`. */
 bool cameo_fail(cameo_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a fault of the input. */
+#define cameo_reject(error, ...) cameo_fail(error, CAMEO_BAD_INPUT, __VA_ARGS__)
 /* The exit code to end with when memory runs out, after a message: ends the program (4). */
 void *cameo_allocate(size_t count, size_t size);
 

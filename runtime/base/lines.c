@@ -83,13 +83,12 @@ bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_quot
                      cameo_lines *l, cameo_error *error) {
     *l = (cameo_lines){0};
     if (size > 1 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is UTF-16\n    hint: save it as UTF-8",
-                          name);
+        return cameo_reject(error, "%s: is UTF-16\n    hint: save it as UTF-8", name);
     if (memchr(text, 0, size))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: holds NUL bytes, where a text is expected\n    hint: if it is "
-                          "UTF-16, save it as UTF-8",
-                          name);
+        return cameo_reject(error,
+                            "%s: holds NUL bytes, where a text is expected\n    hint: if it is "
+                            "UTF-16, save it as UTF-8",
+                            name);
     l->text = cameo_allocate(size + 1, 1);
     l->size = size;
     memcpy(l->text, text, size);

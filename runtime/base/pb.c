@@ -80,26 +80,23 @@ bool cameo_pb_decode(const unsigned char *data, size_t size, const char *name, c
     char shape[200];
     *a = (cameo_array){0};
     if (!cameo_wire_read_tensor(w, &t))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a TensorProto (.pb) file, or cut short",
-                          name);
+        return cameo_reject(error, "%s: not a TensorProto (.pb) file, or cut short", name);
     a->dtype = t.type < 1000 ? (int)t.type : 0;
     a->rank = t.rank;
     memcpy(a->dim, t.dim, sizeof t.dim);
     if (!cameo_dtype_size(a->dtype))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: data type %d is not supported", name,
-                          a->dtype);
+        return cameo_reject(error, "%s: data type %d is not supported", name, a->dtype);
     if (t.external || t.location.p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: external data is not supported in tensor files", name);
+        return cameo_reject(error, "%s: external data is not supported in tensor files", name);
     if (!plausible(a, size))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s%s does not fit a file of %zu bytes", name,
-                          cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape),
-                          size);
+        return cameo_reject(error, "%s: %s%s does not fit a file of %zu bytes", name,
+                            cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape),
+                            size);
     if (!cameo_array_allocate(a, name, error)) return false;
     if (t.raw.p ? take_raw(t.raw, a) : take_typed(w, &(filling){.array = a})) return true;
     cameo_array_free(a);
-    return cameo_fail(error, CAMEO_BAD_INPUT, "%s: the data does not have the size of %s%s", name,
-                      cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape));
+    return cameo_reject(error, "%s: the data does not have the size of %s%s", name,
+                        cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape));
 }
 
 bool cameo_pb_write(const char *path, const char *tensor_name, const cameo_array *a,

@@ -84,7 +84,7 @@ bool cameo_image_align(cameo_image *image, const cameo_landmarks *l, int width, 
     cameo_similarity s;
     for (int i = 0; i < 5; i++) to.x[i] *= width / 112.0, to.y[i] *= height / 112.0;
     if (!cameo_similarity_fit(l, &to, &s))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "its landmarks lie in one point");
+        return cameo_reject(error, "its landmarks lie in one point");
     return cameo_image_warp(image, &s, width, height, error);
 }
 
@@ -150,12 +150,12 @@ static bool parse_table(cameo_lines *l, const char *path, cameo_landmark_table *
             row.name = cameo_join(NULL, row.name);
             t->row[t->count++] = row;
         } else if (i > 0 || strpbrk(line, "./")) {
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected",
-                              path, l->line[i].number);
+            return cameo_reject(error, "%s:%zu: a name and ten numbers are expected", path,
+                                l->line[i].number);
         }
     }
     sort_rows(t);
-    return t->count || cameo_fail(error, CAMEO_BAD_INPUT, "%s: no landmarks in it", path);
+    return t->count || cameo_reject(error, "%s: no landmarks in it", path);
 }
 
 bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error *error) {

@@ -31,7 +31,7 @@ struct cameo_checkpoint_file {
 static bool map_file(cameo_checkpoint_file *f, cameo_error *error) {
     const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     struct stat s;
-    if (fd < 0) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", f->path, strerror(errno));
+    if (fd < 0) return cameo_reject(error, "%s: %s", f->path, strerror(errno));
     const bool good = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0;
     if (good) {
         f->size = (size_t)s.st_size;
@@ -39,7 +39,7 @@ static bool map_file(cameo_checkpoint_file *f, cameo_error *error) {
         if (f->data == MAP_FAILED) f->data = NULL;
     }
     close(fd);
-    if (!good) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no file, or empty", f->path);
+    if (!good) return cameo_reject(error, "%s: is no file, or empty", f->path);
     return f->data ||
            cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot map it: %s", f->path, strerror(errno));
 }
@@ -93,7 +93,7 @@ cameo_checkpoint_file *cameo_checkpoint_open(const char *path, cameo_error *erro
     f->path = cameo_join(NULL, path);
     if (map_file(f, error)) {
         if (read_model(f)) return f;
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: not an ONNX file, or cut short", path);
+        cameo_reject(error, "%s: not an ONNX file, or cut short", path);
     }
     cameo_checkpoint_close(f);
     return NULL;
@@ -178,13 +178,12 @@ static bool has_shape(const cameo_wire_tensor *t, const cameo_parameter *p) {
 }
 
 static bool bad_tensor(const filling *f, const cameo_parameter *p, const char *why) {
-    return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix,
-                      p->name, why);
+    return cameo_reject(f->error, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix, p->name, why);
 }
 
 static bool foreign(const filling *f, const cameo_parameter *p, const char *why) {
-    return cameo_fail(
-        f->error, CAMEO_BAD_INPUT,
+    return cameo_reject(
+        f->error,
         "%s: tensor \"%s%s\" %s; the file is of another architecture\n    hint: cameo "
         "compile %s --train makes a program for it",
         f->file->path, f->prefix, p->name, why, f->file->path);
@@ -244,12 +243,10 @@ static bool take_all(filling *f, cameo_wire graph) {
     cameo_wire_tensor t;
     while (graph.p < graph.end) {
         if (!cameo_wire_field(&graph, &field))
-            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: the graph is cut short",
-                              f->file->path);
+            return cameo_reject(f->error, "%s: the graph is cut short", f->file->path);
         if (field.number != GRAPH_INITIALIZER || field.type != CAMEO_WIRE_BYTES) continue;
         if (!cameo_wire_read_tensor(field.bytes, &t))
-            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: an initializer is malformed",
-                              f->file->path);
+            return cameo_reject(f->error, "%s: an initializer is malformed", f->file->path);
         const size_t i = look_up(f, t.name);
         if (i == f->wanted) continue;
         if (f->found[i]) return bad_tensor(f, f->sorted[i], "is there twice");
@@ -282,7 +279,7 @@ bool cameo_checkpoint_state_read(const cameo_checkpoint_file *f, const cameo_tra
     char prefix[64];
     snprintf(prefix, sizeof prefix, "cameo.%s/", kind);
     if (!f->state.p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: holds a model, but no training run that could go on", f->path);
+        return cameo_reject(error, "%s: holds a model, but no training run that could go on",
+                            f->path);
     return fill(f, t, f->state, prefix, all, block, error);
 }

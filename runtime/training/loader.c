@@ -54,8 +54,7 @@ static bool find_picture(cameo_loader *l, size_t i, const cameo_image **image, c
         if (cameo_store_get(l->o.store, first + (i - first + j) % n, image, scratch)) return true;
         if (cameo_store_spoilt(l->o.store, error)) return false;
     }
-    return cameo_fail(error, CAMEO_BAD_INPUT, "class \"%s\" has no picture that can be decoded",
-                      d->class_name[k]);
+    return cameo_reject(error, "class \"%s\" has no picture that can be decoded", d->class_name[k]);
 }
 
 static bool make_picture(cameo_loader *l, const ticket *t, cameo_error *error) {

@@ -98,10 +98,10 @@ static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *erro
     const int64_t step = t->at.step + 1, epoch = t->at.epoch + 1;
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
     if (p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64 " (epoch %" PRId64
-                          "): the weights \"%.120s\" are not finite any more\n%s",
-                          step, epoch, p->name, hint);
+        return cameo_reject(error,
+                            "step %" PRId64 " (epoch %" PRId64
+                            "): the weights \"%.120s\" are not finite any more\n%s",
+                            step, epoch, p->name, hint);
     search s = {t->step, m->n_layers};
     cameo_step_result again;
     t->step->tick = look;
@@ -109,23 +109,23 @@ static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *erro
     run_batch(t, b, &again);
     t->step->tick = NULL;
     if (s.layer == m->n_layers)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s", step,
-                          epoch, hint);
-    return cameo_fail(error, CAMEO_BAD_INPUT,
-                      "step %" PRId64 " (epoch %" PRId64
-                      "): the loss is not finite; the first value that is not comes from layer "
-                      "\"%.120s\" (%s)\n%s",
-                      step, epoch, m->layers[s.layer].name, m->layers[s.layer].op, hint);
+        return cameo_reject(error,
+                            "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s",
+                            step, epoch, hint);
+    return cameo_reject(error,
+                        "step %" PRId64 " (epoch %" PRId64
+                        "): the loss is not finite; the first value that is not comes from layer "
+                        "\"%.120s\" (%s)\n%s",
+                        step, epoch, m->layers[s.layer].name, m->layers[s.layer].op, hint);
 }
 
 static bool explain_gradient(const cameo_train *t, const float *gradients, cameo_error *error) {
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, gradients);
-    return cameo_fail(error, CAMEO_BAD_INPUT,
-                      "step %" PRId64 " (epoch %" PRId64
-                      "): the gradient of \"%.160s\" is not finite\n    hint: a smaller --lr, or "
-                      "--clip-norm; --on-nonfinite skip leaves such steps out",
-                      t->at.step + 1, t->at.epoch + 1, p ? p->name : "the weights");
+    return cameo_reject(error,
+                        "step %" PRId64 " (epoch %" PRId64
+                        "): the gradient of \"%.160s\" is not finite\n    hint: a smaller --lr, or "
+                        "--clip-norm; --on-nonfinite skip leaves such steps out",
+                        t->at.step + 1, t->at.epoch + 1, p ? p->name : "the weights");
 }
 
 /* ---- an update ---- */
@@ -214,10 +214,9 @@ static bool save(cameo_train *t, const char *name, bool state) {
 static bool save_last(cameo_train *t, cameo_error *error) {
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
     if (p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64
-                          ": the weights \"%.120s\" are not finite any more; not saved",
-                          t->at.step, p->name);
+        return cameo_reject(
+            error, "step %" PRId64 ": the weights \"%.120s\" are not finite any more; not saved",
+            t->at.step, p->name);
     cameo_runlog_flush(&t->log);
     t->last_failed = !save(t, "last.onnx", true);
     return true;

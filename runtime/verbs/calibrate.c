@@ -34,8 +34,8 @@ static int choose(cameo_scoring *s, const cameo_args *a) {
     cameo_roc_point point;
     const char *rule = cameo_args_get(a, "by"), *data = cameo_args_get(a, "data");
     if (!s->v.measured) {
-        cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: has %s; a threshold can't be chosen on it",
-                   s->v.list, s->pairs.labelled ? "pairs of one kind only" : "no labels");
+        cameo_reject(&s->error, "%s: has %s; a threshold can't be chosen on it", s->v.list,
+                     s->pairs.labelled ? "pairs of one kind only" : "no labels");
         return cameo_report_error(&s->error);
     }
     if (!rule) rule = "eer";

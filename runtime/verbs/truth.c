@@ -47,7 +47,7 @@ static bool read_row(truth *t, char *text, char by, int columns, const int colum
         why = "more fields than headings; names that hold the separator are quoted";
     if (!why && (count <= column[1] || !*field[column[1]])) why = "has no label";
     if (!why && column[0] >= 0 && (count <= column[0] || !*field[column[0]])) why = "has no id";
-    if (why) return cameo_fail(t->error, CAMEO_BAD_INPUT, "%s:%zu: %s", t->file, r->line, why);
+    if (why) return cameo_reject(t->error, "%s:%zu: %s", t->file, r->line, why);
     r->label = field[column[1]];
     r->id = column[0] < 0 ? NULL : field[column[0]];
     return true;
@@ -76,8 +76,8 @@ static bool read_rows(truth *t, cameo_lines *l) {
         if (column[1] < 0) break;
     }
     return column[1] >= 0 ||
-           cameo_fail(
-               t->error, CAMEO_BAD_INPUT,
+           cameo_reject(
+               t->error,
                "%s: has no column \"label\"\n    hint: its first line is `id,label`, or `label`",
                t->file);
 }
@@ -155,11 +155,11 @@ static bool by_ids(truth *t) {
     }
     const row *unknown = match_names(t);
     if (!unknown || match_places(t)) return true;
-    return cameo_fail(t->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: no unknown picture, or more than one, is called \"%.200s\"\n    "
-                      "hint: an id is a file's name, with "
-                      "or without its ending, or its place among the sorted files, from 0",
-                      t->file, unknown->line, unknown->id);
+    return cameo_reject(t->error,
+                        "%s:%zu: no unknown picture, or more than one, is called \"%.200s\"\n    "
+                        "hint: an id is a file's name, with "
+                        "or without its ending, or its place among the sorted files, from 0",
+                        t->file, unknown->line, unknown->id);
 }
 
 /* Into labels[pictures]; each has one. */
@@ -169,8 +169,8 @@ static bool assign(const truth *t, char **label) {
     for (const row *r = t->row; r < t->row + t->rows && good; r++) {
         if (r->picture >= t->pictures) break; /* too many rows, without ids */
         if (line[r->picture])
-            good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: lines %zu and %zu are both about %s",
-                              t->file, line[r->picture], r->line, t->path[r->picture]);
+            good = cameo_reject(t->error, "%s: lines %zu and %zu are both about %s", t->file,
+                                line[r->picture], r->line, t->path[r->picture]);
         line[r->picture] = r->line;
         free(label[r->picture]);
         label[r->picture] = cameo_join(NULL, r->label);
@@ -178,9 +178,9 @@ static bool assign(const truth *t, char **label) {
     while (without < t->pictures && line[without]) without++;
     free(line);
     if (good && (without < t->pictures || t->rows > t->pictures))
-        good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: %zu rows for %zu unknown pictures%s%s",
-                          t->file, t->rows, t->pictures, without < t->pictures ? "; none for " : "",
-                          without < t->pictures ? t->path[without] : "");
+        good = cameo_reject(t->error, "%s: %zu rows for %zu unknown pictures%s%s", t->file, t->rows,
+                            t->pictures, without < t->pictures ? "; none for " : "",
+                            without < t->pictures ? t->path[without] : "");
     return good;
 }
 

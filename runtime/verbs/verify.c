@@ -52,8 +52,7 @@ static bool measure(cameo_pictures *p, const cameo_args *a, const cameo_calibrat
     int kind = c->found ? cameo_index_of(cameo_score_names, CAMEO_SCORES, c->point.score)
                         : CAMEO_COSINE;
     if (tta < 0 || kind < 0)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: unknown score or tta; calibrate anew",
-                          c->point.origin);
+        return cameo_reject(error, "%s: unknown score or tta; calibrate anew", c->point.origin);
     char *paths[2] = {cameo_join(NULL, cameo_args_positional(a, 0)),
                       cameo_join(NULL, cameo_args_positional(a, 1))};
     cameo_pair pair = {.a = 0, .b = 1, .label = -1};

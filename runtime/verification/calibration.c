@@ -18,8 +18,8 @@ bool cameo_calibrate(const cameo_metrics *m, const char *rule, cameo_roc_point *
         return *point = cameo_metrics_at_threshold(m, m->eer_threshold), true;
     if (strcmp(rule, "accuracy") == 0) {
         if (isinf(m->threshold_best))
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "accuracy is best when no pair is accepted; that is no threshold");
+            return cameo_reject(error,
+                                "accuracy is best when no pair is accepted; that is no threshold");
         return *point = cameo_metrics_at_threshold(m, m->threshold_best), true;
     }
     char *end;
@@ -29,13 +29,13 @@ bool cameo_calibrate(const cameo_metrics *m, const char *rule, cameo_roc_point *
                           "--by %s: fpr=RATE (such as fpr=0.001), eer or accuracy is expected",
                           rule);
     if (rate * (double)m->negatives < 1 - 1e-9)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "--by %s: %zu different pairs can't tell rates below %.3g apart; a "
-                          "longer list is needed",
-                          rule, m->negatives, 1 / (double)m->negatives);
+        return cameo_reject(error,
+                            "--by %s: %zu different pairs can't tell rates below %.3g apart; a "
+                            "longer list is needed",
+                            rule, m->negatives, 1 / (double)m->negatives);
     *point = cameo_metrics_at_fpr(m, rate);
     return !isinf(point->threshold) ||
-           cameo_fail(error, CAMEO_BAD_INPUT, "--by %s: no pair is accepted at this rate", rule);
+           cameo_reject(error, "--by %s: no pair is accepted at this rate", rule);
 }
 
 char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *model,
@@ -89,8 +89,8 @@ static bool parse(const char *json, const char *origin, cameo_calibration *c, ca
     if (!cameo_json_get_number(json, "tpr", &p->tpr)) p->tpr = NAN;
     c->found = good;
     return good ||
-           cameo_fail(error, CAMEO_BAD_INPUT,
-                      "%s: is no calibration; make it anew with the verb calibrate", origin);
+           cameo_reject(error, "%s: is no calibration; make it anew with the verb calibrate",
+                        origin);
 }
 
 static bool load_file(const cameo_model *model, const char *path, cameo_calibration *c,
@@ -101,11 +101,12 @@ static bool load_file(const cameo_model *model, const char *path, cameo_calibrat
     char *hash = cameo_json_get_text(json, "model_hash");
     bool good = hash && strcmp(hash, model->hash) == 0;
     if (!good)
-        cameo_fail(error, CAMEO_BAD_INPUT,
-                   "%s: belongs to another model (%.12s...); its threshold means nothing for this "
-                   "one (%.12s...)\n    hint: run "
-                   "calibrate again, or remove the file",
-                   path, hash ? hash : "none", model->hash);
+        cameo_reject(
+            error,
+            "%s: belongs to another model (%.12s...); its threshold means nothing for this "
+            "one (%.12s...)\n    hint: run "
+            "calibrate again, or remove the file",
+            path, hash ? hash : "none", model->hash);
     good = good && parse(json, path, c, error);
     free(hash);
     free(json);
@@ -164,7 +165,7 @@ bool cameo_calibration_into(const char *onnx, const char *to, const char *text,
     } else {
         fclose(o.stream);
         free(o.data);
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no ONNX model", onnx);
+        cameo_reject(error, "%s: is no ONNX model", onnx);
     }
     free(data);
     return good;

@@ -68,11 +68,11 @@ static void add_pair(parser *p, const char *a, const char *b, int label) {
 }
 
 static bool bad_line(parser *p, const char *what) {
-    return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and "
-                      "LFW's pairs.txt; quote names "
-                      "that hold blanks, or part the fields by tabs",
-                      p->name, p->number, what);
+    return cameo_reject(p->error,
+                        "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and "
+                        "LFW's pairs.txt; quote names "
+                        "that hold blanks, or part the fields by tabs",
+                        p->name, p->number, what);
 }
 
 /* name i j (same) or nameA i nameB j (different); files are name/name_%04d.jpg. */
@@ -100,8 +100,8 @@ static bool bad_label(parser *p, const char *label) {
     else
         snprintf(what, sizeof what, "some lines have a label, some have none");
     if (p->out->count || p->form.heading) return bad_line(p, what);
-    return cameo_fail(
-        p->error, CAMEO_BAD_INPUT,
+    return cameo_reject(
+        p->error,
         "%s:%zu: %s\n    hint: if it is a row of headings, call the columns img1, img2 and label",
         p->name, p->number, what);
 }
@@ -255,14 +255,13 @@ static void set_form(const parser *p) {
 
 static bool all_there(const parser *p) {
     const cameo_pairs_form *f = &p->form;
-    if (!p->out->count)
-        return cameo_fail(p->error, CAMEO_BAD_INPUT, "%s: no pairs in the list", p->name);
+    if (!p->out->count) return cameo_reject(p->error, "%s: no pairs in the list", p->name);
     if (!f->promised || f->promised == p->out->count) return true;
-    return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s: its first line promises %zu pairs, %zu were found\n    hint: LFW's "
-                      "first line is `FOLDS N` or `N`, "
-                      "with N pairs of one person and N of two people in each fold",
-                      p->name, f->promised, p->out->count);
+    return cameo_reject(p->error,
+                        "%s: its first line promises %zu pairs, %zu were found\n    hint: LFW's "
+                        "first line is `FOLDS N` or `N`, "
+                        "with N pairs of one person and N of two people in each fold",
+                        p->name, f->promised, p->out->count);
 }
 
 bool cameo_pairs_parse(const char *text, size_t size, const char *name,

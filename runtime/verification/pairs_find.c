@@ -166,8 +166,8 @@ bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error) {
         if (!first) first = p->image[i];
         if (printed++ < 10) fprintf(stderr, "missing: %s (%s)\n", p->image[i], p->where);
     }
-    return missing == 0 || cameo_fail(error, CAMEO_BAD_INPUT,
-                                      "%zu of %zu images are missing, the first: %s\n    hint: "
-                                      "names are relative to --root DIR",
-                                      missing, p->images, first);
+    return missing == 0 || cameo_reject(error,
+                                        "%zu of %zu images are missing, the first: %s\n    hint: "
+                                        "names are relative to --root DIR",
+                                        missing, p->images, first);
 }
