@@ -26,6 +26,14 @@ void *cameo_allocate(size_t count, size_t size) {
     exit(CAMEO_ENVIRONMENT);
 }
 
+void *cameo_room(void *array, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity) return array;
+    void *larger = cameo_allocate(*capacity = 2 * count + 64, size);
+    if (count) memcpy(larger, array, count * size);
+    free(array);
+    return larger;
+}
+
 static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t *size,
                                   cameo_error *error) {
     struct stat status;

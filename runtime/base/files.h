@@ -15,6 +15,8 @@ bool cameo_fail(cameo_error *error, int code, const char *format, ...)
 #define cameo_reject(error, ...) cameo_fail(error, CAMEO_BAD_INPUT, __VA_ARGS__)
 /* The exit code to end with when memory runs out, after a message: ends the program (4). */
 void *cameo_allocate(size_t count, size_t size);
+/* An array of `count` elements with room for one more: itself, or a larger one in its place. */
+void *cameo_room(void *array, size_t count, size_t *capacity, size_t size);
 
 /* The whole file, plus one NUL byte behind it. Larger than `limit` bytes, a directory or
    unreadable: NULL with *error. */

@@ -35,13 +35,7 @@ static const char *line_end(const char *s, cameo_quotes quotes) {
 }
 
 static void add_line(cameo_lines *l, size_t *capacity, size_t at, size_t number) {
-    if (l->count == *capacity) {
-        cameo_line *larger = cameo_allocate(*capacity = *capacity ? 2 * *capacity : 256,
-                                            sizeof *larger);
-        if (l->count) memcpy(larger, l->line, l->count * sizeof *larger);
-        free(l->line);
-        l->line = larger;
-    }
+    l->line = cameo_room(l->line, l->count, capacity, sizeof *l->line);
     l->line[l->count++] = (cameo_line){at, number};
 }
 

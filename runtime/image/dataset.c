@@ -15,17 +15,8 @@ typedef struct names {
     size_t count, capacity;
 } names;
 
-static void *grown(void *array, size_t *capacity, size_t size) {
-    const size_t old = *capacity;
-    *capacity = old ? 2 * old : 64;
-    void *larger = cameo_allocate(*capacity, size);
-    if (old) memcpy(larger, array, old * size);
-    free(array);
-    return larger;
-}
-
 static void add_name(names *n, const char *name) {
-    if (n->count == n->capacity) n->name = grown(n->name, &n->capacity, sizeof *n->name);
+    n->name = cameo_room(n->name, n->count, &n->capacity, sizeof *n->name);
     n->name[n->count++] = cameo_join(NULL, name);
 }
 
@@ -106,9 +97,8 @@ typedef struct scan {
 
 static void add_image(scan *s, const char *path, const char *name, int64_t size) {
     cameo_dataset *d = s->d;
-    if (d->images == s->path_capacity) d->path = grown(d->path, &s->path_capacity, sizeof *d->path);
-    if (d->images == s->label_capacity)
-        d->label = grown(d->label, &s->label_capacity, sizeof *d->label);
+    d->path = cameo_room(d->path, d->images, &s->path_capacity, sizeof *d->path);
+    d->label = cameo_room(d->label, d->images, &s->label_capacity, sizeof *d->label);
     d->path[d->images] = cameo_join(NULL, path);
     d->label[d->images++] = (int64_t)d->classes;
     fprintf(s->listing, "%s/%s%c%lld\n", d->class_name[d->classes], name, 0, (long long)size);

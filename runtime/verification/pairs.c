@@ -24,14 +24,6 @@ typedef struct parser {
     bool zero, minus;      /* labels seen */
 } parser;
 
-static void *grow(void *array, size_t *capacity, size_t size) {
-    *capacity = *capacity ? *capacity * 2 : 256;
-    array = realloc(array, *capacity * size);
-    if (array) return array;
-    fprintf(stderr, "out of memory for a pair list\n");
-    exit(CAMEO_ENVIRONMENT);
-}
-
 static size_t *find_slot(const parser *p, const char *name) {
     size_t at = cameo_hash_text(name) & (p->table_size - 1);
     while (p->table[at] && strcmp(p->out->image[p->table[at] - 1], name) != 0)
@@ -51,8 +43,7 @@ static size_t intern_image(parser *p, const char *name) {
     if (out->images * 2 >= p->table_size) rehash(p);
     size_t *slot = find_slot(p, name);
     if (*slot) return *slot - 1;
-    if (out->images == p->image_capacity)
-        out->image = grow(out->image, &p->image_capacity, sizeof *out->image);
+    out->image = cameo_room(out->image, out->images, &p->image_capacity, sizeof *out->image);
     out->image[out->images] = cameo_join(NULL, name);
     *slot = ++out->images;
     return out->images - 1;
@@ -60,8 +51,7 @@ static size_t intern_image(parser *p, const char *name) {
 
 static void add_pair(parser *p, const char *a, const char *b, int label) {
     cameo_pairs *out = p->out;
-    if (out->count == p->pair_capacity)
-        out->pair = grow(out->pair, &p->pair_capacity, sizeof *out->pair);
+    out->pair = cameo_room(out->pair, out->count, &p->pair_capacity, sizeof *out->pair);
     size_t first = intern_image(p, a), second = intern_image(p, b);
     out->pair[out->count++] = (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->number,
                                            (uint32_t)p->at, (int8_t)label};
