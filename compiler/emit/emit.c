@@ -5,7 +5,6 @@
 #include "program.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 text *emit_body(emitter *e) { return &e->body; }
@@ -13,7 +12,6 @@ text *emit_helpers(emitter *e) { return &e->helpers; }
 text *emit_create(emitter *e) { return &e->create; }
 arena *emit_arena(emitter *e) { return e->graph->arena; }
 const options *emit_options(const emitter *e) { return e->options; }
-graph *emit_graph(emitter *e) { return e->graph; }
 size_t emit_state(emitter *e) { return e->n_states++; }
 
 const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label) {
@@ -304,7 +302,8 @@ static void emit_dispatch(emitter *e, const node *n) {
         BUG("%s has no code", n->op_type);
 }
 
-void emit_node(emitter *e, const node *n, size_t position) {
+/* Adds a call, and a function when it is new. */
+static void emit_node(emitter *e, const node *n, size_t position) {
     text_clear(&e->body), text_clear(&e->helpers), text_clear(&e->parameters),
         text_clear(&e->arguments);
     e->position = position;
@@ -365,7 +364,7 @@ static bool is_reserved(const char *s) {
 
 /* From an output's name: libnet.a and net.so are called net. */
 static const char *name_of_output(arena *a, const options *o) {
-    const char *slash = strrchr(o->output, '/'), *name = slash ? slash + 1 : o->output;
+    const char *name = cameo_last_part(o->output);
     const bool library = o->emit == EMIT_LIB || o->emit == EMIT_SO;
     if (library && !strncmp(name, "lib", 3) && name[3] && name[3] != '.') name += 3;
     char *s = mangle_plain(a, "", name);

@@ -2,7 +2,6 @@
    runtime wants to know. */
 #include "program.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void preamble(const emitter *e, text *t) {

@@ -40,11 +40,11 @@ typedef struct head {
 
 /* content NULL removes it. */
 static void set_meta(graph *g, const char *key, const char *content) {
-    metadata *kept = ARENA_ARRAY(g->arena, metadata, g->n_meta + 1);
+    cameo_entry *kept = ARENA_ARRAY(g->arena, cameo_entry, g->n_meta + 1);
     size_t n = 0;
     for (size_t i = 0; i < g->n_meta; i++)
         if (strcmp(g->meta[i].key, key)) kept[n++] = g->meta[i];
-    if (content) kept[n++] = (metadata){key, content};
+    if (content) kept[n++] = (cameo_entry){key, content};
     g->meta = kept;
     g->n_meta = n;
 }

@@ -41,7 +41,8 @@ static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
 /* ---- sharing ---- */
 
-bool layout_is_same_memory(const value *x, const value *y) {
+/* Equal layouts, or layouts that order the elements alike: one channel, or one pixel. */
+static bool is_same_memory(const value *x, const value *y) {
     if (x->layout == y->layout) return true;
     if (x->shape.rank != 4) return false;
     return x->shape.dim[1] == 1 || (x->shape.dim[2] == 1 && x->shape.dim[3] == 1);
@@ -64,7 +65,7 @@ static void join_view(graph *g, node *n) {
         y->pixel_stride)
         return;
     if (is_reorder(n)
-            ? !layout_is_same_memory(x, y)
+            ? !is_same_memory(x, y)
             : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
         return;
     if (value_is_external(x)) return; /* read through a view: copied, as are outputs of the graph */
