@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Rules about the compiler's source that a reader can count on (docs/architecture.md), checked by what the text says. Each breach
-# is printed with its file and line.
+# Rules about the compiler's source that a reader can count on (docs/architecture.md), checked by
+# what the text says. Each breach is printed with its file and line.
 . "$(dirname "$0")/common.bash"
 cd "$SOURCE"
 fail() { echo "FAIL: $*"; exit 1; }
 command -v perl >/dev/null || skip "no perl"
 sources() { ls compiler/*.[ch] compiler/*/*.[ch]; }
 breaches=0
-# RULE CALLED ARGUMENTS FILE...: no call, over however many lines, of what CALLED matches has arguments that ARGUMENTS matches.
+# RULE CALLED ARGUMENTS FILE...: no call, over however many lines, of what CALLED matches has
+# arguments that ARGUMENTS matches.
 never_called() {
   local rule=$1 called=$2 arguments=$3
   shift 3
@@ -39,14 +40,16 @@ by_number() {
 mapfile -t inside < <(sources | grep -vE '^compiler/(onnx/.*|ir/(op|resolve))\.c$')
 by_number "${inside[@]}"
 
-# ---- inputs, outputs and producers are changed by the graph's own functions (elements: the type says so, value *const *) ----
+# ---- inputs, outputs and producers are changed by the graph's own functions (elements: the type
+# says so, value *const *) ----
 changed_by_graph() {
   never "an input, an output or a producer is written" '(->in|\bn->out|->producer|->uses|->n_uses|->dead) *=[^=]|->n_(in|out) *([-+]=|=[^=]|--|\+\+)' "$@"
 }
 mapfile -t changing < <(ls compiler/passes/*.c compiler/ops/*.c compiler/kernels/*.c compiler/emit/*.c compiler/ir/{copy,grad,graph_query,resolve}.c)
 changed_by_graph "${changing[@]}"
 
-# ---- a pass asks the graph, not emission (that no room includes one above it, scripts/check-layers sees) ----
+# ---- a pass asks the graph, not emission (that no room includes one above it, scripts/check-layers
+# sees) ----
 never "a pass includes emission" '#include *"(\.\./)*emit/' compiler/passes/*.[ch]
 
 # ---- the rules find what they are there for ----

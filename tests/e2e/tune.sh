@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# --tune times every kernel that fits and keeps the times; --tuning replays them; both refuse what they cannot use, and leave nothing.
+# --tune times every kernel that fits and keeps the times; --tuning replays them; both refuse what
+# they cannot use, and leave nothing.
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
 export TMPDIR=$scratch/tmp
@@ -44,7 +45,8 @@ expect 1 "net2.onnx" "$CAMEO" compile net2.onnx --tune -o x
 [ ! -e x ] || fail "a refused compilation left a file"
 
 # Interrupted: no program, no timings, nothing in the temporary folder.
-printf '#!/bin/sh\n>"$TMPDIR/left.$$"\nexec cc "$@"\n' >leaving-cc # as a compiler does that a signal meets between two steps
+# As a compiler does that a signal meets between two steps.
+printf '#!/bin/sh\n>"$TMPDIR/left.$$"\nexec cc "$@"\n' >leaving-cc
 chmod +x leaving-cc
 "$CAMEO" compile net.onnx --tune --tuning new.tsv --cc "$PWD/leaving-cc" -o x >out 2>err & pid=$!
 while ! grep -q "program 2" err && kill -0 $pid 2>gone; do sleep 0.05; done
