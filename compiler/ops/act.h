@@ -24,6 +24,7 @@ typedef struct act_row {
     double (*real)(const double *x, const double *p);
 } act_row;
 
+bool has_act(const node *n);               /* another than "none" */
 const act_row *act_of_node(const node *n); /* by attribute act; NULL when it is unknown */
 const act_row *act_of_op(opcode op);       /* that takes in this operator, or NULL */
 double act_number(const node *n, const act_row *act, int i); /* 0 where the row has none */

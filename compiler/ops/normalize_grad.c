@@ -110,8 +110,7 @@ static void batchnorm_train_emit(emitter *e, const node *n) {
 /* The residual's gradient leaves the node where there is a residual. */
 static bool batchnorm_train_grad(graph *g, node *n, value *const *dout, value **din) {
     static const char *const activation[] = {"act", "act_min", "act_max", NULL};
-    const bool active = strcmp(node_string(n, "act", "none"), "none") != 0,
-               residual = op_present(n, 5);
+    const bool active = has_act(n), residual = op_present(n, 5);
     value *in[] = {dout[0], n->in[0], n->in[1], n->out[1], n->out[2], n->out[0]};
     if (!dout[0])
         return diag_error(g->diag, n, DIAG_UNSUPPORTED,
@@ -127,7 +126,7 @@ static bool batchnorm_train_grad(graph *g, node *n, value *const *dout, value **
 /* ---- BatchNormGrad: dY, X, scale, mean, inv_std, Y? -> dX, dscale, dB, dR? ---- */
 
 static bool batchnorm_grad_infer(graph *g, node *n) {
-    const bool active = strcmp(node_string(n, "act", "none"), "none") != 0;
+    const bool active = has_act(n);
     if (!type_check(g, n, 0, TYPES_FLOAT) || !channel_vectors(g, n, 2, 4) ||
         !like_input_0(g, n, 1) || !like_input_0(g, n, 5))
         return false;

@@ -1,7 +1,6 @@
 /* The part of the fuse pass that knows activations: single operators, x * Sigmoid(x), and the
    forms in which older exporters wrote hard-swish: x * clip(x + 3, 0, 6) / 6. */
 #include "../ir/broadcast.h"
-#include "../ops/act.h"
 #include "fuse.h"
 
 #include <float.h>

@@ -5,8 +5,6 @@
 #include "../ops/window.h"
 #include "fuse.h"
 
-#include <string.h>
-
 /* CHANNELS: outputs of a group, from which on what a pixel's convolution costs is worth a pixel's
    average of its inputs. */
 enum { CHANNELS = 16 };
@@ -21,9 +19,7 @@ static bool is_pointwise(const node *n) {
 }
 
 static bool is_plain_conv(const node *n) {
-    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) ||
-        strcmp(node_string(n, "act", "none"), "none"))
-        return false;
+    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) || has_act(n)) return false;
     return n->out[0]->type == DT_FLOAT && is_pointwise(n) &&
            n->in[1]->shape.dim[0] / node_int(n, "group", 1) >= CHANNELS;
 }

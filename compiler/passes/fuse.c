@@ -268,7 +268,7 @@ static bool fold_residual(graph *g, node *n, node *next) {
 
 static void take_followers(graph *g, node *n) {
     for (;;) {
-        if (strcmp(node_string(n, "act", "none"), "none")) return;
+        if (has_act(n)) return;
         node *next = value_consumer(g, n->out[0]);
         if (next && next->n_out && next->out[0] &&
             (fold_affine(g, n, next) || fold_residual(g, n, next)))

@@ -3,6 +3,7 @@
 #ifndef CAMEO_PASSES_FUSE_H
 #define CAMEO_PASSES_FUSE_H
 #include "../ir/graph_query.h"
+#include "../ops/act.h"
 #include "passes.h"
 
 /* A constant float/double scalar; false when v is none. */
