@@ -129,8 +129,7 @@ void diag_print_json(const diag *d, FILE *out) {
     cameo_json_open(&j, "warnings", '[');
     json_items(d, true, &j);
     cameo_json_close(&j, ']');
-    cameo_json_close(&j, '}');
-    fputc('\n', out);
+    cameo_json_end(&j);
 }
 
 int complain(int code, const char *format, ...) {

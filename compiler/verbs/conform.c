@@ -198,8 +198,7 @@ void conform_json(FILE *f, const char *name, const outcome *o) {
     cameo_json_text(&j, "reference",
                     o->reference == VERDICT_NONE ? NULL : verdict_name(o->reference));
     cameo_json_field(&j, o, reason);
-    cameo_json_close(&j, '}');
-    fputc('\n', f);
+    cameo_json_end(&j);
 }
 
 static void tell(const suite *s, size_t i, bool json) {

@@ -69,8 +69,7 @@ static void print_json(const graph *g, const options *o, bool whole) {
     cameo_json_field(&j, g, producer);
     cameo_json_field(&j, g, hash);
     cameo_json_text(&j, "version", CAMEO_VERSION);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 static void text_shape(text *t, const value *v) {

@@ -249,6 +249,12 @@ bool cameo_output_open(cameo_output *o, cameo_error *error) {
     return o->stream || cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
 }
 
+bool cameo_output_drop(cameo_output *o) {
+    fclose(o->stream);
+    free(o->data);
+    return false;
+}
+
 bool cameo_output_save(cameo_output *o, const char *directory, const char *name,
                        cameo_error *error) {
     bool good = !ferror(o->stream);

@@ -56,6 +56,7 @@ typedef struct cameo_output {
     size_t size;
 } cameo_output;
 bool cameo_output_open(cameo_output *o, cameo_error *error);
+bool cameo_output_drop(cameo_output *o); /* always false, for `return` */
 bool cameo_output_save(cameo_output *o, const char *directory, const char *name,
                        cameo_error *error);
 #endif

@@ -52,6 +52,14 @@ void cameo_json_close(cameo_json *j, char close) {
     j->comma = true;
 }
 
+cameo_json cameo_json_begin(FILE *stream) {
+    cameo_json j = {.stream = stream};
+    cameo_json_open(&j, NULL, '{');
+    return j;
+}
+
+void cameo_json_end(cameo_json *j) { fputs("}\n", j->stream); }
+
 void cameo_json_text(cameo_json *j, const char *key, const char *value) {
     begin(j, key);
     if (value)

@@ -23,6 +23,9 @@ void cameo_json_number(cameo_json *j, const char *key, double value);
 void cameo_json_integer(cameo_json *j, const char *key, int64_t value);
 void cameo_json_boolean(cameo_json *j, const char *key, bool value);
 void cameo_json_count(cameo_json *j, const char *key, uint64_t value);
+/* An object that is a line of its own. */
+cameo_json cameo_json_begin(FILE *stream);
+void cameo_json_end(cameo_json *j);
 /* A member under its own name, by its type. */
 #define cameo_json_field(j, object, member) \
     _Generic((object)->member,                                                                     \

@@ -63,15 +63,9 @@ void cameo_runlog_close(cameo_runlog *l) {
 }
 
 cameo_json cameo_runlog_begin(cameo_runlog *l, const char *event) {
-    cameo_json j = {.stream = l->stream};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(l->stream);
     cameo_json_text(&j, "event", event);
     return j;
-}
-
-void cameo_runlog_end(cameo_runlog *l, cameo_json *j) {
-    cameo_json_close(j, '}');
-    fputc('\n', l->stream);
 }
 
 /* A failed write leaves no torn line: the file is cut back. */

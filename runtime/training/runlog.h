@@ -20,9 +20,8 @@ typedef struct cameo_runlog {
 bool cameo_runlog_open(cameo_runlog *l, const char *directory, bool keep, int64_t step,
                        int64_t epochs, cameo_error *error);
 void cameo_runlog_close(cameo_runlog *l);
-/* A line: begin, put keys, end. event: "start", "step", "epoch", "end". */
+/* A line: begin, put keys, cameo_json_end. event: "start", "step", "epoch", "end". */
 cameo_json cameo_runlog_begin(cameo_runlog *l, const char *event);
-void cameo_runlog_end(cameo_runlog *l, cameo_json *j);
 /* Appends what is new to the file. False when it can't be; said once. */
 bool cameo_runlog_flush(cameo_runlog *l);
 /* The number behind "key": in a line of ours; NaN when there's none. */

@@ -225,7 +225,7 @@ static bool save_last(cameo_train *t, cameo_error *error) {
 /* ---- an epoch ---- */
 
 static void emit_line(cameo_train *t, cameo_json *j, size_t begin) {
-    cameo_runlog_end(&t->log, j);
+    cameo_json_end(j);
     fflush(t->log.stream);
     if (!t->options.json) return;
     fwrite(t->log.data + begin, 1, t->log.size - begin, stdout);
@@ -416,15 +416,13 @@ static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) 
                images_per_s, epoch, epoch * (double)t->options.epochs, steps, peak);
         return;
     }
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_number(&j, "images_per_s", images_per_s);
     cameo_json_number(&j, "epoch_s", epoch);
     cameo_json_number(&j, "memory_mb", (double)cameo_train_bytes(t) / 1e6);
     cameo_json_number(&j, "peak_rss_mb", peak);
     cameo_json_field(&j, &t->options.schedule, steps);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 /* Some steps on real pictures, in memory only; the first one is not counted. */

@@ -327,7 +327,7 @@ static void log_plan(cameo_train *t) {
     cameo_json_field(&j, t->trainer, batch);
     cameo_json_number(&j, "memory_mb", mb(cameo_train_bytes(t)));
     cameo_json_field(&j, t, threads);
-    cameo_runlog_end(&t->log, &j);
+    cameo_json_end(&j);
     cameo_runlog_flush(&t->log);
 }
 

@@ -54,8 +54,7 @@ static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing 
 
 static void print_json(const cameo_model *m, const timing *t, double first_ms, double rate,
                        double gflops, int threads) {
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_number(&j, "min_ms", 1e3 * t->minimum);
     cameo_json_number(&j, "median_ms", 1e3 * t->median);
     cameo_json_number(&j, "images_per_s", rate);
@@ -65,8 +64,7 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
     cameo_json_integer(&j, "threads", threads);
     cameo_json_field(&j, m, batch);
     cameo_json_field(&j, t, runs);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 /* first_ms is what a caller waits for the first answer: creation and the first run. images_per_s

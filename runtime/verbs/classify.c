@@ -147,10 +147,8 @@ static bool to_submission(classifying *c, const cameo_model *model, const cameo_
     if (!cameo_output_open(&o, error)) return false;
     c->rows = o.stream;
     fprintf(o.stream, "%s\n", c->form->heading);
-    if (classify_all(c, model, l, error)) return cameo_output_save(&o, NULL, file, error);
-    fclose(o.stream);
-    free(o.data);
-    return false;
+    return classify_all(c, model, l, error) ? cameo_output_save(&o, NULL, file, error)
+                                            : cameo_output_drop(&o);
 }
 
 /* --submission, --as and -o, which go together. */

@@ -207,8 +207,7 @@ static void print_summary(const identification *s, bool as_json) {
                    100 * s->top1, s->known_people);
         return;
     }
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_count(&j, "pictures", s->unknown.count);
     cameo_json_count(&j, "known_pictures", s->known.images);
     cameo_json_count(&j, "identities", s->known.classes);
@@ -217,8 +216,7 @@ static void print_summary(const identification *s, bool as_json) {
     cameo_json_text(&j, "threshold_origin", s->origin);
     cameo_json_number(&j, "accuracy", s->truth ? s->right : NAN);
     cameo_json_number(&j, "top1", s->truth ? s->top1 : NAN);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 static bool identify_all(identification *s, cameo_pictures *p, const cameo_args *a,

@@ -16,8 +16,7 @@ static void json_tensors(cameo_json *j, const char *key, const cameo_tensor_info
 }
 
 static void print_json(const cameo_model *m) {
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_field(&j, m, name);
     cameo_json_field(&j, m, hash);
     cameo_json_field(&j, m, version);
@@ -35,8 +34,7 @@ static void print_json(const cameo_model *m) {
     cameo_json_text(&j, "embedding", m->embedding ? m->embedding->name : NULL);
     cameo_json_text(&j, "embedding_rule", m->embedding ? m->embedding_rule : NULL);
     cameo_json_count(&j, "classes", m->n_classes);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 static void print_tensors(const char *what, const cameo_tensor_info *t, size_t n) {

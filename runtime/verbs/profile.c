@@ -36,8 +36,7 @@ static double gflops(double macs, double seconds) {
 }
 
 static void print_json(const stopwatch *w) {
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_open(&j, "layers", '[');
     for (size_t i = 0; i < w->model->n_layers; i++) {
         const cameo_layer_info *l = &w->model->layers[i];
@@ -52,8 +51,7 @@ static void print_json(const stopwatch *w) {
         cameo_json_close(&j, '}');
     }
     cameo_json_close(&j, ']');
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 static void print_text(const stopwatch *w) {

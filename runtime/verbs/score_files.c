@@ -47,9 +47,7 @@ static bool write_table(table *t, const char *heading, const char *directory, co
     }
     free(t->part);
     if (whole) return cameo_output_save(&o, directory, name, error);
-    fclose(o.stream);
-    free(o.data);
-    return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
+    return cameo_output_drop(&o) || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
 }
 
 static void put_pair(const table *t, size_t i, FILE *f) {
@@ -252,8 +250,7 @@ static void put_run(cameo_json *j, const cameo_verification *v) {
 }
 
 void cameo_score_json(const cameo_verification *v, FILE *f) {
-    cameo_json j = {.stream = f};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(f);
     if (v->measured) put_metrics(&j, &v->metrics[v->primary]);
     put_run(&j, v);
     if (v->measured) {
@@ -265,8 +262,7 @@ void cameo_score_json(const cameo_verification *v, FILE *f) {
     put_findings(&j, "duplicates", v->duplicates, v->n_duplicates);
     put_findings(&j, "overlaps", v->overlaps, v->n_overlaps);
     put_operating_point(&j, v->operating_point);
-    cameo_json_close(&j, '}');
-    fputc('\n', f);
+    cameo_json_end(&j);
 }
 
 static bool write_json(const cameo_verification *v, const char *directory, cameo_error *error) {

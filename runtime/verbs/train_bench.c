@@ -83,8 +83,7 @@ static void print(const made_up *m, const cameo_args *a, double least, double me
                images / mean, cameo_peak_mb());
         return;
     }
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_number(&j, "images_per_s", images / mean);
     cameo_json_number(&j, "min_ms", 1e3 * least);
     cameo_json_number(&j, "mean_ms", 1e3 * mean);
@@ -92,8 +91,7 @@ static void print(const made_up *m, const cameo_args *a, double least, double me
     cameo_json_field(&j, m, threads);
     cameo_json_field(&j, m->trainer, batch);
     cameo_json_integer(&j, "runs", runs);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 /* runs = 0: as many as fit in three seconds, at least 3. The first, cold one doesn't count. */

@@ -25,8 +25,7 @@ static void print_text(const pair_scores *s) {
 }
 
 static void print_json(const cameo_args *a, const cameo_pictures *pictures, const pair_scores *s) {
-    cameo_json j = {.stream = stdout};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(stdout);
     cameo_json_text(&j, "img1", cameo_args_positional(a, 0));
     cameo_json_text(&j, "img2", cameo_args_positional(a, 1));
     cameo_json_number(&j, "cosine", s->score[CAMEO_COSINE]);
@@ -41,8 +40,7 @@ static void print_json(const cameo_args *a, const cameo_pictures *pictures, cons
     }
     cameo_json_text(&j, "preprocess", pictures->spec);
     cameo_json_field(&j, pictures, alignment);
-    cameo_json_close(&j, '}');
-    putchar('\n');
+    cameo_json_end(&j);
 }
 
 /* Both pictures, mirrored too where the point wants it, through the scores of a one-pair list. */

@@ -43,8 +43,7 @@ char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *
                              const cameo_metrics *m) {
     cameo_output o;
     if (!cameo_output_open(&o, NULL)) return NULL;
-    cameo_json j = {.stream = o.stream};
-    cameo_json_open(&j, NULL, '{');
+    cameo_json j = cameo_json_begin(o.stream);
     fprintf(o.stream, "\"threshold\": %.17g", p->threshold);
     j.comma = true;
     cameo_json_field(&j, p, score);
@@ -58,8 +57,7 @@ char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *
     cameo_json_field(&j, m, negatives);
     cameo_json_text(&j, "preprocess", preprocess);
     cameo_json_text(&j, "model_hash", model->hash);
-    cameo_json_close(&j, '}');
-    fputc('\n', o.stream);
+    cameo_json_end(&j);
     fclose(o.stream);
     return o.data;
 }
@@ -160,13 +158,10 @@ bool cameo_calibration_into(const char *onnx, const char *to, const char *text,
     unsigned char *data = cameo_read_file(onnx, (size_t)4 << 30, &size, error);
     if (!data || !cameo_output_open(&o, error)) return free(data), false;
     bool good = rewrite((cameo_wire){data, data + size}, text, o.stream);
-    if (good) {
+    if (good)
         good = cameo_output_save(&o, NULL, to, error);
-    } else {
-        fclose(o.stream);
-        free(o.data);
-        cameo_reject(error, "%s: is no ONNX model", onnx);
-    }
+    else
+        cameo_output_drop(&o), cameo_reject(error, "%s: is no ONNX model", onnx);
     free(data);
     return good;
 }
