@@ -4,7 +4,8 @@
 # ctest runs the nets side by side (tests/CMakeLists.txt).
 #
 # usage: architectures.sh NET...             bytes, and compiled
-#        architectures.sh --others NET...    bytes of all but these; with ARCHITECTURES=all they are compiled too
+#        architectures.sh --others NET...    bytes of all but these; with ARCHITECTURES=all they
+#                                            are compiled too
 . "$(dirname "$0")/common.bash"
 golden=$SOURCE/tests/golden
 kernels=(-c "--kernels auto" -c "--kernels xnnpack" -c "--kernels native")

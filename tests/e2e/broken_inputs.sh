@@ -35,7 +35,10 @@ for f in empty truncated lfs html text gz sparse zeros noise lengths folder abse
   [ ! -e nothing ] || { echo "FAIL $f: left an output behind"; failures=$((failures + 1)); }
 done
 
-awk 'BEGIN { print "P3\n112 112\n255"; for (i = 0; i < 112 * 112; i++) print i % 256, 100, 50 }' >good.ppm
+awk 'BEGIN {
+  print "P3\n112 112\n255"
+  for (i = 0; i < 112 * 112; i++) print i % 256, 100, 50
+}' >good.ppm
 head -c 100 good.ppm >short.ppm
 printf 'P6\n99999999 99999999\n255\n' >huge.ppm
 printf '\377\330\377\340garbage' >bad.jpg
@@ -49,7 +52,10 @@ for f in short.ppm huge.ppm bad.jpg bad.png other.gif empty.jpg dir.jpg absent.j
   printf 'good.ppm %s 1\n' "$f" >list
   expect 1 "score $f" ./net score list -o run
 done
-printf 'good.ppm\n' >one; printf 'good.ppm good.ppm maybe\n' >label; : >none; printf '10\t300\nA\t1\n' >lfw
+printf 'good.ppm\n' >one
+printf 'good.ppm good.ppm maybe\n' >label
+: >none
+printf '10\t300\nA\t1\n' >lfw
 for f in one label none lfw absent; do expect 1 "pair list $f" ./net score $f -o run; done
 head -c 64 /dev/urandom >bad.npy
 printf '\223NUMPY\001\000\020\000{broken: header}' >worse.npy

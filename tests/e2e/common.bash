@@ -1,13 +1,17 @@
 # Shared by the end-to-end scripts: where things are, a scratch folder, skipping.
 set -euo pipefail
-: "${CAMEO:?path of the cameo program}" "${SOURCE:?source folder}" "${TOOLS:?folder of the test tools}"
+: "${CAMEO:?path of the cameo program}" "${SOURCE:?source folder}"
+: "${TOOLS:?folder of the test tools}"
 DATA=${CAMEO_DATA:-$SOURCE/../shared/data}
 scratch=$(mktemp -d)
 export XDG_CACHE_HOME=$scratch/cache # programs and embeddings are kept for one test only
 trap 'rm -rf "$scratch"' EXIT
 skip() { echo "SKIPPED: $*"; exit 77; }
 need_data() { [ -d "$DATA/$1" ] || skip "no $1 under ../shared/data or \$CAMEO_DATA"; }
-number() { grep -o "\"$2\": [-0-9.e+]*" "$1/metrics.json" | sed 's/.* //;q'; } # RUN KEY: the first of that name, which is the chosen score's
+# RUN KEY: the first of that name, which is the chosen score's
+number() { grep -o "\"$2\": [-0-9.e+]*" "$1/metrics.json" | sed 's/.* //;q'; }
+# What the MobileFaceNet of ../shared/data/models was trained with.
+lfw="size=112x112 color=rgb mean=123.675,116.28,103.53 scale=0.01712475,0.01750700,0.01742919"
 
 # CLASSES PICTURES SIZE: drawn faces in data/, and net.onnx, a small MobileNet for them.
 synthetic_net() {

@@ -23,7 +23,11 @@ never_called() {
       }' "$@")"
 }
 # RULE PATTERN FILE...: no line matches.
-never() { local rule=$1 pattern=$2; shift 2; report "$rule" "$(grep -nE -- "$pattern" "$@" /dev/null)"; }
+never() {
+  local rule=$1 pattern=$2
+  shift 2
+  report "$rule" "$(grep -nE -- "$pattern" "$@" /dev/null)"
+}
 report() { [ -z "$2" ] || { echo "$1:"; echo "$2"; breaches=1; }; }
 
 # ---- operators are compared by number ----
@@ -33,8 +37,10 @@ grep -qx Conv <<<"$names" && grep -qx Relu <<<"$names" || fail "no operators are
 names=$(paste -sd'|' <<<"$names")
 comparing='\w*(?:cmp|equal|same|strstr|starts_with|ends_with|listed)\w*|is_\w+|\w*_is|\w*_is_\w+'
 by_number() {
-  never_called "an operator's name is compared as text" "$comparing" '\b(?:op_type|opcode_name|op->name)\b' "$@"
-  never_called "something is compared with the name of an operator" "$comparing" "\"(?:$names)\"" "$@"
+  never_called "an operator's name is compared as text" "$comparing" \
+    '\b(?:op_type|opcode_name|op->name)\b' "$@"
+  never_called "something is compared with the name of an operator" "$comparing" \
+    "\"(?:$names)\"" "$@"
   never "an operator is told by a letter of its name" '(op_type|op->name) *\[' "$@"
 }
 mapfile -t inside < <(sources | grep -vE '^compiler/(onnx/.*|ir/(op|resolve))\.c$')
@@ -43,9 +49,12 @@ by_number "${inside[@]}"
 # ---- inputs, outputs and producers are changed by the graph's own functions (elements: the type
 # says so, value *const *) ----
 changed_by_graph() {
-  never "an input, an output or a producer is written" '(->in|\bn->out|->producer|->uses|->n_uses|->dead) *=[^=]|->n_(in|out) *([-+]=|=[^=]|--|\+\+)' "$@"
+  local set='(->in|\bn->out|->producer|->uses|->n_uses|->dead) *=[^=]'
+  local counted='->n_(in|out) *([-+]=|=[^=]|--|\+\+)'
+  never "an input, an output or a producer is written" "$set|$counted" "$@"
 }
-mapfile -t changing < <(ls compiler/passes/*.c compiler/ops/*.c compiler/kernels/*.c compiler/emit/*.c compiler/ir/{copy,grad,graph_query,resolve}.c)
+mapfile -t changing < <(ls compiler/{passes,ops,kernels,emit}/*.c \
+  compiler/ir/{copy,grad,graph_query,resolve}.c)
 changed_by_graph "${changing[@]}"
 
 # ---- a pass asks the graph, not emission (that no room includes one above it, scripts/check-layers
@@ -66,7 +75,9 @@ void g(node *n) { n->dead = n->in[0] == n->in[1]; }
 void h(node *n) { if (n->n_in == 1 || n->producer == NULL || n->in[0] == NULL) BUG("no"); }
 END
 found=$(by_number "$scratch/bad.c"; changed_by_graph "$scratch/bad.c")
-for line in 1 3 5 6 7 8 9; do grep -q "bad.c:$line:" <<<"$found" || fail "the rules do not find line $line: $found"; done
+for line in 1 3 5 6 7 8 9; do
+  grep -q "bad.c:$line:" <<<"$found" || fail "the rules do not find line $line: $found"
+done
 ! grep -q "bad.c:2:" <<<"$found" || fail "a comment is taken for code"
 ! grep -q "bad.c:10:" <<<"$found" || fail "a comparison is taken for a change"
 

@@ -13,14 +13,16 @@ fail() { echo "FAIL $*"; status=1; }
 # them, and has what others have.
 trainer=$build/manual-verbs
 verbs() { "$1" --help | awk '/^  [a-z]/ { print $1 }'; }
-options() { sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\([a-z0-9-]*\)\( [^ ]*\)\{0,1\} .*/\2\3/p'; } # "name VALUE" of each line of a --help
+# "name VALUE" of each line of a --help
+options() { sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\([a-z0-9-]*\)\( [^ ]*\)\{0,1\} .*/\2\3/p'; }
 
 one_verb() { # PROGRAM NAME PAGE VERB
   local program=$1 page=$3 verb=$4 name value got
   "$program" "$verb" --help >help || { fail "$2 $verb --help: exit $?"; return; }
   head -1 help | grep -q "^usage: .*$verb" || fail "$2 $verb --help: no usage line"
   # the verb's section of the page, as plain text
-  awk -v head="^[.]SS (cameo|NET) $verb( |\$)" '$0 ~ head { on = 1; next } /^[.]S[SH] / { on = 0 } on' "$page" | sed 's/\\-/-/g' >section
+  awk -v head="^[.]SS (cameo|NET) $verb( |\$)" '
+    $0 ~ head { on = 1; next } /^[.]S[SH] / { on = 0 } on' "$page" | sed 's/\\-/-/g' >section
   [ -s section ] || fail "$page has no section of $verb"
   options <help >options
   [ -s options ] || fail "$2 $verb --help lists no options"
@@ -33,13 +35,17 @@ one_verb() { # PROGRAM NAME PAGE VERB
     if [ $got -ne 0 ] || ! cmp -s out help; then fail "$2 $verb --$name is not taken"; fi
   done <options
   # what the page and the usage line name is in the list
-  { sed -n 's/^[.]B .*--\([a-z0-9-]*\).*/\1/p' section; head -1 help | { grep -o -- '--[a-z][a-z0-9-]*' || true; } | cut -c3-; } | sort -u >named
+  {
+    sed -n 's/^[.]B .*--\([a-z0-9-]*\).*/\1/p' section
+    head -1 help | { grep -o -- '--[a-z][a-z0-9-]*' || true; } | cut -c3-
+  } | sort -u >named
   while read -r name; do
-    grep -q "^$name\($\| \)" options || [ "$name" = help ] || fail "$2 $verb: --$name is named but not listed"
+    grep -q "^$name\($\| \)" options || [ "$name" = help ] ||
+      fail "$2 $verb: --$name is named but not listed"
   done <named
   got=0
   "$program" "$verb" --no-such-option >out 2>err || got=$?
-  if [ $got -ne 2 ] || ! grep -q no-such-option err; then fail "$2 $verb --no-such-option: exit $got"; fi
+  [ $got -eq 2 ] && grep -q no-such-option err || fail "$2 $verb --no-such-option: exit $got"
   sed 's/ .*//' options >>"$2.options"
 }
 
@@ -50,7 +56,9 @@ for pair in "cameo $CAMEO" "cameo-program $trainer"; do
   : >"$name.options"
   for verb in $(verbs "$program"); do one_verb "$program" "$name" "$page" "$verb"; done
   echo "$name: $(verbs "$program" | wc -l) verbs, $(sort -u "$name.options" | wc -l) options"
-  if command -v man >log && man --warnings -l "$page" 2>&1 >/dev/null | grep .; then fail "$page: troff warns"; fi
+  if command -v man >log && man --warnings -l "$page" 2>&1 >/dev/null | grep .; then
+    fail "$page: troff warns"
+  fi
 done
 
 for verb in $(verbs ./net); do
@@ -65,20 +73,25 @@ done
 # Documents: options of ours, of our scripts (as they parse them), or of the tools that they show.
 {
   cat cameo.options cameo-program.options
-  grep -ohE -- '--[a-z][a-z0-9-]+\)' "$SOURCE"/scripts/* "$SOURCE"/tests/bench/*.sh | sed 's/^--//; s/)$//'
-  printf '%s\n' help version preset build install prefix component target test data cflags libs no-such-option param
+  grep -ohE -- '--[a-z][a-z0-9-]+\)' "$SOURCE"/scripts/* "$SOURCE"/tests/bench/*.sh |
+    sed 's/^--//; s/)$//'
+  printf '%s\n' help version preset build install prefix component target test data cflags libs \
+    no-such-option param
 } | sort -u >known
-for document in "$SOURCE"/README.md "$SOURCE"/NEWS.md "$SOURCE"/CONTRIBUTING.md "$SOURCE"/docs/*.md "$SOURCE"/examples/*/*; do
+for document in "$SOURCE"/*.md "$SOURCE"/docs/*.md "$SOURCE"/examples/*/*; do
   [ "$(basename "$document")" = conformance.md ] && continue
-  { grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z0-9-]+' "$document" || true; } | sed 's/.*--//' | sort -u | while read -r name; do
-    grep -qx "$name" known || echo "$(basename "$document"): --$name"
-  done
+  { grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z0-9-]+' "$document" || true; } | sed 's/.*--//' |
+    sort -u | while read -r name; do
+      grep -qx "$name" known || echo "$(basename "$document"): --$name"
+    done
 done >unknown
 [ ! -s unknown ] || { fail "documents name options that do not exist:"; cat unknown; }
 # Messages: what a string of the sources calls an option is one of the programs' own. Not meant:
 # styles of the reports, words for the C compiler.
-{ find "$SOURCE"/compiler "$SOURCE"/runtime -name '*.[ch]' -exec grep -HoE '"([^"\\]|\\.)*"' {} + || true; } |
-  sed -E 's/var\(--[a-z0-9-]*\)//g; s/--[a-z0-9-]+:( ?#|[a-z])//g; s/-Wl,--[a-z-]+|--param//g' >strings
+find "$SOURCE"/compiler "$SOURCE"/runtime -name '*.[ch]' \
+  -exec grep -HoE '"([^"\\]|\\.)*"' {} + >strings.all || true
+sed -E 's/var\(--[a-z0-9-]*\)//g; s/--[a-z0-9-]+:( ?#|[a-z])//g; s/-Wl,--[a-z-]+|--param//g' \
+  strings.all >strings
 [ "$(wc -l <strings)" -gt 1000 ] || fail "the sources have no strings"
 awk -F: 'NR == FNR { known[$1]; next }
   { for (s = $0; match(s, /[^a-zA-Z0-9-]--[a-z][a-z0-9-]+/); s = substr(s, RSTART + RLENGTH)) {
@@ -87,11 +100,15 @@ awk -F: 'NR == FNR { known[$1]; next }
     } }' known strings >unknown
 [ ! -s unknown ] || { fail "messages name options that do not exist:"; cat unknown; }
 # The hint of an error that has none of its own blames the file: not where Cameo falls short.
-find "$SOURCE"/compiler -name '*.c' -exec cat {} + | tr '\n' ' ' | { grep -oE 'diag_error\([^;]*, n, NULL, *"[^"]*' || true; } |
+find "$SOURCE"/compiler -name '*.c' -exec cat {} + | tr '\n' ' ' |
+  { grep -oE 'diag_error\([^;]*, n, NULL, *"[^"]*' || true; } |
   grep -E 'not supported|(is|are) supported|too high|has no gradient' >blamed || true
 [ ! -s blamed ] || { fail "these are no fault of the file: DIAG_UNSUPPORTED"; cat blamed; }
 known_verbs=" $(verbs "$CAMEO" | tr '\n' ' ') $(verbs "$trainer" | tr '\n' ' ') "
-sed -n 's/^ *\(\.\/[a-z]*\|cameo\) \([a-z]*\) .*/\2/p' "$SOURCE"/README.md "$SOURCE"/docs/using.md | sort -u >shown
+sed -n 's/^ *\(\.\/[a-z]*\|cameo\) \([a-z]*\) .*/\2/p' "$SOURCE"/README.md "$SOURCE"/docs/using.md |
+  sort -u >shown
 [ -s shown ] || fail "README shows no commands"
-while read -r verb; do case $known_verbs in *" $verb "*) ;; *) fail "a document shows the verb \"$verb\"" ;; esac; done <shown
+while read -r verb; do
+  case $known_verbs in *" $verb "*) ;; *) fail "a document shows the verb \"$verb\"" ;; esac
+done <shown
 exit $status

@@ -9,15 +9,20 @@ export XDG_CACHE_HOME=$scratch/cache
 unset CAMEO_HOME
 status=0
 step() { echo "-- $*"; }
+fail() { echo "FAIL $*"; status=1; }
 same() { # WHAT GOT
-  if [ "$2" = "$want" ]; then echo "ok   $1"; else echo "FAIL $1: \"$2\", not \"$want\""; status=1; fi
+  if [ "$2" = "$want" ]; then echo "ok   $1"; else fail "$1: \"$2\", not \"$want\""; fi
 }
 refused() { # WHAT CODE PATTERN COMMAND...
   local what=$1 code=$2 pattern=$3 got=0
   shift 3
   "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || got=$?
-  if [ $got -eq "$code" ] && grep -q -- "$pattern" "$scratch/err"; then echo "ok   $what: $(head -1 "$scratch/err" | cut -c1-150)"
-  else echo "FAIL $what: exit $got, wanted $code and \"$pattern\""; cat "$scratch/err"; status=1; fi
+  if [ $got -eq "$code" ] && grep -q -- "$pattern" "$scratch/err"; then
+    echo "ok   $what: $(head -1 "$scratch/err" | cut -c1-150)"
+  else
+    fail "$what: exit $got, wanted $code and \"$pattern\""
+    cat "$scratch/err"
+  fi
 }
 
 step "install, move the prefix, link to the program"
@@ -25,9 +30,10 @@ cmake --install "$build" --prefix "$scratch/first" >"$scratch/log"
 mkdir -p "$scratch/on path" "$scratch/work"
 mv "$scratch/first" "$scratch/prefix"
 ln -s "$scratch/prefix/bin/cameo" "$scratch/on path/cameo"
-headers=$(cd "$scratch/prefix/include/cameo" && find . -name '*.[hd]*' -type f ! -path './kernels/*' | LC_ALL=C sort | tr '\n' ' ')
+headers=$(cd "$scratch/prefix/include/cameo" &&
+  find . -name '*.[hd]*' -type f ! -path './kernels/*' | LC_ALL=C sort | tr '\n' ' ')
 public="./cameo.h ./cameo_abi.h ./training/optim.h ./training/training.h "
-[ "$headers" = "$public" ] || { echo "FAIL headers installed: $headers, not $public"; status=1; }
+[ "$headers" = "$public" ] || fail "headers installed: $headers, not $public"
 export PATH="$scratch/on path:$PATH"
 cd "$scratch/work"
 cameo new mobilefacenet --statistics random --seed 3 -o face.onnx 2>log
@@ -47,14 +53,17 @@ mv libcameo.a ../prefix/lib
 ./face2 run --input a.npy --output again
 cmp a/output_0.npy again/output_0.npy
 mv ../prefix/include/cameo ../prefix/include/else
-for page in cameo cameo-program; do [ -s "../prefix/share/man/man1/$page.1" ] || { echo "FAIL no page $page"; status=1; }; done
-[ -s ../prefix/share/doc/cameo/docs/using.md ] || { echo "FAIL no documents"; status=1; }
-[ -s ../prefix/share/doc/cameo/docs/internals/winograd.md ] || { echo "FAIL no essays"; status=1; }
+for page in cameo cameo-program; do
+  [ -s "../prefix/share/man/man1/$page.1" ] || fail "no page $page"
+done
+[ -s ../prefix/share/doc/cameo/docs/using.md ] || fail "no documents"
+[ -s ../prefix/share/doc/cameo/docs/internals/winograd.md ] || fail "no essays"
 refused "no headers" 4 "include/cameo" cameo compile face.onnx -o program3
 mv ../prefix/include/else ../prefix/include/cameo
 
 step "the example, through find_package(Cameo)"
-cmake -S "$SOURCE/examples/embed" -B example -DCMAKE_PREFIX_PATH="$scratch/prefix" -DMODEL="$PWD/face.onnx" >log || cat log
+cmake -S "$SOURCE/examples/embed" -B example -DCMAKE_PREFIX_PATH="$scratch/prefix" \
+  -DMODEL="$PWD/face.onnx" >log || cat log
 cmake --build example >log || cat log
 same "cameo_add_model" "$(example/embed)"
 
@@ -66,7 +75,7 @@ read -ra libs <<<"$(pkg-config --libs cameo)"
 cc=${CC:-cc}
 $cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" libface.a "${libs[@]}" -o embed
 same "--emit lib, libface.a gives face.h" "$(./embed)"
-if ldd embed | grep -E 'png|jpeg'; then echo "FAIL the library form carries image code"; status=1; fi
+if ldd embed | grep -E 'png|jpeg'; then fail "the library form carries image code"; fi
 
 step "two networks in one program, in C++, from two threads"
 cameo new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 7 -o small.onnx 2>log
@@ -82,11 +91,14 @@ static float first[2][SMALL_OUTPUT_0_ELEMENTS];
 static void classify(int k) {
     small *net = small_create(nullptr, nullptr);
     std::vector<float> x(3 * SMALL_INPUT_0_ELEMENTS), y(3 * SMALL_OUTPUT_0_ELEMENTS);
-    for (size_t i = 0; i < x.size(); i++) x[i] = std::sin(0.1f * (float)(i % SMALL_INPUT_0_ELEMENTS));
+    for (size_t i = 0; i < x.size(); i++)
+        x[i] = std::sin(0.1f * (float)(i % SMALL_INPUT_0_ELEMENTS));
     for (int run = 0; run < 20; run++)
         if (!net || small_run(net, 3, x.data(), y.data())) return;
-    for (size_t i = 0; i < SMALL_OUTPUT_0_ELEMENTS; i++) first[k][i] = y[2 * SMALL_OUTPUT_0_ELEMENTS + i];
-    if (small_run(net, SMALL_BATCH + 1, x.data(), y.data()) == CAMEO_OK) std::puts("a count beyond the batch was taken");
+    for (size_t i = 0; i < SMALL_OUTPUT_0_ELEMENTS; i++)
+        first[k][i] = y[2 * SMALL_OUTPUT_0_ELEMENTS + i];
+    if (small_run(net, SMALL_BATCH + 1, x.data(), y.data()) == CAMEO_OK)
+        std::puts("a count beyond the batch was taken");
     small_destroy(net);
 }
 int main() {
@@ -101,13 +113,16 @@ int main() {
     face_destroy(net);
 }
 C
-$cc -Wall -Wextra -Wpedantic -Wshadow -Werror -I. "${cflags[@]}" -x c++ both.cpp -x none libface.a libsmall.a "${libs[@]}" -lstdc++ -o both || status=1
+$cc -Wall -Wextra -Wpedantic -Wshadow -Werror -I. "${cflags[@]}" -x c++ both.cpp -x none \
+  libface.a libsmall.a "${libs[@]}" -lstdc++ -o both || status=1
 got=$(./both)
-[ "$got" = "the same" ] && echo "ok   two models, two threads" || { echo "FAIL two models, two threads: $got"; status=1; }
+[ "$got" = "the same" ] && echo "ok   two models, two threads" ||
+  fail "two models, two threads: $got"
 
 step "--emit c, by hand"
 cameo compile face.onnx --emit c --name face -o generated
-$cc -O1 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated -c generated/model.c
+$cc -O1 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated \
+  -c generated/model.c
 echo '#include "generated/model.h"' >face.h
 $cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" model.o "${libs[@]}" -o embed_c
 got=$(./embed_c)
@@ -119,7 +134,7 @@ extern const cameo_model face_model;
 int main(int argc, char **argv) { return cameo_main(&face_model, argc, argv); }
 C
 $cc "${cflags[@]}" main.c model.o "${libs[@]}" -o program_c
-./program_c info | grep -q 'chosen by: cameo.embedding' || { echo "FAIL a program from --emit c"; status=1; }
+./program_c info | grep -q 'chosen by: cameo.embedding' || fail "a program from --emit c"
 
 step "--emit so, with dlopen"
 cameo compile face.onnx --emit so -o libface.so
@@ -131,17 +146,20 @@ same "--emit so, sidecar beside it" "$("$TOOLS/dlopen_user" plugins/libface.so f
 step "--weights sidecar"
 mkdir side
 cameo compile face.onnx --weights sidecar -o side/face
-[ "$(stat -c %s side/face)" -lt "$(stat -c %s side/face.weights)" ] || { echo "FAIL the weights are in the program"; status=1; }
+[ "$(stat -c %s side/face)" -lt "$(stat -c %s side/face.weights)" ] ||
+  fail "the weights are in the program"
 side/face run --input a.npy --output again
 cmp a/output_0.npy again/output_0.npy
 ln -s side/face linked
 ./linked run --input a.npy --output again
 cp side/face.weights good
 printf x | dd of=side/face.weights bs=1 seek=1000 conv=notrunc 2>log
-refused "a changed sidecar" 1 "face.weights.*do not belong to this program (SHA-256 differs)" side/face run --input a.npy --output no
+refused "a changed sidecar" 1 "face.weights.*do not belong to this program (SHA-256 differs)" \
+  side/face run --input a.npy --output no
 head -c 5000 good >side/face.weights
-refused "a short sidecar" 1 "face.weights.*do not belong to this program (5000 bytes" side/face bench
+refused "a short sidecar" 1 "face.weights.*do not belong to this program (5000 bytes" \
+  side/face bench
 rm side/face.weights
 refused "a missing sidecar" 4 "face.weights.*not beside the program" side/face bench
-[ ! -e no ] || { echo "FAIL output in spite of a changed sidecar"; status=1; }
+[ ! -e no ] || fail "output in spite of a changed sidecar"
 exit $status

@@ -24,5 +24,7 @@ climbs compiler/ir/ir.c ../passes/front.h
 climbs compiler/ops/conv.c ../kernels/conv_plan.h
 climbs runtime/base/wire.c ../../compiler/ir/ir.h
 echo 'int x;' >"$copy/runtime/loose.c"
-if "$SOURCE/scripts/check-layers" "$copy" >/dev/null; then echo "layers: a file in no room" && exit 1; fi
+if "$SOURCE/scripts/check-layers" "$copy" >/dev/null; then
+    echo "layers: a file in no room" && exit 1
+fi
 echo "layers: ok"

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# kill -9 at twenty random moments, resumed each time: weights, log and curves end as those of a run that nobody disturbed, and no
-# half-written file stays.
+# kill -9 at twenty random moments, resumed each time: weights, log and curves end as those of a run
+# that nobody disturbed, and no half-written file stays.
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
 fail() { echo "FAIL $*"; exit 1; }
 synthetic_net 8 8 24
-"$CAMEO" compile net.onnx --train --batch 8 --preprocess "color=rgb mean=127.5 scale=1/127.5" -o net 2>log || { cat log; fail "compile --train"; }
-run=(--data data/train --val data/val --epochs 25 --lr 0.02 --augment crop=2,flip --checkpoint-every 2 --log-every 1 --ema 0.9)
+"$CAMEO" compile net.onnx --train --batch 8 --preprocess "color=rgb mean=127.5 scale=1/127.5" \
+  -o net 2>log || { cat log; fail "compile --train"; }
+run=(--data data/train --val data/val --epochs 25 --lr 0.02 --augment crop=2,flip
+  --checkpoint-every 2 --log-every 1 --ema 0.9)
 start=$(date +%s%N)
 ./net train "${run[@]}" -o whole >log 2>&1 || { cat log; fail "the undisturbed run"; }
 took=$((($(date +%s%N) - start) / 1000000))
 
-epochs() { grep '"event": *"epoch"' "$1" | sed 's/"seconds": *[0-9.]*//; s/"images_per_s": *[0-9.]*//'; }
+epochs() {
+  grep '"event": *"epoch"' "$1" | sed 's/"seconds": *[0-9.]*//; s/"images_per_s": *[0-9.]*//'
+}
 same_as_whole() {
   cmp whole/last.onnx cut/last.onnx
   cmp whole/best.onnx cut/best.onnx

@@ -12,7 +12,8 @@ echo 'int main(void) { return 0; }' >empty.c
 target=x86-64-v3
 grep -qw avx2 /proc/cpuinfo || target=x86-64-v2
 synthetic_net 4 6 32
-"$CAMEO" compile net.onnx --train --batch 4 --emit c --name net --target $target --preprocess "color=rgb mean=127.5 scale=1/127.5" -o c 2>log
+"$CAMEO" compile net.onnx --train --batch 4 --emit c --name net --target $target \
+  --preprocess "color=rgb mean=127.5 scale=1/127.5" -o c 2>log
 cat >c/main.c <<'C'
 #include "training/training.h"
 extern const cameo_trainer net_trainer;
@@ -21,7 +22,9 @@ C
 cd c
 jobs=()
 for f in *.c; do
-  $cc -O1 -g "${sanitize[@]}" -march=$target -ffp-contract=fast -fno-math-errno -I"$build/include/cameo" -I. -c "$f" -o "${f%.c}.o" & jobs+=($!)
+  $cc -O1 -g "${sanitize[@]}" -march=$target -ffp-contract=fast -fno-math-errno \
+    -I"$build/include/cameo" -I. -c "$f" -o "${f%.c}.o" &
+  jobs+=($!)
 done
 for job in "${jobs[@]}"; do wait "$job"; done
 cd ..
@@ -31,14 +34,20 @@ status=0
 run() {
   local got=0
   ./net "$@" >out 2>err || got=$?
-  if [ $got -ne 0 ] || grep -qE 'Sanitizer|runtime error' err; then echo "FAIL net $1: exit $got"; head -30 err; status=1; fi
+  if [ $got -ne 0 ] || grep -qE 'Sanitizer|runtime error' err; then
+    echo "FAIL net $1: exit $got"
+    head -30 err
+    status=1
+  fi
 }
-train=(train --data data/train --val data/val --pairs data/pairs.txt --pairs-root data/held-out --lr 0.02 --augment crop=2,flip)
+train=(train --data data/train --val data/val --pairs data/pairs.txt --pairs-root data/held-out
+  --lr 0.02 --augment crop=2,flip)
 run "${train[@]}" --epochs 2 --mixup 0.2 --ema 0.9 --clip-norm 1 --threads 2 -o run
 run "${train[@]}" --epochs 3 --mixup 0.2 --ema 0.9 --clip-norm 1 --threads 2 --resume -o run
 run train --data data/train --lr 0.02 --overfit-one-batch --epochs 1 --threads 1 -o one
 run bench --train --runs 2 --json --threads 1
 run export --from run -o trained.onnx
 run score data/pairs.txt --root data/held-out --weights run --cache none -o scores
-[ -s run/last.onnx ] && [ -s trained.onnx ] && [ -s scores/report.html ] || { echo "FAIL results"; status=1; }
+[ -s run/last.onnx ] && [ -s trained.onnx ] && [ -s scores/report.html ] ||
+  { echo "FAIL results"; status=1; }
 exit $status

@@ -27,15 +27,21 @@ cmp tuned replayed || fail "--tuning makes another program of the same timings"
 ./tuned bench --runs 1 >out || fail "the tuned program does not run"
 
 # Other timings, another choice: XNNPACK for one kind of layers, the smaller tiles for another.
-layer=$(cut -f4,5 "$cache" | grep -P 'strides=1,1 .*nhwc:1x32x7x7.*\txnn-conv$' | head -1 | cut -f1) || true
+layer=$(cut -f4,5 "$cache" | grep -P 'strides=1,1 .*nhwc:1x32x7x7.*\txnn-conv$' | head -1 |
+  cut -f1) || true
 [ -n "$layer" ] || fail "no such layer"
-awk -F'\t' -v OFS='\t' -v l="$layer" '$4 == l { $6 = $5 == "winograd-2x2" ? 1 : 500 } $4 ~ /7,7/ { $6 = $5 == "xnn-conv" ? 1 : 500 } { print }' "$cache" >made.tsv
+awk -F'\t' -v OFS='\t' -v l="$layer" '
+  $4 == l { $6 = $5 == "winograd-2x2" ? 1 : 500 }
+  $4 ~ /7,7/ { $6 = $5 == "xnn-conv" ? 1 : 500 }
+  { print }' "$cache" >made.tsv
 expect 0 "take another kernel" "$CAMEO" compile net.onnx --tuning made.tsv -o made
 ./made profile --runs 1 --json >rows
-grep -o '{[^}]*"kernel": "xnn-conv"[^}]*}' rows | grep -q '16x28x28\|1x16x28x28' || { cat rows; fail "the first convolution is not XNNPACK's"; }
+grep -o '{[^}]*"kernel": "xnn-conv"[^}]*}' rows | grep -q '16x28x28\|1x16x28x28' ||
+  { cat rows; fail "the first convolution is not XNNPACK's"; }
 grep -q '"kernel": "winograd-2x2"' rows || fail "no layer has the smaller tiles"
 
-expect 1 "no such file; --tune --tuning nowhere.tsv makes it" "$CAMEO" compile net.onnx --tuning nowhere.tsv -o x
+expect 1 "no such file; --tune --tuning nowhere.tsv makes it" \
+  "$CAMEO" compile net.onnx --tuning nowhere.tsv -o x
 printf 'a\tb\tc\n' >broken.tsv
 expect 1 "broken.tsv: line 1 is no timing" "$CAMEO" compile net.onnx --tuning broken.tsv -o x
 sed 's/\t[^\t]*/\tx86-64-v9/' "$cache" >other.tsv

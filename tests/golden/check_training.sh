@@ -1,13 +1,16 @@
 #!/bin/bash
-# Training beside PyTorch's numbers: for every file of tests/golden/training (or those named, as ties/NAME) the trainer compiled from
-# the same model gives the same gradients, running statistics and losses. tests/tools/training_reference.c says how near.
+# Training beside PyTorch's numbers: for every file of tests/golden/training (or those named, as
+# ties/NAME) the trainer compiled from the same model gives the same gradients, running statistics
+# and losses. tests/tools/training_reference.c says how near.
 #
-# With -t the model's equal tensors are tied first, as exporters do (tests/tools/tie_initializers.c): nothing may change.
+# With -t the model's equal tensors are tied first, as exporters do
+# (tests/tools/tie_initializers.c): nothing may change.
 #
-# usage: check_training.sh CAMEO SOURCE [-c "COMPILE OPTIONS"] [-t direct|identity|chain|both] [NAME...]
+# usage: check_training.sh CAMEO SOURCE [-c "COMPILE OPTIONS"] [-t direct|identity|chain|both]
+#                          [NAME...]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -ge 2 ] || { sed -n '7p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '9,10p' "$0" >&2; exit 2; }
 cameo=$(realpath "$1") source=$(realpath "$2") options='' tie=''
 shift 2
 while getopts c:t: o; do
@@ -19,7 +22,7 @@ trap 'rm -rf "$work"' EXIT
 library=$(dirname "$cameo")/../lib/libcameo.a
 
 check() {
-    local golden=$here/training/$1.txt
+    local golden=$here/training/$1.txt got
     [ "${1#*/}" = "$1" ] || golden=$here/$1.txt
     local -a new compile
     read -ra new <<<"$(sed -n 's/^new //p' "$golden")"
@@ -29,7 +32,8 @@ check() {
     else
         "$cameo" "${new[@]}" -o "$work/net.onnx" 2>"$work/log" || { cat "$work/log" >&2; return 1; }
     fi
-    if [ ${#new[@]} -gt 0 ] && [ "$(sha256sum <"$work/net.onnx" | cut -d' ' -f1)" != "$(sed -n 's/^sha256 //p' "$golden")" ]; then
+    got=$(sha256sum <"$work/net.onnx" | cut -d' ' -f1)
+    if [ ${#new[@]} -gt 0 ] && [ "$got" != "$(sed -n 's/^sha256 //p' "$golden")" ]; then
         echo "$1: the model's bytes differ from those the golden file was made with" >&2
         return 1
     fi
@@ -39,15 +43,17 @@ check() {
         "$work/tie" "$tie" "$work/net.onnx" "$model" || return 1
     fi
     # shellcheck disable=SC2086 # options are words
-    "$cameo" compile "$model" "${compile[@]}" $options --emit lib --name net -o "$work/libnet.a" 2>"$work/log" ||
-        { cat "$work/log" >&2; return 1; }
-    ${CC:-cc} -O2 -I "$source" -o "$work/reference" "$source/tests/tools/training_reference.c" "$work/libnet.a" "$library" \
-        -lturbojpeg -lpng -lXNNPACK -lpthreadpool -lpthread -lm || return 1
+    "$cameo" compile "$model" "${compile[@]}" $options --emit lib --name net -o "$work/libnet.a" \
+        2>"$work/log" || { cat "$work/log" >&2; return 1; }
+    ${CC:-cc} -O2 -I "$source" -o "$work/reference" "$source/tests/tools/training_reference.c" \
+        "$work/libnet.a" "$library" -lturbojpeg -lpng -lXNNPACK -lpthreadpool -lpthread -lm ||
+        return 1
     "$work/reference" "$golden" ${tie:+"$work/net.onnx"}
 }
 
 if [ -n "$tie" ]; then
-    ${CC:-cc} -O2 -I "$source" -o "$work/tie" "$source/tests/tools/tie_initializers.c" "$source/runtime/base/wire.c"
+    ${CC:-cc} -O2 -I "$source" -o "$work/tie" "$source/tests/tools/tie_initializers.c" \
+        "$source/runtime/base/wire.c"
 fi
 
 # shellcheck disable=SC2046 # names are words
