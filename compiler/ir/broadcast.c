@@ -42,7 +42,7 @@ static bool shapes_error(graph *g, const node *n, size_t i) {
     shape_print(&t, &n->in[0]->shape);
     text_append(&t, " and ");
     shape_print(&t, &n->in[i]->shape);
-    diag_error(g->diag, n, NULL, "inputs 0 and %zu can't be broadcast: %s", i, text_str(&t));
+    node_error(g, n, "inputs 0 and %zu can't be broadcast: %s", i, text_str(&t));
     text_free(&t);
     return false;
 }

@@ -24,8 +24,9 @@ node *grad_node(graph *g, const node *origin, const char *op_type, const char *d
 }
 
 value *grad_infer(graph *g, node *n) {
-    if (!resolve_node(g, n) || !n->op->infer(g, n)) return NULL;
-    return n->out[0];
+    for (size_t i = 0; i < n->n_in; i++)
+        if (!n->in[i]) return NULL;
+    return resolve_node(g, n) && n->op->infer(g, n) ? n->out[0] : NULL;
 }
 
 value *grad_call(graph *g, const node *origin, const char *op_type, const char *domain,
@@ -50,7 +51,7 @@ value *grad_ints(graph *g, const char *name, const int64_t *v, size_t n) {
 }
 
 value *grad_reshape(graph *g, const node *origin, value *v, const shape *s) {
-    if (shape_equal(&v->shape, s)) return v;
+    if (!v || shape_equal(&v->shape, s)) return v;
     value *wanted = grad_ints(g, "shape", s->dim, (size_t)s->rank);
     return grad_call(g, origin, "Reshape", "", (value *const[]){v, wanted}, 2);
 }
@@ -58,6 +59,7 @@ value *grad_reshape(graph *g, const node *origin, value *v, const shape *s) {
 value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
     int64_t axes[MAX_RANK];
     size_t n = 0;
+    if (!v) return NULL;
     const int lead = v->shape.rank - s->rank;
     for (int i = 0; i < v->shape.rank; i++)
         if (i < lead || (s->dim[i - lead] == 1 && v->shape.dim[i] != 1)) axes[n++] = i;
@@ -65,7 +67,7 @@ value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
         node *sum = grad_node(g, origin, "ReduceSum", "",
                               (value *const[]){v, grad_ints(g, "axes", axes, n)}, 2, 1);
         node_set_int(g, sum, "keepdims", 1);
-        if (!(v = grad_infer(g, sum))) return NULL;
+        v = grad_infer(g, sum);
     }
     return grad_reshape(g, origin, v, s);
 }

@@ -12,9 +12,13 @@
 #define CAMEO_GRAD_H
 #include "op.h"
 
+typedef bool gradient_rule(graph *g, node *n, value *const *dout, value **din);
+/* Begins the definition of one, whose parameters are called as above. */
+#define GRADIENT(name) bool name(graph *g, node *n, OP_MAYBE value *const *dout, value **din)
+
 /* A node with n_out fresh outputs; set attributes, then call grad_infer. ONNX operators (domain
    "") get opset 17's row. Its name is made from origin's, so that profiles and messages lead back
-   to the model. */
+   to the model. An operand may be NULL, after an error: that comes out of all functions here. */
 node *grad_node(graph *g, const node *origin, const char *op_type, const char *domain,
                 value *const *in, size_t n_in, size_t n_out);
 /* Binds the row, fills default attributes, infers; returns output 0, NULL after diag_error. */

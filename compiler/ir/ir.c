@@ -282,9 +282,9 @@ int64_t node_int(const node *n, const char *name, int64_t otherwise) {
     return a && a->kind == ATTR_INT ? a->i : otherwise;
 }
 
-float node_float(const node *n, const char *name, float otherwise) {
+double node_float(const node *n, const char *name, double otherwise) {
     const attr *a = node_attr(n, name);
-    return a && a->kind == ATTR_FLOAT ? a->f : otherwise;
+    return a && a->kind == ATTR_FLOAT ? (double)a->f : otherwise;
 }
 
 const char *node_string(const node *n, const char *name, const char *otherwise) {
@@ -316,8 +316,8 @@ void node_set_int(graph *g, node *n, const char *name, int64_t v) {
     attr_slot(g, n, name, ATTR_INT)->i = v;
 }
 
-void node_set_float(graph *g, node *n, const char *name, float v) {
-    attr_slot(g, n, name, ATTR_FLOAT)->f = v;
+void node_set_float(graph *g, node *n, const char *name, double v) {
+    attr_slot(g, n, name, ATTR_FLOAT)->f = (float)v;
 }
 
 void node_set_string(graph *g, node *n, const char *name, const char *v) {

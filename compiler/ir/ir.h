@@ -304,13 +304,16 @@ const char *node_label(const node *n); /* its name; its first output's, or its o
                                           has none */
 const attr *node_attr(const node *n, const char *name); /* NULL when absent */
 int64_t node_int(const node *n, const char *name, int64_t otherwise);
-float node_float(const node *n, const char *name, float otherwise);
+double node_float(const node *n, const char *name, double otherwise);
 const char *node_string(const node *n, const char *name, const char *otherwise);
 const attr *node_ints(const node *n, const char *name); /* NULL when absent or of another kind */
 void node_set_int(graph *g, node *n, const char *name, int64_t v);
-void node_set_float(graph *g, node *n, const char *name, float v);
+void node_set_float(graph *g, node *n, const char *name, double v);
 void node_set_string(graph *g, node *n, const char *name, const char *v);
 void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t count);
+/* diag_error() of a node: the file is wrong; Cameo falls short. */
+#define node_error(g, n, ...) diag_error((g)->diag, n, NULL, __VA_ARGS__)
+#define node_unsupported(g, n, ...) diag_error((g)->diag, n, DIAG_UNSUPPORTED, __VA_ARGS__)
 /* Inputs and outputs are changed by these alone, which keep uses and producers right. v may be
    NULL. */
 void node_set_input(graph *g, node *n, size_t i, value *v); /* grows n->in as needed */

@@ -146,8 +146,7 @@ bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s) {
     value *v = n->out[i];
     for (int k = 0; k < s->rank; k++)
         if (s->dim[k] < 0)
-            return diag_error(g->diag, n, NULL,
-                              "output %zu would have a negative extent on axis %d", i, k);
+            return node_error(g, n, "output %zu would have a negative extent on axis %d", i, k);
     if (v->type != DT_NONE && v->type != type)
         return diag_error(g->diag, n, "the file contradicts itself; re-export it",
                           "output %zu is declared %s but computes %s", i, dtype_name(v->type),
@@ -204,8 +203,7 @@ bool op_constant_is(const node *n, size_t input, int64_t i, int64_t expected) {
 
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank)
-        return diag_error(g->diag, n, NULL, "axis %lld is outside -%d..%d", (long long)axis, rank,
-                          rank - 1);
+        return node_error(g, n, "axis %lld is outside -%d..%d", (long long)axis, rank, rank - 1);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return true;
 }

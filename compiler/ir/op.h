@@ -50,6 +50,12 @@ typedef struct op_attr {
 typedef bool (*op_reference)(arena *a, const node *n, const tensor *const *in, tensor *const *out,
                              const char **why);
 
+/* Begins the definition of one, whose parameters are called as above. */
+#define OP_REFERENCE(name)                                                                 \
+    bool name(OP_MAYBE arena *a, OP_MAYBE const node *n, OP_MAYBE const tensor *const *in, \
+              OP_MAYBE tensor *const *out, OP_MAYBE const char **why)
+#define OP_MAYBE __attribute__((unused))
+
 typedef struct op_row {
     const char *name, *domain; /* "" = ai.onnx; "cameo" = internal */
     int since, until;          /* first and last opset the row serves; until 0 = no end */

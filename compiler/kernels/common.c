@@ -75,7 +75,8 @@ bool act_is_clamp(const node *n, float *least, float *most) {
     *least = -INFINITY, *most = INFINITY;
     if (!strcmp(act, "relu")) return *least = 0, true;
     if (!strcmp(act, "clip")) {
-        *least = node_float(n, "act_min", -INFINITY), *most = node_float(n, "act_max", INFINITY);
+        *least = (float)node_float(n, "act_min", -INFINITY);
+        *most = (float)node_float(n, "act_max", INFINITY);
         return *least < *most;
     }
     return !strcmp(act, "none");

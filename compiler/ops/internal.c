@@ -9,7 +9,7 @@
 #include "../emit/emit.h"
 #include "chain.h"
 #include "conv.h"
-#include "internal_row.h"
+#include "row.h"
 
 static const value *input(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL; }
 
@@ -18,15 +18,13 @@ static const value *input(const node *n, size_t i) { return i < n->n_in ? n->in[
 static bool gemm_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape, *w = &n->in[1]->shape;
     if (x->rank != 2 || w->rank != 2 || x->dim[1] != w->dim[1])
-        return diag_error(g->diag, n, NULL, "operands X[M,K] and W[N,K] do not fit");
+        return node_error(g, n, "operands X[M,K] and W[N,K] do not fit");
     shape y = {.rank = 2, .dim = {x->dim[0], w->dim[0]}};
     n->macs = (double)x->dim[0] * (double)w->dim[0] * (double)w->dim[1];
     return op_set_output(g, n, 0, DT_FLOAT, &y);
 }
 
-static bool gemm_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)why;
+static OP_REFERENCE(gemm_reference) {
     const double *x = ref_doubles(a, in[0]), *w = ref_doubles(a, in[1]);
     const int64_t rows = in[0]->shape.dim[0], depth = in[0]->shape.dim[1],
                   columns = in[1]->shape.dim[0];
@@ -75,16 +73,14 @@ static void gemm_emit(emitter *e, const node *n) {
 
 static bool scale_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
-    if (x->rank < 2) return diag_error(g->diag, n, NULL, "the input has no channels");
+    if (x->rank < 2) return node_error(g, n, "the input has no channels");
     for (size_t i = 1; i < 3; i++)
         if (value_count(n->in[i]) != x->dim[1])
-            return diag_error(g->diag, n, NULL, "scale and shift need one value a channel");
+            return node_error(g, n, "scale and shift need one value a channel");
     return op_set_output(g, n, 0, n->in[0]->type, x);
 }
 
-static bool scale_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                            const char **why) {
-    (void)why, (void)a;
+static OP_REFERENCE(scale_reference) {
     int64_t channels = in[0]->shape.dim[1], inner = 1, count = shape_count(&in[0]->shape);
     for (int i = 2; i < in[0]->shape.rank; i++) inner *= in[0]->shape.dim[i];
     for (int64_t i = 0; i < count; i++) {
@@ -128,18 +124,15 @@ static void scale_emit(emitter *e, const node *n) {
 static bool affine_infer(graph *g, node *n) {
     for (size_t i = 1; i < 4; i++)
         if (value_count(n->in[i]) != value_count(n->in[0]))
-            return diag_error(g->diag, n, NULL,
-                              "input %zu has another number of channels than input 0", i);
+            return node_error(g, n, "input %zu has another number of channels than input 0", i);
     const shape s = {.rank = 1, .dim = {value_count(n->in[0])}};
     return op_set_output(g, n, 0, DT_FLOAT, &s) && op_set_output(g, n, 1, DT_FLOAT, &s);
 }
 
-static bool affine_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(affine_reference) {
     for (int64_t c = 0; c < shape_count(&in[0]->shape); c++) {
         const double scale = tensor_get(in[0], c) /
-                             sqrt(tensor_get(in[3], c) + (double)node_float(n, "epsilon", 1e-5f));
+                             sqrt(tensor_get(in[3], c) + node_float(n, "epsilon", 1e-5f));
         tensor_set(out[0], c, scale);
         tensor_set(out[1], c, tensor_get(in[1], c) - tensor_get(in[2], c) * scale);
     }
@@ -155,7 +148,7 @@ static void affine_emit(emitter *e, const node *n) {
     text_printf(b, "    (void)c, (void)n;\n    for (size_t i = 0; i < %lld; i++) {\n",
                 (long long)value_count(n->in[0]));
     text_printf(b, "        const double k = (double)scale[i] / sqrt((double)variance[i] + %a);\n",
-                (double)node_float(n, "epsilon", 1e-5f));
+                node_float(n, "epsilon", 1e-5f));
     text_append(b, "        factor[i] = (float)k, shift[i] = (float)((double)b[i] - "
                    "(double)mean[i] * k);\n    }\n");
 }
@@ -166,9 +159,7 @@ static bool reorder_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 
-static bool reorder_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                              const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(reorder_reference) {
     memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
     return true;
 }

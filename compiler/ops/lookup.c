@@ -27,14 +27,12 @@ static bool pad_infer(graph *g, node *n) {
         if (!op_need_ints(g, n, 1, "pads", &v, &count)) return false;
         if (op_present(n, 3) && !op_need_ints(g, n, 3, "axes", &axes, &n_axes)) return false;
         if (op_present(n, 2) && (n->in[2]->type != n->in[0]->type || value_count(n->in[2]) != 1))
-            return diag_error(g->diag, n, NULL,
-                              "constant_value must be one element of the input's type");
+            return node_error(g, n, "constant_value must be one element of the input's type");
     } else {
         const attr *a = node_ints(n, n->opset >= 2 ? "pads" : "paddings");
         if (a) v = a->ints, count = a->count;
     }
-    if (count != 2 * n_axes)
-        return diag_error(g->diag, n, NULL, "%zu pads for %zu axes", count, n_axes);
+    if (count != 2 * n_axes) return node_error(g, n, "%zu pads for %zu axes", count, n_axes);
     for (size_t i = 0; i < n_axes; i++) {
         int k = (int)i;
         if (axes && !op_axis(g, n, axes[i], x->rank, &k)) return false;
@@ -43,9 +41,9 @@ static bool pad_infer(graph *g, node *n) {
         if (__builtin_add_overflow(x->dim[k], v[i], &y.dim[k]) ||
             __builtin_add_overflow(y.dim[k], v[n_axes + i], &y.dim[k]) || y.dim[k] < 0 ||
             y.dim[k] > INT32_MAX)
-            return diag_error(g->diag, n, NULL, "the pads of axis %d are out of range", k);
+            return node_error(g, n, "the pads of axis %d are out of range", k);
         if (x->dim[k] == 0 && y.dim[k] > 0 && strcmp(mode, "constant"))
-            return diag_error(g->diag, n, NULL, "axis %d is empty", k);
+            return node_error(g, n, "axis %d is empty", k);
     }
     node_set_ints(g, n, "resolved_pads", pads, 2 * (size_t)x->rank);
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -84,12 +82,10 @@ static void fill_element(const node *n, const tensor *const *in, tensor *element
     if (n->n_in > 2 && in[2])
         memcpy(element->data, in[2]->data, dtype_size(element->type));
     else if (n->opset < 11)
-        tensor_set(element, 0, (double)node_float(n, "value", 0));
+        tensor_set(element, 0, node_float(n, "value", 0));
 }
 
-static bool pad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                          const char **why) {
-    (void)why;
+static OP_REFERENCE(pad_reference) {
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     const size_t size = dtype_size(in[0]->type);
     int32_t *table[MAX_RANK];
@@ -127,9 +123,9 @@ static void pad_emit(emitter *e, const node *n) {
     if (op_present(n, 2))
         emit_value(e, "fill", n->in[2], false);
     else
-        fill = n->opset < 11 ? arena_printf(a, "(%s)%s", type,
-                                            emit_float(e, (double)node_float(n, "value", 0)))
-                             : "0";
+        fill = n->opset < 11
+                   ? arena_printf(a, "(%s)%s", type, emit_float(e, node_float(n, "value", 0)))
+                   : "0";
     text_printf(b, "    (void)c, (void)n, (void)x, (void)y;\n%s",
                 op_present(n, 2) ? "    (void)fill;\n" : "");
     for (int i = 0; i < rank; i++) names[i] = arena_printf(a, "i%d", i);
@@ -155,7 +151,7 @@ static void pad_emit(emitter *e, const node *n) {
 
 /* Constant padding is cut off again; elsewhere a gradient comes from every copy, an axis at a
    time. */
-static bool pad_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(pad_grad) {
     const attr *pads = node_ints(n, "resolved_pads");
     const shape *x = &n->in[0]->shape, *y = &n->out[0]->shape;
     int64_t back[2 * MAX_RANK];
@@ -182,26 +178,23 @@ static bool gather_infer(graph *g, node *n) {
     shape y = {0};
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
     if (n->in[1]->type != DT_INT32 && n->in[1]->type != DT_INT64)
-        return diag_error(g->diag, n, NULL, "indices must be int32 or int64");
+        return node_error(g, n, "indices must be int32 or int64");
     if (x->rank + q->rank - 1 > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "the result's rank is too high (8 at most)");
+        return node_unsupported(g, n, "the result's rank is too high (8 at most)");
     for (int i = 0; i < axis; i++) y.dim[y.rank++] = x->dim[i];
     for (int i = 0; i < q->rank; i++) y.dim[y.rank++] = q->dim[i];
     for (int i = axis + 1; i < x->rank; i++) y.dim[y.rank++] = x->dim[i];
     const tensor *t = n->in[1]->constant;
     if (x->dim[axis] == 0 && shape_count(q) > 0)
-        return diag_error(g->diag, n, NULL, "the gathered axis is empty");
+        return node_error(g, n, "the gathered axis is empty");
     for (int64_t i = 0; t && i < shape_count(q); i++)
         if (tensor_get_int(t, i) < -x->dim[axis] || tensor_get_int(t, i) >= x->dim[axis])
-            return diag_error(g->diag, n, NULL, "index %lld is outside the axis of %lld",
+            return node_error(g, n, "index %lld is outside the axis of %lld",
                               (long long)tensor_get_int(t, i), (long long)x->dim[axis]);
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool gather_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a;
+static OP_REFERENCE(gather_reference) {
     const shape *x = &in[0]->shape;
     const int axis = copy_axis_of(n, x->rank, 0);
     int64_t outer = 1, inner = (int64_t)dtype_size(in[0]->type), d = x->dim[axis],
@@ -251,7 +244,7 @@ static void gather_emit(emitter *e, const node *n) {
     emit_loops_close(e, rank);
 }
 
-static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(gather_grad) {
     const shape *x = &n->in[0]->shape;
     const int axis = copy_axis_of(n, x->rank, 0);
     const tensor *t = n->in[1]->constant;

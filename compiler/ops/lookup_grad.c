@@ -10,7 +10,7 @@
 static int axis_of(const node *n) { return (int)node_int(n, "axis", 0); }
 
 static bool list_error(graph *g, const node *n) {
-    return diag_error(g->diag, n, NULL, "first, index and weight do not fit");
+    return node_error(g, n, "first, index and weight do not fit");
 }
 
 static bool axis_sum_infer(graph *g, node *n) {
@@ -35,9 +35,7 @@ static bool axis_sum_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool axis_sum_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                               const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(axis_sum_reference) {
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     const int axis = axis_of(n);
     int64_t inner = 1;

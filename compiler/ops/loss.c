@@ -18,7 +18,7 @@ enum {
 static bool has_shape(graph *g, const node *n, size_t i, unsigned types, const shape *s) {
     if (!type_check(g, n, i, types)) return false;
     return shape_equal(&n->in[i]->shape, s) ||
-           diag_error(g->diag, n, NULL, "input %zu has another shape than it needs", i);
+           node_error(g, n, "input %zu has another shape than it needs", i);
 }
 
 /* labels [N] int64, labels_b [N] int64, mix [N], smoothing [1] from input `first` on. */
@@ -34,8 +34,7 @@ static bool check_scores(graph *g, const node *n, size_t i) {
     if (!type_check(g, n, i, TYPES_FLOAT)) return false;
     const shape *s = &n->in[i]->shape;
     return (s->rank == 2 && s->dim[0] > 0 && s->dim[1] > 1) ||
-           diag_error(g->diag, n, NULL,
-                      "input %zu is not [images, classes] with at least two classes", i);
+           node_error(g, n, "input %zu is not [images, classes] with at least two classes", i);
 }
 
 static bool cross_entropy_infer(graph *g, node *n) {
@@ -55,9 +54,7 @@ static double share(const tensor *const *in, int64_t image, int64_t k, int64_t c
     return (1 - s) * (mix * a + (1 - mix) * b) + s / (double)classes;
 }
 
-static bool cross_entropy_reference(arena *a, const node *n, const tensor *const *in,
-                                    tensor *const *out, const char **why) {
-    (void)n, (void)why;
+static OP_REFERENCE(cross_entropy_reference) {
     const double *z = ref_doubles(a, in[0]);
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     double loss = 0, correct = 0;
@@ -102,7 +99,7 @@ static void cross_entropy_emit(struct emitter *e, const node *n) {
     text_printf(emit_body(e), "    cameo_cross_entropy_sum(out3, %lld, out0, out2);\n", images);
 }
 
-static bool cross_entropy_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(cross_entropy_grad) {
     if (!dout[LOSS]) return true;
     value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B],
                    n->in[MIX], n->in[SMOOTHING]};
@@ -118,9 +115,7 @@ static bool cross_entropy_grad_infer(graph *g, node *n) {
            op_set_output(g, n, 0, n->in[1]->type, &n->in[1]->shape);
 }
 
-static bool cross_entropy_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                         tensor *const *out, const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(cross_entropy_grad_reference) {
     const int64_t images = in[1]->shape.dim[0], classes = in[1]->shape.dim[1];
     const double scale = tensor_get(in[0], 0) / (double)images;
     for (int64_t i = 0; i < images * classes; i++)
@@ -157,13 +152,9 @@ static bool margin_infer(graph *g, node *n) {
            op_set_output(g, n, FOUND, type, &each);
 }
 
-static double parameter_of(const node *n, const char *name) {
-    return (double)node_float(n, name, 0);
-}
+static double parameter_of(const node *n, const char *name) { return node_float(n, name, 0); }
 
-static bool margin_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
+static OP_REFERENCE(margin_reference) {
     const double *z = ref_doubles(a, in[0]);
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     double correct = 0;
@@ -206,7 +197,7 @@ static void margin_emit(struct emitter *e, const node *n) {
                 images);
 }
 
-static bool margin_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(margin_grad) {
     if (!dout[0]) return true;
     return (din[0] = grad_call(g, n, "MarginGrad", "cameo",
                                (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
@@ -220,9 +211,7 @@ static bool margin_grad_infer(graph *g, node *n) {
            op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 
-static bool margin_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                  tensor *const *out, const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(margin_grad_reference) {
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     for (int64_t i = 0; i < images * classes; i++) {
         const bool label = tensor_get_int(in[2], i / classes) == i % classes;

@@ -31,41 +31,38 @@ static bool gemm_infer(graph *g, node *n) {
         if (i == 2 && !n->in[2]) continue;
         if (!type_check(g, n, i, TYPES_NUMBER)) return false;
         if (n->in[i]->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "inputs have different types");
+            return node_error(g, n, "inputs have different types");
     }
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
-    if (a->rank != 2 || b->rank != 2)
-        return diag_error(g->diag, n, NULL, "inputs 0 and 1 must have rank 2");
+    if (a->rank != 2 || b->rank != 2) return node_error(g, n, "inputs 0 and 1 must have rank 2");
     const int ta = node_int(n, "transA", 0) != 0, tb = node_int(n, "transB", 0) != 0;
     if (a->dim[!ta] != b->dim[tb])
-        return diag_error(g->diag, n, NULL, "inner extents differ: %lld and %lld",
-                          (long long)a->dim[!ta], (long long)b->dim[tb]);
+        return node_error(g, n, "inner extents differ: %lld and %lld", (long long)a->dim[!ta],
+                          (long long)b->dim[tb]);
     const shape y = {.rank = 2, .dim = {a->dim[ta], b->dim[!tb]}};
     shape both;
     if (n->n_in > 2 && n->in[2] &&
         (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
-        return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld",
-                          (long long)y.dim[0], (long long)y.dim[1]);
+        return node_error(g, n, "input 2 can't be broadcast to %lldx%lld", (long long)y.dim[0],
+                          (long long)y.dim[1]);
     drop_unread_c(g, n);
     if (!shape_count(&y) || !a->dim[!ta])
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "a product of empty matrices is not supported");
+        return node_unsupported(g, n, "a product of empty matrices is not supported");
     n->macs = (double)y.dim[0] * (double)y.dim[1] * (double)a->dim[!ta];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
 static bool matmul_shape(graph *g, const node *n, shape *y) {
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
-    if (!a->rank || !b->rank)
-        return diag_error(g->diag, n, NULL, "a scalar can't be multiplied as a matrix");
+    if (!a->rank || !b->rank) return node_error(g, n, "a scalar can't be multiplied as a matrix");
     if (a->dim[a->rank - 1] != b->dim[b->rank < 2 ? 0 : b->rank - 2])
-        return diag_error(g->diag, n, NULL, "inner extents differ");
+        return node_error(g, n, "inner extents differ");
     shape ba = {.rank = a->rank < 2 ? 0 : a->rank - 2},
           bb = {.rank = b->rank < 2 ? 0 : b->rank - 2};
     memcpy(ba.dim, a->dim, (size_t)ba.rank * sizeof *a->dim);
     memcpy(bb.dim, b->dim, (size_t)bb.rank * sizeof *b->dim);
     if (!shape_broadcast(&ba, &bb, y))
-        return diag_error(g->diag, n, NULL, "the leading axes of the inputs can't be broadcast");
+        return node_error(g, n, "the leading axes of the inputs can't be broadcast");
     if (a->rank > 1) y->dim[y->rank++] = a->dim[a->rank - 2];
     if (b->rank > 1) y->dim[y->rank++] = b->dim[b->rank - 1];
     return true;
@@ -73,13 +70,11 @@ static bool matmul_shape(graph *g, const node *n, shape *y) {
 
 static bool matmul_infer(graph *g, node *n) {
     if (!type_check(g, n, 0, TYPES_NUMBER) || !type_check(g, n, 1, TYPES_NUMBER)) return false;
-    if (n->in[0]->type != n->in[1]->type)
-        return diag_error(g->diag, n, NULL, "inputs have different types");
+    if (n->in[0]->type != n->in[1]->type) return node_error(g, n, "inputs have different types");
     shape y;
     if (!matmul_shape(g, n, &y)) return false;
     if (!shape_count(&y) || !shape_count(&n->in[0]->shape))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "a product of empty matrices is not supported");
+        return node_unsupported(g, n, "a product of empty matrices is not supported");
     n->macs = (double)shape_count(&y) * (double)n->in[0]->shape.dim[n->in[0]->shape.rank - 1];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -96,8 +91,8 @@ static product gemm_product(const node *n, const shape *c, const int64_t (*s)[MA
     p.has_c = c != NULL;
     if (c && c->rank == 2) p.c[0] = s[2][0];
     if (c && c->rank > 0) p.cj = s[2][c->rank - 1];
-    p.alpha = (double)node_float(n, "alpha", 1);
-    p.beta = (double)node_float(n, "beta", 1);
+    p.alpha = node_float(n, "alpha", 1);
+    p.beta = node_float(n, "beta", 1);
     return p;
 }
 
@@ -159,9 +154,7 @@ static void reference_element(const product *p, const tensor *const *in, tensor 
     store_int(out, at[3], (int64_t)sum);
 }
 
-static bool product_reference(arena *arena_, const node *n, const tensor *const *in,
-                              tensor *const *out, const char **why) {
-    (void)arena_, (void)why;
+static OP_REFERENCE(product_reference) {
     int64_t s[4][MAX_RANK] = {{0}};
     for (size_t i = 0; i < n->n_in; i++)
         if (in[i]) dense_strides(&in[i]->shape, s[i]);

@@ -17,10 +17,10 @@ static bool check_batch(graph *g, const node *n, size_t labels) {
     const shape *x = &n->in[0]->shape, *l = &n->in[labels]->shape;
     return (x->rank == 2 && x->dim[0] > 0 && x->dim[1] > 0 && l->rank == 1 &&
             l->dim[0] == x->dim[0]) ||
-           diag_error(g->diag, n, NULL, "needs embeddings [images, length] and a label for each");
+           node_error(g, n, "needs embeddings [images, length] and a label for each");
 }
 
-static bool product_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(product_grad) {
     return !dout[LOSS] || (din[0] = grad_binary(g, n, "Mul", n->out[GRADIENT], dout[LOSS])) != NULL;
 }
 
@@ -37,7 +37,7 @@ static bool is_kind(const node *n, const char *kind) {
 static bool metric_infer(graph *g, node *n) {
     if (!check_batch(g, n, 1)) return false;
     if (!is_kind(n, "hard") && !is_kind(n, "semi") && !is_kind(n, "contrastive"))
-        return diag_error(g->diag, n, NULL, "kind is hard, semi or contrastive");
+        return node_error(g, n, "kind is hard, semi or contrastive");
     const shape *x = &n->in[0]->shape, scalar = {.rank = 0},
                 square = {.rank = 2, .dim = {x->dim[0], x->dim[0]}};
     const dtype type = n->in[0]->type;
@@ -151,9 +151,7 @@ static bool nearest_is_same(const batch *b, int64_t i) {
     return least[1] < INFINITY && least[1] <= least[0];
 }
 
-static bool metric_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
+static OP_REFERENCE(metric_reference) {
     batch b = {n,
                in[0]->shape.dim[0],
                in[0]->shape.dim[1],
@@ -162,7 +160,7 @@ static bool metric_reference(arena *a, const node *n, const tensor *const *in, t
                NULL,
                NULL,
                NULL,
-               (double)node_float(n, "margin", 0)};
+               node_float(n, "margin", 0)};
     b.distance = distances(a, &b);
     b.slope = ARENA_ARRAY(a, double, (size_t)(b.images * b.images));
     b.gradient = ARENA_ARRAY(a, double, (size_t)(b.images * b.length));
@@ -202,7 +200,7 @@ static void metric_emit(struct emitter *e, const node *n) {
     text_printf(emit_body(e),
                 "    const cameo_metric m = {%lld, %lld, %s, %s, in0, in1, out3, out4, out1};\n",
                 (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1], kind,
-                emit_float(e, (double)node_float(n, "margin", 0)));
+                emit_float(e, node_float(n, "margin", 0)));
     text_append(emit_body(e), "    cameo_metric_loss(&m, out0, out2);\n");
 }
 
@@ -212,7 +210,7 @@ static bool center_infer(graph *g, node *n) {
     if (!check_batch(g, n, 2) || !type_check(g, n, 1, TYPES_FLOAT)) return false;
     const shape *x = &n->in[0]->shape, *c = &n->in[1]->shape, scalar = {.rank = 0};
     if (c->rank != 2 || c->dim[1] != x->dim[1])
-        return diag_error(g->diag, n, NULL, "centers are not as long as embeddings");
+        return node_error(g, n, "centers are not as long as embeddings");
     return op_set_output(g, n, LOSS, n->in[0]->type, &scalar) &&
            op_set_output(g, n, GRADIENT, n->in[0]->type, x) &&
            op_set_output(g, n, UPDATED, n->in[1]->type, c);
@@ -226,12 +224,10 @@ static double moved(const node *n, const tensor *const *in, int64_t k, int64_t c
     for (int64_t i = 0; i < images; i++)
         if (tensor_get_int(in[2], i) == k)
             sum += c - tensor_get(in[0], i * length + column), count++;
-    return c - (double)node_float(n, "rate", 0) * sum / count;
+    return c - node_float(n, "rate", 0) * sum / count;
 }
 
-static bool center_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a;
+static OP_REFERENCE(center_reference) {
     const int64_t images = in[0]->shape.dim[0], length = in[0]->shape.dim[1],
                   classes = in[1]->shape.dim[0];
     double sum = 0;
@@ -255,7 +251,7 @@ static void center_emit(struct emitter *e, const node *n) {
     text_printf(emit_body(e),
                 "    const cameo_centers s = {%lld, %lld, %lld, %s, in0, in2, in1, out2, out1};\n",
                 (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1],
-                (long long)n->in[1]->shape.dim[0], emit_float(e, (double)node_float(n, "rate", 0)));
+                (long long)n->in[1]->shape.dim[0], emit_float(e, node_float(n, "rate", 0)));
     text_append(emit_body(e), "    cameo_center_loss(&s, out0);\n");
 }
 

@@ -29,10 +29,10 @@ static bool transpose_infer(graph *g, node *n) {
     shape y = {.rank = x->rank};
     unsigned seen = 0;
     if (p && p->count && p->count != (size_t)x->rank)
-        return diag_error(g->diag, n, NULL, "perm has %zu values for rank %d", p->count, x->rank);
+        return node_error(g, n, "perm has %zu values for rank %d", p->count, x->rank);
     for (int i = 0; p && p->count && i < x->rank; i++) {
         if (p->ints[i] < 0 || p->ints[i] >= x->rank || seen >> p->ints[i] & 1)
-            return diag_error(g->diag, n, NULL, "perm is no permutation");
+            return node_error(g, n, "perm is no permutation");
         seen |= 1u << p->ints[i];
     }
     for (int i = 0; i < x->rank; i++) y.dim[i] = x->dim[perm_axis(n, x->rank, i)];
@@ -59,15 +59,14 @@ static bool expand_infer(graph *g, node *n) {
     size_t count;
     shape wanted = {0}, y;
     if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK) return node_unsupported(g, n, "rank %zu is too high (8 at most)", count);
     wanted.rank = (int)count;
     for (size_t i = 0; i < count; i++) {
-        if (v[i] < 0) return diag_error(g->diag, n, NULL, "the shape has a negative extent");
+        if (v[i] < 0) return node_error(g, n, "the shape has a negative extent");
         wanted.dim[i] = v[i];
     }
     if (!shape_broadcast(&n->in[0]->shape, &wanted, &y))
-        return diag_error(g->diag, n, NULL, "the input does not broadcast to the shape");
+        return node_error(g, n, "the input does not broadcast to the shape");
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
@@ -87,11 +86,10 @@ static bool tile_infer(graph *g, node *n) {
     size_t count;
     shape y = n->in[0]->shape;
     if (!copy_type(g, n) || !op_need_ints(g, n, 1, "repeats", &v, &count)) return false;
-    if (count != (size_t)y.rank)
-        return diag_error(g->diag, n, NULL, "%zu repeats for rank %d", count, y.rank);
+    if (count != (size_t)y.rank) return node_error(g, n, "%zu repeats for rank %d", count, y.rank);
     for (int i = 0; i < y.rank; i++)
         if (v[i] < 0 || __builtin_mul_overflow(y.dim[i], v[i], &y.dim[i]))
-            return diag_error(g->diag, n, NULL, "repeats[%d] is out of range", i);
+            return node_error(g, n, "repeats[%d] is out of range", i);
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
@@ -113,12 +111,11 @@ static bool block_infer(graph *g, node *n, bool to_space) {
     const int64_t b = node_int(n, "blocksize", 0);
     const char *mode = node_string(n, "mode", "DCR");
     if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
-        return diag_error(g->diag, n, NULL, "mode must be DCR or CRD");
+        return node_error(g, n, "mode must be DCR or CRD");
     if (y.rank != 4 || b < 1 || b > 1 << 15)
-        return diag_error(g->diag, n, NULL, "rank 4 and a positive blocksize are needed");
+        return node_error(g, n, "rank 4 and a positive blocksize are needed");
     if (to_space ? y.dim[1] % (b * b) : y.dim[2] % b || y.dim[3] % b)
-        return diag_error(g->diag, n, NULL, "blocksize %lld does not divide the input",
-                          (long long)b);
+        return node_error(g, n, "blocksize %lld does not divide the input", (long long)b);
     y.dim[1] = to_space ? y.dim[1] / (b * b) : y.dim[1] * b * b;
     for (int i = 2; i < 4; i++) y.dim[i] = to_space ? y.dim[i] * b : y.dim[i] / b;
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);

@@ -5,9 +5,7 @@
 #include "copy.h"
 #include "rules.h"
 
-bool view_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = grad_reshape(g, n, dout[0], &n->in[0]->shape)) != NULL;
-}
+GRADIENT(view_grad) { return (din[0] = grad_reshape(g, n, dout[0], &n->in[0]->shape)) != NULL; }
 
 static value *transpose(graph *g, const node *n, value *v, const int64_t *perm) {
     node *t = grad_node(g, n, "Transpose", "", &v, 1, 1);
@@ -15,7 +13,7 @@ static value *transpose(graph *g, const node *n, value *v, const int64_t *perm) 
     return grad_infer(g, t);
 }
 
-bool transpose_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(transpose_grad) {
     const attr *perm = node_ints(n, "perm");
     const int rank = n->in[0]->shape.rank;
     int64_t inverse[MAX_RANK];
@@ -23,20 +21,17 @@ bool transpose_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = transpose(g, n, dout[0], inverse)) != NULL;
 }
 
-bool expand_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = grad_sum_to(g, n, dout[0], &n->in[0]->shape)) != NULL;
-}
+GRADIENT(expand_grad) { return (din[0] = grad_sum_to(g, n, dout[0], &n->in[0]->shape)) != NULL; }
 
 /* The sum over the copies, an axis at a time. */
-bool tile_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(tile_grad) {
     const shape *x = &n->in[0]->shape;
     value *v = dout[0];
     for (int i = 0; i < x->rank; i++) {
         const int64_t times = x->dim[i] ? v->shape.dim[i] / x->dim[i] : 1;
         if (times == 1) continue;
         if (x->rank == MAX_RANK)
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                              "the gradient of rank %d is not supported", x->rank);
+            return node_unsupported(g, n, "the gradient of rank %d is not supported", x->rank);
         shape split = {.rank = x->rank + 1}, one;
         for (int k = 0; k < split.rank; k++)
             split.dim[k] = k < i        ? x->dim[k]
@@ -59,11 +54,9 @@ static value *blocks(graph *g, const node *n, const char *op, value *v) {
     return grad_infer(g, b);
 }
 
-bool to_depth_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = blocks(g, n, "DepthToSpace", dout[0])) != NULL;
-}
+GRADIENT(to_depth_grad) { return (din[0] = blocks(g, n, "DepthToSpace", dout[0])) != NULL; }
 
-bool to_space_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(to_space_grad) {
     static const int64_t channels_first[] = {0, 1, 3, 5, 2, 4};
     if (strcmp(node_string(n, "mode", "DCR"), "CRD"))
         return (din[0] = blocks(g, n, "SpaceToDepth", dout[0])) != NULL;
@@ -83,7 +76,7 @@ static value *part(graph *g, const node *n, value *v, int axis, int64_t from, in
     return grad_call(g, n, "Slice", "", in, 4);
 }
 
-bool concat_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(concat_grad) {
     const int axis = copy_axis_of(n, n->out[0]->shape.rank, 1);
     int64_t from = 0;
     for (size_t i = 0; i < n->n_in; i++) {
@@ -95,7 +88,7 @@ bool concat_grad(graph *g, node *n, value *const *dout, value **din) {
 }
 
 /* Parts that nothing flows from are zero. */
-bool split_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(split_grad) {
     const attr *parts = node_ints(n, "parts");
     const int axis = copy_axis_of(n, n->in[0]->shape.rank, 0);
     value **in = ARENA_ARRAY(g->arena, value *, n->n_out);
@@ -111,7 +104,7 @@ bool split_grad(graph *g, node *n, value *const *dout, value **din) {
 }
 
 /* Zeros around dy where the step is 1; else, between its elements, an axis at a time. */
-bool slice_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(slice_grad) {
     const attr *cuts = node_ints(n, "cuts");
     const shape *x = &n->in[0]->shape, *y = &n->out[0]->shape;
     int64_t pads[2 * MAX_RANK] = {0};

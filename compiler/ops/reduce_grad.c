@@ -62,33 +62,29 @@ static bool sum_grad(graph *g, node *n, value *dout, bool mean, value **din) {
     return (din[0] = expand(g, n, dy, &n->in[0]->shape)) != NULL;
 }
 
-bool reduce_sum_grad(graph *g, node *n, value *const *dout, value **din) {
-    return sum_grad(g, n, dout[0], false, din);
-}
-bool reduce_mean_grad(graph *g, node *n, value *const *dout, value **din) {
-    return sum_grad(g, n, dout[0], true, din);
-}
+GRADIENT(reduce_sum_grad) { return sum_grad(g, n, dout[0], false, din); }
+GRADIENT(reduce_mean_grad) { return sum_grad(g, n, dout[0], true, din); }
 
-bool reduce_l1_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_l1_grad) {
     reduced r;
     return reduced_open(g, n, dout[0], &r) &&
            (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x)));
 }
 
 /* x dy / y; 0 where all is 0. */
-bool reduce_l2_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_l2_grad) {
     reduced r;
     return reduced_open(g, n, dout[0], &r) &&
            (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y)));
 }
 
-bool reduce_square_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_square_grad) {
     reduced r;
     return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2)));
 }
 
 /* To the extreme; equal ones share. */
-bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_extreme_grad) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
     value *mask = rule_internal(g, n, "EqualMask", r.x, r.y);
@@ -99,7 +95,7 @@ bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
 /* dy times the product of the others. It is y / x where nothing is 0; with the zeros replaced by
    ones it is right for the only zero of a lane too, and nothing flows to x where another element
    is 0. */
-bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_prod_grad) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
     value *none = grad_scalar(g, r.x, 0), *zero = rule_internal(g, n, "EqualMask", r.x, none);
@@ -110,14 +106,14 @@ bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = mul(g, n, product, rule_internal(g, n, "EqualMask", others, none))) != NULL;
 }
 
-bool reduce_log_sum_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_log_sum_grad) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
     return (din[0] = expand(g, n, rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y)),
                             &r.x->shape)) != NULL;
 }
 
-bool reduce_log_sum_exp_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(reduce_log_sum_exp_grad) {
     reduced r;
     if (!reduced_open(g, n, dout[0], &r)) return false;
     return (din[0] = mul(g, n, r.dy,
@@ -135,14 +131,14 @@ static unsigned lane_mask(const node *n, bool whole) {
 }
 
 /* y (dy - sum(dy y)) */
-bool softmax_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(softmax_grad) {
     value *y = n->out[0],
           *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
     return (din[0] = mul(g, n, y, rule_binary(g, n, "Sub", dout[0], sum))) != NULL;
 }
 
 /* dy - exp(y) sum(dy) */
-bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(log_softmax_grad) {
     value *sum = reduce(g, n, ONNX_ReduceSum, dout[0], lane_mask(n, n->opset < 13));
     return (din[0] = rule_binary(g, n, "Sub", dout[0],
                                  mul(g, n, rule_unary(g, n, "Exp", n->out[0]), sum))) != NULL;
@@ -150,7 +146,7 @@ bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
 
 /* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is
    0. */
-bool lp_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(lp_grad) {
     const unsigned mask = lane_mask(n, false);
     const bool squares = node_int(n, "p", 2) == 2;
     value *x = n->in[0], *y = n->out[0],

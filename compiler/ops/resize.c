@@ -46,13 +46,12 @@ static bool attribute_scales(graph *g, const node *n, double **v, size_t *count)
     if (n->opset < 7) {
         *v = ARENA_ARRAY(g->arena, double, 4);
         (*v)[0] = (*v)[1] = 1;
-        (*v)[2] = (double)node_float(n, "height_scale", 1);
-        (*v)[3] = (double)node_float(n, "width_scale", 1);
+        (*v)[2] = node_float(n, "height_scale", 1);
+        (*v)[3] = node_float(n, "width_scale", 1);
         *count = 4;
         return true;
     }
-    if (!a || a->kind != ATTR_FLOATS)
-        return diag_error(g->diag, n, NULL, "attribute scales is missing");
+    if (!a || a->kind != ATTR_FLOATS) return node_error(g, n, "attribute scales is missing");
     *count = a->count;
     *v = ARENA_ARRAY(g->arena, double, a->count);
     for (size_t i = 0; i < a->count; i++) (*v)[i] = (double)a->floats[i];
@@ -67,8 +66,7 @@ static bool extents_from_scales(graph *g, const node *n, const double *v, const 
         p->scale = v[i];
         double out = floor((double)((float)p->in * (float)v[i]));
         if (!(v[i] > 0) || !(out < 0x1p30))
-            return diag_error(g->diag, n, NULL, "scale %g of axis %d is out of range", v[i],
-                              axes[i]);
+            return node_error(g, n, "scale %g of axis %d is out of range", v[i], axes[i]);
         p->out = (int64_t)out;
     }
     return true;
@@ -83,10 +81,10 @@ static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t 
     if (!op_const_ints(g, n, 3, &v, &given))
         return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape",
                           "sizes is not known at compile time");
-    if (given != count) return diag_error(g->diag, n, NULL, "%zu sizes for %zu axes", given, count);
+    if (given != count) return node_error(g, n, "%zu sizes for %zu axes", given, count);
     for (size_t i = 0; i < count; i++) {
         if (v[i] < 0 || v[i] > 1 << 30 || r[axes[i]].in == 0)
-            return diag_error(g->diag, n, NULL, "sizes[%zu] is out of range", i);
+            return node_error(g, n, "sizes[%zu] is out of range", i);
         r[axes[i]].out = v[i];
         r[axes[i]].scale = (double)v[i] / (double)r[axes[i]].in;
         if (i == 0 ||
@@ -103,7 +101,7 @@ static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t 
 static bool read_axes(graph *g, const node *n, int rank, int *axes, size_t *count) {
     const attr *a = node_ints(n, "axes");
     *count = a ? a->count : (size_t)rank;
-    if (*count > (size_t)rank) return diag_error(g->diag, n, NULL, "too many axes");
+    if (*count > (size_t)rank) return node_error(g, n, "too many axes");
     for (size_t i = 0; i < *count; i++) {
         axes[i] = (int)i;
         if (a && !op_axis(g, n, a->ints[i], rank, &axes[i])) return false;
@@ -119,8 +117,7 @@ static bool read_roi(graph *g, const node *n, const int *axes, size_t count, res
                "tf_crop_and_resize"))
         return true;
     if (!floats_of(g, n, 1, "roi", &v, &given)) return false;
-    if (given != 2 * count)
-        return diag_error(g->diag, n, NULL, "%zu roi values for %zu axes", given, count);
+    if (given != 2 * count) return node_error(g, n, "%zu roi values for %zu axes", given, count);
     for (size_t i = 0; i < count; i++) r[axes[i]].start = v[i], r[axes[i]].end = v[count + i];
     return true;
 }
@@ -138,11 +135,10 @@ static bool resolve_extents(graph *g, const node *n, resampling *r) {
     if (is_upsample(n) && n->opset < 9) {
         if (!attribute_scales(g, n, &v, &given)) return false;
     } else if (!present(n, scales))
-        return diag_error(g->diag, n, NULL, "neither scales nor sizes are given");
+        return node_error(g, n, "neither scales nor sizes are given");
     else if (!floats_of(g, n, scales, "scales", &v, &given))
         return false;
-    if (given != count)
-        return diag_error(g->diag, n, NULL, "%zu scales for %zu axes", given, count);
+    if (given != count) return node_error(g, n, "%zu scales for %zu axes", given, count);
     return extents_from_scales(g, n, v, axes, count, r);
 }
 
@@ -186,17 +182,14 @@ static bool resize_infer(graph *g, node *n) {
     for (size_t i = 0; i < sizeof coordinates / sizeof *coordinates; i++)
         known |= !strcmp(c, coordinates[i]);
     if (!known)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "this coordinate_transformation_mode is not supported");
+        return node_unsupported(g, n, "this coordinate_transformation_mode is not supported");
     if (!dtype_c(x->type) || (!nearest && x->type != DT_FLOAT && x->type != DT_DOUBLE))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported",
-                          dtype_name(x->type));
+        return node_unsupported(g, n, "type %s is not supported", dtype_name(x->type));
     if (!resolve_extents(g, n, r)) return false;
     shape y = {.rank = x->shape.rank};
     for (int i = 0; i < y.rank; i++) {
         y.dim[i] = r[i].out;
-        if (r[i].in == 0 && r[i].out > 0)
-            return diag_error(g->diag, n, NULL, "axis %d is empty", i);
+        if (r[i].in == 0 && r[i].out > 0) return node_error(g, n, "axis %d is empty", i);
     }
     choose_align_corners(g, n, r);
     return op_set_output(g, n, 0, x->type, &y);
@@ -272,7 +265,7 @@ static void fill_taps(const node *n, const resampling *r, double x, double squee
                       int32_t *index, double *weight) {
     const bool cubic = !strcmp(node_string(n, "mode", "nearest"), "cubic"),
                exclude = node_int(n, "exclude_outside", 0) != 0;
-    const double a = (double)node_float(n, "cubic_coeff_a", -0.75F);
+    const double a = node_float(n, "cubic_coeff_a", -0.75F);
     const int64_t first = (int64_t)floor(x) - count / 2 + 1;
     double sum = 0;
     for (int t = 0; t < count; t++) {
@@ -344,9 +337,7 @@ static double sample(const tensor *x, const taps *t, const int64_t *o, const int
     return sum;
 }
 
-static bool resize_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
+static OP_REFERENCE(resize_reference) {
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     resampling r[MAX_RANK];
     taps t[MAX_RANK];
@@ -365,7 +356,7 @@ static bool resize_reference(arena *a, const node *n, const tensor *const *in, t
             rest /= y->dim[i];
         }
         double v = sample(in[0], t, o, stride, 0, 0, &outside);
-        tensor_set(out[0], at, outside ? (double)node_float(n, "extrapolation_value", 0) : v);
+        tensor_set(out[0], at, outside ? node_float(n, "extrapolation_value", 0) : v);
     }
     return true;
 }
@@ -442,7 +433,7 @@ static void resize_emit(emitter *e, const node *n) {
     if (*outside)
         text_printf(
             b, "        if (%s) {\n            y[%s] = (%s)%s;\n            continue;\n        }\n",
-            outside, to, type, emit_float(e, (double)node_float(n, "extrapolation_value", 0)));
+            outside, to, type, emit_float(e, node_float(n, "extrapolation_value", 0)));
     if (sums) emit_sum(e, n, t, from);
     text_printf(b, sums ? "        y[%s] = (%s)sum;\n" : "        y[%s] = x[%s];\n", to,
                 sums ? type : from);
@@ -450,7 +441,7 @@ static void resize_emit(emitter *e, const node *n) {
 }
 
 /* The transpose of the interpolation, an axis at a time. */
-static bool resize_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(resize_grad) {
     resampling r[MAX_RANK];
     value *v = dout[0];
     extents_again(g->arena, n, r);

@@ -4,8 +4,6 @@
 #define CAMEO_OPS_RULES_H
 #include "../ir/grad.h"
 
-typedef bool gradient_rule(graph *g, node *n, value *const *dout, value **din);
-
 /* elementwise_grad.c */
 gradient_rule add_grad, sub_grad, mul_grad, div_grad, pow_grad, mean_grad, extreme_grad, where_grad,
     cast_grad;
@@ -25,6 +23,13 @@ gradient_rule view_grad, transpose_grad, expand_grad, tile_grad, to_space_grad, 
 
 static inline bool rule_wants(const node *n, size_t i) {
     return op_present(n, i) && n->in[i]->wants_grad;
+}
+
+/* Every input that wants a gradient has got one. */
+static inline bool rule_done(const node *n, value *const *din) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (rule_wants(n, i) && !din[i]) return false;
+    return true;
 }
 
 /* Operand i of an elementwise node as numpy would broadcast it, and din[i] of what arrives in the

@@ -22,9 +22,7 @@ static bool ints_of(graph *g, const node *n, size_t i, int since, const char *na
 
 /* ---- views ---- */
 
-static bool view_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(view_reference) {
     memcpy(out[0]->data, in[0]->data, tensor_bytes(out[0]));
     return true;
 }
@@ -82,45 +80,40 @@ static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t co
     const bool zero = n->opset >= 14 && node_int(n, "allowzero", 0) != 0;
     int64_t known = 1, total = shape_count(x);
     int unknown = -1;
-    if (count > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK) return node_unsupported(g, n, "rank %zu is too high (8 at most)", count);
     y->rank = (int)count;
     for (int i = 0; i < y->rank; i++) {
         y->dim[i] = v[i];
         if (v[i] == 0 && !zero) {
             if (i >= x->rank)
-                return diag_error(g->diag, n, NULL,
-                                  "shape[%d] = 0 copies an axis that the input does not have", i);
+                return node_error(g, n, "shape[%d] = 0 copies an axis that the input does not have",
+                                  i);
             y->dim[i] = x->dim[i];
         }
-        if (v[i] < -1)
-            return diag_error(g->diag, n, NULL, "shape[%d] = %lld is no extent", i,
-                              (long long)v[i]);
+        if (v[i] < -1) return node_error(g, n, "shape[%d] = %lld is no extent", i, (long long)v[i]);
         if (v[i] == -1 && unknown >= 0)
-            return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
+            return node_error(g, n, "the shape has more than one unknown extent");
         if (v[i] == -1)
             unknown = i;
         else if (__builtin_mul_overflow(known, y->dim[i], &known))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the shape is too large");
+            return node_unsupported(g, n, "the shape is too large");
     }
     if (unknown >= 0) {
         if (known == 0 || total % known)
-            return diag_error(g->diag, n, NULL, "%lld elements do not divide by %lld",
-                              (long long)total, (long long)known);
+            return node_error(g, n, "%lld elements do not divide by %lld", (long long)total,
+                              (long long)known);
         y->dim[unknown] = total / known;
         known = total;
     }
-    return known == total ||
-           diag_error(g->diag, n, NULL, "%lld elements cannot take a shape of %lld",
-                      (long long)total, (long long)known);
+    return known == total || node_error(g, n, "%lld elements cannot take a shape of %lld",
+                                        (long long)total, (long long)known);
 }
 
 static bool reshape_infer(graph *g, node *n) {
     const int64_t *v = NULL;
     size_t count;
     shape y = {0};
-    if (n->opset >= 5 && !op_present(n, 1))
-        return diag_error(g->diag, n, NULL, "the shape input is missing");
+    if (n->opset >= 5 && !op_present(n, 1)) return node_error(g, n, "the shape input is missing");
     if (!ints_of(g, n, 1, 5, "shape", &v, &count) || !resolve_reshape(g, n, v, count, &y))
         return false;
     return op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -130,7 +123,7 @@ static bool flatten_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
     int64_t axis = node_int(n, "axis", 1);
     if (axis < -x->rank || axis > x->rank)
-        return diag_error(g->diag, n, NULL, "axis %lld is out of range", (long long)axis);
+        return node_error(g, n, "axis %lld is out of range", (long long)axis);
     if (axis < 0) axis += x->rank;
     shape y = {.rank = 2, .dim = {1, 1}};
     for (int i = 0; i < x->rank; i++) y.dim[i >= axis] *= x->dim[i];
@@ -142,7 +135,7 @@ static bool mark_axes(graph *g, const node *n, const int64_t *v, size_t count, i
     for (size_t i = 0; i < count; i++) {
         int axis;
         if (!op_axis(g, n, v[i], rank, &axis)) return false;
-        if (marked[axis]) return diag_error(g->diag, n, NULL, "axis %d occurs twice", axis);
+        if (marked[axis]) return node_error(g, n, "axis %d occurs twice", axis);
         marked[axis] = true;
     }
     return true;
@@ -159,8 +152,7 @@ static bool squeeze_infer(graph *g, node *n) {
     const bool all = count == 0; /* an empty list too, as ONNX Runtime has it */
     for (int i = 0; i < x->rank; i++) {
         if (drop[i] && x->dim[i] != 1)
-            return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i,
-                              (long long)x->dim[i]);
+            return node_error(g, n, "axis %d has extent %lld, not 1", i, (long long)x->dim[i]);
         if (!(all ? x->dim[i] == 1 : drop[i])) y.dim[y.rank++] = x->dim[i];
     }
     return op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -172,11 +164,10 @@ static bool unsqueeze_infer(graph *g, node *n) {
     size_t count;
     bool made[MAX_RANK] = {false};
     if (n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1))
-        return diag_error(g->diag, n, NULL, "axes is missing");
+        return node_error(g, n, "axes is missing");
     if (!ints_of(g, n, 1, 13, "axes", &v, &count)) return false;
     if (count + (size_t)x->rank > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "the result's rank is too high (8 at most)");
+        return node_unsupported(g, n, "the result's rank is too high (8 at most)");
     shape y = {.rank = x->rank + (int)count};
     if (!mark_axes(g, n, v, count, y.rank, made)) return false;
     for (int i = 0, k = 0; i < y.rank; i++) y.dim[i] = made[i] ? 1 : x->dim[k++];
@@ -195,7 +186,7 @@ static bool dropout_mask(graph *g, node *n, dtype type) {
     value *mask = n->out[1];
     if (!op_set_output(g, n, 1, type, &n->in[0]->shape)) return false;
     mask->constant = tensor_new(g->arena, type, &mask->shape);
-    if (!mask->constant) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the mask is too large");
+    if (!mask->constant) return node_unsupported(g, n, "the mask is too large");
     for (int64_t i = 0; i < shape_count(&mask->shape); i++) tensor_set(mask->constant, i, 1);
     node_set_output(g, n, 1, NULL);
     return true;
@@ -216,9 +207,7 @@ static bool dropout_infer(graph *g, node *n) {
     return n->n_out < 2 || !n->out[1] || dropout_mask(g, n, n->opset >= 10 ? DT_BOOL : x->type);
 }
 
-static bool dropout_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                              const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(dropout_reference) {
     if (out[0]) memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
     return true;
 }
@@ -266,9 +255,7 @@ static bool shape_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, DT_INT64, &(shape){.rank = 1, .dim = {end - start}});
 }
 
-static bool shape_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                            const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(shape_reference) {
     int64_t start, end;
     shape_range(n, in[0]->shape.rank, &start, &end);
     for (int64_t i = start; i < end; i++)
@@ -278,9 +265,7 @@ static bool shape_reference(arena *a, const node *n, const tensor *const *in, te
 
 static bool size_infer(graph *g, node *n) { return op_set_output(g, n, 0, DT_INT64, &(shape){0}); }
 
-static bool size_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(size_reference) {
     *(int64_t *)out[0]->data = shape_count(&in[0]->shape);
     return true;
 }
@@ -314,9 +299,7 @@ static bool constant_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, t->type, &t->shape);
 }
 
-static bool constant_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                               const char **why) {
-    (void)in;
+static OP_REFERENCE(constant_reference) {
     const tensor *t = constant_value(a, n);
     if (!t || tensor_bytes(t) != tensor_bytes(out[0])) {
         *why = "the value is missing";
@@ -332,23 +315,20 @@ static bool filled_infer(graph *g, node *n) {
     const attr *fill = node_attr(n, "value");
     shape y = {0};
     if (!op_need_ints(g, n, 0, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (count > MAX_RANK) return node_unsupported(g, n, "rank %zu is too high (8 at most)", count);
     if (fill && (!fill->t || shape_count(&fill->t->shape) != 1))
-        return diag_error(g->diag, n, NULL, "value must hold one element");
+        return node_error(g, n, "value must hold one element");
     y.rank = (int)count;
     int64_t total = 1;
     for (int i = 0; i < y.rank; i++) {
         y.dim[i] = v[i];
         if (v[i] < 0 || __builtin_mul_overflow(total, v[i], &total))
-            return diag_error(g->diag, n, NULL, "the shape is invalid");
+            return node_error(g, n, "the shape is invalid");
     }
     return op_set_output(g, n, 0, fill ? fill->t->type : DT_FLOAT, &y);
 }
 
-static bool filled_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a, (void)in, (void)why;
+static OP_REFERENCE(filled_reference) {
     const attr *fill = node_attr(n, "value");
     const size_t size = dtype_size(out[0]->type);
     for (int64_t i = 0; fill && i < shape_count(&out[0]->shape); i++)
@@ -373,13 +353,11 @@ static bool range_infer(graph *g, node *n) {
         if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1)
             return op_not_constant(g, n, "an operand");
     if (!range_count(n->in[0]->constant, n->in[1]->constant, n->in[2]->constant, &count))
-        return diag_error(g->diag, n, NULL, "the range is not finite");
+        return node_error(g, n, "the range is not finite");
     return op_set_output(g, n, 0, n->in[0]->type, &(shape){.rank = 1, .dim = {count}});
 }
 
-static bool range_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                            const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(range_reference) {
     const bool whole = out[0]->type != DT_FLOAT && out[0]->type != DT_DOUBLE;
     for (int64_t i = 0; i < out[0]->shape.dim[0]; i++) {
         if (out[0]->type == DT_INT64)

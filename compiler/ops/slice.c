@@ -9,17 +9,15 @@ static bool concat_infer(graph *g, node *n) {
     shape y = n->in[0]->shape;
     int axis;
     if (n->opset >= 4 && !node_attr(n, "axis"))
-        return diag_error(g->diag, n, NULL, "attribute axis is missing");
+        return node_error(g, n, "attribute axis is missing");
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 1), y.rank, &axis)) return false;
     for (size_t i = 1; i < n->n_in; i++) {
         const shape *x = &n->in[i]->shape;
         bool ok = x->rank == y.rank && n->in[i]->type == n->in[0]->type;
         for (int k = 0; ok && k < y.rank; k++) ok = k == axis || x->dim[k] == y.dim[k];
-        if (!ok)
-            return diag_error(g->diag, n, NULL, "input %zu does not fit input 0 outside axis %d", i,
-                              axis);
+        if (!ok) return node_error(g, n, "input %zu does not fit input 0 outside axis %d", i, axis);
         if (__builtin_add_overflow(y.dim[axis], x->dim[axis], &y.dim[axis]))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result is too large");
+            return node_unsupported(g, n, "the result is too large");
     }
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -39,7 +37,7 @@ static bool interleave_infer(graph *g, node *n) {
     shape y = n->in[0]->shape;
     for (size_t i = 1; i < n->n_in; i++)
         if (!shape_equal(&n->in[i]->shape, &y) || n->in[i]->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "input %zu is not like input 0", i);
+            return node_error(g, n, "input %zu is not like input 0", i);
     y.dim[1] *= (int64_t)n->n_in;
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -65,10 +63,10 @@ static bool split_parts(graph *g, node *n, int64_t extent, const int64_t **v, si
     int64_t *parts = ARENA_ARRAY(g->arena, int64_t, n->n_out), total = (int64_t)n->n_out;
     int64_t chunk = (extent + total - 1) / total;
     if (n->opset < 18 && extent % total)
-        return diag_error(g->diag, n, NULL, "%lld does not divide into %lld parts",
-                          (long long)extent, (long long)total);
+        return node_error(g, n, "%lld does not divide into %lld parts", (long long)extent,
+                          (long long)total);
     if (n->opset >= 18 && node_int(n, "num_outputs", total) != total)
-        return diag_error(g->diag, n, NULL, "num_outputs is not the number of outputs");
+        return node_error(g, n, "num_outputs is not the number of outputs");
     for (int64_t i = 0, left = extent; i < total; i++) {
         parts[i] = left < chunk ? left : chunk;
         left -= parts[i];
@@ -86,14 +84,13 @@ static bool split_infer(graph *g, node *n) {
     int64_t sum = 0;
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
     if (!split_parts(g, n, x->dim[axis], &v, &count)) return false;
-    if (count != n->n_out)
-        return diag_error(g->diag, n, NULL, "%zu parts for %zu outputs", count, n->n_out);
+    if (count != n->n_out) return node_error(g, n, "%zu parts for %zu outputs", count, n->n_out);
     for (size_t i = 0; i < count; i++)
         if (v[i] < 0 || __builtin_add_overflow(sum, v[i], &sum))
-            return diag_error(g->diag, n, NULL, "a part is negative");
+            return node_error(g, n, "a part is negative");
     if (sum != x->dim[axis])
-        return diag_error(g->diag, n, NULL, "the parts add up to %lld, the axis has %lld",
-                          (long long)sum, (long long)x->dim[axis]);
+        return node_error(g, n, "the parts add up to %lld, the axis has %lld", (long long)sum,
+                          (long long)x->dim[axis]);
     for (size_t i = 0; i < count; i++) {
         shape y = *x;
         y.dim[axis] = v[i];
@@ -162,19 +159,18 @@ static bool slice_infer(graph *g, node *n) {
         !slice_operand(g, n, 2, "ends", &end) || !slice_operand(g, n, 3, "axes", &axes) ||
         !slice_operand(g, n, 4, "steps", &step))
         return false;
-    if (!start.v || !end.v)
-        return diag_error(g->diag, n, NULL, "%s is missing", start.v ? "ends" : "starts");
+    if (!start.v || !end.v) return node_error(g, n, "%s is missing", start.v ? "ends" : "starts");
     if (start.count > (size_t)x->rank)
-        return diag_error(g->diag, n, NULL, "%zu starts for rank %d", start.count, x->rank);
+        return node_error(g, n, "%zu starts for rank %d", start.count, x->rank);
     if (start.count != end.count || (axes.v && axes.count != start.count) ||
         (step.v && step.count != start.count))
-        return diag_error(g->diag, n, NULL, "starts, ends, axes and steps differ in length");
+        return node_error(g, n, "starts, ends, axes and steps differ in length");
     for (int i = 0; i < x->rank; i++) cuts[2 * i] = 0, cuts[2 * i + 1] = 1;
     for (size_t i = 0; i < start.count; i++) {
         int axis;
         if (!op_axis(g, n, axes.v ? axes.v[i] : (int64_t)i, x->rank, &axis)) return false;
         if (seen[axis] || (step.v && step.v[i] == 0))
-            return diag_error(g->diag, n, NULL, "axis %d occurs twice, or its step is 0", axis);
+            return node_error(g, n, "axis %d occurs twice, or its step is 0", axis);
         seen[axis] = true;
         cut r = slice_axis(x->dim[axis], start.v[i], end.v[i], step.v ? step.v[i] : 1);
         cuts[2 * axis] = r.count ? r.start : 0;

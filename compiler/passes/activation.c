@@ -60,7 +60,8 @@ static bool take_row(graph *g, node *n, const node *next) {
     if (!act || node_is(next, ONNX_Clip)) return false;
     for (int i = 0; i < 2; i++)
         if (act->number[i])
-            act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
+            act_set_number(g, n, act, i,
+                           (float)node_float(next, act->number[i], act->otherwise[i]));
     set_act(g, n, act->name);
     return true;
 }

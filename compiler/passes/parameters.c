@@ -276,6 +276,6 @@ bool pass_parameters(graph *g, const options *o) {
     graph_sweep(g);
     if (!o->train) return true;
     if (!allow_folded_normalisation(g, o)) return false;
-    if (!g->n_parameters) return diag_error(g->diag, NULL, NULL, "has no float32 weights to train");
+    if (!g->n_parameters) return node_error(g, NULL, "has no float32 weights to train");
     return true;
 }

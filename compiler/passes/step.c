@@ -63,14 +63,13 @@ static bool batchnorm_form(graph *g, node *n) {
 
 static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
     if (!node_is(n, ONNX_Dropout)) return true;
-    double ratio = (double)node_float(n, "ratio", 0.5f);
+    double ratio = node_float(n, "ratio", 0.5f);
     if (n->n_in > 1 && n->in[1] && !fuse_scalar(n->in[1], &ratio))
         return diag_error(g->diag, n, "make the ratio a constant",
                           "its ratio is not known at compile time");
-    if (!(ratio >= 0 && ratio < 1))
-        return diag_error(g->diag, n, NULL, "ratio %g is outside 0..1", ratio);
+    if (!(ratio >= 0 && ratio < 1)) return node_error(g, n, "ratio %g is outside 0..1", ratio);
     n->attrs = NULL, n->n_attrs = 0;
-    node_set_float(g, n, "ratio", (float)ratio);
+    node_set_float(g, n, "ratio", ratio);
     node_set_int(g, n, "id", id);
     node_set_input(g, n, 1, seed);
     replace(g, n, CAMEO_DropoutTrain, 2, 1);
@@ -95,8 +94,7 @@ bool pass_train_forms(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_values; i++) g->values[i]->batched = false;
     g->training = false; /* what does something else in training is replaced here */
     if (g->n_inputs != 1 || g->inputs[0]->type != DT_FLOAT || g->inputs[0]->shape.rank < 2)
-        return diag_error(g->diag, NULL, NULL,
-                          "training takes models of one float32 input, the images");
+        return node_error(g, NULL, "training takes models of one float32 input, the images");
     const int64_t batch = g->inputs[0]->shape.dim[0];
     step_input(g, "labels", DT_INT64, batch);
     step_input(g, "labels_b", DT_INT64, batch);
