@@ -30,11 +30,6 @@ bool copy_type(graph *g, const node *n) {
     return true;
 }
 
-int copy_axis_of(const node *n, int rank, int64_t otherwise) {
-    int64_t axis = node_int(n, "axis", otherwise);
-    return (int)(axis < 0 ? axis + rank : axis);
-}
-
 static void run_axis(const copy *c, int axis, char *to, const char *from, size_t size) {
     if (axis == c->rank) {
         memcpy(to, from, size);

@@ -48,8 +48,6 @@ int copy_same(const graph *g, const node *n);
 bool copy_type(graph *g, const node *n);
 /* A Transpose whose axes longer than 1 stay in order: the same memory in another shape. (move.c) */
 bool transpose_keeps_order(const node *n);
-/* The attribute axis, from the front; infer has checked its range. */
-int copy_axis_of(const node *n, int rank, int64_t otherwise);
 
 void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan,
               bool joins);

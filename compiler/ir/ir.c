@@ -287,6 +287,11 @@ double node_float(const node *n, const char *name, double otherwise) {
     return a && a->kind == ATTR_FLOAT ? (double)a->f : otherwise;
 }
 
+int node_axis(const node *n, int rank, int64_t otherwise) {
+    const int64_t axis = node_int(n, "axis", otherwise);
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
 const char *node_string(const node *n, const char *name, const char *otherwise) {
     const attr *a = node_attr(n, name);
     return a && a->kind == ATTR_STRING ? a->s : otherwise;

@@ -305,6 +305,7 @@ const char *node_label(const node *n); /* its name; its first output's, or its o
 const attr *node_attr(const node *n, const char *name); /* NULL when absent */
 int64_t node_int(const node *n, const char *name, int64_t otherwise);
 double node_float(const node *n, const char *name, double otherwise);
+int node_axis(const node *n, int rank, int64_t otherwise); /* the attribute axis, from the front */
 const char *node_string(const node *n, const char *name, const char *otherwise);
 const attr *node_ints(const node *n, const char *name); /* NULL when absent or of another kind */
 void node_set_int(graph *g, node *n, const char *name, int64_t v);

@@ -143,11 +143,10 @@ static double element(const conv_case *c, int64_t image, int64_t m, const int64_
 
 double conv_finish(const node *n, const tensor *const *in, double v, int64_t channel,
                    int64_t index) {
-    if (n->n_in > 2 && in[2]) v += tensor_get(in[2], channel);
-    if (n->n_in > 3 && in[3]) v += tensor_get(in[3], index);
+    if (op_present(n, 2)) v += tensor_get(in[2], channel);
+    if (op_present(n, 3)) v += tensor_get(in[3], index);
     double slope = 0;
-    if (n->n_in > 4 && in[4])
-        slope = tensor_get(in[4], shape_count(&in[4]->shape) == 1 ? 0 : channel);
+    if (op_present(n, 4)) slope = tensor_get(in[4], shape_count(&in[4]->shape) == 1 ? 0 : channel);
     return act_apply(n, v, slope);
 }
 

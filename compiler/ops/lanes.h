@@ -30,6 +30,9 @@ static inline int64_t lane_at(const lanes *l, int64_t lane, int64_t k) {
    does $T, $f              the C type of in 0, and the suffix of its literals and functions $N
    elements of one lane */
 void lanes_emit(emitter *e, const node *n, const lanes *l, const char *pattern);
+/* The same of a template with places for arguments, too, as text_put() has them. */
+#define lanes_put(e, n, l, pattern, ...) \
+    lanes_emit(e, n, l, arena_put(emit_arena(e), pattern, __VA_ARGS__))
 /* Index of v at the current element. */
 const char *lanes_index(emitter *e, const node *n, const value *v, const lanes *l);
 #endif

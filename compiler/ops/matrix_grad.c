@@ -56,9 +56,7 @@ static value *swap_last(graph *g, const node *n, value *v) {
     int64_t perm[MAX_RANK];
     const int rank = v->shape.rank;
     for (int k = 0; k < rank; k++) perm[k] = k < rank - 2 ? k : 2 * rank - 3 - k;
-    node *t = grad_node(g, n, "Transpose", "", &v, 1, 1);
-    node_set_ints(g, t, "perm", perm, (size_t)rank);
-    return grad_infer(g, t);
+    return rule_transpose(g, n, v, perm);
 }
 
 static value *flat_rows(graph *g, const node *n, value *v) {

@@ -55,15 +55,14 @@ static int transpose_same(const graph *g, const node *n) {
 /* ---- Expand, Tile ---- */
 
 static bool expand_infer(graph *g, node *n) {
-    const int64_t *v;
-    size_t count;
-    shape wanted = {0}, y;
-    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK) return node_unsupported(g, n, "rank %zu is too high (8 at most)", count);
-    wanted.rank = (int)count;
-    for (size_t i = 0; i < count; i++) {
-        if (v[i] < 0) return node_error(g, n, "the shape has a negative extent");
-        wanted.dim[i] = v[i];
+    ints v;
+    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v)) return false;
+    if (v.count > MAX_RANK)
+        return node_unsupported(g, n, "rank %zu is too high (8 at most)", v.count);
+    shape wanted = {.rank = (int)v.count}, y;
+    for (size_t i = 0; i < v.count; i++) {
+        if (v.v[i] < 0) return node_error(g, n, "the shape has a negative extent");
+        wanted.dim[i] = v.v[i];
     }
     if (!shape_broadcast(&n->in[0]->shape, &wanted, &y))
         return node_error(g, n, "the input does not broadcast to the shape");
@@ -82,13 +81,13 @@ static void expand_plan(const node *n, size_t part, const side *x, const side *y
 COPY_FUNCTIONS(expand, false)
 
 static bool tile_infer(graph *g, node *n) {
-    const int64_t *v;
-    size_t count;
+    ints times;
     shape y = n->in[0]->shape;
-    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "repeats", &v, &count)) return false;
-    if (count != (size_t)y.rank) return node_error(g, n, "%zu repeats for rank %d", count, y.rank);
+    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "repeats", &times)) return false;
+    if (times.count != (size_t)y.rank)
+        return node_error(g, n, "%zu repeats for rank %d", times.count, y.rank);
     for (int i = 0; i < y.rank; i++)
-        if (v[i] < 0 || __builtin_mul_overflow(y.dim[i], v[i], &y.dim[i]))
+        if (times.v[i] < 0 || __builtin_mul_overflow(y.dim[i], times.v[i], &y.dim[i]))
             return node_error(g, n, "repeats[%d] is out of range", i);
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -152,12 +151,6 @@ COPY_FUNCTIONS(to_depth, false)
 
 /* ---- rows ---- */
 
-static const op_attr transpose_attrs[] = {{"perm", ATTR_INTS, false, 0, NULL, false},
-                                          {.name = NULL}};
-static const op_attr block_attrs[] = {{"blocksize", ATTR_INT, true, 0, NULL, false},
-                                      {"mode", ATTR_STRING, false, 0, NULL, false},
-                                      {.name = NULL}};
-
 /* Without perm the axes come in reverse order. */
 static bool transpose_mixes(const node *n, int rank) { return !node_ints(n, "perm") && rank > 1; }
 
@@ -166,24 +159,20 @@ static bool tile_mixes(const node *n, int rank) {
     return !op_constant_is(n, 1, 0, 1);
 }
 
-#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, is_mixing, extra, \
-             case_name)                                                                          \
-    {                                                                                            \
-        .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high,            \
-        .min_out = 1, .max_out = 1, .attrs = attributes,                                         \
-        .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,             \
-        .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad,         \
-        .emit = prefix##_emit, .same = is_same, .mixes = is_mixing, .copy = &prefix##_copy,      \
-        .test = case_name                                                                        \
-    }
+/* clang-format off */
+#define BLOCKS(name, prefix, tested_by)                                                          \
+    {OP_ONNX(name, 1, 0, 1, 1, 1, 1, prefix, tested_by), .copy = &prefix##_copy,                 \
+     ATTRIBUTES(NEEDED(INT, "blocksize"), ATTR(STRING, "mode")),                                 \
+     .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_NHWC, .grad = prefix##_grad}
 
 const op_row ops_move[] = {
-    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, transpose_mixes, 0,
-         "test_transpose_default"),
-    MOVE("Expand", 8, 2, 2, 2, NULL, expand, copy_same, NULL, 0, "test_expand_dim_changed"),
-    MOVE("Tile", 6, 2, 2, 2, NULL, tile, copy_same, tile_mixes, 0, "test_tile"),
-    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, NULL, OP_NHWC,
-         "test_depthtospace_example"),
-    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, NULL, OP_NHWC,
-         "test_spacetodepth"),
+    {MOVED("Transpose", 1, 1, 1, 1, transpose, "test_transpose_default"),
+     ATTRIBUTES(ATTR(INTS, "perm")), .same = transpose_same, .mixes = transpose_mixes},
+    {MOVED("Expand", 8, 2, 2, 1, expand, "test_expand_dim_changed"), .shape_inputs = 2,
+     .same = copy_same},
+    {MOVED("Tile", 6, 2, 2, 1, tile, "test_tile"), .shape_inputs = 2,
+     .same = copy_same, .mixes = tile_mixes},
+    BLOCKS("DepthToSpace", to_space, "test_depthtospace_example"),
+    BLOCKS("SpaceToDepth", to_depth, "test_spacetodepth"),
     {.name = NULL}};
+/* clang-format on */

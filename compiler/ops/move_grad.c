@@ -7,9 +7,9 @@
 
 GRADIENT(view_grad) { return (din[0] = grad_reshape(g, n, dout[0], &n->in[0]->shape)) != NULL; }
 
-static value *transpose(graph *g, const node *n, value *v, const int64_t *perm) {
+value *rule_transpose(graph *g, const node *n, value *v, const int64_t *perm) {
     node *t = grad_node(g, n, "Transpose", "", &v, 1, 1);
-    node_set_ints(g, t, "perm", perm, (size_t)v->shape.rank);
+    if (v) node_set_ints(g, t, "perm", perm, (size_t)v->shape.rank);
     return grad_infer(g, t);
 }
 
@@ -18,7 +18,7 @@ GRADIENT(transpose_grad) {
     const int rank = n->in[0]->shape.rank;
     int64_t inverse[MAX_RANK];
     for (int k = 0; k < rank; k++) inverse[perm && perm->count ? perm->ints[k] : rank - 1 - k] = k;
-    return (din[0] = transpose(g, n, dout[0], inverse)) != NULL;
+    return (din[0] = rule_transpose(g, n, dout[0], inverse)) != NULL;
 }
 
 GRADIENT(expand_grad) { return (din[0] = grad_sum_to(g, n, dout[0], &n->in[0]->shape)) != NULL; }
@@ -39,7 +39,7 @@ GRADIENT(tile_grad) {
                            : k == i + 1 ? x->dim[i]
                                         : v->shape.dim[k - 1];
         one = split, one.dim[i] = 1;
-        if (!(v = grad_reshape(g, n, v, &split)) || !(v = grad_sum_to(g, n, v, &one))) return false;
+        v = grad_sum_to(g, n, grad_reshape(g, n, v, &split), &one);
         memmove(one.dim + i, one.dim + i + 1, (size_t)(x->rank - i) * sizeof *one.dim);
         one.rank--;
         if (!(v = grad_reshape(g, n, v, &one))) return false;
@@ -63,8 +63,8 @@ GRADIENT(to_space_grad) {
     const shape *y = &n->out[0]->shape, *x = &n->in[0]->shape;
     const int64_t b = node_int(n, "blocksize", 1);
     const shape wide = {.rank = 6, .dim = {y->dim[0], y->dim[1], x->dim[2], b, x->dim[3], b}};
-    value *v = grad_reshape(g, n, dout[0], &wide);
-    return v && (v = transpose(g, n, v, channels_first)) && (din[0] = grad_reshape(g, n, v, x));
+    value *v = rule_transpose(g, n, grad_reshape(g, n, dout[0], &wide), channels_first);
+    return (din[0] = grad_reshape(g, n, v, x)) != NULL;
 }
 
 /* ---- Concat, Split, Slice ---- */
@@ -77,20 +77,20 @@ static value *part(graph *g, const node *n, value *v, int axis, int64_t from, in
 }
 
 GRADIENT(concat_grad) {
-    const int axis = copy_axis_of(n, n->out[0]->shape.rank, 1);
+    const int axis = node_axis(n, n->out[0]->shape.rank, 1);
     int64_t from = 0;
     for (size_t i = 0; i < n->n_in; i++) {
         const int64_t to = from + n->in[i]->shape.dim[axis];
-        if (rule_wants(n, i) && !(din[i] = part(g, n, dout[0], axis, from, to))) return false;
+        if (rule_wants(n, i)) din[i] = part(g, n, dout[0], axis, from, to);
         from = to;
     }
-    return true;
+    return rule_done(n, din);
 }
 
 /* Parts that nothing flows from are zero. */
 GRADIENT(split_grad) {
     const attr *parts = node_ints(n, "parts");
-    const int axis = copy_axis_of(n, n->in[0]->shape.rank, 0);
+    const int axis = node_axis(n, n->in[0]->shape.rank, 0);
     value **in = ARENA_ARRAY(g->arena, value *, n->n_out);
     for (size_t i = 0; i < n->n_out; i++) {
         shape s = n->in[0]->shape;
@@ -122,7 +122,7 @@ GRADIENT(slice_grad) {
         for (int64_t o = 0; o < y->dim[k]; o++) at[o] = (int32_t)(start + o * step);
         v = axis_scatter(g, n, v, k, x->dim[k], at, NULL, 1);
     }
-    if (v && padded)
+    if (padded)
         v = grad_call(g, n, "Pad", "",
                       (value *const[]){v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)}, 2);
     return (din[0] = v) != NULL;

@@ -100,15 +100,14 @@ static bool emit_empty(emitter *e, const node *n) {
 static void batchnorm_emit(emitter *e, const node *n) {
     const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, 0);
     if (emit_empty(e, n)) return;
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "$2"
-                         "    const double scale = (double)in1[$0] / sqrt((double)in4[$0] + $1);\n"
-                         "    const double mean = (double)in3[$0], shift = (double)in2[$0];\n"
-                         "$3"
-                         "    $out0 = ($T)(((double)$in0 - mean) * scale + shift);\n",
-                         parameter_index(e, n), epsilon_of(n), per_position(n) ? "$rest\n" : "",
-                         per_position(n) ? "" : "$rest\n"));
+    lanes_put(e, n, &l,
+              "$2"
+              "    const double scale = (double)in1[$0] / sqrt((double)in4[$0] + $1);\n"
+              "    const double mean = (double)in3[$0], shift = (double)in2[$0];\n"
+              "$3"
+              "    $out0 = ($T)(((double)$in0 - mean) * scale + shift);\n",
+              parameter_index(e, n), epsilon_of(n), per_position(n) ? "$rest\n" : "",
+              per_position(n) ? "" : "$rest\n");
 }
 
 /* ---- mean and variance of a lane ---- */
@@ -166,24 +165,17 @@ static void instance_emit(emitter *e, const node *n) {
     const shape *x = &n->in[0]->shape;
     const lanes l = lanes_from(emit_arena(e), x, 2);
     if (emit_empty(e, n)) return;
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "$0"
-                         "    const double scale = (double)in1[i1] * factor, shift = "
-                         "(double)in2[i1];\n"
-                         "$lane\n"
-                         "        $out0 = ($T)(((double)$in0 - mean) * scale + shift);\n"
-                         "$end\n",
-                         lane_moments_text(e, n)));
+    lanes_put(e, n, &l,
+              "$0"
+              "    const double scale = (double)in1[i1] * factor, shift = "
+              "(double)in2[i1];\n"
+              "$lane\n"
+              "        $out0 = ($T)(((double)$in0 - mean) * scale + shift);\n"
+              "$end\n",
+              lane_moments_text(e, n));
 }
 
 /* ---- LayerNormalization ---- */
-
-/* The attribute axis, which infer has checked. */
-static int axis_of(const node *n, int64_t otherwise) {
-    const int64_t axis = node_int(n, "axis", otherwise);
-    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
-}
 
 /* Scale and B spread over the normalised axes only. */
 static bool layer_parameter(graph *g, const node *n, size_t i, int axis) {
@@ -231,7 +223,7 @@ static int64_t *layer_offsets(arena *a, const tensor *p, const shape *x, int64_t
 static OP_REFERENCE(layer_reference) {
     const shape *x = &in[0]->shape;
     if (!shape_count(x)) return true;
-    const lanes l = lanes_run(a, lanes_from(a, x, axis_of(n, -1)));
+    const lanes l = lanes_run(a, lanes_from(a, x, node_axis(n, x->rank, -1)));
     const int64_t *scale = layer_offsets(a, in[1], x, l.length);
     const int64_t *shift = op_present(n, 2) ? layer_offsets(a, in[2], x, l.length) : NULL;
     for (int64_t i = 0; i < l.count; i++) {
@@ -250,18 +242,17 @@ static OP_REFERENCE(layer_reference) {
 
 static void layer_emit(emitter *e, const node *n) {
     const shape *x = &n->in[0]->shape;
-    const lanes l = lanes_from(emit_arena(e), x, axis_of(n, -1));
+    const lanes l = lanes_from(emit_arena(e), x, node_axis(n, x->rank, -1));
     if (emit_empty(e, n)) return;
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "$0"
-                         "$lane\n"
-                         "        $out0 = ($T)(((double)$in0 - mean) * factor * (double)$in1$1);\n"
-                         "$end\n"
-                         "$2$3",
-                         lane_moments_text(e, n), op_present(n, 2) ? " + (double)$in2" : "",
-                         n->n_out > 1 && n->out[1] ? "    $out1 = (float)mean;\n" : "",
-                         n->n_out > 2 && n->out[2] ? "    $out2 = (float)factor;\n" : ""));
+    lanes_put(e, n, &l,
+              "$0"
+              "$lane\n"
+              "        $out0 = ($T)(((double)$in0 - mean) * factor * (double)$in1$1);\n"
+              "$end\n"
+              "$2$3",
+              lane_moments_text(e, n), op_present(n, 2) ? " + (double)$in2" : "",
+              n->n_out > 1 && n->out[1] ? "    $out1 = (float)mean;\n" : "",
+              n->n_out > 2 && n->out[2] ? "    $out2 = (float)factor;\n" : "");
 }
 
 /* ---- LRN ---- */
@@ -307,18 +298,17 @@ static void lrn_emit(emitter *e, const node *n) {
     const char *power = r.beta == 0.75 ? "(sqrt(base) * sqrt(sqrt(base)))" /* several times faster
                                                                               than pow */
                                        : arena_put(a, "pow(base, $0)", r.beta);
-    lanes_emit(e, n, &l,
-               arena_put(a,
-                         "    const size_t from = i1 > $0 ? i1 - $0 : 0, to = i1 + $1 > $2 ? $2 : "
-                         "i1 + $1;\n"
-                         "$rest\n"
-                         "    double sum = 0;\n"
-                         "    for (size_t k = from; k <= to; k++) sum += (double)in0[$3] * "
-                         "(double)in0[$3];\n"
-                         "    const double base = $4 + $5 * sum;\n"
-                         "    $out0 = ($T)((double)$in0 / $6);\n",
-                         r.before, r.after, l.shape.dim[1] - 1, lanes_index(e, n, n->in[0], &other),
-                         r.bias, r.factor, power));
+    lanes_put(e, n, &l,
+              "    const size_t from = i1 > $0 ? i1 - $0 : 0, to = i1 + $1 > $2 ? $2 : "
+              "i1 + $1;\n"
+              "$rest\n"
+              "    double sum = 0;\n"
+              "    for (size_t k = from; k <= to; k++) sum += (double)in0[$3] * "
+              "(double)in0[$3];\n"
+              "    const double base = $4 + $5 * sum;\n"
+              "    $out0 = ($T)((double)$in0 / $6);\n",
+              r.before, r.after, l.shape.dim[1] - 1, lanes_index(e, n, n->in[0], &other), r.bias,
+              r.factor, power);
 }
 
 /* ---- Softmax, LogSoftmax, LpNormalization ---- */
@@ -330,7 +320,7 @@ static bool is_log(const node *n) { return n->opcode == ONNX_LogSoftmax; }
 static bool whole_row(const node *n) { return !is_lp(n) && n->opset < 13; }
 
 static lanes axis_lanes(arena *a, const node *n, const shape *s) {
-    const int axis = axis_of(n, whole_row(n) ? 1 : -1);
+    const int axis = node_axis(n, s->rank, whole_row(n) ? 1 : -1);
     return whole_row(n) ? lanes_from(a, s, axis) : lanes_of(a, s, 1u << axis);
 }
 

@@ -80,22 +80,20 @@ static void batchnorm_train_emit(emitter *e, const node *n) {
     const shape *x = &n->in[0]->shape;
     const lanes l = lanes_of_channels(a, x);
     const double old = node_float(n, "momentum", 0.9f);
-    lanes_emit(e, n, &l,
-               arena_put(a,
-                         "$0"
-                         "    out1[i1] = ($T)mean;\n"
-                         "    out2[i1] = ($T)factor;\n"
-                         "    out3[i1] = ($T)($1 * (double)in3[i1] + $2 * mean);\n"
-                         "    out4[i1] = ($T)($1 * (double)in4[i1] + $2 * squares / $3);\n"
-                         "    const double scale = (double)in1[i1] * factor, shift = "
-                         "(double)in2[i1];\n"
-                         "$lane\n"
-                         "        const $T v = ($T)(((double)$in0 - mean) * scale + shift$4);\n"
-                         "        $out0 = $5;\n"
-                         "$end\n",
-                         lane_moments_text(e, n), old, 1 - old, l.length - 1,
-                         op_present(n, 5) ? " + (double)$in5" : "",
-                         act_expression(a, n, "v", "0.0f")));
+    lanes_put(e, n, &l,
+              "$0"
+              "    out1[i1] = ($T)mean;\n"
+              "    out2[i1] = ($T)factor;\n"
+              "    out3[i1] = ($T)($1 * (double)in3[i1] + $2 * mean);\n"
+              "    out4[i1] = ($T)($1 * (double)in4[i1] + $2 * squares / $3);\n"
+              "    const double scale = (double)in1[i1] * factor, shift = "
+              "(double)in2[i1];\n"
+              "$lane\n"
+              "        const $T v = ($T)(((double)$in0 - mean) * scale + shift$4);\n"
+              "        $out0 = $5;\n"
+              "$end\n",
+              lane_moments_text(e, n), old, 1 - old, l.length - 1,
+              op_present(n, 5) ? " + (double)$in5" : "", act_expression(a, n, "v", "0.0f"));
 }
 
 /* The residual's gradient leaves the node where there is a residual. */
@@ -184,26 +182,25 @@ static const char *masked_text(emitter *e, const node *n) {
 static void batchnorm_grad_emit(emitter *e, const node *n) {
     const shape *x = &n->in[0]->shape;
     const lanes l = lanes_of_channels(emit_arena(e), x);
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "    const double mean = (double)in3[i1], factor = (double)in4[i1];\n"
-                         "    double sum = 0, product = 0;\n"
-                         "$lane\n"
-                         "        const double dy = $0;\n"
-                         "        sum += dy;\n"
-                         "        product += dy * (((double)$in1 - mean) * factor);\n"
-                         "$end\n"
-                         "$1$2"
-                         "    const double scale = (double)in2[i1] * factor;\n"
-                         "    sum /= $N, product *= factor / $N;\n"
-                         "$lane\n"
-                         "        const double dy = $0, x = (double)$in1 - mean;\n"
-                         "        $out0 = ($T)(scale * (dy - sum - x * product));\n"
-                         "$3"
-                         "$end\n",
-                         masked_text(e, n), n->out[1] ? "    out1[i1] = ($T)product;\n" : "",
-                         n->out[2] ? "    out2[i1] = ($T)sum;\n" : "",
-                         n->n_out > 3 && n->out[3] ? "        $out3 = ($T)dy;\n" : ""));
+    lanes_put(e, n, &l,
+              "    const double mean = (double)in3[i1], factor = (double)in4[i1];\n"
+              "    double sum = 0, product = 0;\n"
+              "$lane\n"
+              "        const double dy = $0;\n"
+              "        sum += dy;\n"
+              "        product += dy * (((double)$in1 - mean) * factor);\n"
+              "$end\n"
+              "$1$2"
+              "    const double scale = (double)in2[i1] * factor;\n"
+              "    sum /= $N, product *= factor / $N;\n"
+              "$lane\n"
+              "        const double dy = $0, x = (double)$in1 - mean;\n"
+              "        $out0 = ($T)(scale * (dy - sum - x * product));\n"
+              "$3"
+              "$end\n",
+              masked_text(e, n), n->out[1] ? "    out1[i1] = ($T)product;\n" : "",
+              n->out[2] ? "    out2[i1] = ($T)sum;\n" : "",
+              n->n_out > 3 && n->out[3] ? "        $out3 = ($T)dy;\n" : "");
 }
 
 /* ---- DropoutTrain: X, seed -> Y ---- */
@@ -235,14 +232,13 @@ static void dropout_emit(emitter *e, const node *n) {
     const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, 0);
     int64_t element[MAX_RANK];
     value_strides(&(value){.shape = l.shape}, element);
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "    const uint64_t stream = cameo_dropout_stream(in1[0], $0);\n"
-                         "$rest\n"
-                         "    const bool kept = cameo_dropout_keeps(stream, $1, $2u);\n"
-                         "    $out0 = kept ? ($T)((double)$in0 * $3) : 0;\n",
-                         node_int(n, "id", 0), emit_index(e, element, l.shape.rank, NULL),
-                         threshold_of(n), kept_scale(n)));
+    lanes_put(e, n, &l,
+              "    const uint64_t stream = cameo_dropout_stream(in1[0], $0);\n"
+              "$rest\n"
+              "    const bool kept = cameo_dropout_keeps(stream, $1, $2u);\n"
+              "    $out0 = kept ? ($T)((double)$in0 * $3) : 0;\n",
+              node_int(n, "id", 0), emit_index(e, element, l.shape.rank, NULL), threshold_of(n),
+              kept_scale(n));
 }
 
 static GRADIENT(dropout_grad) {
@@ -333,22 +329,21 @@ static OP_REFERENCE(standardize_reference) {
 static void standardize_emit(emitter *e, const node *n) {
     const lanes l = last_lanes(emit_arena(e), n, &n->in[0]->shape);
     const bool back = n->n_in > 1;
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "$0$1"
-                         "$lane\n"
-                         "        const double v = (double)$in0 - mean;\n"
-                         "        $out0 = ($T)(factor * $2);\n"
-                         "$end\n",
-                         lane_moments_text(e, n),
-                         back ? "    double sum = 0, product = 0;\n"
-                                "$lane\n"
-                                "        sum += (double)$in1;\n"
-                                "        product += (double)$in1 * ((double)$in0 - mean);\n"
-                                "$end\n"
-                                "    sum /= $N, product *= factor * factor / $N;\n"
-                              : "",
-                         back ? "((double)$in1 - sum - v * product)" : "v"));
+    lanes_put(e, n, &l,
+              "$0$1"
+              "$lane\n"
+              "        const double v = (double)$in0 - mean;\n"
+              "        $out0 = ($T)(factor * $2);\n"
+              "$end\n",
+              lane_moments_text(e, n),
+              back ? "    double sum = 0, product = 0;\n"
+                     "$lane\n"
+                     "        sum += (double)$in1;\n"
+                     "        product += (double)$in1 * ((double)$in0 - mean);\n"
+                     "$end\n"
+                     "    sum /= $N, product *= factor * factor / $N;\n"
+                   : "",
+              back ? "((double)$in1 - sum - v * product)" : "v");
 }
 
 /* Of x over its axes from `first` on; dy NULL: x itself standardised. */
@@ -386,12 +381,10 @@ GRADIENT(instance_norm_grad) {
 }
 
 GRADIENT(layer_norm_grad) {
-    const int64_t axis = node_int(n, "axis", -1);
-    const int first = (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
     const shape *const spread[] = {&n->in[1]->shape, op_present(n, 2) ? &n->in[2]->shape : NULL};
     if (!dout[0] || (n->n_out > 1 && dout[1]) || (n->n_out > 2 && dout[2]))
         return node_unsupported(g, n, "has no gradient of its mean and deviation");
-    return standard_affine_grad(g, n, dout[0], din, first, spread);
+    return standard_affine_grad(g, n, dout[0], din, node_axis(n, n->in[0]->shape.rank, -1), spread);
 }
 
 /* ---- LRNGrad: dY, X -> dX. With s = bias + alpha / size * sum of x^2 over the window and t = dy
@@ -460,22 +453,21 @@ static void lrn_grad_emit(emitter *e, const node *n) {
     other.names[1] = "k";
     const char *square = arena_put(a, "(double)in1[$0] * (double)in1[$0]",
                                    lanes_index(e, n, n->in[1], &other));
-    lanes_emit(e, n, &l,
-               arena_put(a,
-                         "    double t[$N], power[$N];\n"
-                         "$lane\n"
-                         "$0"
-                         "        sum = $1 + $2 * sum;\n"
-                         "        power[r1] = pow(sum, $3);\n"
-                         "        t[r1] = (double)$in0 * (double)$in1 * power[r1] / sum;\n"
-                         "$end\n"
-                         "$lane\n"
-                         "$4"
-                         "        $out0 = ($T)((double)$in0 * power[r1] - $5 * (double)$in1 * "
-                         "sum);\n"
-                         "$end\n",
-                         lrn_sum(a, &l, r.before, r.after, square), r.bias, r.factor, -r.beta,
-                         lrn_sum(a, &l, r.after, r.before, "t[k]"), 2 * r.factor * r.beta));
+    lanes_put(e, n, &l,
+              "    double t[$N], power[$N];\n"
+              "$lane\n"
+              "$0"
+              "        sum = $1 + $2 * sum;\n"
+              "        power[r1] = pow(sum, $3);\n"
+              "        t[r1] = (double)$in0 * (double)$in1 * power[r1] / sum;\n"
+              "$end\n"
+              "$lane\n"
+              "$4"
+              "        $out0 = ($T)((double)$in0 * power[r1] - $5 * (double)$in1 * "
+              "sum);\n"
+              "$end\n",
+              lrn_sum(a, &l, r.before, r.after, square), r.bias, r.factor, -r.beta,
+              lrn_sum(a, &l, r.after, r.before, "t[k]"), 2 * r.factor * r.beta);
 }
 
 GRADIENT(lrn_grad) {

@@ -55,21 +55,16 @@ static bool has_axes_input(const node *n) { return n->op && n->op->max_in == 2; 
 /* The reduced axes as a mask. */
 static bool axes_mask(graph *g, const node *n, unsigned *mask) {
     const int rank = n->in[0]->shape.rank;
-    const int64_t *axes = NULL;
-    size_t count = 0;
-    if (has_axes_input(n)) {
-        if (op_present(n, 1) && !op_const_ints(g, n, 1, &axes, &count))
-            return node_unsupported(g, n, "axes (input 1) must be a constant");
-    } else {
-        const attr *a = node_ints(n, "axes");
-        if (a) axes = a->ints, count = a->count;
-    }
-    *mask = count || (has_axes_input(n) && node_int(n, "noop_with_empty_axes", 0))
-                ? 0
-                : (1u << rank) - 1;
-    for (size_t i = 0; i < count; i++) {
+    const attr *a = node_ints(n, "axes");
+    ints axes = {0};
+    if (!has_axes_input(n) && a) axes = (ints){a->ints, a->count};
+    if (has_axes_input(n) && op_present(n, 1) && !op_const_ints(g, n, 1, &axes))
+        return node_unsupported(g, n, "axes (input 1) must be a constant");
+    const bool none = has_axes_input(n) && node_int(n, "noop_with_empty_axes", 0);
+    *mask = axes.count || none ? 0 : (1u << rank) - 1;
+    for (size_t i = 0; i < axes.count; i++) {
         int axis;
-        if (!op_axis(g, n, axes[i], rank, &axis)) return false;
+        if (!op_axis(g, n, axes.v[i], rank, &axis)) return false;
         *mask |= 1u << axis;
     }
     return true;
@@ -230,19 +225,17 @@ static void reduce_emit(emitter *e, const node *n) {
     const lanes l = reduced_lanes(emit_arena(e), n);
     const bool exps = r->op == ONNX_ReduceLogSumExp;
     const accumulator v = accumulator_of(e, r, n, &l);
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "    $0 v = $1;\n"
-                         "$2"
-                         "$lane\n"
-                         "        const $0 x = ($0)$in0;\n"
-                         "        v = $3;\n"
-                         "$end\n"
-                         "$4"
-                         "    out0[$5] = ($T)($6$7);\n",
-                         v.type, v.start, exps ? top_text : "", v.step, exps ? "    }\n" : "",
-                         result_index(e, n, &l), v.end,
-                         is_mean(r) && v.type[0] == 'd' ? ".0" : ""));
+    lanes_put(e, n, &l,
+              "    $0 v = $1;\n"
+              "$2"
+              "$lane\n"
+              "        const $0 x = ($0)$in0;\n"
+              "        v = $3;\n"
+              "$end\n"
+              "$4"
+              "    out0[$5] = ($T)($6$7);\n",
+              v.type, v.start, exps ? top_text : "", v.step, exps ? "    }\n" : "",
+              result_index(e, n, &l), v.end, is_mean(r) && v.type[0] == 'd' ? ".0" : "");
 }
 
 /* ---- ArgMax, ArgMin: a NaN is the largest and the smallest, as in NumPy, PyTorch and ONNX
@@ -256,10 +249,7 @@ static bool arg_infer(graph *g, node *n) {
     return reduced_shape(g, n, 1u << axis, DT_INT64, false);
 }
 
-static int arg_axis(const node *n) {
-    const int64_t axis = node_int(n, "axis", 0);
-    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
-}
+static int arg_axis(const node *n) { return node_axis(n, n->in[0]->shape.rank, 0); }
 
 static bool arg_max(const node *n) { return n->opcode == ONNX_ArgMax; }
 
@@ -294,16 +284,14 @@ static void arg_emit(emitter *e, const node *n) {
     const char *b = arena_put(emit_arena(e), "in0[$0]", lanes_index(e, n, n->in[0], &best)),
                *odd = last ? " || $in0 != $in0"
                            : arena_put(emit_arena(e), " || ($in0 != $in0 && $0 == $0)", b);
-    lanes_emit(e, n, &l,
-               arena_put(emit_arena(e),
-                         "    size_t best = 0;\n"
-                         "$lane\n"
-                         "        if ($in0 $0$1 $2$3) best = r$4;\n"
-                         "$end\n"
-                         "    out0[$5] = (int64_t)best;\n",
-                         arg_max(n) ? ">" : "<", last ? "=" : "", b,
-                         type_is(n->in[0]->type, TYPES_FLOAT) ? odd : "", arg_axis(n),
-                         result_index(e, n, &l)));
+    lanes_put(e, n, &l,
+              "    size_t best = 0;\n"
+              "$lane\n"
+              "        if ($in0 $0$1 $2$3) best = r$4;\n"
+              "$end\n"
+              "    out0[$5] = (int64_t)best;\n",
+              arg_max(n) ? ">" : "<", last ? "=" : "", b,
+              type_is(n->in[0]->type, TYPES_FLOAT) ? odd : "", arg_axis(n), result_index(e, n, &l));
 }
 
 /* ---- rows ---- */

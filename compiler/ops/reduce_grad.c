@@ -42,51 +42,47 @@ static value *reduce(graph *g, const node *n, opcode op, value *v, unsigned mask
 typedef struct reduced {
     unsigned mask;
     value *x, *y, *dy; /* y and dy broadcast against x */
-    double length;     /* elements behind one of y */
 } reduced;
 
-static bool reduced_open(graph *g, const node *n, value *dout, reduced *r) {
-    r->mask = reduce_mask(g->arena, n);
-    const shape kept = kept_shape(n, r->mask);
-    r->x = n->in[0];
-    r->y = grad_reshape(g, n, n->out[0], &kept);
-    r->dy = grad_reshape(g, n, dout, &kept);
-    r->length = (double)value_count(r->x) / (double)shape_count(&kept);
-    return r->y && r->dy;
+static reduced reduced_open(graph *g, const node *n, value *dout) {
+    const unsigned mask = reduce_mask(g->arena, n);
+    const shape kept = kept_shape(n, mask);
+    value *y = grad_reshape(g, n, n->out[0], &kept);
+    return (reduced){mask, n->in[0], y, grad_reshape(g, n, dout, &kept)};
 }
 
-static bool sum_grad(graph *g, node *n, value *dout, bool mean, value **din) {
+static bool sum_grad(graph *g, node *n, value *dout, double factor, value **din) {
     const shape kept = kept_shape(n, reduce_mask(g->arena, n));
-    value *dy = grad_reshape(g, n, dout, &kept);
-    if (mean) dy = rule_scale(g, n, dy, (double)shape_count(&kept) / (double)value_count(n->in[0]));
+    value *dy = rule_scale(g, n, grad_reshape(g, n, dout, &kept), factor);
     return (din[0] = expand(g, n, dy, &n->in[0]->shape)) != NULL;
 }
 
-GRADIENT(reduce_sum_grad) { return sum_grad(g, n, dout[0], false, din); }
-GRADIENT(reduce_mean_grad) { return sum_grad(g, n, dout[0], true, din); }
+GRADIENT(reduce_sum_grad) { return sum_grad(g, n, dout[0], 1, din); }
+
+GRADIENT(reduce_mean_grad) {
+    return sum_grad(g, n, dout[0], (double)value_count(n->out[0]) / (double)value_count(n->in[0]),
+                    din);
+}
 
 GRADIENT(reduce_l1_grad) {
-    reduced r;
-    return reduced_open(g, n, dout[0], &r) &&
-           (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x)));
+    const reduced r = reduced_open(g, n, dout[0]);
+    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x))) != NULL;
 }
 
 /* x dy / y; 0 where all is 0. */
 GRADIENT(reduce_l2_grad) {
-    reduced r;
-    return reduced_open(g, n, dout[0], &r) &&
-           (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y)));
+    const reduced r = reduced_open(g, n, dout[0]);
+    return (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y))) != NULL;
 }
 
 GRADIENT(reduce_square_grad) {
-    reduced r;
-    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2)));
+    const reduced r = reduced_open(g, n, dout[0]);
+    return (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2))) != NULL;
 }
 
 /* To the extreme; equal ones share. */
 GRADIENT(reduce_extreme_grad) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
+    const reduced r = reduced_open(g, n, dout[0]);
     value *mask = rule_internal(g, n, "EqualMask", r.x, r.y);
     value *share = rule_binary(g, n, "Div", r.dy, reduce(g, n, ONNX_ReduceSum, mask, r.mask));
     return (din[0] = mul(g, n, mask, share)) != NULL;
@@ -96,8 +92,7 @@ GRADIENT(reduce_extreme_grad) {
    ones it is right for the only zero of a lane too, and nothing flows to x where another element
    is 0. */
 GRADIENT(reduce_prod_grad) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
+    const reduced r = reduced_open(g, n, dout[0]);
     value *none = grad_scalar(g, r.x, 0), *zero = rule_internal(g, n, "EqualMask", r.x, none);
     value *filled = rule_binary(g, n, "Add", r.x, zero),
           *others = rule_binary(g, n, "Sub", reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
@@ -107,17 +102,15 @@ GRADIENT(reduce_prod_grad) {
 }
 
 GRADIENT(reduce_log_sum_grad) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
-    return (din[0] = expand(g, n, rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y)),
-                            &r.x->shape)) != NULL;
+    const reduced r = reduced_open(g, n, dout[0]);
+    value *each = rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y));
+    return (din[0] = expand(g, n, each, &r.x->shape)) != NULL;
 }
 
 GRADIENT(reduce_log_sum_exp_grad) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
-    return (din[0] = mul(g, n, r.dy,
-                         rule_unary(g, n, "Exp", rule_binary(g, n, "Sub", r.x, r.y)))) != NULL;
+    const reduced r = reduced_open(g, n, dout[0]);
+    value *share = rule_unary(g, n, "Exp", rule_binary(g, n, "Sub", r.x, r.y));
+    return (din[0] = mul(g, n, r.dy, share)) != NULL;
 }
 
 /* ---- along an axis ---- */
@@ -125,8 +118,7 @@ GRADIENT(reduce_log_sum_exp_grad) {
 /* The axes of one lane: before opset 13 Softmax takes all from `axis` on. */
 static unsigned lane_mask(const node *n, bool whole) {
     const int rank = n->in[0]->shape.rank;
-    int64_t axis = node_int(n, "axis", whole ? 1 : -1);
-    if (axis < 0) axis += rank;
+    const int axis = node_axis(n, rank, whole ? 1 : -1);
     return whole ? (1u << rank) - (1u << axis) : 1u << axis;
 }
 

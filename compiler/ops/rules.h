@@ -41,7 +41,8 @@ bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din);
 value *rule_unary(graph *g, const node *n, const char *op, value *v);
 value *rule_binary(graph *g, const node *n, const char *op, value *a, value *b);
 value *rule_internal(graph *g, const node *n, const char *op, value *a, value *b);
-value *rule_scale(graph *g, const node *n, value *v, double factor); /* v * factor */
+value *rule_scale(graph *g, const node *n, value *v, double factor);           /* v * factor */
+value *rule_transpose(graph *g, const node *n, value *v, const int64_t *perm); /* move_grad.c */
 
 unsigned reduce_mask(arena *a, const node *n); /* reduce.c: the axes that n reduces */
 
