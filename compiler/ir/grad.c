@@ -76,10 +76,8 @@ void grad_copy_attributes(graph *g, const node *from, node *to, const char *cons
     for (; *names; names++) {
         const attr *a = node_attr(from, *names);
         if (!a) continue;
-        attr *grown = ARENA_ARRAY(g->arena, attr, to->n_attrs + 1);
-        if (to->n_attrs) memcpy(grown, to->attrs, to->n_attrs * sizeof *grown);
-        grown[to->n_attrs++] = *a;
-        to->attrs = grown;
+        to->attrs = ARENA_COPY(g->arena, to->attrs, to->n_attrs, to->n_attrs + 1);
+        to->attrs[to->n_attrs++] = *a;
     }
 }
 

@@ -153,10 +153,9 @@ static bool read_classes(head *h) {
 /* ---- taking the old classifier away ---- */
 
 static void drop_name(head *h, const char *name) {
-    const char **grown = ARENA_ARRAY(h->g->arena, const char *, h->made->n_dropped + 1);
-    if (h->made->n_dropped) memcpy(grown, h->made->dropped, h->made->n_dropped * sizeof *grown);
-    grown[h->made->n_dropped++] = name;
-    h->made->dropped = grown;
+    new_head *made = h->made;
+    made->dropped = ARENA_COPY(h->g->arena, made->dropped, made->n_dropped, made->n_dropped + 1);
+    made->dropped[made->n_dropped++] = name;
 }
 
 /* The name is free for another value from here on. */
@@ -180,10 +179,9 @@ static void forget_unread_parameters(graph *g) {
 /* Output 0 becomes x; what only the old one needed goes. */
 static void cut(head *h, value *x) {
     graph *g = h->g;
-    node **before = ARENA_ARRAY(g->arena, node *, g->n_nodes);
     const size_t n = g->n_nodes;
+    node **before = ARENA_COPY(g->arena, g->nodes, n, n);
     bool *gone = ARENA_ARRAY(g->arena, bool, g->n_values);
-    memcpy(before, g->nodes, n * sizeof *before);
     g->outputs[0]->is_output = false;
     g->outputs[0] = x;
     graph_sweep(g);

@@ -82,10 +82,8 @@ value *step_input(graph *g, const char *name, dtype type, int64_t count) {
     v->shape = (shape){.rank = 1, .dim = {count}};
     v->shaped = v->is_input = true;
     v->arena_offset = -1;
-    value **grown = ARENA_ARRAY(g->arena, value *, g->n_inputs + 1);
-    memcpy(grown, g->inputs, g->n_inputs * sizeof *grown);
-    grown[g->n_inputs++] = v;
-    g->inputs = grown;
+    g->inputs = ARENA_COPY(g->arena, g->inputs, g->n_inputs, g->n_inputs + 1);
+    g->inputs[g->n_inputs++] = v;
     return v;
 }
 
