@@ -115,7 +115,7 @@ bool compile_check(graph *g, const options *o) {
 }
 
 static graph *import_file(arena *a, diag *d, const options *o) {
-    graph *g = onnx_import(a, d, o->input);
+    graph *g = onnx_import(a, d, o->input, o->train);
     if (!g || d->errors) return NULL;
     if (o->dump_after && strcmp(o->dump_after, "import") == 0) dump(g);
     return g;

@@ -458,8 +458,8 @@ feature nn_concat(builder *b, const char *path, const feature *x, size_t n) {
 /* ---- the finished model ---- */
 
 static void property(builder *b, const char *key, const char *value) {
-    onnx_property *p = list_add(b, &b->properties, sizeof *p);
-    *p = (onnx_property){key, value};
+    cameo_entry *p = list_add(b, &b->properties, sizeof *p);
+    *p = (cameo_entry){key, value};
 }
 
 void mark_embedding(builder *b, feature x) { property(b, "cameo.embedding", x.name); }

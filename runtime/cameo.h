@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define CAMEO_VERSION "0.1.0"
+#define CAMEO_VERSION "0.2.0"
 
 /* Exit codes, everywhere. */
 enum {

@@ -13,7 +13,6 @@ typedef struct block {
 
 struct arena {
     block *head;
-    size_t total;
 };
 
 /* Small objects share blocks of this size; tensors larger than a quarter of it stand alone. */
@@ -68,7 +67,6 @@ void *arena_alloc(arena *a, size_t size) {
     }
     unsigned char *p = (unsigned char *)b + 64 + start;
     b->used = start + size;
-    a->total += size;
     memset(p, 0, size);
     return p;
 }
@@ -104,5 +102,3 @@ char *arena_printf(arena *a, const char *format, ...) {
     va_end(again);
     return p;
 }
-
-size_t arena_used(const arena *a) { return a->total; }

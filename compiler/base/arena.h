@@ -21,8 +21,6 @@ void *arena_copy(arena *a, const void *items, size_t count, size_t most, size_t 
 char *arena_strndup(arena *a, const char *s, size_t n);
 char *arena_strdup(arena *a, const char *s);
 char *arena_printf(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Bytes handed out so far (for budgets and tests). */
-size_t arena_used(const arena *a);
 
 /* The one checked product of sizes: false when it does not fit. */
 static inline bool size_mul(size_t a, size_t b, size_t *out) {

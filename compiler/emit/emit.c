@@ -5,7 +5,6 @@
 #include "program.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 text *emit_body(emitter *e) { return &e->body; }
@@ -13,7 +12,6 @@ text *emit_helpers(emitter *e) { return &e->helpers; }
 text *emit_create(emitter *e) { return &e->create; }
 arena *emit_arena(emitter *e) { return e->graph->arena; }
 const options *emit_options(const emitter *e) { return e->options; }
-graph *emit_graph(emitter *e) { return e->graph; }
 size_t emit_state(emitter *e) { return e->n_states++; }
 
 const char *emit_weights(emitter *e, const void *data, size_t bytes, const char *label) {
@@ -171,7 +169,7 @@ static bool shares_memory(const value *a, const value *b) {
 /* A row without code of its own: its output is its input's memory, or a copy of it. */
 static bool is_move(const node *n) {
     const bool reorder = n->opcode == CAMEO_Reorder;
-    return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n) ||
+    return node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n) ||
            (reorder && shares_memory(n->in[0], n->out[0]));
 }
 
@@ -242,34 +240,47 @@ static void grow(arena *a, void *array, size_t count, size_t *capacity, size_t s
     memcpy(array, &made, sizeof made);
 }
 
+static size_t function_slot(const emitter *e, const function *f) {
+    return (hash_bytes(f->helpers, strlen(f->helpers)) ^
+            3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
+            5 * hash_bytes(f->body, strlen(f->body))) &
+           (e->function_index_size - 1);
+}
+
 static void function_rehash(emitter *e) {
     if (2 * (e->n_functions + 1) <= e->function_index_size) return;
     e->function_index_size = e->function_index_size ? 2 * e->function_index_size : 256;
     e->function_index = ARENA_ARRAY(e->graph->arena, size_t, e->function_index_size);
     for (size_t i = 0; i < e->n_functions; i++) {
-        size_t h = hash_bytes(e->functions[i].text, strlen(e->functions[i].text)) &
-                   (e->function_index_size - 1);
+        size_t h = function_slot(e, &e->functions[i]);
         while (e->function_index[h]) h = (h + 1) & (e->function_index_size - 1);
         e->function_index[h] = i + 1;
     }
 }
 
-/* The function with this text, made when there is none yet. */
-static size_t function_get(emitter *e, const char *source, const char *stem) {
+/* The function that was just described, made when there is none yet with these texts. */
+static size_t function_get(emitter *e, const char *stem) {
+    const function f = {.helpers = text_str(&e->helpers),
+                        .parameters = text_str(&e->parameters),
+                        .body = text_str(&e->body)};
     function_rehash(e);
-    size_t h = hash_bytes(source, strlen(source)) & (e->function_index_size - 1);
+    size_t h = function_slot(e, &f);
     for (; e->function_index[h]; h = (h + 1) & (e->function_index_size - 1)) {
-        const size_t i = e->function_index[h] - 1;
-        if (!strcmp(e->functions[i].text, source)) {
-            e->functions[i].uses++;
-            return i;
-        }
+        function *k = &e->functions[e->function_index[h] - 1];
+        if (strcmp(k->helpers, f.helpers) || strcmp(k->parameters, f.parameters) ||
+            strcmp(k->body, f.body))
+            continue;
+        k->uses++;
+        return e->function_index[h] - 1;
     }
     arena *a = e->graph->arena;
     grow(a, &e->functions, e->n_functions, &e->cap_functions, sizeof *e->functions);
     const char *prefix = arena_printf(a, "%s_", e->options->name);
-    e->functions[e->n_functions] = (function){
-        .name = mangle(e, prefix, stem, NULL), .text = arena_strdup(a, source), .uses = 1};
+    e->functions[e->n_functions] = (function){.name = mangle(e, prefix, stem, NULL),
+                                              .helpers = arena_strdup(a, f.helpers),
+                                              .parameters = arena_strdup(a, f.parameters),
+                                              .body = arena_strdup(a, f.body),
+                                              .uses = 1};
     e->function_index[h] = e->n_functions + 1;
     return e->n_functions++;
 }
@@ -291,18 +302,14 @@ static void emit_dispatch(emitter *e, const node *n) {
         BUG("%s has no code", n->op_type);
 }
 
-void emit_node(emitter *e, const node *n, size_t position) {
+/* Adds a call, and a function when it is new. */
+static void emit_node(emitter *e, const node *n, size_t position) {
     text_clear(&e->body), text_clear(&e->helpers), text_clear(&e->parameters),
         text_clear(&e->arguments);
     e->position = position;
     emit_dispatch(e, n);
     if (n->impl && n->impl->xnnpack) e->xnnpack = true;
-    text source = {0};
-    text_append(&source, text_str(&e->helpers));
-    text_printf(&source, "void $F(cameo_context *c, size_t n%s) {\n    (void)c, (void)n;\n%s}\n",
-                text_str(&e->parameters), text_str(&e->body));
-    const size_t f = function_get(e, text_str(&source), function_stem(e, n));
-    text_free(&source);
+    const size_t f = function_get(e, function_stem(e, n));
     arena *a = e->graph->arena;
     grow(a, &e->calls, e->n_calls, &e->cap_calls, sizeof *e->calls);
     e->calls[e->n_calls++] = (call){.node = n,
@@ -357,7 +364,7 @@ static bool is_reserved(const char *s) {
 
 /* From an output's name: libnet.a and net.so are called net. */
 static const char *name_of_output(arena *a, const options *o) {
-    const char *slash = strrchr(o->output, '/'), *name = slash ? slash + 1 : o->output;
+    const char *name = cameo_last_part(o->output);
     const bool library = o->emit == EMIT_LIB || o->emit == EMIT_SO;
     if (library && !strncmp(name, "lib", 3) && name[3] && name[3] != '.') name += 3;
     char *s = mangle_plain(a, "", name);

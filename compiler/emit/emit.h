@@ -45,7 +45,6 @@ const char *emit_scratch(emitter *e);
 
 arena *emit_arena(emitter *e);
 const options *emit_options(const emitter *e);
-graph *emit_graph(emitter *e);
 
 /* Default plain emission for rows that compute out = f(in...) elementwise with broadcasting:
    parameters in0.., out0 and a strided loop nest over out0; `expression` may use x0, x1, ... for

@@ -5,7 +5,6 @@
 #include "../ir/broadcast.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 const char *float_text(arena *a, double v) {

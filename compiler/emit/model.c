@@ -2,7 +2,6 @@
    runtime wants to know. */
 #include "program.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void preamble(const emitter *e, text *t) {
@@ -24,32 +23,21 @@ size_t embedding_layers(const emitter *e) {
 
 /* ---- functions ---- */
 
-static void function_print(const emitter *e, text *t, size_t i, const char *linkage) {
-    const function *f = &e->functions[i];
-    text source = {0};
-    const char *last = NULL;
-    for (const char *s = strstr(f->text, "void $F("); s; s = strstr(s + 1, "void $F(")) last = s;
-    if (!last) BUG("function %s has no head", f->name);
-    text_append_n(&source, f->text, (size_t)(last - f->text));
-    text_append(&source, linkage);
-    text_append(&source, last);
-    text_replace(t, text_str(&source), "$F", f->name);
-    text_append(t, "\n");
-    text_free(&source);
+static void head_print(const function *f, text *t, const char *linkage) {
+    text_printf(t, "%s void %s(cameo_context *c, size_t n%s)", linkage, f->name, f->parameters);
 }
 
-static void prototype_print(const emitter *e, text *t, size_t i) {
-    const function *f = &e->functions[i];
-    const char *last = NULL;
-    for (const char *s = strstr(f->text, "void $F("); s; s = strstr(s + 1, "void $F(")) last = s;
-    if (!last) BUG("function %s has no head", f->name);
-    const char *end = strstr(last, " {");
-    text head = {0};
-    text_append_n(&head, last, (size_t)(end - last));
-    text_append(&head, ";\n");
-    text_append(t, "HIDDEN ");
-    text_replace(t, text_str(&head), "$F", f->name);
-    text_free(&head);
+static void function_print(const function *f, text *t, const char *linkage) {
+    text_replace(t, f->helpers, "$F", f->name);
+    head_print(f, t, linkage);
+    text_append(t, " {\n    (void)c, (void)n;\n");
+    text_replace(t, f->body, "$F", f->name);
+    text_append(t, "}\n\n");
+}
+
+static void prototype_print(const function *f, text *t) {
+    head_print(f, t, "HIDDEN");
+    text_append(t, ";\n");
 }
 
 /* ---- constants ---- */
@@ -255,9 +243,9 @@ static void parts_write(const emitter *e, emitted *out, const text *constants, c
         text_append(&out->parts[p], hidden);
     }
     for (size_t i = 0; i < e->n_functions; i++) {
-        prototype_print(e, &out->parts[0], i);
-        prototype_print(e, &out->parts[1 + i % more], i);
-        function_print(e, &out->parts[1 + i % more], i, "HIDDEN ");
+        prototype_print(&e->functions[i], &out->parts[0]);
+        prototype_print(&e->functions[i], &out->parts[1 + i % more]);
+        function_print(&e->functions[i], &out->parts[1 + i % more], "HIDDEN");
     }
     tail_write(e, &out->parts[0], constants, run, info);
 }
@@ -271,7 +259,7 @@ void model_write(emitter *e, emitted *out) {
     text *t = &out->model_c;
     table_write(e, t);
     preamble(e, t);
-    for (size_t i = 0; i < e->n_functions; i++) function_print(e, t, i, "static ");
+    for (size_t i = 0; i < e->n_functions; i++) function_print(&e->functions[i], t, "static");
     tail_write(e, t, &constants, &run, &info);
     parts_write(e, out, &constants, &run, &info);
     header_write(e, &out->model_h);

@@ -23,8 +23,8 @@ typedef struct blob { /* the weights: 64-byte aligned, equal bytes once */
     size_t index_size;
 } blob;
 
-typedef struct function {    /* one C function, perhaps of several nodes */
-    const char *name, *text; /* text still says "$F" */
+typedef struct function {                           /* one C function, perhaps of several nodes */
+    const char *name, *helpers, *parameters, *body; /* helpers and body still say "$F" */
     size_t uses;
 } function;
 
@@ -82,8 +82,6 @@ bool node_is_silent(const node *n); /* a view, or a copy all of whose parts are 
 void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_offset,
                     bool batched);
 size_t late_layer(const emitter *e); /* the first call of the late nodes; 0: there are none */
-void emit_node(emitter *e, const node *n, size_t position); /* adds a call, and a function when it
-                                                               is new */
 
 /* The C name of the net for the next narrower target. */
 const char *narrower_name(const emitter *e);

@@ -174,7 +174,7 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     out->n_files = 3;
     for (size_t i = 0; i < 3; i++) out->files[i].name = file_names[i];
     initial_block(infer, &out->files[0].data, last->offset + last->floats);
-    if (!skeleton_split(infer, o->input, &out->files[1].data, &out->files[2].data)) return false;
+    skeleton_split(infer, &out->files[1].data, &out->files[2].data);
     text *t = &out->trainer_c;
     text_printf(t,
                 "/* Training: the parameters of %s, and what joins its two models. Generated. "

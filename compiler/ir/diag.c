@@ -108,12 +108,12 @@ static void json_items(const diag *d, bool warnings, cameo_json *j) {
         cameo_json_open(j, NULL, '{');
         if (item->node) {
             cameo_json_integer(j, "node", item->node->index);
-            cameo_json_text(j, "name", item->node->name);
+            cameo_json_field(j, item->node, name);
             cameo_json_text(j, "op", item->node->op_type);
-            cameo_json_integer(j, "opset", item->node->opset);
+            cameo_json_field(j, item->node, opset);
         }
         cameo_json_text(j, "reason", item->message);
-        cameo_json_text(j, "hint", item->hint);
+        cameo_json_field(j, item, hint);
         cameo_json_close(j, '}');
     }
 }

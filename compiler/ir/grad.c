@@ -10,16 +10,16 @@ enum { GRAD_OPSET = 17 };
 
 /* ---- what rules are written with ---- */
 
-node *grad_node(graph *g, const node *origin, const char *op_type, const char *domain,
-                value *const *in, size_t n_in, size_t n_out) {
+node *grad_node(graph *g, const node *origin, opcode op, value *const *in, size_t n_in,
+                size_t n_out) {
     value **out = ARENA_ARRAY(g->arena, value *, n_out);
     const char *stem = origin->name && origin->name[0] ? origin->name : origin->op_type;
     for (size_t i = 0; i < n_out; i++)
-        out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%s.%zu", stem, op_type, i));
-    node *n = graph_add_node(g, op_type, domain, in, n_in, out, n_out);
-    n->name = arena_printf(g->arena, "%s.%s", stem, op_type);
+        out[i] = graph_add_value(g, arena_printf(g->arena, "%s.%s.%zu", stem, opcode_name(op), i));
+    node *n = graph_add_node(g, opcode_name(op), opcode_domain(op), in, n_in, out, n_out);
+    n->name = arena_printf(g->arena, "%s.%s", stem, n->op_type);
     n->index = origin->index;
-    n->opset = domain[0] ? 1 : GRAD_OPSET;
+    n->opset = n->domain[0] ? 1 : GRAD_OPSET;
     return n;
 }
 
@@ -29,13 +29,12 @@ value *grad_infer(graph *g, node *n) {
     return resolve_node(g, n) && n->op->infer(g, n) ? n->out[0] : NULL;
 }
 
-value *grad_call(graph *g, const node *origin, const char *op_type, const char *domain,
-                 value *const *in, size_t n_in) {
-    return grad_infer(g, grad_node(g, origin, op_type, domain, in, n_in, 1));
+value *grad_call(graph *g, const node *origin, opcode op, value *const *in, size_t n_in) {
+    return grad_infer(g, grad_node(g, origin, op, in, n_in, 1));
 }
 
-value *grad_binary(graph *g, const node *origin, const char *op_type, value *a, value *b) {
-    return grad_call(g, origin, op_type, "", (value *const[]){a, b}, 2);
+value *grad_binary(graph *g, const node *origin, opcode op, value *a, value *b) {
+    return grad_call(g, origin, op, (value *const[]){a, b}, 2);
 }
 
 value *grad_scalar(graph *g, const value *like, double v) {
@@ -53,7 +52,7 @@ value *grad_ints(graph *g, const char *name, const int64_t *v, size_t n) {
 value *grad_reshape(graph *g, const node *origin, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
     value *wanted = grad_ints(g, "shape", s->dim, (size_t)s->rank);
-    return grad_call(g, origin, "Reshape", "", (value *const[]){v, wanted}, 2);
+    return grad_call(g, origin, ONNX_Reshape, (value *const[]){v, wanted}, 2);
 }
 
 value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
@@ -64,7 +63,7 @@ value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
     for (int i = 0; i < v->shape.rank; i++)
         if (i < lead || (s->dim[i - lead] == 1 && v->shape.dim[i] != 1)) axes[n++] = i;
     if (n) {
-        node *sum = grad_node(g, origin, "ReduceSum", "",
+        node *sum = grad_node(g, origin, ONNX_ReduceSum,
                               (value *const[]){v, grad_ints(g, "axes", axes, n)}, 2, 1);
         node_set_int(g, sum, "keepdims", 1);
         v = grad_infer(g, sum);
@@ -86,7 +85,7 @@ void grad_copy_attributes(graph *g, const node *from, node *to, const char *cons
 static bool is_float(const value *v) { return v->type == DT_FLOAT || v->type == DT_DOUBLE; }
 
 static bool node_wants(const node *n) {
-    if (n->dead || !n->op || (n->op->flags & OP_NO_GRAD)) return false;
+    if (n->dead || !n->op || node_has(n, OP_NO_GRAD)) return false;
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && n->in[i]->wants_grad) return true;
     return false;
@@ -114,7 +113,7 @@ static bool add_gradient(tape *t, const node *origin, value *v, value *dv) {
     if (dv->type != v->type || !shape_equal(&dv->shape, &v->shape))
         BUG("the gradient of \"%s\" by %s has another type or shape", v->name, origin->op_type);
     value **slot = &t->grad[v->id];
-    *slot = *slot ? grad_binary(t->g, origin, "Add", *slot, dv) : dv;
+    *slot = *slot ? grad_binary(t->g, origin, ONNX_Add, *slot, dv) : dv;
     return *slot != NULL;
 }
 
@@ -147,10 +146,9 @@ static bool differentiate(tape *t, node *n) {
    twice, is copied there. */
 static value *own_copy(graph *g, const node *origin, value *dv) {
     const node *p = dv->producer;
-    if (p && !(p->op->flags & (OP_VIEW | OP_IDENTITY)) && !value_is_read(dv) &&
-        dv->role == ROLE_NONE)
+    if (p && !node_has(p, OP_VIEW | OP_IDENTITY) && !value_is_read(dv) && dv->role == ROLE_NONE)
         return dv;
-    return grad_call(g, origin, "Copy", "cameo", &dv, 1);
+    return grad_call(g, origin, CAMEO_Copy, &dv, 1);
 }
 
 static bool store_gradients(tape *t, const node *last) {

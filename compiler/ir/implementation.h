@@ -5,11 +5,17 @@
 #include "op.h"
 #include "options.h"
 
+enum { CHAIN_PARTS = 3 };
+
 typedef struct implementation {
     const char *name; /* "direct-3x3", "xnn-conv", ... as printed in tables and profile; also the
                          emitted names' stem */
     opcode op;        /* the operator it serves */
-    bool xnnpack;     /* needs libXNNPACK */
+    /* Of a cameo.ConvChain: its parts' operators, in order, of three also the last two alone. The
+       chains pass asks `applies` of a chain that is not in the graph yet, and joins it where that
+       says that its kernel can do it and gains. */
+    opcode pattern[CHAIN_PARTS];
+    bool xnnpack; /* needs libXNNPACK */
     bool (*applies)(const graph *g, const node *n, const options *o);
     double (*cost)(const node *n, const options *o); /* estimated microseconds, cold weights, of one
                                                         image where images stay apart; lower wins */
@@ -32,7 +38,7 @@ typedef struct chooser {
     bool is_trial; /* layers are to be timed one by one: no chains */
 } chooser;
 
-/* NULL-terminated list of pointers, in compiler/kernels/implementations.c */
+/* NULL-terminated list of pointers, of compiler/kernels/kernels.def. */
 extern const implementation *const implementations[];
 /* implementations.c: some implementation of n takes p in this order; and how many channels a block
    of that order has. */

@@ -7,6 +7,7 @@
    read shapes alike. value_strides() gives memory strides. */
 #ifndef CAMEO_IR_H
 #define CAMEO_IR_H
+#include "../../runtime/base/wire.h"
 #include "../base/arena.h"
 #include "../base/text.h"
 #include "diag.h"
@@ -201,9 +202,6 @@ typedef struct opset_import {
     const char *domain;
     int64_t version;
 } opset_import;
-typedef struct metadata {
-    const char *key, *value;
-} metadata;
 
 typedef struct new_head { /* --train: how the classifier made anew changes the model file
                              (skeleton.h) */
@@ -223,6 +221,7 @@ typedef struct file_change { /* how a node of the model file differs in what is 
 } file_change;
 
 typedef struct file_changes {
+    cameo_wire bytes; /* of the file, where onnx_import was told to keep them */
     file_change *changes;
     size_t n_changes, cap_changes;
     const char **loose; /* initializers, and outputs of Identities, that go when nothing reads them
@@ -237,7 +236,7 @@ typedef struct graph {
     int64_t ir_version;
     opset_import *opsets;
     size_t n_opsets;
-    metadata *meta;
+    cameo_entry *meta;
     size_t n_meta;
     const char *producer;
     node **nodes;

@@ -23,6 +23,8 @@ static const struct operator_name {
 #define ONNX(name) {"", #name},
 #define CAMEO(name) {"cameo", #name},
 #define MICROSOFT(name) {"com.microsoft", #name},
+#define ACT_OPERATOR(flags, function, ...) {"", #function}, {"cameo", #function "Grad"},
+#include "../../runtime/kernels/act.def"
 #include "opcode.def"
 #undef ONNX
 #undef CAMEO
@@ -31,18 +33,9 @@ static const struct operator_name {
 
 opcode opcode_find(const char *domain, const char *name) {
     if (strcmp(domain, "ai.onnx") == 0) domain = "";
-    size_t first = 1, end = OPCODES; /* where it is, if anywhere */
-    while (first < end) {
-        const size_t middle = (first + end) / 2;
-        int order = strcmp(domain, spelled[middle].domain);
-        if (!order) order = strcmp(name, spelled[middle].name);
-        if (!order) return (opcode)middle;
-        if (order < 0)
-            end = middle;
-        else
-            first = middle + 1;
-    }
-    return OPCODE_NONE;
+    opcode op = OPCODES - 1;
+    while (op && (strcmp(name, spelled[op].name) || strcmp(domain, spelled[op].domain))) op--;
+    return op;
 }
 
 const char *opcode_name(opcode op) { return spelled[op].name; }

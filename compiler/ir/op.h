@@ -31,8 +31,10 @@ typedef enum op_flags {
     OP_BATCH_EACH = 1 << 8, /* with OP_BATCH_AXIS0: any input may hold images, which then have the
                                output's rank (MatMul) */
     OP_SHAPE_ONLY = 1 << 9, /* reads the shape of input 0, never its elements (Shape, Size) */
-    OP_MODE = 1 << 22 /* does something else in training (Dropout): simplify leaves it alone under
-                         --train */
+    OP_MODE = 1 << 22, /* does something else in training (Dropout): simplify leaves it alone under
+                          --train */
+    OP_TAIL = 1 << 23  /* adds a residual, input 3, and computes attribute act (ops/act.h) of the
+                          sum; with a slope, input 4, where that is PRelu: what fuse looks for */
 } op_flags;
 
 typedef struct op_attr {
@@ -87,6 +89,9 @@ typedef struct op_row {
                                     NULL = they are not */
 } op_row;
 
+static inline bool node_has(const node *n, unsigned flags) { /* any of them; n may be NULL */
+    return n && n->op && n->op->flags & flags;
+}
 /* NULL when unknown; *known_name is set true when the name exists at another opset or domain
    version. */
 const op_row *op_find(const char *domain, const char *name, int opset, bool *known_name);

@@ -8,6 +8,8 @@ typedef enum opcode {
 #define ONNX(name) ONNX_##name,
 #define CAMEO(name) CAMEO_##name,
 #define MICROSOFT(name) MICROSOFT_##name,
+#define ACT_OPERATOR(flags, function, ...) ONNX_##function, CAMEO_##function##Grad,
+#include "../../runtime/kernels/act.def"
 #include "opcode.def"
 #undef ONNX
 #undef CAMEO

@@ -78,29 +78,22 @@ static size_t scratch(const node *n, const options *o) {
     return (size_t)(k.partial + k.table) * sizeof(float);
 }
 
-static void emit_row(text *t, const char *name, const cut *k, const value *v) {
-    if (v) text_printf(t, ".%s = %lld, ", name, (long long)(pixels_of(v).pixel * k->fold));
-}
+static int64_t row_of(const cut *k, const value *v) { return v ? pixels_of(v).pixel * k->fold : 0; }
 
-static void emit_shape_open(emitter *e, const cut *k) {
-    text_append(emit_helpers(e), "static const cameo_batchnorm $F_shape = {\n    ");
-    text_printf(emit_helpers(e), ".c = %lld, .fold = %lld, .rows = %lld, ", (long long)k->c,
-                (long long)k->fold, (long long)k->rows);
-}
-
-static void emit_shape_close(emitter *e, const node *n) {
-    text_printf(emit_helpers(e), "\n    .epsilon = %s, .momentum = %s, .act = %s};\n",
-                emit_float(e, (double)node_float(n, "epsilon", 1e-5f)),
-                emit_float(e, (double)node_float(n, "momentum", 0.9f)), act_literal(e, n));
+/* But for the rows' distances. */
+static cameo_batchnorm shape_of(const node *n, const cut *k) {
+    return (cameo_batchnorm){.c = k->c,
+                             .fold = k->fold,
+                             .rows = k->rows,
+                             .epsilon = (float)node_float(n, "epsilon", 1e-5f),
+                             .momentum = (float)node_float(n, "momentum", 0.9f),
+                             .act = act_of(n)};
 }
 
 /* One pass: a task function and its run. */
 static void emit_pass(emitter *e, const char *task, int64_t count) {
-    text_printf(
-        emit_helpers(e),
-        "static void $F_%s(void *p, size_t i) { cameo_batchnorm_%s_task(&$F_shape, p, i); }\n",
-        task, task);
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_%s, &a);\n", (long long)count, task);
+    emit_task(e, task, arena_printf(emit_arena(e), "cameo_batchnorm_%s_task", task));
+    emit_parallel(e, NULL, count, arena_printf(emit_arena(e), "%s, &a", task), NULL);
 }
 
 /* Pointers in the order of the template's arguments; absent ones are NULL. */
@@ -132,11 +125,10 @@ static void emit_train(emitter *e, const node *n) {
         {"r", input_at(n, 5), false},  {"old_mean", n->in[3], false}, {"old_var", n->in[4], false},
         {"y", n->out[0], true},        {"mean", n->out[1], true},     {"inv_std", n->out[2], true},
         {"new_mean", n->out[3], true}, {"new_var", n->out[4], true}};
-    emit_shape_open(e, &k);
-    emit_row(emit_helpers(e), "x_row", &k, n->in[0]);
-    emit_row(emit_helpers(e), "y_row", &k, n->out[0]);
-    emit_row(emit_helpers(e), "r_row", &k, input_at(n, 5));
-    emit_shape_close(e, n);
+    cameo_batchnorm s = shape_of(n, &k);
+    s.x_row = row_of(&k, n->in[0]), s.y_row = row_of(&k, n->out[0]);
+    s.r_row = row_of(&k, input_at(n, 5));
+    emit_cameo_batchnorm(e, "_shape", &s);
     emit_arguments(e, "cameo_batchnorm_args", list, sizeof list / sizeof *list, &k);
     emit_pass(e, "moments", k.tasks);
     emit_pass(e, "join", k.blocks);
@@ -151,13 +143,10 @@ static void emit_grad(emitter *e, const node *n) {
                              {"inv_std", n->in[4], false}, {"y", y, false},
                              {"dx", n->out[0], true},      {"dscale", n->out[1], true},
                              {"dshift", n->out[2], true},  {"dr", dr, true}};
-    emit_shape_open(e, &k);
-    emit_row(emit_helpers(e), "dy_row", &k, n->in[0]);
-    emit_row(emit_helpers(e), "x_row", &k, n->in[1]);
-    emit_row(emit_helpers(e), "y_row", &k, y);
-    emit_row(emit_helpers(e), "dx_row", &k, n->out[0]);
-    emit_row(emit_helpers(e), "dr_row", &k, dr);
-    emit_shape_close(e, n);
+    cameo_batchnorm s = shape_of(n, &k);
+    s.dy_row = row_of(&k, n->in[0]), s.x_row = row_of(&k, n->in[1]), s.y_row = row_of(&k, y);
+    s.dx_row = row_of(&k, n->out[0]), s.dr_row = row_of(&k, dr);
+    emit_cameo_batchnorm(e, "_shape", &s);
     emit_arguments(e, "cameo_batchnorm_grad_args", list, sizeof list / sizeof *list, &k);
     text_append(emit_body(e), "    cameo_batchnorm_means(&$F_shape, &a);\n");
     emit_pass(e, "sums", k.tasks);

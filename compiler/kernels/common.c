@@ -1,8 +1,6 @@
 /* Reading nodes for kernels: shapes, windows, activations; and the parameters most kernels have. */
 #include "kernels.h"
 
-#include "../ops/act.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -34,27 +32,16 @@ value *input_at(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL;
 
 int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
-static bool pair_of(const node *n, const char *name, int64_t otherwise, size_t want, int64_t *out) {
-    const attr *a = node_ints(n, name);
-    for (size_t i = 0; i < want; i++) out[i] = a && a->count == want ? a->ints[i] : otherwise;
-    return !a || a->count == want || !a->count;
-}
-
-bool window_of(const node *n, const int64_t *kernel, window *out) {
-    int64_t k[2], s[2], d[2], p[4];
+bool window_of(const node *n, const value *x, const value *w, window *out) {
     const char *automatic = node_string(n, "auto_pad", "NOTSET");
-    if (strcmp(automatic, "NOTSET") && automatic[0]) return false;
-    if (!pair_of(n, "strides", 1, 2, s) || !pair_of(n, "dilations", 1, 2, d) ||
-        !pair_of(n, "pads", 0, 4, p))
+    if ((strcmp(automatic, "NOTSET") && automatic[0]) || (w && w->shape.rank != 4)) return false;
+    const bool transposed = n->opcode == ONNX_ConvTranspose;
+    if (!(transposed ? window_read_transposed : window_read)(NULL, n, &x->shape,
+                                                             w ? w->shape.dim + 2 : NULL, out) ||
+        out->rank != 2)
         return false;
-    if (kernel)
-        k[0] = kernel[0], k[1] = kernel[1];
-    else if (!pair_of(n, "kernel_shape", 0, 2, k))
-        return false;
-    for (int i = 0; i < 2; i++)
-        if (k[i] < 1 || s[i] < 1 || d[i] < 1 || p[i] < 0 || p[i + 2] < 0) return false;
-    *out = (window){
-        k[0], k[1], s[0], s[1], d[0], d[1], p[0], p[1], p[2], p[3], node_int(n, "group", 1)};
+    for (int i = 1; i < 3; i++)
+        if (out->begin[i] < 0 || out->end[i] < 0) return false;
     return true;
 }
 
@@ -63,37 +50,25 @@ bool window_of(const node *n, const int64_t *kernel, window *out) {
 bool act_known(const node *n) {
     const act_row *act = act_of_node(n);
     if (!act) return false;
-    if (strcmp(act->name, "prelu")) return true;
+    if (!(act->flags & ACT_SLOPE)) return true;
     const value *slope = input_at(n, 4);
     if (!is_constant(slope)) return false;
     const int64_t count = shape_count(&slope->constant->shape);
     return count == 1 || (n->out[0]->shape.rank > 1 && count == n->out[0]->shape.dim[1]);
 }
 
-bool act_is_clamp(const node *n, float *least, float *most) {
-    const char *act = node_string(n, "act", "none");
-    *least = -INFINITY, *most = INFINITY;
-    if (!strcmp(act, "relu")) return *least = 0, true;
-    if (!strcmp(act, "clip")) {
-        *least = (float)node_float(n, "act_min", -INFINITY);
-        *most = (float)node_float(n, "act_max", INFINITY);
-        return *least < *most;
-    }
-    return !strcmp(act, "none");
-}
-
-const char *act_literal(emitter *e, const node *n) {
+cameo_act act_of(const node *n) {
     const act_row *act = act_of_node(n);
     if (!act) BUG("unknown activation");
-    const double a = act_number(n, act, 0), b = act_number(n, act, 1);
-    return arena_printf(emit_arena(e), "{%s, %s, %s}", act->kind, emit_float(e, a),
-                        emit_float(e, b));
+    return (cameo_act){act->kind, (float)act_number(n, act, 0), (float)act_number(n, act, 1)};
 }
 
 bool residual_fits(const node *n, size_t i) {
     const value *r = input_at(n, i);
     return !r || (is_nhwc(r) && shape_equal(&r->shape, &n->out[0]->shape));
 }
+
+int64_t residual_pixel(const node *n) { return input_at(n, 3) ? image_of(n->in[3]).pixel : 0; }
 
 /* ---- costs ---- */
 
@@ -122,6 +97,34 @@ void emit_channels(emitter *e, const char *name, const value *v, float otherwise
                                   : otherwise;
     const char *w = emit_weights(e, p, (size_t)(groups * padded) * sizeof *p, v ? v->name : name);
     emit_param(e, arena_printf(emit_arena(e), "const float *%s", name), "%s", w);
+}
+
+const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, int64_t block) {
+    const value *b = input_at(n, 2), *slope = input_at(n, 4), *r = input_at(n, 3);
+    if (b && !b->constant)
+        emit_value(e, "b", b, false); /* a parameter has room behind it for whole vectors */
+    else
+        emit_channels(e, "b", b, 0, groups, c, block);
+    if (slope) emit_channels(e, "slope", slope, 0, groups, c, block);
+    if (r) emit_value(e, "r", r, false);
+    emit_value(e, "y", n->out[0], true);
+    emit_vector_check(e);
+    return arena_printf(emit_arena(e), "b, %s, %s, y", slope ? "slope" : "NULL", r ? "r" : "NULL");
+}
+
+void emit_task(emitter *e, const char *name, const char *function) {
+    text_printf(emit_helpers(e), "static void $F_%s(void *p, size_t i) { %s(&$F_shape, p, i); }\n",
+                name, function);
+}
+
+void emit_parallel(emitter *e, const node *n, int64_t count, const char *task,
+                   const char *comment) {
+    text *t = emit_body(e);
+    text_append(t, "    cameo_parallel(c, ");
+    if (n) text_printf(t, "(size_t)%s * ", images_of(e, n));
+    text_printf(t, "%lld, $F_%s);", (long long)count, task);
+    if (comment) text_printf(t, " /* %s */", comment);
+    text_append(t, "\n");
 }
 
 void emit_vector_check(emitter *e) {

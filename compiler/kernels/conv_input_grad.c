@@ -13,9 +13,10 @@ typedef struct phase {
 } phase;
 
 typedef struct grad_plan {
+    cameo_conv_flip s;
     window k;
     image x, y; /* of the forward convolution */
-    int64_t ci, co, block, vectors, packed;
+    int64_t packed;
     size_t n;
     phase phase[PHASES_MOST];
 } grad_plan;
@@ -35,39 +36,34 @@ static axis axis_of(int64_t x, int64_t k, int64_t stride, int64_t pad, int64_t r
 
 /* A dilated convolution has strides of 1 here, and its gradient the same dilation. */
 static bool plan_phase(grad_plan *p, const target *t, int64_t ah, int64_t aw) {
-    const axis h = axis_of(p->x.h, p->k.kh, p->k.sh, p->k.pt, ah),
-               w = axis_of(p->x.w, p->k.kw, p->k.sw, p->k.pl, aw);
-    const int64_t block = p->vectors * t->vector_floats, at = p->packed;
-    p->packed += h.taps * w.taps * p->co * p->k.group * round_up(p->ci, block);
+    const axis h = axis_of(p->x.h, p->s.kh, p->s.sh, p->k.begin[1], ah),
+               w = axis_of(p->x.w, p->s.kw, p->s.sw, p->k.begin[2], aw);
+    const int64_t dh = p->k.dilation[1], dw = p->k.dilation[2], at = p->packed;
+    p->packed += h.taps * w.taps * p->s.co * p->s.groups *
+                 round_up(p->s.ci, p->s.vectors * t->vector_floats);
     if (h.out <= 0 || w.out <= 0) return true;
-    const bool empty = !h.taps || !w.taps;
     phase *f = &p->phase[p->n++];
-    f->plan = (conv_plan){.x = p->y, .y = p->x, .ci = p->co, .co = p->ci, .counted = true};
-    f->plan.k = (window){.kh = h.taps,
-                         .kw = w.taps,
-                         .sh = 1,
-                         .sw = 1,
-                         .dh = p->k.dh,
-                         .dw = p->k.dw,
-                         .group = p->k.group};
-    if (empty) f->plan.k.kh = f->plan.k.kw = 0;
-    if (!empty)
-        f->plan.k.pt = h.pad + (h.taps - 1) * (p->k.dh - 1),
-        f->plan.k.pl = w.pad + (w.taps - 1) * (p->k.dw - 1);
-    f->plan.y.h = h.out, f->plan.y.w = w.out;
-    if (p->k.sh > 1 || p->k.sw > 1) {
-        f->plan.y.pixel = p->k.sw * p->x.pixel;
-        f->plan.y_row = p->k.sh * p->x.w * p->x.pixel,
-        f->plan.y_image = p->x.h * p->x.w * p->x.pixel;
+    cameo_conv *s = &f->plan.s;
+    f->plan = (conv_plan){{OF_IMAGES(p->y, p->x), .ci = p->s.co, .co = p->s.ci,
+                           .groups = p->s.groups, .sh = 1, .sw = 1, .dh = dh, .dw = dw},
+                          .n = p->x.n,
+                          .counted = true};
+    s->oh = h.out, s->ow = w.out;
+    if (h.taps && w.taps)
+        s->kh = h.taps, s->kw = w.taps, s->pt = h.pad + (h.taps - 1) * (dh - 1),
+        s->pl = w.pad + (w.taps - 1) * (dw - 1);
+    if (p->s.sh > 1 || p->s.sw > 1) {
+        s->y_pixel = p->s.sw * p->x.pixel;
+        s->y_row = p->s.sh * p->x.w * p->x.pixel, s->y_image = p->x.h * p->x.w * p->x.pixel;
     }
     f->weights = at, f->y = (h.first * p->x.w + w.first) * p->x.pixel;
-    return conv_plan_choose(&f->plan, t, p->vectors);
+    return conv_plan_choose(&f->plan, t, p->s.vectors);
 }
 
 static bool plan_phases(grad_plan *p, const target *t, int64_t vectors) {
-    p->n = 0, p->packed = 0, p->vectors = vectors;
-    for (int64_t i = 0; i < p->k.sh * p->k.sw; i++)
-        if (!plan_phase(p, t, i / p->k.sw, i % p->k.sw)) return false;
+    p->n = 0, p->packed = 0, p->s.vectors = vectors;
+    for (int64_t i = 0; i < p->s.sh * p->s.sw; i++)
+        if (!plan_phase(p, t, i / p->s.sw, i % p->s.sw)) return false;
     return true;
 }
 
@@ -93,18 +89,25 @@ static int64_t source_block(const node *n) {
 static bool make_plan(const node *n, const options *o, int64_t block, grad_plan *p) {
     const value *w = n->in[1];
     const int64_t *d = w->shape.dim;
-    *p = (grad_plan){.block = block};
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || w->type != DT_FLOAT ||
-        w->shape.rank != 4)
+        w->layout != LAYOUT_ONNX || w->pixel_stride)
         return false;
-    if (w->layout != LAYOUT_ONNX || w->pixel_stride) return false;
-    if (!window_of(n, d + 2, &p->k) || p->k.sh * p->k.sw > PHASES_MOST || p->k.group < 1)
+    window k;
+    if (!window_of(n, n->out[0], w, &k) || k.stride[1] * k.stride[2] > PHASES_MOST || k.group < 1)
         return false;
-    if ((p->k.dh > 1 || p->k.dw > 1) && (p->k.sh > 1 || p->k.sw > 1)) return false;
-    p->x = image_of(n->out[0]), p->y = image_of(n->in[0]);
-    p->ci = d[1], p->co = d[0] / p->k.group;
-    if (p->ci == 1 && p->co == 1 && p->k.group > 1) return false; /* depthwise */
-    if (block && p->k.group > 1 && p->co % block) return false;
+    if ((k.dilation[1] > 1 || k.dilation[2] > 1) && (k.stride[1] > 1 || k.stride[2] > 1))
+        return false;
+    *p = (grad_plan){.k = k, .x = image_of(n->out[0]), .y = image_of(n->in[0])};
+    p->s = (cameo_conv_flip){.ci = d[1],
+                             .co = d[0] / k.group,
+                             .groups = k.group,
+                             .kh = k.k[1],
+                             .kw = k.k[2],
+                             .sh = k.stride[1],
+                             .sw = k.stride[2],
+                             .block = block};
+    if (p->s.ci == 1 && p->s.co == 1 && k.group > 1) return false; /* depthwise */
+    if (block && k.group > 1 && p->s.co % block) return false;
     return choose_vectors(p, &o->target);
 }
 
@@ -136,41 +139,32 @@ static size_t scratch(const node *n, const options *o) {
 }
 
 static void emit_flip(emitter *e, const grad_plan *p) {
-    text *t = emit_helpers(e);
-    text_append(t, "static const cameo_conv_flip $F_weights = {\n");
-    text_printf(t,
-                "    .ci = %lld, .co = %lld, .groups = %lld, .kh = %lld, .kw = %lld, .sh = %lld, "
-                ".sw = %lld,\n",
-                (long long)p->ci, (long long)p->co, (long long)p->k.group, (long long)p->k.kh,
-                (long long)p->k.kw, (long long)p->k.sh, (long long)p->k.sw);
-    text_printf(t, "    .vectors = %lld, .block = %lld};\n", (long long)p->phase[0].plan.vectors,
-                (long long)p->block);
-    text_append(t,
+    emit_cameo_conv_flip(e, "_weights", &p->s);
+    text_append(emit_helpers(e),
                 "static void $F_flip(void *p, size_t i) { cameo_flip_task(&$F_weights, p, i); }\n");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_flip, &pack); /* blocks of input channels */\n",
-                (long long)conv_plan_blocks(&p->phase[0].plan, &emit_options(e)->target));
+    emit_parallel(e, NULL, conv_plan_blocks(&p->phase[0].plan, &emit_options(e)->target),
+                  "flip, &pack", "blocks of input channels");
 }
 
 static void emit_phase(emitter *e, const phase *f, size_t i) {
     const char *suffix = arena_printf(emit_arena(e), "_%zu", i);
-    conv_plan_print(e, &f->plan, suffix, "{CAMEO_NONE, 0, 0}");
+    conv_plan_print(e, &f->plan, suffix);
     text_printf(
         emit_body(e),
         "    cameo_conv_args a%zu = {.x = dy, .w = pack.to + %lld, .b = zero, .y = dx + %lld};\n",
         i, (long long)f->weights, (long long)f->y);
-    text_printf(emit_body(e), "    cameo_parallel(c, %s, $F_task%s, &a%zu);\n",
-                conv_plan_tasks(e, &f->plan, "1"), suffix, i);
+    emit_parallel(e, NULL, conv_plan_tasks(&f->plan, &emit_options(e)->target),
+                  arena_printf(emit_arena(e), "task%s, &a%zu", suffix, i), NULL);
 }
 
 static void emit(emitter *e, const node *n) {
     grad_plan p;
     if (!make_plan(n, emit_options(e), source_block(n), &p)) BUG("input gradient without a plan");
-    const int64_t block = p.phase[0].plan.vectors * emit_options(e)->target.vector_floats;
     emit_value(e, "dy", n->in[0], false);
     emit_value(e, "w", n->in[1], false);
-    emit_channels(e, "zero", NULL, 0, p.k.group, p.ci, block);
+    emit_channels(e, "zero", NULL, 0, p.s.groups, p.s.ci,
+                  p.s.vectors * emit_options(e)->target.vector_floats);
     emit_value(e, "dx", n->out[0], true);
     emit_param(e, "void *packed", "%s", emit_scratch(e));
     emit_vector_check(e);

@@ -24,12 +24,15 @@ static const double COPY_SHARE = 0.06, COPY_FLOATS = 3;
    such pixels evict themselves. */
 enum { PAGE = 4096, PAGE_PIXELS = 6, VECTORS_MOST = 4, FEW_PRODUCTS = 32 };
 
+/* Of the input, in all groups. */
+static int64_t channels(const conv_plan *p) { return p->s.ci * p->s.groups; }
+
 int64_t conv_plan_blocks(const conv_plan *p, const target *t) {
-    return ceil_div(p->co, p->vectors * t->vector_floats) * p->k.group;
+    return ceil_div(p->s.co, p->s.vectors * t->vector_floats) * p->s.groups;
 }
 
 static int64_t block_weights(const conv_plan *p, const target *t) {
-    return p->vectors * t->vector_floats * p->k.kh * p->k.kw * p->ci;
+    return p->s.vectors * t->vector_floats * p->s.kh * p->s.kw * p->s.ci;
 }
 
 int64_t conv_plan_weights(const conv_plan *p, const target *t) {
@@ -53,8 +56,8 @@ double conv_time(const options *o, double cycles, double bytes) {
 }
 
 /* Of tn images. */
-static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
-    const int64_t nw = y->w / tw, rw = y->w % tw, nh = y->h / th, rh = y->h % th;
+static double map_cycles(const cameo_conv *s, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
+    const int64_t nw = s->ow / tw, rw = s->ow % tw, nh = s->oh / th, rh = s->oh % th;
     double rows = (double)nw * conv_tile_cycles(tn * th * tw, vectors),
            rest = rh ? (double)nw * conv_tile_cycles(tn * rh * tw, vectors) : 0;
     if (rw)
@@ -64,9 +67,10 @@ static double map_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int
 }
 
 /* Of all images. */
-static double tiling_cycles(const image *y, int64_t tn, int64_t th, int64_t tw, int64_t vectors) {
-    const double whole = (double)(y->n / tn) * map_cycles(y, tn, th, tw, vectors);
-    return whole + (y->n % tn ? map_cycles(y, y->n % tn, th, tw, vectors) : 0);
+static double tiling_cycles(const conv_plan *p, int64_t tn, int64_t th, int64_t tw,
+                            int64_t vectors) {
+    const double whole = (double)(p->n / tn) * map_cycles(&p->s, tn, th, tw, vectors);
+    return whole + (p->n % tn ? map_cycles(&p->s, p->n % tn, th, tw, vectors) : 0);
 }
 
 /* The most pixels whose accumulators, with the weights and one broadcast, fit the registers. */
@@ -77,23 +81,23 @@ int64_t conv_tile_pixels(const target *t, int64_t vectors) {
 
 /* Several images only of whole maps. */
 static int64_t tile_images(const conv_plan *p, int64_t pixels, int64_t th, int64_t tw) {
-    return p->counted && th == p->y.h && tw == p->y.w ? most(1, least(pixels / (th * tw), p->y.n))
-                                                      : 1;
+    return p->counted && th == p->s.oh && tw == p->s.ow ? most(1, least(pixels / (th * tw), p->n))
+                                                        : 1;
 }
 
 /* Pixels that are read in place are a multiple of a page apart. */
-static bool pixels_collide(const conv_plan *p) {
-    return !p->line_pixel && p->x.pixel * p->k.sw * (int64_t)sizeof(float) % PAGE == 0;
+static bool pixels_collide(const cameo_conv *s) {
+    return !s->line_pixel && s->x_pixel * s->sw * (int64_t)sizeof(float) % PAGE == 0;
 }
 
 /* Few products of a large output: what takes time is writing it, and a pixel that is written as a
    whole, by as many vectors as it has, takes a third less than one of several passes. 0: it does
    not matter, or does not fit. */
 static int64_t whole_pixels(const conv_plan *p, const target *t) {
-    const int64_t vectors = ceil_div(p->co, t->vector_floats),
-                  bytes = p->y.h * p->y.w * p->y.pixel * (int64_t)sizeof(float);
-    const bool writes = p->k.kh * p->k.kw * p->ci <= FEW_PRODUCTS && bytes > CONV_STREAMED &&
-                        p->k.group == 1;
+    const int64_t vectors = ceil_div(p->s.co, t->vector_floats),
+                  bytes = p->s.oh * p->s.ow * p->s.y_pixel * (int64_t)sizeof(float);
+    const bool writes = p->s.kh * p->s.kw * p->s.ci <= FEW_PRODUCTS && bytes > CONV_STREAMED &&
+                        p->s.groups == 1;
     return writes && vectors <= VECTORS_MOST && conv_tile_pixels(t, vectors) >= PAGE_PIXELS
                ? vectors
                : 0;
@@ -101,23 +105,23 @@ static int64_t whole_pixels(const conv_plan *p, const target *t) {
 
 /* The last vector of channels is half full, and serves two input channels at a time. */
 static bool has_half(const conv_plan *p, const target *t) {
-    const int64_t lanes = p->co % t->vector_floats;
-    return t->vector_floats == 16 && lanes && 2 * lanes <= t->vector_floats && p->ci % 2 == 0;
+    const int64_t lanes = p->s.co % t->vector_floats;
+    return t->vector_floats == 16 && lanes && 2 * lanes <= t->vector_floats && p->s.ci % 2 == 0;
 }
 
 /* Of all channels of a group: of the last block only the vectors that have channels are
    computed. */
 static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, int64_t th,
                              int64_t tw, int64_t vectors) {
-    const int64_t used = ceil_div(p->co, t->vector_floats), whole = used / vectors,
+    const int64_t used = ceil_div(p->s.co, t->vector_floats), whole = used / vectors,
                   rest = used % vectors;
-    const double cycles = (double)whole * tiling_cycles(&p->y, tn, th, tw, vectors);
+    const double cycles = (double)whole * tiling_cycles(p, tn, th, tw, vectors);
     const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0; /* vectors of the block with
                                                                           the half */
-    const double half = halved ? tiling_cycles(&p->y, tn, th, tw, halved) -
-                                     tiling_cycles(&p->y, tn, th, tw, halved - 1)
+    const double half = halved ? tiling_cycles(p, tn, th, tw, halved) -
+                                     tiling_cycles(p, tn, th, tw, halved - 1)
                                : 0;
-    return cycles + (rest ? tiling_cycles(&p->y, tn, th, tw, rest) : 0) - half / 2;
+    return cycles + (rest ? tiling_cycles(p, tn, th, tw, rest) : 0) - half / 2;
 }
 
 static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
@@ -125,80 +129,76 @@ static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
     const int64_t fewest = bound ? bound : most(1, whole_pixels(p, t));
     for (int64_t vectors = fewest; vectors <= (bound ? bound : VECTORS_MOST); vectors++) {
         const int64_t pixels = least(conv_tile_pixels(t, vectors),
-                                     !bound && pixels_collide(p) ? PAGE_PIXELS : INT64_MAX);
-        for (int64_t tw = 1; tw <= least(pixels, p->y.w); tw++)
-            for (int64_t th = 1; th <= least(pixels / tw, p->y.h); th++) {
+                                     !bound && pixels_collide(&p->s) ? PAGE_PIXELS : INT64_MAX);
+        for (int64_t tw = 1; tw <= least(pixels, p->s.ow); tw++)
+            for (int64_t th = 1; th <= least(pixels / tw, p->s.oh); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);
-                const double flat = p->y.w > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row
+                const double flat = p->s.ow > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row
                                                                                 are nearer in memory
                                                                               */
                 const double cycles = channel_cycles(p, t, tn, th, tw, vectors) * flat;
                 if (best > 0 && cycles >= best) continue;
                 best = cycles;
-                p->vectors = vectors, p->tile_n = tn, p->tile_h = th, p->tile_w = tw;
+                p->s.vectors = vectors, p->s.tile_n = tn, p->s.tile_h = th, p->s.tile_w = tw;
             }
     }
 }
 
 double conv_plan_cycles(const conv_plan *p, const target *t) {
-    const double tap = channel_cycles(p, t, p->tile_n, p->tile_h, p->tile_w, p->vectors);
-    return tap * (double)(p->k.group * most(1, p->k.kh * p->k.kw * p->ci));
+    const double tap = channel_cycles(p, t, p->s.tile_n, p->s.tile_h, p->s.tile_w, p->s.vectors);
+    return tap * (double)(p->s.groups * most(1, p->s.kh * p->s.kw * p->s.ci));
 }
 
 /* ---- tasks ---- */
 
-static bool reaches_out(const conv_plan *p) {
-    if (!p->k.kh || !p->k.kw) return false; /* reads nothing */
-    return (p->y.h - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1 > p->x.h + p->k.pt ||
-           (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1 > p->x.w + p->k.pl;
+static bool reaches_out(const cameo_conv *s) {
+    if (!s->kh || !s->kw) return false; /* reads nothing */
+    return (s->oh - 1) * s->sh + (s->kh - 1) * s->dh + 1 > s->h + s->pt ||
+           (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1 > s->w + s->pl;
 }
 
 /* Pixels that know no neighbours: those of an image, or of all, are one column, of which a tile
    takes any number. */
 static void merge_pixels(conv_plan *p) {
-    window *k = &p->k;
-    const bool strided = k->sh > 1 || k->sw > 1;
-    if (k->kh != 1 || k->kw != 1 || k->pt || k->pl || p->y_row || reaches_out(p)) return;
-    if (!strided && (p->x.h != p->y.h || p->x.w != p->y.w)) return;
-    if (strided && !pixels_collide(p)) return;
-    if (strided) {
-        p->gather.w = p->x.w, p->gather.ow = p->y.w, p->gather.sh = k->sh, p->gather.sw = k->sw;
-        p->gather.image = p->x.h * p->x.w * p->x.pixel;
-    }
-    const int64_t images = p->counted && p->x.h == p->y.h * k->sh ? p->y.n : 1; /* rows go on from
-                                                                                   one to the next
-                                                                                 */
-    p->x.h = p->y.h = images * p->y.h * p->y.w;
-    if (images > 1) p->x.n = p->y.n = 1;
-    p->x.w = p->y.w = k->sh = k->sw = 1;
+    cameo_conv *s = &p->s;
+    const bool strided = s->sh > 1 || s->sw > 1;
+    if (s->kh != 1 || s->kw != 1 || s->pt || s->pl || s->y_row || reaches_out(s)) return;
+    if (!strided && (s->h != s->oh || s->w != s->ow)) return;
+    if (strided && !pixels_collide(s)) return;
+    if (strided) s->gather = (cameo_conv_map){s->w, s->ow, s->sh, s->sw, s->h * s->w * s->x_pixel};
+    const int64_t images = p->counted && s->h == s->oh * s->sh ? p->n : 1; /* rows go on from one to
+                                                                              the next */
+    s->h = s->oh = images * s->oh * s->ow;
+    if (images > 1) p->n = 1;
+    s->w = s->ow = s->sh = s->sw = 1;
 }
 
 /* Pixels of a line buffer whose neighbours in a tile would meet in few lines of the cache are
    moved apart. */
 static void choose_line(conv_plan *p, const target *t) {
-    if (!p->k.pt && !p->k.pl && !p->gather.ow && !p->scaled && !reaches_out(p)) return;
-    const bool meet = p->x.c * p->k.sw * (int64_t)sizeof(float) % (PAGE / 2) == 0;
-    p->line_pixel = p->x.c + (meet ? t->vector_floats : 0);
+    if (!p->s.pt && !p->s.pl && !p->s.gather.ow && !p->s.scaled && !reaches_out(&p->s)) return;
+    const bool meet = channels(p) * p->s.sw * (int64_t)sizeof(float) % (PAGE / 2) == 0;
+    p->s.line_pixel = channels(p) + (meet ? t->vector_floats : 0);
 }
 
 static int64_t line_floats(const conv_plan *p, int64_t rows) {
-    const int64_t pw = (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1;
-    return ((rows - 1) * p->k.sh + (p->k.kh - 1) * p->k.dh + 1) * pw *
-           (p->line_pixel ? p->line_pixel : p->x.c);
+    const int64_t pw = (p->s.ow - 1) * p->s.sw + (p->s.kw - 1) * p->s.dw + 1;
+    return ((rows - 1) * p->s.sh + (p->s.kh - 1) * p->s.dh + 1) * pw *
+           (p->s.line_pixel ? p->s.line_pixel : channels(p));
 }
 
 /* Images of a task: whole tiles of them, as many as the cache holds, groups of like size. */
 static void choose_images(conv_plan *p, int64_t bytes) {
-    p->images = 1;
-    if (!p->counted || p->rows < p->y.h || p->y.n == 1) return;
-    const int64_t fit = most(1, bytes / most(1, line_floats(p, p->y.h) * 4));
-    const int64_t groups = ceil_div(p->y.n, round_up(least(fit, p->y.n), p->tile_n));
-    p->images = round_up(ceil_div(p->y.n, groups), p->tile_n);
+    p->s.images = 1;
+    if (!p->counted || p->s.rows < p->s.oh || p->n == 1) return;
+    const int64_t fit = most(1, bytes / most(1, line_floats(p, p->s.oh) * 4));
+    const int64_t groups = ceil_div(p->n, round_up(least(fit, p->n), p->s.tile_n));
+    p->s.images = round_up(ceil_div(p->n, groups), p->s.tile_n);
 }
 
 /* Every band reads all weights again. */
 static int64_t band_bytes(const conv_plan *p, int64_t weights) {
-    if (p->x.w == 1 && weights > MANY) return BAND_MANY;
+    if (p->s.w == 1 && weights > MANY) return BAND_MANY;
     if (weights > CONV_STREAMED) return p->counted ? BAND_STREAMED : BAND_MANY;
     return BAND_BYTES;
 }
@@ -220,7 +220,7 @@ static int64_t choose_chunks(int64_t all, int64_t cuts, int64_t chunks) {
 static int64_t most_chunks(const conv_plan *p, const target *t, int64_t rows, int64_t images,
                            double cycles) {
     const int64_t all = conv_plan_blocks(p, t);
-    if (!p->line_pixel) return all;
+    if (!p->s.line_pixel) return all;
     const double copy = (double)(line_floats(p, rows) * images) / COPY_FLOATS;
     return least(all, most(1, (int64_t)(COPY_SHARE * cycles / copy)));
 }
@@ -230,102 +230,75 @@ static int64_t most_chunks(const conv_plan *p, const target *t, int64_t rows, in
 static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t all = conv_plan_blocks(p, t);
     const int64_t bytes = band_bytes(p, conv_plan_weights(p, t) * 4);
-    p->rows = round_up(p->y.h, p->tile_h);
-    while (p->rows > p->tile_h && line_floats(p, p->rows) * 4 > bytes) p->rows -= p->tile_h;
-    const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->y.n);
-    const int64_t shares = p->counted && p->y.n > 1
+    p->s.rows = round_up(p->s.oh, p->s.tile_h);
+    while (p->s.rows > p->s.tile_h && line_floats(p, p->s.rows) * 4 > bytes)
+        p->s.rows -= p->s.tile_h;
+    const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->n);
+    const int64_t shares = p->counted && p->n > 1
                                ? 1
                                : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
-    const int64_t whole_chunks = most_chunks(p, t, p->y.h, 1, all_cycles); /* which are shares too
-                                                                            */
-    const int64_t bands = most(ceil_div(p->y.h, p->rows), ceil_div(shares, whole_chunks));
-    p->rows = round_up(ceil_div(p->y.h, bands), p->tile_h); /* bands of like size */
+    const int64_t whole_chunks = most_chunks(p, t, p->s.oh, 1, all_cycles); /* which are shares too
+                                                                             */
+    const int64_t bands = most(ceil_div(p->s.oh, p->s.rows), ceil_div(shares, whole_chunks));
+    p->s.rows = round_up(ceil_div(p->s.oh, bands), p->s.tile_h); /* bands of like size */
     choose_images(p, bytes);
-    const int64_t cuts = ceil_div(p->y.h, p->rows) * (p->counted ? ceil_div(p->y.n, p->images) : 1);
-    p->line = p->line_pixel ? line_floats(p, p->rows) * p->images : 0;
-    const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->y.n));
-    const int64_t chunks = least(most_chunks(p, t, p->rows, p->images, cycles),
+    const int64_t cuts = ceil_div(p->s.oh, p->s.rows) *
+                         (p->counted ? ceil_div(p->n, p->s.images) : 1);
+    p->line = p->s.line_pixel ? line_floats(p, p->s.rows) * p->s.images : 0;
+    const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->n));
+    const int64_t chunks = least(most_chunks(p, t, p->s.rows, p->s.images, cycles),
                                  most(1, TASKS / cuts));
-    p->blocks = choose_chunks(all, cuts, chunks);
+    p->s.blocks = choose_chunks(all, cuts, chunks);
 }
 
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
-    if (p->k.pt < 0 || p->k.pl < 0 ||
-        (p->k.pl && p->k.pl >= (p->y.w - 1) * p->k.sw + (p->k.kw - 1) * p->k.dw + 1))
+    if (p->s.pt < 0 || p->s.pl < 0 ||
+        (p->s.pl && p->s.pl >= (p->s.ow - 1) * p->s.sw + (p->s.kw - 1) * p->s.dw + 1))
         return false;
     merge_pixels(p);
     choose_line(p, t);
     choose_tile(p, t, vectors);
     choose_tasks(p, t);
-    return (p->line + (p->gate ? block_weights(p, t) : 0)) * 4 <= LINE_MOST;
+    return (p->line + (p->s.gate ? block_weights(p, t) : 0)) * 4 <= LINE_MOST;
 }
 
 void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows) {
-    p->x.h = p->y.h = 1;
+    p->s.h = p->s.oh = 1;
     choose_tile(p, t, 0); /* of a map of one row, tiles are parts of rows */
-    p->x.h = p->y.h = p->rows = rows;
-    p->images = 1;
-    p->blocks = conv_plan_blocks(p, t);
+    p->s.h = p->s.oh = p->s.rows = rows;
+    p->s.images = 1;
+    p->s.blocks = conv_plan_blocks(p, t);
 }
 
 /* ---- printing ---- */
 
 /* The next page is not fetched by itself. */
-static const char *prefetch(const conv_plan *p) {
-    const window *k = &p->k;
-    if (k->kh * k->kw * p->ci * p->co * k->group * 4 > PREFETCHED) return "CAMEO_FETCH_WEIGHTS";
-    const bool ordered = p->x.w == 1 || (p->tile_h == 1 && k->sw == 1); /* a tile's pixels lie
-                                                                           behind those of the one
-                                                                           before */
-    const bool dense = ordered && k->kh == 1 && k->kw == 1 && k->group == 1 &&
-                       p->x.pixel == p->ci && !p->line && !p->near;
-    return dense && p->x.h * p->x.w * p->ci * 4 > PREFETCHED ? "CAMEO_FETCH_INPUT"
-                                                             : "CAMEO_FETCH_NOTHING";
+static enum cameo_conv_prefetch prefetch(const conv_plan *p) {
+    const cameo_conv *s = &p->s;
+    if (s->kh * s->kw * channels(p) * s->co * 4 > PREFETCHED) return CAMEO_FETCH_WEIGHTS;
+    const bool ordered = s->w == 1 || (s->tile_h == 1 && s->sw == 1); /* a tile's pixels lie behind
+                                                                         those of the one before */
+    const bool dense = ordered && s->kh == 1 && s->kw == 1 && s->groups == 1 &&
+                       s->x_pixel == s->ci && !p->line && !p->near;
+    return dense && s->h * s->w * s->ci * 4 > PREFETCHED ? CAMEO_FETCH_INPUT : CAMEO_FETCH_NOTHING;
 }
 
-void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
-    text *t = emit_helpers(e);
-    const window *k = &p->k;
-    text_printf(t, "static const cameo_conv $F_shape%s = {\n", suffix);
-    text_printf(t,
-                "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .groups "
-                "= %lld,\n",
-                (long long)p->x.h, (long long)p->x.w, (long long)p->ci, (long long)p->y.h,
-                (long long)p->y.w, (long long)p->co, (long long)k->group);
-    text_printf(t,
-                "    .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = "
-                "%lld, .pl = %lld,\n",
-                (long long)k->kh, (long long)k->kw, (long long)k->sh, (long long)k->sw,
-                (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl);
-    text_printf(t,
-                "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile_h = %lld, .tile_w = "
-                "%lld, .vectors = %lld,\n",
-                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel,
-                (long long)p->tile_h, (long long)p->tile_w, (long long)p->vectors);
-    if (p->y_row)
-        text_printf(t, "    .y_row = %lld, .y_image = %lld,\n", (long long)p->y_row,
-                    (long long)p->y_image);
-    if (p->images > 1)
-        text_printf(t, "    .tile_n = %lld, .count = %lld, .images = %lld,\n", (long long)p->tile_n,
-                    (long long)p->y.n, (long long)p->images);
-    if (p->line_pixel > p->x.c)
-        text_printf(t, "    .line_pixel = %lld,\n", (long long)p->line_pixel);
-    if (p->gather.ow)
-        text_printf(
-            t, "    .gather = {.w = %lld, .ow = %lld, .sh = %lld, .sw = %lld, .image = %lld},\n",
-            (long long)p->gather.w, (long long)p->gather.ow, (long long)p->gather.sh,
-            (long long)p->gather.sw, (long long)p->gather.image);
-    if (p->scaled) text_printf(t, "    .scaled = true, .before = %s,\n", p->before);
-    if (p->gate) text_printf(t, "    .gate = %lld,\n", (long long)p->gate);
-    text_printf(t, "    .prefetch = %s, ", prefetch(p));
-    text_printf(t, ".rows = %lld, .blocks = %lld, .padded = %s, .act = %s};\n", (long long)p->rows,
-                (long long)p->blocks, p->line ? "true" : "false", act);
+void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix) {
+    cameo_conv s = p->s;
+    s.prefetch = prefetch(p);
+    s.padded = p->line > 0;
+    if (s.images > 1)
+        s.count = p->n;
+    else
+        s.tile_n = s.images = 0;
+    if (s.line_pixel <= channels(p)) s.line_pixel = 0;
+    emit_cameo_conv(e, arena_printf(emit_arena(e), "_shape%s", suffix), &s);
 }
 
-void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const char *act) {
-    conv_plan_print_shape(e, p, suffix, act);
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix) {
+    conv_plan_print_shape(e, p, suffix);
     text *t = emit_helpers(e);
-    const int64_t floats = p->line + (p->gate ? block_weights(p, &emit_options(e)->target) : 0);
+    const int64_t floats = p->line + (p->s.gate ? block_weights(p, &emit_options(e)->target) : 0);
     text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
     if (floats)
         text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
@@ -333,10 +306,7 @@ void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix, const c
                 floats ? "line" : "NULL");
 }
 
-const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images) {
-    const int64_t cuts = ceil_div(p->y.h, p->rows) *
-                         ceil_div(conv_plan_blocks(p, &emit_options(e)->target), p->blocks);
-    if (p->counted)
-        return arena_printf(emit_arena(e), "%lld", (long long)(ceil_div(p->y.n, p->images) * cuts));
-    return arena_printf(emit_arena(e), "(size_t)%s * %lld", images, (long long)cuts);
+int64_t conv_plan_tasks(const conv_plan *p, const target *t) {
+    return ceil_div(p->s.oh, p->s.rows) * ceil_div(conv_plan_blocks(p, t), p->s.blocks) *
+           (p->counted ? ceil_div(p->n, p->s.images) : 1);
 }

@@ -5,26 +5,12 @@
 #include "kernels.h"
 
 typedef struct conv_plan {
-    /* given */
-    window k;
-    image x, y;
-    int64_t ci, co;         /* of one group */
-    int64_t y_row, y_image; /* elements from one output row, or image, to the next; 0: dense */
-    int64_t r_pixel;        /* 0: no residual */
-    bool scaled;            /* the input is scaled and activated while it is copied */
-    int64_t gate; /* elements from one image's factors, by which weights are multiplied, to the
-                     next; 0: none */
-    const char *before; /* by that activation, a cameo_act's initialiser; set for printing */
-    bool near;          /* the input is in a near cache */
-    bool counted;       /* the number of images is a literal */
-    /* chosen */
-    int64_t vectors, tile_n, tile_h, tile_w;
-    int64_t images, rows, blocks; /* of a task */
-    int64_t line, line_pixel; /* floats of the line buffer, 0 = none; and from one pixel of it to
-                                 the next */
-    struct {
-        int64_t w, ow, sh, sw, image;
-    } gather; /* cameo_conv_map; ow 0: none */
+    cameo_conv s; /* given: from the first field to the residual, y_row, y_image, scaled, before,
+                     gate and act; the rest is chosen here, some of it when it is printed */
+    int64_t n;    /* images */
+    bool near;    /* the input is in a near cache */
+    bool counted; /* the number of images is a literal */
+    int64_t line; /* floats of the line buffer, 0: none */
 } conv_plan;
 
 double conv_tile_cycles(int64_t pixels, int64_t vectors);   /* of a register tile and one tap */
@@ -51,18 +37,7 @@ double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images
 int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups
                                                                  */
 int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the packed weights */
-void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix,
-                           const char *act); /* $F_shapeS alone */
-void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix,
-                     const char *act);                                           /* $F_shapeS
-                                                                                    and
-                                                                                    $F_taskS
-                                                                                  */
-const char *conv_plan_tasks(emitter *e, const conv_plan *p, const char *images); /* how many, as a C
-                                                                                    expression */
-/* A ScaleShift and a convolution whose kernels are chosen: one kernel can do both, and gains by it
-   (direct_conv.c). */
-bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o);
-/* The same of a Mul by one factor for each channel of an image. */
-bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o);
+void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix); /* $F_shapeS */
+void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix);       /* and $F_taskS */
+int64_t conv_plan_tasks(const conv_plan *p, const target *t); /* unless counted, of an image */
 #endif

@@ -7,17 +7,11 @@
 
 #include <string.h>
 
-enum { AXES = 4, PARTS_MOST = 32, TASK_WORDS = 16 * 1024, INTERLEAVE_MOST = 8 };
+enum { AXES = 4, PARTS_MOST = 32, TASK_WORDS = 16 * 1024 };
 
 typedef struct axis {
     int64_t extent, from, to;
 } axis;
-
-typedef struct form { /* of one image, in words of 4 bytes */
-    axis axes[AXES];
-    int64_t from_offset, to_offset, from_image, to_image, step;
-    bool tiled;
-} form;
 
 /* Joins axes that are one in both memories. `to` descends. */
 static int merge(axis *a, int rank) {
@@ -55,37 +49,40 @@ static bool find_tiles(axis *a, int rank) {
 }
 
 /* One task's indices: of the first axis, or of the contiguous one where tiles are transposed. */
-static int64_t step_of(const form *f) {
-    const axis *a = f->axes;
-    if (f->tiled) return round_up(most(1, TASK_WORDS / 4 / a[3].extent), 64);
-    return most(1, TASK_WORDS / most(1, a[1].extent * a[2].extent * a[3].extent));
+static int64_t step_of(const cameo_copy *s) {
+    if (s->tiled) return round_up(most(1, TASK_WORDS / 4 / s->extent[3]), 64);
+    return most(1, TASK_WORDS / most(1, s->extent[1] * s->extent[2] * s->extent[3]));
+}
+
+static void set_axis(cameo_copy *s, int i, axis a) {
+    s->extent[i] = a.extent, s->from[i] = a.from, s->to[i] = a.to;
 }
 
 /* False when nothing is copied; *fits: the form has room for the copy. */
-static bool form_of(const node *n, size_t part, form *f, bool *fits) {
+static bool shape_of(const node *n, size_t part, cameo_copy *s, bool *fits) {
     copy c;
     axis a[COPY_RANK + 1];
     const bool batched = node_is_batched(n);
     const int64_t words = (int64_t)dtype_size(n->out[0]->type) / 4;
     int rank = 0;
-    *f = (form){.step = 1}, *fits = true;
+    *s = (cameo_copy){.step = 1}, *fits = true;
     if (!copy_of_part(n, part, &c)) return false;
     for (int i = batched; i < c.rank; i++)
         a[rank++] = (axis){c.extent[i], c.from[i] * words, c.to[i] * words};
     if (words > 1) a[rank++] = (axis){words, 1, 1};
     sort(a, rank);
     rank = merge(a, rank);
-    f->tiled = find_tiles(a, rank);
-    f->from_offset = c.from_offset * words, f->to_offset = c.to_offset * words;
-    if (batched) f->from_image = c.from[0] * words, f->to_image = c.to[0] * words;
+    s->tiled = find_tiles(a, rank);
+    s->from_offset = c.from_offset * words, s->to_offset = c.to_offset * words;
+    if (batched) s->from_image = c.from[0] * words, s->to_image = c.to[0] * words;
     *fits = rank <= AXES;
-    for (int i = 0; i < AXES; i++) f->axes[i] = (axis){1, 1, 1};
+    for (int i = 0; i < AXES; i++) set_axis(s, i, (axis){1, 1, 1});
     if (!*fits) return true;
-    const int inner = f->tiled ? 2 : 1, outer = rank > inner ? 1 : 0; /* the first axis is what
+    const int inner = s->tiled ? 2 : 1, outer = rank > inner ? 1 : 0; /* the first axis is what
                                                                          tasks divide */
-    if (outer) f->axes[0] = a[0];
-    for (int i = outer; i < rank; i++) f->axes[AXES - rank + i] = a[i];
-    f->step = step_of(f);
+    if (outer) set_axis(s, 0, a[0]);
+    for (int i = outer; i < rank; i++) set_axis(s, AXES - rank + i, a[i]);
+    s->step = step_of(s);
     return true;
 }
 
@@ -103,9 +100,9 @@ static bool applies(const graph *g, const node *n, const options *o) {
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] && n->out[i]->role != ROLE_NONE) return false;
     for (size_t i = 0; i < copy_parts(n); i++) {
-        form f;
+        cameo_copy s;
         bool fits;
-        if (form_of(n, i, &f, &fits) && !fits) return false;
+        if (shape_of(n, i, &s, &fits) && !fits) return false;
     }
     return true;
 }
@@ -113,21 +110,6 @@ static bool applies(const graph *g, const node *n, const options *o) {
 static double cost(const node *n, const options *o) {
     (void)o;
     return 1 + (double)value_count(n->op->copy->joins ? n->out[0] : n->in[0]) / 3000;
-}
-
-static void print_form(text *t, const form *f, size_t part) {
-    const axis *a = f->axes;
-    text_printf(t, "static const cameo_copy $F_shape%zu = {\n", part);
-    text_printf(t, "    .extent = {%lld, %lld, %lld, %lld}, .from = {%lld, %lld, %lld, %lld},\n",
-                (long long)a[0].extent, (long long)a[1].extent, (long long)a[2].extent,
-                (long long)a[3].extent, (long long)a[0].from, (long long)a[1].from,
-                (long long)a[2].from, (long long)a[3].from);
-    text_printf(t, "    .to = {%lld, %lld, %lld, %lld}, .from_offset = %lld, .to_offset = %lld,\n",
-                (long long)a[0].to, (long long)a[1].to, (long long)a[2].to, (long long)a[3].to,
-                (long long)f->from_offset, (long long)f->to_offset);
-    text_printf(t, "    .from_image = %lld, .to_image = %lld, .step = %lld, .tiled = %s};\n",
-                (long long)f->from_image, (long long)f->to_image, (long long)f->step,
-                f->tiled ? "true" : "false");
 }
 
 /* What the part reads and writes, each once a function. */
@@ -148,11 +130,11 @@ static void emit(emitter *e, const node *n) {
     text_append(b, "    size_t tasks = 0;\n");
     text_printf(b, "    cameo_copy_args a[%zu];\n", copy_parts(n));
     for (size_t i = 0; i < copy_parts(n); i++) {
-        form f;
-        if (!form_of(n, i, &f, &fits)) continue;
+        cameo_copy s;
+        if (!shape_of(n, i, &s, &fits)) continue;
         emit_operands(e, n, i, first);
         first = false;
-        print_form(t, &f, i);
+        emit_cameo_copy(e, arena_printf(emit_arena(e), "_shape%zu", i), &s);
         text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n",
                     node_is_batched(n) ? "n" : "1", i);
         text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0,
@@ -175,7 +157,7 @@ static void emit(emitter *e, const node *n) {
 
 static bool applies_interleave(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
-    if (!is_nhwc(n->out[0]) || n->n_in > INTERLEAVE_MOST) return false;
+    if (!is_nhwc(n->out[0]) || n->n_in > CAMEO_INTERLEAVE_MOST) return false;
     for (size_t i = 0; i < n->n_in; i++)
         if (!is_nhwc(n->in[i])) return false;
     return true;
@@ -183,29 +165,26 @@ static bool applies_interleave(const graph *g, const node *n, const options *o) 
 
 static void emit_interleave(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
-    const int64_t pixels = most(1, TASK_WORDS / y.c);
-    text *t = emit_helpers(e), operands = {0};
-    text_printf(t,
-                "static const cameo_interleave $F_shape = {.pixels = %lld, .c = %lld, .parts = "
-                "%zu, .y_pixel = %lld,\n",
-                (long long)pixels, (long long)(y.c / (int64_t)n->n_in), n->n_in,
-                (long long)y.pixel);
-    text_append(t, "    .x_pixel = {");
+    cameo_interleave s = {.pixels = most(1, TASK_WORDS / y.c),
+                          .c = y.c / (int64_t)n->n_in,
+                          .parts = (int64_t)n->n_in,
+                          .y_pixel = y.pixel};
+    text operands = {0};
     for (size_t i = 0; i < n->n_in; i++) {
         emit_value(e, arena_printf(emit_arena(e), "x%zu", i), n->in[i], false);
-        text_printf(t, "%s%lld", i ? ", " : "", (long long)image_of(n->in[i]).pixel);
+        s.x_pixel[i] = image_of(n->in[i]).pixel;
         text_printf(&operands, "%sx%zu", i ? ", " : "", i);
     }
-    text_append(t, "}};\nstatic void $F_task(void *p, size_t i) { cameo_interleave_task(&$F_shape, "
-                   "p, i); }\n");
+    emit_cameo_interleave(e, "_shape", &s);
+    emit_task(e, "task", "cameo_interleave_task");
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
     text_printf(b, "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n),
                 (long long)(y.h * y.w));
     text_printf(b, "    cameo_interleave_args a = {{%s}, y, (ptrdiff_t)pixels};\n",
                 text_str(&operands));
-    text_printf(b, "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
-                (long long)(pixels - 1), (long long)pixels);
+    text_printf(b, "    cameo_parallel(c, (pixels + %td) / %td, $F_task, &a);\n", s.pixels - 1,
+                s.pixels);
     text_free(&operands);
 }
 

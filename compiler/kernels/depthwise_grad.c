@@ -15,20 +15,19 @@ static int64_t parts_of(int64_t floats, int64_t most) {
 /* ---- depthwise weights ---- */
 
 typedef struct plan {
-    window k;
-    image x, y;
-    int64_t rows, parts;
+    cameo_depthwise s;
+    int64_t images, parts;
 } plan;
 
 static bool make_plan(const node *n, plan *p) {
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1]) || !window_of(n, NULL, &p->k))
+    cameo_depthwise *s = &p->s;
+    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1]) ||
+        !depthwise_shape(n, n->in[0], n->in[1], NULL, s) || s->kw > 16)
         return false;
-    p->x = image_of(n->in[0]), p->y = image_of(n->in[1]);
-    if (p->k.group != p->x.c || p->y.c != p->x.c || p->k.kw > 16) return false;
-    const int64_t row = (p->x.w * p->k.sh + p->y.w) * p->x.c, fit = BAND_FLOATS / row;
-    p->rows = fit < 1 ? 1 : fit > p->y.h ? p->y.h : fit;
+    p->images = n->in[0]->shape.dim[0];
+    s->rows = most(1, least(s->oh, BAND_FLOATS / ((s->w * s->sh + s->ow) * s->c)));
     p->parts = parts_of(value_count(n->in[0]) + value_count(n->in[1]),
-                        p->y.n * ((p->y.h + p->rows - 1) / p->rows));
+                        p->images * ceil_div(s->oh, s->rows));
     return true;
 }
 
@@ -54,7 +53,7 @@ static double cost(const node *n, const options *o) { return 1 + n->macs / speed
 static size_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p)) return 0;
-    return (size_t)(p.parts * p.k.kh * p.k.kw * round_up(p.x.c, o->target.vector_floats)) *
+    return (size_t)(p.parts * p.s.kh * p.s.kw * round_up(p.s.c, o->target.vector_floats)) *
            sizeof(float);
 }
 
@@ -66,14 +65,13 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "dw", n->out[0], true);
     emit_param(e, "void *partial", "%s", emit_scratch(e));
     emit_vector_check(e);
-    depthwise_shape(e, "", &p.x, &p.y, &p.k, 0, p.rows, false, "{CAMEO_NONE, 0, 0}");
+    emit_cameo_depthwise(e, "_shape", &p.s);
     text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) {\n");
     text_printf(emit_helpers(e),
                 "    cameo_depthwise_wgrad_task(&$F_shape, p, %lld, %lld, i);\n}\n",
-                (long long)p.x.n, (long long)p.parts);
+                (long long)p.images, (long long)p.parts);
     text_append(emit_body(e), "    cameo_depthwise_wgrad_args a = {x, dy, partial, dw};\n");
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all rows */\n",
-                (long long)p.parts);
+    emit_parallel(e, NULL, p.parts, "task, &a", "parts of all rows");
     text_printf(emit_body(e), "    cameo_depthwise_wgrad_sum(&$F_shape, &a, %lld, %s);\n",
                 (long long)p.parts, order_of(n) == PARAMETER_ONNX ? "true" : "false");
 }
@@ -125,16 +123,11 @@ static void emit_sum(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     emit_param(e, "void *partial", "%s", emit_scratch(e));
     emit_vector_check(e);
-    text_printf(
-        emit_helpers(e), "static const cameo_channel_sum $F_shape = {%lld, %lld, %lld, %lld};\n",
-        (long long)(x.n * x.h * x.w), (long long)x.c, (long long)x.pixel, (long long)sum_parts(n));
-    text_append(
-        emit_helpers(e),
-        "static void $F_task(void *p, size_t i) { cameo_channel_sum_task(&$F_shape, p, i); }\n");
+    const int64_t parts = sum_parts(n);
+    emit_cameo_channel_sum(e, "_shape", &(cameo_channel_sum){x.n * x.h * x.w, x.c, x.pixel, parts});
+    emit_task(e, "task", "cameo_channel_sum_task");
     text_append(emit_body(e), "    cameo_channel_sum_args a = {x, partial, y};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_task, &a); /* parts of all pixels */\n",
-                (long long)sum_parts(n));
+    emit_parallel(e, NULL, parts, "task, &a", "parts of all pixels");
     text_append(emit_body(e), "    cameo_channel_sum_join(&$F_shape, &a);\n");
 }
 

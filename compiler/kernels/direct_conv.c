@@ -30,15 +30,19 @@ static value *read_by(const node *n, const node *before) {
 static bool make_plan(const node *n, const node *before, const options *o, int64_t vectors,
                       conv_plan *p) {
     const int64_t *w = n->in[1]->shape.dim;
-    *p = (conv_plan){.counted = !node_is_batched(n), .scaled = before && !is_mul(before)};
-    if (n->in[1]->shape.rank != 4 || !window_of(n, w + 2, &p->k)) return false;
-    p->x = image_of(read_by(n, before)), p->y = image_of(n->out[0]);
-    if (p->k.group < 1 || p->x.c % p->k.group || w[0] % p->k.group || w[1] != p->x.c / p->k.group ||
-        w[0] != p->y.c)
+    const image x = image_of(read_by(n, before)), y = image_of(n->out[0]);
+    window k;
+    if (!window_of(n, n->in[0], n->in[1], &k) || k.group < 1 || x.c % k.group || w[0] % k.group ||
+        w[1] != x.c / k.group || w[0] != y.c)
         return false;
-    if (is_mul(before)) p->gate = image_elements(gate_of(before));
-    p->ci = w[1], p->co = w[0] / p->k.group;
-    p->r_pixel = input_at(n, 3) ? image_of(n->in[3]).pixel : 0;
+    *p = (conv_plan){
+        .s = {OF_IMAGES(x, y), OF_WINDOW(k)}, .n = y.n, .counted = !node_is_batched(n)};
+    p->s.groups = k.group, p->s.ci = w[1], p->s.co = w[0] / k.group;
+    p->s.r_pixel = residual_pixel(n), p->s.act = act_of(n);
+    if (is_mul(before))
+        p->s.gate = image_elements(gate_of(before));
+    else if (before)
+        p->s.scaled = true, p->s.before = act_of(before);
     return conv_plan_choose(p, &o->target, vectors);
 }
 
@@ -49,7 +53,8 @@ static bool is_live(const value *v) { return v->role == ROLE_PARAMETER && v->typ
 static bool bias_fits(const node *n, const conv_plan *p, const options *o) {
     const value *b = input_at(n, 2);
     if (!b || is_constant(b)) return true;
-    return is_live(b) && (p->k.group == 1 || p->co % (p->vectors * o->target.vector_floats) == 0);
+    return is_live(b) &&
+           (p->s.groups == 1 || p->s.co % (p->s.vectors * o->target.vector_floats) == 0);
 }
 
 static bool fits(const node *n, const options *o, int64_t vectors) {
@@ -85,19 +90,19 @@ static double cost(const node *n, const options *o) {
 /* ---- weights ---- */
 
 const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes) {
-    const int64_t block = p->vectors * emit_options(e)->target.vector_floats;
-    const int64_t blocks = round_up(p->co, block) / block, taps = p->k.kh * p->k.kw;
+    const int64_t block = p->s.vectors * emit_options(e)->target.vector_floats;
+    const int64_t blocks = round_up(p->s.co, block) / block, taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
     *bytes = (size_t)conv_plan_weights(p, &emit_options(e)->target) * sizeof(float);
     float *to = arena_alloc(emit_arena(e), *bytes);
-    for (int64_t g = 0; g < p->k.group; g++)
-        for (int64_t co = 0; co < p->co; co++)
-            for (int64_t ci = 0; ci < p->ci; ci++)
+    for (int64_t g = 0; g < p->s.groups; g++)
+        for (int64_t co = 0; co < p->s.co; co++)
+            for (int64_t ci = 0; ci < p->s.ci; ci++)
                 for (int64_t t = 0; t < taps; t++) {
-                    const int64_t at = (((g * blocks + co / block) * taps + t) * p->ci + ci) *
+                    const int64_t at = (((g * blocks + co / block) * taps + t) * p->s.ci + ci) *
                                            block +
                                        co % block;
-                    to[at] = from[((g * p->co + co) * p->ci + ci) * taps + t];
+                    to[at] = from[((g * p->s.co + co) * p->s.ci + ci) * taps + t];
                 }
     return to;
 }
@@ -123,60 +128,42 @@ static void emit_weight_param(emitter *e, const node *n, const conv_plan *p) {
     emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
 }
 
-static void emit_bias(emitter *e, const node *n, const conv_plan *p, int64_t block) {
-    const value *b = input_at(n, 2);
-    if (b && !is_constant(b))
-        emit_value(e, "b", b, false);
-    else
-        emit_channels(e, "b", b, 0, p->k.group, p->co, block);
-}
-
 static void emit_repack(emitter *e, const conv_plan *p) {
-    text_append(
-        emit_helpers(e),
-        "static void $F_pack(void *p, size_t i) { cameo_conv_pack_task(&$F_shape, p, i); }\n");
+    emit_task(e, "pack", "cameo_conv_pack_task");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %lld, $F_pack, &pack); /* blocks of channels */\n",
-                (long long)conv_plan_blocks(p, &emit_options(e)->target));
+    emit_parallel(e, NULL, conv_plan_blocks(p, &emit_options(e)->target), "pack, &pack",
+                  "blocks of channels");
 }
 
-/* scale, shift and the activation before the convolution. */
-static void emit_scale(emitter *e, const node *scale, conv_plan *p) {
-    const int64_t vf = emit_options(e)->target.vector_floats,
-                  channels = scale->out[0]->shape.dim[1];
-    emit_channels(e, "scale", scale->in[1], 0, 1, channels, vf);
-    emit_channels(e, "shift", scale->in[2], 0, 1, channels, vf);
-    p->before = act_literal(e, scale);
+/* What comes before the convolution: scale and shift, or the gate. */
+static void emit_before(emitter *e, const node *before) {
+    const int64_t vf = emit_options(e)->target.vector_floats, c = before->out[0]->shape.dim[1];
+    if (is_mul(before)) {
+        emit_value(e, "gate", gate_of(before), false);
+        return;
+    }
+    emit_channels(e, "scale", before->in[1], 0, 1, c, vf);
+    emit_channels(e, "shift", before->in[2], 0, 1, c, vf);
 }
 
 static void emit_conv(emitter *e, const node *n, const node *before) {
-    const target *t = &emit_options(e)->target;
+    const options *o = emit_options(e);
     conv_plan p;
-    if (!make_plan(n, before, emit_options(e), bound_vectors(n, emit_options(e)), &p))
-        BUG("direct convolution without a plan");
-    const int64_t block = p.vectors * t->vector_floats;
+    if (!make_plan(n, before, o, bound_vectors(n, o), &p)) BUG("direct convolution without a plan");
     emit_value(e, "x", read_by(n, before), false);
-    if (p.scaled) emit_scale(e, before, &p);
-    if (p.gate) emit_value(e, "gate", gate_of(before), false);
+    if (before) emit_before(e, before);
     emit_weight_param(e, n, &p);
-    emit_bias(e, n, &p, block);
-    const value *slope = input_at(n, 4), *r = input_at(n, 3);
-    if (slope) emit_channels(e, "slope", slope, 0, p.k.group, p.co, block);
-    if (r) emit_value(e, "r", r, false);
-    emit_value(e, "y", n->out[0], true);
-    emit_vector_check(e);
-    conv_plan_print(e, &p, "", act_literal(e, n));
+    const char *ending = emit_ending(e, n, p.s.groups, p.s.co,
+                                     p.s.vectors * o->target.vector_floats);
+    conv_plan_print(e, &p, "");
     if (is_repacked(n)) emit_repack(e, &p);
-    text_printf(emit_body(e), "    cameo_conv_args a = {.x = x, .w = %s, .b = b, .y = y%s%s%s};\n",
-                is_repacked(n) ? "packed" : "w", slope ? ", .slope = slope" : "",
-                r ? ", .r = r" : "",
-                p.scaled ? ", .scale = scale, .shift = shift"
-                : p.gate ? ", .gate = gate"
-                         : "");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, %s, $F_task, &a); /* images x bands of rows x channels */\n",
-                conv_plan_tasks(e, &p, images_of(e, n)));
+    text_printf(emit_body(e), "    cameo_conv_args a = {x, %s, %s%s};\n",
+                is_repacked(n) ? "packed" : "w", ending,
+                p.s.scaled ? ", .scale = scale, .shift = shift"
+                : p.s.gate ? ", .gate = gate"
+                           : "");
+    emit_parallel(e, p.counted ? NULL : n, conv_plan_tasks(&p, &o->target), "task, &a",
+                  "images x bands of rows x channels");
 }
 
 static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
@@ -193,25 +180,23 @@ const implementation direct_conv = {.name = "direct-conv",
 
 /* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
 
-bool scaled_conv_worthwhile(const node *scale, const node *conv, const options *o) {
+static bool scaled_applies(const graph *g, const node *n, const options *o) {
+    (void)g;
     conv_plan p;
+    const node *scale = n->parts[0], *conv = n->parts[1];
     if (scale->impl != &scale_shift || conv->impl != &direct_conv || !is_constant(conv->in[1]))
         return false;
     if (!is_constant(scale->in[1]) || !is_constant(scale->in[2]) || input_at(scale, 3) ||
         input_at(scale, 4))
         return false;
-    return make_plan(conv, scale, o, 0, &p) && !p.gather.ow;
-}
-
-static bool scaled_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts == 2 && n->parts[0]->impl == &scale_shift;
+    return make_plan(conv, scale, o, 0, &p) && !p.s.gather.ow;
 }
 
 static void emit_scaled(emitter *e, const node *n) { emit_conv(e, n->parts[1], n->parts[0]); }
 
 const implementation scaled_conv = {.name = "scaled-conv",
                                     .op = CAMEO_ConvChain,
+                                    .pattern = {CAMEO_ScaleShift, CAMEO_Conv},
                                     .applies = scaled_applies,
                                     .emit = emit_scaled,
                                     .slices = true};
@@ -227,26 +212,24 @@ static bool is_gate(const value *v, const value *y) {
 }
 
 /* Every band of rows multiplies its weights, where the Mul multiplies, reads and writes pixels. */
-bool gated_conv_worthwhile(const node *mul, const node *conv, const options *o) {
+static bool gated_applies(const graph *g, const node *n, const options *o) {
+    (void)g;
     conv_plan p;
+    const node *mul = n->parts[0], *conv = n->parts[1];
     if (conv->impl != &direct_conv || !is_constant(conv->in[1]) || mul->n_in != 2) return false;
     const size_t x = image_operand(mul);
     if (!is_nhwc(mul->in[x]) || !shape_equal(&mul->in[x]->shape, &mul->out[0]->shape) ||
         !is_gate(mul->in[!x], mul->out[0]))
         return false;
-    if (!make_plan(conv, mul, o, 0, &p) || p.k.group != 1 || p.counted) return false;
-    const int64_t bands = ceil_div(p.y.h, p.rows),
+    if (!make_plan(conv, mul, o, 0, &p) || p.s.groups != 1 || p.counted) return false;
+    const int64_t bands = ceil_div(p.s.oh, p.s.rows),
                   pixels = value_count(mul->out[0]) / mul->out[0]->shape.dim[0];
     return bands * conv_plan_weights(&p, &o->target) <= pixels;
 }
 
-static bool gated_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts == 2 && is_mul(n->parts[0]);
-}
-
 const implementation gated_conv = {.name = "gated-conv",
                                    .op = CAMEO_ConvChain,
+                                   .pattern = {ONNX_Mul, CAMEO_Conv},
                                    .applies = gated_applies,
                                    .emit = emit_scaled,
                                    .slices = true};

@@ -2,13 +2,11 @@
    PRelu. */
 #include "kernels.h"
 
-#include <string.h>
-
 enum { TASK_FLOATS = 16 * 1024 };
 
 typedef struct parts { /* what one pass is made of; values may be NULL */
     const value *scale, *shift, *slope, *r;
-    const char *act;
+    cameo_act act;
     bool product;
 } parts;
 
@@ -26,8 +24,8 @@ static bool is_per_channel(const value *v, int64_t c) {
 }
 
 static bool activation_fits(const node *n, int64_t c) {
-    return strcmp(node_string(n, "act", "none"), "prelu") ? act_known(n)
-                                                          : is_per_channel(input_at(n, 4), c);
+    const act_row *act = act_of_node(n);
+    return act && act->flags & ACT_SLOPE ? is_per_channel(input_at(n, 4), c) : act != NULL;
 }
 
 static bool applies_scale_shift(const graph *g, const node *n, const options *o) {
@@ -73,55 +71,57 @@ static void emit_per_channel(emitter *e, const char *name, const value *v, int64
         emit_value(e, name, v, false);
 }
 
+void emit_pixels(emitter *e, const node *n, const cameo_elementwise *s, int64_t pixels,
+                 const char *operands) {
+    emit_vector_check(e);
+    emit_cameo_elementwise(e, "_shape", s);
+    emit_task(e, "task", "cameo_elementwise_task");
+    text_printf(emit_body(e),
+                "    const size_t pixels = (size_t)%s * %lld;\n"
+                "    cameo_elementwise_args a = {%s, (ptrdiff_t)pixels};\n"
+                "    cameo_parallel(c, (pixels + %td) / %td, $F_task, &a);\n",
+                images_of(e, n), (long long)pixels, operands, s->pixels - 1, s->pixels);
+}
+
 static void emit_parts(emitter *e, const node *n, const parts *k) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const int64_t vf = emit_options(e)->target.vector_floats,
-                  pixels = TASK_FLOATS / y.c > 0 ? TASK_FLOATS / y.c : 1;
+    const int64_t vf = emit_options(e)->target.vector_floats;
     emit_value(e, "x", n->in[0], false);
     emit_per_channel(e, "scale", k->scale, y.c, vf);
     emit_per_channel(e, "shift", k->shift, y.c, vf);
     emit_per_channel(e, "slope", k->slope, y.c, vf);
     if (k->r) emit_value(e, "r", k->r, false);
     emit_value(e, "y", n->out[0], true);
-    emit_vector_check(e);
-    text *t = emit_helpers(e);
-    text_append(t, "static const cameo_elementwise $F_shape = {\n");
-    text_printf(
-        t, "    .pixels = %lld, .c = %lld, .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld,\n",
-        (long long)pixels, (long long)y.c, (long long)x.pixel, (long long)y.pixel,
-        (long long)(k->r ? image_of(k->r).pixel : 0));
-    text_printf(t, "    .scale = %s, .shift = %s, .product = %s, .act = %s};\n",
-                k->scale ? "true" : "false", k->shift ? "true" : "false",
-                k->product ? "true" : "false", k->act);
-    text_append(
-        t, "static void $F_task(void *p, size_t i) { cameo_elementwise_task(&$F_shape, p, i); }\n");
-    text_printf(emit_body(e), "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n),
-                (long long)(y.h * y.w));
-    text_printf(emit_body(e),
-                "    cameo_elementwise_args a = {x, %s, %s, %s, %s, y, (ptrdiff_t)pixels};\n",
-                argument(k->scale, "scale"), argument(k->shift, "shift"),
-                argument(k->slope, "slope"), argument(k->r, "r"));
-    text_printf(emit_body(e), "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
-                (long long)(pixels - 1), (long long)pixels);
+    const cameo_elementwise s = {.pixels = most(1, TASK_FLOATS / y.c),
+                                 .c = y.c,
+                                 .x_pixel = x.pixel,
+                                 .y_pixel = y.pixel,
+                                 .r_pixel = k->r ? image_of(k->r).pixel : 0,
+                                 .scale = k->scale,
+                                 .shift = k->shift,
+                                 .product = k->product,
+                                 .act = k->act};
+    emit_pixels(e, n, &s, y.h * y.w,
+                arena_printf(emit_arena(e), "x, %s, %s, %s, %s, y", argument(k->scale, "scale"),
+                             argument(k->shift, "shift"), argument(k->slope, "slope"),
+                             argument(k->r, "r")));
 }
 
 static void emit_scale_shift(emitter *e, const node *n) {
-    const parts k = {input_at(n, 1), input_at(n, 2),    input_at(n, 4),
-                     input_at(n, 3), act_literal(e, n), false};
+    const parts k = {input_at(n, 1), input_at(n, 2), input_at(n, 4),
+                     input_at(n, 3), act_of(n),      false};
     emit_parts(e, n, &k);
 }
 
-static void emit_add(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}"});
-}
+static void emit_add(emitter *e, const node *n) { emit_parts(e, n, &(parts){.r = n->in[1]}); }
 static void emit_mul(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.r = n->in[1], .act = "{CAMEO_NONE, 0, 0}", .product = true});
+    emit_parts(e, n, &(parts){.r = n->in[1], .product = true});
 }
 static void emit_relu(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.act = "{CAMEO_RELU, 0, 0}"});
+    emit_parts(e, n, &(parts){.act = {.kind = CAMEO_RELU}});
 }
 static void emit_prelu(emitter *e, const node *n) {
-    emit_parts(e, n, &(parts){.slope = n->in[1], .act = "{CAMEO_PRELU, 0, 0}"});
+    emit_parts(e, n, &(parts){.slope = n->in[1], .act = {.kind = CAMEO_PRELU}});
 }
 
 const implementation scale_shift = {.name = "scale-shift",

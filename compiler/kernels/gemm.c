@@ -64,25 +64,15 @@ static void emit_packed_bfloat16(emitter *e, const node *n, int64_t block) {
 
 static void emit_either(emitter *e, const node *n, bool rounded) {
     const int64_t *w = n->in[1]->shape.dim, block = 4 * emit_options(e)->target.vector_floats;
-    const value *slope = input_at(n, 4), *r = input_at(n, 3);
     emit_value(e, "x", n->in[0], false);
     (rounded ? emit_packed_bfloat16 : emit_packed)(e, n, block);
-    emit_channels(e, "b", input_at(n, 2), 0, 1, w[0], block);
-    if (slope) emit_channels(e, "slope", slope, 0, 1, w[0], block);
-    if (r) emit_value(e, "r", r, false);
-    emit_value(e, "y", n->out[0], true);
-    emit_vector_check(e);
-    text_printf(emit_helpers(e),
-                "static const cameo_gemm $F_shape = {.k = %lld, .n = %lld, .residual = %s, "
-                ".bfloat16 = %s, .act = %s};\n",
-                (long long)w[1], (long long)w[0], r ? "true" : "false", rounded ? "true" : "false",
-                act_literal(e, n));
-    text_append(emit_helpers(e),
-                "static void $F_task(void *p, size_t i) { cameo_gemm_task(&$F_shape, p, i); }\n");
-    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, b, %s, %s, y, (ptrdiff_t)%s};\n",
-                slope ? "slope" : "NULL", r ? "r" : "NULL", images_of(e, n));
-    text_printf(emit_body(e), "    cameo_parallel(c, %lld, $F_task, &a); /* blocks of outputs */\n",
-                (long long)(round_up(w[0], block) / block));
+    const char *ending = emit_ending(e, n, 1, w[0], block);
+    emit_cameo_gemm(e, "_shape",
+                    &(cameo_gemm){w[1], w[0], input_at(n, 3) != NULL, rounded, act_of(n)});
+    emit_task(e, "task", "cameo_gemm_task");
+    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, %s, (ptrdiff_t)%s};\n", ending,
+                images_of(e, n));
+    emit_parallel(e, NULL, ceil_div(w[0], block), "task, &a", "blocks of outputs");
 }
 
 static void emit(emitter *e, const node *n) { emit_either(e, n, false); }

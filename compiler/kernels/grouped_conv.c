@@ -24,10 +24,8 @@ enum { TILE_MANY = 14, TILE_FEW = 10 };
 static const double ROW_CYCLES = 12, SINGLE_VECTOR = 0.85;
 
 typedef struct plan {
-    window k;
-    image x, y;
-    int64_t width, tile, chunk, rows;
-    bool prefetch;
+    cameo_grouped s;
+    int64_t images;
     bool fills; /* a group a vector, whose lanes are not exchanged */
 } plan;
 
@@ -35,68 +33,71 @@ static int64_t span(int64_t taps, int64_t dilation) { return (taps - 1) * dilati
 
 /* The depthwise kernel has register tiles of its own for these. */
 static bool is_depthwise_tiled(const plan *p) {
-    return p->width == 1 && p->k.kh == 3 && p->k.kw == 3 && p->k.dh == 1 && p->k.dw == 1 &&
-           p->k.sw <= 2;
+    return p->s.width == 1 && p->s.kh == 3 && p->s.kw == 3 && p->s.dh == 1 && p->s.dw == 1 &&
+           p->s.sw <= 2;
 }
 
 static bool window_fits(const plan *p, const value *w, int64_t vector) {
     const int64_t *d = w->shape.dim;
-    const bool power = p->width > 0 && !(p->width & (p->width - 1));
-    return p->k.group > 1 && power && p->width <= vector && d[0] == p->y.c && p->y.c == p->x.c &&
-           d[1] == p->width && !is_depthwise_tiled(p);
+    const bool power = p->s.width > 0 && !(p->s.width & (p->s.width - 1));
+    return p->s.width < p->s.c && power && p->s.width <= vector && d[0] == p->s.c &&
+           d[1] == p->s.width && !is_depthwise_tiled(p);
 }
 
 /* Only the first and the last tile of a row reach out of the image. */
 static bool reach_fits(const plan *p, int64_t tile) {
-    const int64_t rest = (p->y.w - 1) % tile + 1,
-                  last = (rest - 1) * p->k.sw + span(p->k.kw, p->k.dw);
-    const int64_t beyond = most(0,
-                                (p->y.w - 1) * p->k.sw - p->k.pl + span(p->k.kw, p->k.dw) - p->x.w);
-    const int64_t first = p->y.w <= tile ? last - beyond : tile * p->k.sw;
-    return p->k.pl < first && (p->y.w <= tile || beyond <= rest * p->k.sw) && beyond < last;
+    const int64_t rest = (p->s.ow - 1) % tile + 1,
+                  last = (rest - 1) * p->s.sw + span(p->s.kw, p->s.dw);
+    const int64_t beyond = most(0, (p->s.ow - 1) * p->s.sw - p->s.pl + span(p->s.kw, p->s.dw) -
+                                       p->s.w);
+    const int64_t first = p->s.ow <= tile ? last - beyond : tile * p->s.sw;
+    return p->s.pl < first && (p->s.ow <= tile || beyond <= rest * p->s.sw) && beyond < last;
 }
 
 /* Of one vector of channels and one row of the kernel, for `pixels` outputs. */
 static double tile_cycles(const plan *p, int64_t pixels) {
     if (!pixels) return 0;
-    const int64_t columns = (pixels - 1) * p->k.sw + span(p->k.kw, p->k.dw);
-    const double products = (double)(pixels * p->k.kw * p->width) / 2,
-                 exchanges = p->width > 1 && !p->fills ? (double)(columns * p->width) : 0;
+    const int64_t columns = (pixels - 1) * p->s.sw + span(p->s.kw, p->s.dw);
+    const double products = (double)(pixels * p->s.kw * p->s.width) / 2,
+                 exchanges = p->s.width > 1 && !p->fills ? (double)(columns * p->s.width) : 0;
     return (products > exchanges ? products : exchanges) + ROW_CYCLES;
 }
 
 static double row_cycles(const plan *p, int64_t tile) {
-    return (double)(p->y.w / tile) * tile_cycles(p, tile) + tile_cycles(p, p->y.w % tile);
+    return (double)(p->s.ow / tile) * tile_cycles(p, tile) + tile_cycles(p, p->s.ow % tile);
 }
 
 static void choose_tile(plan *p, const target *t) {
-    p->tile = 0;
-    for (int64_t tile = 1; tile <= least(p->y.w, t->vector_registers > 16 ? TILE_MANY : TILE_FEW);
+    p->s.tile = 0;
+    for (int64_t tile = 1; tile <= least(p->s.ow, t->vector_registers > 16 ? TILE_MANY : TILE_FEW);
          tile++)
-        if (reach_fits(p, tile) && (!p->tile || row_cycles(p, tile) <= row_cycles(p, p->tile)))
-            p->tile = tile;
+        if (reach_fits(p, tile) && (!p->s.tile || row_cycles(p, tile) <= row_cycles(p, p->s.tile)))
+            p->s.tile = tile;
 }
 
 static void choose_tasks(plan *p, int64_t vector) {
-    const int64_t each = vector * (p->x.w * span(p->k.kh, p->k.dh) + p->k.kh * p->k.kw * p->width),
-                  all = p->fills && p->k.sh > 1 ? CHUNK_STRIDED : CHUNK_FLOATS;
-    p->chunk = vector * least(ceil_div(p->x.c, vector), most(1, all / each));
-    p->rows = most(1, least(p->y.h, TASK_FLOATS / (p->y.w * p->y.c)));
+    const int64_t each = vector *
+                         (p->s.w * span(p->s.kh, p->s.dh) + p->s.kh * p->s.kw * p->s.width),
+                  all = p->fills && p->s.sh > 1 ? CHUNK_STRIDED : CHUNK_FLOATS;
+    p->s.chunk = vector * least(ceil_div(p->s.c, vector), most(1, all / each));
+    p->s.rows = most(1, least(p->s.oh, TASK_FLOATS / (p->s.ow * p->s.c)));
 }
 
 static bool make_plan(const node *n, const options *o, plan *p) {
     const value *w = n->in[1];
-    if (w->shape.rank != 4 || !is_constant(w) || !window_of(n, w->shape.dim + 2, &p->k))
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
+    window k;
+    if (!is_constant(w) || !window_of(n, n->in[0], w, &k) || k.group < 1 || x.c % k.group ||
+        x.c != y.c)
         return false;
-    p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
-    if (p->k.group < 1 || p->x.c % p->k.group) return false;
-    p->width = p->x.c / p->k.group;
+    *p = (plan){{OF_IMAGES(x, y), OF_WINDOW(k), .c = x.c, .width = x.c / k.group}, .images = y.n};
     if (!window_fits(p, w, o->target.vector_floats)) return false;
-    p->fills = p->width > 1 && p->width == o->target.vector_floats;
+    p->fills = p->s.width > 1 && p->s.width == o->target.vector_floats;
     choose_tile(p, &o->target);
-    p->prefetch = p->x.c * p->k.kh * p->k.kw * p->width * 4 > FETCHED;
+    p->s.prefetch = x.c * p->s.kh * p->s.kw * p->s.width * 4 > FETCHED;
     choose_tasks(p, o->target.vector_floats);
-    return p->tile > 0;
+    p->s.r_pixel = residual_pixel(n), p->s.act = act_of(n);
+    return p->s.tile > 0;
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
@@ -111,79 +112,46 @@ static bool applies(const graph *g, const node *n, const options *o) {
 static double cost(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, o, &p)) return 1e30;
-    const double vectors = (double)ceil_div(p.x.c, o->target.vector_floats),
-                 rows = (double)(p.y.n * p.y.h * p.k.kh),
-                 bytes = (double)(p.x.n * p.x.h * p.x.w * p.x.c) * 4;
+    const double vectors = (double)ceil_div(p.s.c, o->target.vector_floats),
+                 rows = (double)(p.images * p.s.oh * p.s.kh),
+                 bytes = (double)(p.images * p.s.h * p.s.w * p.s.c) * 4;
     /* An input that comes from the third-level cache streams better into the direct kernel's line
        buffer. */
-    const double far = p.fills && p.k.sh > 1 && bytes > CONV_STREAMED * (double)p.x.n
+    const double far = p.fills && p.s.sh > 1 && bytes > CONV_STREAMED * (double)p.images
                            ? stream_time(bytes)
                            : 0;
     return 1 + far +
-           conv_time(o, vectors * rows * row_cycles(&p, p.tile) * SINGLE_VECTOR,
+           conv_time(o, vectors * rows * row_cycles(&p, p.s.tile) * SINGLE_VECTOR,
                      (double)value_count(n->in[1]) * 4);
 }
 
 /* [vector][kh][kw][k][lane]: of output channel o the weight of input channel o ^ k, or k, within
    its group. */
 static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
-    const int64_t vector = emit_options(e)->target.vector_floats, taps = p->k.kh * p->k.kw;
+    const int64_t vector = emit_options(e)->target.vector_floats, taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
-    *bytes = (size_t)(round_up(p->x.c, vector) * taps * p->width) * sizeof(float);
+    *bytes = (size_t)(round_up(p->s.c, vector) * taps * p->s.width) * sizeof(float);
     float *to = arena_alloc(emit_arena(e), *bytes);
-    for (int64_t o = 0; o < p->x.c; o++)
+    for (int64_t o = 0; o < p->s.c; o++)
         for (int64_t t = 0; t < taps; t++)
-            for (int64_t k = 0; k < p->width; k++)
-                to[((o / vector * taps + t) * p->width + k) * vector + o % vector] =
-                    from[(o * p->width + (p->fills ? k : o % p->width ^ k)) * taps + t];
+            for (int64_t k = 0; k < p->s.width; k++)
+                to[((o / vector * taps + t) * p->s.width + k) * vector + o % vector] =
+                    from[(o * p->s.width + (p->fills ? k : o % p->s.width ^ k)) * taps + t];
     return to;
-}
-
-static void emit_shape(emitter *e, const node *n, const plan *p) {
-    text *t = emit_helpers(e);
-    const window *k = &p->k;
-    text_append(t, "static const cameo_grouped $F_shape = {\n");
-    text_printf(t,
-                "    .h = %lld, .w = %lld, .c = %lld, .oh = %lld, .ow = %lld, .width = %lld, .kh = "
-                "%lld, .kw = %lld,\n",
-                (long long)p->x.h, (long long)p->x.w, (long long)p->x.c, (long long)p->y.h,
-                (long long)p->y.w, (long long)p->width, (long long)k->kh, (long long)k->kw);
-    text_printf(t, "    .sh = %lld, .sw = %lld, .dh = %lld, .dw = %lld, .pt = %lld, .pl = %lld,\n",
-                (long long)k->sh, (long long)k->sw, (long long)k->dh, (long long)k->dw,
-                (long long)k->pt, (long long)k->pl);
-    text_printf(t,
-                "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .tile = %lld, .rows = "
-                "%lld, .chunk = %lld,\n",
-                (long long)p->x.pixel, (long long)p->y.pixel,
-                (long long)(input_at(n, 3) ? image_of(n->in[3]).pixel : 0), (long long)p->tile,
-                (long long)p->rows, (long long)p->chunk);
-    text_printf(t, "    .prefetch = %s, .act = %s};\n", p->prefetch ? "true" : "false",
-                act_literal(e, n));
-    text_append(
-        t, "static void $F_task(void *p, size_t i) { cameo_grouped_task(&$F_shape, p, i); }\n");
 }
 
 static void emit(emitter *e, const node *n) {
     plan p;
     size_t bytes;
     if (!make_plan(n, emit_options(e), &p)) BUG("grouped convolution without a plan");
-    const int64_t vector = emit_options(e)->target.vector_floats;
-    const value *slope = input_at(n, 4), *r = input_at(n, 3);
     const float *w = pack(e, &p, n->in[1], &bytes);
     emit_value(e, "x", n->in[0], false);
     emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
-    emit_channels(e, "b", input_at(n, 2), 0, 1, p.y.c, vector);
-    if (slope) emit_channels(e, "slope", slope, 0, 1, p.y.c, vector);
-    if (r) emit_value(e, "r", r, false);
-    emit_value(e, "y", n->out[0], true);
-    emit_vector_check(e);
-    emit_shape(e, n, &p);
-    text_printf(emit_body(e), "    cameo_grouped_args a = {x, w, b, %s, %s, y};\n",
-                slope ? "slope" : "NULL", r ? "r" : "NULL");
-    text_printf(
-        emit_body(e),
-        "    cameo_parallel(c, (size_t)%s * %lld, $F_task, &a); /* images x bands of rows */\n",
-        images_of(e, n), (long long)ceil_div(p.y.h, p.rows));
+    const char *ending = emit_ending(e, n, 1, p.s.c, emit_options(e)->target.vector_floats);
+    emit_cameo_grouped(e, "_shape", &p.s);
+    emit_task(e, "task", "cameo_grouped_task");
+    text_printf(emit_body(e), "    cameo_grouped_args a = {x, w, %s};\n", ending);
+    emit_parallel(e, n, ceil_div(p.s.oh, p.s.rows), "task, &a", "images x bands of rows");
 }
 
 const implementation grouped_conv = {.name = "grouped-conv",

@@ -2,12 +2,10 @@
    runtime/kernels/. */
 #ifndef CAMEO_COMPILER_KERNELS_H
 #define CAMEO_COMPILER_KERNELS_H
-#include "../emit/emit.h"
 #include "../ir/implementation.h"
-
-typedef struct window { /* a convolution or pool, all attributes with their defaults */
-    int64_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr, group;
-} window;
+#include "../ops/act.h"
+#include "../ops/window.h"
+#include "shape.h"
 
 typedef struct image { /* a rank-4 value, in elements */
     int64_t n, c, h, w, pixel;
@@ -15,17 +13,23 @@ typedef struct image { /* a rank-4 value, in elements */
 
 bool is_nhwc(const value *v); /* float32, rank 4, NHWC memory, not constant */
 image image_of(const value *v);
-bool window_of(const node *n, const int64_t *kernel, window *out); /* kernel: when kernel_shape is
-                                                                      absent; false: auto_pad or odd
-                                                                      ranks */
+/* Of two axes, from x and, where they are, the weights w. False: auto_pad, a negative pad, or
+   another rank. */
+bool window_of(const node *n, const value *x, const value *w, window *out);
+/* Initialisers of the fields that many shapes share (shapes.def). */
+#define OF_IMAGES(x, y) \
+    .h = (x).h, .w = (x).w, .oh = (y).h, .ow = (y).w, .x_pixel = (x).pixel, .y_pixel = (y).pixel
+#define OF_WINDOW(a)                                                          \
+    .kh = (a).k[1], .kw = (a).k[2], .sh = (a).stride[1], .sw = (a).stride[2], \
+    .dh = (a).dilation[1], .dw = (a).dilation[2], .pt = (a).begin[1], .pl = (a).begin[2]
 bool is_constant(const value *v);         /* float32, known at compile time */
 bool is_finite(const value *v);           /* a constant without NaN or infinity */
 bool is_internal(const node *n);          /* domain "cameo" */
 value *input_at(const node *n, size_t i); /* NULL when absent */
 bool act_known(const node *n); /* and its slope, if any, is one number or one a channel */
-bool act_is_clamp(const node *n, float *least, float *most); /* none, relu, clip */
-const char *act_literal(emitter *e, const node *n);          /* "{CAMEO_RELU, 0, 0}" */
+cameo_act act_of(const node *n);
 bool residual_fits(const node *n, size_t i); /* absent, or NHWC of the output's shape */
+int64_t residual_pixel(const node *n);       /* of input 3; 0: there is none */
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ceil_div(int64_t a, int64_t b) {
@@ -40,30 +44,27 @@ const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
    NULL). Adds parameter `name`. */
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups,
                    int64_t c, int64_t block);
-/* Prints the cameo_depthwise $F_shapeS of the current node (depthwise_conv.c): the forward
-   convolution of x, or of dY with `flip`, its taps in reverse order. */
-void depthwise_shape(emitter *e, const char *suffix, const image *x, const image *y,
-                     const window *k, int64_t r_pixel, int64_t rows, bool flip, const char *act);
+/* The end of most layers: parameters b, slope and r as far as n has them, and y. Returns "b, slope,
+   r, y", NULL instead of what it has not. */
+const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, int64_t block);
+/* A task: "static void $F_NAME(void *p, size_t i) { FUNCTION(&$F_shape, p, i); }". */
+void emit_task(emitter *e, const char *name, const char *function);
+/* Runs `count` tasks, times the images of n unless it is NULL: "cameo_parallel(c, ..., $F_TASK);",
+   where task is "task, &a". comment: what tasks there are, or NULL. */
+void emit_parallel(emitter *e, const node *n, int64_t count, const char *task, const char *comment);
+/* elementwise.c: shape, task and run of a pass over the images of n, of so many pixels each.
+   operands: the arguments but for their number. */
+void emit_pixels(emitter *e, const node *n, const cameo_elementwise *s, int64_t pixels,
+                 const char *operands);
+/* The shape of a depthwise convolution but for rows, residual and activation (depthwise_conv.c).
+   False: it is none. */
+bool depthwise_shape(const node *n, const value *x, const value *y, const value *w,
+                     cameo_depthwise *s);
 /* Parameter `name`: constant weights as the depthwise kernel reads them, [kh][kw][c rounded up]. */
 void depthwise_emit_weights(emitter *e, const char *name, const value *w);
-/* strip_conv.c: nodes whose kernels are chosen can run a strip of rows at a time, and gain by it.
-   expand may be NULL. */
-bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project);
-/* pool.c: a ScaleShift and an average over windows, whose kernels are chosen, gain by being one. */
-bool scaled_pool_worthwhile(const node *scale, const node *pool);
 /* A static assertion that the C compiler's vectors are those the weights were packed for. */
 void emit_vector_check(emitter *e);
 
-extern const implementation direct_conv, winograd_conv_4, winograd_conv_2, winograd_conv_5x5,
-    winograd_line_3, winograd_line_5, winograd_line_7, depthwise_conv, grouped_conv, strassen_conv,
-    strip_conv, scaled_conv, gated_conv, scaled_pool, gemm, gemm_bfloat16, max_pool, average_pool,
-    global_average_pool, global_max_pool, scale_shift, add_nhwc, mul_nhwc, relu_nhwc, prelu_nhwc,
-    reorder, interleave, copy_concat, copy_split, copy_slice, copy_transpose, copy_expand,
-    copy_tile, copy_to_space, copy_to_depth, xnn_conv, xnn_depthwise, xnn_deconv, xnn_gemm,
-    xnn_max_pool, xnn_average_pool, xnn_global_average_pool, xnn_add;
-/* of training */
-extern const implementation conv_input_grad, winograd_input_grad_4, winograd_input_grad_2,
-    weight_gradient, depthwise_input_gradient, depthwise_weight_gradient, channel_sum,
-    batchnorm_train, batchnorm_grad, max_pool_grad_nhwc, average_pool_grad_nhwc,
-    global_average_pool_grad_nhwc, matrix_gemm, matrix_matmul;
+#define KERNEL(name) extern const implementation name;
+#include "kernels.def"
 #endif

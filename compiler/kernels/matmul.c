@@ -69,8 +69,7 @@ static void emit_abt(emitter *e, const node *n, const plan *p) {
     const int64_t panel = 2 * emit_options(e)->target.vector_floats;
     text *h = emit_helpers(e), *t = emit_body(e);
     emit_param(e, "void *packed", "%s", emit_scratch(e));
-    text_append(h, "static void $F_task_pack(void *p, size_t i) { "
-                   "cameo_matmul_panel_task(&$F_shape, p, i); }\n");
+    emit_task(e, "task_pack", "cameo_matmul_panel_task");
     text_append(h, "static void $F_task(void *p, size_t i) {\n");
     text_printf(h, "    float yt[%lld * CAMEO_MATMUL_COLUMNS] __attribute__((aligned(64)));\n",
                 (long long)round_up(p->m, panel));
@@ -108,11 +107,8 @@ static void emit(emitter *e, const node *n) {
     if (input_at(n, 2)) emit_value(e, "b", n->in[2], false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    text_printf(
-        emit_helpers(e),
-        "static const cameo_matmul $F_shape = {.m = %lld, .n = %lld, .k = %lld, .tile = %lld};\n",
-        (long long)p.m, (long long)p.n, (long long)p.k,
-        (long long)tile_of(&p, &emit_options(e)->target));
+    emit_cameo_matmul(e, "_shape",
+                      &(cameo_matmul){p.m, p.n, p.k, tile_of(&p, &emit_options(e)->target)});
     if (p.tb)
         emit_abt(e, n, &p);
     else

@@ -22,13 +22,8 @@ static void emit(emitter *e, const node *n) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "y", n->out[0], true);
-    text_printf(emit_helpers(e),
-                "static const cameo_reorder $F_shape = {.c = %lld, .pixels = %lld, .x_pixel = "
-                "%lld, .y_pixel = %lld};\n",
-                (long long)x.c, (long long)(x.h * x.w), (long long)x.pixel, (long long)y.pixel);
-    text_printf(emit_helpers(e),
-                "static void $F_task(void *p, size_t i) { %s(&$F_shape, p, i); }\n",
-                to_nhwc ? "cameo_to_nhwc_task" : "cameo_to_nchw_task");
+    emit_cameo_reorder(e, "_shape", &(cameo_reorder){x.c, x.h * x.w, x.pixel, y.pixel});
+    emit_task(e, "task", to_nhwc ? "cameo_to_nhwc_task" : "cameo_to_nchw_task");
     text_append(emit_body(e), "    cameo_reorder_args a = {x, y};\n");
     text_printf(emit_body(e),
                 "    cameo_parallel(c, (size_t)%s * (size_t)cameo_reorder_tasks(&$F_shape), "

@@ -18,79 +18,81 @@ enum {
 
 typedef struct chain {
     const node *expand, *depthwise, *project; /* expand may be NULL */
-    window window;
-    image x, y; /* of the depthwise convolution */
-    int64_t rows;
+    cameo_depthwise s;                        /* rows: of a strip */
 } chain;
 
 static bool is_pointwise(const node *n) {
     window k;
-    if (!is_constant(n->in[1]) || n->in[1]->shape.rank != 4 ||
-        !window_of(n, n->in[1]->shape.dim + 2, &k))
+    if (!is_constant(n->in[1]) || !window_of(n, n->in[0], n->in[1], &k) || k.group != 1)
         return false;
-    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    return k.kh == 1 && k.kw == 1 && k.sh == 1 && k.sw == 1 && k.group == 1 && x.h == y.h &&
-           x.w == y.w && !k.pt && !k.pl;
+    for (int i = 1; i < 3; i++)
+        if (k.k[i] != 1 || k.stride[i] != 1 || k.begin[i] || k.in[i] != k.out[i]) return false;
+    return true;
 }
 
-static int64_t window_rows(const window *k, int64_t rows) {
-    return (rows - 1) * k->sh + (k->kh - 1) * k->dh + 1;
+static int64_t window_rows(const cameo_depthwise *s, int64_t rows) {
+    return (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1;
 }
 
 /* As many rows as keep the strip near, strips of like size. */
-static int64_t rows_of_strip(const chain *c) {
-    const int64_t row = c->x.w * c->x.c * (int64_t)sizeof(float),
-                  most_rows = ceil_div(c->y.h, STRIPS);
+static int64_t rows_of_strip(const cameo_depthwise *s) {
+    const int64_t row = s->w * s->c * (int64_t)sizeof(float), most_rows = ceil_div(s->oh, STRIPS);
     int64_t rows = 1;
-    while (rows < most_rows && window_rows(&c->window, rows + 1) * row <= STRIP_BYTES) rows++;
-    return ceil_div(c->y.h, ceil_div(c->y.h, rows));
+    while (rows < most_rows && window_rows(s, rows + 1) * row <= STRIP_BYTES) rows++;
+    return ceil_div(s->oh, ceil_div(s->oh, rows));
 }
 
-static chain chain_of(const node *expand, const node *depthwise, const node *project) {
-    chain c = {.expand = expand, .depthwise = depthwise, .project = project};
-    if (!window_of(depthwise, depthwise->in[1]->shape.dim + 2, &c.window))
+static chain chain_of(const node *n) {
+    const bool expands = n->n_parts == 3;
+    chain c = {expands ? n->parts[0] : NULL, n->parts[expands], n->parts[expands + 1], {0}};
+    const node *d = c.depthwise;
+    if (!depthwise_shape(d, d->in[0], d->out[0], d->in[1], &c.s))
         BUG("a depthwise convolution without a window");
-    c.x = image_of(depthwise->in[0]), c.y = image_of(depthwise->out[0]);
-    c.rows = rows_of_strip(&c);
+    c.s.rows = rows_of_strip(&c.s), c.s.act = act_of(d);
     return c;
 }
 
+/* Floats of the two buffers. */
+static int64_t expanded_floats(const chain *c) {
+    return c->expand ? window_rows(&c->s, c->s.rows) * c->s.w * c->s.c : 0;
+}
+static int64_t middle_floats(const chain *c) { return c->s.rows * c->s.ow * c->s.c; }
+
 static bool fits_stack(const chain *c) {
-    const int64_t wide = c->expand ? window_rows(&c->window, c->rows) * c->x.w * c->x.c : 0,
-                  middle = c->rows * c->y.w * c->y.c;
-    return (wide + middle) * (int64_t)sizeof(float) <= MOST_BYTES;
+    return (expanded_floats(c) + middle_floats(c)) * (int64_t)sizeof(float) <= MOST_BYTES;
 }
 
 static double macs_of(const node *n) { return n ? n->macs : 0; }
 
-bool strip_conv_worthwhile(const node *expand, const node *depthwise, const node *project) {
+static bool applies(const graph *g, const node *n, const options *o) {
+    (void)g, (void)o;
+    const node *project = n->parts[n->n_parts - 1], *depthwise = n->parts[n->n_parts - 2],
+               *expand = n->n_parts == 3 ? n->parts[0] : NULL;
     if (depthwise->impl != &depthwise_conv || project->impl != &direct_conv ||
         (expand && expand->impl != &direct_conv))
         return false;
     if (input_at(depthwise, 3) || !is_constant(depthwise->in[1]) || !is_pointwise(project))
         return false;
     if (expand && (input_at(expand, 3) || !is_pointwise(expand))) return false;
-    const chain c = chain_of(expand, depthwise, project);
-    const int64_t pixels = (expand ? c.x.h * c.x.w : 0) + c.y.h * c.y.w; /* of one image */
-    const double between = (double)(pixels * c.x.c) * sizeof(float),
-                 macs = (macs_of(expand) + depthwise->macs + project->macs) / (double)c.y.n;
+    const chain c = chain_of(n);
+    const int64_t pixels = (expand ? c.s.h * c.s.w : 0) + c.s.oh * c.s.ow; /* of one image */
+    const double between = (double)(pixels * c.s.c) * sizeof(float),
+                 macs = (macs_of(expand) + depthwise->macs + project->macs) /
+                        (double)project->out[0]->shape.dim[0];
     return between > NEAR_BYTES && macs <= WORK * between && fits_stack(&c);
-}
-
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
-    return n->n_parts > 1 && n->parts[n->n_parts - 2]->impl == &depthwise_conv;
 }
 
 /* ---- emission ---- */
 
 static conv_plan pointwise_plan(emitter *e, const node *n, int64_t rows, int64_t x_pixel,
                                 int64_t y_pixel, bool near) {
-    conv_plan p = {.near = near, .x = image_of(n->in[0]), .y = image_of(n->out[0])};
-    if (!window_of(n, n->in[1]->shape.dim + 2, &p.k)) BUG("a convolution without a window");
-    p.ci = p.x.c, p.co = p.y.c;
-    p.x.pixel = x_pixel, p.y.pixel = y_pixel;
-    p.r_pixel = input_at(n, 3) ? image_of(n->in[3]).pixel : 0;
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
+    window k;
+    if (!window_of(n, n->in[0], n->in[1], &k)) BUG("a convolution without a window");
+    conv_plan p = {
+        {OF_IMAGES(x, y), OF_WINDOW(k), .ci = x.c, .co = y.c, .groups = 1}, .n = y.n, .near = near};
+    p.s.x_pixel = x_pixel, p.s.y_pixel = y_pixel, p.s.r_pixel = residual_pixel(n);
+    p.s.act = act_of(n);
     conv_plan_choose_rows(&p, &emit_options(e)->target, rows);
     return p;
 }
@@ -103,7 +105,7 @@ static const char *named(emitter *e, const char *stem, const char *of) {
    arguments, with `places` (x, y). */
 static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, const char *of,
                                  const char *places) {
-    const int64_t vf = emit_options(e)->target.vector_floats, block = p ? p->vectors * vf : vf;
+    const int64_t vf = emit_options(e)->target.vector_floats, block = p ? p->s.vectors * vf : vf;
     const value *slope = input_at(n, 4);
     if (p) {
         size_t bytes;
@@ -119,50 +121,44 @@ static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, 
     return arena_printf(emit_arena(e), "{.w = w%s, .b = b%s%s%s}", of, of, slopes, places);
 }
 
-static void emit_task(emitter *e, const chain *c) {
+static void emit_strips(emitter *e, const chain *c) {
     text *t = emit_helpers(e);
-    const long long row = (long long)(c->x.w * c->x.c),
-                    middle = (long long)(c->rows * c->y.w * c->y.c);
     text_printf(t,
                 "static const cameo_strips $F_strips = {%s, &$F_shape_depthwise, "
-                "&$F_shape_project, .rows = %lld};\n",
-                c->expand ? "&$F_shape_expand" : "NULL", (long long)c->rows);
+                "&$F_shape_project, .rows = %td};\n",
+                c->expand ? "&$F_shape_expand" : "NULL", c->s.rows);
     text_append(t, "static void $F_task(void *p, size_t i) {\n");
     if (c->expand)
         text_printf(t, "    float expanded[%lld] __attribute__((aligned(64))); /* %lld rows */\n",
-                    (long long)window_rows(&c->window, c->rows) * row,
-                    (long long)window_rows(&c->window, c->rows));
-    text_printf(t, "    float middle[%lld] __attribute__((aligned(64))); /* %lld rows */\n", middle,
-                (long long)c->rows);
+                    (long long)expanded_floats(c), (long long)window_rows(&c->s, c->s.rows));
+    text_printf(t, "    float middle[%lld] __attribute__((aligned(64))); /* %td rows */\n",
+                (long long)middle_floats(c), c->s.rows);
     text_printf(t, "    cameo_strips_task(&$F_strips, p, i, %s, middle);\n}\n",
                 c->expand ? "expanded" : "NULL");
 }
 
 static void emit_shapes(emitter *e, const chain *c, const conv_plan *expand,
                         const conv_plan *project) {
-    image x = c->x, y = c->y;
+    cameo_depthwise s = c->s;
     emit_vector_check(e);
-    if (c->expand)
-        conv_plan_print_shape(e, expand, "_expand", act_literal(e, c->expand)), x.pixel = x.c;
-    y.pixel = y.c;
-    depthwise_shape(e, "_depthwise", &x, &y, &c->window, 0, c->rows, false,
-                    act_literal(e, c->depthwise));
-    conv_plan_print_shape(e, project, "_project", act_literal(e, c->project));
-    emit_task(e, c);
+    if (c->expand) conv_plan_print_shape(e, expand, "_expand"), s.x_pixel = s.c;
+    s.y_pixel = s.c;
+    emit_cameo_depthwise(e, "_shape_depthwise", &s);
+    conv_plan_print_shape(e, project, "_project");
+    emit_strips(e, c);
 }
 
 static void emit(emitter *e, const node *n) {
-    node *const *part = n->parts;
-    const bool expands = n->n_parts == 3;
-    const chain c = chain_of(expands ? part[0] : NULL, part[expands], part[expands + 1]);
-    const node *first = expands ? c.expand : c.depthwise;
+    const chain c = chain_of(n);
+    const bool expands = c.expand != NULL;
     const value *r = input_at(c.project, 3);
-    const conv_plan project = pointwise_plan(e, c.project, c.rows, c.y.c,
+    const conv_plan project = pointwise_plan(e, c.project, c.s.rows, c.s.c,
                                              image_of(c.project->out[0]).pixel, true);
     conv_plan expand = {0};
     if (expands)
-        expand = pointwise_plan(e, c.expand, c.rows, image_of(c.expand->in[0]).pixel, c.x.c, false);
-    emit_value(e, "x", first->in[0], false);
+        expand = pointwise_plan(e, c.expand, c.s.rows, image_of(c.expand->in[0]).pixel, c.s.c,
+                                false);
+    emit_value(e, "x", n->parts[0]->in[0], false);
     const char *one = expands ? emit_operands(e, c.expand, &expand, "_expand", ", .x = x") : NULL;
     const char *two = emit_operands(e, c.depthwise, NULL, "_depthwise", expands ? "" : ", .x = x");
     if (r) emit_value(e, "r", r, false);
@@ -173,7 +169,7 @@ static void emit(emitter *e, const node *n) {
     text_printf(
         emit_body(e),
         "    const size_t images = %s, bands = cameo_strip_bands(c->threads, images, %lld);\n",
-        images_of(e, n), (long long)ceil_div(c.y.h, c.rows));
+        images_of(e, n), (long long)ceil_div(c.s.oh, c.s.rows));
     text_append(emit_body(e), "    cameo_strips_args a = {\n");
     if (one) text_printf(emit_body(e), "        .expand = %s,\n", one);
     text_printf(emit_body(e),
@@ -183,5 +179,9 @@ static void emit(emitter *e, const node *n) {
                 "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");
 }
 
-const implementation strip_conv = {
-    .name = "strip-conv", .op = CAMEO_ConvChain, .applies = applies, .emit = emit, .slices = true};
+const implementation strip_conv = {.name = "strip-conv",
+                                   .op = CAMEO_ConvChain,
+                                   .pattern = {CAMEO_Conv, CAMEO_Conv, CAMEO_Conv},
+                                   .applies = applies,
+                                   .emit = emit,
+                                   .slices = true};

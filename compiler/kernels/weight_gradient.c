@@ -4,12 +4,8 @@
 #include "kernels.h"
 
 typedef struct plan {
-    window k;
-    int64_t images, h, w, ci, oh, ow, co; /* ci, co: of one group */
-    int64_t x_pixel, y_pixel;
-    int64_t vectors, block, tile, run;
-    bool flat;
-    int64_t band_images, band_rows, parts, channels, blocks;
+    cameo_wgrad s;
+    int64_t block, run;
     int64_t per_group, floats; /* blocks of a group; floats of one part */
     int64_t panels;            /* floats of the packed x */
     bool onnx;                 /* order of the output */
@@ -27,15 +23,15 @@ enum {
 enum { TASKS = 16, PARTIAL_FLOATS = 1024 * 1024, FEW_CHANNELS = 8 };
 
 static void choose_tile(plan *p, const target *t) {
-    p->vectors = p->co > t->vector_floats ? 2 : 1;
-    p->block = p->vectors * t->vector_floats;
-    p->flat = p->k.kw > 1 && p->k.dw == 1 && p->ci < FEW_CHANNELS;
-    p->run = p->flat ? p->k.kw * p->ci : p->ci;
-    const int64_t largest = (t->vector_registers - p->vectors - 1) / 2; /* 14 of 32 registers, 6 of
-                                                                           16 */
-    p->tile = ceil_div(p->run, ceil_div(p->run, largest));
-    p->per_group = ceil_div(p->co, p->block);
-    p->floats = p->k.group * p->per_group * p->k.kh * p->k.kw * p->ci * p->block;
+    p->s.vectors = p->s.co > t->vector_floats ? 2 : 1;
+    p->block = p->s.vectors * t->vector_floats;
+    p->s.flat = p->s.kw > 1 && p->s.dw == 1 && p->s.ci < FEW_CHANNELS;
+    p->run = p->s.flat ? p->s.kw * p->s.ci : p->s.ci;
+    const int64_t largest = (t->vector_registers - p->s.vectors - 1) / 2; /* 14 of 32 registers, 6
+                                                                           of 16 */
+    p->s.tile = ceil_div(p->run, ceil_div(p->run, largest));
+    p->per_group = ceil_div(p->s.co, p->block);
+    p->floats = p->s.groups * p->per_group * p->s.kh * p->s.kw * p->s.ci * p->block;
 }
 
 static int64_t packed(int64_t out, int64_t taps, int64_t stride, int64_t dilation) {
@@ -45,46 +41,48 @@ static int64_t packed(int64_t out, int64_t taps, int64_t stride, int64_t dilatio
 /* Without padding and neighbours the images are one run of pixels: rows of a length that makes a
    good band. */
 static void merge_pixels(plan *p) {
-    const bool pointwise = p->k.kh == 1 && p->k.kw == 1 && p->k.sh == 1 && p->k.sw == 1 &&
-                           p->oh == p->h && p->ow == p->w;
-    if (!pointwise || p->k.pt || p->k.pl) return;
-    const int64_t pixels = p->images * p->h * p->w;
-    int64_t row = most(1, least(PIXELS, PANEL_FLOATS / p->channels));
+    const bool pointwise = p->s.kh == 1 && p->s.kw == 1 && p->s.sh == 1 && p->s.sw == 1 &&
+                           p->s.oh == p->s.h && p->s.ow == p->s.w;
+    if (!pointwise || p->s.pt || p->s.pl) return;
+    const int64_t pixels = p->s.images * p->s.h * p->s.w;
+    int64_t row = most(1, least(PIXELS, PANEL_FLOATS / p->s.channels));
     while (pixels % row) row--;
-    if (row < PIXELS_LEAST / 2) row = p->w;
-    p->images = 1, p->h = p->oh = pixels / row, p->w = p->ow = row;
+    if (row < PIXELS_LEAST / 2) row = p->s.w;
+    p->s.images = 1, p->s.h = p->s.oh = pixels / row, p->s.w = p->s.ow = row;
 }
 
 static int64_t panel_floats(const plan *p, int64_t rows) {
-    const int64_t width = p->flat ? p->ci : round_up(p->channels, p->tile);
-    return packed(rows, p->k.kh, p->k.sh, p->k.dh) * packed(p->ow, p->k.kw, p->k.sw, p->k.dw) *
+    const int64_t width = p->s.flat ? p->s.ci : round_up(p->s.channels, p->s.tile);
+    return packed(rows, p->s.kh, p->s.sh, p->s.dh) * packed(p->s.ow, p->s.kw, p->s.sw, p->s.dw) *
            width;
 }
 
 static void choose_bands(plan *p) {
-    const int64_t depth = ceil_div(DEPTH, p->k.kh * p->k.kw);
-    p->channels = p->flat || p->ci <= depth
-                      ? p->ci
-                      : round_up(ceil_div(p->ci, ceil_div(p->ci, depth)), p->tile);
+    const int64_t depth = ceil_div(DEPTH, p->s.kh * p->s.kw);
+    p->s.channels = p->s.flat || p->s.ci <= depth
+                        ? p->s.ci
+                        : round_up(ceil_div(p->s.ci, ceil_div(p->s.ci, depth)), p->s.tile);
     merge_pixels(p);
-    int64_t rows = most(1, least(p->oh, PIXELS / p->ow));
-    while (rows > 1 && panel_floats(p, rows) > PANEL_FLOATS && (rows - 1) * p->ow >= PIXELS_LEAST)
+    int64_t rows = most(1, least(p->s.oh, PIXELS / p->s.ow));
+    while (rows > 1 && panel_floats(p, rows) > PANEL_FLOATS && (rows - 1) * p->s.ow >= PIXELS_LEAST)
         rows--;
-    p->band_rows = ceil_div(p->oh, ceil_div(p->oh, rows)); /* bands of like size */
-    p->band_images = 1;
-    if (p->band_rows == p->oh)
-        p->band_images = least(p->images, most(1, least(PIXELS / (p->oh * p->ow),
-                                                        PANEL_FLOATS / panel_floats(p, p->oh))));
-    p->panels = p->band_images * panel_floats(p, p->band_rows);
+    p->s.band_rows = ceil_div(p->s.oh, ceil_div(p->s.oh, rows)); /* bands of like size */
+    p->s.band_images = 1;
+    if (p->s.band_rows == p->s.oh)
+        p->s.band_images = least(
+            p->s.images,
+            most(1, least(PIXELS / (p->s.oh * p->s.ow), PANEL_FLOATS / panel_floats(p, p->s.oh))));
+    p->panels = p->s.band_images * panel_floats(p, p->s.band_rows);
 }
 
 /* Parts first, since they repeat no packing, while the partial sums stay small; then blocks. */
 static void choose_tasks(plan *p) {
-    const int64_t bands = ceil_div(p->images, p->band_images) * ceil_div(p->oh, p->band_rows);
-    const int64_t chunks = p->k.group * ceil_div(p->ci, p->channels),
+    const int64_t bands = ceil_div(p->s.images, p->s.band_images) *
+                          ceil_div(p->s.oh, p->s.band_rows);
+    const int64_t chunks = p->s.groups * ceil_div(p->s.ci, p->s.channels),
                   wanted = ceil_div(TASKS, chunks);
-    p->parts = most(1, least(least(bands, wanted), PARTIAL_FLOATS / p->floats));
-    p->blocks = ceil_div(p->per_group, least(p->per_group, ceil_div(wanted, p->parts)));
+    p->s.parts = most(1, least(least(bands, wanted), PARTIAL_FLOATS / p->floats));
+    p->s.blocks = ceil_div(p->per_group, least(p->per_group, ceil_div(wanted, p->s.parts)));
 }
 
 static parameter_layout order_of(const node *n) {
@@ -92,20 +90,21 @@ static parameter_layout order_of(const node *n) {
 }
 
 static bool make_plan(const node *n, const options *o, parameter_layout order, plan *p) {
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1]) || !window_of(n, NULL, &p->k))
-        return false;
+    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1])) return false;
     const image x = image_of(n->in[0]), y = image_of(n->in[1]);
-    if (p->k.group < 1 || x.c % p->k.group || y.c % p->k.group || order == PARAMETER_DEPTHWISE)
+    window k;
+    if (!window_of(n, n->in[0], NULL, &k) || k.group < 1 || x.c % k.group || y.c % k.group ||
+        order == PARAMETER_DEPTHWISE)
         return false;
-    p->images = x.n, p->h = x.h, p->w = x.w, p->ci = x.c / p->k.group, p->x_pixel = x.pixel;
-    p->oh = y.h, p->ow = y.w, p->co = y.c / p->k.group, p->y_pixel = y.pixel;
-    if (p->ci == 1 && p->co == 1 && p->k.group > 1) return false; /* depthwise */
+    *p = (plan){.s = {OF_IMAGES(x, y), OF_WINDOW(k), .images = x.n, .groups = k.group}};
+    p->s.ci = x.c / k.group, p->s.co = y.c / k.group;
+    if (p->s.ci == 1 && p->s.co == 1 && k.group > 1) return false; /* depthwise */
     choose_tile(p, &o->target);
     p->onnx = order == PARAMETER_ONNX;
-    if (!p->onnx && p->k.group > 1 && p->co % p->block) return false;
+    if (!p->onnx && p->s.groups > 1 && p->s.co % p->block) return false;
     choose_bands(p);
     choose_tasks(p);
-    return p->panels <= PANEL_MOST && p->band_images * p->band_rows * p->ow <= 8 * PIXELS;
+    return p->panels <= PANEL_MOST && p->s.band_images * p->s.band_rows * p->s.ow <= 8 * PIXELS;
 }
 
 static bool applies(const graph *g, const node *n, const options *o) {
@@ -124,37 +123,12 @@ static bool takes(const graph *g, const node *n, const parameter *param, paramet
 
 static double cost(const node *n, const options *o) { return 1 + n->macs / speed(o, 0.8); }
 
-static bool has_partial_sums(const plan *p) { return p->parts > 1 || p->onnx; }
+static bool has_partial_sums(const plan *p) { return p->s.parts > 1 || p->onnx; }
 
 static size_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, o, order_of(n), &p) || !has_partial_sums(&p)) return 0;
-    return (size_t)(p.parts * p.floats) * sizeof(float);
-}
-
-static void print_shape(emitter *e, const plan *p) {
-    text *t = emit_helpers(e);
-    text_append(t, "static const cameo_wgrad $F_shape = {\n");
-    text_printf(t,
-                "    .images = %lld, .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co "
-                "= %lld,\n",
-                (long long)p->images, (long long)p->h, (long long)p->w, (long long)p->ci,
-                (long long)p->oh, (long long)p->ow, (long long)p->co);
-    text_printf(t,
-                "    .groups = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, "
-                ".dw = %lld,\n",
-                (long long)p->k.group, (long long)p->k.kh, (long long)p->k.kw, (long long)p->k.sh,
-                (long long)p->k.sw, (long long)p->k.dh, (long long)p->k.dw);
-    text_printf(t, "    .pt = %lld, .pl = %lld, .x_pixel = %lld, .y_pixel = %lld,\n",
-                (long long)p->k.pt, (long long)p->k.pl, (long long)p->x_pixel,
-                (long long)p->y_pixel);
-    text_printf(t,
-                "    .tile = %lld, .vectors = %lld, .flat = %s, .band_images = %lld, .band_rows = "
-                "%lld, .parts = %lld,\n",
-                (long long)p->tile, (long long)p->vectors, p->flat ? "true" : "false",
-                (long long)p->band_images, (long long)p->band_rows, (long long)p->parts);
-    text_printf(t, "    .channels = %lld, .blocks = %lld};\n", (long long)p->channels,
-                (long long)p->blocks);
+    return (size_t)(p.s.parts * p.floats) * sizeof(float);
 }
 
 static void print_tasks(emitter *e, const plan *p) {
@@ -163,13 +137,10 @@ static void print_tasks(emitter *e, const plan *p) {
     text_printf(
         t,
         "    float x[%lld] __attribute__((aligned(64))), y[%lld] __attribute__((aligned(64)));\n",
-        (long long)p->panels, (long long)(p->band_images * p->band_rows * p->ow * p->block));
+        (long long)p->panels, (long long)(p->s.band_images * p->s.band_rows * p->s.ow * p->block));
     text_append(t, "    cameo_wgrad_task(&$F_shape, p, i, x, y);\n}\n");
     if (has_partial_sums(p))
-        text_printf(t,
-                    "static void $F_task_sum(void *p, size_t i) { cameo_wgrad_%s_task(&$F_shape, "
-                    "p, i); }\n",
-                    p->onnx ? "onnx" : "sum");
+        emit_task(e, "task_sum", p->onnx ? "cameo_wgrad_onnx_task" : "cameo_wgrad_sum_task");
 }
 
 static void emit(emitter *e, const node *n) {
@@ -180,22 +151,18 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "dw", n->out[0], true);
     if (has_partial_sums(&p)) emit_param(e, "void *partial", "%s", emit_scratch(e));
     emit_vector_check(e);
-    print_shape(e, &p);
+    emit_cameo_wgrad(e, "_shape", &p.s);
     print_tasks(e, &p);
     text *t = emit_body(e);
-    const int64_t tasks = p.parts * p.k.group * ceil_div(p.ci, p.channels) *
-                          ceil_div(p.per_group, p.blocks);
+    const int64_t tasks = p.s.parts * p.s.groups * ceil_div(p.s.ci, p.s.channels) *
+                          ceil_div(p.per_group, p.s.blocks);
     text_printf(t, "    cameo_wgrad_args a = {x, dy, %s, dw};\n",
                 has_partial_sums(&p) ? "partial" : "dw");
-    text_printf(t,
-                "    cameo_parallel(c, %lld, $F_task, &a); /* parts x input channels x output "
-                "channels */\n",
-                (long long)tasks);
+    emit_parallel(e, NULL, tasks, "task, &a", "parts x input channels x output channels");
     if (p.onnx)
-        text_printf(
-            t, "    cameo_parallel(c, %lld, $F_task_sum, &a); /* blocks of output channels */\n",
-            (long long)(p.k.group * p.per_group));
-    else if (p.parts > 1)
+        emit_parallel(e, NULL, p.s.groups * p.per_group, "task_sum, &a",
+                      "blocks of output channels");
+    else if (p.s.parts > 1)
         text_printf(t,
                     "    cameo_parallel(c, (%lld + CAMEO_WGRAD_SUM - 1) / CAMEO_WGRAD_SUM, "
                     "$F_task_sum, &a);\n",

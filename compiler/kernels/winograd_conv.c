@@ -11,13 +11,14 @@ typedef struct tile_kind {
     bool line;
 } tile_kind;
 
-static bool choose_tile(const window *k, tile_kind kind, winograd_plan *p) {
-    const bool row = k->kh == 1, column = k->kw == 1;
-    p->mh = kind.line && row ? 1 : kind.m, p->mw = kind.line && column ? 1 : kind.m;
-    p->rh = kind.line && row ? 1 : kind.r, p->rw = kind.line && column ? 1 : kind.r;
+static bool choose_tile(const window *k, tile_kind kind, cameo_winograd *s) {
+    const bool row = k->k[1] == 1, column = k->k[2] == 1;
+    s->mh = kind.line && row ? 1 : kind.m, s->mw = kind.line && column ? 1 : kind.m;
+    s->rh = kind.line && row ? 1 : kind.r, s->rw = kind.line && column ? 1 : kind.r;
     if (kind.line && row == column) return false;
-    return k->kh == p->rh && k->kw == p->rw && k->sh == 1 && k->sw == 1 && k->dh == 1 &&
-           k->dw == 1 && k->group == 1;
+    for (int i = 1; i < 3; i++)
+        if (k->stride[i] != 1 || k->dilation[i] != 1) return false;
+    return k->k[1] == s->rh && k->k[2] == s->rw && k->group == 1;
 }
 
 /* Live weights are read in the order of direct_conv.c. */
@@ -42,14 +43,16 @@ static size_t weight_bytes(const winograd_plan *p, const options *o) {
 /* ---- forward ---- */
 
 static bool make_plan(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
-    const shape *w = &n->in[1]->shape;
+    const int64_t *w = n->in[1]->shape.dim;
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     window k;
-    *p = (winograd_plan){.counted = !node_is_batched(n)};
-    if (w->rank != 4 || !window_of(n, w->dim + 2, &k) || !choose_tile(&k, kind, p)) return false;
-    p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
-    if (w->dim[0] != p->y.c || w->dim[1] != p->x.c) return false;
-    p->pt = k.pt, p->pl = k.pl;
-    p->r_pixel = input_at(n, 3) ? image_of(n->in[3]).pixel : 0;
+    if (!window_of(n, n->in[0], n->in[1], &k) || w[0] != y.c || w[1] != x.c) return false;
+    *p = (winograd_plan){
+        {OF_IMAGES(x, y), .ci = x.c, .co = y.c, .pt = k.begin[1], .pl = k.begin[2]},
+        .n = y.n,
+        .counted = !node_is_batched(n)};
+    if (!choose_tile(&k, kind, &p->s)) return false;
+    p->s.r_pixel = residual_pixel(n), p->s.act = act_of(n);
     winograd_plan_choose(p, &o->target, live_block(n->in[1]) / o->target.vector_floats);
     return true;
 }
@@ -105,39 +108,31 @@ static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p
 static void emit(emitter *e, const node *n, tile_kind kind) {
     winograd_plan p;
     if (!make_plan(n, emit_options(e), kind, &p)) BUG("Winograd convolution without a plan");
-    const int64_t block = p.vectors * emit_options(e)->target.vector_floats;
-    const value *b = input_at(n, 2), *slope = input_at(n, 4), *r = input_at(n, 3);
-    emit_vector_check(e);
-    winograd_plan_print(e, &p, act_literal(e, n));
+    winograd_plan_print(e, &p);
     emit_value(e, "x", n->in[0], false);
     if (is_constant(n->in[1]))
         emit_constant_weights(e, n, &p);
     else
         emit_live_weights(e, n->in[1], &p, "cameo_winograd_pack_task(&$F_shape, p, i)");
-    if (b && !is_constant(b))
-        emit_value(e, "b", b, false);
-    else
-        emit_channels(e, "b", b, 0, 1, p.y.c, block);
-    if (slope) emit_channels(e, "slope", slope, 0, 1, p.y.c, block);
-    if (r) emit_value(e, "r", r, false);
-    emit_value(e, "y", n->out[0], true);
-    const char *arguments = arena_printf(emit_arena(e), "x, u, b, %s, %s, y",
-                                         slope ? "slope" : "NULL", r ? "r" : "NULL");
-    winograd_plan_run(e, &p, arguments, images_of(e, n));
+    const char *ending = emit_ending(e, n, 1, p.s.co,
+                                     p.s.vectors * emit_options(e)->target.vector_floats);
+    winograd_plan_run(e, &p, arena_printf(emit_arena(e), "x, u, %s", ending), images_of(e, n));
 }
 
 /* ---- the gradient of the input ---- */
 
 static bool plan_grad(const node *n, const options *o, tile_kind kind, winograd_plan *p) {
-    const value *w = n->in[1];
+    const int64_t *w = n->in[1]->shape.dim;
+    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
     window k;
-    *p = (winograd_plan){.counted = true};
-    if (w->shape.rank != 4 || !window_of(n, w->shape.dim + 2, &k) || !choose_tile(&k, kind, p) ||
-        !live_block(w))
+    if (!window_of(n, n->out[0], n->in[1], &k) || !live_block(n->in[1]) || w[0] != x.c ||
+        w[1] != y.c)
         return false;
-    p->x = image_of(n->in[0]), p->y = image_of(n->out[0]);
-    if (w->shape.dim[0] != p->x.c || w->shape.dim[1] != p->y.c) return false;
-    p->pt = 2 - k.pt, p->pl = 2 - k.pl;
+    *p = (winograd_plan){
+        {OF_IMAGES(x, y), .ci = x.c, .co = y.c, .pt = 2 - k.begin[1], .pl = 2 - k.begin[2]},
+        .n = y.n,
+        .counted = true};
+    if (!choose_tile(&k, kind, &p->s)) return false;
     winograd_plan_choose(p, &o->target, 0);
     return true;
 }
@@ -162,12 +157,13 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
     winograd_plan p;
     if (!plan_grad(n, emit_options(e), kind, &p)) BUG("Winograd input gradient without a plan");
     emit_vector_check(e);
-    winograd_plan_print(e, &p, "{CAMEO_NONE, 0, 0}");
+    winograd_plan_print(e, &p);
     emit_value(e, "dy", n->in[0], false);
     emit_live_weights(e, n->in[1], &p,
                       arena_printf(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, %lld, p, i)",
                                    (long long)live_block(n->in[1])));
-    emit_channels(e, "zero", NULL, 0, 1, p.y.c, p.vectors * emit_options(e)->target.vector_floats);
+    emit_channels(e, "zero", NULL, 0, 1, p.s.co,
+                  p.s.vectors * emit_options(e)->target.vector_floats);
     emit_value(e, "dx", n->out[0], true);
     winograd_plan_run(e, &p, "dy, u, zero, NULL, NULL, dx", "1");
 }

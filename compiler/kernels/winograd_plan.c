@@ -24,23 +24,23 @@ enum {
 };
 enum { BLOCK_TILES = 8, FETCHED = 1 << 16 };
 
-static int64_t edge_h(const winograd_plan *p) { return p->mh + p->rh - 1; }
-static int64_t edge_w(const winograd_plan *p) { return p->mw + p->rw - 1; }
+static int64_t edge_h(const winograd_plan *p) { return p->s.mh + p->s.rh - 1; }
+static int64_t edge_w(const winograd_plan *p) { return p->s.mw + p->s.rw - 1; }
 static int64_t elements(const winograd_plan *p) { return edge_h(p) * edge_w(p); }
 static int64_t channel_blocks(const winograd_plan *p, const target *t) {
-    return ceil_div(p->y.c, p->vectors * t->vector_floats);
+    return ceil_div(p->s.co, p->s.vectors * t->vector_floats);
 }
 
 int64_t winograd_plan_tiles(const winograd_plan *p) {
-    return (p->counted ? p->y.n : 1) * ceil_div(p->y.h, p->mh) * ceil_div(p->y.w, p->mw);
+    return p->s.images * ceil_div(p->s.oh, p->s.mh) * ceil_div(p->s.ow, p->s.mw);
 }
 
 int64_t winograd_plan_weights(const winograd_plan *p, const target *t) {
-    return elements(p) * channel_blocks(p, t) * p->vectors * t->vector_floats * p->x.c;
+    return elements(p) * channel_blocks(p, t) * p->s.vectors * t->vector_floats * p->s.ci;
 }
 
 int64_t winograd_plan_work(const winograd_plan *p) {
-    return most(p->lanes, 1) * elements(p) * (p->v_step + p->m_step);
+    return most(p->lanes, 1) * elements(p) * (p->s.v_step + p->s.m_step);
 }
 
 /* ---- blocks ---- */
@@ -54,11 +54,11 @@ static double product_cycles(int64_t tiles, int64_t rows, int64_t vectors) {
 }
 
 static void choose_rows(winograd_plan *p, const target *t) {
-    p->rows = 1;
-    for (int64_t r = 2; r <= least(conv_tile_pixels(t, p->vectors), p->block); r++)
-        if (product_cycles(p->block, r, p->vectors) <=
-            product_cycles(p->block, p->rows, p->vectors))
-            p->rows = r;
+    p->s.tile = 1;
+    for (int64_t r = 2; r <= least(conv_tile_pixels(t, p->s.vectors), p->s.block); r++)
+        if (product_cycles(p->s.block, r, p->s.vectors) <=
+            product_cycles(p->s.block, p->s.tile, p->s.vectors))
+            p->s.tile = r;
 }
 
 /* Returns the floats of a row of V or M, which are whole vectors and not a multiple of the distance
@@ -80,46 +80,49 @@ static void choose_block(winograd_plan *p, const target *t) {
     const int64_t tiles = winograd_plan_tiles(p), weights = winograd_plan_weights(p, t) * 4;
     const int64_t bytes = weights <= CONV_STREAMED ? BLOCK_BYTES
                                                    : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
-    const int64_t each = elements(p) * (p->v_row + p->m_row) * 4,
-                  fit = most(conv_tile_pixels(t, p->vectors), bytes / each);
+    const int64_t each = elements(p) * (p->s.v_row + p->s.m_row) * 4,
+                  fit = most(conv_tile_pixels(t, p->s.vectors), bytes / each);
     int64_t blocks = ceil_div(tiles, fit);
     if (weights <= CONV_STREAMED) blocks = most(blocks, least(4, tiles / BLOCK_TILES));
     if (blocks > 1) blocks = round_up(blocks, blocks > 4 ? 4 : 2);
-    p->block = ceil_div(tiles, most(1, blocks));
+    p->s.block = ceil_div(tiles, most(1, blocks));
 }
 
 void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
-    p->vectors = vectors ? vectors : p->y.c > t->vector_floats ? 2 : 1;
-    p->v_row = row_floats(p->x.c, t->vector_floats);
-    p->m_row = row_floats(p->y.c, p->vectors * t->vector_floats);
+    p->s.images = p->counted ? p->n : 1;
+    p->s.vectors = vectors ? vectors : p->s.co > t->vector_floats ? 2 : 1;
+    p->s.v_row = row_floats(p->s.ci, t->vector_floats);
+    p->s.m_row = row_floats(p->s.co, p->s.vectors * t->vector_floats);
     choose_block(p, t);
     choose_rows(p, t);
-    p->v_step = step_floats(p->block * p->v_row), p->m_step = step_floats(p->block * p->m_row);
-    const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->block),
-                  bytes = elements(p) * (p->v_step + p->m_step) * 4;
+    p->s.v_step = step_floats(p->s.block * p->s.v_row),
+    p->s.m_step = step_floats(p->s.block * p->s.m_row);
+    const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->s.block),
+                  bytes = elements(p) * (p->s.v_step + p->s.m_step) * 4;
     const bool few = winograd_plan_weights(p, t) * 4 <= CONV_STREAMED;
     p->lanes = blocks >= (few ? 2 : LANES_LEAST) && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
-    p->group = ceil_div(p->block, TASKS);
-    p->chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
+    p->s.group = ceil_div(p->s.block, TASKS);
+    p->s.chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
+    p->s.fetch = winograd_plan_weights(p, t) * 4 > FETCHED;
 }
 
 /* ---- cost ---- */
 
 /* Returns the cycles of a transform for one tile and one vector of channels, there or back. */
 static double transform_cycles(const winograd_plan *p) {
-    if (p->rh > 1 && p->rw > 1) return elements(p) == 36 ? 180 : 75;
+    if (p->s.rh > 1 && p->s.rw > 1) return elements(p) == 36 ? 180 : 75;
     return 5 * (double)elements(p);
 }
 
 double winograd_plan_cycles(const winograd_plan *p, const target *t) {
-    const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->x.c, t->vector_floats),
-                  out = ceil_div(p->y.c, t->vector_floats);
-    const int64_t whole = tiles / p->block, rest = tiles % p->block;
-    const double each = product_cycles(p->block, p->rows, p->vectors) * (double)whole +
-                        (rest ? product_cycles(rest, p->rows, p->vectors) : 0);
-    const double product = each * (double)(elements(p) * channel_blocks(p, t) * p->x.c);
+    const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->s.ci, t->vector_floats),
+                  out = ceil_div(p->s.co, t->vector_floats);
+    const int64_t whole = tiles / p->s.block, rest = tiles % p->s.block;
+    const double each = product_cycles(p->s.block, p->s.tile, p->s.vectors) * (double)whole +
+                        (rest ? product_cycles(rest, p->s.tile, p->s.vectors) : 0);
+    const double product = each * (double)(elements(p) * channel_blocks(p, t) * p->s.ci);
     const double transforms = (double)(tiles * (in + out)) * transform_cycles(p);
-    return (product + transforms) * (double)(p->counted ? 1 : p->y.n);
+    return (product + transforms) * (double)(p->counted ? 1 : p->n);
 }
 
 /* ---- weights ---- */
@@ -137,9 +140,9 @@ static void transform_one(const winograd_plan *p, g_matrix gh, g_matrix gw, cons
     for (int64_t i = 0; i < edge_h(p); i++)
         for (int64_t j = 0; j < edge_w(p); j++, u++) {
             *u = 0;
-            for (int64_t l = 0; l < p->rw; l++) {
+            for (int64_t l = 0; l < p->s.rw; l++) {
                 double sum = 0;
-                for (int64_t k = 0; k < p->rh; k++) sum += gh[i][k] * (double)w[k * p->rw + l];
+                for (int64_t k = 0; k < p->s.rh; k++) sum += gh[i][k] * (double)w[k * p->s.rw + l];
                 *u += sum * gw[j][l];
             }
         }
@@ -148,73 +151,43 @@ static void transform_one(const winograd_plan *p, g_matrix gh, g_matrix gw, cons
 void winograd_plan_transform(const winograd_plan *p, const target *t, const float *w, float *u) {
     g_matrix gh, gw;
     double one[36];
-    g_of(edge_h(p), p->rh, gh), g_of(edge_w(p), p->rw, gw);
-    const int64_t block = p->vectors * t->vector_floats, blocks = channel_blocks(p, t);
+    g_of(edge_h(p), p->s.rh, gh), g_of(edge_w(p), p->s.rw, gw);
+    const int64_t block = p->s.vectors * t->vector_floats, blocks = channel_blocks(p, t);
     memset(u, 0, (size_t)winograd_plan_weights(p, t) * sizeof *u);
-    for (int64_t o = 0; o < p->y.c; o++)
-        for (int64_t c = 0; c < p->x.c; c++) {
-            transform_one(p, gh, gw, w + (o * p->x.c + c) * p->rh * p->rw, one);
+    for (int64_t o = 0; o < p->s.co; o++)
+        for (int64_t c = 0; c < p->s.ci; c++) {
+            transform_one(p, gh, gw, w + (o * p->s.ci + c) * p->s.rh * p->s.rw, one);
             for (int64_t i = 0; i < elements(p); i++)
-                u[((i * blocks + o / block) * p->x.c + c) * block + o % block] = (float)one[i];
+                u[((i * blocks + o / block) * p->s.ci + c) * block + o % block] = (float)one[i];
         }
 }
 
 /* ---- printing ---- */
 
-static void print_shape(emitter *e, const winograd_plan *p, const char *act) {
-    text *t = emit_helpers(e);
-    text_append(t, "static const cameo_winograd $F_shape = {\n");
-    text_printf(t,
-                "    .h = %lld, .w = %lld, .ci = %lld, .oh = %lld, .ow = %lld, .co = %lld, .pt = "
-                "%lld, .pl = %lld,\n",
-                (long long)p->x.h, (long long)p->x.w, (long long)p->x.c, (long long)p->y.h,
-                (long long)p->y.w, (long long)p->y.c, (long long)p->pt, (long long)p->pl);
-    text_printf(t, "    .x_pixel = %lld, .y_pixel = %lld, .r_pixel = %lld, .images = %lld,\n",
-                (long long)p->x.pixel, (long long)p->y.pixel, (long long)p->r_pixel,
-                (long long)(p->counted ? p->y.n : 1));
-    text_printf(t, "    .mh = %lld, .mw = %lld, .rh = %lld, .rw = %lld,\n", (long long)p->mh,
-                (long long)p->mw, (long long)p->rh, (long long)p->rw);
-    text_printf(t,
-                "    .vectors = %lld, .tile = %lld, .block = %lld, .v_row = %lld, .v_step = %lld, "
-                ".m_row = %lld, .m_step = %lld,\n",
-                (long long)p->vectors, (long long)p->rows, (long long)p->block, (long long)p->v_row,
-                (long long)p->v_step, (long long)p->m_row, (long long)p->m_step);
-    const bool fetch = winograd_plan_weights(p, &emit_options(e)->target) * 4 > FETCHED;
-    text_printf(t, "    .group = %lld, .chunk = %lld, .fetch = %s, .act = %s};\n",
-                (long long)p->group, (long long)p->chunk, fetch ? "true" : "false", act);
-}
-
-void winograd_plan_print(emitter *e, const winograd_plan *p, const char *act) {
+void winograd_plan_print(emitter *e, const winograd_plan *p) {
     static const char *const stages[] = {"input", "product", "output"};
-    print_shape(e, p, act);
-    text *t = emit_helpers(e);
-    if (p->lanes)
-        text_append(
-            t,
-            "static void $F_lane(void *p, size_t i) { cameo_winograd_lane(&$F_shape, p, i); }\n");
+    emit_cameo_winograd(e, "_shape", &p->s);
+    if (p->lanes) emit_task(e, "lane", "cameo_winograd_lane");
     for (int i = 0; i < 3 && !p->lanes; i++)
-        text_printf(
-            t,
-            "static void $F_%s(void *p, size_t i) { cameo_winograd_%s_task(&$F_shape, p, i); }\n",
-            stages[i], stages[i]);
+        emit_task(e, stages[i], arena_printf(emit_arena(e), "cameo_winograd_%s_task", stages[i]));
 }
 
 void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments,
                        const char *images) {
     text *t = emit_body(e);
     const int64_t channels = channel_blocks(p, &emit_options(e)->target);
-    const int64_t tiles = winograd_plan_tiles(p), blocks = ceil_div(tiles, p->block);
+    const int64_t tiles = winograd_plan_tiles(p), blocks = ceil_div(tiles, p->s.block);
     const char *rounds = p->counted ? "1" : images;
     if (p->lanes) {
         text_printf(t,
                     "    cameo_winograd_run run = {.a = {%s}, .work = work, .blocks = "
                     "(ptrdiff_t)%s * %lld};\n",
                     arguments, rounds, (long long)blocks);
-        text_printf(t, "    cameo_parallel(c, %lld, $F_lane, &run); /* blocks of %lld tiles */\n",
-                    (long long)p->lanes, (long long)p->block);
+        emit_parallel(e, NULL, p->lanes, "lane, &run",
+                      arena_printf(emit_arena(e), "blocks of %td tiles", p->s.block));
         return;
     }
-    const int64_t products = elements(p) * ceil_div(channels, p->chunk);
+    const int64_t products = elements(p) * ceil_div(channels, p->s.chunk);
     text_printf(t, "    const cameo_winograd_args all = {%s};\n", arguments);
     text_printf(t, "    for (ptrdiff_t round = 0; round < (ptrdiff_t)%s; round++)\n", rounds);
     text_printf(t, "        for (ptrdiff_t block = 0; block < %lld; block++) {\n",
@@ -222,10 +195,10 @@ void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments
     text_append(t, "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, "
                    "round), work, 0, block, 0};\n");
     text_printf(t, "            cameo_parallel(c, %lld, $F_input, &run); /* tiles */\n",
-                (long long)ceil_div(p->block, p->group));
+                (long long)ceil_div(p->s.block, p->s.group));
     text_printf(
         t, "            cameo_parallel(c, %lld, $F_product, &run); /* elements x channels */\n",
         (long long)products);
     text_printf(t, "            cameo_parallel(c, %lld, $F_output, &run);\n        }\n",
-                (long long)ceil_div(p->block, p->group));
+                (long long)ceil_div(p->s.block, p->s.group));
 }

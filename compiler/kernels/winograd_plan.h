@@ -5,16 +5,11 @@
 #include "conv_plan.h"
 
 typedef struct winograd_plan {
-    /* given */
-    image x, y;
-    int64_t pt, pl, r_pixel; /* r_pixel 0: no residual */
-    int64_t mh, mw, rh, rw;  /* outputs of a tile, and taps */
-    bool counted; /* the number of images is a literal, so that their tiles are counted together */
-    /* chosen */
-    int64_t vectors, rows;                /* the register tile */
-    int64_t block, lanes;                 /* tiles of a block; lanes 0: stages */
-    int64_t v_row, v_step, m_row, m_step; /* floats */
-    int64_t group, chunk;                 /* stages: of a task */
+    cameo_winograd s; /* given: maps, window, residual, tile's extents and act; the rest is chosen
+                         here */
+    int64_t n;        /* images */
+    bool counted;     /* their number is a literal, so that their tiles are counted together */
+    int64_t lanes;    /* 0: stages */
 } winograd_plan;
 
 /* vectors: of the block the weights are packed in, 0 = free. */
@@ -23,9 +18,8 @@ int64_t winograd_plan_tiles(const winograd_plan *p); /* that are counted togethe
 double winograd_plan_cycles(const winograd_plan *p, const target *t); /* of all images, one core */
 int64_t winograd_plan_weights(const winograd_plan *p, const target *t); /* floats of the transformed
                                                                            weights */
-int64_t winograd_plan_work(const winograd_plan *p); /* floats of scratch memory */
-void winograd_plan_print(emitter *e, const winograd_plan *p, const char *act); /* $F_shape and tasks
-                                                                                */
+int64_t winograd_plan_work(const winograd_plan *p);           /* floats of scratch memory */
+void winograd_plan_print(emitter *e, const winograd_plan *p); /* $F_shape and tasks */
 /* The statements that run it; the names of C expressions: weights, bias, slope, residual, output;
    images: how many. */
 void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments,

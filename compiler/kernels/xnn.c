@@ -18,38 +18,30 @@ static bool images_ready(const node *n) {
 
 /* ---- shared printing ---- */
 
-static const char *print_window(emitter *e, const node *n, const window *k, int64_t ci, int64_t co,
-                                float least, float most, const int64_t *adjust) {
+/* Of n's images; least, most: its clamp. */
+static cameo_xnn_window window_shape_of(const node *n, const window *k, int64_t ci, int64_t co,
+                                        float least, float most) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    return arena_printf(
-        emit_arena(e),
-        "{.h = %lld, .w = %lld, .kh = %lld, .kw = %lld, .sh = %lld, .sw = %lld, .dh = %lld, .dw = "
-        "%lld,\n"
-        "        .pt = %lld, .pl = %lld, .pb = %lld, .pr = %lld, .adjust_h = %lld, .adjust_w = "
-        "%lld, .groups = %lld,\n"
-        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = "
-        "%s}",
-        (long long)x.h, (long long)x.w, (long long)k->kh, (long long)k->kw, (long long)k->sh,
-        (long long)k->sw, (long long)k->dh, (long long)k->dw, (long long)k->pt, (long long)k->pl,
-        (long long)k->pb, (long long)k->pr, (long long)(adjust ? adjust[0] : 0),
-        (long long)(adjust ? adjust[1] : 0), (long long)k->group, (long long)ci, (long long)co,
-        (long long)x.pixel, (long long)y.pixel, emit_float(e, (double)least),
-        emit_float(e, (double)most));
+    return (cameo_xnn_window){OF_WINDOW(*k),      .h = x.h,        .w = x.w,
+                              .pb = k->end[1],    .pr = k->end[2], .groups = k->group,
+                              .ci = ci,           .co = co,        .x_pixel = x.pixel,
+                              .y_pixel = y.pixel, .least = least,  .most = most};
 }
 
-/* The window of a fully connected layer, which is a 1x1 convolution of one pixel. */
-static const char *print_pixel(emitter *e, int64_t ci, int64_t co, float least, float most) {
-    return arena_printf(
-        emit_arena(e),
-        "{.h = 1, .w = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1,\n"
-        "        .ci = %lld, .co = %lld, .x_pixel = %lld, .y_pixel = %lld, .least = %s, .most = "
-        "%s}",
-        (long long)ci, (long long)co, (long long)ci, (long long)co, emit_float(e, (double)least),
-        emit_float(e, (double)most));
+/* The window of one pixel, all ones. */
+static const window pixel = {
+    .k = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}, .group = 1};
+
+/* A fully connected layer, which is a 1x1 convolution of one pixel. */
+static cameo_xnn_window pixel_shape(int64_t ci, int64_t co, float least, float most) {
+    return (cameo_xnn_window){OF_WINDOW(pixel), .h = 1,      .w = 1,        .groups = 1,
+                              .ci = ci,         .co = co,    .x_pixel = ci, .y_pixel = co,
+                              .least = least,   .most = most};
 }
 
-static const char *window_text(emitter *e, const char *literal) {
-    return arena_printf(emit_arena(e), "&(const cameo_xnn_window)%s", literal);
+static const char *window_text(emitter *e, const cameo_xnn_window *s) {
+    return arena_printf(emit_arena(e), "&(const cameo_xnn_window)%s",
+                        cameo_xnn_window_literal(emit_arena(e), s));
 }
 
 /* The creation statement; returns the operator's slot, passed to the function as `state`. */
@@ -75,28 +67,19 @@ static const char *print_bias(emitter *e, const value *b, int64_t count) {
    of the output. */
 static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, int64_t stride) {
     const value *r = input_at(n, 3), *slope = input_at(n, 4);
-    const int64_t r_pixel = !r                   ? 0
-                            : r->shape.rank == 4 ? image_of(r).pixel
-                                                 : c,
-                  step = 16384 / c > 0 ? 16384 / c : 1;
+    const cameo_elementwise s = {.pixels = most(1, 16384 / c),
+                                 .c = c,
+                                 .x_pixel = stride,
+                                 .y_pixel = stride,
+                                 .r_pixel = !r                   ? 0
+                                            : r->shape.rank == 4 ? image_of(r).pixel
+                                                                 : c,
+                                 .act = act_of(n)};
     if (r) emit_value(e, "r", r, false);
     if (slope) emit_channels(e, "slope", slope, 0, 1, c, emit_options(e)->target.vector_floats);
-    emit_vector_check(e);
-    text_printf(emit_helpers(e),
-                "static const cameo_elementwise $F_after = {\n    .pixels = %lld, .c = %lld, "
-                ".x_pixel = %lld, .y_pixel = %lld, "
-                ".r_pixel = %lld, "
-                ".act = %s};\nstatic void $F_task(void *p, size_t i) { "
-                "cameo_elementwise_task(&$F_after, p, i); }\n",
-                (long long)step, (long long)c, (long long)stride, (long long)stride,
-                (long long)r_pixel, act_literal(e, n));
-    text_printf(emit_body(e),
-                "    const size_t pixels = (size_t)%s * %lld;\n    cameo_elementwise_args a = {y, "
-                "NULL, NULL, %s, %s, y, "
-                "(ptrdiff_t)pixels};\n"
-                "    cameo_parallel(c, (pixels + %lld) / %lld, $F_task, &a);\n",
-                images_of(e, n), (long long)pixels, slope ? "slope" : "NULL", r ? "r" : "NULL",
-                (long long)(step - 1), (long long)step);
+    emit_pixels(e, n, &s, pixels,
+                arena_printf(emit_arena(e), "y, NULL, NULL, %s, %s, y", slope ? "slope" : "NULL",
+                             r ? "r" : "NULL"));
 }
 
 /* Whether the layers that made v have looked for NaN themselves (cameo_xnn_mend). */
@@ -108,24 +91,22 @@ static bool is_looked_at(const value *v) {
     return false;
 }
 
-static void print_doubt(emitter *e, const node *n, const char *literal, const char *kind) {
-    bool entering = false;
+static void print_doubt(emitter *e, const node *n, const cameo_xnn_window *s,
+                        enum cameo_xnn_kind kind) {
+    cameo_xnn_doubt d = {*s, kind, .batched = node_is_batched(n)};
     for (size_t i = 0; i < n->n_in && i < 2; i++)
-        entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
-    text_printf(emit_helpers(e),
-                "static const cameo_xnn_doubt $F_doubt = {\n    .s = %s,\n    .kind = %s, "
-                ".entering = %s, .batched = %s};\n",
-                literal, kind, entering ? "true" : "false", node_is_batched(n) ? "true" : "false");
+        d.entering |= n->in[i] && !n->in[i]->constant && !is_looked_at(n->in[i]);
+    emit_cameo_xnn_doubt(e, "_doubt", &d);
 }
 
 /* w, b: what the operator was created with, or NULL. */
-static void print_run(emitter *e, const node *n, const char *literal, const char *kind,
-                      const char *w, const char *b) {
+static void print_run(emitter *e, const node *n, const cameo_xnn_window *s,
+                      enum cameo_xnn_kind kind, const char *w, const char *b) {
     emit_value(e, "x", n->in[0], false);
     if (w) emit_param(e, "const float *w", "%s", w);
     if (b) emit_param(e, "const float *b", "%s", b);
     emit_value(e, "y", n->out[0], true);
-    print_doubt(e, n, literal, kind);
+    print_doubt(e, n, s, kind);
     text_printf(emit_body(e),
                 "    cameo_xnn_run(c, state, (size_t)%s, x, NULL, y);\n"
                 "    cameo_xnn_mend(c, &$F_doubt, (size_t)%s, x, %s, %s, y);\n",
@@ -135,11 +116,10 @@ static void print_run(emitter *e, const node *n, const char *literal, const char
 /* ---- convolution ---- */
 
 static bool conv_window(const node *n, window *k) {
-    if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4)
-        return false;
+    if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1])) return false;
     if (input_at(n, 2) && !is_finite(n->in[2])) return false;
     const int64_t *w = n->in[1]->shape.dim;
-    if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, w + 2, k)) return false;
+    if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, n->in[0], n->in[1], k)) return false;
     return k->group >= 1 && w[0] % k->group == 0 && w[1] * k->group == n->in[0]->shape.dim[1] &&
            w[0] == n->out[0]->shape.dim[1];
 }
@@ -212,33 +192,40 @@ static void emit_conv(emitter *e, const node *n) {
     const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
     if (after) least = -INFINITY, most = INFINITY;
     const image y = image_of(n->out[0]);
-    const char *literal = print_window(e, n, &k, n->in[1]->shape.dim[1], y.c / k.group, least, most,
-                                       NULL);
+    const cameo_xnn_window s = window_shape_of(n, &k, n->in[1]->shape.dim[1], y.c / k.group, least,
+                                               most);
     const char *w = depthwise ? pack_depthwise(e, n->in[1]) : pack_conv(e, n->in[1]);
     const char *b = print_bias(e, input_at(n, 2), y.c);
-    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", window_text(e, literal),
-                 w, b);
-    print_run(e, n, literal, depthwise ? "CAMEO_XNN_DEPTHWISE" : "CAMEO_XNN_CONV", w, b);
+    print_create(e, depthwise ? "cameo_xnn_depthwise" : "cameo_xnn_conv", window_text(e, &s), w, b);
+    print_run(e, n, &s, depthwise ? CAMEO_XNN_DEPTHWISE : CAMEO_XNN_CONV, w, b);
     if (after) print_after(e, n, y.h * y.w, y.c, y.pixel);
 }
 
 /* ---- deconvolution ---- */
 
 static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
-    if (n->domain[0] || !images_ready(n) || !is_finite(n->in[1]) || n->in[1]->shape.rank != 4 ||
-        node_ints(n, "output_shape"))
+    if (n->domain[0] || !images_ready(n) || !is_finite(n->in[1]) || node_ints(n, "output_shape"))
         return false;
     const int64_t *w = n->in[1]->shape.dim;
-    if ((input_at(n, 2) && !is_finite(n->in[2])) || !window_of(n, w + 2, k)) return false;
+    if ((input_at(n, 2) && !is_finite(n->in[2])) || !window_of(n, n->in[0], n->in[1], k))
+        return false;
     const attr *a = node_ints(n, "output_padding");
     for (int i = 0; i < 2; i++) adjust[i] = a && a->count == 2 ? a->ints[i] : 0;
-    if (adjust[0] >= k->sh || adjust[1] >= k->sw || adjust[0] < 0 || adjust[1] < 0) return false;
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const bool tiny = y.h < k->sh || y.w < k->sw; /* underflows in XNNPACK before 2026 */
-    if (k->group < 1 || tiny || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c)
-        return false;
-    return y.h == (x.h - 1) * k->sh + (k->kh - 1) * k->dh + 1 + adjust[0] - k->pt - k->pb &&
-           y.w == (x.w - 1) * k->sw + (k->kw - 1) * k->dw + 1 + adjust[1] - k->pl - k->pr;
+    const int64_t in[3] = {0, x.h, x.w}, out[3] = {0, y.h, y.w};
+    if (k->group < 1 || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c) return false;
+    for (int i = 1; i < 3; i++)
+        if (adjust[i - 1] >= k->stride[i] || adjust[i - 1] < 0 ||
+            out[i] < k->stride[i] || /* underflows
+                                        in
+                                        XNNPACK
+                                        before
+                                        2026
+                                      */
+            out[i] != (in[i] - 1) * k->stride[i] + (k->k[i] - 1) * k->dilation[i] + 1 +
+                          adjust[i - 1] - k->begin[i] - k->end[i])
+            return false;
+    return true;
 }
 
 static bool applies_deconv(const graph *g, const node *n, const options *o) {
@@ -269,10 +256,11 @@ static void emit_deconv(emitter *e, const node *n) {
                 to[((g * co + q / taps) * taps + q % taps) * ci + i] =
                     from[(g * ci + i) * co * taps + q];
     const char *w = emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
-    const char *literal = print_window(e, n, &k, ci, co, -INFINITY, INFINITY, adjust);
+    cameo_xnn_window s = window_shape_of(n, &k, ci, co, -INFINITY, INFINITY);
+    s.adjust_h = adjust[0], s.adjust_w = adjust[1];
     const char *b = print_bias(e, input_at(n, 2), co * k.group);
-    print_create(e, "cameo_xnn_deconv", window_text(e, literal), w, b);
-    print_run(e, n, literal, "CAMEO_XNN_DECONV", w, b);
+    print_create(e, "cameo_xnn_deconv", window_text(e, &s), w, b);
+    print_run(e, n, &s, CAMEO_XNN_DECONV, w, b);
 }
 
 /* ---- fully connected ---- */
@@ -305,15 +293,16 @@ static void emit_gemm(emitter *e, const node *n) {
     float least, most;
     const bool after = !act_is_clamp(n, &least, &most) || input_at(n, 3);
     if (after) least = -INFINITY, most = INFINITY;
-    const char *literal = arena_printf(
-        emit_arena(e), "&(const cameo_xnn_matrix){.ci = %lld, .co = %lld, .least = %s, .most = %s}",
-        (long long)d[1], (long long)d[0], emit_float(e, (double)least),
-        emit_float(e, (double)most));
+    const cameo_xnn_matrix matrix = {d[1], d[0], least, most};
+    const cameo_xnn_window s = pixel_shape(d[1], d[0], least, most);
     const char *w = emit_weights(e, n->in[1]->constant->data, tensor_bytes(n->in[1]->constant),
                                  n->in[1]->name);
     const char *b = print_bias(e, input_at(n, 2), d[0]);
-    print_create(e, "cameo_xnn_gemm", literal, w, b);
-    print_run(e, n, print_pixel(e, d[1], d[0], least, most), "CAMEO_XNN_CONV", w, b);
+    print_create(e, "cameo_xnn_gemm",
+                 arena_printf(emit_arena(e), "&(const cameo_xnn_matrix)%s",
+                              cameo_xnn_matrix_literal(emit_arena(e), &matrix)),
+                 w, b);
+    print_run(e, n, &s, CAMEO_XNN_CONV, w, b);
     if (after) print_after(e, n, 1, d[0], d[0]);
 }
 
@@ -322,13 +311,15 @@ static void emit_gemm(emitter *e, const node *n) {
 static bool applies_pool(const graph *g, const node *n, const options *o) {
     (void)g, (void)o;
     window k;
-    if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) || !window_of(n, NULL, &k))
+    if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) ||
+        !window_of(n, n->in[0], NULL, &k) || k.k[1] * k.k[2] < 2 || node_int(n, "ceil_mode", 0))
         return false;
-    if (k.kh * k.kw < 2 || node_int(n, "ceil_mode", 0) != 0) return false;
-    if (k.sh > k.kh || k.sw > k.kw)
+    if (k.stride[1] > k.k[1] || k.stride[2] > k.k[2])
         return false; /* XNNPACK of 2024 refuses pixels that no window sees */
-    const bool average = n->opcode == ONNX_AveragePool, padded = k.pt || k.pl || k.pb || k.pr;
-    return !average || (k.dh == 1 && k.dw == 1 && !(padded && node_int(n, "count_include_pad", 0)));
+    const bool average = n->opcode == ONNX_AveragePool,
+               padded = k.begin[1] || k.begin[2] || k.end[1] || k.end[2];
+    return !average || (k.dilation[1] == 1 && k.dilation[2] == 1 &&
+                        !(padded && node_int(n, "count_include_pad", 0)));
 }
 
 static bool applies_global(const graph *g, const node *n, const options *o) {
@@ -342,21 +333,21 @@ static double cost_pool(const node *n, const options *o) {
 }
 
 static void emit_pool(emitter *e, const node *n) {
-    window k = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1};
-    const bool global = n->opcode == ONNX_GlobalAveragePool;
-    if (!global && !window_of(n, NULL, &k)) BUG("XNNPACK pool without a window");
-    k.group = 1;
+    window k = pixel;
+    const bool global = n->opcode == ONNX_GlobalAveragePool, maximum = n->opcode == ONNX_MaxPool;
+    if (!global && !window_of(n, n->in[0], NULL, &k)) BUG("XNNPACK pool without a window");
     const int64_t c = n->in[0]->shape.dim[1];
-    const bool maximum = n->opcode == ONNX_MaxPool;
-    const char *call = global    ? "cameo_xnn_global_average_pool"
-                       : maximum ? "cameo_xnn_max_pool"
-                                 : "cameo_xnn_average_pool";
-    const char *kind = global    ? "CAMEO_XNN_GLOBAL_AVERAGE"
-                       : maximum ? "CAMEO_XNN_MAX"
-                                 : "CAMEO_XNN_AVERAGE";
-    const char *literal = print_window(e, n, &k, c, c, -INFINITY, INFINITY, NULL);
-    print_create(e, call, window_text(e, literal), NULL, NULL);
-    print_run(e, n, literal, kind, NULL, NULL);
+    const cameo_xnn_window s = window_shape_of(n, &k, c, c, -INFINITY, INFINITY);
+    print_create(e,
+                 global    ? "cameo_xnn_global_average_pool"
+                 : maximum ? "cameo_xnn_max_pool"
+                           : "cameo_xnn_average_pool",
+                 window_text(e, &s), NULL, NULL);
+    print_run(e, n, &s,
+              global    ? CAMEO_XNN_GLOBAL_AVERAGE
+              : maximum ? CAMEO_XNN_MAX
+                        : CAMEO_XNN_AVERAGE,
+              NULL, NULL);
 }
 
 /* ---- sum ---- */
@@ -388,7 +379,8 @@ static void emit_add(emitter *e, const node *n) {
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);
-    print_doubt(e, n, print_pixel(e, y.c * y.h * y.w, 1, -INFINITY, INFINITY), "CAMEO_XNN_CONV");
+    const cameo_xnn_window s = pixel_shape(y.c * y.h * y.w, 1, -INFINITY, INFINITY);
+    print_doubt(e, n, &s, CAMEO_XNN_CONV);
     text_printf(emit_body(e),
                 "    cameo_xnn_run(c, state, (size_t)%s, x, x2, y);\n"
                 "    cameo_xnn_mend_sum(c, &$F_doubt, (size_t)%s, x, x2, y);\n",

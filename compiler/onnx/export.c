@@ -105,12 +105,6 @@ static void write_opset(cameo_sink *s, const void *item) {
     cameo_sink_integer(s, 2, (uint64_t)ONNX_EXPORT_OPSET);
 }
 
-void onnx_write_property(cameo_sink *s, const void *item) {
-    const onnx_property *p = item;
-    cameo_sink_text(s, 1, p->key);
-    cameo_sink_text(s, 2, p->value);
-}
-
 static void write_model(cameo_sink *s, const onnx_model *m) {
     cameo_sink_integer(s, 1, (uint64_t)ONNX_EXPORT_IR);
     cameo_sink_text(s, 2, m->producer);
@@ -118,7 +112,7 @@ static void write_model(cameo_sink *s, const onnx_model *m) {
     cameo_sink_message(s, 7, write_graph, m);
     cameo_sink_message(s, 8, write_opset, m);
     for (size_t i = 0; i < m->n_properties; i++)
-        cameo_sink_message(s, 14, onnx_write_property, &m->properties[i]);
+        cameo_sink_message(s, 14, cameo_write_entry, &m->properties[i]);
 }
 
 void onnx_append(text *t, unsigned field, cameo_message *write, const void *item) {
@@ -145,8 +139,7 @@ bool onnx_export_file(const onnx_model *m, const char *path, cameo_error *error)
     size_t size;
     unsigned char *data = onnx_export_memory(m, &size);
     if (!size)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: so many parameters do not fit an ONNX file (2 GB)", path);
+        return cameo_reject(error, "%s: so many parameters do not fit an ONNX file (2 GB)", path);
     if (!data)
         return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory for %zu bytes", path, size);
     const bool good = cameo_write_file(path, data, size, error);

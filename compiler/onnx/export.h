@@ -64,22 +64,17 @@ typedef struct onnx_value {
     const onnx_dim *dims;
 } onnx_value;
 
-typedef struct onnx_property {
-    const char *key, *value;
-} onnx_property;
-
 typedef struct onnx_model {
     const char *producer, *producer_version, *graph_name;
     const onnx_node *nodes;
     const onnx_tensor *initializers;
     const onnx_value *inputs, *outputs;
-    const onnx_property *properties; /* metadata_props */
+    const cameo_entry *properties; /* metadata_props */
     size_t n_nodes, n_initializers, n_inputs, n_outputs, n_properties;
 } onnx_model;
 
-/* Messages alone: an onnx_node as NodeProto, an onnx_value as ValueInfoProto, an onnx_property as
-   StringStringEntryProto. */
-cameo_message onnx_write_node, onnx_write_value, onnx_write_property;
+/* Messages alone: an onnx_node as NodeProto, an onnx_value as ValueInfoProto. */
+cameo_message onnx_write_node, onnx_write_value;
 /* Appends a message as a field of another. */
 void onnx_append(text *t, unsigned field, cameo_message *write, const void *item);
 /* Size of the file in bytes; 0 when a tensor's size overflows or the file would pass protobuf's 2

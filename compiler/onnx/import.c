@@ -1,7 +1,6 @@
 /* From a decoded ModelProto to a graph. Read onnx_import_memory at the end first: it lists the
    steps. All problems of the model are reported that can be told apart, not only the first. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -61,10 +60,10 @@ static bool import_opsets(importer *im) {
 static void import_properties(importer *im) {
     const Onnx__ModelProto *m = im->model;
     graph *g = im->g;
-    g->meta = ARENA_ARRAY(g->arena, metadata, m->n_metadata_props);
+    g->meta = ARENA_ARRAY(g->arena, cameo_entry, m->n_metadata_props);
     for (size_t i = 0; i < m->n_metadata_props; i++)
-        g->meta[g->n_meta++] = (metadata){copied(g->arena, m->metadata_props[i]->key),
-                                          copied(g->arena, m->metadata_props[i]->value)};
+        g->meta[g->n_meta++] = (cameo_entry){copied(g->arena, m->metadata_props[i]->key),
+                                             copied(g->arena, m->metadata_props[i]->value)};
 }
 
 static bool import_head(importer *im) {
@@ -398,14 +397,19 @@ graph *onnx_import_memory(arena *a, diag *d, const void *data, size_t size, cons
     return g;
 }
 
-graph *onnx_import(arena *a, diag *d, const char *path) {
-    wire_data file;
+graph *onnx_import(arena *a, diag *d, const char *path, bool keep) {
+    arena *own = keep ? a : arena_create();
+    cameo_wire file;
+    graph *g = NULL;
     const char *why = "", *slash = strrchr(path, '/');
-    if (!wire_read_file(a, path, &file, &why)) return diag_error(d, NULL, NULL, "%s", why), NULL;
     const char *directory = slash == path ? "/"
                             : slash       ? arena_strndup(a, path, (size_t)(slash - path))
                                           : ".";
-    graph *g = onnx_import_memory(a, d, file.data, file.size, directory);
-    free(file.data);
+    if (wire_read_file(own, path, &file, &why))
+        g = onnx_import_memory(a, d, file.p, cameo_wire_size(file), directory);
+    else
+        diag_error(d, NULL, NULL, "%s", why);
+    if (g && keep) g->file.bytes = file;
+    if (!keep) arena_destroy(own);
     return g;
 }

@@ -2,52 +2,22 @@
    so that a checkpoint keeps all that the model's author put into the file. */
 #include "skeleton.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "../../runtime/base/onnx_fields.h"
 #include "export.h"
-#include "wire.h"
 
-enum { MODEL_GRAPH = 7, MODEL_METADATA = 14, MODEL_TRAINING = 20 };
-enum {
-    GRAPH_NODE = 1,
-    GRAPH_INITIALIZER = 5,
-    GRAPH_INPUT = 11,
-    GRAPH_OUTPUT = 12,
-    GRAPH_VALUE_INFO = 13
-};
-enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_ATTRIBUTE = 5, ATTRIBUTE_NAME = 1 };
-enum {
-    TENSOR_NAME = 8,
-    ENTRY_KEY = 1,
-    INFO_NAME = 1,
-    INPUTS_ARE_LISTED = 3 /* the last IR version that lists initializers */
-};
+enum { INPUTS_ARE_LISTED = 3 }; /* the last IR version that lists initializers */
 
-/* The importer has accepted the file, so a field that cannot be read can only mean that the file
-   changed since. */
-static void copy_field(text *t, const cameo_field *f) {
-    text_append_n(t, f->whole.p, cameo_wire_size(f->whole));
-}
-
-/* The text of field `number` of a message, "" when absent. */
-static const char *string_of(arena *a, cameo_wire message, unsigned number) {
-    cameo_field f;
-    while (message.p < message.end && cameo_wire_field(&message, &f))
-        if (f.number == number)
-            return arena_strndup(a, (const char *)f.bytes.p, cameo_wire_size(f.bytes));
-    return "";
-}
-
-static bool is_parameter(const graph *g, const char *name) {
+static bool is_parameter(const graph *g, cameo_wire name) {
     for (size_t i = 0; i < g->n_parameters; i++)
-        if (!strcmp(g->parameters[i]->name, name)) return true;
+        if (cameo_wire_equals(name, g->parameters[i]->name)) return true;
     return false;
 }
 
-static bool is_replaced(const graph *g, const char *name) {
+static bool is_replaced(const graph *g, cameo_wire name) {
     for (size_t i = 0; g->new_head && i < g->new_head->n_dropped; i++)
-        if (!strcmp(g->new_head->dropped[i], name)) return true;
+        if (cameo_wire_equals(name, g->new_head->dropped[i])) return true;
     return false;
 }
 
@@ -108,8 +78,8 @@ static void put_info(text *t, unsigned number, const char *name, dtype element, 
 
 typedef struct part { /* a field of the file's graph */
     cameo_field f;
-    const char *name; /* of an initializer, an input, a described value; of a node's first output */
-    int place;        /* among nodes; -1: it is none */
+    cameo_wire name; /* of an initializer, an input, a described value; of a node's first output */
+    int place;       /* among nodes; -1: it is none */
     bool gone;
 } part;
 
@@ -140,9 +110,9 @@ static bool is_changed(const graph *g, int place) {
     return false;
 }
 
-static bool is_training_mode(const graph *g, const cameo_field *f) {
+static bool is_training_mode(const cameo_field *f) {
     return f->number == NODE_ATTRIBUTE &&
-           !strcmp(string_of(g->arena, f->bytes, ATTRIBUTE_NAME), "training_mode");
+           cameo_wire_equals(cameo_wire_find(f->bytes, ATTRIBUTE_NAME), "training_mode");
 }
 
 typedef struct changed { /* a node that is written otherwise than it stands in the file */
@@ -162,12 +132,12 @@ static void write_changed(cameo_sink *s, const void *item) {
         const file_change *read = input ? reading_of(n->g, n->p->place, n_in) : NULL;
         n_in += input, n_out += output;
         if (mode && ((input && n_in > mode->n_in) || (output && n_out > mode->n_out) ||
-                     is_training_mode(n->g, &f)))
+                     is_training_mode(&f)))
             continue;
         if (read)
             cameo_sink_text(s, NODE_INPUT, read->reads);
         else
-            cameo_sink_put(s, f.whole.p, cameo_wire_size(f.whole));
+            cameo_sink_wire(s, f.whole);
     }
 }
 
@@ -189,7 +159,7 @@ static bool is_read(const split *s, const char *name) {
     for (size_t i = 0; i < s->n_parts; i++) {
         const part *p = &s->parts[i];
         if (p->gone) continue;
-        if (p->f.number == GRAPH_OUTPUT ? !strcmp(p->name, name)
+        if (p->f.number == GRAPH_OUTPUT ? cameo_wire_equals(p->name, name)
                                         : p->place >= 0 && reads_name(s->g, p, name))
             return true;
     }
@@ -205,7 +175,8 @@ static void drop_loose(split *s) {
             if (is_read(s, changes->loose[i])) continue;
             for (size_t k = 0; k < s->n_parts; k++) {
                 part *p = &s->parts[k];
-                if (p->gone || p->f.number == GRAPH_OUTPUT || strcmp(p->name, changes->loose[i]))
+                if (p->gone || p->f.number == GRAPH_OUTPUT ||
+                    !cameo_wire_equals(p->name, changes->loose[i]))
                     continue;
                 p->gone = more = true;
             }
@@ -224,35 +195,28 @@ static bool drops(const graph *g, const part *p) {
     }
 }
 
-static bool find_parts(split *s, cameo_wire whole) {
-    cameo_wire w = whole;
+static unsigned name_field(uint64_t of) {
+    return of == GRAPH_NODE ? NODE_OUTPUT : of == GRAPH_INITIALIZER ? TENSOR_NAME : INFO_NAME;
+}
+
+static void find_parts(split *s, cameo_wire whole) {
     cameo_field f;
     size_t n = 0;
     int place = 0;
-    while (w.p < w.end && cameo_wire_field(&w, &f)) n++;
-    s->parts = ARENA_ARRAY(s->g->arena, part, n + 1);
-    for (w = whole; w.p < w.end;) {
+    for (cameo_wire w = whole; w.p < w.end && cameo_wire_field(&w, &f);) n++;
+    s->parts = ARENA_ARRAY(s->g->arena, part, n);
+    for (cameo_wire w = whole; w.p < w.end && cameo_wire_field(&w, &f);) {
         part *p = &s->parts[s->n_parts++];
-        if (!cameo_wire_field(&w, &p->f)) return false;
-        for (cameo_wire inner = p->f.bytes; p->f.number == GRAPH_NODE && inner.p < inner.end;)
-            if (!cameo_wire_field(&inner, &f)) return false;
-        const bool is_node = p->f.number == GRAPH_NODE,
-                   named = p->f.number >= GRAPH_INPUT && p->f.number <= GRAPH_VALUE_INFO;
-        p->place = is_node ? place++ : -1;
-        p->name = is_node ? string_of(s->g->arena, p->f.bytes, NODE_OUTPUT)
-                  : p->f.number == GRAPH_INITIALIZER
-                      ? string_of(s->g->arena, p->f.bytes, TENSOR_NAME)
-                  : named ? string_of(s->g->arena, p->f.bytes, INFO_NAME)
-                          : "";
+        *p = (part){.f = f, .place = f.number == GRAPH_NODE ? place++ : -1};
+        if (f.type == CAMEO_WIRE_BYTES) p->name = cameo_wire_find(f.bytes, name_field(f.number));
         p->gone = drops(s->g, p);
     }
-    return true;
 }
 
 static bool is_listed(const split *s, const char *name) {
     for (size_t i = 0; i < s->n_parts; i++)
         if (s->parts[i].f.number == GRAPH_INPUT && !s->parts[i].gone &&
-            !strcmp(s->parts[i].name, name))
+            cameo_wire_equals(s->parts[i].name, name))
             return true;
     return false;
 }
@@ -264,7 +228,7 @@ static void put_graph(const split *s, text *out) {
         if (p->gone) continue;
         const changed again = {g, p};
         if (p->place < 0 || !is_changed(g, p->place))
-            copy_field(out, &p->f);
+            text_append_n(out, p->f.whole.p, cameo_wire_size(p->f.whole));
         else
             onnx_append(out, GRAPH_NODE, write_changed, &again);
     }
@@ -280,49 +244,41 @@ static void put_graph(const split *s, text *out) {
     }
 }
 
-static bool split_graph(const graph *g, cameo_wire whole, text *out) {
+static void split_graph(const graph *g, cameo_wire whole, text *out) {
     split s = {.g = g};
-    if (!find_parts(&s, whole)) return false;
+    find_parts(&s, whole);
     drop_loose(&s);
     put_graph(&s, out);
-    return true;
 }
 
 /* ---- the model around it ---- */
 
 /* What compiling may have decided anew: the rest of the metadata is copied. */
+static const char *const own_keys[] = {"cameo.embedding", "cameo.classes", "cameo.preprocess"};
+
 static bool is_own_key(const char *key) {
-    return !strcmp(key, "cameo.embedding") || !strcmp(key, "cameo.classes") ||
-           !strcmp(key, "cameo.preprocess");
+    for (size_t i = 0; i < sizeof own_keys / sizeof *own_keys; i++)
+        if (!strcmp(key, own_keys[i])) return true;
+    return false;
 }
 
 /* The state of an earlier training run is not the model's. */
 static bool is_training_state(const graph *g, const cameo_field *f) {
-    const char *key = f->number == MODEL_METADATA ? string_of(g->arena, f->bytes, ENTRY_KEY) : "";
-    return f->number == MODEL_TRAINING || !strncmp(key, "cameo.train.", 12) || is_own_key(key);
+    if (f->number != MODEL_METADATA) return f->number == MODEL_TRAINING;
+    const cameo_wire w = cameo_wire_find(f->bytes, ENTRY_KEY);
+    const char *key = w.p ? arena_strndup(g->arena, (const char *)w.p, cameo_wire_size(w)) : "";
+    return !strncmp(key, "cameo.train.", 12) || is_own_key(key);
 }
 
-static bool split_model(const graph *g, const wire_data *file, text *model, text *graph_fields) {
-    cameo_wire w = {file->data, file->data + file->size};
+void skeleton_split(const graph *g, text *model_fields, text *graph_fields) {
     cameo_field f;
-    while (w.p < w.end) {
-        if (!cameo_wire_field(&w, &f)) return false;
-        if (f.number == MODEL_GRAPH && !split_graph(g, f.bytes, graph_fields)) return false;
-        if (f.number != MODEL_GRAPH && !is_training_state(g, &f)) copy_field(model, &f);
+    for (cameo_wire w = g->file.bytes; w.p < w.end && cameo_wire_field(&w, &f);) {
+        if (f.number == MODEL_GRAPH)
+            split_graph(g, f.bytes, graph_fields);
+        else if (!is_training_state(g, &f))
+            text_append_n(model_fields, f.whole.p, cameo_wire_size(f.whole));
     }
-    for (size_t i = 0; i < g->n_meta; i++) {
-        const onnx_property entry = {g->meta[i].key, g->meta[i].value};
-        if (is_own_key(entry.key)) onnx_append(model, MODEL_METADATA, onnx_write_property, &entry);
-    }
-    return true;
-}
-
-bool skeleton_split(const graph *g, const char *path, text *model_fields, text *graph_fields) {
-    wire_data file;
-    const char *why = "it changed while it was compiled";
-    if (!wire_read_file(g->arena, path, &file, &why))
-        return diag_error(g->diag, NULL, NULL, "%s", why);
-    const bool ok = split_model(g, &file, model_fields, graph_fields);
-    free(file.data);
-    return ok || diag_error(g->diag, NULL, NULL, "%s", why);
+    for (size_t i = 0; i < g->n_meta; i++)
+        if (is_own_key(g->meta[i].key))
+            onnx_append(model_fields, MODEL_METADATA, cameo_write_entry, &g->meta[i]);
 }

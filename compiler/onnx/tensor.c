@@ -210,18 +210,6 @@ static bool check_range(arena *a, const location *l, uint64_t size, size_t want,
     return true;
 }
 
-static bool read_at(int fd, unsigned char *to, size_t size, uint64_t offset) {
-    while (size) {
-        ssize_t n = pread(fd, to, size, (off_t)offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        to += n;
-        size -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return true;
-}
-
 static bool external_file(arena *a, int fd, const location *l, size_t want, const char **why) {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -271,7 +259,7 @@ static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape
     int fd = open_external(a, &l, ext, bytes, why);
     if (fd < 0) return NULL;
     tensor *out = tensor_new(a, (dtype)t->data_type, s);
-    bool ok = read_at(fd, out->data, bytes, l.offset);
+    bool ok = cameo_read_at(fd, out->data, bytes, l.offset);
     close(fd);
     if (!ok)
         return *why = arena_printf(a, "has external data \"%s\" that can't be read",
@@ -333,11 +321,10 @@ tensor *onnx_decode_tensor(arena *a, const Onnx__TensorProto *t, external_data *
 }
 
 tensor *onnx_read_tensor(arena *a, const char *path, const char **name, const char **why) {
-    wire_data file;
+    cameo_wire file;
     if (!wire_read_file(a, path, &file, why)) return NULL;
-    ProtobufCMessage *m = wire_unpack(a, &onnx__tensor_proto__descriptor, file.data, file.size,
-                                      why);
-    free(file.data);
+    ProtobufCMessage *m = wire_unpack(a, &onnx__tensor_proto__descriptor, file.p,
+                                      cameo_wire_size(file), why);
     if (!m) return NULL;
     const Onnx__TensorProto *t = (const Onnx__TensorProto *)(const void *)m;
     tensor *out = onnx_decode_tensor(a, t, NULL, why);

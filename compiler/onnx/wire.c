@@ -2,7 +2,7 @@
    format along the descriptors that protoc-c generated from schemas/onnx.proto, so it knows
    exactly what protobuf-c would do with each field. */
 #include "wire.h"
-#include "../../runtime/base/wire.h"
+#include "../../runtime/base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +73,9 @@ static const char *by_magic(const unsigned char *data, size_t size) {
     return NULL;
 }
 
-const char *wire_foreign(const unsigned char *data, size_t size) {
+/* What a file that is no protobuf message really is ("a Git LFS pointer, not the file itself"), by
+   its first bytes; NULL = may be one. */
+static const char *foreign_kind(const unsigned char *data, size_t size) {
     if (size == 0) return "empty";
     const char *what = by_magic(data, size);
     if (what) return what;
@@ -88,19 +90,6 @@ const char *wire_foreign(const unsigned char *data, size_t size) {
 
 /* ---- reading ---- */
 
-static bool read_all(int fd, unsigned char *to, size_t size) {
-    for (size_t got = 0; got < size;) {
-        ssize_t n = read(fd, to + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            if (n == 0) errno = 0;
-            return false;
-        }
-        got += (size_t)n;
-    }
-    return true;
-}
-
 static const char *unfit(arena *a, const struct stat *st) {
     if (S_ISDIR(st->st_mode)) return "is a directory, not a file";
     if (!S_ISREG(st->st_mode)) return "is not a regular file";
@@ -113,29 +102,26 @@ static const char *unfit(arena *a, const struct stat *st) {
     return NULL;
 }
 
-static bool read_open(arena *a, int fd, wire_data *out, const char **why) {
+static bool read_open(arena *a, int fd, cameo_wire *out, const char **why) {
     struct stat st;
     if (fstat(fd, &st) != 0) return *why = strerror(errno), false;
     if ((*why = unfit(a, &st)) != NULL) return false;
     size_t size = (size_t)st.st_size, head = size < 4096 ? size : 4096;
     unsigned char first[4096];
-    bool ok = read_all(fd, first, head);
-    const char *foreign = ok ? wire_foreign(first, head) : NULL;
-    if (foreign) return *why = arena_printf(a, "is not ONNX: it is %s", foreign), false;
-    unsigned char *data = malloc(size);
-    if (!data) return *why = arena_printf(a, "can't be read: no memory for %zu bytes", size), false;
-    memcpy(data, first, ok ? head : 0);
-    if (!ok || !read_all(fd, data + head, size - head)) {
-        *why = arena_printf(a, "can't be read: %s",
-                            errno ? strerror(errno) : "it shrank meanwhile");
-        free(data);
-        return false;
+    const char *foreign = NULL;
+    if (cameo_read_at(fd, first, head, 0)) {
+        if ((foreign = foreign_kind(first, head)) != NULL)
+            return *why = arena_printf(a, "is not ONNX: it is %s", foreign), false;
+        unsigned char *data = arena_alloc(a, size);
+        *out = (cameo_wire){data, data + size};
+        memcpy(data, first, head);
+        if (cameo_read_at(fd, data + head, size - head, head)) return true;
     }
-    *out = (wire_data){data, size};
-    return true;
+    *why = arena_printf(a, "can't be read: %s", errno ? strerror(errno) : "it shrank meanwhile");
+    return false;
 }
 
-bool wire_read_file(arena *a, const char *path, wire_data *out, const char **why) {
+bool wire_read_file(arena *a, const char *path, cameo_wire *out, const char **why) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not block us
                                                                         */
     if (fd < 0) return *why = arena_printf(a, "can't be opened: %s", strerror(errno)), false;
@@ -272,7 +258,7 @@ static bool scan_message(scan *s, const ProtobufCMessageDescriptor *type, cameo_
 
 /* Weights are copied once; the rest, the structure, may grow: an empty node is 2 bytes in the file
    and 190 in memory. Real models stay below 3 bytes a byte, but small ones may be all structure. */
-size_t wire_budget(size_t size) { return ((size_t)64 << 20) + 10 * size; }
+static size_t budget(size_t size) { return ((size_t)64 << 20) + 10 * size; }
 
 typedef struct allowance {
     size_t left;
@@ -292,12 +278,12 @@ static void allowed_free(void *data, void *p) {
 
 ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type,
                               const unsigned char *data, size_t size, const char **why) {
-    const char *foreign = wire_foreign(data, size < 4096 ? size : 4096);
+    const char *foreign = foreign_kind(data, size < 4096 ? size : 4096);
     if (foreign) return *why = arena_printf(a, "is not ONNX: it is %s", foreign), NULL;
     if (size >= (size_t)1 << 31) return *why = "is 2 GiB or larger", NULL;
-    scan s = {.arena = a, .start = data, .budget = wire_budget(size)};
+    scan s = {.arena = a, .start = data, .budget = budget(size)};
     if (!scan_message(&s, type, (cameo_wire){data, data + size}, 1)) return *why = s.why, NULL;
-    allowance w = {wire_budget(size) + s.memory}; /* the second term: protobuf-c's own scratch,
+    allowance w = {budget(size) + s.memory}; /* the second term: protobuf-c's own scratch,
                                                      freed at once but not given back */
     ProtobufCAllocator allocator = {allowed_alloc, allowed_free, &w};
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, size, data);

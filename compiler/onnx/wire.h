@@ -7,21 +7,12 @@
 #define CAMEO_ONNX_WIRE_H
 #include <protobuf-c/protobuf-c.h>
 
+#include "../../runtime/base/wire.h"
 #include "../base/arena.h"
 
-typedef struct wire_data {
-    unsigned char *data; /* malloc'ed; free it */
-    size_t size;
-} wire_data;
-
-/* Reads a whole regular file of less than 2 GiB. false with *why. A file that can't be ONNX by its
-   first bytes isn't read. */
-bool wire_read_file(arena *a, const char *path, wire_data *out, const char **why);
-/* What a file that is no protobuf message really is ("a Git LFS pointer, not the file itself"), by
-   its first bytes; NULL = may be one. */
-const char *wire_foreign(const unsigned char *data, size_t size);
-/* Memory that unpacking a message of so many bytes may take. */
-size_t wire_budget(size_t size);
+/* Reads a whole regular file of less than 2 GiB into the arena. false with *why. A file that can't
+   be ONNX by its first bytes isn't read. */
+bool wire_read_file(arena *a, const char *path, cameo_wire *out, const char **why);
 /* Scan and unpack within the budget. NULL with *why. Free with wire_free. */
 ProtobufCMessage *wire_unpack(arena *a, const ProtobufCMessageDescriptor *type,
                               const unsigned char *data, size_t size, const char **why);

@@ -1,26 +1,20 @@
 /* Fused activations: the compiler's columns of runtime/kernels/act.def. See act.h. */
 #include "act.h"
 #include "../emit/emit.h"
+#include "pointwise.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static double within(double x, double low, double high) {
-    x = x < low ? low : x;
-    return x > high ? high : x;
-}
-
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
-    static double real_##kind(double x, double a, double b, double slope) {                \
-        (void)x, (void)a, (void)b, (void)slope;                                            \
-        return (reference);                                                                \
-    }
+#define ACT_FUSED(kind, name, flags, function, first, value, second, value2, text, reference, \
+                  vector)                                                                     \
+    REAL(kind, reference)
 #include "../../runtime/kernels/act.def"
 
 static const act_row rows[] = {
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
-    {"CAMEO_" #kind, name, op, {first, second}, {otherwise, otherwise2}, text, real_##kind},
+#define ACT_FUSED(kind, name, flags, function, first, value, second, value2, text, reference, \
+                  vector)                                                                     \
+    {CAMEO_##kind, name, flags, function, {first, second}, {value, value2}, text, real_##kind},
 #include "../../runtime/kernels/act.def"
 };
 
@@ -46,7 +40,7 @@ double act_number(const node *n, const act_row *act, int i) {
     char name[16];
     if (!act->number[i]) return 0;
     number_name(act, i, name);
-    return (double)node_float(n, name, act->otherwise[i]);
+    return node_float(n, name, act->otherwise[i]);
 }
 
 void act_set_number(graph *g, node *n, const act_row *act, int i, float v) {
@@ -76,23 +70,21 @@ static const act_row *known(const node *n) {
 
 const char *act_expression(arena *a, const node *n, const char *x, const char *slope) {
     const act_row *act = known(n);
-    const double first = act_number(n, act, 0), second = act_number(n, act, 1);
-    if (!act->text) return clip_expression(a, first, second, x);
-    text t = {0};
-    for (const char *s = act->text; *s; s++) {
-        if (*s == '#')
-            text_append(&t, x);
-        else if (*s != '$')
-            text_append_n(&t, s, 1);
-        else
-            text_append(&t, *++s == 's' ? slope : float_text(a, *s == 'a' ? first : second));
-    }
-    const char *made = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return made;
+    const double p[] = {act_number(n, act, 0), act_number(n, act, 1)};
+    return act->text ? pointwise_text(a, act->text, n->out[0]->type, p, x, slope)
+                     : clip_expression(a, p[0], p[1], x);
 }
 
 double act_apply(const node *n, double x, double slope) {
     const act_row *act = known(n);
-    return act->real(x, act_number(n, act, 0), act_number(n, act, 1), slope);
+    return act->real((double[]){x, slope},
+                     (double[]){act_number(n, act, 0), act_number(n, act, 1)});
+}
+
+bool act_is_clamp(const node *n, float *least, float *most) {
+    const act_row *act = act_of_node(n);
+    *least = -INFINITY, *most = INFINITY;
+    if (!act || !(act->flags & ACT_CLAMP)) return false;
+    *least = (float)act_apply(n, (double)*least, 0), *most = (float)act_apply(n, (double)*most, 0);
+    return *least < *most;
 }

@@ -2,15 +2,26 @@
    runtime/kernels/act.def. */
 #ifndef CAMEO_OPS_ACT_H
 #define CAMEO_OPS_ACT_H
+#include "../../runtime/kernels/shapes.h"
 #include "../ir/op.h"
 
+enum {                   /* flags of rows */
+       ACT_CLAMP = 1,    /* the number within bounds, which may be infinite */
+       ACT_POSITIVE = 2, /* never below zero */
+       ACT_SIGNED = 4,   /* the operator takes signed integers too */
+       ACT_OF_Y = 8,     /* the derivative's x1 is y */
+       ACT_SLOPE = 16    /* has one or many slopes, an input of the node */
+};
+
 typedef struct act_row {
-    const char *kind, *name;
+    cameo_act_kind kind;
+    const char *name;
+    unsigned flags;
     opcode op;             /* OPCODE_NONE: no operator by itself */
     const char *number[2]; /* attributes of that operator; NULL: none */
     float otherwise[2];
     const char *text; /* NULL: made by act.c */
-    double (*real)(double x, double a, double b, double slope);
+    double (*real)(const double *x, const double *p);
 } act_row;
 
 const act_row *act_of_node(const node *n); /* by attribute act; NULL when it is unknown */
@@ -24,4 +35,6 @@ void act_set_number(graph *g, node *n, const act_row *act, int i, float v);
 const char *act_expression(arena *a, const node *n, const char *x, const char *slope);
 /* The same as a number, for references. */
 double act_apply(const node *n, double x, double slope);
+/* Whether it is a clamp (none, relu, clip); its bounds. */
+bool act_is_clamp(const node *n, float *least, float *most);
 #endif

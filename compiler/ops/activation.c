@@ -1,43 +1,20 @@
-/* Activation functions: a kernel and a row each; PRelu and Clip take their numbers from inputs in
-   the later versions. */
+/* Activation functions: act.def's operators, and those whose attributes choose the function (Gelu)
+   or that take their numbers from inputs: PRelu, and Clip in the later versions. */
+#include "act.h"
 #include "pointwise.h"
 #include "rules.h"
 
 #include "../emit/emit.h"
 
 #include <float.h>
-#include <math.h>
 
-#define REAL(name, expression)                                    \
-    static double real_##name(const double *x, const double *p) { \
-        (void)p;                                                  \
-        return (expression);                                      \
-    }
-
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double clamp(double x, double low, double high) {
-    return x < low ? low : x > high ? high : x;
-}
-/* log(1 + exp(x)) without overflow */
-static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
-
-REAL(relu, x[0] < 0 ? 0 : x[0])
-REAL(leaky, x[0] < 0 ? p[0] * x[0] : x[0])
+#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, text, reference, \
+                     ...)                                                                         \
+    REAL(function, reference)
+#include "../../runtime/kernels/act.def"
 REAL(prelu, x[0] < 0 ? x[0] * x[1] : x[0])
-REAL(sigmoid, sigmoid(x[0]))
-REAL(tanh, tanh(x[0]))
-REAL(hard_sigmoid, clamp(p[0] * x[0] + p[1], 0, 1))
-REAL(hard_swish, x[0] * clamp(x[0] / 6 + 0.5, 0, 1))
-REAL(swish, x[0] * sigmoid(p[0] * x[0]))
-REAL(elu, x[0] < 0 ? p[0] * expm1(x[0]) : x[0])
-REAL(celu, x[0] < 0 ? p[0] * expm1(x[0] / p[0]) : x[0])
-REAL(selu, p[1] * (x[0] > 0 ? x[0] : p[0] * expm1(x[0])))
-REAL(softplus, softplus(x[0]))
-REAL(softsign, x[0] / (1 + fabs(x[0])))
 REAL(gelu, 0.5 * x[0] * (1 + erf(x[0] * M_SQRT1_2)))
 REAL(gelu_tanh, 0.5 * x[0] * (1 + tanh(sqrt(2 / M_PI) * (x[0] + 0.044715 * x[0] * x[0] * x[0]))))
-REAL(mish, x[0] * tanh(softplus(x[0])))
-REAL(thresholded, x[0] > p[0] ? x[0] : isnan(x[0]) ? x[0] : 0)
 static int64_t int_relu(const int64_t *x) { return x[0] < 0 ? 0 : x[0]; }
 static int64_t int_prelu(const int64_t *x) {
     return x[0] < 0 ? (int64_t)((uint64_t)x[0] * (uint64_t)x[1]) : x[0];
@@ -45,16 +22,18 @@ static int64_t int_prelu(const int64_t *x) {
 
 static int64_t natural_prelu(const int64_t *x) { return x[0]; }
 
-#define SOFTPLUS "(x0 > 0 ? x0 + log1p@(exp@(-x0)) : log1p@(exp@(x0)))"
-
 const pointwise pointwise_activation[] = {
-    {.op = ONNX_Relu, TYPES_FLOAT | TYPES_SIGNED, real_relu, "x0 < 0 ? 0 : x0", int_relu},
-    {.op = ONNX_LeakyRelu,
-     TYPES_FLOAT,
-     real_leaky,
-     "x0 < 0 ? $0 * x0 : x0",
-     .parameter = {"alpha"},
-     .otherwise = {0.01}},
+#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, text, ...) \
+    {.op = ONNX_##function,                                                                 \
+     TYPES_FLOAT | ((flags)&ACT_SIGNED ? TYPES_SIGNED : 0),                                 \
+     real_##function,                                                                       \
+     text,                                                                                  \
+     (flags)&ACT_SIGNED ? int_relu : NULL,                                                  \
+     .parameter = {first, second},                                                          \
+     .otherwise = {value, value2},                                                          \
+     .grad = CAMEO_##function##Grad,                                                        \
+     .of_y = ((flags)&ACT_OF_Y) != 0},
+#include "../../runtime/kernels/act.def"
     {.op = ONNX_PRelu,
      TYPES_NUMBER,
      real_prelu,
@@ -62,60 +41,17 @@ const pointwise pointwise_activation[] = {
      int_prelu,
      "x0 > 0 ? (uint64_t)x0 : (uint64_t)x0 * (uint64_t)x1",
      .natural = natural_prelu},
-    {.op = ONNX_Sigmoid, TYPES_FLOAT, real_sigmoid, "1.0@ / (1.0@ + exp@(-x0))"},
-    {.op = ONNX_Tanh, TYPES_FLOAT, real_tanh, "tanh@(x0)"},
-    {.op = ONNX_HardSigmoid,
-     TYPES_FLOAT,
-     real_hard_sigmoid,
-     "$0 * x0 + $1 < 0 ? 0 : $0 * x0 + $1 > 1 ? 1 : $0 * x0 + $1",
-     .parameter = {"alpha", "beta"},
-     .otherwise = {0.2, 0.5}},
-    {.op = ONNX_HardSwish,
-     TYPES_FLOAT,
-     real_hard_swish,
-     "x0 < -3.0@ ? x0 * 0.0@ : x0 > 3.0@ ? x0 : x0 * (x0 / 6.0@ + 0.5@)"},
-    {.op = ONNX_Swish,
-     TYPES_FLOAT,
-     real_swish,
-     "x0 / (1.0@ + exp@(-($0 * x0)))",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
-    {.op = ONNX_Elu,
-     TYPES_FLOAT,
-     real_elu,
-     "x0 < 0 ? $0 * expm1@(x0) : x0",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
-    {.op = ONNX_Celu,
-     TYPES_FLOAT,
-     real_celu,
-     "x0 < 0 ? $0 * expm1@(x0 / $0) : x0",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
-    {.op = ONNX_Selu,
-     TYPES_FLOAT,
-     real_selu,
-     "$1 * (x0 > 0 ? x0 : $0 * expm1@(x0))",
-     .parameter = {"alpha", "gamma"},
-     .otherwise = {1.67326319217681884765625, 1.05070102214813232421875}},
-    {.op = ONNX_Softplus, TYPES_FLOAT, real_softplus, SOFTPLUS},
-    {.op = ONNX_Softsign, TYPES_FLOAT, real_softsign, "x0 / (1.0@ + fabs@(x0))"},
     {.op = ONNX_Gelu,
      TYPES_FLOAT,
      real_gelu,
-     "0.5@ * x0 * (1.0@ + erf@(x0 * 0.70710678118654752@))"},
+     "0.5@ * x0 * (1.0@ + erf@(x0 * 0.70710678118654752@))",
+     .grad = CAMEO_GeluGrad},
     {.op = ONNX_Gelu,
      TYPES_FLOAT,
      real_gelu_tanh,
      "0.5@ * x0 * (1.0@ + tanh@(0.79788456080286536@ * (x0 + 0.044715@ * x0 * x0 * x0)))",
-     .variant = true},
-    {.op = ONNX_Mish, TYPES_FLOAT, real_mish, "x0 * tanh@" SOFTPLUS},
-    {.op = ONNX_ThresholdedRelu,
-     TYPES_FLOAT,
-     real_thresholded,
-     "x0 <= $0 ? 0 : x0",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
+     .variant = true,
+     .grad = CAMEO_GeluTanhGrad},
     {.op = OPCODE_NONE}};
 
 /* ---- Clip: bounds as attributes (1, 6) or as inputs (11) ---- */
@@ -136,7 +72,7 @@ static bool clip_infer(graph *g, node *n) {
 
 /* Opset 1 has no default bounds; with 6 they are the largest floats, which infinities exceed. */
 static double bound_attr(const node *n, const char *name, int sign) {
-    if (node_attr(n, name)) return (double)node_float(n, name, 0);
+    if (node_attr(n, name)) return node_float(n, name, 0);
     return n->opset < 6 ? sign * (double)INFINITY : sign * (double)FLT_MAX;
 }
 
@@ -202,16 +138,13 @@ static void clip_emit(struct emitter *e, const node *n) {
 #define LEGACY \
     { .name = "consumed_inputs", .kind = ATTR_INTS }
 
+#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, ...) \
+    static const op_attr attrs_##function[] = {                                       \
+        LEGACY, NUMBER(first, value), NUMBER(second, value2), {.name = NULL}};
+#include "../../runtime/kernels/act.def"
 static const op_attr none[] = {LEGACY, {.name = NULL}};
-static const op_attr leaky_attrs[] = {NUMBER("alpha", 0.01), LEGACY, {.name = NULL}};
-static const op_attr hard_sigmoid_attrs[] = {
-    NUMBER("alpha", 0.2), NUMBER("beta", 0.5), LEGACY, {.name = NULL}};
-static const op_attr alpha_attrs[] = {NUMBER("alpha", 1), LEGACY, {.name = NULL}};
 static const op_attr selu_old_attrs[] = {
     NUMBER("alpha", 1.6732), NUMBER("gamma", 1.0507), LEGACY, {.name = NULL}};
-static const op_attr selu_attrs[] = {NUMBER("alpha", 1.67326319217681884765625),
-                                     NUMBER("gamma", 1.05070102214813232421875),
-                                     {.name = NULL}};
 static const op_attr gelu_attrs[] = {
     {.name = "approximate", .kind = ATTR_STRING, .string = "none", .has_default = true},
     {.name = NULL}};
@@ -223,31 +156,20 @@ static const op_attr clip_6_attrs[] = {
     NUMBER("min", -(double)FLT_MAX), NUMBER("max", (double)FLT_MAX), {.name = NULL}};
 
 const op_row ops_activation[] = {
-    UNARY("Relu", 1, pointwise_grad, none, "test_relu"),
-    UNARY("LeakyRelu", 1, pointwise_grad, leaky_attrs, "test_leakyrelu"),
+#define ACT_OPERATOR(flags, function, since, test, ...) \
+    UNARY(#function, since, pointwise_grad, attrs_##function, test),
+#include "../../runtime/kernels/act.def"
     {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad), .test = "test_PReLU_2d",
      .weights = 2},
     {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad),
      .test = "test_prelu_broadcast", .weights = 2},
-    UNARY("Sigmoid", 1, pointwise_grad, none, "test_sigmoid"),
-    UNARY("Tanh", 1, pointwise_grad, none, "test_tanh"),
     {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad,
      clip_emit, .test = "test_ops_math clip"},
     {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad,
      clip_emit, .test = "test_operator_clip"},
     {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, clip_grad,
      clip_emit, .test = "test_clip", .same = clip_same},
-    UNARY("HardSigmoid", 1, pointwise_grad, hard_sigmoid_attrs, "test_hardsigmoid"),
-    UNARY("HardSwish", 14, pointwise_grad, none, "test_hardswish"),
-    UNARY("Swish", 24, pointwise_grad, alpha_attrs, "test_swish"),
-    UNARY("Elu", 1, pointwise_grad, alpha_attrs, "test_elu"),
-    UNARY("Celu", 12, pointwise_grad, alpha_attrs, "test_celu"),
     {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS(pointwise_grad),
      .test = "test_ops_math selu"},
-    UNARY("Selu", 6, pointwise_grad, selu_attrs, "test_selu"),
-    UNARY("Softplus", 1, pointwise_grad, none, "test_softplus"),
-    UNARY("Softsign", 1, pointwise_grad, none, "test_softsign"),
     UNARY("Gelu", 20, pointwise_grad, gelu_attrs, "test_gelu_default_1"),
-    UNARY("Mish", 18, pointwise_grad, none, "test_mish"),
-    UNARY("ThresholdedRelu", 10, pointwise_grad, alpha_attrs, "test_thresholdedrelu"),
     {.name = NULL}};

@@ -176,9 +176,9 @@ static void channel_sum_emit(emitter *e, const node *n) {
 
 /* ---- rules ---- */
 
-static value *window_call(graph *g, const node *origin, const char *op, const char *domain,
-                          value *a, value *b, const window *w, const shape *x) {
-    node *n = grad_node(g, origin, op, domain, (value *const[]){a, b}, 2, 1);
+static value *window_call(graph *g, const node *origin, opcode op, value *a, value *b,
+                          const window *w, const shape *x) {
+    node *n = grad_node(g, origin, op, (value *const[]){a, b}, 2, 1);
     window_write(g, n, w);
     node_set_int(g, n, "group", node_int(origin, "group", 1));
     if (x) node_set_ints(g, n, "x_shape", x->dim, (size_t)x->rank);
@@ -186,7 +186,7 @@ static value *window_call(graph *g, const node *origin, const char *op, const ch
 }
 
 static void bias_grad(graph *g, const node *n, value *dy, value **din) {
-    if (rule_wants(n, 2)) din[2] = grad_call(g, n, "ChannelSum", "cameo", &dy, 1);
+    if (rule_wants(n, 2)) din[2] = grad_call(g, n, CAMEO_ChannelSum, &dy, 1);
 }
 
 /* The input's gradient last: x may be free by then, and is of its size. */
@@ -195,10 +195,9 @@ GRADIENT(conv_grad) {
     window w;
     if (!window_read(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
     bias_grad(g, n, dout[0], din);
-    if (rule_wants(n, 1))
-        din[1] = window_call(g, n, "ConvWeightGrad", "cameo", x, dout[0], &w, NULL);
+    if (rule_wants(n, 1)) din[1] = window_call(g, n, CAMEO_ConvWeightGrad, x, dout[0], &w, NULL);
     if (rule_wants(n, 0))
-        din[0] = window_call(g, n, "ConvInputGrad", "cameo", dout[0], f, &w, &x->shape);
+        din[0] = window_call(g, n, CAMEO_ConvInputGrad, dout[0], f, &w, &x->shape);
     return rule_done(n, din);
 }
 
@@ -221,9 +220,8 @@ GRADIENT(conv_transpose_grad) {
     if (!window_read_transposed(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
     const window b = backward_window(&w);
     bias_grad(g, n, dout[0], din);
-    if (rule_wants(n, 1))
-        din[1] = window_call(g, n, "ConvWeightGrad", "cameo", dout[0], x, &b, NULL);
-    if (rule_wants(n, 0)) din[0] = window_call(g, n, "Conv", "", dout[0], f, &b, NULL);
+    if (rule_wants(n, 1)) din[1] = window_call(g, n, CAMEO_ConvWeightGrad, dout[0], x, &b, NULL);
+    if (rule_wants(n, 0)) din[0] = window_call(g, n, ONNX_Conv, dout[0], f, &b, NULL);
     return rule_done(n, din);
 }
 

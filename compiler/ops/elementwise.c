@@ -11,11 +11,6 @@
 
 /* ---- kernels ---- */
 
-#define REAL(name, expression)                                    \
-    static double real_##name(const double *x, const double *p) { \
-        (void)p;                                                  \
-        return (expression);                                      \
-    }
 #define INTEGER(name, expression) \
     static int64_t int_##name(const int64_t *x) { return (expression); }
 /* The same for uint64, where u0 and u1 are the operands. */
@@ -150,16 +145,22 @@ const pointwise pointwise_elementwise[] = {
      "fabs@(x0)",
      int_abs,
      "x0 > 0 ? (uint64_t)x0 : 0 - (uint64_t)x0",
-     .natural = natural_same},
+     .natural = natural_same,
+     .grad = CAMEO_AbsGrad},
     {.op = ONNX_Neg, TYPES_FLOAT | TYPES_SIGNED, real_neg, "-x0", int_neg, "0 - (uint64_t)x0"},
     {.op = ONNX_Exp, TYPES_FLOAT, real_exp, "exp@(x0)"},
     {.op = ONNX_Log, TYPES_FLOAT, real_log, "log@(x0)"},
-    {.op = ONNX_Sqrt, TYPES_FLOAT, real_sqrt, "sqrt@(x0)"},
-    {.op = ONNX_Reciprocal, TYPES_FLOAT, real_reciprocal, "1.0@ / x0"},
+    {.op = ONNX_Sqrt, TYPES_FLOAT, real_sqrt, "sqrt@(x0)", .grad = CAMEO_SqrtGrad, .of_y = true},
+    {.op = ONNX_Reciprocal,
+     TYPES_FLOAT,
+     real_reciprocal,
+     "1.0@ / x0",
+     .grad = CAMEO_ReciprocalGrad,
+     .of_y = true},
     {.op = ONNX_Floor, TYPES_FLOAT, real_floor, "floor@(x0)"},
     {.op = ONNX_Ceil, TYPES_FLOAT, real_ceil, "ceil@(x0)"},
     {.op = ONNX_Round, TYPES_FLOAT, real_round, "nearbyint@(x0)"},
-    {.op = ONNX_Erf, TYPES_FLOAT, real_erf, "erf@(x0)"},
+    {.op = ONNX_Erf, TYPES_FLOAT, real_erf, "erf@(x0)", .grad = CAMEO_ErfGrad},
     {.op = ONNX_Sin, TYPES_FLOAT, real_sin, "sin@(x0)"},
     {.op = ONNX_Cos, TYPES_FLOAT, real_cos, "cos@(x0)"},
     {.op = ONNX_Sign,

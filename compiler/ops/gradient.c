@@ -1,27 +1,8 @@
 /* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule
    saved (x or y), further ones are the forward operator's. Where that is NaN, dy passes or NaN
    comes out, as in PyTorch: a zero would hide it. */
+#include "act.h"
 #include "pointwise.h"
-
-#include <math.h>
-
-#define REAL(name, expression)                                    \
-    static double real_##name(const double *x, const double *p) { \
-        (void)p;                                                  \
-        return (expression);                                      \
-    }
-
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-
-static double mish_slope(double x) {
-    const double t = tanh(x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)));
-    return t + x * (1 - t * t) * sigmoid(x);
-}
-
-static double swish_slope(double x, double alpha) {
-    const double s = sigmoid(alpha * x);
-    return s + alpha * x * s * (1 - s);
-}
 
 /* d/dx of x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3) */
 static double gelu_tanh_slope(double x) {
@@ -29,27 +10,17 @@ static double gelu_tanh_slope(double x) {
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
 }
 
+#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, text, reference, \
+                     slope_text, slope)                                                           \
+    REAL(function, slope)
+#include "../../runtime/kernels/act.def"
 REAL(copy, x[0])
-REAL(relu, x[1] <= 0 ? 0 : x[0])
 REAL(clip, x[1]<p[0] || x[1]> p[1] ? 0 : x[0])
-REAL(leaky, x[1] < 0 ? p[0] * x[0] : x[0])
 REAL(prelu, x[1] < 0 ? x[0] * x[2] : x[0])
 REAL(prelu_slope, x[1] >= 0 ? 0 : x[0] * x[1])
-REAL(sigmoid, x[0] * x[1] * (1 - x[1]))
-REAL(tanh, x[0] * (1 - x[1] * x[1]))
-REAL(hard_sigmoid, p[0] * x[1] + p[1] <= 0 || p[0] * x[1] + p[1] >= 1 ? 0 : p[0] * x[0])
-REAL(hard_swish, x[1]<-3 ? 0 : x[1]> 3 ? x[0] : x[0] * (x[1] / 3 + 0.5))
-REAL(swish, x[0] * swish_slope(x[1], p[0]))
-REAL(elu, x[1] < 0 ? p[0] * exp(x[1]) * x[0] : x[0])
-REAL(celu, x[1] < 0 ? exp(x[1] / p[0]) * x[0] : x[0])
-REAL(selu, p[1] * (x[1] > 0 ? x[0] : p[0] * exp(x[1]) * x[0]))
-REAL(softplus, x[0] * sigmoid(x[1]))
-REAL(softsign, x[0] / ((1 + fabs(x[1])) * (1 + fabs(x[1]))))
 REAL(gelu,
      x[0] * (0.5 * (1 + erf(x[1] * M_SQRT1_2)) + x[1] * exp(-0.5 * x[1] * x[1]) / sqrt(2 * M_PI)))
 REAL(gelu_tanh, x[0] * gelu_tanh_slope(x[1]))
-REAL(mish, x[0] * mish_slope(x[1]))
-REAL(thresholded, x[1] <= p[0] ? 0 : x[0])
 REAL(erf, x[0] * M_2_SQRTPI * exp(-x[1] * x[1]))
 REAL(abs, x[1] > 0 ? x[0] : x[1] < 0 ? -x[0] : x[1])
 REAL(sqrt, x[0] / (2 * x[1]))
@@ -59,68 +30,27 @@ REAL(pow_exponent, x[2] == 0 ? 0 : x[0] * x[1] * log(x[2]))
 REAL(equal_mask, x[0] == x[1])
 REAL(safe_div, x[1] == 0 ? 0 : x[0] / x[1])
 
-#define SIGMOID(x) "(1.0@ / (1.0@ + exp@(-(" x "))))"
-#define MISH "tanh@(x1 > 0 ? x1 + log1p@(exp@(-x1)) : log1p@(exp@(x1)))"
 #define GELU "tanh@(0.79788456080286536@ * (x1 + 0.044715@ * x1 * x1 * x1))"
 
 const pointwise pointwise_gradient[] = {
+#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, text, reference, \
+                     slope_text, slope)                                                           \
+    {.op = CAMEO_##function##Grad,                                                                \
+     TYPES_FLOAT,                                                                                 \
+     real_##function,                                                                             \
+     slope_text,                                                                                  \
+     .parameter = {first, second},                                                                \
+     .otherwise = {value, value2}},
+#include "../../runtime/kernels/act.def"
     {.op = CAMEO_Copy, TYPES_FLOAT, real_copy, "x0"},
-    {.op = CAMEO_ReluGrad, TYPES_FLOAT, real_relu, "x1 <= 0 ? 0 : x0"},
     {.op = CAMEO_ClipGrad,
      TYPES_FLOAT,
      real_clip,
      "x1 < $0 || x1 > $1 ? 0 : x0",
      .parameter = {"min", "max"},
      .otherwise = {-(double)INFINITY, (double)INFINITY}},
-    {.op = CAMEO_LeakyReluGrad,
-     TYPES_FLOAT,
-     real_leaky,
-     "x1 < 0 ? $0 * x0 : x0",
-     .parameter = {"alpha"},
-     .otherwise = {0.01}},
     {.op = CAMEO_PReluGrad, TYPES_FLOAT, real_prelu, "x1 < 0 ? x0 * x2 : x0"},
     {.op = CAMEO_PReluSlopeGrad, TYPES_FLOAT, real_prelu_slope, "x1 >= 0 ? 0 : x0 * x1"},
-    {.op = CAMEO_SigmoidGrad, TYPES_FLOAT, real_sigmoid, "x0 * x1 * (1.0@ - x1)"},
-    {.op = CAMEO_TanhGrad, TYPES_FLOAT, real_tanh, "x0 * (1.0@ - x1 * x1)"},
-    {.op = CAMEO_HardSigmoidGrad,
-     TYPES_FLOAT,
-     real_hard_sigmoid,
-     "$0 * x1 + $1 <= 0 || $0 * x1 + $1 >= 1 ? 0 : $0 * x0",
-     .parameter = {"alpha", "beta"},
-     .otherwise = {0.2, 0.5}},
-    {.op = CAMEO_HardSwishGrad,
-     TYPES_FLOAT,
-     real_hard_swish,
-     "x1 < -3.0@ ? 0 : x1 > 3.0@ ? x0 : x0 * (x1 / 3.0@ + 0.5@)"},
-    {.op = CAMEO_SwishGrad,
-     TYPES_FLOAT,
-     real_swish,
-     "x0 * " SIGMOID("$0 * x1") " * (1.0@ + $0 * x1 * (1.0@ - " SIGMOID("$0 * x1") "))",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
-    {.op = CAMEO_EluGrad,
-     TYPES_FLOAT,
-     real_elu,
-     "x1 < 0 ? $0 * exp@(x1) * x0 : x0",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
-    {.op = CAMEO_CeluGrad,
-     TYPES_FLOAT,
-     real_celu,
-     "x1 < 0 ? exp@(x1 / $0) * x0 : x0",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
-    {.op = CAMEO_SeluGrad,
-     TYPES_FLOAT,
-     real_selu,
-     "$1 * (x1 > 0 ? x0 : $0 * exp@(x1) * x0)",
-     .parameter = {"alpha", "gamma"},
-     .otherwise = {1.67326319217681884765625, 1.05070102214813232421875}},
-    {.op = CAMEO_SoftplusGrad, TYPES_FLOAT, real_softplus, "x0 / (1.0@ + exp@(-x1))"},
-    {.op = CAMEO_SoftsignGrad,
-     TYPES_FLOAT,
-     real_softsign,
-     "x0 / ((1.0@ + fabs@(x1)) * (1.0@ + fabs@(x1)))"},
     {.op = CAMEO_GeluGrad,
      TYPES_FLOAT,
      real_gelu,
@@ -131,16 +61,6 @@ const pointwise pointwise_gradient[] = {
      real_gelu_tanh,
      "x0 * (0.5@ * (1.0@ + " GELU ") + 0.5@ * x1 * (1.0@ - " GELU " * " GELU
      ") * 0.79788456080286536@ * (1.0@ + 0.134145@ * x1 * x1))"},
-    {.op = CAMEO_MishGrad,
-     TYPES_FLOAT,
-     real_mish,
-     "x0 * (" MISH " + x1 * (1.0@ - " MISH " * " MISH ") * " SIGMOID("x1") ")"},
-    {.op = CAMEO_ThresholdedReluGrad,
-     TYPES_FLOAT,
-     real_thresholded,
-     "x1 <= $0 ? 0 : x0",
-     .parameter = {"alpha"},
-     .otherwise = {1}},
     {.op = CAMEO_ErfGrad, TYPES_FLOAT, real_erf, "x0 * 1.1283791670955126@ * exp@(-x1 * x1)"},
     {.op = CAMEO_AbsGrad, TYPES_FLOAT, real_abs, "x1 > 0 ? x0 : x1 < 0 ? -x0 : x1"},
     {.op = CAMEO_SqrtGrad, TYPES_FLOAT, real_sqrt, "x0 / (2.0@ * x1)"},
@@ -173,32 +93,21 @@ static const op_attr number_attrs[] = {
     }
 #define DERIVATIVE(name) ROW(name, 2, number_attrs, OP_INPLACE)
 
-const op_row ops_gradient[] = {ROW("Copy", 1, no_attrs, 0),
-                               DERIVATIVE("ReluGrad"),
-                               DERIVATIVE("ClipGrad"),
-                               DERIVATIVE("LeakyReluGrad"),
-                               ROW("PReluGrad", 3, no_attrs, OP_INPLACE),
-                               DERIVATIVE("PReluSlopeGrad"),
-                               DERIVATIVE("SigmoidGrad"),
-                               DERIVATIVE("TanhGrad"),
-                               DERIVATIVE("HardSigmoidGrad"),
-                               DERIVATIVE("HardSwishGrad"),
-                               DERIVATIVE("SwishGrad"),
-                               DERIVATIVE("EluGrad"),
-                               DERIVATIVE("CeluGrad"),
-                               DERIVATIVE("SeluGrad"),
-                               DERIVATIVE("SoftplusGrad"),
-                               DERIVATIVE("SoftsignGrad"),
-                               DERIVATIVE("GeluGrad"),
-                               DERIVATIVE("GeluTanhGrad"),
-                               DERIVATIVE("MishGrad"),
-                               DERIVATIVE("ThresholdedReluGrad"),
-                               DERIVATIVE("ErfGrad"),
-                               DERIVATIVE("AbsGrad"),
-                               DERIVATIVE("SqrtGrad"),
-                               DERIVATIVE("ReciprocalGrad"),
-                               ROW("PowBaseGrad", 3, no_attrs, OP_INPLACE),
-                               ROW("PowExponentGrad", 3, no_attrs, OP_INPLACE),
-                               ROW("EqualMask", 2, no_attrs, 0),
-                               ROW("SafeDiv", 2, no_attrs, 0),
-                               {.name = NULL}};
+const op_row ops_gradient[] = {
+#define ACT_OPERATOR(flags, function, ...) DERIVATIVE(#function "Grad"),
+#include "../../runtime/kernels/act.def"
+    ROW("Copy", 1, no_attrs, 0),
+    DERIVATIVE("ClipGrad"),
+    ROW("PReluGrad", 3, no_attrs, OP_INPLACE),
+    DERIVATIVE("PReluSlopeGrad"),
+    DERIVATIVE("GeluGrad"),
+    DERIVATIVE("GeluTanhGrad"),
+    DERIVATIVE("ErfGrad"),
+    DERIVATIVE("AbsGrad"),
+    DERIVATIVE("SqrtGrad"),
+    DERIVATIVE("ReciprocalGrad"),
+    ROW("PowBaseGrad", 3, no_attrs, OP_INPLACE),
+    ROW("PowExponentGrad", 3, no_attrs, OP_INPLACE),
+    ROW("EqualMask", 2, no_attrs, 0),
+    ROW("SafeDiv", 2, no_attrs, 0),
+    {.name = NULL}};

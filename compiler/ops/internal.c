@@ -177,11 +177,11 @@ static void reorder_emit(emitter *e, const node *n) {
 /* clang-format off */
 const op_row ops_internal[] = {
     {OP_INTERNAL("Conv", 2, 5, 1, 1, conv, "test_ops_shape internal_conv"),
-     .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0},
+     .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_TAIL},
     {OP_INTERNAL("Gemm", 2, 5, 1, 1, gemm, "test_ops_shape internal_gemm"),
-     .flags = OP_BATCH_AXIS0},
+     .flags = OP_BATCH_AXIS0 | OP_TAIL},
     {OP_INTERNAL("ScaleShift", 3, 5, 1, 1, scale, "test_ops_shape internal_scale_shift"),
-     .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_INPLACE},
+     .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_INPLACE | OP_TAIL},
     {OP_INTERNAL("BatchNormAffine", 4, 4, 2, 2, affine, "test_native_nodes affine"),
      ATTRIBUTES(DEFAULT(FLOAT, "epsilon", 1e-5))},
     {OP_INTERNAL("Reorder", 1, 1, 1, 1, reorder, "test_ops_shape internal_reorder"),

@@ -3,7 +3,7 @@
 
 /* alpha a b, either transposed first. */
 static value *product(graph *g, const node *n, value *a, bool ta, value *b, bool tb, double alpha) {
-    node *p = grad_node(g, n, "Gemm", "", (value *const[]){a, b}, 2, 1);
+    node *p = grad_node(g, n, ONNX_Gemm, (value *const[]){a, b}, 2, 1);
     node_set_float(g, p, "alpha", alpha);
     node_set_int(g, p, "transA", ta);
     node_set_int(g, p, "transB", tb);
@@ -13,7 +13,7 @@ static value *product(graph *g, const node *n, value *a, bool ta, value *b, bool
 /* Bias vectors are sums over rows, for which there are kernels that write a gradient's place. */
 static value *bias_sum(graph *g, const node *n, value *dy, const shape *s) {
     if (s->rank == 1 && s->dim[0] == dy->shape.dim[1])
-        return grad_call(g, n, "ChannelSum", "cameo", &dy, 1);
+        return grad_call(g, n, CAMEO_ChannelSum, &dy, 1);
     return grad_sum_to(g, n, dy, s);
 }
 
@@ -74,8 +74,8 @@ GRADIENT(matmul_grad) {
         if (rule_wants(n, 0)) d[0] = product(g, n, rows, false, b, true, 1);
         if (rule_wants(n, 1)) d[1] = product(g, n, flat_rows(g, n, a), true, rows, false, 1);
     } else {
-        if (rule_wants(n, 0)) d[0] = rule_binary(g, n, "MatMul", dy, swap_last(g, n, b));
-        if (rule_wants(n, 1)) d[1] = rule_binary(g, n, "MatMul", swap_last(g, n, a), dy);
+        if (rule_wants(n, 0)) d[0] = grad_binary(g, n, ONNX_MatMul, dy, swap_last(g, n, b));
+        if (rule_wants(n, 1)) d[1] = grad_binary(g, n, ONNX_MatMul, swap_last(g, n, a), dy);
     }
     for (size_t i = 0; i < 2; i++) {
         if (sb.rank != 2) d[i] = grad_sum_to(g, n, d[i], i ? &sb : &sa);

@@ -22,7 +22,8 @@ static bool check_batch(graph *g, const node *n, size_t labels) {
 }
 
 static GRADIENT(product_grad) {
-    return !dout[LOSS] || (din[0] = grad_binary(g, n, "Mul", n->out[GRADIENT], dout[LOSS])) != NULL;
+    return !dout[LOSS] ||
+           (din[0] = grad_binary(g, n, ONNX_Mul, n->out[GRADIENT], dout[LOSS])) != NULL;
 }
 
 /* ---- MetricLoss ---- */

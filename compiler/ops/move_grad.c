@@ -8,7 +8,7 @@
 GRADIENT(view_grad) { return (din[0] = grad_reshape(g, n, dout[0], &n->in[0]->shape)) != NULL; }
 
 value *rule_transpose(graph *g, const node *n, value *v, const int64_t *perm) {
-    node *t = grad_node(g, n, "Transpose", "", &v, 1, 1);
+    node *t = grad_node(g, n, ONNX_Transpose, &v, 1, 1);
     if (v) node_set_ints(g, t, "perm", perm, (size_t)v->shape.rank);
     return grad_infer(g, t);
 }
@@ -48,18 +48,18 @@ GRADIENT(tile_grad) {
     return true;
 }
 
-static value *blocks(graph *g, const node *n, const char *op, value *v) {
-    node *b = grad_node(g, n, op, "", &v, 1, 1);
+static value *blocks(graph *g, const node *n, opcode op, value *v) {
+    node *b = grad_node(g, n, op, &v, 1, 1);
     node_set_int(g, b, "blocksize", node_int(n, "blocksize", 1));
     return grad_infer(g, b);
 }
 
-GRADIENT(to_depth_grad) { return (din[0] = blocks(g, n, "DepthToSpace", dout[0])) != NULL; }
+GRADIENT(to_depth_grad) { return (din[0] = blocks(g, n, ONNX_DepthToSpace, dout[0])) != NULL; }
 
 GRADIENT(to_space_grad) {
     static const int64_t channels_first[] = {0, 1, 3, 5, 2, 4};
     if (strcmp(node_string(n, "mode", "DCR"), "CRD"))
-        return (din[0] = blocks(g, n, "SpaceToDepth", dout[0])) != NULL;
+        return (din[0] = blocks(g, n, ONNX_SpaceToDepth, dout[0])) != NULL;
     const shape *y = &n->out[0]->shape, *x = &n->in[0]->shape;
     const int64_t b = node_int(n, "blocksize", 1);
     const shape wide = {.rank = 6, .dim = {y->dim[0], y->dim[1], x->dim[2], b, x->dim[3], b}};
@@ -73,7 +73,7 @@ static value *part(graph *g, const node *n, value *v, int axis, int64_t from, in
     const int64_t where = axis;
     value *in[] = {v, grad_ints(g, "starts", &from, 1), grad_ints(g, "ends", &to, 1),
                    grad_ints(g, "axes", &where, 1)};
-    return grad_call(g, n, "Slice", "", in, 4);
+    return grad_call(g, n, ONNX_Slice, in, 4);
 }
 
 GRADIENT(concat_grad) {
@@ -98,7 +98,7 @@ GRADIENT(split_grad) {
         in[i] = dout[i] ? dout[i]
                         : graph_add_constant(g, "zero", tensor_new(g->arena, n->in[0]->type, &s));
     }
-    node *whole = grad_node(g, n, "Concat", "", in, n->n_out, 1);
+    node *whole = grad_node(g, n, ONNX_Concat, in, n->n_out, 1);
     node_set_int(g, whole, "axis", axis);
     return (din[0] = grad_infer(g, whole)) != NULL;
 }
@@ -123,7 +123,7 @@ GRADIENT(slice_grad) {
         v = axis_scatter(g, n, v, k, x->dim[k], at, NULL, 1);
     }
     if (padded)
-        v = grad_call(g, n, "Pad", "",
+        v = grad_call(g, n, ONNX_Pad,
                       (value *const[]){v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)}, 2);
     return (din[0] = v) != NULL;
 }

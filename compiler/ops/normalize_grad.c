@@ -101,8 +101,7 @@ static GRADIENT(batchnorm_train_grad) {
     const bool residual = op_present(n, 5);
     value *in[] = {dout[0], n->in[0], n->in[1], n->out[1], n->out[2], n->out[0]};
     if (!dout[0]) return node_unsupported(g, n, "gradients of batch statistics are not supported");
-    node *back = grad_node(g, n, "BatchNormGrad", "cameo", in, is_active(n) ? 6 : 5,
-                           residual ? 4 : 3);
+    node *back = grad_node(g, n, CAMEO_BatchNormGrad, in, is_active(n) ? 6 : 5, residual ? 4 : 3);
     grad_copy_attributes(g, n, back, (const char *const[]){"act", "act_min", "act_max", NULL});
     if (!grad_infer(g, back)) return false;
     for (size_t i = 0; i < 3; i++) din[i] = back->out[i];
@@ -125,8 +124,8 @@ static bool batchnorm_grad_infer(graph *g, node *n) {
     return true;
 }
 
-/* Where the activation passes a gradient on, seen from its result: a Relu above 0, a Clip strictly
-   between its bounds. Where that is NaN, too: a zero would hide it. */
+/* Where the activation, a clamp, passes a gradient on, seen from its result: strictly between its
+   bounds. Where that is NaN, too: a zero would hide it. */
 static bool passes(const node *n, double y) {
     if (!strcmp(node_string(n, "act", "none"), "relu")) return !(y <= 0);
     return !(y <= node_float(n, "act_min", -INFINITY) || y >= node_float(n, "act_max", INFINITY));
@@ -242,8 +241,7 @@ static void dropout_emit(emitter *e, const node *n) {
 }
 
 static GRADIENT(dropout_grad) {
-    node *back = grad_node(g, n, "DropoutTrain", "cameo", (value *const[]){dout[0], n->in[1]}, 2,
-                           1);
+    node *back = grad_node(g, n, CAMEO_DropoutTrain, (value *const[]){dout[0], n->in[1]}, 2, 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"ratio", "id", NULL});
     return (din[0] = grad_infer(g, back)) != NULL;
 }
@@ -259,7 +257,7 @@ static value *channel_constant(graph *g, const value *x, double v) {
 /* (x - mean) / sqrt(variance + epsilon) * scale: the operator itself with another input, scale and
    mean, and without B. */
 static value *batchnorm_of(graph *g, const node *n, value *x, value *scale, value *mean) {
-    node *b = grad_node(g, n, "BatchNormalization", "",
+    node *b = grad_node(g, n, ONNX_BatchNormalization,
                         (value *const[]){x, scale, channel_constant(g, x, 0), mean, n->in[4]}, 5,
                         1);
     node_set_float(g, b, "epsilon", node_float(n, "epsilon", 1e-5f));
@@ -267,7 +265,7 @@ static value *batchnorm_of(graph *g, const node *n, value *x, value *scale, valu
 }
 
 static value *channel_sum(graph *g, const node *n, value *v) {
-    return grad_call(g, n, "ChannelSum", "cameo", &v, 1);
+    return grad_call(g, n, CAMEO_ChannelSum, &v, 1);
 }
 
 GRADIENT(batchnorm_eval_grad) {
@@ -280,7 +278,7 @@ GRADIENT(batchnorm_eval_grad) {
     if (rule_wants(n, 0)) din[0] = batchnorm_of(g, n, dy, n->in[1], channel_constant(g, x, 0));
     if (rule_wants(n, 1)) {
         value *standard = batchnorm_of(g, n, x, channel_constant(g, x, 1), n->in[3]);
-        din[1] = channel_sum(g, n, grad_binary(g, n, "Mul", dy, standard));
+        din[1] = channel_sum(g, n, grad_binary(g, n, ONNX_Mul, dy, standard));
     }
     if (rule_wants(n, 2)) din[2] = channel_sum(g, n, dy);
     return rule_done(n, din);
@@ -348,7 +346,7 @@ static void standardize_emit(emitter *e, const node *n) {
 
 /* Of x over its axes from `first` on; dy NULL: x itself standardised. */
 static value *standardize(graph *g, const node *n, value *x, value *dy, int first) {
-    node *s = grad_node(g, n, dy ? "StandardizeGrad" : "Standardize", "cameo",
+    node *s = grad_node(g, n, dy ? CAMEO_StandardizeGrad : CAMEO_Standardize,
                         (value *const[]){x, dy}, dy ? 2 : 1, 1);
     node_set_int(g, s, "first", first);
     node_set_float(g, s, "epsilon", node_float(n, "epsilon", 1e-5f));
@@ -362,10 +360,10 @@ static bool standard_affine_grad(graph *g, node *n, value *dy, value **din, int 
     value *x = n->in[0];
     if (rule_wants(n, 0)) {
         value *scale = grad_reshape(g, n, n->in[1], spread[0]);
-        din[0] = standardize(g, n, x, grad_binary(g, n, "Mul", dy, scale), first);
+        din[0] = standardize(g, n, x, grad_binary(g, n, ONNX_Mul, dy, scale), first);
     }
     if (rule_wants(n, 1)) {
-        value *each = grad_binary(g, n, "Mul", dy, standardize(g, n, x, NULL, first));
+        value *each = grad_binary(g, n, ONNX_Mul, dy, standardize(g, n, x, NULL, first));
         din[1] = grad_reshape(g, n, grad_sum_to(g, n, each, spread[0]), &n->in[1]->shape);
     }
     if (rule_wants(n, 2))
@@ -471,7 +469,7 @@ static void lrn_grad_emit(emitter *e, const node *n) {
 }
 
 GRADIENT(lrn_grad) {
-    node *back = grad_node(g, n, "LRNGrad", "cameo", (value *const[]){dout[0], n->in[0]}, 2, 1);
+    node *back = grad_node(g, n, CAMEO_LRNGrad, (value *const[]){dout[0], n->in[0]}, 2, 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"alpha", "beta", "bias", "size", NULL});
     return (din[0] = grad_infer(g, back)) != NULL;
 }

@@ -40,7 +40,7 @@ static bool is_variant(const node *n) {
     return n->opcode == ONNX_Gelu && !strcmp(node_string(n, "approximate", "none"), "tanh");
 }
 
-static const pointwise *kernel_of(const node *n) {
+const pointwise *pointwise_of(const node *n) {
     const bool variant = is_variant(n);
     const pointwise *k = find_in(pointwise_elementwise, n->opcode, variant);
     if (!k) k = find_in(pointwise_activation, n->opcode, variant);
@@ -54,7 +54,7 @@ static bool is_variadic(const node *n) { return n->op && n->op->max_in == -1; }
 /* ---- infer ---- */
 
 bool pointwise_infer(graph *g, node *n) {
-    const pointwise *k = kernel_of(n);
+    const pointwise *k = pointwise_of(n);
     shape s;
     for (size_t i = 0; i < n->n_in; i++)
         if (!type_check(g, n, i, k->types)) return false;
@@ -73,7 +73,7 @@ static void parameters(const pointwise *k, const node *n, double p[3]) {
     for (int i = 0; i < 3; i++) {
         p[i] = k->parameter[i] ? (double)(float)k->otherwise[i] : 0;
         if (k->parameter[i] && node_attr(n, k->parameter[i]))
-            p[i] = (double)node_float(n, k->parameter[i], 0);
+            p[i] = node_float(n, k->parameter[i], 0);
     }
 }
 
@@ -115,7 +115,7 @@ static void reference_integer(const pointwise *k, const node *n, const tensor *c
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
                          const char **why) {
     (void)why;
-    const pointwise *k = kernel_of(n);
+    const pointwise *k = pointwise_of(n);
     int64_t *at = ARENA_ARRAY(a, int64_t, n->n_in);
     bool integers = k->integer != NULL;
     for (size_t i = 0; i < n->n_in; i++)
@@ -126,29 +126,34 @@ bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tenso
 
 /* ---- emission ---- */
 
-/* The kernel's text for one type: "x0", "x1" may be replaced by what they stand for. */
-static const char *kernel_text(emitter *e, const pointwise *k, const node *n, const char *x0,
-                               const char *x1) {
-    const dtype type = n->in[0]->type;
-    const bool real = type_is(type, TYPES_FLOAT);
-    double p[3];
-    parameters(k, n, p);
+const char *pointwise_text(arena *a, const char *pattern, dtype type, const double *p,
+                           const char *x0, const char *x1) {
     text t = {0};
-    for (const char *s = real || !k->integer_text ? k->text : k->integer_text; *s; s++) {
+    for (const char *s = pattern; *s; s++) {
         if (*s == '@')
             text_append(&t, type == DT_FLOAT ? "f" : "");
         else if (*s == '~')
             text_append(&t, dtype_c(type));
         else if (*s == '$')
-            text_append(&t, emit_float(e, p[*++s - '0']));
-        else if (*s == 'x' && (s[1] == '0' || s[1] == '1') && (s == k->text || s[-1] != '0'))
+            text_append(&t, float_text(a, p[*++s - '0']));
+        else if (*s == 'x' && (s[1] == '0' || s[1] == '1') && (s == pattern || s[-1] != '0'))
             text_append(&t, *++s == '0' ? x0 : x1);
         else
             text_append_n(&t, s, 1);
     }
-    const char *made = arena_strdup(emit_arena(e), text_str(&t));
+    const char *made = arena_strdup(a, text_str(&t));
     text_free(&t);
     return made;
+}
+
+static const char *kernel_text(emitter *e, const pointwise *k, const node *n, const char *x0,
+                               const char *x1) {
+    const dtype type = n->in[0]->type;
+    double p[3];
+    parameters(k, n, p);
+    return pointwise_text(
+        emit_arena(e), type_is(type, TYPES_FLOAT) || !k->integer_text ? k->text : k->integer_text,
+        type, p, x0, x1);
 }
 
 /* $F_two(...$F_two(x0, x1)..., xN) */
@@ -168,7 +173,7 @@ static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
 }
 
 void pointwise_emit(struct emitter *e, const node *n) {
-    const pointwise *k = kernel_of(n);
+    const pointwise *k = pointwise_of(n);
     emit_elementwise(e, n, is_variadic(n) ? fold_text(e, k, n) : kernel_text(e, k, n, "x0", "x1"));
 }
 
@@ -183,7 +188,7 @@ static bool is_neutral(const value *v, double neutral) {
 }
 
 int pointwise_same(const graph *g, const node *n) {
-    const pointwise *k = kernel_of(n);
+    const pointwise *k = pointwise_of(n);
     (void)g;
     if (is_variadic(n) && n->n_in == 1) return 0;
     for (int i = 0; i < 2 && n->n_in == 2; i++)

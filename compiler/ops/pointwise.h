@@ -4,6 +4,7 @@
 #ifndef CAMEO_OPS_POINTWISE_H
 #define CAMEO_OPS_POINTWISE_H
 #include "../ir/broadcast.h"
+#include "real.h"
 
 enum { /* sets of element types, as masks */
        TYPES_FLOAT = 1u << DT_FLOAT | 1u << DT_DOUBLE,
@@ -33,14 +34,17 @@ typedef struct pointwise {
     unsigned neutral_sides;
     bool variant; /* what an attribute makes of the operator: Mod with fmod=1, Gelu with
                      approximate="tanh" */
+    opcode grad;  /* the internal operator that pointwise_grad() calls with dy and x */
+    bool of_y;    /* with y instead */
 } pointwise;
 
-extern const pointwise pointwise_elementwise[], pointwise_activation[],
-    pointwise_gradient[]; /* end
-                             with
-                             OPCODE_NONE
-                           */
+/* These end with OPCODE_NONE. */
+extern const pointwise pointwise_elementwise[], pointwise_activation[], pointwise_gradient[];
 
+const pointwise *pointwise_of(const node *n);
+/* The text for one type, arena memory; x0 and x1 stand in it for the operands. */
+const char *pointwise_text(arena *a, const char *pattern, dtype type, const double *p,
+                           const char *x0, const char *x1);
 bool pointwise_infer(graph *g, node *n);
 bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
                          const char **why);

@@ -138,8 +138,8 @@ static void pool_grad_emit(emitter *e, const node *n) {
 
 /* SAME pads are explicit here, so that ceil_mode, which has no say beside them, must not have
    one. */
-static node *window_node(graph *g, const node *n, const char *op, value *const *in, size_t n_in) {
-    node *back = grad_node(g, n, op, "cameo", in, n_in, 1);
+static node *window_node(graph *g, const node *n, opcode op, value *const *in, size_t n_in) {
+    node *back = grad_node(g, n, op, in, n_in, 1);
     const bool same = !strncmp(node_string(n, "auto_pad", "NOTSET"), "SAME_", 5);
     const window w = pool_window(n, &n->in[0]->shape);
     window_write(g, back, &w);
@@ -150,7 +150,7 @@ static node *window_node(graph *g, const node *n, const char *op, value *const *
 
 GRADIENT(max_pool_grad) {
     value *in[] = {dout[0], n->in[0]};
-    return (din[0] = grad_infer(g, window_node(g, n, "MaxPoolGrad", in, 2))) != NULL;
+    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad, in, 2))) != NULL;
 }
 
 static bool of_shape(graph *g, const node *n, node *back, value **din) {
@@ -160,11 +160,11 @@ static bool of_shape(graph *g, const node *n, node *back, value **din) {
 }
 
 GRADIENT(average_pool_grad) {
-    return of_shape(g, n, window_node(g, n, "AveragePoolGrad", dout, 1), din);
+    return of_shape(g, n, window_node(g, n, CAMEO_AveragePoolGrad, dout, 1), din);
 }
 
 GRADIENT(global_average_pool_grad) {
-    return of_shape(g, n, grad_node(g, n, "GlobalAveragePoolGrad", "cameo", dout, 1, 1), din);
+    return of_shape(g, n, grad_node(g, n, CAMEO_GlobalAveragePoolGrad, dout, 1, 1), din);
 }
 
 /* clang-format off */

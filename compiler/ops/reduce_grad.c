@@ -7,12 +7,12 @@
 /* v stretched to shape s. */
 static value *expand(graph *g, const node *n, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
-    return grad_call(g, n, "Expand", "",
+    return grad_call(g, n, ONNX_Expand,
                      (value *const[]){v, grad_ints(g, "shape", s->dim, (size_t)s->rank)}, 2);
 }
 
 static value *mul(graph *g, const node *n, value *a, value *b) {
-    return rule_binary(g, n, "Mul", a, b);
+    return grad_binary(g, n, ONNX_Mul, a, b);
 }
 
 /* The shape of in 0 with extent 1 on the axes of the mask. */
@@ -32,7 +32,7 @@ static value *reduce(graph *g, const node *n, opcode op, value *v, unsigned mask
         if (mask >> k & 1) axes[count++] = k;
     const bool input = op == ONNX_ReduceSum; /* in opset 17 the others take an attribute */
     value *in[] = {v, input ? grad_ints(g, "axes", axes, count) : NULL};
-    node *r = grad_node(g, n, opcode_name(op), "", in, input ? 2 : 1, 1);
+    node *r = grad_node(g, n, op, in, input ? 2 : 1, 1);
     if (!input) node_set_ints(g, r, "axes", axes, count);
     return grad_infer(g, r);
 }
@@ -66,13 +66,13 @@ GRADIENT(reduce_mean_grad) {
 
 GRADIENT(reduce_l1_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, "Sign", r.x))) != NULL;
+    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, ONNX_Sign, r.x))) != NULL;
 }
 
 /* x dy / y; 0 where all is 0. */
 GRADIENT(reduce_l2_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    return (din[0] = mul(g, n, r.x, rule_internal(g, n, "SafeDiv", r.dy, r.y))) != NULL;
+    return (din[0] = mul(g, n, r.x, grad_binary(g, n, CAMEO_SafeDiv, r.dy, r.y))) != NULL;
 }
 
 GRADIENT(reduce_square_grad) {
@@ -83,8 +83,8 @@ GRADIENT(reduce_square_grad) {
 /* To the extreme; equal ones share. */
 GRADIENT(reduce_extreme_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    value *mask = rule_internal(g, n, "EqualMask", r.x, r.y);
-    value *share = rule_binary(g, n, "Div", r.dy, reduce(g, n, ONNX_ReduceSum, mask, r.mask));
+    value *mask = grad_binary(g, n, CAMEO_EqualMask, r.x, r.y);
+    value *share = grad_binary(g, n, ONNX_Div, r.dy, reduce(g, n, ONNX_ReduceSum, mask, r.mask));
     return (din[0] = mul(g, n, mask, share)) != NULL;
 }
 
@@ -93,23 +93,23 @@ GRADIENT(reduce_extreme_grad) {
    is 0. */
 GRADIENT(reduce_prod_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    value *none = grad_scalar(g, r.x, 0), *zero = rule_internal(g, n, "EqualMask", r.x, none);
-    value *filled = rule_binary(g, n, "Add", r.x, zero),
-          *others = rule_binary(g, n, "Sub", reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
-    value *product = rule_binary(
-        g, n, "Div", mul(g, n, r.dy, reduce(g, n, ONNX_ReduceProd, filled, r.mask)), filled);
-    return (din[0] = mul(g, n, product, rule_internal(g, n, "EqualMask", others, none))) != NULL;
+    value *none = grad_scalar(g, r.x, 0), *zero = grad_binary(g, n, CAMEO_EqualMask, r.x, none);
+    value *filled = grad_binary(g, n, ONNX_Add, r.x, zero),
+          *others = grad_binary(g, n, ONNX_Sub, reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
+    value *product = grad_binary(
+        g, n, ONNX_Div, mul(g, n, r.dy, reduce(g, n, ONNX_ReduceProd, filled, r.mask)), filled);
+    return (din[0] = mul(g, n, product, grad_binary(g, n, CAMEO_EqualMask, others, none))) != NULL;
 }
 
 GRADIENT(reduce_log_sum_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    value *each = rule_binary(g, n, "Div", r.dy, rule_unary(g, n, "Exp", r.y));
+    value *each = grad_binary(g, n, ONNX_Div, r.dy, rule_unary(g, n, ONNX_Exp, r.y));
     return (din[0] = expand(g, n, each, &r.x->shape)) != NULL;
 }
 
 GRADIENT(reduce_log_sum_exp_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    value *share = rule_unary(g, n, "Exp", rule_binary(g, n, "Sub", r.x, r.y));
+    value *share = rule_unary(g, n, ONNX_Exp, grad_binary(g, n, ONNX_Sub, r.x, r.y));
     return (din[0] = mul(g, n, r.dy, share)) != NULL;
 }
 
@@ -126,14 +126,14 @@ static unsigned lane_mask(const node *n, bool whole) {
 GRADIENT(softmax_grad) {
     value *y = n->out[0],
           *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
-    return (din[0] = mul(g, n, y, rule_binary(g, n, "Sub", dout[0], sum))) != NULL;
+    return (din[0] = mul(g, n, y, grad_binary(g, n, ONNX_Sub, dout[0], sum))) != NULL;
 }
 
 /* dy - exp(y) sum(dy) */
 GRADIENT(log_softmax_grad) {
     value *sum = reduce(g, n, ONNX_ReduceSum, dout[0], lane_mask(n, n->opset < 13));
-    return (din[0] = rule_binary(g, n, "Sub", dout[0],
-                                 mul(g, n, rule_unary(g, n, "Exp", n->out[0]), sum))) != NULL;
+    return (din[0] = grad_binary(g, n, ONNX_Sub, dout[0],
+                                 mul(g, n, rule_unary(g, n, ONNX_Exp, n->out[0]), sum))) != NULL;
 }
 
 /* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is
@@ -143,8 +143,8 @@ GRADIENT(lp_grad) {
     const bool squares = node_int(n, "p", 2) == 2;
     value *x = n->in[0], *y = n->out[0],
           *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), mask);
-    value *along = mul(g, n, squares ? y : rule_unary(g, n, "Sign", x), sum);
+    value *along = mul(g, n, squares ? y : rule_unary(g, n, ONNX_Sign, x), sum);
     value *norm = reduce(g, n, squares ? ONNX_ReduceL2 : ONNX_ReduceL1, x, mask);
-    return (din[0] = rule_internal(g, n, "SafeDiv", rule_binary(g, n, "Sub", dout[0], along),
-                                   norm)) != NULL;
+    return (din[0] = grad_binary(g, n, CAMEO_SafeDiv, grad_binary(g, n, ONNX_Sub, dout[0], along),
+                                 norm)) != NULL;
 }

@@ -35,12 +35,9 @@ static inline bool rule_done(const node *n, value *const *din) {
 /* Operand i of an elementwise node as numpy would broadcast it, and din[i] of what arrives in the
    shape of out 0. v may be NULL, after an error. (elementwise_grad.c) */
 value *rule_operand(graph *g, const node *n, size_t i);
-bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din);
-/* One node each; NULL, after an error, for an operand gives NULL. rule_internal: domain "cameo".
-   (elementwise_grad.c) */
-value *rule_unary(graph *g, const node *n, const char *op, value *v);
-value *rule_binary(graph *g, const node *n, const char *op, value *a, value *b);
-value *rule_internal(graph *g, const node *n, const char *op, value *a, value *b);
+void rule_settle(graph *g, const node *n, size_t i, value *v, value **din);
+/* NULL, after an error, for an operand gives NULL. (elementwise_grad.c) */
+value *rule_unary(graph *g, const node *n, opcode op, value *v);
 value *rule_scale(graph *g, const node *n, value *v, double factor);           /* v * factor */
 value *rule_transpose(graph *g, const node *n, value *v, const int64_t *perm); /* move_grad.c */
 

@@ -59,7 +59,7 @@ static bool read_kernel(diag *d, const node *n, const int64_t *kernel, window *w
 }
 
 static bool read_common(diag *d, const node *n, const shape *x, const int64_t *kernel, window *w) {
-    *w = (window){.rank = x->rank - 2};
+    *w = (window){.rank = x->rank - 2, .group = node_int(n, "group", 1)};
     if (w->rank < 1 || w->rank > 3)
         return UNSUPPORTED(d, n, "an input of rank %d is not supported (3 to 5 are)", x->rank);
     for (int i = 0; i < 3; i++) w->in[i] = w->out[i] = w->k[i] = w->stride[i] = w->dilation[i] = 1;

@@ -7,7 +7,7 @@
 
 typedef struct window {
     int rank; /* spatial axes that really exist: 3 - rank .. 2 */
-    int64_t in[3], out[3], k[3], stride[3], dilation[3], begin[3], end[3];
+    int64_t in[3], out[3], k[3], stride[3], dilation[3], begin[3], end[3], group;
 } window;
 
 /* kernel: extents of the weight's spatial axes, or NULL when kernel_shape must say. ceil_mode is

@@ -97,8 +97,8 @@ static bool sixth(const node *n, const value *x) {
 static bool take_gate(graph *g, node *n, node *gate, node *mul) {
     const char *act = NULL;
     if (node_is(gate, ONNX_Sigmoid)) act = "silu";
-    if (node_is(gate, ONNX_HardSigmoid) && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
-        near((double)node_float(gate, "beta", 0.5f), 0.5))
+    if (node_is(gate, ONNX_HardSigmoid) && near(node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
+        near(node_float(gate, "beta", 0.5f), 0.5))
         act = "hardswish";
     if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) ||
         value_consumer(g, gate->out[0]) != mul)

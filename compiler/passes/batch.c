@@ -63,7 +63,7 @@ static bool elementwise_safe(const node *n, int64_t batch) {
 /* Weights, indices and the like must not depend on the image; Concat's and MatMul's other operands
    may. */
 static bool operands_safe(const node *n, int64_t batch) {
-    bool variadic = n->op->max_in < 0, each = (n->op->flags & OP_BATCH_EACH) != 0;
+    bool variadic = n->op->max_in < 0, each = node_has(n, OP_BATCH_EACH);
     if (!n->in[0] || (!n->in[0]->batched && !variadic && !each)) return false;
     for (size_t i = 0; i < n->n_in; i++) {
         const value *v = n->in[i];
@@ -84,10 +84,10 @@ static bool keeps_images_apart(const node *n, int64_t batch) {
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] && (n->out[i]->shape.rank < 1 || n->out[i]->shape.dim[0] != batch))
             return false;
-    if (n->op->flags & OP_VIEW)
+    if (node_has(n, OP_VIEW))
         return n->in[0] && n->in[0]->batched; /* images are contiguous in a row-major view */
-    if (n->op->flags & (OP_ELEMENTWISE | OP_IDENTITY)) return elementwise_safe(n, batch);
-    return (n->op->flags & OP_BATCH_AXIS0) && operands_safe(n, batch) && !touches_axis0(n);
+    if (node_has(n, OP_ELEMENTWISE | OP_IDENTITY)) return elementwise_safe(n, batch);
+    return node_has(n, OP_BATCH_AXIS0) && operands_safe(n, batch) && !touches_axis0(n);
 }
 
 bool batch_mark(node *n, int64_t batch) {

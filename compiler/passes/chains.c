@@ -1,19 +1,16 @@
 /* Behind select: nodes that one kernel does together become a cameo.ConvChain, which keeps them as
-   its parts.
-   - A depthwise convolution with the 1x1 convolution behind it, and often the one before it
-   (kernels/strip_conv.c).
-   - A ScaleShift, which is a BatchNormalization that stayed, with the convolution
-   (kernels/direct_conv.c) or the average (kernels/pool.c) behind it.
-   - A Mul by one factor for each channel of an image, with the convolution behind it
-   (kernels/direct_conv.c). Layers that --tune is timing stay apart. */
-#include "../kernels/conv_plan.h"
+   its parts. Which operators these are, and when it pays, the kernels say themselves (`pattern` and
+   `applies` of an implementation): a depthwise convolution with the 1x1 convolutions around it
+   (kernels/strip_conv.c); a ScaleShift, which is a BatchNormalization that stayed, with the
+   convolution (kernels/direct_conv.c) or the average (kernels/pool.c) behind it; a Mul by one
+   factor for each channel of an image with the convolution behind it (kernels/direct_conv.c).
+   Layers that --tune is timing stay apart. */
+#include "../ir/implementation.h"
 #include "fuse.h"
 
-enum { PARTS_MOST = 3 };
-
 typedef struct chain {
-    node *part[PARTS_MOST]; /* in order */
-    size_t n;               /* 0: nothing is done with that node */
+    node **part; /* in order */
+    size_t n;
     const implementation *kernel;
 } chain;
 
@@ -21,30 +18,6 @@ typedef struct chain {
 static node *node_before(const graph *g, const node *n, opcode op) {
     node *p = n->in[0]->producer;
     return node_is(p, op) && node_is_batched(p) && value_consumer(g, n->in[0]) == n ? p : NULL;
-}
-
-/* The chain that ends with an average. */
-static chain find_pool(const graph *g, node *pool) {
-    node *scale = node_is_batched(pool) ? node_before(g, pool, CAMEO_ScaleShift) : NULL;
-    return scale && scaled_pool_worthwhile(scale, pool) ? (chain){{scale, pool}, 2, &scaled_pool}
-                                                        : (chain){.n = 0};
-}
-
-/* The chain that ends with a convolution. */
-static chain find_chain(const graph *g, node *conv, const options *o) {
-    if (!node_is_batched(conv)) return (chain){.n = 0};
-    node *scale = node_before(g, conv, CAMEO_ScaleShift), *mul = node_before(g, conv, ONNX_Mul),
-         *depthwise = node_before(g, conv, CAMEO_Conv);
-    if (scale && scaled_conv_worthwhile(scale, conv, o))
-        return (chain){{scale, conv}, 2, &scaled_conv};
-    if (mul && gated_conv_worthwhile(mul, conv, o)) return (chain){{mul, conv}, 2, &gated_conv};
-    if (!depthwise) return (chain){.n = 0};
-    node *expand = node_before(g, depthwise, CAMEO_Conv);
-    if (expand && strip_conv_worthwhile(expand, depthwise, conv))
-        return (chain){{expand, depthwise, conv}, 3, &strip_conv};
-    if (strip_conv_worthwhile(NULL, depthwise, conv))
-        return (chain){{depthwise, conv}, 2, &strip_conv};
-    return (chain){.n = 0};
 }
 
 static bool is_inside(const chain *c, const value *v) {
@@ -88,15 +61,29 @@ static void join(graph *g, const chain *c) {
     last->parts = parts, last->n_parts = c->n, last->impl = c->kernel;
 }
 
+/* Makes a chain of `last` and the nodes before it, as many as the pattern has and k does. */
+static void join_behind(graph *g, node *last, const implementation *k, const options *o) {
+    node *part[CHAIN_PARTS];
+    size_t end = 0;
+    while (end < CHAIN_PARTS && k->pattern[end]) end++;
+    if (!end || !node_is(last, k->pattern[end - 1]) || !node_is_batched(last)) return;
+    size_t first = end - 1;
+    part[first] = last;
+    while (first && (part[first - 1] = node_before(g, part[first], k->pattern[first - 1]))) first--;
+    for (; first + 1 < end; first++) {
+        const chain c = {part + first, end - first, k};
+        const node asked = {.opcode = k->op, .parts = c.part, .n_parts = c.n};
+        if (!k->applies(g, &asked, o)) continue;
+        join(g, &c);
+        return;
+    }
+}
+
 bool pass_chains(graph *g, const options *o) {
     if (o->chooser && o->chooser->is_trial) return true;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        node *n = g->nodes[i];
-        const bool conv = node_is(n, CAMEO_Conv);
-        if (!conv && !node_is(n, ONNX_AveragePool)) continue;
-        const chain c = conv ? find_chain(g, n, o) : find_pool(g, n);
-        if (c.n) join(g, &c);
-    }
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (const implementation *const *k = implementations; *k; k++)
+            join_behind(g, g->nodes[i], *k, o);
     graph_sweep(g);
     return true;
 }

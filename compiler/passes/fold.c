@@ -7,7 +7,7 @@
 
 enum { FOLD_LIMIT = 64 << 20 };
 
-static bool asks_only_shape(const node *n) { return n->op->flags & OP_SHAPE_ONLY; }
+static bool asks_only_shape(const node *n) { return node_has(n, OP_SHAPE_ONLY); }
 
 static bool inputs_constant(const node *n) {
     if (asks_only_shape(n))

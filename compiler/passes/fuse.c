@@ -79,7 +79,7 @@ void fuse_make_conv(graph *g, node *n) {
 
 static bool gemm_bias(const node *n, int64_t columns, double *bias) {
     const value *c = n->n_in > 2 ? n->in[2] : NULL;
-    const double beta = (double)node_float(n, "beta", 1);
+    const double beta = node_float(n, "beta", 1);
     for (int64_t i = 0; i < columns; i++) bias[i] = 0;
     if (!c) return true;
     const int64_t count = c->constant ? value_count(c) : -1;
@@ -102,7 +102,7 @@ static void make_gemm(graph *g, node *n) {
                   depth = w->shape.dim[transposed ? 1 : 0];
     double *bias = ARENA_ARRAY(g->arena, double, (size_t)columns);
     if (!gemm_bias(n, columns, bias)) return;
-    const double alpha = matmul ? 1 : (double)node_float(n, "alpha", 1);
+    const double alpha = matmul ? 1 : node_float(n, "alpha", 1);
     if (!transposed || alpha != 1) {
         double *d = ARENA_ARRAY(g->arena, double, (size_t)value_count(w));
         for (int64_t i = 0; i < columns; i++)
@@ -131,7 +131,7 @@ static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, do
         if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != channels) return false;
     *scale = ARENA_ARRAY(g->arena, double, (size_t)channels);
     *shift = ARENA_ARRAY(g->arena, double, (size_t)channels);
-    const double epsilon = (double)node_float(n, "epsilon", 1e-5f);
+    const double epsilon = node_float(n, "epsilon", 1e-5f);
     for (int64_t c = 0; c < channels; c++) {
         (*scale)[c] = tensor_get(n->in[1]->constant, c) /
                       sqrt(tensor_get(n->in[4]->constant, c) + epsilon);
@@ -247,7 +247,7 @@ static bool fold_affine(graph *g, node *n, node *next) {
 /* ---- the residual addition ---- */
 
 static bool has_other_chance(const node *p) {
-    return p && (node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv));
+    return node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv);
 }
 
 static bool fold_residual(graph *g, node *n, node *next) {
@@ -264,10 +264,6 @@ static bool fold_residual(graph *g, node *n, node *next) {
     node_set_input(g, n, 3, r);
     graph_absorb(g, n, next);
     return true;
-}
-
-static bool is_target(const node *n) {
-    return node_is(n, CAMEO_Conv) || node_is(n, CAMEO_Gemm) || node_is(n, CAMEO_ScaleShift);
 }
 
 static void take_followers(graph *g, node *n) {
@@ -288,15 +284,13 @@ static bool convert(graph *g, node *n) {
         make_gemm(g, n);
     else if (node_is(n, ONNX_BatchNormalization))
         make_scale_shift(g, n);
-    return is_target(n);
+    return node_has(n, OP_TAIL);
 }
 
 static void remove_identities(graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !n->op || !(n->op->flags & OP_IDENTITY) || !n->n_out || !n->out[0] ||
-            !n->in[0])
-            continue;
+        if (n->dead || !node_has(n, OP_IDENTITY) || !n->n_out || !n->out[0] || !n->in[0]) continue;
         graph_replace_uses(g, n->out[0], n->in[0]);
         if (!value_is_kept(g, n->out[0]) && node_has_one_output(n)) node_kill(n);
     }

@@ -42,7 +42,7 @@ static double bytes_of(const value *v) {
 }
 
 static bool is_moved(const node *n) {
-    return !n->dead && n->op && !(n->op->flags & (OP_VIEW | OP_IDENTITY));
+    return !n->dead && n->op && !node_has(n, OP_VIEW | OP_IDENTITY);
 }
 
 /* Adds the cost of a node's weights, and returns the bytes that one image reads and writes. */
@@ -95,9 +95,7 @@ static bool images_only(const graph *g) {
 
 /* ---- early and late nodes ---- */
 
-static bool is_view(const node *n) {
-    return !n->impl || (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY)));
-}
+static bool is_view(const node *n) { return !n->impl || node_has(n, OP_VIEW | OP_IDENTITY); }
 
 /* Tells whether v may wait in memory for all images: it is an image between two kernels, which
    nobody outside sees. */

@@ -40,11 +40,11 @@ typedef struct head {
 
 /* content NULL removes it. */
 static void set_meta(graph *g, const char *key, const char *content) {
-    metadata *kept = ARENA_ARRAY(g->arena, metadata, g->n_meta + 1);
+    cameo_entry *kept = ARENA_ARRAY(g->arena, cameo_entry, g->n_meta + 1);
     size_t n = 0;
     for (size_t i = 0; i < g->n_meta; i++)
         if (strcmp(g->meta[i].key, key)) kept[n++] = g->meta[i];
-    if (content) kept[n++] = (metadata){key, content};
+    if (content) kept[n++] = (cameo_entry){key, content};
     g->meta = kept;
     g->n_meta = n;
 }
@@ -52,19 +52,11 @@ static void set_meta(graph *g, const char *key, const char *content) {
 /* ---- what is there ---- */
 
 static bool passes_scores_on(const node *n) {
-    switch (n->opcode) {
-    case ONNX_Softmax:
-    case ONNX_LogSoftmax:
-    case ONNX_Identity:
-    case ONNX_Flatten:
-    case ONNX_Reshape:
-    case ONNX_Squeeze:
-    case ONNX_Relu:
-    case ONNX_GlobalAveragePool:
-    case ONNX_Dropout: return true;
-    case ONNX_Add: return n->in[1]->role == ROLE_PARAMETER && n->in[1]->shape.rank < 2; /* a bias */
-    default: return false;
-    }
+    if (node_is(n, ONNX_Add)) /* of a bias */
+        return n->in[1]->role == ROLE_PARAMETER && n->in[1]->shape.rank < 2;
+    return node_has(n, OP_IDENTITY | OP_VIEW) || node_is(n, ONNX_Softmax) ||
+           node_is(n, ONNX_LogSoftmax) || node_is(n, ONNX_Relu) ||
+           node_is(n, ONNX_GlobalAveragePool);
 }
 
 static bool is_matrix(const value *v) { return v->role == ROLE_PARAMETER && v->shape.rank >= 2; }
@@ -110,7 +102,7 @@ static void find_classifier(const graph *g, classifier *c) {
     *c = (classifier){.scale = 1};
     if (find_cosine(v, c)) return;
     *c = (classifier){.scale = 1};
-    while (v->producer && passes_scores_on(v->producer)) v = v->producer->in[0];
+    while (passes_scores_on(v->producer)) v = v->producer->in[0];
     if (v->producer) product_of(v->producer, c);
 }
 

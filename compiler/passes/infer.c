@@ -1,7 +1,6 @@
 /* Static shapes and types. Symbolic dimensions of the inputs are bound first (--shape, --dim,
    --batch), then each row infers its node. Small constant results are computed at once, because
    shape arithmetic (Shape, Gather, Concat, Reshape) decides later shapes. */
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 

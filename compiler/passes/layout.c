@@ -91,8 +91,7 @@ static value *permute_columns(graph *g, const value *w, const shape *s) {
 
 static bool relabel_flatten(graph *g, node *n) {
     const value *x = n->in[0], *y = n->out[0];
-    if (!n->op || !(n->op->flags & OP_VIEW) || !is_image(x) || x->layout != LAYOUT_NHWC ||
-        y->shape.rank != 2)
+    if (!node_has(n, OP_VIEW) || !is_image(x) || x->layout != LAYOUT_NHWC || y->shape.rank != 2)
         return false;
     if (y->shape.dim[0] != x->shape.dim[0] || !only_gemms_read(g, y)) return false;
     for (const value_use *u = y->uses; u; u = u->next)
@@ -134,7 +133,7 @@ static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reo
 static void all_nhwc(graph *g, twins *t, size_t known, node *n) {
     for (size_t i = 0; i < n->n_in; i++)
         node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_NHWC, n));
-    if (!(n->op->flags & OP_PARAM_OUT)) set_outputs(n, LAYOUT_NHWC);
+    if (!node_has(n, OP_PARAM_OUT)) set_outputs(n, LAYOUT_NHWC);
 }
 
 static void visit(graph *g, twins *t, size_t known, node *n) {

@@ -37,8 +37,8 @@ static value *graph_add_result(graph *g, value *v, const char *name) {
 
 static bool add_term(terms *t, value *term, double weight) {
     if (term && weight != 1)
-        term = grad_binary(t->g, t->origin, "Mul", term, grad_scalar(t->g, term, weight));
-    if (term && t->total) term = grad_binary(t->g, t->origin, "Add", t->total, term);
+        term = grad_binary(t->g, t->origin, ONNX_Mul, term, grad_scalar(t->g, term, weight));
+    if (term && t->total) term = grad_binary(t->g, t->origin, ONNX_Add, t->total, term);
     t->total = term;
     return term != NULL;
 }
@@ -47,8 +47,7 @@ static bool add_term(terms *t, value *term, double weight) {
 
 static value *with_margins(terms *t, value *logits) {
     const margin_spec *m = &t->spec.margin;
-    node *n = grad_node(t->g, t->origin, "Margin", "cameo", (value *const[]){logits, t->labels}, 2,
-                        4);
+    node *n = grad_node(t->g, t->origin, CAMEO_Margin, (value *const[]){logits, t->labels}, 2, 4);
     node_set_float(t->g, n, "scale", m->scale);
     node_set_float(t->g, n, "m1", m->m1);
     node_set_float(t->g, n, "m2", m->m2);
@@ -68,7 +67,7 @@ static bool softmax_term(terms *t) {
     if (t->spec.margins && !(logits = with_margins(t, logits))) return false;
     value *in[] = {logits, t->labels, input_named(g, "labels_b"), input_named(g, "mix"),
                    input_named(g, "smoothing")};
-    node *n = grad_node(g, t->origin, "SoftmaxCrossEntropy", "cameo", in, 5, 4);
+    node *n = grad_node(g, t->origin, CAMEO_SoftmaxCrossEntropy, in, 5, 4);
     n->name = "loss";
     if (!t->correct) t->correct = n->out[2];
     return add_term(t, grad_infer(g, n), 1);
@@ -85,7 +84,7 @@ static bool find_embedding(terms *t) {
 
 static value *unit_length(terms *t) {
     if (t->unit) return t->unit;
-    node *n = grad_node(t->g, t->origin, "LpNormalization", "", &t->embedding, 1, 1);
+    node *n = grad_node(t->g, t->origin, ONNX_LpNormalization, &t->embedding, 1, 1);
     node_set_int(t->g, n, "axis", 1);
     node_set_int(t->g, n, "p", 2);
     return t->unit = grad_infer(t->g, n);
@@ -95,8 +94,7 @@ static bool comparison_term(terms *t, const compare_spec *c, const char *kind) {
     if (c->weight == 0) return true;
     value *x = c->normalize != 0 ? unit_length(t) : t->embedding;
     if (!x) return false;
-    node *n = grad_node(t->g, t->origin, "MetricLoss", "cameo", (value *const[]){x, t->labels}, 2,
-                        5);
+    node *n = grad_node(t->g, t->origin, CAMEO_MetricLoss, (value *const[]){x, t->labels}, 2, 5);
     node_set_string(t->g, n, "kind", kind);
     node_set_float(t->g, n, "margin", c->margin);
     if (!t->correct) t->correct = n->out[2];
@@ -108,7 +106,7 @@ static bool center_term(terms *t) {
     if (t->spec.center == 0) return true;
     value *centers = graph_find_value(t->g, "head.centers");
     if (!centers || centers->role != ROLE_PARAMETER) BUG("no centers were made");
-    node *n = grad_node(t->g, t->origin, "CenterLoss", "cameo",
+    node *n = grad_node(t->g, t->origin, CAMEO_CenterLoss,
                         (value *const[]){t->embedding, centers, t->labels}, 3, 3);
     node_set_float(t->g, n, "rate", t->spec.center_rate);
     n->out[2]->role = ROLE_UPDATE;

@@ -53,7 +53,7 @@ static bool same_data(const value *a, const value *b) {
 /* A weight is learnt as its layer reads it: reshaped, or transposed. Equal views of one tensor are
    one stored tensor still. */
 static void fold_view(finding *f, node *n) {
-    if (!(n->op->flags & OP_VIEW) && !node_is(n, ONNX_Transpose)) return;
+    if (!node_has(n, OP_VIEW) && !node_is(n, ONNX_Transpose)) return;
     for (size_t i = 0; i < n->n_in; i++)
         if (!n->in[i] || !n->in[i]->constant) return;
     value *from = n->in[0], *to = n->out[0];
@@ -107,16 +107,16 @@ static bool is_dummy(const finding *f, const node *n) {
 }
 
 static bool is_symmetric(const node *n) {
-    return (n->op->flags & OP_ELEMENTWISE) && (n->op->weights & 1);
+    return node_has(n, OP_ELEMENTWISE) && (n->op->weights & 1);
 }
 
 static slot slot_of(const finding *f, const node *n, size_t i, bool depends) {
     const value *v = n->in[i];
-    if (!v || !v->constant || v->type != DT_FLOAT || i >= 32 || (n->op->flags & OP_NO_GRAD))
+    if (!v || !v->constant || v->type != DT_FLOAT || i >= 32 || node_has(n, OP_NO_GRAD))
         return SLOT_PLAIN;
     if (n->op->statistics >> i & 1) return SLOT_STATISTIC;
     if (!(n->op->weights >> i & 1) || is_dummy(f, n)) return SLOT_PLAIN;
-    if ((n->op->flags & OP_ELEMENTWISE) && !depends) return SLOT_PLAIN;
+    if (node_has(n, OP_ELEMENTWISE) && !depends) return SLOT_PLAIN;
     if (is_symmetric(n) && f->written[v->id] && !f->written_weights) return SLOT_PLAIN;
     return is_symmetric(n) && value_count(v) < 2 ? SLOT_PLAIN : SLOT_WEIGHT;
 }
@@ -126,9 +126,8 @@ static bool keeps_weights_in_nodes(const finding *f, const graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in && k < 2; k++)
-            if (!n->dead && n->op && !(n->op->flags & OP_ELEMENTWISE) &&
-                (n->op->weights >> k & 1) && n->in[k] && n->in[k]->constant &&
-                n->in[k]->shape.rank > 1)
+            if (!n->dead && n->op && !node_has(n, OP_ELEMENTWISE) && (n->op->weights >> k & 1) &&
+                n->in[k] && n->in[k]->constant && n->in[k]->shape.rank > 1)
                 return f->written[n->in[k]->id];
     }
     return false;

@@ -20,8 +20,10 @@
 
 enum { TAIL = 128, ALIGN = 64 };
 
-typedef struct life {
+typedef struct life {    /* of an owner */
     int64_t first, last; /* positions in graph->nodes; -1 = before the first */
+    bool is_kept;        /* a value in its memory is */
+    bool is_overread;    /* an XNNPACK kernel, which reads past the end, reads it */
 } life;
 
 static value *owner(value *v) {
@@ -32,14 +34,15 @@ static value *owner(value *v) {
 static bool owns_caller_memory(const value *v) { return v->is_input || value_is_external(v); }
 
 static bool is_view_node(const node *n) {
-    return (n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY))) || node_is_relabel(n);
+    return node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n);
 }
 
 static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
 /* ---- sharing ---- */
 
-bool layout_is_same_memory(const value *x, const value *y) {
+/* Equal layouts, or layouts that order the elements alike: one channel, or one pixel. */
+static bool is_same_memory(const value *x, const value *y) {
     if (x->layout == y->layout) return true;
     if (x->shape.rank != 4) return false;
     return x->shape.dim[1] == 1 || (x->shape.dim[2] == 1 && x->shape.dim[3] == 1);
@@ -53,7 +56,7 @@ static bool is_dense_onnx(const value *v) {
 
 /* An Identity passes on whatever order its input has. */
 static bool same_identity(const node *n) {
-    return (n->op->flags & OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout;
+    return node_has(n, OP_IDENTITY) && n->in[0]->layout == n->out[0]->layout;
 }
 
 static void join_view(graph *g, node *n) {
@@ -62,7 +65,7 @@ static void join_view(graph *g, node *n) {
         y->pixel_stride)
         return;
     if (is_reorder(n)
-            ? !layout_is_same_memory(x, y)
+            ? !is_same_memory(x, y)
             : !node_is_relabel(n) && !(is_dense_onnx(x) && is_dense_onnx(y)) && !same_identity(n))
         return;
     if (value_is_external(x)) return; /* read through a view: copied, as are outputs of the graph */
@@ -77,8 +80,7 @@ static void join_view(graph *g, node *n) {
 
 static bool reads_slices(const node *n) {
     if (n->impl) return n->impl->slices;
-    if (is_view_node(n)) return false;
-    return n->op && (n->op->flags & OP_ANY_LAYOUT);
+    return !is_view_node(n) && node_has(n, OP_ANY_LAYOUT);
 }
 
 static bool readers_take_slices(const value *v) {
@@ -189,11 +191,11 @@ static void join_cut(graph *g, node *n) {
 
 /* ---- lives ---- */
 
-static void extend(life *l, const value *v, int64_t at) {
-    while (v->base) v = v->base;
-    life *k = &l[v->id];
+static life *extend(life *l, value *v, int64_t at) {
+    life *k = &l[owner(v)->id];
     if (at < k->first) k->first = at;
     if (at > k->last) k->last = at;
+    return k;
 }
 
 /* Memory that images of several early groups fill before the late nodes read it is alive from the
@@ -210,12 +212,15 @@ static void mark_late_owners(const graph *g) {
 
 static life *find_lives(const graph *g) {
     life *l = ARENA_ARRAY(g->arena, life, g->n_values);
-    for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1};
+    for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1, false, false};
+    for (size_t i = 0; i < g->n_values; i++)
+        l[owner(g->values[i])->id].is_kept |= value_is_kept(g, g->values[i]);
     for (size_t i = 0; i < g->n_inputs; i++) extend(l, g->inputs[i], -1);
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k]) extend(l, n->in[k], (int64_t)i);
+            if (n->in[k])
+                extend(l, n->in[k], (int64_t)i)->is_overread |= n->impl && n->impl->xnnpack;
         for (size_t k = 0; k < n->n_out; k++)
             if (n->out[k]) extend(l, n->out[k], waits(g, n->out[k], i) ? -1 : (int64_t)i);
     }
@@ -225,16 +230,10 @@ static life *find_lives(const graph *g) {
 
 /* ---- in place ---- */
 
-static bool kept_group(const graph *g, value *root) {
-    for (size_t i = 0; i < g->n_values; i++)
-        if (value_is_kept(g, g->values[i]) && owner(g->values[i]) == root) return true;
-    return false;
-}
-
 /* Bit i of the result says that output `out` may take the memory of input i. */
 static unsigned may_overwrite(const node *n, size_t out) {
     if (n->impl) return out ? n->impl->inplace_last : n->impl->inplace;
-    return out == 0 && n->op && (n->op->flags & OP_INPLACE);
+    return out == 0 && node_has(n, OP_INPLACE);
 }
 
 static bool in_once(const node *n, value *root) {
@@ -256,31 +255,22 @@ static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
         if (!shape_equal(&x->shape, &y->shape) || owns_caller_memory(root) || root->pixel_stride ||
             l[root->id].last != at)
             continue;
-        if (value_count(root) != value_count(x) || !in_once(n, root) || kept_group(g, root))
+        if (value_count(root) != value_count(x) || !in_once(n, root) || l[root->id].is_kept)
             continue;
         y->base = x;
         l[root->id].last = l[y->id].last > at ? l[y->id].last : at;
-        l[y->id] = (life){INT64_MAX, -1};
+        l[root->id].is_kept = l[y->id].is_kept;
+        l[y->id] = (life){INT64_MAX, -1, false, false};
         return;
     }
 }
 
 /* ---- placement ---- */
 
-static bool touched_by_xnnpack(const graph *g, const value *root) {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node *n = g->nodes[i];
-        if (!n->impl || !n->impl->xnnpack) continue;
-        for (size_t k = 0; k < n->n_in; k++)
-            if (n->in[k] && owner(n->in[k]) == root) return true;
-    }
-    return false;
-}
-
 /* Outputs computed on the way to the embedding have no caller's memory when only the embedding is
    asked for. */
 static bool output_needs_arena(const graph *g, const value *v, const life *l) {
-    if (touched_by_xnnpack(g, v)) return true;
+    if (l[v->id].is_overread) return true;
     if (!g->embedding || v == g->embedding) return false;
     const node *p = g->embedding->producer;
     return !p || l[v->id].first <= (int64_t)p->position;
@@ -288,7 +278,7 @@ static bool output_needs_arena(const graph *g, const value *v, const life *l) {
 
 static bool in_arena(const graph *g, const value *v, const life *l) {
     if (v->base || v->constant || v->role != ROLE_NONE || l[v->id].first == INT64_MAX) return false;
-    if (v->is_input) return touched_by_xnnpack(g, v);
+    if (v->is_input) return l[v->id].is_overread;
     return !v->is_output || output_needs_arena(g, v, l);
 }
 

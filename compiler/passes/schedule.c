@@ -18,7 +18,7 @@ static int64_t bytes(const value *v) {
                : value_count(v) * (int64_t)dtype_size(v->type);
 }
 
-static bool is_view(const node *n) { return n->op && (n->op->flags & (OP_VIEW | OP_IDENTITY)); }
+static bool is_view(const node *n) { return node_has(n, OP_VIEW | OP_IDENTITY); }
 
 static bool seen_before(const node *n, size_t i) {
     for (size_t k = 0; k < i; k++)

@@ -62,8 +62,7 @@ static const implementation *choose(const graph *g, const node *n, const options
 bool pass_select(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !n->op || (n->op->flags & (OP_VIEW | OP_IDENTITY)) || node_is_relabel(n))
-            continue;
+        if (n->dead || !n->op || node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n)) continue;
         n->impl = choose(g, n, o);
     }
     return true;

@@ -31,10 +31,10 @@ static bool bypass(graph *g, node *n, value *to) {
 /* The input that out 0 equals; NULL: none. */
 static value *same_input(const graph *g, const node *n) {
     int i = -1;
-    if ((g->training && (n->op->flags & OP_MODE)) || n->n_in == 0 || n->n_out == 0 || !n->in[0] ||
+    if ((g->training && node_has(n, OP_MODE)) || n->n_in == 0 || n->n_out == 0 || !n->in[0] ||
         !n->out[0])
         return NULL;
-    if (n->op->flags & (OP_IDENTITY | OP_VIEW))
+    if (node_has(n, OP_IDENTITY | OP_VIEW))
         i = 0;
     else if (n->op->same)
         i = n->op->same(g, n);
@@ -93,8 +93,7 @@ static bool add_of_sum(node *n) {
    mean other dimensions. */
 static bool merge_reshapes(graph *g, node *n) {
     node *before = n->in[0] ? n->in[0]->producer : NULL;
-    if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !before || !(before->op->flags & OP_VIEW) ||
-        !before->in[0])
+    if (!node_is(n, ONNX_Reshape) || n->n_in < 2 || !node_has(before, OP_VIEW) || !before->in[0])
         return false;
     if (before->in[0]->type != n->in[0]->type) return false;
     if (has_empty_axis(&n->out[0]->shape)) return false;

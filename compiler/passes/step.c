@@ -122,9 +122,7 @@ static bool take_residual(graph *g, node *n, node *next) {
 static bool take_activation(graph *g, node *n, node *next) {
     if (node_is(next, ONNX_Relu))
         node_set_string(g, n, "act", "relu");
-    else if (fuse_clip(g, n, next))
-        node_set_string(g, n, "act", "clip");
-    else
+    else if (!fuse_clip(g, n, next))
         return false;
     graph_absorb(g, n, next);
     return true;

@@ -98,7 +98,7 @@ static value *root_of(const weights *w, const value *v) {
 }
 
 static bool is_matrix_slot(const layer *l, size_t i) {
-    return i < 2 && l->slots[i] == SLOT_WEIGHT && !(l->n->op->flags & OP_ELEMENTWISE) &&
+    return i < 2 && l->slots[i] == SLOT_WEIGHT && !node_has(l->n, OP_ELEMENTWISE) &&
            l->n->in[i]->shape.rank >= 2;
 }
 

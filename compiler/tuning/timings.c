@@ -69,13 +69,13 @@ bool timings_read(timings *t, const char *path) {
     return true;
 }
 
-/* Of other versions nothing is kept, so that the file does not grow for ever. */
+/* Lines of other versions stay: a file may be shared by several. */
 bool timings_write(const timings *t, const char *path) {
     text out = {0};
     text_append(&out, "# cameo: processor, target, version, layer, kernel, microseconds\n");
     for (size_t i = 0; i < t->count; i++) {
         const timing *k = &t->list[i];
-        if (!isfinite(k->microseconds) || strcmp(k->version, CAMEO_VERSION)) continue;
+        if (!isfinite(k->microseconds)) continue;
         text_printf(&out, "%s\t%s\t%s\t%s\t%s\t%.3f\n", k->processor, k->target, k->version,
                     k->layer, k->kernel, k->microseconds);
     }

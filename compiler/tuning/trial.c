@@ -5,7 +5,6 @@
 #include "../../runtime/base/npy.h"
 #include "../onnx/onnx.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -56,7 +55,7 @@ static _Noreturn void child(char *const *argv, const char *log) {
     _exit(CAMEO_ENVIRONMENT);
 }
 
-int trial_spawn(char *const *argv, const char *log, unsigned seconds) {
+static int spawn(char *const *argv, const char *log, unsigned seconds) {
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) child(argv, log);
@@ -80,7 +79,7 @@ bool trial_write_npy(const char *path, const tensor *t) {
     return cameo_npy_write(path, &a, NULL);
 }
 
-const char *trial_first_line(arena *a, const char *path) {
+static const char *first_line(arena *a, const char *path) {
     char line[400] = "";
     FILE *f = fopen(path, "r");
     if (f && !fgets(line, sizeof line, f)) line[0] = 0;
@@ -104,9 +103,8 @@ const char *trial_run(arena *a, const char *program, const char *const *inputs, 
     argv[n++] = arena_strdup(a, directory);
     argv[n++] = arena_strdup(a, "--format");
     argv[n++] = arena_strdup(a, "pb");
-    int code = trial_spawn(argv, log, seconds);
-    if (code)
-        return arena_printf(a, "the program ended with %d: %s", code, trial_first_line(a, log));
+    int code = spawn(argv, log, seconds);
+    if (code) return arena_printf(a, "the program ended with %d: %s", code, first_line(a, log));
     for (size_t i = 0; i < n_results; i++) {
         const char *why = NULL, *name = NULL;
         results[i] = onnx_read_tensor(a, arena_printf(a, "%s/output_%zu.pb", directory, i), &name,

@@ -14,13 +14,8 @@ typedef struct difference {  /* of one or more tensors */
    + atol, integers exactly, NaN equals NaN and nothing else, an infinity itself. */
 void tensor_compare(const tensor *got, const tensor *expected, double rtol, double atol,
                     difference *d);
-/* argv NULL-terminated; both outputs go to `log`. The exit code, or 128 + signal; 124 after
-   `seconds`. */
-int trial_spawn(char *const *argv, const char *log, unsigned seconds);
 /* Writes .npy (version 1.0). False on failure. */
 bool trial_write_npy(const char *path, const tensor *t);
-/* Reads the file; NULL when it can't be read. First line of a text file for messages. */
-const char *trial_first_line(arena *a, const char *path);
 /* Runs `program run --input F ... --output directory --format pb`; results[i] = output i. NULL, or
    why it failed. */
 const char *trial_run(arena *a, const char *program, const char *const *inputs, size_t n_inputs,

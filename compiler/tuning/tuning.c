@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include "../../runtime/base/files.h"
 #include "../../runtime/base/json_read.h"

@@ -1,5 +1,4 @@
 /* cameo compile: a model in, a program (or a library, or C) out. */
-#include <stdio.h>
 
 #include "../tuning/tuning.h"
 #include "cli.h"

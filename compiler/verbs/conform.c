@@ -193,11 +193,11 @@ void conform_json(FILE *f, const char *name, const outcome *o) {
     cameo_json_text(&j, "result", verdict_name(o->verdict));
     cameo_json_number(&j, "max_abs", o->compared ? o->max_abs : NAN);
     cameo_json_number(&j, "max_rel", o->compared ? o->max_rel : NAN);
-    cameo_json_integer(&j, "frozen", (int64_t)o->frozen);
-    cameo_json_boolean(&j, "folded", o->folded);
+    cameo_json_field(&j, o, frozen);
+    cameo_json_field(&j, o, folded);
     cameo_json_text(&j, "reference",
                     o->reference == VERDICT_NONE ? NULL : verdict_name(o->reference));
-    cameo_json_text(&j, "reason", o->reason);
+    cameo_json_field(&j, o, reason);
     cameo_json_close(&j, '}');
     fputc('\n', f);
 }

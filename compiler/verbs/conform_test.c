@@ -218,7 +218,7 @@ static bool compile_and_run(data_set *s) {
 
 static bool run_data_set(data_set *s, const char *model) {
     diag d = {.arena = s->arena, .file = model};
-    graph *g = s->graph = onnx_import(s->arena, &d, model);
+    graph *g = s->graph = onnx_import(s->arena, &d, model, false);
     if (!g || d.errors) return unsupported(s->result, &d);
     s->inputs = ARENA_ARRAY(s->arena, tensor *, g->n_inputs + 1);
     s->expected = ARENA_ARRAY(s->arena, tensor *, g->n_outputs + 1);

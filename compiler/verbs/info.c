@@ -40,7 +40,7 @@ static void json_values(cameo_json *j, const char *key, value *const *list, size
     cameo_json_open(j, key, '[');
     for (size_t i = 0; i < count; i++) {
         cameo_json_open(j, NULL, '{');
-        cameo_json_text(j, "name", list[i]->name);
+        cameo_json_field(j, list[i], name);
         cameo_json_text(j, "type", dtype_name(list[i]->type));
         json_shape(j, list[i]);
         cameo_json_close(j, '}');
@@ -54,20 +54,20 @@ static void print_json(const graph *g, const options *o, bool whole) {
     cameo_json_integer(&j, "parameters", g->weights);
     if (whole) {
         cameo_json_integer(&j, "macs", (int64_t)count_macs(g));
-        cameo_json_integer(&j, "batch", g->batch);
+        cameo_json_field(&j, g, batch);
     } else {
         cameo_json_text(&j, "macs", NULL);
         cameo_json_text(&j, "batch", NULL);
     }
     cameo_json_integer(&j, "opset", main_opset(g));
-    cameo_json_integer(&j, "nodes", (int64_t)g->n_nodes);
+    cameo_json_count(&j, "nodes", g->n_nodes);
     json_values(&j, "inputs", g->inputs, g->n_inputs);
     json_values(&j, "outputs", g->outputs, g->n_outputs);
     cameo_json_text(&j, "preprocess",
                     o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
     cameo_json_text(&j, "embedding", g->embedding ? g->embedding->name : NULL);
-    cameo_json_text(&j, "producer", g->producer);
-    cameo_json_text(&j, "hash", g->hash);
+    cameo_json_field(&j, g, producer);
+    cameo_json_field(&j, g, hash);
     cameo_json_text(&j, "version", CAMEO_VERSION);
     cameo_json_close(&j, '}');
     putchar('\n');

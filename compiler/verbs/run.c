@@ -77,8 +77,7 @@ static int build(graph *g, options *o, const char *directory, const char *key) {
 
 /* What the program calls itself: the model's file name without the ending. */
 static const char *program_name(arena *a, const char *input) {
-    const char *slash = strrchr(input, '/'), *base = slash ? slash + 1 : input,
-               *dot = strrchr(base, '.');
+    const char *base = cameo_last_part(input), *dot = strrchr(base, '.');
     return dot && dot != base ? arena_strndup(a, base, (size_t)(dot - base)) : base;
 }
 
@@ -113,7 +112,7 @@ static int run(arena *unused, const cameo_args *given, options *o) {
     for (int attempt = 0; attempt < 2 && code < 0; attempt++) {
         arena *a = arena_create();
         diag d = {.arena = a, .file = o->input};
-        graph *g = onnx_import(a, &d, o->input);
+        graph *g = onnx_import(a, &d, o->input, false);
         code = g && !d.errors ? become(g, o, given->last) : CAMEO_BAD_INPUT;
         cli_print_diag(&d);
         arena_destroy(a);

@@ -198,3 +198,9 @@ bool cameo_args_integer(const cameo_args *a, const char *name, int64_t low, int6
             a->speaker ? a->speaker : "", name, text, (long long)low, (long long)high);
     return false;
 }
+
+int cameo_index_of(const char *const *words, int count, const char *word) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0) return i;
+    return -1;
+}

@@ -50,4 +50,6 @@ const char *cameo_nearest(const char *word, const char *const *candidates, size_
 /* Prints: unknown KIND "WORD"; did you mean ...? Returns CAMEO_USAGE. */
 int cameo_unknown(const char *speaker, const char *kind, const char *word,
                   const char *const *candidates, size_t count);
+/* The place of a word in a list; -1 when it is not there. */
+int cameo_index_of(const char *const *words, int count, const char *word);
 #endif

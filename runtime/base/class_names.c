@@ -16,10 +16,11 @@ bool cameo_class_names_parse(const char *text, size_t size, const char *what,
         if (i > names->count) { /* lines before this one were empty */
             const size_t empty = l->line[names->count].number;
             cameo_class_names_free(names);
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "%s: line %zu is empty; each line names a class, so the names behind "
-                              "it would shift",
-                              what, empty);
+            return cameo_reject(
+                error,
+                "%s: line %zu is empty; each line names a class, so the names behind "
+                "it would shift",
+                what, empty);
         }
         names->name[names->count++] = name;
     }

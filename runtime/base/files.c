@@ -26,16 +26,24 @@ void *cameo_allocate(size_t count, size_t size) {
     exit(CAMEO_ENVIRONMENT);
 }
 
+void *cameo_room(void *array, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity) return array;
+    void *larger = cameo_allocate(*capacity = 2 * count + 64, size);
+    if (count) memcpy(larger, array, count * size);
+    free(array);
+    return larger;
+}
+
 static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t *size,
                                   cameo_error *error) {
     struct stat status;
     if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: is a directory, a file was expected", path);
+        cameo_reject(error, "%s: is a directory, a file was expected", path);
         return NULL;
     }
     if (S_ISREG(status.st_mode) && (uint64_t)status.st_size > limit) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %lld bytes, more than the limit of %zu", path,
-                   (long long)status.st_size, limit);
+        cameo_reject(error, "%s: %lld bytes, more than the limit of %zu", path,
+                     (long long)status.st_size, limit);
         return NULL;
     }
     size_t capacity = (S_ISREG(status.st_mode) ? (size_t)status.st_size : 65536) + 2, used = 0;
@@ -45,13 +53,13 @@ static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             if (got == 0) break;
-            cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+            cameo_reject(error, "%s: %s", path, strerror(errno));
             free(data);
             return NULL;
         }
         used += (size_t)got;
         if (used > limit) {
-            cameo_fail(error, CAMEO_BAD_INPUT, "%s: more than the limit of %zu bytes", path, limit);
+            cameo_reject(error, "%s: more than the limit of %zu bytes", path, limit);
             free(data);
             return NULL;
         }
@@ -73,12 +81,23 @@ static unsigned char *read_stream(int fd, const char *path, size_t limit, size_t
 unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+        cameo_reject(error, "%s: %s", path, strerror(errno));
         return NULL;
     }
     unsigned char *data = read_stream(fd, path, limit, size, error);
     close(fd);
     return data;
+}
+
+bool cameo_read_at(int fd, void *to, size_t size, uint64_t offset) {
+    for (unsigned char *p = to; size;) {
+        const ssize_t got = pread(fd, p, size, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = 0;
+        if (got <= 0) return false;
+        p += got, offset += (uint64_t)got, size -= (size_t)got;
+    }
+    return true;
 }
 
 static bool cannot_write(const char *path, cameo_error *error) {
@@ -207,6 +226,15 @@ char *cameo_join(const char *directory, const char *name) {
         snprintf(path, length, "%s%s%s", directory, cameo_ends_with(directory, "/") ? "" : "/",
                  name);
     return path;
+}
+
+const char *cameo_last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+int cameo_by_text(const void *x, const void *y) {
+    return strcmp(*(char *const *)x, *(char *const *)y);
 }
 
 bool cameo_ends_with(const char *s, const char *suffix) {

@@ -11,12 +11,18 @@
    cameo_fail(...)`. */
 bool cameo_fail(cameo_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a fault of the input. */
+#define cameo_reject(error, ...) cameo_fail(error, CAMEO_BAD_INPUT, __VA_ARGS__)
 /* The exit code to end with when memory runs out, after a message: ends the program (4). */
 void *cameo_allocate(size_t count, size_t size);
+/* An array of `count` elements with room for one more: itself, or a larger one in its place. */
+void *cameo_room(void *array, size_t count, size_t *capacity, size_t size);
 
 /* The whole file, plus one NUL byte behind it. Larger than `limit` bytes, a directory or
    unreadable: NULL with *error. */
 unsigned char *cameo_read_file(const char *path, size_t limit, size_t *size, cameo_error *error);
+/* All of these bytes; false with errno, which is 0 at the file's end. */
+bool cameo_read_at(int fd, void *to, size_t size, uint64_t offset);
 /* Written beside, on the disk, then renamed: the old file or the new one, whole. Devices and pipes
    are written straight. */
 bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error);
@@ -37,6 +43,9 @@ bool cameo_file_exists(const char *path);
 /* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller
    frees. */
 char *cameo_join(const char *directory, const char *name);
+const char *cameo_last_part(const char *path); /* what is behind its last slash */
+/* For qsort and bsearch over char *. */
+int cameo_by_text(const void *x, const void *y);
 bool cameo_ends_with(const char *s, const char *suffix);
 
 /* A file written in memory with stdio and stored at once: cameo_output_open, fprintf(o.stream,

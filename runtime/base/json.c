@@ -73,6 +73,11 @@ void cameo_json_integer(cameo_json *j, const char *key, int64_t value) {
     fprintf(j->stream, "%lld", (long long)value);
 }
 
+void cameo_json_count(cameo_json *j, const char *key, uint64_t value) {
+    begin(j, key);
+    fprintf(j->stream, "%llu", (unsigned long long)value);
+}
+
 void cameo_json_boolean(cameo_json *j, const char *key, bool value) {
     begin(j, key);
     fputs(value ? "true" : "false", j->stream);

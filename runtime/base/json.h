@@ -22,6 +22,16 @@ void cameo_json_text(cameo_json *j, const char *key, const char *value); /* NULL
 void cameo_json_number(cameo_json *j, const char *key, double value);
 void cameo_json_integer(cameo_json *j, const char *key, int64_t value);
 void cameo_json_boolean(cameo_json *j, const char *key, bool value);
+void cameo_json_count(cameo_json *j, const char *key, uint64_t value);
+/* A member under its own name, by its type. */
+#define cameo_json_field(j, object, member) \
+    _Generic((object)->member,                                                                     \
+        char *: cameo_json_text,                                                                   \
+        const char *: cameo_json_text,                                                             \
+        bool: cameo_json_boolean,                                                                  \
+        double: cameo_json_number,                                                                 \
+        uint64_t: cameo_json_count,                                                                \
+        default: cameo_json_integer)(j, #member, (object)->member)
 
 /* Length of the UTF-8 sequence at s, 0 when it is not one (overlong forms and surrogates
    included). */

@@ -35,13 +35,7 @@ static const char *line_end(const char *s, cameo_quotes quotes) {
 }
 
 static void add_line(cameo_lines *l, size_t *capacity, size_t at, size_t number) {
-    if (l->count == *capacity) {
-        cameo_line *larger = cameo_allocate(*capacity = *capacity ? 2 * *capacity : 256,
-                                            sizeof *larger);
-        if (l->count) memcpy(larger, l->line, l->count * sizeof *larger);
-        free(l->line);
-        l->line = larger;
-    }
+    l->line = cameo_room(l->line, l->count, capacity, sizeof *l->line);
     l->line[l->count++] = (cameo_line){at, number};
 }
 
@@ -83,13 +77,12 @@ bool cameo_lines_cut(const char *text, size_t size, const char *name, cameo_quot
                      cameo_lines *l, cameo_error *error) {
     *l = (cameo_lines){0};
     if (size > 1 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is UTF-16\n    hint: save it as UTF-8",
-                          name);
+        return cameo_reject(error, "%s: is UTF-16\n    hint: save it as UTF-8", name);
     if (memchr(text, 0, size))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: holds NUL bytes, where a text is expected\n    hint: if it is "
-                          "UTF-16, save it as UTF-8",
-                          name);
+        return cameo_reject(error,
+                            "%s: holds NUL bytes, where a text is expected\n    hint: if it is "
+                            "UTF-16, save it as UTF-8",
+                            name);
     l->text = cameo_allocate(size + 1, 1);
     l->size = size;
     memcpy(l->text, text, size);

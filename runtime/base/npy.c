@@ -18,7 +18,7 @@ bool cameo_array_allocate(cameo_array *a, const char *name, cameo_error *error) 
         if (a->dim[i] < 0 ||
             (a->dim[i] && (__builtin_mul_overflow(a->count, (size_t)a->dim[i], &a->count) ||
                            a->count > ((size_t)1 << 40))))
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s: the shape is too large", name);
+            return cameo_reject(error, "%s: the shape is too large", name);
     }
     if (zero) a->count = 0;
     a->data = calloc(a->count ? a->count : 1, bytes ? bytes : 1);
@@ -143,9 +143,9 @@ static bool take_data(const unsigned char *data, size_t size, const char *name, 
     for (int i = 0; i < a->rank; i++)
         if (__builtin_mul_overflow(bytes, (size_t)a->dim[i], &bytes)) bytes = SIZE_MAX / 2;
     if (bytes != size)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %zu bytes of data, but %s%s needs %zu", name,
-                          size, cameo_dtype_name(a->dtype),
-                          cameo_shape_text(a->dim, a->rank, shape), bytes);
+        return cameo_reject(error, "%s: %zu bytes of data, but %s%s needs %zu", name, size,
+                            cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, shape),
+                            bytes);
     if (!cameo_array_allocate(a, name, error)) return false;
     memcpy(a->data, data, bytes);
     return true;
@@ -157,22 +157,20 @@ bool cameo_npy_decode(const unsigned char *data, size_t size, const char *name, 
     size_t at, length;
     bool fortran = false, swap = false;
     if (!locate_header(data, size, &at, &length))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a .npy file, or cut short", name);
+        return cameo_reject(error, "%s: not a .npy file, or cut short", name);
     char *header = cameo_allocate(length + 1, 1);
     memcpy(header, data + at, length);
     bool good = read_header(header, a, &fortran, &swap);
     free(header);
-    if (!good)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot understand the .npy header", name);
+    if (!good) return cameo_reject(error, "%s: cannot understand the .npy header", name);
     if (!a->dtype)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: this dtype is not supported (f2 f4 f8, i1..i8, u1..u8 and bool are)",
-                          name);
+        return cameo_reject(
+            error, "%s: this dtype is not supported (f2 f4 f8, i1..i8, u1..u8 and bool are)", name);
     if (fortran && a->rank > 1)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: Fortran order is not supported\n    hint: save it with "
-                          "numpy.save(file, numpy.ascontiguousarray(x))",
-                          name);
+        return cameo_reject(error,
+                            "%s: Fortran order is not supported\n    hint: save it with "
+                            "numpy.save(file, numpy.ascontiguousarray(x))",
+                            name);
     if (!take_data(data + at + length, size - at - length, name, a, error)) return false;
     if (swap) swap_bytes(a);
     return true;
@@ -195,9 +193,7 @@ bool cameo_npy_write(const char *path, const cameo_array *a, cameo_error *error)
     const char *descr = cameo_dtype_npy(a->dtype);
     const size_t width = cameo_dtype_size(a->dtype);
     cameo_output o;
-    if (!descr)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: type %d cannot be stored as .npy", path,
-                          a->dtype);
+    if (!descr) return cameo_reject(error, "%s: type %d cannot be stored as .npy", path, a->dtype);
     if (!cameo_output_open(&o, error)) return false;
     char header[512];
     int used = snprintf(header, sizeof header,

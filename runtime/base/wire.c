@@ -1,6 +1,7 @@
 /* Reading and writing protobuf's wire format, after its specification ("Protocol Buffers:
    Encoding"). */
 #include "wire.h"
+#include "onnx_fields.h"
 #include <string.h>
 
 enum { MOST_NUMBER = 536870911 };
@@ -62,7 +63,79 @@ bool cameo_wire_field(cameo_wire *w, cameo_field *f) {
 }
 
 bool cameo_wire_equals(cameo_wire w, const char *text) {
-    return cameo_wire_size(w) == strlen(text) && memcmp(w.p, text, strlen(text)) == 0;
+    const size_t n = strlen(text);
+    return cameo_wire_size(w) == n && (n == 0 || memcmp(w.p, text, n) == 0);
+}
+
+cameo_wire cameo_wire_find(cameo_wire message, unsigned number) {
+    cameo_field f;
+    while (message.p < message.end && cameo_wire_field(&message, &f))
+        if (f.number == number && f.type == CAMEO_WIRE_BYTES) return f.bytes;
+    return (cameo_wire){0};
+}
+
+bool cameo_wire_entry(cameo_wire message, cameo_wire *key, cameo_wire *value) {
+    cameo_field f;
+    *key = *value = (cameo_wire){0};
+    while (message.p < message.end) {
+        if (!cameo_wire_field(&message, &f)) return false;
+        if (f.type != CAMEO_WIRE_BYTES) continue;
+        if (f.number == ENTRY_KEY) *key = f.bytes;
+        if (f.number == ENTRY_VALUE) *value = f.bytes;
+    }
+    return true;
+}
+
+/* ---- tensors ---- */
+
+static bool parse_number(cameo_wire w, uint64_t *value) {
+    *value = 0;
+    for (; w.p < w.end; w.p++) {
+        if (*w.p < '0' || *w.p > '9' || *value > UINT64_MAX / 10 - 1) return false;
+        *value = *value * 10 + (uint64_t)(*w.p - '0');
+    }
+    return true;
+}
+
+static bool read_external(cameo_wire_tensor *t, cameo_wire entry) {
+    cameo_wire key, value;
+    if (!cameo_wire_entry(entry, &key, &value)) return false;
+    if (cameo_wire_equals(key, "location")) return t->location = value, true;
+    if (cameo_wire_equals(key, "offset")) return parse_number(value, &t->offset);
+    if (cameo_wire_equals(key, "length"))
+        return t->has_length = true, parse_number(value, &t->length);
+    return true;
+}
+
+static bool add_dim(cameo_wire_tensor *t, uint64_t value) {
+    if (t->rank == 8 || value > (uint64_t)1 << 40) return false;
+    t->dim[t->rank++] = (int64_t)value;
+    return true;
+}
+
+static bool read_tensor_field(cameo_wire_tensor *t, cameo_field *f) {
+    const bool bytes = f->type == CAMEO_WIRE_BYTES;
+    switch (f->number) {
+    case TENSOR_DIMS:
+        if (!bytes) return add_dim(t, f->value);
+        while (f->bytes.p < f->bytes.end)
+            if (!cameo_wire_varint(&f->bytes, &f->value) || !add_dim(t, f->value)) return false;
+        return true;
+    case TENSOR_TYPE: return t->type = f->value, !bytes;
+    case TENSOR_NAME: return t->name = f->bytes, bytes;
+    case TENSOR_RAW: return t->raw = f->bytes, bytes;
+    case TENSOR_EXTERNAL: return bytes && read_external(t, f->bytes);
+    case TENSOR_LOCATION: return t->external = f->value == 1, !bytes;
+    default: return true;
+    }
+}
+
+bool cameo_wire_read_tensor(cameo_wire w, cameo_wire_tensor *t) {
+    cameo_field f;
+    *t = (cameo_wire_tensor){.whole = w};
+    while (w.p < w.end)
+        if (!cameo_wire_field(&w, &f) || !read_tensor_field(t, &f)) return false;
+    return true;
 }
 
 /* ---- writing ---- */
@@ -76,6 +149,8 @@ void cameo_sink_put(cameo_sink *s, const void *bytes, size_t n) {
     if (s->stream && n) fwrite(bytes, 1, n, s->stream);
     cameo_sink_skip(s, n);
 }
+
+void cameo_sink_wire(cameo_sink *s, cameo_wire w) { cameo_sink_put(s, w.p, cameo_wire_size(w)); }
 
 void cameo_sink_varint(cameo_sink *s, uint64_t value) {
     unsigned char bytes[10];
@@ -116,21 +191,8 @@ void cameo_sink_message(cameo_sink *s, unsigned field, cameo_message *write, con
         cameo_sink_skip(s, count.size);
 }
 
-void cameo_put_varint(FILE *f, uint64_t value) {
-    cameo_sink_varint(&(cameo_sink){.stream = f}, value);
-}
-void cameo_put_integer(FILE *f, unsigned field, uint64_t value) {
-    cameo_sink_integer(&(cameo_sink){.stream = f}, field, value);
-}
-void cameo_put_head(FILE *f, unsigned field, uint64_t bytes) {
-    cameo_sink_head(&(cameo_sink){.stream = f}, field, bytes);
-}
-void cameo_put_text(FILE *f, unsigned field, const char *text) {
-    cameo_sink_text(&(cameo_sink){.stream = f}, field, text);
-}
-
-size_t cameo_head_bytes(unsigned field, uint64_t bytes) {
-    cameo_sink count = {0};
-    cameo_sink_head(&count, field, bytes);
-    return count.size;
+void cameo_write_entry(cameo_sink *s, const void *item) {
+    const cameo_entry *e = item;
+    cameo_sink_text(s, ENTRY_KEY, e->key);
+    cameo_sink_text(s, ENTRY_VALUE, e->value);
 }

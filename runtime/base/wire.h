@@ -39,6 +39,19 @@ bool cameo_wire_field(cameo_wire *w, cameo_field *f);
 
 static inline size_t cameo_wire_size(cameo_wire w) { return (size_t)(w.end - w.p); }
 bool cameo_wire_equals(cameo_wire w, const char *text);
+/* The bytes of a message's first field of that number that has some; p NULL: there is none. */
+cameo_wire cameo_wire_find(cameo_wire message, unsigned number);
+/* A StringStringEntryProto. */
+bool cameo_wire_entry(cameo_wire message, cameo_wire *key, cameo_wire *value);
+
+typedef struct cameo_wire_tensor { /* a TensorProto, but for data that is not raw */
+    cameo_wire whole, name, raw, location;
+    int rank;
+    int64_t dim[8];
+    uint64_t type, offset, length;
+    bool external, has_length;
+} cameo_wire_tensor;
+bool cameo_wire_read_tensor(cameo_wire w, cameo_wire_tensor *t);
 
 typedef struct cameo_sink { /* one of the two, or neither: what is written is counted only */
     unsigned char *data;    /* room for all of it */
@@ -48,19 +61,18 @@ typedef struct cameo_sink { /* one of the two, or neither: what is written is co
 } cameo_sink;
 typedef void cameo_message(cameo_sink *s, const void *item);
 void cameo_sink_put(cameo_sink *s, const void *bytes, size_t n);
+void cameo_sink_wire(cameo_sink *s, cameo_wire w);
 void cameo_sink_skip(cameo_sink *s, size_t n); /* they are counted: somebody else writes them */
 void cameo_sink_varint(cameo_sink *s, uint64_t value);
 void cameo_sink_integer(cameo_sink *s, unsigned field, uint64_t value);
 void cameo_sink_float(cameo_sink *s, unsigned field, float value);
-void cameo_sink_head(cameo_sink *s, unsigned field, uint64_t bytes); /* of a length-delimited field
-                                                                      */
+/* What comes before the bytes of a length-delimited field. */
+void cameo_sink_head(cameo_sink *s, unsigned field, uint64_t bytes);
 void cameo_sink_text(cameo_sink *s, unsigned field, const char *text);
 void cameo_sink_message(cameo_sink *s, unsigned field, cameo_message *write, const void *item);
 
-/* The same into a stream. */
-void cameo_put_varint(FILE *f, uint64_t value);
-void cameo_put_integer(FILE *f, unsigned field, uint64_t value);
-void cameo_put_head(FILE *f, unsigned field, uint64_t bytes);
-void cameo_put_text(FILE *f, unsigned field, const char *text);
-size_t cameo_head_bytes(unsigned field, uint64_t bytes); /* what cameo_put_head writes */
+typedef struct cameo_entry { /* StringStringEntryProto */
+    const char *key, *value;
+} cameo_entry;
+cameo_message cameo_write_entry;
 #endif

@@ -84,7 +84,7 @@ bool cameo_image_align(cameo_image *image, const cameo_landmarks *l, int width, 
     cameo_similarity s;
     for (int i = 0; i < 5; i++) to.x[i] *= width / 112.0, to.y[i] *= height / 112.0;
     if (!cameo_similarity_fit(l, &to, &s))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "its landmarks lie in one point");
+        return cameo_reject(error, "its landmarks lie in one point");
     return cameo_image_warp(image, &s, width, height, error);
 }
 
@@ -93,14 +93,10 @@ static int by_name(const void *x, const void *y) {
     return strcmp(a->name, b->name);
 }
 
-static const char *last_part(const char *name) {
-    const char *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
-}
-
 static int by_last_part(const void *x, const void *y, void *data) {
     const struct cameo_landmark_row *row = data;
-    return strcmp(last_part(row[*(const size_t *)x].name), last_part(row[*(const size_t *)y].name));
+    return strcmp(cameo_last_part(row[*(const size_t *)x].name),
+                  cameo_last_part(row[*(const size_t *)y].name));
 }
 
 static void sort_rows(cameo_landmark_table *t) {
@@ -154,12 +150,12 @@ static bool parse_table(cameo_lines *l, const char *path, cameo_landmark_table *
             row.name = cameo_join(NULL, row.name);
             t->row[t->count++] = row;
         } else if (i > 0 || strpbrk(line, "./")) {
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s:%zu: a name and ten numbers are expected",
-                              path, l->line[i].number);
+            return cameo_reject(error, "%s:%zu: a name and ten numbers are expected", path,
+                                l->line[i].number);
         }
     }
     sort_rows(t);
-    return t->count || cameo_fail(error, CAMEO_BAD_INPUT, "%s: no landmarks in it", path);
+    return t->count || cameo_reject(error, "%s: no landmarks in it", path);
 }
 
 bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error *error) {
@@ -173,7 +169,7 @@ bool cameo_landmarks_read(const char *path, cameo_landmark_table *t, cameo_error
 }
 
 static bool is_last(const cameo_landmark_table *t, size_t place, const char *name) {
-    return strcmp(last_part(t->row[t->by_last[place]].name), last_part(name)) == 0;
+    return strcmp(cameo_last_part(t->row[t->by_last[place]].name), cameo_last_part(name)) == 0;
 }
 
 const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const char *name) {
@@ -185,7 +181,7 @@ const cameo_landmarks *cameo_landmarks_find(const cameo_landmark_table *t, const
     size_t low = 0, high = t->count; /* the first row whose last part is not below */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(last_part(t->row[t->by_last[middle]].name), last_part(name)) < 0)
+        if (strcmp(cameo_last_part(t->row[t->by_last[middle]].name), cameo_last_part(name)) < 0)
             low = middle + 1;
         else
             high = middle;

@@ -15,21 +15,8 @@ typedef struct names {
     size_t count, capacity;
 } names;
 
-static int by_name(const void *x, const void *y) {
-    return strcmp(*(char *const *)x, *(char *const *)y);
-}
-
-static void *grown(void *array, size_t *capacity, size_t size) {
-    const size_t old = *capacity;
-    *capacity = old ? 2 * old : 64;
-    void *larger = cameo_allocate(*capacity, size);
-    if (old) memcpy(larger, array, old * size);
-    free(array);
-    return larger;
-}
-
 static void add_name(names *n, const char *name) {
-    if (n->count == n->capacity) n->name = grown(n->name, &n->capacity, sizeof *n->name);
+    n->name = cameo_room(n->name, n->count, &n->capacity, sizeof *n->name);
     n->name[n->count++] = cameo_join(NULL, name);
 }
 
@@ -42,16 +29,16 @@ static void free_names(names *n) {
 static bool list_directory(const char *path, names *out, cameo_error *error) {
     DIR *d = opendir(path);
     *out = (names){0};
-    if (!d) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(errno));
+    if (!d) return cameo_reject(error, "%s: %s", path, strerror(errno));
     errno = 0;
     for (struct dirent *e; (e = readdir(d));)
         if (e->d_name[0] != '.') add_name(out, e->d_name);
     const int why = errno;
     closedir(d);
-    if (out->count) qsort(out->name, out->count, sizeof *out->name, by_name);
+    if (out->count) qsort(out->name, out->count, sizeof *out->name, cameo_by_text);
     if (!why) return true;
     free_names(out);
-    return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", path, strerror(why));
+    return cameo_reject(error, "%s: %s", path, strerror(why));
 }
 
 static const char *const endings[] = {"jpg", "jpeg", "jpe", "png",  "ppm",  "pgm",  "pnm",  "webp",
@@ -99,7 +86,7 @@ bool cameo_list_pictures(const char *directory, char ***path, size_t *count, cam
     free_names(&entries);
     if (*count) return true;
     free(*path);
-    return cameo_fail(error, CAMEO_BAD_INPUT, "%s: no pictures in it", directory);
+    return cameo_reject(error, "%s: no pictures in it", directory);
 }
 
 typedef struct scan {
@@ -110,9 +97,8 @@ typedef struct scan {
 
 static void add_image(scan *s, const char *path, const char *name, int64_t size) {
     cameo_dataset *d = s->d;
-    if (d->images == s->path_capacity) d->path = grown(d->path, &s->path_capacity, sizeof *d->path);
-    if (d->images == s->label_capacity)
-        d->label = grown(d->label, &s->label_capacity, sizeof *d->label);
+    d->path = cameo_room(d->path, d->images, &s->path_capacity, sizeof *d->path);
+    d->label = cameo_room(d->label, d->images, &s->label_capacity, sizeof *d->label);
     d->path[d->images] = cameo_join(NULL, path);
     d->label[d->images++] = (int64_t)d->classes;
     fprintf(s->listing, "%s/%s%c%lld\n", d->class_name[d->classes], name, 0, (long long)size);
@@ -143,8 +129,8 @@ static bool scan_class(scan *s, const char *root, const char *name, cameo_error 
         scan_files(s, directory, &files);
         free_names(&files);
         if (s->d->images == before)
-            good = cameo_fail(
-                error, CAMEO_BAD_INPUT,
+            good = cameo_reject(
+                error,
                 s->folders
                     ? "%s: has folders, but no pictures\n    hint: give the folder that holds the "
                       "class "
@@ -177,9 +163,8 @@ static bool scan_classes(scan *s, const char *root, const names *entries, cameo_
             continue;
         }
         if (strpbrk(entries->name[i], "\r\n")) /* models keep the names of classes one a line */
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "%s: a folder's name holds a line end: \"%s\"", root,
-                              entries->name[i]);
+            return cameo_reject(error, "%s: a folder's name holds a line end: \"%s\"", root,
+                                entries->name[i]);
         d->class_name[d->classes] = cameo_join(NULL, entries->name[i]);
         if (!scan_class(s, root, entries->name[i], error)) return false;
     }
@@ -197,11 +182,11 @@ bool cameo_dataset_scan(const char *directory, size_t least, cameo_dataset *d, c
     fclose(listing.stream);
     if (good && d->classes < least)
         good = d->classes == 0
-                   ? cameo_fail(error, CAMEO_BAD_INPUT,
-                                "%s: has no class folders (one folder a class, pictures inside)",
-                                directory)
-                   : cameo_fail(
-                         error, CAMEO_BAD_INPUT,
+                   ? cameo_reject(error,
+                                  "%s: has no class folders (one folder a class, pictures inside)",
+                                  directory)
+                   : cameo_reject(
+                         error,
                          "%s: has %zu class (\"%s\"); there is nothing to tell apart below %zu",
                          directory, d->classes, d->class_name[0], least);
     if (good) cameo_sha256(listing.data, listing.size, d->hash);
@@ -229,15 +214,15 @@ bool cameo_dataset_fits(const cameo_dataset *d, const char *directory, int64_t c
     char how[320];
     snprintf(how, sizeof how, hint, (long long)batch, directory);
     if (classes && d->classes != (size_t)classes)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%.120s: has %zu classes, but this program was compiled for %lld\n%s",
-                          directory, d->classes, (long long)classes, how);
+        return cameo_reject(error,
+                            "%.120s: has %zu classes, but this program was compiled for %lld\n%s",
+                            directory, d->classes, (long long)classes, how);
     for (size_t i = 0; known && i < d->classes; i++)
         if (strcmp(known[i], d->class_name[i]) != 0)
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "%.80s: class %zu is \"%.40s\", but this program was compiled for "
-                              "\"%.40s\" there\n%s",
-                              directory, i, d->class_name[i], known[i], how);
+            return cameo_reject(error,
+                                "%.80s: class %zu is \"%.40s\", but this program was compiled for "
+                                "\"%.40s\" there\n%s",
+                                directory, i, d->class_name[i], known[i], how);
     return true;
 }
 
@@ -245,12 +230,11 @@ bool cameo_dataset_relabel(cameo_dataset *d, const char *directory, const cameo_
                            cameo_error *error) {
     for (size_t k = 0; k < d->classes; k++) {
         char **found = bsearch(&d->class_name[k], by->class_name, by->classes,
-                               sizeof *by->class_name, by_name);
+                               sizeof *by->class_name, cameo_by_text);
         if (!found)
-            return cameo_fail(
-                error, CAMEO_BAD_INPUT,
-                "%s: class \"%s\" is not among the %zu classes of the training folder", directory,
-                d->class_name[k], by->classes);
+            return cameo_reject(
+                error, "%s: class \"%s\" is not among the %zu classes of the training folder",
+                directory, d->class_name[k], by->classes);
         for (size_t i = d->first[k]; i < d->first[k + 1]; i++) d->label[i] = found - by->class_name;
     }
     return true;

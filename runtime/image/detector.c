@@ -54,15 +54,14 @@ static bool is_yunet(cameo_detector *d, cameo_error *error) {
     if (d->model->n_inputs != 1 ||
         !cameo_preprocess_parse(spec, &d->model->inputs[0], &d->preprocess, error))
         return d->model->n_inputs == 1 ||
-               cameo_fail(error, CAMEO_BAD_INPUT, "the detector has %zu inputs",
-                          d->model->n_inputs);
+               cameo_reject(error, "the detector has %zu inputs", d->model->n_inputs);
     for (int kind = 0; kind < KINDS; kind++)
         for (int level = 0; level < LEVELS; level++)
             if (!find_output(d, kind, level))
-                return cameo_fail(error, CAMEO_BAD_INPUT,
-                                  "the detector %s has no output %s_%d of the size YuNet's would "
-                                  "have; only YuNet is understood",
-                                  d->model->name, kinds[kind], strides[level]);
+                return cameo_reject(error,
+                                    "the detector %s has no output %s_%d of the size YuNet's would "
+                                    "have; only YuNet is understood",
+                                    d->model->name, kinds[kind], strides[level]);
     return true;
 }
 
@@ -210,7 +209,7 @@ bool cameo_detector_find(cameo_detector *d, const cameo_image *image, cameo_land
                         exp(-8 * (dx * dx + dy * dy));
         if (weight > most) most = weight, best = i;
     }
-    if (!n) return cameo_fail(error, CAMEO_BAD_INPUT, "no face was found in it");
+    if (!n) return cameo_reject(error, "no face was found in it");
     *at = faces[best].at;
     return true;
 }

@@ -10,9 +10,9 @@ bool cameo_image_allocate(cameo_image *image, int64_t width, int64_t height, con
                           cameo_error *error) {
     if (width < 1 || height < 1 || width > CAMEO_IMAGE_SIDE || height > CAMEO_IMAGE_SIDE ||
         width * height > CAMEO_IMAGE_PIXELS)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: a picture of %lld x %lld pixels is not supported (sides 1..%d)",
-                          name, (long long)width, (long long)height, CAMEO_IMAGE_SIDE);
+        return cameo_reject(error,
+                            "%s: a picture of %lld x %lld pixels is not supported (sides 1..%d)",
+                            name, (long long)width, (long long)height, CAMEO_IMAGE_SIDE);
     image->pixels = malloc((size_t)(width * height) * 3);
     if (!image->pixels) return cameo_fail(error, CAMEO_ENVIRONMENT, "%s: out of memory", name);
     image->width = (int)width;
@@ -130,8 +130,7 @@ static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size,
     int width, height, subsampling, space;
     if (tjDecompressHeader3(handle, data, size, &width, &height, &subsampling, &space) != 0 &&
         !jpeg_harmless(handle))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name,
-                          tjGetErrorStr2(handle));
+        return cameo_reject(error, "%s: cannot decode JPEG: %s", name, tjGetErrorStr2(handle));
     jpeg_scale(&width, &height, least);
     if (!cameo_image_allocate(image, width, height, name, error)) return false;
     bool four = space == TJCS_CMYK || space == TJCS_YCCK;
@@ -143,8 +142,7 @@ static bool jpeg_pixels(tjhandle handle, const unsigned char *data, size_t size,
     if (four && result == 0) from_cmyk(cmyk, image->pixels, pixels);
     free(cmyk);
     if (result != 0 && !jpeg_harmless(handle))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: cannot decode JPEG: %s", name,
-                          tjGetErrorStr2(handle));
+        return cameo_reject(error, "%s: cannot decode JPEG: %s", name, tjGetErrorStr2(handle));
     return cameo_image_turn(image, jpeg_orientation(data, size), name, error);
 }
 
@@ -163,7 +161,7 @@ static bool decode(const unsigned char *data, size_t size, const char *name, int
     *image = (cameo_image){0};
     bool good;
     if (size == 0)
-        good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: the file is empty", name);
+        good = cameo_reject(error, "%s: the file is empty", name);
     else if (size >= 2 && data[0] == 0xFF && data[1] == 0xD8)
         good = jpeg_decode(data, size, name, least, image, error);
     else if (size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
@@ -171,10 +169,10 @@ static bool decode(const unsigned char *data, size_t size, const char *name, int
     else if (size >= 2 && data[0] == 'P' && strchr("2356", data[1]) && data[1])
         good = cameo_pnm_decode(data, size, name, image, error);
     else if (size > 20 && memcmp(data, "version https://git-lfs", 20) == 0)
-        good = cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: is a Git LFS pointer, not the picture; run `git lfs pull`", name);
+        good = cameo_reject(error, "%s: is a Git LFS pointer, not the picture; run `git lfs pull`",
+                            name);
     else
-        good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: not a JPEG, PNG, PPM or PGM picture", name);
+        good = cameo_reject(error, "%s: not a JPEG, PNG, PPM or PGM picture", name);
     if (!good) cameo_image_free(image);
     return good;
 }

@@ -28,7 +28,7 @@ static void take(png_structp png, png_bytep to, size_t count) {
 
 static void complain(png_structp png, png_const_charp message) {
     const source *s = png_get_error_ptr(png);
-    cameo_fail(s->error, CAMEO_BAD_INPUT, "%s: cannot decode PNG: %s", s->name, message);
+    cameo_reject(s->error, "%s: cannot decode PNG: %s", s->name, message);
     png_longjmp(png, 1);
 }
 

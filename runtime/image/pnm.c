@@ -53,17 +53,15 @@ bool cameo_pnm_decode(const unsigned char *data, size_t size, const char *name, 
     reader r = {data + 2, data + size};
     long width = next_number(&r), height = next_number(&r), maximum = next_number(&r);
     if (width < 1 || height < 1 || maximum < 1 || maximum > 65535)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: bad PPM/PGM header (width, height, maxval expected)", name);
+        return cameo_reject(error, "%s: bad PPM/PGM header (width, height, maxval expected)", name);
     if (!plain && r.p < r.end) r.p++; /* exactly one space before the samples */
     /* a sample takes at least one byte: refuse before allocating what the file cannot hold */
     if (width <= CAMEO_IMAGE_SIDE && height <= CAMEO_IMAGE_SIDE &&
         width * height * (colour ? 3 : 1) > r.end - r.p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: the file ends too early for %ld x %ld pixels", name, width, height);
+        return cameo_reject(error, "%s: the file ends too early for %ld x %ld pixels", name, width,
+                            height);
     if (!cameo_image_allocate(image, width, height, name, error)) return false;
     if (!read_samples(&r, image, plain, colour, maximum))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: samples missing or beyond maxval %ld", name,
-                          maximum);
+        return cameo_reject(error, "%s: samples missing or beyond maxval %ld", name, maximum);
     return true;
 }

@@ -2,7 +2,6 @@
    text (preprocess_spec.c). */
 #include "preprocess.h"
 #include "../base/files.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +13,8 @@ static bool fit(const cameo_preprocess *p, cameo_image *image, cameo_error *erro
     int64_t w = image->width, h = image->height, side = p->short_side;
     int64_t width = w <= h ? side : side * w / h, height = w <= h ? side * h / w : side;
     if (width > CAMEO_IMAGE_SIDE || height > CAMEO_IMAGE_SIDE)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "a picture of %d x %d is too narrow for resize=%d", image->width,
-                          image->height, p->short_side);
+        return cameo_reject(error, "a picture of %d x %d is too narrow for resize=%d", image->width,
+                            image->height, p->short_side);
     return cameo_image_resize(image, (int)width, (int)height, p->filter, error) &&
            cameo_image_crop(image, half_even(image->width - p->width),
                             half_even(image->height - p->height), p->width, p->height, error);

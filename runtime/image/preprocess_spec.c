@@ -117,20 +117,19 @@ static bool parse_words(char *words, cameo_preprocess *p, parsed *q, cameo_error
 /* [N,C,H,W] or [N,H,W,C], C = 1 or 3. */
 static bool input_shape(const cameo_tensor_info *input, cameo_preprocess *p, cameo_error *error) {
     if (input->rank != 4 || (input->dtype != FLOAT32 && input->dtype != UINT8))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "input \"%s\" takes no pictures: it is %s of rank %d, but [N,C,H,W] or "
-                          "[N,H,W,C] of float32 or uint8 "
-                          "is expected",
-                          input->name, cameo_dtype_name(input->dtype), input->rank);
+        return cameo_reject(error,
+                            "input \"%s\" takes no pictures: it is %s of rank %d, but [N,C,H,W] or "
+                            "[N,H,W,C] of float32 or uint8 "
+                            "is expected",
+                            input->name, cameo_dtype_name(input->dtype), input->rank);
     const int64_t *d = input->dim;
     bool first = d[1] == 1 || d[1] == 3, last = d[3] == 1 || d[3] == 3;
     p->channels_last = !first && last;
     p->bytes = input->dtype == UINT8;
     if (!first && !last)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "input \"%s\" has neither 1 nor 3 channels: [%lld,%lld,%lld,%lld]",
-                          input->name, (long long)d[0], (long long)d[1], (long long)d[2],
-                          (long long)d[3]);
+        return cameo_reject(
+            error, "input \"%s\" has neither 1 nor 3 channels: [%lld,%lld,%lld,%lld]", input->name,
+            (long long)d[0], (long long)d[1], (long long)d[2], (long long)d[3]);
     p->channels = (int)(p->channels_last ? d[3] : d[1]);
     p->height = (int)(p->channels_last ? d[1] : d[2]);
     p->width = (int)(p->channels_last ? d[2] : d[3]);

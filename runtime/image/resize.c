@@ -154,9 +154,8 @@ bool cameo_image_resize(cameo_image *image, int width, int height, cameo_filter 
 bool cameo_image_crop(cameo_image *image, int left, int top, int width, int height,
                       cameo_error *error) {
     if (left < 0 || top < 0 || width > image->width - left || height > image->height - top)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "a crop of %d x %d does not fit a picture of %d x %d", width, height,
-                          image->width, image->height);
+        return cameo_reject(error, "a crop of %d x %d does not fit a picture of %d x %d", width,
+                            height, image->width, image->height);
     cameo_image out = {0};
     if (!cameo_image_allocate(&out, width, height, "crop", error)) return false;
     for (int y = 0; y < height; y++)

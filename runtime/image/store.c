@@ -95,11 +95,12 @@ size_t cameo_store_bytes(const cameo_store *s) { return atomic_load(&s->bytes); 
 bool cameo_store_spoilt(const cameo_store *s, cameo_error *error) {
     const size_t bad = cameo_store_bad(s);
     if (bad * 100 <= s->options.images) return false;
-    cameo_fail(error, CAMEO_BAD_INPUT,
-               "%zu of %zu pictures cannot be decoded: more than 1 %%; something is wrong with the "
-               "data\n    hint: they are named "
-               "above; mend or remove them",
-               bad, s->options.images);
+    cameo_reject(
+        error,
+        "%zu of %zu pictures cannot be decoded: more than 1 %%; something is wrong with the "
+        "data\n    hint: they are named "
+        "above; mend or remove them",
+        bad, s->options.images);
     return true;
 }
 

@@ -12,15 +12,6 @@
 #define CAMEO_KERNELS_BATCHNORM_H
 #include "vector.h"
 
-typedef struct cameo_batchnorm {
-    ptrdiff_t c, fold;                /* of a pixel; fold > 1 only where pixels are dense */
-    ptrdiff_t rows;                   /* of one task */
-    ptrdiff_t x_row, y_row, r_row;    /* from one row to the next; r_row 0: no residual */
-    ptrdiff_t dy_row, dx_row, dr_row; /* gradients; dr_row 0: not wanted */
-    float epsilon, momentum;          /* momentum: the old statistics' share */
-    cameo_act act;                    /* none, relu, clip */
-} cameo_batchnorm;
-
 typedef struct cameo_batchnorm_args {
     const float *x, *scale, *shift, *r;
     const float *old_mean, *old_var; /* running */

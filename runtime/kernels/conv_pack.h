@@ -28,15 +28,8 @@ CAMEO_INLINE void cameo_conv_pack_task(const cameo_conv *s, const cameo_conv_pac
 
 /* ---- for the gradient of the input ---- */
 
-/* The forward convolution, and how its weights lie. With strides the outputs of the gradient fall
-   into sh * sw phases; each is a convolution of dy at stride 1 by its own taps, in reverse
-   order. */
-typedef struct cameo_conv_flip {
-    ptrdiff_t ci, co, groups, kh, kw, sh, sw; /* ci, co: of one group */
-    ptrdiff_t vectors;                        /* of the blocks of input channels that come out */
-    ptrdiff_t block; /* of output channels, in the weights' order; 0: ONNX order */
-} cameo_conv_flip;
-
+/* With strides the outputs of the gradient fall into sh * sw phases; each is a convolution of dy at
+   stride 1 by its own taps, in reverse order. */
 CAMEO_INLINE ptrdiff_t cameo_phase_taps(ptrdiff_t k, ptrdiff_t stride, ptrdiff_t phase) {
     return phase < k ? (k - phase + stride - 1) / stride : 0;
 }

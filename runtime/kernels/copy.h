@@ -7,15 +7,6 @@
 
 typedef uint32_t __attribute__((may_alias)) cameo_word;
 
-/* to[to_offset + sum i * to] = from[from_offset + sum i * from] for all i below the extents, of
-   each image. The last axis is the fastest of `to`. Where it is not contiguous in `from`, the one
-   before it may be: then tiles are transposed. */
-typedef struct cameo_copy {
-    ptrdiff_t extent[4], from[4], to[4], from_offset, to_offset, from_image, to_image;
-    ptrdiff_t step; /* indices of axis 0 in one task; tiled: of axis 2, and axis 0 has one */
-    bool tiled;
-} cameo_copy;
-
 typedef struct cameo_copy_args {
     const void *x;
     void *y;
@@ -96,13 +87,6 @@ CAMEO_INLINE void cameo_copy_task(const cameo_copy *s, const void *from, void *t
 }
 
 /* ---- interleaved channels ---- */
-
-enum { CAMEO_INTERLEAVE_MOST = 8 };
-
-typedef struct cameo_interleave { /* y's channel j * parts + p is channel j of image p */
-    ptrdiff_t pixels, c, parts;   /* pixels of one task; c of each part */
-    ptrdiff_t x_pixel[CAMEO_INTERLEAVE_MOST], y_pixel;
-} cameo_interleave;
 
 typedef struct cameo_interleave_args {
     const float *x[CAMEO_INTERLEAVE_MOST];

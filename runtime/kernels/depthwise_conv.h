@@ -8,14 +8,6 @@
 #define CAMEO_KERNELS_DEPTHWISE_CONV_H
 #include "vector.h"
 
-typedef struct cameo_depthwise {
-    ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* r_pixel 0: no residual */
-    ptrdiff_t rows;                      /* output rows of a task */
-    bool flip; /* taps in reverse order: the input gradient of a convolution of stride 1 */
-    cameo_act act;
-} cameo_depthwise;
-
 typedef struct cameo_depthwise_args {
     const float *x, *w, *b, *slope, *r;
     float *y;

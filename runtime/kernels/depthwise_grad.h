@@ -261,10 +261,6 @@ CAMEO_INLINE void cameo_depthwise_wgrad_sum(const cameo_depthwise *s,
 
 /* ---- bias of any layer: the sum over pixels ---- */
 
-typedef struct cameo_channel_sum {
-    ptrdiff_t pixels, c, pixel, parts;
-} cameo_channel_sum;
-
 typedef struct cameo_channel_sum_args {
     const float *x;
     float *partial, *y; /* partial: [part][c rounded up to CAMEO_VF] */

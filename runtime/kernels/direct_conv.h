@@ -30,44 +30,6 @@
 #include "elementwise.h"
 #include "vector.h"
 
-/* Where the column's pixel i is in the input: at row i / ow * sh, column i % ow * sw. */
-typedef struct cameo_conv_map {
-    ptrdiff_t w, ow, sh, sw;
-    ptrdiff_t image; /* floats from one image to the next */
-} cameo_conv_map;
-
-/* What comes from far away, and is fetched ahead of its use: many weights, or the dense input of a
-   convolution of 1x1. */
-typedef enum cameo_conv_prefetch {
-    CAMEO_FETCH_NOTHING,
-    CAMEO_FETCH_WEIGHTS,
-    CAMEO_FETCH_INPUT
-} cameo_conv_prefetch;
-
-typedef struct cameo_conv {
-    ptrdiff_t h, w, ci, oh, ow, co, groups; /* ci, co: of one group */
-    ptrdiff_t kh, kw, sh, sw, dh, dw, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no
-                                            residual */
-    ptrdiff_t y_row, y_image; /* floats from one output row, or image, to the next; 0: they are
-                                 dense */
-    ptrdiff_t tile_n, tile_h, tile_w, vectors; /* tile_n: 0 = 1; more only of whole maps */
-    ptrdiff_t count;       /* images, where a task has several of them; 0: one image a task, and any
-                              number */
-    ptrdiff_t images;      /* of a task, of whole maps; the last task may have less */
-    ptrdiff_t rows;        /* output rows of a band */
-    ptrdiff_t blocks;      /* blocks of output channels of a task */
-    ptrdiff_t line_pixel;  /* of the line buffer: floats from one pixel to the next; 0: dense */
-    cameo_conv_map gather; /* ow 0: not needed */
-    cameo_conv_prefetch prefetch;
-    bool padded;      /* reads a line buffer */
-    bool scaled;      /* padded, without gather: x * scale + shift, then `before`, is convolved */
-    cameo_act before; /* of scaled: none, relu, clip ... but no prelu */
-    ptrdiff_t gate; /* floats from one image's factors to the next; 0: not gated. Of one group, one
-                       image a task */
-    cameo_act act;
-} cameo_conv;
-
 typedef struct cameo_conv_args {
     const float *x, *w, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
     float *y;

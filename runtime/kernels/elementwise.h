@@ -4,13 +4,6 @@
 #define CAMEO_KERNELS_ELEMENTWISE_H
 #include "vector.h"
 
-typedef struct cameo_elementwise {
-    ptrdiff_t pixels, c; /* pixels of one task; tasks are pixels apart */
-    ptrdiff_t x_pixel, y_pixel, r_pixel;
-    bool scale, shift, product; /* product: x * r instead of x + r */
-    cameo_act act;
-} cameo_elementwise;
-
 typedef struct cameo_elementwise_args {
     const float *x, *scale, *shift, *slope, *r;
     float *y;

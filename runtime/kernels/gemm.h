@@ -10,12 +10,6 @@
 #define CAMEO_KERNELS_GEMM_H
 #include "vector.h"
 
-typedef struct cameo_gemm {
-    ptrdiff_t k, n;
-    bool residual, bfloat16;
-    cameo_act act;
-} cameo_gemm;
-
 typedef struct cameo_gemm_args {
     const float *x;
     const void *w; /* float, or uint32_t pairs of bfloat16 */

@@ -19,16 +19,6 @@
 #define CAMEO_KERNELS_GROUPED_CONV_H
 #include "depthwise_conv.h"
 
-typedef struct cameo_grouped {
-    ptrdiff_t h, w, c, oh, ow, width; /* c: channels of all groups; width: of one */
-    ptrdiff_t kh, kw, sh, sw, dh, dw, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* r_pixel 0: no residual */
-    ptrdiff_t tile, rows;                /* output pixels of a tile, output rows of a task */
-    ptrdiff_t chunk;                     /* channels of a pass, whole vectors */
-    bool prefetch;                       /* the weights come from far away */
-    cameo_act act;
-} cameo_grouped;
-
 typedef struct cameo_grouped_args {
     const float *x, *w, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
     float *y;

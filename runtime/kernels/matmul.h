@@ -13,11 +13,6 @@
 #define CAMEO_KERNELS_MATMUL_H
 #include "vector.h"
 
-typedef struct cameo_matmul {
-    ptrdiff_t m, n, k; /* y is m x n; m: at most, the count of the run is in the arguments */
-    ptrdiff_t tile;    /* rows of a register tile, for a b and a^T b */
-} cameo_matmul;
-
 typedef struct cameo_matmul_args {
     const float *a, *b, *bias; /* bias: n numbers or NULL */
     float *y;

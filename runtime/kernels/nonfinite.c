@@ -14,13 +14,13 @@
 #include "xnn.h"
 
 /* Whether the n numbers hold a NaN or an infinity: v - v of those is NaN. */
-static bool holds_odd(const float *x, size_t n) {
+static bool holds_odd(const float *x, ptrdiff_t n) {
     cameo_v sum[4] = {{0}};
-    size_t i = 0;
+    ptrdiff_t i = 0;
     float rest = 0;
     for (; i + 4 * CAMEO_VF <= n; i += 4 * CAMEO_VF) {
         CAMEO_UNROLL
-        for (size_t k = 0; k < 4; k++) {
+        for (ptrdiff_t k = 0; k < 4; k++) {
             const cameo_v v = cameo_load(x + i + k * CAMEO_VF);
             sum[k] += v - v;
         }
@@ -145,7 +145,7 @@ void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_
 
 typedef struct layer { /* one image of it, and what its windows are */
     const cameo_xnn_window *s;
-    cameo_xnn_kind kind;
+    enum cameo_xnn_kind kind;
     ptrdiff_t oh, ow, w_o, w_t; /* floats from one output channel's weights, and one tap's, to the
                                    next */
     const float *x, *w, *b;
@@ -160,16 +160,14 @@ static ptrdiff_t extent(ptrdiff_t in, ptrdiff_t k, ptrdiff_t stride, ptrdiff_t d
 static layer layer_of(const cameo_xnn_doubt *d, const float *x, const float *w, const float *b,
                       float *y) {
     const cameo_xnn_window *s = &d->s;
-    layer l = {s, d->kind, 1, 1, (ptrdiff_t)(s->kh * s->kw * s->ci), (ptrdiff_t)s->ci, x, w, b, y};
+    layer l = {s, d->kind, 1, 1, s->kh * s->kw * s->ci, s->ci, x, w, b, y};
     if (d->kind == CAMEO_XNN_DEPTHWISE) l.w_o = 1, l.w_t = s->groups;
     if (d->kind == CAMEO_XNN_GLOBAL_AVERAGE) return l;
-    l.oh = extent((ptrdiff_t)s->h, s->kh, s->sh, s->dh, (ptrdiff_t)s->pt + s->pb);
-    l.ow = extent((ptrdiff_t)s->w, s->kw, s->sw, s->dw, (ptrdiff_t)s->pl + s->pr);
+    l.oh = extent(s->h, s->kh, s->sh, s->dh, s->pt + s->pb);
+    l.ow = extent(s->w, s->kw, s->sw, s->dw, s->pl + s->pr);
     if (d->kind != CAMEO_XNN_DECONV) return l;
-    l.oh = ((ptrdiff_t)s->h - 1) * s->sh + (s->kh - 1) * (ptrdiff_t)s->dh + 1 + s->adjust_h -
-           s->pt - s->pb;
-    l.ow = ((ptrdiff_t)s->w - 1) * s->sw + (s->kw - 1) * (ptrdiff_t)s->dw + 1 + s->adjust_w -
-           s->pl - s->pr;
+    l.oh = (s->h - 1) * s->sh + (s->kh - 1) * s->dh + 1 + s->adjust_h - s->pt - s->pb;
+    l.ow = (s->w - 1) * s->sw + (s->kw - 1) * s->dw + 1 + s->adjust_w - s->pl - s->pr;
     return l;
 }
 
@@ -187,16 +185,14 @@ static ptrdiff_t under(const layer *l, ptrdiff_t o, ptrdiff_t k, ptrdiff_t n, pt
 /* The pixel under tap t of output (i, j), NULL outside. A whole image is a window of its own. */
 static const float *tap(const layer *l, ptrdiff_t i, ptrdiff_t j, ptrdiff_t t) {
     const cameo_xnn_window *s = l->s;
-    if (l->kind == CAMEO_XNN_GLOBAL_AVERAGE) return l->x + t * (ptrdiff_t)s->x_pixel;
-    const ptrdiff_t row = under(l, i, t / s->kw, (ptrdiff_t)s->h, s->sh, s->dh, s->pt);
-    const ptrdiff_t column = under(l, j, t % s->kw, (ptrdiff_t)s->w, s->sw, s->dw, s->pl);
-    return row < 0 || column < 0 ? NULL
-                                 : l->x + (row * (ptrdiff_t)s->w + column) * (ptrdiff_t)s->x_pixel;
+    if (l->kind == CAMEO_XNN_GLOBAL_AVERAGE) return l->x + t * s->x_pixel;
+    const ptrdiff_t row = under(l, i, t / s->kw, s->h, s->sh, s->dh, s->pt);
+    const ptrdiff_t column = under(l, j, t % s->kw, s->w, s->sw, s->dw, s->pl);
+    return row < 0 || column < 0 ? NULL : l->x + (row * s->w + column) * s->x_pixel;
 }
 
 static ptrdiff_t taps(const layer *l) {
-    return l->kind == CAMEO_XNN_GLOBAL_AVERAGE ? (ptrdiff_t)(l->s->h * l->s->w)
-                                               : (ptrdiff_t)(l->s->kh * l->s->kw);
+    return l->kind == CAMEO_XNN_GLOBAL_AVERAGE ? l->s->h * l->s->w : l->s->kh * l->s->kw;
 }
 
 static bool is_pool(const layer *l) { return l->kind >= CAMEO_XNN_MAX; }
@@ -208,7 +204,7 @@ static float clamped(const cameo_xnn_window *s, double v) {
 
 /* Output channel o of group g at pixel (i, j). */
 static double window_sum(const layer *l, ptrdiff_t i, ptrdiff_t j, ptrdiff_t g, ptrdiff_t o) {
-    const ptrdiff_t ci = (ptrdiff_t)l->s->ci, channel = g * (ptrdiff_t)l->s->co + o;
+    const ptrdiff_t ci = l->s->ci, channel = g * l->s->co + o;
     double sum = l->b ? (double)l->b[channel] : 0;
     for (ptrdiff_t t = 0; t < taps(l) && !isnan(sum); t++) {
         const float *p = tap(l, i, j, t), *w = l->w + channel * l->w_o + t * l->w_t;
@@ -232,34 +228,34 @@ static double window_pool(const layer *l, ptrdiff_t i, ptrdiff_t j, ptrdiff_t c)
 static bool window_odd(const layer *l, ptrdiff_t i, ptrdiff_t j, ptrdiff_t c, ptrdiff_t n) {
     for (ptrdiff_t t = 0; t < taps(l); t++) {
         const float *p = tap(l, i, j, t);
-        if (p && holds_odd(p + c, (size_t)n)) return true;
+        if (p && holds_odd(p + c, n)) return true;
     }
     return false;
 }
 
 static void mend_pixel(const layer *l, ptrdiff_t i, ptrdiff_t j) {
-    const ptrdiff_t ci = (ptrdiff_t)l->s->ci, co = (ptrdiff_t)l->s->co;
-    float *y = l->y + (i * l->ow + j) * (ptrdiff_t)l->s->y_pixel;
+    const ptrdiff_t ci = l->s->ci, co = l->s->co;
+    float *y = l->y + (i * l->ow + j) * l->s->y_pixel;
     if (is_pool(l)) {
         for (ptrdiff_t c = 0; c < ci; c++)
             if (window_odd(l, i, j, c, 1)) y[c] = (float)window_pool(l, i, j, c);
         return;
     }
-    for (ptrdiff_t g = 0; g < (ptrdiff_t)l->s->groups; g++) {
+    for (ptrdiff_t g = 0; g < l->s->groups; g++) {
         if (!window_odd(l, i, j, g * ci, ci)) continue;
         for (ptrdiff_t o = 0; o < co; o++) y[g * co + o] = clamped(l->s, window_sum(l, i, j, g, o));
     }
 }
 
 /* Floats of a pixel that are the layer's own. */
-static size_t channels(const cameo_xnn_doubt *d) {
+static ptrdiff_t channels(const cameo_xnn_doubt *d) {
     return is_pool(&(layer){.kind = d->kind}) ? d->s.ci : d->s.ci * d->s.groups;
 }
 
 static bool image_odd(const cameo_xnn_doubt *d, const float *x) {
-    const size_t pixels = d->s.h * d->s.w;
+    const ptrdiff_t pixels = d->s.h * d->s.w;
     if (d->s.x_pixel == channels(d)) return holds_odd(x, pixels * d->s.x_pixel);
-    for (size_t p = 0; p < pixels; p++)
+    for (ptrdiff_t p = 0; p < pixels; p++)
         if (holds_odd(x + p * d->s.x_pixel, channels(d))) return true;
     return false;
 }
@@ -274,11 +270,11 @@ void cameo_xnn_mend(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const 
     for (size_t k = 0; k < n; k++) {
         unsigned char *odd = mark_of(c, d, k);
         if (!d->entering && !*odd) continue;
-        const layer l = layer_of(d, x + k * d->s.h * d->s.w * d->s.x_pixel, w, b, y);
+        const layer l = layer_of(d, x + (ptrdiff_t)k * d->s.h * d->s.w * d->s.x_pixel, w, b, y);
         if (!image_odd(d, l.x)) continue;
         *odd = 1;
         layer at = l;
-        at.y = y + k * (size_t)(l.oh * l.ow) * d->s.y_pixel;
+        at.y = y + (ptrdiff_t)k * l.oh * l.ow * d->s.y_pixel;
         for (ptrdiff_t i = 0; i < l.oh; i++)
             for (ptrdiff_t j = 0; j < l.ow; j++) mend_pixel(&at, i, j);
     }
@@ -286,11 +282,11 @@ void cameo_xnn_mend(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const 
 
 void cameo_xnn_mend_sum(cameo_context *c, const cameo_xnn_doubt *d, size_t n, const float *x,
                         const float *x2, float *y) {
-    const size_t count = d->s.ci;
+    const ptrdiff_t count = d->s.ci;
     for (size_t k = 0; k < n; k++, x += count, x2 += count, y += count) {
         unsigned char *odd = mark_of(c, d, k);
         if ((!d->entering && !*odd) || (!holds_odd(x, count) && !holds_odd(x2, count))) continue;
         *odd = 1;
-        for (size_t i = 0; i < count; i++) y[i] = x[i] + x2[i];
+        for (ptrdiff_t i = 0; i < count; i++) y[i] = x[i] + x2[i];
     }
 }

@@ -6,14 +6,6 @@
 #define CAMEO_KERNELS_POOL_H
 #include "depthwise_conv.h"
 
-typedef struct cameo_pooling {
-    ptrdiff_t h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
-    ptrdiff_t x_pixel, y_pixel, dx_pixel; /* dx: gradients only (pool_grad.h) */
-    bool maximum, count_pad;              /* count_pad: an average's divisor counts padding */
-    bool scaled;                          /* an average of x * scale + shift, then `before` */
-    cameo_act before;                     /* of scaled: no prelu */
-} cameo_pooling;
-
 typedef struct cameo_pool_args {
     const float *x;
     float *y;

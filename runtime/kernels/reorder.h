@@ -5,11 +5,6 @@
 
 enum { CAMEO_REORDER_PIXELS = 64, CAMEO_REORDER_CHANNELS = 16 };
 
-typedef struct cameo_reorder {
-    ptrdiff_t c, pixels;        /* pixels of one image */
-    ptrdiff_t x_pixel, y_pixel; /* of the NHWC side */
-} cameo_reorder;
-
 typedef struct cameo_reorder_args {
     const float *x;
     float *y;

@@ -27,18 +27,6 @@
 #define CAMEO_KERNELS_STRASSEN_CONV_H
 #include "vector.h"
 
-typedef struct cameo_strassen {
-    ptrdiff_t h, w, ci, oh, ow, co, sh, sw;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no
-                                            residual */
-    ptrdiff_t tile, vectors; /* the register tile: pairs, and vectors of output channels, which
-                                divide half of co */
-    ptrdiff_t rows;          /* pairs of a band: whole tiles */
-    ptrdiff_t blocks;        /* blocks of channels of a task */
-    ptrdiff_t line_pixel;    /* of the line buffer: floats from one pair to the next */
-    cameo_act act;
-} cameo_strassen;
-
 typedef struct cameo_strassen_args {
     const float *x, *w, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */
     float *y;

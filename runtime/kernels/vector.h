@@ -2,10 +2,9 @@
    only, so one source serves AVX-512 (16 floats), AVX (8) and NEON or SSE (4). */
 #ifndef CAMEO_KERNELS_VECTOR_H
 #define CAMEO_KERNELS_VECTOR_H
+#include "shapes.h"
+
 #include <math.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #ifndef CAMEO_VF /* floats in a vector; the generated file defines it when the target is known */
@@ -176,23 +175,12 @@ CAMEO_INLINE cameo_v cameo_silu(cameo_v x) {
     return x * (cameo_v)((cameo_vi)(1.0f / (1.0f + e)) & (cameo_vi)(x > -87.0f));
 }
 
-typedef enum cameo_act_kind {
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
-    CAMEO_##kind,
-#include "act.def"
-} cameo_act_kind;
-
-typedef struct cameo_act {
-    cameo_act_kind kind;
-    float a, b; /* clip: bounds; leaky: slope; hardsigmoid: alpha, beta */
-} cameo_act;
-
 /* slope is used by CAMEO_PRELU only. */
 CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slope) {
     const cameo_v zero = {0}, one = cameo_splat(1.0f);
     switch (act->kind) {
 // clang-format off
-#define ACT(kind, name, op, first, otherwise, second, otherwise2, text, reference, vector) \
+#define ACT_FUSED(kind, name, flags, function, first, value, second, value2, text, real, vector) \
     case CAMEO_##kind: return vector;
 #include "act.def"
         // clang-format on

@@ -16,18 +16,6 @@
 #define CAMEO_KERNELS_WEIGHT_GRADIENT_H
 #include "vector.h"
 
-typedef struct cameo_wgrad {
-    ptrdiff_t images, h, w, ci, oh, ow, co, groups; /* ci, co: of one group */
-    ptrdiff_t kh, kw, sh, sw, dh, dw, pt, pl;
-    ptrdiff_t x_pixel, y_pixel;
-    ptrdiff_t tile, vectors;
-    bool flat;
-    ptrdiff_t band_images, band_rows; /* a band: rows of one image, or several whole images */
-    ptrdiff_t parts;
-    ptrdiff_t channels, blocks; /* of a task: input channels (whole tiles, or all of them), blocks
-                                   of output channels */
-} cameo_wgrad;
-
 typedef struct cameo_wgrad_args {
     const float *x, *dy;
     float *partial; /* [part] in the order above; of one part: dw itself, unless its order is

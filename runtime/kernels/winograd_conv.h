@@ -24,22 +24,6 @@
 #include "conv_pack.h"
 #include "winograd_points.h"
 
-typedef struct cameo_winograd {
-    ptrdiff_t h, w, ci, oh, ow, co, pt, pl;
-    ptrdiff_t x_pixel, y_pixel, r_pixel; /* floats from one pixel to the next; r_pixel 0: no
-                                            residual */
-    ptrdiff_t mh, mw, rh, rw;            /* outputs of a tile, and taps */
-    ptrdiff_t images;                    /* whose tiles are counted together */
-    ptrdiff_t vectors, tile;             /* the register tile: vectors of channels, rows of tiles */
-    ptrdiff_t block; /* tiles of a block; whole register tiles where there are several blocks */
-    ptrdiff_t v_row, v_step, m_row, m_step; /* floats from one tile, and from one element, to the
-                                               next */
-    ptrdiff_t group, chunk; /* stages: tiles of a transform's task, blocks of channels of a
-                               product's */
-    bool fetch;             /* U comes from far away: ask for each part of it in time */
-    cameo_act act;
-} cameo_winograd;
-
 /* x, r, y: of the first of the images. */
 typedef struct cameo_winograd_args {
     const float *x, *u, *b, *slope, *r; /* slope: prelu only; r: residual or NULL */

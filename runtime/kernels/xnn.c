@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <xnnpack.h>
 
+/* A layer's extents are passed as XNNPACK's unsigned numbers, which they all fit. */
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
 #ifdef XNN_FLAG_KEEP_DIMS /* came with reshape and with operators on any type */
 #define RESHAPES 1
 #define OPERATOR(st) NULL, NULL, &(st)->op /* no cache of code, none of packed weights */
@@ -95,7 +99,7 @@ static enum xnn_status create_average_pool(state *st) {
    distance of pixels. */
 static enum xnn_status create_global_average_pool(state *st) {
     st->kind = AVERAGE_POOL;
-    st->s.kh = (uint32_t)st->s.h, st->s.kw = (uint32_t)st->s.w;
+    st->s.kh = st->s.h, st->s.kw = st->s.w;
     return create_average_pool(st);
 }
 

@@ -4,24 +4,11 @@
 #ifndef CAMEO_XNN_H
 #define CAMEO_XNN_H
 #include "../cameo_abi.h"
+#include "shapes.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct cameo_xnn_window { /* convolutions, deconvolutions, pools */
-    size_t h, w;                  /* input */
-    uint32_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr, adjust_h, adjust_w;
-    uint32_t groups;
-    size_t ci, co; /* of one group; pools: ci = channels */
-    size_t x_pixel, y_pixel;
-    float least, most; /* clamp of the result; -INFINITY, INFINITY: none */
-} cameo_xnn_window;
-
-typedef struct cameo_xnn_matrix {
-    size_t ci, co;
-    float least, most;
-} cameo_xnn_matrix;
 
 /* Each returns the operator, or NULL with c->error filled. w: [co][kh][kw][ci] of all groups,
    depthwise [kh][kw][groups]. b may be NULL. */
@@ -39,22 +26,6 @@ void *cameo_xnn_add(cameo_context *c, size_t elements);
    it. */
 void cameo_xnn_run(cameo_context *c, void *state, size_t n, const float *x, const float *x2,
                    float *y);
-
-typedef enum cameo_xnn_kind { /* of layers whose windows can be looked at; pools come last */
-                              CAMEO_XNN_CONV,
-                              CAMEO_XNN_DEPTHWISE,
-                              CAMEO_XNN_DECONV,
-                              CAMEO_XNN_MAX,
-                              CAMEO_XNN_AVERAGE,
-                              CAMEO_XNN_GLOBAL_AVERAGE
-} cameo_xnn_kind;
-
-typedef struct cameo_xnn_doubt {
-    cameo_xnn_window s; /* gemm: a 1x1 convolution of one pixel; sums: ci = floats of an image */
-    cameo_xnn_kind kind;
-    bool entering; /* x comes from elsewhere than an XNNPACK layer: it is looked at in any case */
-    bool batched;
-} cameo_xnn_doubt;
 
 /* After a run: computes outputs again that depend on a NaN or an infinity, which XNNPACK's clamps
    and maxima lose (nonfinite.c). w, b: as at creation; x must be intact. */

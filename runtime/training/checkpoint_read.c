@@ -3,6 +3,7 @@
    it. */
 #include "../base/files.h"
 #include "../base/npy.h"
+#include "../base/onnx_fields.h"
 #include "../base/wire.h"
 #include "../core/sha256.h"
 #include "checkpoint.h"
@@ -15,21 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    MODEL_GRAPH = 7,
-    MODEL_METADATA = 14,
-    MODEL_TRAINING = 20,
-    GRAPH_INITIALIZER = 5,
-    TRAINING_ALGORITHM = 2
-};
-enum {
-    TENSOR_DIMS = 1,
-    TENSOR_TYPE = 2,
-    TENSOR_NAME = 8,
-    TENSOR_RAW = 9,
-    TENSOR_EXTERNAL = 13,
-    TENSOR_LOCATION = 14
-};
 enum { MAX_PROPERTIES = 4096, MAX_PROPERTY = 1 << 24 };
 
 struct cameo_checkpoint_file {
@@ -45,7 +31,7 @@ struct cameo_checkpoint_file {
 static bool map_file(cameo_checkpoint_file *f, cameo_error *error) {
     const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     struct stat s;
-    if (fd < 0) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s", f->path, strerror(errno));
+    if (fd < 0) return cameo_reject(error, "%s: %s", f->path, strerror(errno));
     const bool good = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0;
     if (good) {
         f->size = (size_t)s.st_size;
@@ -53,7 +39,7 @@ static bool map_file(cameo_checkpoint_file *f, cameo_error *error) {
         if (f->data == MAP_FAILED) f->data = NULL;
     }
     close(fd);
-    if (!good) return cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no file, or empty", f->path);
+    if (!good) return cameo_reject(error, "%s: is no file, or empty", f->path);
     return f->data ||
            cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot map it: %s", f->path, strerror(errno));
 }
@@ -66,14 +52,8 @@ static char *copy_text(cameo_wire w) {
 }
 
 static bool add_property(cameo_checkpoint_file *f, cameo_wire entry) {
-    cameo_field field;
-    cameo_wire key = {0}, value = {0};
-    while (entry.p < entry.end) {
-        if (!cameo_wire_field(&entry, &field)) return false;
-        if (field.type != CAMEO_WIRE_BYTES) continue;
-        if (field.number == 1) key = field.bytes;
-        if (field.number == 2) value = field.bytes;
-    }
+    cameo_wire key, value;
+    if (!cameo_wire_entry(entry, &key, &value)) return false;
     if (f->properties.count == MAX_PROPERTIES || cameo_wire_size(value) > MAX_PROPERTY ||
         cameo_wire_size(key) > 1024)
         return true;
@@ -113,7 +93,7 @@ cameo_checkpoint_file *cameo_checkpoint_open(const char *path, cameo_error *erro
     f->path = cameo_join(NULL, path);
     if (map_file(f, error)) {
         if (read_model(f)) return f;
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: not an ONNX file, or cut short", path);
+        cameo_reject(error, "%s: not an ONNX file, or cut short", path);
     }
     cameo_checkpoint_close(f);
     return NULL;
@@ -132,71 +112,6 @@ const cameo_properties *cameo_checkpoint_properties(const cameo_checkpoint_file 
 }
 void cameo_checkpoint_hash(const cameo_checkpoint_file *f, char out[65]) {
     cameo_sha256(f->data, f->size, out);
-}
-
-/* ---- tensors ---- */
-
-typedef struct tensor {
-    cameo_wire whole, name, raw, location;
-    int rank;
-    int64_t dim[8];
-    uint64_t type, offset, length;
-    bool external, has_length;
-} tensor;
-
-static bool parse_number(cameo_wire w, uint64_t *value) {
-    *value = 0;
-    for (; w.p < w.end; w.p++) {
-        if (*w.p < '0' || *w.p > '9' || *value > UINT64_MAX / 10 - 1) return false;
-        *value = *value * 10 + (uint64_t)(*w.p - '0');
-    }
-    return true;
-}
-
-static bool read_external(tensor *t, cameo_wire entry) {
-    cameo_field field;
-    cameo_wire key = {0}, value = {0};
-    while (entry.p < entry.end) {
-        if (!cameo_wire_field(&entry, &field)) return false;
-        if (field.number == 1 && field.type == CAMEO_WIRE_BYTES) key = field.bytes;
-        if (field.number == 2 && field.type == CAMEO_WIRE_BYTES) value = field.bytes;
-    }
-    if (cameo_wire_equals(key, "location")) return t->location = value, true;
-    if (cameo_wire_equals(key, "offset")) return parse_number(value, &t->offset);
-    if (cameo_wire_equals(key, "length"))
-        return t->has_length = true, parse_number(value, &t->length);
-    return true;
-}
-
-static bool add_dim(tensor *t, uint64_t value) {
-    if (t->rank == 8 || value > (uint64_t)1 << 40) return false;
-    t->dim[t->rank++] = (int64_t)value;
-    return true;
-}
-
-static bool read_tensor_field(tensor *t, cameo_field *f) {
-    const bool bytes = f->type == CAMEO_WIRE_BYTES;
-    switch (f->number) {
-    case TENSOR_DIMS:
-        if (!bytes) return add_dim(t, f->value);
-        while (f->bytes.p < f->bytes.end)
-            if (!cameo_wire_varint(&f->bytes, &f->value) || !add_dim(t, f->value)) return false;
-        return true;
-    case TENSOR_TYPE: return t->type = f->value, !bytes;
-    case TENSOR_NAME: return t->name = f->bytes, bytes;
-    case TENSOR_RAW: return t->raw = f->bytes, bytes;
-    case TENSOR_EXTERNAL: return bytes && read_external(t, f->bytes);
-    case TENSOR_LOCATION: return t->external = f->value == 1, !bytes;
-    default: return true;
-    }
-}
-
-static bool read_tensor(cameo_wire w, tensor *t) {
-    cameo_field field;
-    *t = (tensor){.whole = w};
-    while (w.p < w.end)
-        if (!cameo_wire_field(&w, &field) || !read_tensor_field(t, &field)) return false;
-    return true;
 }
 
 /* ---- filling a block ---- */
@@ -255,7 +170,7 @@ static size_t look_up(const filling *f, cameo_wire name) {
     return f->wanted;
 }
 
-static bool has_shape(const tensor *t, const cameo_parameter *p) {
+static bool has_shape(const cameo_wire_tensor *t, const cameo_parameter *p) {
     if (t->type != 1 || t->rank != p->rank) return false;
     for (int i = 0; i < p->rank; i++)
         if (t->dim[i] != p->dim[i]) return false;
@@ -263,12 +178,20 @@ static bool has_shape(const tensor *t, const cameo_parameter *p) {
 }
 
 static bool bad_tensor(const filling *f, const cameo_parameter *p, const char *why) {
-    return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix,
-                      p->name, why);
+    return cameo_reject(f->error, "%s: tensor \"%s%s\" %s", f->file->path, f->prefix, p->name, why);
+}
+
+static bool foreign(const filling *f, const cameo_parameter *p, const char *why) {
+    return cameo_reject(
+        f->error,
+        "%s: tensor \"%s%s\" %s; the file is of another architecture\n    hint: cameo "
+        "compile %s --train makes a program for it",
+        f->file->path, f->prefix, p->name, why, f->file->path);
 }
 
 /* External data: a plain name, a regular file beside the checkpoint, all of it there. */
-static bool read_outer(const filling *f, const cameo_parameter *p, const tensor *t, size_t bytes) {
+static bool read_outer(const filling *f, const cameo_parameter *p, const cameo_wire_tensor *t,
+                       size_t bytes) {
     const size_t n = cameo_wire_size(t->location);
     if (!n || n > 255 || memchr(t->location.p, '/', n) || memchr(t->location.p, 0, n) ||
         (t->has_length && t->length != bytes))
@@ -279,14 +202,9 @@ static bool read_outer(const filling *f, const cameo_parameter *p, const tensor 
     char *path = cameo_join(slash ? (*directory ? directory : "/") : NULL, name);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat s;
-    bool good = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) &&
-                (uint64_t)s.st_size >= bytes && t->offset <= (uint64_t)s.st_size - bytes;
-    for (size_t done = 0; good && done < bytes;) {
-        const ssize_t got = pread(fd, (char *)f->scratch + done, bytes - done,
-                                  (off_t)(t->offset + done));
-        if (got <= 0 && !(got < 0 && errno == EINTR)) good = false;
-        if (got > 0) done += (size_t)got;
-    }
+    const bool good = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) &&
+                      (uint64_t)s.st_size >= bytes && t->offset <= (uint64_t)s.st_size - bytes &&
+                      cameo_read_at(fd, f->scratch, bytes, t->offset);
     if (fd >= 0) close(fd);
     free(name);
     free(directory);
@@ -295,7 +213,7 @@ static bool read_outer(const filling *f, const cameo_parameter *p, const tensor 
 }
 
 /* Values that are in float_data, from tools that rewrote the file. */
-static bool read_typed(const filling *f, const cameo_parameter *p, const tensor *t) {
+static bool read_typed(const filling *f, const cameo_parameter *p, const cameo_wire_tensor *t) {
     cameo_array a;
     if (!cameo_pb_decode(t->whole.p, cameo_wire_size(t->whole), p->name, &a, f->error))
         return false;
@@ -305,11 +223,9 @@ static bool read_typed(const filling *f, const cameo_parameter *p, const tensor 
     return good || bad_tensor(f, p, "has the wrong size");
 }
 
-static bool take(const filling *f, const cameo_parameter *p, const tensor *t) {
+static bool take(const filling *f, const cameo_parameter *p, const cameo_wire_tensor *t) {
     const size_t bytes = cameo_parameter_elements(p) * sizeof(float);
-    if (!has_shape(t, p))
-        return bad_tensor(
-            f, p, "has another shape or type than this program's; it is of another architecture");
+    if (!has_shape(t, p)) return foreign(f, p, "has another shape or type than this program's");
     if (t->external) {
         if (!read_outer(f, p, t, bytes)) return false;
     } else if (t->raw.p) {
@@ -324,15 +240,13 @@ static bool take(const filling *f, const cameo_parameter *p, const tensor *t) {
 
 static bool take_all(filling *f, cameo_wire graph) {
     cameo_field field;
-    tensor t;
+    cameo_wire_tensor t;
     while (graph.p < graph.end) {
         if (!cameo_wire_field(&graph, &field))
-            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: the graph is cut short",
-                              f->file->path);
+            return cameo_reject(f->error, "%s: the graph is cut short", f->file->path);
         if (field.number != GRAPH_INITIALIZER || field.type != CAMEO_WIRE_BYTES) continue;
-        if (!read_tensor(field.bytes, &t))
-            return cameo_fail(f->error, CAMEO_BAD_INPUT, "%s: an initializer is malformed",
-                              f->file->path);
+        if (!cameo_wire_read_tensor(field.bytes, &t))
+            return cameo_reject(f->error, "%s: an initializer is malformed", f->file->path);
         const size_t i = look_up(f, t.name);
         if (i == f->wanted) continue;
         if (f->found[i]) return bad_tensor(f, f->sorted[i], "is there twice");
@@ -340,8 +254,7 @@ static bool take_all(filling *f, cameo_wire graph) {
         if (!take(f, f->sorted[i], &t)) return false;
     }
     for (size_t i = 0; i < f->wanted; i++)
-        if (!f->found[i])
-            return bad_tensor(f, f->sorted[i], "is missing; the file is of another architecture");
+        if (!f->found[i]) return foreign(f, f->sorted[i], "is missing");
     return true;
 }
 
@@ -366,7 +279,7 @@ bool cameo_checkpoint_state_read(const cameo_checkpoint_file *f, const cameo_tra
     char prefix[64];
     snprintf(prefix, sizeof prefix, "cameo.%s/", kind);
     if (!f->state.p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: holds a model, but no training run that could go on", f->path);
+        return cameo_reject(error, "%s: holds a model, but no training run that could go on",
+                            f->path);
     return fill(f, t, f->state, prefix, all, block, error);
 }

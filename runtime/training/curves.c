@@ -2,6 +2,7 @@
    light or dark setting, and the drawings stand one below the other on a narrow screen. Long runs
    are drawn with some hundred points. */
 #include "../base/files.h"
+#include "../verification/plot.h"
 #include "train_run.h"
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +13,9 @@ enum { WIDTH = 360, HEIGHT = 230, LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 26, P
 typedef struct series {
     const char *name;
     int colour; /* 1, 2: of the style sheet; 0: pale */
-    double *x, *y;
+    struct point {
+        double x, y;
+    } * at;
     size_t n, capacity;
 } series;
 
@@ -26,18 +29,8 @@ typedef struct panel {
 
 static void add_point(series *s, double x, double y) {
     if (!isfinite(x) || !isfinite(y)) return;
-    if (s->n == s->capacity) {
-        s->capacity = s->capacity ? 2 * s->capacity : 256;
-        double *larger_x = cameo_allocate(s->capacity, sizeof *s->x),
-               *larger_y = cameo_allocate(s->capacity, sizeof *s->y);
-        for (size_t i = 0; i < s->n; i++) larger_x[i] = s->x[i], larger_y[i] = s->y[i];
-        free(s->x);
-        free(s->y);
-        s->x = larger_x;
-        s->y = larger_y;
-    }
-    s->x[s->n] = x;
-    s->y[s->n++] = y;
+    s->at = cameo_room(s->at, s->n, &s->capacity, sizeof *s->at);
+    s->at[s->n++] = (struct point){x, y};
 }
 
 /* Means of equal numbers of points. */
@@ -47,9 +40,9 @@ static void thin(series *s) {
     for (size_t i = 0; each > 1 && i < s->n; i += each, n++) {
         const size_t end = i + each < s->n ? i + each : s->n;
         double x = 0, y = 0;
-        for (size_t k = i; k < end; k++) x += s->x[k], y += s->y[k];
-        s->x[n] = x / (double)(end - i);
-        s->y[n] = y / (double)(end - i);
+        for (size_t k = i; k < end; k++) x += s->at[k].x, y += s->at[k].y;
+        s->at[n].x = x / (double)(end - i);
+        s->at[n].y = y / (double)(end - i);
     }
     if (each > 1) s->n = n;
 }
@@ -86,9 +79,9 @@ static void measure(panel *p) {
     for (size_t k = 0; k < 3; k++) {
         thin(&p->s[k]);
         for (size_t i = 0; i < p->s[k].n; i++) {
-            p->low = fmin(p->low, p->s[k].y[i]);
-            p->high = fmax(p->high, p->s[k].y[i]);
-            p->last = fmax(p->last, p->s[k].x[i]);
+            p->low = fmin(p->low, p->s[k].at[i].y);
+            p->high = fmax(p->high, p->s[k].at[i].y);
+            p->last = fmax(p->last, p->s[k].at[i].x);
         }
     }
 }
@@ -133,12 +126,12 @@ static void put_axes(FILE *f, panel *p) {
 static void put_line(FILE *f, const panel *p, const series *s) {
     if (s->n == 1) {
         fprintf(f, "<circle class='c%d f%d' cx='%.1f' cy='%.1f' r='3'/>\n", s->colour, s->colour,
-                place_x(p, s->x[0]), place_y(p, s->y[0]));
+                place_x(p, s->at[0].x), place_y(p, s->at[0].y));
         return;
     }
     fprintf(f, "<polyline class='c%d' points='", s->colour);
     for (size_t i = 0; i < s->n; i++)
-        fprintf(f, "%.1f,%.1f ", place_x(p, s->x[i]), place_y(p, s->y[i]));
+        fprintf(f, "%.1f,%.1f ", place_x(p, s->at[i].x), place_y(p, s->at[i].y));
     fputs("'/>\n", f);
 }
 
@@ -149,7 +142,7 @@ static void put_panel(FILE *f, panel *p) {
     for (size_t k = 0; k < 3; k++)
         if (p->s[k].n)
             fprintf(f, " <span class='l%d'>%s %.4g&#8239;%s</span>", p->s[k].colour, p->s[k].name,
-                    p->s[k].y[p->s[k].n - 1], p->unit ? p->unit : "");
+                    p->s[k].at[p->s[k].n - 1].y, p->unit ? p->unit : "");
     fprintf(f, "</figcaption>\n<svg viewBox='0 0 %d %d' role='img' aria-label='%s by epoch'>\n",
             WIDTH, HEIGHT, p->title);
     put_axes(f, p);
@@ -174,10 +167,6 @@ static const char style[] = "<style>:root{color-scheme:light "
                             ".f2{fill:var(--b)}.f0,.l0{color:var(--p);fill:var(--p)}.l1{color:var(-"
                             "-a)}.l2{color:var(--b)}span{margin-left:.7em;"
                             "white-space:nowrap}</style>\n";
-
-static void put_escaped(FILE *f, const char *s) {
-    for (; *s; s++) fprintf(f, strchr("<>&\"'", *s) ? "&#%d;" : "%c", *s);
-}
 
 static const char file[] = "curves.html";
 
@@ -205,14 +194,14 @@ bool cameo_curves_write(const char *directory, const char *log, const char *titl
     fputs("<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' "
           "content='width=device-width'>\n<title>",
           o.stream);
-    put_escaped(o.stream, title);
+    cameo_html(o.stream, title);
     fprintf(o.stream, "</title>\n%s<h1>Training of ", style);
-    put_escaped(o.stream, title);
+    cameo_html(o.stream, title);
     fputs("</h1>\n<p>By epoch; the last values stand beside the names.</p>\n<main>\n", o.stream);
     for (size_t k = 0; k < PANELS; k++) put_panel(o.stream, &p[k]);
     fputs("</main></html>\n", o.stream);
     for (size_t k = 0; k < PANELS; k++)
-        for (size_t i = 0; i < 3; i++) free(p[k].s[i].x), free(p[k].s[i].y);
+        for (size_t i = 0; i < 3; i++) free(p[k].s[i].at);
     cameo_remove_unfinished(directory, file); /* of a run that was killed while it wrote, and is
                                                  resumed */
     return cameo_output_save(&o, directory, file, error);

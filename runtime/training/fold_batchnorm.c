@@ -3,14 +3,13 @@
    its bias; so no tensor has to be made. */
 #include "fold_batchnorm.h"
 #include "../base/files.h"
+#include "../base/onnx_fields.h"
 #include "../base/wire.h"
 #include "parameters.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRAPH_NODE = 1, GRAPH_OUTPUT = 12, GRAPH_VALUE_INFO = 13 };
-enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_OP = 4, NODE_ATTRIBUTE = 5, NODE_DOMAIN = 7 };
 enum { MOST_INPUTS = 5 };
 
 typedef struct node {
@@ -45,9 +44,9 @@ static bool read_attribute(node *n, cameo_wire w) {
     uint64_t real = 0, whole = 0;
     while (w.p < w.end) {
         if (!cameo_wire_field(&w, &f)) return false;
-        if (f.number == 1) name = f.bytes;
-        if (f.number == 2) real = f.value;
-        if (f.number == 3) whole = f.value;
+        if (f.number == ATTRIBUTE_NAME) name = f.bytes;
+        if (f.number == ATTRIBUTE_FLOAT) real = f.value;
+        if (f.number == ATTRIBUTE_INT) whole = f.value;
     }
     if (cameo_wire_equals(name, "epsilon")) {
         const uint32_t bits = (uint32_t)real;
@@ -72,14 +71,6 @@ static bool read_node(node *n, cameo_wire w) {
     return true;
 }
 
-/* The first text of field 1: ValueInfoProto's name. */
-static cameo_wire name_of(cameo_wire w) {
-    cameo_field f;
-    while (w.p < w.end && cameo_wire_field(&w, &f))
-        if (f.number == 1 && f.type == CAMEO_WIRE_BYTES) return f.bytes;
-    return (cameo_wire){0};
-}
-
 static bool read_graph(folding *x) {
     const cameo_trainer *t = x->t;
     const cameo_wire all = {t->graph_fields, t->graph_fields + t->graph_bytes};
@@ -93,7 +84,8 @@ static bool read_graph(folding *x) {
     x->nodes = cameo_allocate(nodes, sizeof *x->nodes);
     x->results = cameo_allocate(results, sizeof *x->results);
     for (cameo_wire w = all; w.p < w.end && cameo_wire_field(&w, &f);) {
-        if (f.number == GRAPH_OUTPUT) x->results[x->n_results++] = name_of(f.bytes);
+        if (f.number == GRAPH_OUTPUT)
+            x->results[x->n_results++] = cameo_wire_find(f.bytes, INFO_NAME);
         if (f.number == GRAPH_NODE && !read_node(&x->nodes[x->n++], f.bytes)) return false;
     }
     return true;
@@ -195,38 +187,31 @@ static void fold_pairs(folding *x) {
 
 /* ---- writing ---- */
 
-static void put_bytes(FILE *f, unsigned field, cameo_wire w) {
-    cameo_put_head(f, field, cameo_wire_size(w));
-    fwrite(w.p, 1, cameo_wire_size(w), f);
+static void put_bytes(cameo_sink *s, unsigned field, cameo_wire w) {
+    cameo_sink_head(s, field, cameo_wire_size(w));
+    cameo_sink_wire(s, w);
 }
 
 /* The convolution with three inputs, and the output of what was folded into it. */
-static bool put_conv(FILE *to, const node *n, cameo_error *error) {
-    cameo_output o;
-    if (!cameo_output_open(&o, error)) return false;
-    put_bytes(o.stream, NODE_INPUT, n->input[0]);
-    put_bytes(o.stream, NODE_INPUT, n->input[1]);
-    put_bytes(o.stream, NODE_INPUT, n->norm->input[2]);
-    put_bytes(o.stream, NODE_OUTPUT, n->norm->output);
+static void write_conv(cameo_sink *s, const void *item) {
+    const node *n = item;
+    put_bytes(s, NODE_INPUT, n->input[0]);
+    put_bytes(s, NODE_INPUT, n->input[1]);
+    put_bytes(s, NODE_INPUT, n->norm->input[2]);
+    put_bytes(s, NODE_OUTPUT, n->norm->output);
     cameo_field f;
     for (cameo_wire w = n->whole; w.p < w.end && cameo_wire_field(&w, &f);)
-        if (f.number != NODE_INPUT && f.number != NODE_OUTPUT)
-            fwrite(f.whole.p, 1, cameo_wire_size(f.whole), o.stream);
-    fclose(o.stream);
-    put_bytes(to, GRAPH_NODE,
-              (cameo_wire){(unsigned char *)o.data, (unsigned char *)o.data + o.size});
-    free(o.data);
-    return true;
+        if (f.number != NODE_INPUT && f.number != NODE_OUTPUT) cameo_sink_wire(s, f.whole);
 }
 
 /* A described value that isn't made any more. */
 static bool is_stale(const folding *x, const cameo_field *f) {
     if (f->number != GRAPH_VALUE_INFO) return false;
-    const node *n = producer(x, name_of(f->bytes));
+    const node *n = producer(x, cameo_wire_find(f->bytes, INFO_NAME));
     return n && n->norm;
 }
 
-static bool put_graph(const folding *x, FILE *to, cameo_error *error) {
+static void put_graph(const folding *x, cameo_sink *s) {
     const cameo_trainer *t = x->t;
     const node *n = x->nodes;
     cameo_field f;
@@ -234,12 +219,11 @@ static bool put_graph(const folding *x, FILE *to, cameo_error *error) {
          w.p < w.end && cameo_wire_field(&w, &f);) {
         const node *at = f.number == GRAPH_NODE ? n++ : NULL;
         if ((at && at->gone) || is_stale(x, &f)) continue;
-        if (!at || !at->norm)
-            fwrite(f.whole.p, 1, cameo_wire_size(f.whole), to);
-        else if (!put_conv(to, at, error))
-            return false;
+        if (at && at->norm)
+            cameo_sink_message(s, GRAPH_NODE, write_conv, at);
+        else
+            cameo_sink_wire(s, f.whole);
     }
-    return true;
 }
 
 static bool write_result(folding *x, cameo_error *error) {
@@ -251,12 +235,12 @@ static bool write_result(folding *x, cameo_error *error) {
     for (size_t i = 0; i < x->t->n_parameters; i++)
         if (!x->dropped[i]) kept[r->n_parameters++] = x->t->parameters[i];
     if (!cameo_output_open(&o, error)) return false;
-    const bool good = put_graph(x, o.stream, error);
+    put_graph(x, &(cameo_sink){.stream = o.stream});
     if (fclose(o.stream) != 0)
         return free(o.data), cameo_fail(error, CAMEO_ENVIRONMENT, "out of memory");
     r->graph_fields = (unsigned char *)o.data;
     r->graph_bytes = o.size;
-    return good;
+    return true;
 }
 
 bool cameo_fold(const cameo_trainer *t, const float *weights, cameo_folded *out,

@@ -26,7 +26,6 @@ struct cameo_loader {
     pthread_cond_t work, done;
     bool stop, failed;
     cameo_error error;
-    double waited;
     int threads;
     pthread_t thread[];
 };
@@ -55,8 +54,7 @@ static bool find_picture(cameo_loader *l, size_t i, const cameo_image **image, c
         if (cameo_store_get(l->o.store, first + (i - first + j) % n, image, scratch)) return true;
         if (cameo_store_spoilt(l->o.store, error)) return false;
     }
-    return cameo_fail(error, CAMEO_BAD_INPUT, "class \"%s\" has no picture that can be decoded",
-                      d->class_name[k]);
+    return cameo_reject(error, "class \"%s\" has no picture that can be decoded", d->class_name[k]);
 }
 
 static bool make_picture(cameo_loader *l, const ticket *t, cameo_error *error) {
@@ -188,7 +186,6 @@ void cameo_loader_destroy(cameo_loader *l) {
 }
 
 const cameo_batch *cameo_loader_next(cameo_loader *l, cameo_error *error) {
-    const double begin = cameo_now();
     if (l->given == l->o.total)
         return cameo_fail(error, CAMEO_DEFECT, "more batches were asked for than there are"), NULL;
     pthread_mutex_lock(&l->lock);
@@ -200,7 +197,6 @@ const cameo_batch *cameo_loader_next(cameo_loader *l, cameo_error *error) {
     else if (error)
         *error = l->error;
     pthread_mutex_unlock(&l->lock);
-    l->waited += cameo_now() - begin;
     return good ? &s->batch : NULL;
 }
 
@@ -211,5 +207,3 @@ void cameo_loader_release(cameo_loader *l) {
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->lock);
 }
-
-double cameo_loader_waited(const cameo_loader *l) { return l->waited; }

@@ -36,8 +36,6 @@ void cameo_loader_destroy(cameo_loader *l); /* stops the threads; NULL is fine *
 /* Waits for the next batch. NULL with *error when pictures fail (more than 1 %, or a whole
    class). */
 const cameo_batch *cameo_loader_next(cameo_loader *l, cameo_error *error);
-void cameo_loader_release(cameo_loader *l);        /* the batch given last */
-double cameo_loader_waited(const cameo_loader *l); /* seconds that cameo_loader_next has waited so
-                                                      far */
+void cameo_loader_release(cameo_loader *l);               /* the batch given last */
 size_t cameo_loader_bytes(const cameo_loader_options *o); /* memory of its batches */
 #endif

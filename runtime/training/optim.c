@@ -30,32 +30,30 @@ typedef struct streams {
     const float *restrict g;
 } streams;
 
+#define INLINE static inline __attribute__((always_inline))
 #define EACH for (int i = 0; i < BLOCK; i++)
 
 /* ---- bodies: n is a multiple of BLOCK. Each returns the sum of squares of the gradients in
    double. ---- */
 
-static inline __attribute__((always_inline)) void add_squares(const float *restrict g,
-                                                              double lanes[16]) {
+INLINE void add_squares(const float *restrict g, double lanes[16]) {
     for (int j = 0; j < BLOCK; j += 16)
         for (int i = 0; i < 16; i++) lanes[i] += (double)g[j + i] * (double)g[j + i];
 }
 
-static inline __attribute__((always_inline)) double sum_lanes(const double lanes[16]) {
+INLINE double sum_lanes(const double lanes[16]) {
     double sum = 0;
     for (int i = 0; i < 16; i++) sum += lanes[i];
     return sum;
 }
 
-static inline __attribute__((always_inline)) double squares_body(const float *restrict g,
-                                                                 size_t n) {
+INLINE double squares_body(const float *restrict g, size_t n) {
     double lanes[16] = {0};
     for (size_t k = 0; k < n; k += BLOCK) add_squares(g + k, lanes);
     return sum_lanes(lanes);
 }
 
-static inline __attribute__((always_inline)) double plain_sgd_body(const streams *s, size_t n,
-                                                                   const factors *f) {
+INLINE double plain_sgd_body(const streams *s, size_t n, const factors *f) {
     float *restrict p = s->p;
     const float *restrict g = s->g;
     const float rate = f->rate, scale = f->scale, decay = f->decay;
@@ -67,8 +65,7 @@ static inline __attribute__((always_inline)) double plain_sgd_body(const streams
     return sum_lanes(lanes);
 }
 
-static inline __attribute__((always_inline)) double sgd_body(const streams *s, size_t n,
-                                                             const factors *f) {
+INLINE double sgd_body(const streams *s, size_t n, const factors *f) {
     float *restrict p = s->p, *restrict m = s->m;
     const float *restrict g = s->g;
     const float rate = f->rate, scale = f->scale, decay = f->decay, momentum = f->momentum;
@@ -87,8 +84,7 @@ static inline __attribute__((always_inline)) double sgd_body(const streams *s, s
 }
 
 /* AdamW (decoupled): p is multiplied first and the gradient keeps free of decay. */
-static inline __attribute__((always_inline)) double adam_body(const streams *s, size_t n,
-                                                              const factors *f, bool decoupled) {
+INLINE double adam_body(const streams *s, size_t n, const factors *f, bool decoupled) {
     float *restrict p = s->p, *restrict m = s->m, *restrict v = s->v;
     const float *restrict g = s->g;
     const float scale = f->scale, coupled = decoupled ? 0 : f->decay,
@@ -109,14 +105,13 @@ static inline __attribute__((always_inline)) double adam_body(const streams *s, 
     return sum_lanes(lanes);
 }
 
-static inline __attribute__((always_inline)) void
-average_body(float *restrict a, const float *restrict p, size_t n, float keep, float rest) {
+INLINE void average_body(float *restrict a, const float *restrict p, size_t n, float keep,
+                         float rest) {
     for (size_t k = 0; k < n; k += BLOCK, a += BLOCK, p += BLOCK)
         EACH a[i] = keep * a[i] + rest * p[i];
 }
 
-static inline __attribute__((always_inline)) double
-update_body(const streams *s, size_t n, const factors *f, cameo_optim_kind kind) {
+INLINE double update_body(const streams *s, size_t n, const factors *f, cameo_optim_kind kind) {
     double squares;
     if (kind == CAMEO_SGD)
         squares = f->momentum != 0 ? sgd_body(s, n, f) : plain_sgd_body(s, n, f);

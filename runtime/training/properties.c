@@ -12,18 +12,6 @@ static char **find(const cameo_properties *p, const char *key) {
     return NULL;
 }
 
-static void grow(cameo_properties *p) {
-    const size_t capacity = p->capacity ? 2 * p->capacity : 32;
-    char **key = cameo_allocate(capacity, sizeof *key),
-         **value = cameo_allocate(capacity, sizeof *value);
-    for (size_t i = 0; i < p->count; i++) key[i] = p->key[i], value[i] = p->value[i];
-    free(p->key);
-    free(p->value);
-    p->key = key;
-    p->value = value;
-    p->capacity = capacity;
-}
-
 void cameo_property_set(cameo_properties *p, const char *key, const char *format, ...) {
     va_list list;
     va_start(list, format);
@@ -38,7 +26,9 @@ void cameo_property_set(cameo_properties *p, const char *key, const char *format
         *place = text;
         return;
     }
-    if (p->count == p->capacity) grow(p);
+    size_t capacity = p->capacity;
+    p->key = cameo_room(p->key, p->count, &capacity, sizeof *p->key);
+    p->value = cameo_room(p->value, p->count, &p->capacity, sizeof *p->value);
     p->key[p->count] = cameo_join(NULL, key);
     p->value[p->count++] = text;
 }

@@ -1,6 +1,7 @@
 /* The log of a run, in memory and on the disk. */
 #include "runlog.h"
 #include "../base/files.h"
+#include "../base/json_read.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -11,12 +12,8 @@
 enum { LARGEST = 1 << 30 };
 
 double cameo_runlog_number(const char *line, const char *key) {
-    char pattern[64], *end;
-    const int n = snprintf(pattern, sizeof pattern, "\"%s\": ", key);
-    const char *newline = strchr(line, '\n'), *at = strstr(line, pattern);
-    if (!at || (newline && at > newline)) return NAN;
-    const double value = strtod(at + n, &end);
-    return end > at + n ? value : NAN;
+    double value;
+    return cameo_json_get_number(line, key, &value) ? value : NAN;
 }
 
 bool cameo_runlog_is(const char *line, const char *event) {

@@ -25,10 +25,11 @@ struct cameo_sampler {
 cameo_sampler *cameo_sampler_create(const cameo_dataset *d, size_t batch, size_t same,
                                     uint64_t seed, cameo_error *error) {
     if (d->images < batch) {
-        cameo_fail(error, CAMEO_BAD_INPUT,
-                   "%zu pictures are fewer than one batch of %zu\n    hint: compile with a smaller "
-                   "--batch, or find more data",
-                   d->images, batch);
+        cameo_reject(
+            error,
+            "%zu pictures are fewer than one batch of %zu\n    hint: compile with a smaller "
+            "--batch, or find more data",
+            d->images, batch);
         return NULL;
     }
     if (same && (batch % same || d->classes < batch / same)) {

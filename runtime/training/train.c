@@ -98,10 +98,10 @@ static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *erro
     const int64_t step = t->at.step + 1, epoch = t->at.epoch + 1;
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
     if (p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64 " (epoch %" PRId64
-                          "): the weights \"%.120s\" are not finite any more\n%s",
-                          step, epoch, p->name, hint);
+        return cameo_reject(error,
+                            "step %" PRId64 " (epoch %" PRId64
+                            "): the weights \"%.120s\" are not finite any more\n%s",
+                            step, epoch, p->name, hint);
     search s = {t->step, m->n_layers};
     cameo_step_result again;
     t->step->tick = look;
@@ -109,23 +109,23 @@ static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *erro
     run_batch(t, b, &again);
     t->step->tick = NULL;
     if (s.layer == m->n_layers)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s", step,
-                          epoch, hint);
-    return cameo_fail(error, CAMEO_BAD_INPUT,
-                      "step %" PRId64 " (epoch %" PRId64
-                      "): the loss is not finite; the first value that is not comes from layer "
-                      "\"%.120s\" (%s)\n%s",
-                      step, epoch, m->layers[s.layer].name, m->layers[s.layer].op, hint);
+        return cameo_reject(error,
+                            "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s",
+                            step, epoch, hint);
+    return cameo_reject(error,
+                        "step %" PRId64 " (epoch %" PRId64
+                        "): the loss is not finite; the first value that is not comes from layer "
+                        "\"%.120s\" (%s)\n%s",
+                        step, epoch, m->layers[s.layer].name, m->layers[s.layer].op, hint);
 }
 
 static bool explain_gradient(const cameo_train *t, const float *gradients, cameo_error *error) {
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, gradients);
-    return cameo_fail(error, CAMEO_BAD_INPUT,
-                      "step %" PRId64 " (epoch %" PRId64
-                      "): the gradient of \"%.160s\" is not finite\n    hint: a smaller --lr, or "
-                      "--clip-norm; --on-nonfinite skip leaves such steps out",
-                      t->at.step + 1, t->at.epoch + 1, p ? p->name : "the weights");
+    return cameo_reject(error,
+                        "step %" PRId64 " (epoch %" PRId64
+                        "): the gradient of \"%.160s\" is not finite\n    hint: a smaller --lr, or "
+                        "--clip-norm; --on-nonfinite skip leaves such steps out",
+                        t->at.step + 1, t->at.epoch + 1, p ? p->name : "the weights");
 }
 
 /* ---- an update ---- */
@@ -214,10 +214,9 @@ static bool save(cameo_train *t, const char *name, bool state) {
 static bool save_last(cameo_train *t, cameo_error *error) {
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
     if (p)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "step %" PRId64
-                          ": the weights \"%.120s\" are not finite any more; not saved",
-                          t->at.step, p->name);
+        return cameo_reject(
+            error, "step %" PRId64 ": the weights \"%.120s\" are not finite any more; not saved",
+            t->at.step, p->name);
     cameo_runlog_flush(&t->log);
     t->last_failed = !save(t, "last.onnx", true);
     return true;
@@ -242,11 +241,11 @@ static void log_step(cameo_train *t, double loss, double rate, double images_per
     const size_t begin = log_size(t);
     cameo_json j = cameo_runlog_begin(&t->log, "step");
     cameo_json_integer(&j, "epoch", t->at.epoch + 1);
-    cameo_json_integer(&j, "step", t->at.step);
+    cameo_json_field(&j, &t->at, step);
     cameo_json_number(&j, "loss", loss);
     cameo_json_number(&j, "lr", rate);
     cameo_json_number(&j, "images_per_s", images_per_s);
-    if (t->at.skipped) cameo_json_integer(&j, "skipped", t->at.skipped);
+    if (t->at.skipped) cameo_json_field(&j, &t->at, skipped);
     emit_line(t, &j, begin);
     cameo_runlog_flush(&t->log);
 }
@@ -293,20 +292,20 @@ typedef struct epoch_result {
 static void log_epoch(cameo_train *t, const epoch_result *r) {
     const size_t begin = log_size(t);
     cameo_json j = cameo_runlog_begin(&t->log, "epoch");
-    cameo_json_integer(&j, "epoch", t->at.epoch);
-    cameo_json_integer(&j, "step", t->at.step);
-    cameo_json_number(&j, "loss", r->loss);
+    cameo_json_field(&j, &t->at, epoch);
+    cameo_json_field(&j, &t->at, step);
+    cameo_json_field(&j, r, loss);
     cameo_json_number(&j, "lr", r->rate);
-    cameo_json_number(&j, "images_per_s", t->images_per_s);
-    cameo_json_number(&j, "accuracy", r->accuracy);
-    cameo_json_number(&j, "val_accuracy", r->e.val_accuracy);
-    cameo_json_number(&j, "val_loss", r->e.val_loss);
-    cameo_json_number(&j, "auc", r->e.auc);
-    cameo_json_number(&j, "eer", r->e.eer);
+    cameo_json_field(&j, t, images_per_s);
+    cameo_json_field(&j, r, accuracy);
+    cameo_json_field(&j, &r->e, val_accuracy);
+    cameo_json_field(&j, &r->e, val_loss);
+    cameo_json_field(&j, &r->e, auc);
+    cameo_json_field(&j, &r->e, eer);
     cameo_json_text(&j, "best_metric", cameo_best_names[t->options.best]);
-    cameo_json_number(&j, "best", t->at.best);
-    cameo_json_integer(&j, "best_epoch", t->at.best_epoch);
-    cameo_json_number(&j, "seconds", r->seconds);
+    cameo_json_field(&j, &t->at, best);
+    cameo_json_field(&j, &t->at, best_epoch);
+    cameo_json_field(&j, r, seconds);
     emit_line(t, &j, begin);
 }
 
@@ -423,7 +422,7 @@ static void print_dry(const cameo_train *t, double images_per_s, int64_t steps) 
     cameo_json_number(&j, "epoch_s", epoch);
     cameo_json_number(&j, "memory_mb", (double)cameo_train_bytes(t) / 1e6);
     cameo_json_number(&j, "peak_rss_mb", peak);
-    cameo_json_integer(&j, "steps", t->options.schedule.steps);
+    cameo_json_field(&j, &t->options.schedule, steps);
     cameo_json_close(&j, '}');
     putchar('\n');
 }

@@ -113,9 +113,9 @@ static bool parse_optimizer(const char *text, cameo_train_options *o) {
 }
 
 static bool parse_best(const char *text, cameo_train_options *o) {
-    for (int k = 0; k < CAMEO_BEST_NONE; k++)
-        if (strcmp(text, cameo_best_names[k]) == 0) return o->best = (cameo_best)k, true;
-    return complain("best-metric", text, "auc, eer, val_accuracy or loss");
+    const int k = cameo_index_of(cameo_best_names, CAMEO_BEST_NONE, text);
+    return o->best = (cameo_best)k,
+           k >= 0 || complain("best-metric", text, "auc, eer, val_accuracy or loss");
 }
 
 static bool parse_milestones(const char *text, cameo_train_options *o) {

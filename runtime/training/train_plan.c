@@ -27,9 +27,8 @@ static bool check_preprocess(cameo_train *t, cameo_error *error) {
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
             if (!isfinite(t->preprocess.value[c][v]))
-                return cameo_fail(error, CAMEO_BAD_INPUT,
-                                  "preprocessing \"%.200s\" makes pictures that are not finite",
-                                  t->spec);
+                return cameo_reject(
+                    error, "preprocessing \"%.200s\" makes pictures that are not finite", t->spec);
     return true;
 }
 
@@ -59,9 +58,8 @@ static bool read_pairs(cameo_train *t, cameo_error *error) {
     const cameo_train_options *o = &t->options;
     if (!o->pairs) return true;
     if (!t->trainer->infer->embedding)
-        return cameo_fail(
-            error, CAMEO_BAD_INPUT,
-            "--pairs: the model has no embedding\n    hint: compile it with --embedding");
+        return cameo_reject(
+            error, "--pairs: the model has no embedding\n    hint: compile it with --embedding");
     if (!cameo_pairs_read(o->pairs, o->pairs_root, &t->pairs, error) ||
         !cameo_pairs_locate(&t->pairs, o->pairs_root, error))
         return false;
@@ -71,10 +69,9 @@ static bool read_pairs(cameo_train *t, cameo_error *error) {
         different += t->pairs.pair[i].label == 0;
     }
     if (!same || !different)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: %s pairs; both kinds are needed to verify",
-                          o->pairs,
-                          t->pairs.labelled ? (same ? "has no different" : "has no same")
-                                            : "has no labels on its");
+        return cameo_reject(error, "%s: %s pairs; both kinds are needed to verify", o->pairs,
+                            t->pairs.labelled ? (same ? "has no different" : "has no same")
+                                              : "has no labels on its");
     t->pair_pictures = (cameo_picture_set){t->pairs.path, t->pairs.images, NULL};
     return true;
 }
@@ -96,9 +93,9 @@ static bool plan_steps(cameo_train *t, cameo_error *error) {
     if (!t->sampler) return false;
     t->updates = (int64_t)cameo_sampler_batches(t->sampler) / o->accumulate;
     if (!t->updates)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%zu batches an epoch are fewer than the %" PRId64 " of --accumulate",
-                          cameo_sampler_batches(t->sampler), o->accumulate);
+        return cameo_reject(error,
+                            "%zu batches an epoch are fewer than the %" PRId64 " of --accumulate",
+                            cameo_sampler_batches(t->sampler), o->accumulate);
     o->schedule.epoch_steps = t->updates;
     o->schedule.steps = t->updates * o->epochs;
     t->at.plateau = cameo_plateau_start(&o->schedule);
@@ -193,9 +190,8 @@ static bool open_stores(cameo_train *t, cameo_error *error) {
     if (!open_store(t, &t->pair_pictures, &budget, false, "checking pictures of pairs", error))
         return false;
     if (t->pairs.count && cameo_store_bad(t->pair_pictures.store))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s: %zu of its pictures cannot be read (named above)", t->options.pairs,
-                          cameo_store_bad(t->pair_pictures.store));
+        return cameo_reject(error, "%s: %zu of its pictures cannot be read (named above)",
+                            t->options.pairs, cameo_store_bad(t->pair_pictures.store));
     return open_store(t, &t->data_pictures, &budget, true, "checking training pictures", error);
 }
 
@@ -231,8 +227,8 @@ static bool check_output(cameo_train *t, bool resuming, cameo_error *error) {
     char *last = cameo_join(run, "last.onnx");
     bool good = true;
     if (cameo_file_exists(last) && !resuming)
-        good = cameo_fail(
-            error, CAMEO_BAD_INPUT,
+        good = cameo_reject(
+            error,
             "%s: holds a run already\n    hint: --resume goes on with it; or choose another -o",
             run);
     else if (access(run, W_OK | X_OK) != 0)
@@ -318,19 +314,19 @@ static void print_memory(const cameo_train *t) {
 
 static void log_plan(cameo_train *t) {
     cameo_json j = cameo_runlog_begin(&t->log, "start");
-    cameo_json_integer(&j, "epoch", t->at.epoch);
-    cameo_json_integer(&j, "step", t->at.step);
+    cameo_json_field(&j, &t->at, epoch);
+    cameo_json_field(&j, &t->at, step);
     cameo_json_text(&j, "model", t->trainer->infer->name);
     cameo_json_text(&j, "model_hash", t->trainer->infer->hash);
     cameo_json_text(&j, "version", CAMEO_VERSION);
-    cameo_json_integer(&j, "parameters", (int64_t)cameo_parameters_count(t->trainer, false));
-    if (t->trainer->shared) cameo_json_text(&j, "shared", t->trainer->shared);
-    if (t->trainer->apart) cameo_json_text(&j, "apart", t->trainer->apart);
-    cameo_json_integer(&j, "steps", t->options.schedule.steps);
+    cameo_json_count(&j, "parameters", cameo_parameters_count(t->trainer, false));
+    if (t->trainer->shared) cameo_json_field(&j, t->trainer, shared);
+    if (t->trainer->apart) cameo_json_field(&j, t->trainer, apart);
+    cameo_json_field(&j, &t->options.schedule, steps);
     cameo_json_integer(&j, "steps_per_epoch", t->updates);
-    cameo_json_integer(&j, "batch", t->trainer->batch);
+    cameo_json_field(&j, t->trainer, batch);
     cameo_json_number(&j, "memory_mb", mb(cameo_train_bytes(t)));
-    cameo_json_integer(&j, "threads", t->threads);
+    cameo_json_field(&j, t, threads);
     cameo_runlog_end(&t->log, &j);
     cameo_runlog_flush(&t->log);
 }

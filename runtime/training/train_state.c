@@ -86,38 +86,38 @@ static bool check_identity(const cameo_train *t, const cameo_properties *p, came
     const cameo_trainer *r = t->trainer;
     int64_t number;
     if (!cameo_property_integer(p, "cameo.train.format", FORMAT, FORMAT, &number))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s/last.onnx holds no training run that this program could go on with",
-                          t->options.output);
+        return cameo_reject(error,
+                            "%s/last.onnx holds no training run that this program could go on with",
+                            t->options.output);
     if (!same_text(p, "cameo.train.architecture", t->architecture))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s/last.onnx is of another architecture than this program\n    hint: go "
-                          "on with the program that "
-                          "began the run, or one compiled from the same model",
-                          t->options.output);
+        return cameo_reject(
+            error,
+            "%s/last.onnx is of another architecture than this program\n    hint: go "
+            "on with the program that began the run; or begin a new run from what "
+            "was learnt, with a program of cameo compile %s/last.onnx --train",
+            t->options.output, t->options.output);
     if (!same_text(p, "cameo.train.loss", r->loss))
-        return cameo_fail(
-            error, CAMEO_BAD_INPUT,
-            "the run in %s was trained with the loss \"%.60s\", this program has \"%.60s\"",
+        return cameo_reject(
+            error, "the run in %s was trained with the loss \"%.60s\", this program has \"%.60s\"",
             t->options.output, cameo_property(p, "cameo.train.loss"), r->loss);
     if (!cameo_property_integer(p, "cameo.train.batch", r->batch, r->batch, &number))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "the run in %s has batches of %.20s pictures, this program of %" PRId64,
-                          t->options.output, cameo_property(p, "cameo.train.batch"), r->batch);
+        return cameo_reject(error,
+                            "the run in %s has batches of %.20s pictures, this program of %" PRId64,
+                            t->options.output, cameo_property(p, "cameo.train.batch"), r->batch);
     if (!same_text(p, "cameo.train.data", t->data.hash))
-        return cameo_fail(
-            error, CAMEO_BAD_INPUT,
+        return cameo_reject(
+            error,
             "%s: is not the data set that the run in %s was trained on (names or sizes of its "
             "files differ)\n"
             "    hint: begin a new run: another -o, and --weights %s to keep what was learnt",
             t->options.data, t->options.output, t->options.output);
     const char *clash = cameo_train_options_clash(p, r, &t->options);
     return !clash ||
-           cameo_fail(error, CAMEO_BAD_INPUT,
-                      "--%s differs from what the run in %s was begun with, and can't change "
-                      "within a run\n"
-                      "    hint: leave it out to go on; or begin a new run with --weights %s",
-                      clash, t->options.output, t->options.output);
+           cameo_reject(error,
+                        "--%s differs from what the run in %s was begun with, and can't change "
+                        "within a run\n"
+                        "    hint: leave it out to go on; or begin a new run with --weights %s",
+                        clash, t->options.output, t->options.output);
 }
 
 static bool restore_position(cameo_train *t, const cameo_properties *p) {
@@ -160,8 +160,8 @@ bool cameo_train_restore(cameo_train *t, const cameo_checkpoint_file *file, came
     const cameo_properties *p = cameo_checkpoint_properties(file);
     if (!check_identity(t, p, error) || !restore_blocks(t, file, error)) return false;
     if (!restore_position(t, p))
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s/last.onnx: its training state makes no sense",
-                          t->options.output);
+        return cameo_reject(error, "%s/last.onnx: its training state makes no sense",
+                            t->options.output);
     check_best(t, p);
     return t->resumed = true;
 }

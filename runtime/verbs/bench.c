@@ -63,8 +63,8 @@ static void print_json(const cameo_model *m, const timing *t, double first_ms, d
     cameo_json_number(&j, "first_ms", first_ms);
     cameo_json_number(&j, "peak_rss_mb", cameo_peak_mb());
     cameo_json_integer(&j, "threads", threads);
-    cameo_json_integer(&j, "batch", m->batch);
-    cameo_json_integer(&j, "runs", t->runs);
+    cameo_json_field(&j, m, batch);
+    cameo_json_field(&j, t, runs);
     cameo_json_close(&j, '}');
     putchar('\n');
 }

@@ -32,11 +32,10 @@ static void print_point(const cameo_scoring *s, const cameo_operating_point *p, 
 
 static int choose(cameo_scoring *s, const cameo_args *a) {
     cameo_roc_point point;
-    const char *rule = cameo_args_get(a, "by"), *data = cameo_args_get(a, "data"),
-               *slash = strrchr(s->v.list, '/');
+    const char *rule = cameo_args_get(a, "by"), *data = cameo_args_get(a, "data");
     if (!s->v.measured) {
-        cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: has %s; a threshold can't be chosen on it",
-                   s->v.list, s->pairs.labelled ? "pairs of one kind only" : "no labels");
+        cameo_reject(&s->error, "%s: has %s; a threshold can't be chosen on it", s->v.list,
+                     s->pairs.labelled ? "pairs of one kind only" : "no labels");
         return cameo_report_error(&s->error);
     }
     if (!rule) rule = "eer";
@@ -46,9 +45,7 @@ static int choose(cameo_scoring *s, const cameo_args *a) {
                                .score = cameo_score_names[s->v.primary],
                                .tta = cameo_tta_names[s->v.tta],
                                .rule = rule,
-                               .data = data    ? data
-                                       : slash ? slash + 1
-                                               : s->v.list,
+                               .data = data ? data : cameo_last_part(s->v.list),
                                .fpr = point.fpr,
                                .tpr = point.tpr};
     char *where;

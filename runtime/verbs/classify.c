@@ -31,8 +31,8 @@ static bool read_labels(const cameo_model *model, const char *file, cameo_class_
     }
     if (!cameo_class_names_read(file, l, error)) return false;
     return l->count == classes ||
-           cameo_fail(error, CAMEO_BAD_INPUT, "%s: names %zu classes, but the network has %zu",
-                      file, l->count, classes);
+           cameo_reject(error, "%s: names %zu classes, but the network has %zu", file, l->count,
+                        classes);
 }
 
 static void put_class(const classifying *c, size_t k, double p) {
@@ -42,7 +42,7 @@ static void put_class(const classifying *c, size_t k, double p) {
         return;
     }
     cameo_json_open(c->json, NULL, '{');
-    cameo_json_integer(c->json, "class", (int64_t)k);
+    cameo_json_count(c->json, "class", k);
     cameo_json_text(c->json, "name", name);
     cameo_json_number(c->json, "probability", p);
     cameo_json_close(c->json, '}');
@@ -50,7 +50,7 @@ static void put_class(const classifying *c, size_t k, double p) {
 
 /* A submission's row: the file's name, the likeliest class. */
 static void put_row(classifying *c, const char *path) {
-    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    const char *file = cameo_last_part(path);
     size_t best = 0;
     for (size_t k = 1; k < c->classes; k++)
         if (c->probability[k] > c->probability[best]) best = k;
@@ -93,8 +93,7 @@ static bool classify_batch(classifying *c, size_t first, size_t count, const uns
         const float *logits = (const float *)c->outputs[0] + i * c->classes;
         for (size_t k = 0; k < c->classes; k++)
             if (!isfinite(logits[k]))
-                return cameo_fail(error, CAMEO_BAD_INPUT, "%s: an output is not finite",
-                                  c->paths[first + i]);
+                return cameo_reject(error, "%s: an output is not finite", c->paths[first + i]);
         cameo_probabilities(logits, c->classes, c->probability);
         (c->rows ? put_row : put_picture)(c, c->paths[first + i]);
     }
@@ -121,14 +120,12 @@ static bool classify_all(classifying *c, const cameo_model *model, const cameo_p
     c->outputs = cameo_allocate_buffers(model->outputs, model->n_outputs);
     c->probability = cameo_allocate(c->classes, sizeof *c->probability);
     bool good = t->dtype == 1 && c->classes > 0;
-    if (!good)
-        cameo_fail(error, CAMEO_BAD_INPUT, "output \"%s\" is no float32 vector of classes",
-                   t->name);
+    if (!good) cameo_reject(error, "output \"%s\" is no float32 vector of classes", t->name);
     if (good && c->rows && c->names && c->labels.count < c->classes)
-        good = cameo_fail(error, CAMEO_BAD_INPUT,
-                          "names are known for %zu of %zu classes\n    hint: --labels FILE, one "
-                          "name a line; or --as index",
-                          c->labels.count, c->classes);
+        good = cameo_reject(error,
+                            "names are known for %zu of %zu classes\n    hint: --labels FILE, one "
+                            "name a line; or --as index",
+                            c->labels.count, c->classes);
     good = good && cameo_pictures_each(&c->pictures, c->paths, l->count, "classifying",
                                        classify_chunk, c, error);
     cameo_free_buffers(c->outputs, model->n_outputs);

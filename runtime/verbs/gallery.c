@@ -260,11 +260,11 @@ static bool judge(const work *w, cameo_error *error) {
         return fprintf(stderr, "%zu of %zu pictures have no embedding; their pairs get no score\n",
                        without, w->g->images),
                true;
-    return cameo_fail(error, CAMEO_BAD_INPUT,
-                      "%zu of %zu pictures have no embedding, see above\n    hint: names are "
-                      "relative to --root DIR; "
-                      "--skip-missing goes on without them",
-                      without, w->g->images);
+    return cameo_reject(error,
+                        "%zu of %zu pictures have no embedding, see above\n    hint: names are "
+                        "relative to --root DIR; "
+                        "--skip-missing goes on without them",
+                        without, w->g->images);
 }
 
 bool cameo_gallery_options(cameo_gallery *g, const cameo_args *a) {

@@ -66,10 +66,6 @@ static bool search(identification *s, cameo_pictures *p) {
 
 /* ---- the truth ---- */
 
-static int by_name(const void *x, const void *y) {
-    return strcmp(*(char *const *)x, *(char *const *)y);
-}
-
 /* Identities that nobody known has can't be found, which is no fault when they are many, and one
    when they are all. */
 static void warn_strangers(const identification *s, const char *file) {
@@ -78,7 +74,7 @@ static void warn_strangers(const identification *s, const char *file) {
     const char *first = NULL;
     for (size_t i = 0; i < s->unknown.count; i++) {
         if (strcmp(s->truth[i], nobody) == 0) continue;
-        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, by_name))
+        if (bsearch(&s->truth[i], d->class_name, d->classes, sizeof *d->class_name, cameo_by_text))
             continue;
         if (!strangers++) first = s->truth[i];
     }
@@ -213,11 +209,11 @@ static void print_summary(const identification *s, bool as_json) {
     }
     cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
-    cameo_json_integer(&j, "pictures", (int64_t)s->unknown.count);
-    cameo_json_integer(&j, "known_pictures", (int64_t)s->known.images);
-    cameo_json_integer(&j, "identities", (int64_t)s->known.classes);
-    cameo_json_integer(&j, "rejected", (int64_t)rejected);
-    cameo_json_number(&j, "threshold", s->threshold);
+    cameo_json_count(&j, "pictures", s->unknown.count);
+    cameo_json_count(&j, "known_pictures", s->known.images);
+    cameo_json_count(&j, "identities", s->known.classes);
+    cameo_json_count(&j, "rejected", rejected);
+    cameo_json_field(&j, s, threshold);
     cameo_json_text(&j, "threshold_origin", s->origin);
     cameo_json_number(&j, "accuracy", s->truth ? s->right : NAN);
     cameo_json_number(&j, "top1", s->truth ? s->top1 : NAN);

@@ -5,7 +5,7 @@ static void json_tensors(cameo_json *j, const char *key, const cameo_tensor_info
     cameo_json_open(j, key, '[');
     for (size_t i = 0; i < n; i++) {
         cameo_json_open(j, NULL, '{');
-        cameo_json_text(j, "name", t[i].name);
+        cameo_json_field(j, &t[i], name);
         cameo_json_text(j, "type", cameo_dtype_name(t[i].dtype));
         cameo_json_open(j, "shape", '[');
         for (int d = 0; d < t[i].rank; d++) cameo_json_integer(j, NULL, t[i].dim[d]);
@@ -18,23 +18,23 @@ static void json_tensors(cameo_json *j, const char *key, const cameo_tensor_info
 static void print_json(const cameo_model *m) {
     cameo_json j = {.stream = stdout};
     cameo_json_open(&j, NULL, '{');
-    cameo_json_text(&j, "name", m->name);
-    cameo_json_text(&j, "hash", m->hash);
-    cameo_json_text(&j, "version", m->version);
-    cameo_json_text(&j, "target", m->target);
-    cameo_json_text(&j, "producer", m->producer);
-    cameo_json_integer(&j, "parameters", (int64_t)m->parameters);
-    cameo_json_number(&j, "macs", m->macs);
-    cameo_json_integer(&j, "batch", m->batch);
-    cameo_json_integer(&j, "layers", (int64_t)m->n_layers);
-    cameo_json_integer(&j, "arena_bytes", (int64_t)m->arena_bytes);
-    cameo_json_integer(&j, "weights_bytes", (int64_t)m->weights_bytes);
+    cameo_json_field(&j, m, name);
+    cameo_json_field(&j, m, hash);
+    cameo_json_field(&j, m, version);
+    cameo_json_field(&j, m, target);
+    cameo_json_field(&j, m, producer);
+    cameo_json_field(&j, m, parameters);
+    cameo_json_field(&j, m, macs);
+    cameo_json_field(&j, m, batch);
+    cameo_json_count(&j, "layers", m->n_layers);
+    cameo_json_field(&j, m, arena_bytes);
+    cameo_json_field(&j, m, weights_bytes);
     json_tensors(&j, "inputs", m->inputs, m->n_inputs);
     json_tensors(&j, "outputs", m->outputs, m->n_outputs);
-    cameo_json_text(&j, "preprocess", m->preprocess);
+    cameo_json_field(&j, m, preprocess);
     cameo_json_text(&j, "embedding", m->embedding ? m->embedding->name : NULL);
     cameo_json_text(&j, "embedding_rule", m->embedding ? m->embedding_rule : NULL);
-    cameo_json_integer(&j, "classes", (int64_t)m->n_classes);
+    cameo_json_count(&j, "classes", m->n_classes);
     cameo_json_close(&j, '}');
     putchar('\n');
 }

@@ -7,13 +7,7 @@
 #include <sys/stat.h>
 
 static void add(cameo_paths *l, char *path) {
-    if (l->count == l->capacity) {
-        l->capacity = l->capacity ? 2 * l->capacity : 64;
-        char **larger = cameo_allocate(l->capacity, sizeof *larger);
-        if (l->count) memcpy(larger, l->path, l->count * sizeof *larger);
-        free(l->path);
-        l->path = larger;
-    }
+    l->path = cameo_room(l->path, l->count, &l->capacity, sizeof *l->path);
     l->path[l->count++] = path;
 }
 

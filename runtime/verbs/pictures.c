@@ -72,9 +72,8 @@ int cameo_pictures_open(cameo_pictures *p, const cameo_model *model, const cameo
     *p = (cameo_pictures){.model = model, .spec = spec ? spec : model->preprocess};
     if (!p->spec) return no_preprocess(model);
     if (model->n_inputs != 1) {
-        cameo_fail(&error, CAMEO_BAD_INPUT,
-                   "%s: has %zu inputs; pictures go into networks with one", model->name,
-                   model->n_inputs);
+        cameo_reject(&error, "%s: has %zu inputs; pictures go into networks with one", model->name,
+                     model->n_inputs);
         return cameo_report_error(&error);
     }
     if (!cameo_preprocess_parse(p->spec, &model->inputs[0], &p->preprocess, &error))
@@ -140,8 +139,8 @@ static bool fit_picture(cameo_pictures *p, const char *name, cameo_image *image,
     } else if (p->landmarks.count) {
         points = cameo_landmarks_find(&p->landmarks, name);
         if (!points)
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "no landmarks are given for it (or for several of that name)");
+            return cameo_reject(error,
+                                "no landmarks are given for it (or for several of that name)");
     } else {
         return cameo_preprocess_fit(spec, image, error);
     }
@@ -268,9 +267,9 @@ bool cameo_pictures_each(cameo_pictures *p, char *const *paths, size_t count, co
 size_t cameo_pictures_dimension(const cameo_pictures *p, cameo_error *error) {
     const cameo_tensor_info *e = p->model->embedding;
     if (e && e->dtype == 1) return cameo_image_elements(e);
-    cameo_fail(error, CAMEO_BAD_INPUT,
-               "%s: has no float32 embedding\n    hint: compile it with --embedding TENSOR",
-               p->model->name);
+    cameo_reject(error,
+                 "%s: has no float32 embedding\n    hint: compile it with --embedding TENSOR",
+                 p->model->name);
     return 0;
 }
 
@@ -288,9 +287,7 @@ static bool embed_chunk(void *data, size_t first, size_t count, const unsigned c
     if (!cameo_pictures_run(job->pictures, input, count, out, error)) return false;
     for (size_t i = 0; i < count; i++) {
         const char *why = cameo_embedding_fault(out + i * job->dimension, job->dimension);
-        if (why)
-            return cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s", job->paths[first + i],
-                              why);
+        if (why) return cameo_reject(error, "%s: its embedding %s", job->paths[first + i], why);
     }
     return true;
 }

@@ -42,10 +42,10 @@ static void print_json(const stopwatch *w) {
     for (size_t i = 0; i < w->model->n_layers; i++) {
         const cameo_layer_info *l = &w->model->layers[i];
         cameo_json_open(&j, NULL, '{');
-        cameo_json_text(&j, "name", l->name);
-        cameo_json_text(&j, "op", l->op);
-        cameo_json_text(&j, "kernel", l->kernel);
-        cameo_json_text(&j, "shape", l->shape);
+        cameo_json_field(&j, l, name);
+        cameo_json_field(&j, l, op);
+        cameo_json_field(&j, l, kernel);
+        cameo_json_field(&j, l, shape);
         cameo_json_number(&j, "macs", layer_macs(w->model, i));
         cameo_json_number(&j, "ms", 1e3 * w->least[i]);
         cameo_json_number(&j, "gflops", gflops(layer_macs(w->model, i), w->least[i]));

@@ -20,14 +20,14 @@ static bool check_input(job *j, size_t k, const char *path) {
         fits = batch ? a->dim[0] >= 1 && a->dim[0] <= t->dim[0] : a->dim[i] == t->dim[i];
     }
     if (!fits)
-        return cameo_fail(&j->error, CAMEO_BAD_INPUT, "%s: %s%s, but input %zu \"%s\" is %s%s%s",
-                          path, cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, got),
-                          k, t->name, cameo_dtype_name(t->dtype), cameo_tensor_shape(t, want),
-                          t->batched ? " (or fewer images)" : "");
+        return cameo_reject(&j->error, "%s: %s%s, but input %zu \"%s\" is %s%s%s", path,
+                            cameo_dtype_name(a->dtype), cameo_shape_text(a->dim, a->rank, got), k,
+                            t->name, cameo_dtype_name(t->dtype), cameo_tensor_shape(t, want),
+                            t->batched ? " (or fewer images)" : "");
     if (!t->batched) return true;
     if (j->count && j->count != (size_t)a->dim[0])
-        return cameo_fail(&j->error, CAMEO_BAD_INPUT, "%s: %lld images, but %zu are expected", path,
-                          (long long)a->dim[0], j->count);
+        return cameo_reject(&j->error, "%s: %lld images, but %zu are expected", path,
+                            (long long)a->dim[0], j->count);
     j->count = (size_t)a->dim[0];
     return true;
 }

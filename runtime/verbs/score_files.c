@@ -127,7 +127,7 @@ static void put_tpr(cameo_json *j, const cameo_metrics *m) {
 
 static void put_spread(cameo_json *j, const cameo_metrics *m) {
     static const char *const kind[] = {"different", "same"};
-    cameo_json_number(j, "d_prime", m->d_prime);
+    cameo_json_field(j, m, d_prime);
     cameo_json_number(j, "lowest", m->low);
     cameo_json_number(j, "highest", m->high);
     for (int k = 0; k < 2; k++) {
@@ -135,23 +135,22 @@ static void put_spread(cameo_json *j, const cameo_metrics *m) {
         cameo_json_number(j, "mean", m->mean[k]);
         cameo_json_number(j, "deviation", m->deviation[k]);
         cameo_json_open(j, "histogram", '[');
-        for (int b = 0; b < CAMEO_BINS; b++)
-            cameo_json_integer(j, NULL, (int64_t)m->histogram[k][b]);
+        for (int b = 0; b < CAMEO_BINS; b++) cameo_json_count(j, NULL, m->histogram[k][b]);
         cameo_json_close(j, ']');
         cameo_json_close(j, '}');
     }
 }
 
 static void put_metrics(cameo_json *j, const cameo_metrics *m) {
-    cameo_json_number(j, "auc", m->auc);
-    cameo_json_number(j, "auc_low", m->auc_low);
-    cameo_json_number(j, "auc_high", m->auc_high);
-    cameo_json_number(j, "eer", m->eer);
-    cameo_json_number(j, "eer_threshold", m->eer_threshold);
-    cameo_json_number(j, "accuracy_best", m->accuracy_best);
-    cameo_json_number(j, "threshold_best", m->threshold_best);
-    cameo_json_integer(j, "positives", (int64_t)m->positives);
-    cameo_json_integer(j, "negatives", (int64_t)m->negatives);
+    cameo_json_field(j, m, auc);
+    cameo_json_field(j, m, auc_low);
+    cameo_json_field(j, m, auc_high);
+    cameo_json_field(j, m, eer);
+    cameo_json_field(j, m, eer_threshold);
+    cameo_json_field(j, m, accuracy_best);
+    cameo_json_field(j, m, threshold_best);
+    cameo_json_field(j, m, positives);
+    cameo_json_field(j, m, negatives);
     cameo_json_number(j, "accuracy_10fold", m->exact.count ? m->exact.mean : NAN);
     cameo_json_number(j, "accuracy_10fold_se", m->exact.count ? m->exact.error : NAN);
     put_folds(j, "folds_exact", &m->exact);
@@ -164,10 +163,10 @@ static void put_all_scores(cameo_json *j, const cameo_verification *v) {
     cameo_json_open(j, "scores", '{');
     for (int k = 0; k < CAMEO_SCORES; k++) {
         cameo_json_open(j, cameo_score_names[k], '{');
-        cameo_json_number(j, "auc", v->metrics[k].auc);
-        cameo_json_number(j, "eer", v->metrics[k].eer);
-        cameo_json_number(j, "eer_threshold", v->metrics[k].eer_threshold);
-        cameo_json_number(j, "accuracy_best", v->metrics[k].accuracy_best);
+        cameo_json_field(j, &v->metrics[k], auc);
+        cameo_json_field(j, &v->metrics[k], eer);
+        cameo_json_field(j, &v->metrics[k], eer_threshold);
+        cameo_json_field(j, &v->metrics[k], accuracy_best);
         cameo_json_number(j, "accuracy_10fold",
                           v->metrics[k].exact.count ? v->metrics[k].exact.mean : NAN);
         cameo_json_close(j, '}');
@@ -181,10 +180,10 @@ static void put_hard(cameo_json *j, const char *key, const cameo_verification *v
     for (size_t i = 0; i < n; i++) {
         const cameo_pair *p = &v->pairs->pair[h[i].pair];
         cameo_json_open(j, NULL, '{');
-        cameo_json_integer(j, "row", (int64_t)h[i].pair);
+        cameo_json_count(j, "row", h[i].pair);
         cameo_json_text(j, "img1", v->pairs->image[p->a]);
         cameo_json_text(j, "img2", v->pairs->image[p->b]);
-        cameo_json_number(j, "score", h[i].score);
+        cameo_json_field(j, &h[i], score);
         cameo_json_close(j, '}');
     }
     cameo_json_close(j, ']');
@@ -193,11 +192,11 @@ static void put_hard(cameo_json *j, const char *key, const cameo_verification *v
 static void put_norms(cameo_json *j, const cameo_verification *v) {
     const cameo_norms *n = &v->norms;
     cameo_json_open(j, "embedding_norms", '{');
-    cameo_json_integer(j, "images", (int64_t)n->count);
-    cameo_json_number(j, "mean", n->mean);
-    cameo_json_number(j, "deviation", n->deviation);
-    cameo_json_number(j, "least", n->least);
-    cameo_json_number(j, "largest", n->largest);
+    cameo_json_count(j, "images", n->count);
+    cameo_json_field(j, n, mean);
+    cameo_json_field(j, n, deviation);
+    cameo_json_field(j, n, least);
+    cameo_json_field(j, n, largest);
     if (n->count) {
         cameo_json_text(j, "least_image", v->pairs->image[n->least_image]);
         cameo_json_text(j, "largest_image", v->pairs->image[n->largest_image]);
@@ -219,36 +218,36 @@ static void put_findings(cameo_json *j, const char *key, const cameo_finding *f,
 static void put_operating_point(cameo_json *j, const cameo_operating_point *p) {
     if (!p) return;
     cameo_json_open(j, "operating_point", '{');
-    cameo_json_number(j, "threshold", p->threshold);
-    cameo_json_text(j, "score", p->score);
-    cameo_json_text(j, "tta", p->tta);
-    cameo_json_text(j, "rule", p->rule);
-    cameo_json_text(j, "data", p->data);
-    cameo_json_text(j, "origin", p->origin);
+    cameo_json_field(j, p, threshold);
+    cameo_json_field(j, p, score);
+    cameo_json_field(j, p, tta);
+    cameo_json_field(j, p, rule);
+    cameo_json_field(j, p, data);
+    cameo_json_field(j, p, origin);
     cameo_json_close(j, '}');
 }
 
 static void put_run(cameo_json *j, const cameo_verification *v) {
-    cameo_json_integer(j, "pairs", (int64_t)v->pairs->count);
-    cameo_json_integer(j, "images", (int64_t)v->pairs->images);
-    cameo_json_integer(j, "failed_pairs", (int64_t)v->failed);
+    cameo_json_count(j, "pairs", v->pairs->count);
+    cameo_json_field(j, v->pairs, images);
+    cameo_json_count(j, "failed_pairs", v->failed);
     cameo_json_text(j, "score", cameo_score_names[v->primary]);
     cameo_json_text(j, "tta", cameo_tta_names[v->tta]);
-    cameo_json_text(j, "list", v->list);
-    cameo_json_text(j, "list_hash", v->list_hash);
-    cameo_json_text(j, "format", v->pairs->format);
-    cameo_json_text(j, "family", v->pairs->family);
-    cameo_json_text(j, "title", v->title);
+    cameo_json_field(j, v, list);
+    cameo_json_field(j, v, list_hash);
+    cameo_json_field(j, v->pairs, format);
+    cameo_json_field(j, v->pairs, family);
+    cameo_json_field(j, v, title);
     cameo_json_text(j, "model", v->model->name);
     cameo_json_text(j, "model_hash", v->model->hash);
-    cameo_json_text(j, "embeddings_file", v->embeddings_file);
+    cameo_json_field(j, v, embeddings_file);
     cameo_json_text(j, "target", v->instruction_set);
-    cameo_json_text(j, "preprocess", v->preprocess);
-    cameo_json_text(j, "alignment", v->alignment);
-    cameo_json_integer(j, "threads", v->threads);
-    cameo_json_integer(j, "embedded", (int64_t)v->embedded);
-    cameo_json_integer(j, "cached", (int64_t)v->cached);
-    cameo_json_text(j, "command", v->command);
+    cameo_json_field(j, v, preprocess);
+    cameo_json_field(j, v, alignment);
+    cameo_json_field(j, v, threads);
+    cameo_json_field(j, v, embedded);
+    cameo_json_field(j, v, cached);
+    cameo_json_field(j, v, command);
     cameo_json_text(j, "version", CAMEO_VERSION);
 }
 

@@ -32,10 +32,8 @@ static char *command_line(const char *program, const char *verb, int argc, char 
 static int choice(const cameo_args *a, const char *option, const char *const *names, int count,
                   int *chosen) {
     const char *word = cameo_args_get(a, option);
-    *chosen = 0;
-    if (!word) return CAMEO_OK;
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], word) == 0) return *chosen = i, CAMEO_OK;
+    *chosen = word ? cameo_index_of(names, count, word) : 0;
+    if (*chosen >= 0) return CAMEO_OK;
     fprintf(stderr, "--%s %s: one of", option, word);
     for (int i = 0; i < count; i++) fprintf(stderr, "%s %s", i ? "," : "", names[i]);
     fputc('\n', stderr);
@@ -98,8 +96,7 @@ static void make_title(cameo_scoring *s) {
     cameo_output o;
     if (!cameo_output_open(&o, NULL)) return;
     const cameo_pairs *p = &s->pairs;
-    const char *slash = strrchr(s->v.list, '/');
-    fprintf(o.stream, "%s: %zu pairs of %zu pictures; %s", slash ? slash + 1 : s->v.list, p->count,
+    fprintf(o.stream, "%s: %zu pairs of %zu pictures; %s", cameo_last_part(s->v.list), p->count,
             p->images, p->description);
     if (p->where) fprintf(o.stream, "; %s", p->where);
     if (p->family) fprintf(o.stream, " (family %s)", p->family);
@@ -137,8 +134,8 @@ static bool check_names(cameo_scoring *s, const char *file, size_t row_bytes) {
         const bool equal = memcmp(rows + x->row * row_bytes, rows + y->row * row_bytes,
                                   row_bytes) == 0;
         if (!equal)
-            return cameo_fail(
-                &s->error, CAMEO_BAD_INPUT,
+            return cameo_reject(
+                &s->error,
                 "%s: \"%.200s\" is listed twice, in lines %zu and %zu, with different embeddings",
                 file, x->name, x->line, y->line);
         fprintf(stderr,
@@ -159,15 +156,13 @@ static bool assign_rows(cameo_scoring *s, size_t views) {
             s->e.row[i * views + k] = (const float *)s->stored.data + found->row * stride + k * d;
     }
     return !missing || s->gallery.skip ||
-           cameo_fail(&s->error, CAMEO_BAD_INPUT, "%zu of %zu pictures have no embedding", missing,
-                      s->e.images);
+           cameo_reject(&s->error, "%zu of %zu pictures have no embedding", missing, s->e.images);
 }
 
 static bool to_float(cameo_array *a, const char *file, cameo_error *error) {
     if (a->dtype == 1) return true;
     if (a->dtype != 11)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: float32 or float64 embeddings are expected",
-                          file);
+        return cameo_reject(error, "%s: float32 or float64 embeddings are expected", file);
     double *from = a->data;
     float *to = cameo_allocate(a->count, sizeof *to);
     for (size_t i = 0; i < a->count; i++) to[i] = (float)from[i];
@@ -184,21 +179,22 @@ static bool from_file(cameo_scoring *s, const char *file, const char *names_file
     if (!cameo_array_read(file, a, &s->error) || !to_float(a, file, &s->error)) return false;
     bool fits = (a->rank == 2 && views == 1) || (a->rank == 3 && a->dim[1] == 2);
     if (!fits)
-        return cameo_fail(&s->error, CAMEO_BAD_INPUT,
-                          "%s: shape %s; [pictures][dimension] is expected, or "
-                          "[pictures][2][dimension] with the mirrored ones",
-                          file, cameo_shape_text(a->dim, a->rank, shape));
+        return cameo_reject(&s->error,
+                            "%s: shape %s; [pictures][dimension] is expected, or "
+                            "[pictures][2][dimension] with the mirrored ones",
+                            file, cameo_shape_text(a->dim, a->rank, shape));
     size_t rows = (size_t)a->dim[0], images = s->pairs.images;
     if (!names_file && rows != images)
-        return cameo_fail(&s->error, CAMEO_BAD_INPUT,
-                          "%s: %zu rows, but the list names %zu pictures\n    hint: say which row "
-                          "is which with --names",
-                          file, rows, images);
+        return cameo_reject(
+            &s->error,
+            "%s: %zu rows, but the list names %zu pictures\n    hint: say which row "
+            "is which with --names",
+            file, rows, images);
     s->e = (cameo_embeddings){images, (size_t)a->dim[a->rank - 1], views,
                               cameo_allocate(images * views, sizeof *s->e.row)};
     if (names_file && s->names != rows)
-        return cameo_fail(&s->error, CAMEO_BAD_INPUT, "%s: %zu names for %zu rows of embeddings",
-                          names_file, s->names, rows);
+        return cameo_reject(&s->error, "%s: %zu names for %zu rows of embeddings", names_file,
+                            s->names, rows);
     const size_t row_bytes = s->e.dimension * (a->rank == 3 ? 2 : 1) * sizeof(float);
     return (!names_file || check_names(s, names_file, row_bytes)) && assign_rows(s, views);
 }

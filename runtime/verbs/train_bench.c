@@ -89,8 +89,8 @@ static void print(const made_up *m, const cameo_args *a, double least, double me
     cameo_json_number(&j, "min_ms", 1e3 * least);
     cameo_json_number(&j, "mean_ms", 1e3 * mean);
     cameo_json_number(&j, "peak_rss_mb", cameo_peak_mb());
-    cameo_json_integer(&j, "threads", m->threads);
-    cameo_json_integer(&j, "batch", m->trainer->batch);
+    cameo_json_field(&j, m, threads);
+    cameo_json_field(&j, m->trainer, batch);
     cameo_json_integer(&j, "runs", runs);
     cameo_json_close(&j, '}');
     putchar('\n');

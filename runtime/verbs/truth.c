@@ -47,7 +47,7 @@ static bool read_row(truth *t, char *text, char by, int columns, const int colum
         why = "more fields than headings; names that hold the separator are quoted";
     if (!why && (count <= column[1] || !*field[column[1]])) why = "has no label";
     if (!why && column[0] >= 0 && (count <= column[0] || !*field[column[0]])) why = "has no id";
-    if (why) return cameo_fail(t->error, CAMEO_BAD_INPUT, "%s:%zu: %s", t->file, r->line, why);
+    if (why) return cameo_reject(t->error, "%s:%zu: %s", t->file, r->line, why);
     r->label = field[column[1]];
     r->id = column[0] < 0 ? NULL : field[column[0]];
     return true;
@@ -76,18 +76,13 @@ static bool read_rows(truth *t, cameo_lines *l) {
         if (column[1] < 0) break;
     }
     return column[1] >= 0 ||
-           cameo_fail(
-               t->error, CAMEO_BAD_INPUT,
+           cameo_reject(
+               t->error,
                "%s: has no column \"label\"\n    hint: its first line is `id,label`, or `label`",
                t->file);
 }
 
 /* ---- which picture a row is about ---- */
-
-static const char *base_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
 
 static int by_key(const void *x, const void *y) {
     const key *a = x, *b = y;
@@ -99,7 +94,7 @@ static int by_key(const void *x, const void *y) {
 static key *make_keys(const truth *t, bool endings) {
     key *keys = cameo_allocate(t->pictures, sizeof *keys);
     for (size_t i = 0; i < t->pictures; i++) {
-        const char *name = base_of(t->path[i]), *dot = strrchr(name, '.');
+        const char *name = cameo_last_part(t->path[i]), *dot = strrchr(name, '.');
         keys[i] = (key){name, endings || !dot ? strlen(name) : (size_t)(dot - name), i};
     }
     qsort(keys, t->pictures, sizeof *keys, by_key);
@@ -108,7 +103,7 @@ static key *make_keys(const truth *t, bool endings) {
 
 /* A name that two files share without their endings finds none. */
 static bool find_key(const key *keys, size_t n, const char *id, size_t *picture) {
-    const key wanted = {base_of(id), strlen(base_of(id)), 0},
+    const key wanted = {cameo_last_part(id), strlen(cameo_last_part(id)), 0},
               *found = bsearch(&wanted, keys, n, sizeof *keys, by_key);
     if (!found || (found > keys && by_key(found - 1, found) == 0) ||
         (found + 1 < keys + n && by_key(found + 1, found) == 0))
@@ -160,11 +155,11 @@ static bool by_ids(truth *t) {
     }
     const row *unknown = match_names(t);
     if (!unknown || match_places(t)) return true;
-    return cameo_fail(t->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: no unknown picture, or more than one, is called \"%.200s\"\n    "
-                      "hint: an id is a file's name, with "
-                      "or without its ending, or its place among the sorted files, from 0",
-                      t->file, unknown->line, unknown->id);
+    return cameo_reject(t->error,
+                        "%s:%zu: no unknown picture, or more than one, is called \"%.200s\"\n    "
+                        "hint: an id is a file's name, with "
+                        "or without its ending, or its place among the sorted files, from 0",
+                        t->file, unknown->line, unknown->id);
 }
 
 /* Into labels[pictures]; each has one. */
@@ -174,8 +169,8 @@ static bool assign(const truth *t, char **label) {
     for (const row *r = t->row; r < t->row + t->rows && good; r++) {
         if (r->picture >= t->pictures) break; /* too many rows, without ids */
         if (line[r->picture])
-            good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: lines %zu and %zu are both about %s",
-                              t->file, line[r->picture], r->line, t->path[r->picture]);
+            good = cameo_reject(t->error, "%s: lines %zu and %zu are both about %s", t->file,
+                                line[r->picture], r->line, t->path[r->picture]);
         line[r->picture] = r->line;
         free(label[r->picture]);
         label[r->picture] = cameo_join(NULL, r->label);
@@ -183,9 +178,9 @@ static bool assign(const truth *t, char **label) {
     while (without < t->pictures && line[without]) without++;
     free(line);
     if (good && (without < t->pictures || t->rows > t->pictures))
-        good = cameo_fail(t->error, CAMEO_BAD_INPUT, "%s: %zu rows for %zu unknown pictures%s%s",
-                          t->file, t->rows, t->pictures, without < t->pictures ? "; none for " : "",
-                          without < t->pictures ? t->path[without] : "");
+        good = cameo_reject(t->error, "%s: %zu rows for %zu unknown pictures%s%s", t->file, t->rows,
+                            t->pictures, without < t->pictures ? "; none for " : "",
+                            without < t->pictures ? t->path[without] : "");
     return good;
 }
 

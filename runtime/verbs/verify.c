@@ -32,33 +32,27 @@ static void print_json(const cameo_args *a, const cameo_pictures *pictures, cons
     cameo_json_number(&j, "cosine", s->score[CAMEO_COSINE]);
     cameo_json_number(&j, "l2", 0 - s->score[CAMEO_L2_RAW]);
     if (s->point) {
-        cameo_json_number(&j, "threshold", s->point->threshold);
-        cameo_json_text(&j, "score", s->point->score);
-        cameo_json_text(&j, "rule", s->point->rule);
-        cameo_json_text(&j, "data", s->point->data);
-        cameo_json_text(&j, "origin", s->point->origin);
+        cameo_json_field(&j, s->point, threshold);
+        cameo_json_field(&j, s->point, score);
+        cameo_json_field(&j, s->point, rule);
+        cameo_json_field(&j, s->point, data);
+        cameo_json_field(&j, s->point, origin);
         cameo_json_text(&j, "verdict", s->judged >= s->point->threshold ? "same" : "different");
     }
     cameo_json_text(&j, "preprocess", pictures->spec);
-    cameo_json_text(&j, "alignment", pictures->alignment);
+    cameo_json_field(&j, pictures, alignment);
     cameo_json_close(&j, '}');
     putchar('\n');
-}
-
-static int index_of(const char *const *names, int count, const char *word) {
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], word) == 0) return i;
-    return -1;
 }
 
 /* Both pictures, mirrored too where the point wants it, through the scores of a one-pair list. */
 static bool measure(cameo_pictures *p, const cameo_args *a, const cameo_calibration *c,
                     pair_scores *s, cameo_error *error) {
-    int tta = c->found ? index_of(cameo_tta_names, CAMEO_TTAS, c->point.tta) : CAMEO_TTA_NONE;
-    int kind = c->found ? index_of(cameo_score_names, CAMEO_SCORES, c->point.score) : CAMEO_COSINE;
+    int tta = c->found ? cameo_index_of(cameo_tta_names, CAMEO_TTAS, c->point.tta) : CAMEO_TTA_NONE;
+    int kind = c->found ? cameo_index_of(cameo_score_names, CAMEO_SCORES, c->point.score)
+                        : CAMEO_COSINE;
     if (tta < 0 || kind < 0)
-        return cameo_fail(error, CAMEO_BAD_INPUT, "%s: unknown score or tta; calibrate anew",
-                          c->point.origin);
+        return cameo_reject(error, "%s: unknown score or tta; calibrate anew", c->point.origin);
     char *paths[2] = {cameo_join(NULL, cameo_args_positional(a, 0)),
                       cameo_join(NULL, cameo_args_positional(a, 1))};
     cameo_pair pair = {.a = 0, .b = 1, .label = -1};

@@ -4,6 +4,7 @@
 #include "../base/files.h"
 #include "../base/json.h"
 #include "../base/json_read.h"
+#include "../base/onnx_fields.h"
 #include "../base/wire.h"
 #include "../cameo_abi.h"
 #include <math.h>
@@ -17,8 +18,8 @@ bool cameo_calibrate(const cameo_metrics *m, const char *rule, cameo_roc_point *
         return *point = cameo_metrics_at_threshold(m, m->eer_threshold), true;
     if (strcmp(rule, "accuracy") == 0) {
         if (isinf(m->threshold_best))
-            return cameo_fail(error, CAMEO_BAD_INPUT,
-                              "accuracy is best when no pair is accepted; that is no threshold");
+            return cameo_reject(error,
+                                "accuracy is best when no pair is accepted; that is no threshold");
         return *point = cameo_metrics_at_threshold(m, m->threshold_best), true;
     }
     char *end;
@@ -28,13 +29,13 @@ bool cameo_calibrate(const cameo_metrics *m, const char *rule, cameo_roc_point *
                           "--by %s: fpr=RATE (such as fpr=0.001), eer or accuracy is expected",
                           rule);
     if (rate * (double)m->negatives < 1 - 1e-9)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "--by %s: %zu different pairs can't tell rates below %.3g apart; a "
-                          "longer list is needed",
-                          rule, m->negatives, 1 / (double)m->negatives);
+        return cameo_reject(error,
+                            "--by %s: %zu different pairs can't tell rates below %.3g apart; a "
+                            "longer list is needed",
+                            rule, m->negatives, 1 / (double)m->negatives);
     *point = cameo_metrics_at_fpr(m, rate);
     return !isinf(point->threshold) ||
-           cameo_fail(error, CAMEO_BAD_INPUT, "--by %s: no pair is accepted at this rate", rule);
+           cameo_reject(error, "--by %s: no pair is accepted at this rate", rule);
 }
 
 char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *model,
@@ -46,15 +47,15 @@ char *cameo_calibration_text(const cameo_operating_point *p, const cameo_model *
     cameo_json_open(&j, NULL, '{');
     fprintf(o.stream, "\"threshold\": %.17g", p->threshold);
     j.comma = true;
-    cameo_json_text(&j, "score", p->score);
-    cameo_json_text(&j, "tta", p->tta);
-    cameo_json_text(&j, "rule", p->rule);
-    cameo_json_text(&j, "data", p->data);
+    cameo_json_field(&j, p, score);
+    cameo_json_field(&j, p, tta);
+    cameo_json_field(&j, p, rule);
+    cameo_json_field(&j, p, data);
     cameo_json_text(&j, "data_hash", list_hash);
-    cameo_json_number(&j, "fpr", p->fpr);
-    cameo_json_number(&j, "tpr", p->tpr);
-    cameo_json_integer(&j, "positives", (int64_t)m->positives);
-    cameo_json_integer(&j, "negatives", (int64_t)m->negatives);
+    cameo_json_field(&j, p, fpr);
+    cameo_json_field(&j, p, tpr);
+    cameo_json_field(&j, m, positives);
+    cameo_json_field(&j, m, negatives);
     cameo_json_text(&j, "preprocess", preprocess);
     cameo_json_text(&j, "model_hash", model->hash);
     cameo_json_close(&j, '}');
@@ -88,8 +89,8 @@ static bool parse(const char *json, const char *origin, cameo_calibration *c, ca
     if (!cameo_json_get_number(json, "tpr", &p->tpr)) p->tpr = NAN;
     c->found = good;
     return good ||
-           cameo_fail(error, CAMEO_BAD_INPUT,
-                      "%s: is no calibration; make it anew with the verb calibrate", origin);
+           cameo_reject(error, "%s: is no calibration; make it anew with the verb calibrate",
+                        origin);
 }
 
 static bool load_file(const cameo_model *model, const char *path, cameo_calibration *c,
@@ -100,11 +101,12 @@ static bool load_file(const cameo_model *model, const char *path, cameo_calibrat
     char *hash = cameo_json_get_text(json, "model_hash");
     bool good = hash && strcmp(hash, model->hash) == 0;
     if (!good)
-        cameo_fail(error, CAMEO_BAD_INPUT,
-                   "%s: belongs to another model (%.12s...); its threshold means nothing for this "
-                   "one (%.12s...)\n    hint: run "
-                   "calibrate again, or remove the file",
-                   path, hash ? hash : "none", model->hash);
+        cameo_reject(
+            error,
+            "%s: belongs to another model (%.12s...); its threshold means nothing for this "
+            "one (%.12s...)\n    hint: run "
+            "calibrate again, or remove the file",
+            path, hash ? hash : "none", model->hash);
     good = good && parse(json, path, c, error);
     free(hash);
     free(json);
@@ -129,21 +131,11 @@ void cameo_calibration_free(cameo_calibration *c) {
     *c = (cameo_calibration){0};
 }
 
-enum {
-    MODEL_METADATA = 14,
-    ENTRY_KEY = 1,
-    ENTRY_VALUE = 2
-}; /* fields of ModelProto and StringStringEntryProto */
 static const char metadata_key[] = "cameo.calibration";
 
 static bool is_calibration(const cameo_field *f) {
-    cameo_wire entry = f->bytes;
-    cameo_field inner;
-    if (f->number != MODEL_METADATA || f->type != CAMEO_WIRE_BYTES) return false;
-    while (cameo_wire_size(entry) && cameo_wire_field(&entry, &inner))
-        if (inner.number == ENTRY_KEY && inner.type == CAMEO_WIRE_BYTES)
-            return cameo_wire_equals(inner.bytes, metadata_key);
-    return false;
+    return f->number == MODEL_METADATA && f->type == CAMEO_WIRE_BYTES &&
+           cameo_wire_equals(cameo_wire_find(f->bytes, ENTRY_KEY), metadata_key);
 }
 
 /* Order of fields is free in the wire format: all but a former calibration as they are, then the
@@ -153,15 +145,11 @@ static bool rewrite(cameo_wire w, const char *text, FILE *to) {
     bool any = false;
     while (cameo_wire_size(w)) {
         if (!cameo_wire_field(&w, &f)) return false;
-        any |= f.number == 7 && f.type == CAMEO_WIRE_BYTES; /* ModelProto.graph */
+        any |= f.number == MODEL_GRAPH && f.type == CAMEO_WIRE_BYTES;
         if (!is_calibration(&f)) fwrite(f.whole.p, 1, cameo_wire_size(f.whole), to);
     }
-    size_t key = strlen(metadata_key), value = strlen(text);
-    cameo_put_head(to, MODEL_METADATA,
-                   cameo_head_bytes(ENTRY_KEY, key) + key + cameo_head_bytes(ENTRY_VALUE, value) +
-                       value);
-    cameo_put_text(to, ENTRY_KEY, metadata_key);
-    cameo_put_text(to, ENTRY_VALUE, text);
+    cameo_sink_message(&(cameo_sink){.stream = to}, MODEL_METADATA, cameo_write_entry,
+                       &(cameo_entry){metadata_key, text});
     return any;
 }
 
@@ -177,7 +165,7 @@ bool cameo_calibration_into(const char *onnx, const char *to, const char *text,
     } else {
         fclose(o.stream);
         free(o.data);
-        cameo_fail(error, CAMEO_BAD_INPUT, "%s: is no ONNX model", onnx);
+        cameo_reject(error, "%s: is no ONNX model", onnx);
     }
     free(data);
     return good;

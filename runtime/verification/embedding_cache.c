@@ -81,16 +81,6 @@ static void index_record(cameo_cache *c, const char *key) {
     if (!*slot) *slot = c->count;
 }
 
-static bool read_exactly(int fd, unsigned char *to, size_t n) {
-    for (size_t got = 0; got < n;) {
-        ssize_t r = read(fd, to + got, n - got);
-        if (r < 0 && errno == EINTR) continue;
-        if (r <= 0) return false;
-        got += (size_t)r;
-    }
-    return true;
-}
-
 static bool write_exactly(int fd, const unsigned char *from, size_t n) {
     for (size_t done = 0; done < n;) {
         ssize_t r = write(fd, from + done, n - done);
@@ -111,9 +101,9 @@ static bool load(cameo_cache *c) {
     unsigned char want[HEAD], head[HEAD];
     make_head(c, want);
     off_t good = 0;
-    if (read_exactly(c->fd, head, HEAD) && memcmp(head, want, HEAD) == 0) {
+    if (cameo_read_at(c->fd, head, HEAD, 0) && memcmp(head, want, HEAD) == 0) {
         good = HEAD;
-        while (read_exactly(c->fd, c->buffer, c->record)) {
+        while (cameo_read_at(c->fd, c->buffer, c->record, (uint64_t)good)) {
             uint32_t sum;
             memcpy(&sum, c->buffer + KEY, sizeof sum);
             if (sum != checksum(c->buffer + PREFIX, c->record - PREFIX)) break;
@@ -212,13 +202,12 @@ static bool put_kept(FILE *f, const void *what, cameo_error *error) {
     const kept *k = what;
     const cameo_cache *c = k->cache;
     unsigned char head[HEAD], chunk[1 << 14];
-    off_t at = (off_t)(HEAD + (c->count - k->count) * c->record);
+    uint64_t at = HEAD + (c->count - k->count) * c->record;
     make_head(c, head);
     bool good = fwrite(head, 1, HEAD, f) == HEAD;
-    for (size_t left = k->count * c->record; left && good;) {
-        const ssize_t n = pread(c->fd, chunk, left < sizeof chunk ? left : sizeof chunk, at);
-        good = n > 0 && fwrite(chunk, 1, (size_t)n, f) == (size_t)n;
-        if (good) left -= (size_t)n, at += n;
+    for (size_t left = k->count * c->record, n; left && good; left -= n, at += n) {
+        n = left < sizeof chunk ? left : sizeof chunk;
+        good = cameo_read_at(c->fd, chunk, n, at) && fwrite(chunk, 1, n, f) == n;
     }
     return good || cameo_fail(error, CAMEO_ENVIRONMENT, "%s: cannot shorten it", c->path);
 }

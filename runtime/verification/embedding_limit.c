@@ -34,25 +34,20 @@ static int by_use(const void *x, const void *y) {
 }
 
 static kept_file *survey(DIR *d, const char *own, size_t *count) {
-    size_t capacity = 16;
-    kept_file *list = cameo_allocate(capacity, sizeof *list);
+    size_t capacity = 0;
+    kept_file *list = NULL;
     struct stat s;
     *count = 0;
     for (struct dirent *e; (e = readdir(d));) {
         if (!is_kept(e->d_name) || strcmp(e->d_name, own) == 0) continue;
         if (fstatat(dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW) || !S_ISREG(s.st_mode)) continue;
-        if (*count == capacity) {
-            kept_file *more = cameo_allocate(2 * capacity, sizeof *more);
-            memcpy(more, list, capacity * sizeof *list);
-            free(list);
-            list = more, capacity *= 2;
-        }
+        list = cameo_room(list, *count, &capacity, sizeof *list);
         kept_file *f = &list[(*count)++];
         snprintf(f->name, sizeof f->name, "%.63s", e->d_name);
         f->used = s.st_mtim;
         f->size = (uint64_t)s.st_size;
     }
-    qsort(list, *count, sizeof *list, by_use);
+    if (*count) qsort(list, *count, sizeof *list, by_use);
     return list;
 }
 

@@ -12,7 +12,8 @@ static int by_content(const void *x, const void *y, void *data) {
     return order ? order : a < b ? -1 : a > b;
 }
 
-size_t *cameo_sorted_by_content(char (*content)[65], size_t n) {
+/* Indices of 0..n-1 by content, equal ones in order; the caller frees. */
+static size_t *sorted_by_content(char (*content)[65], size_t n) {
     size_t *order = cameo_allocate(n, sizeof *order);
     for (size_t i = 0; i < n; i++) order[i] = i;
     qsort_r(order, n, sizeof *order, by_content, content);
@@ -21,7 +22,7 @@ size_t *cameo_sorted_by_content(char (*content)[65], size_t n) {
 
 void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images,
                            cameo_findings *found) {
-    size_t *order = cameo_sorted_by_content(content, images), first = 0;
+    size_t *order = sorted_by_content(content, images), first = 0;
     *found = (cameo_findings){.list = cameo_allocate(images, sizeof *found->list)};
     for (size_t i = 1; i < images; i++) {
         if (strcmp(content[order[i]], content[order[first]]) != 0)
@@ -32,10 +33,6 @@ void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images
     free(order);
 }
 
-static int by_class(const void *x, const void *y) {
-    return strcmp(*(char *const *)x, *(char *const *)y);
-}
-
 /* The class that the name's last folder is, if any. */
 static char *const *class_of(const char *name, const cameo_dataset *train) {
     const char *end = strrchr(name, '/'), *begin = end;
@@ -44,7 +41,7 @@ static char *const *class_of(const char *name, const cameo_dataset *train) {
     char *folder = cameo_allocate((size_t)(end - begin) + 1, 1);
     memcpy(folder, begin, (size_t)(end - begin));
     char *const *found = bsearch(&folder, train->class_name, train->classes,
-                                 sizeof *train->class_name, by_class);
+                                 sizeof *train->class_name, cameo_by_text);
     free(folder);
     return found;
 }
@@ -64,7 +61,7 @@ static size_t find_content(const char *wanted, const size_t *order, char (*conte
 void cameo_find_overlaps(char *const *name, char (*content)[65], size_t images,
                          const cameo_dataset *train, char (*train_content)[65],
                          cameo_findings *found) {
-    size_t *order = cameo_sorted_by_content(train_content, train->images);
+    size_t *order = sorted_by_content(train_content, train->images);
     bool *seen = cameo_allocate(train->classes, sizeof *seen);
     *found = (cameo_findings){.list = cameo_allocate(2 * images, sizeof *found->list)};
     for (size_t i = 0; i < images; i++) {

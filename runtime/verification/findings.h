@@ -10,8 +10,6 @@ typedef struct cameo_findings {
     size_t count;
 } cameo_findings;
 
-/* Indices of 0..n-1 by content, equal ones in order; the caller frees. */
-size_t *cameo_sorted_by_content(char (*content)[65], size_t n);
 /* Images of one content (SHA-256; "" = unknown) under several names: each with the first of them
    in the list's order. */
 void cameo_find_duplicates(char *const *name, char (*content)[65], size_t images,

@@ -192,13 +192,12 @@ bool cameo_metrics_compute(const double *scores, const unsigned char *labels, si
     *m = (cameo_metrics){.pairs = pairs};
     for (size_t i = 0; i < pairs; i++) {
         if (!isfinite(scores[i]))
-            return cameo_fail(error, CAMEO_BAD_INPUT, "pair %zu: the score is not finite", i + 1);
+            return cameo_reject(error, "pair %zu: the score is not finite", i + 1);
         labels[i] ? m->positives++ : m->negatives++;
     }
     if (!m->positives || !m->negatives)
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "metrics need pairs of both kinds: %zu same, %zu different", m->positives,
-                          m->negatives);
+        return cameo_reject(error, "metrics need pairs of both kinds: %zu same, %zu different",
+                            m->positives, m->negatives);
     int folds = options && options->folds ? options->folds : CAMEO_FOLDS;
     size_t correct;
     cameo_ranked *r = rank(scores, labels, pairs);

@@ -24,14 +24,6 @@ typedef struct parser {
     bool zero, minus;      /* labels seen */
 } parser;
 
-static void *grow(void *array, size_t *capacity, size_t size) {
-    *capacity = *capacity ? *capacity * 2 : 256;
-    array = realloc(array, *capacity * size);
-    if (array) return array;
-    fprintf(stderr, "out of memory for a pair list\n");
-    exit(CAMEO_ENVIRONMENT);
-}
-
 static size_t *find_slot(const parser *p, const char *name) {
     size_t at = cameo_hash_text(name) & (p->table_size - 1);
     while (p->table[at] && strcmp(p->out->image[p->table[at] - 1], name) != 0)
@@ -51,8 +43,7 @@ static size_t intern_image(parser *p, const char *name) {
     if (out->images * 2 >= p->table_size) rehash(p);
     size_t *slot = find_slot(p, name);
     if (*slot) return *slot - 1;
-    if (out->images == p->image_capacity)
-        out->image = grow(out->image, &p->image_capacity, sizeof *out->image);
+    out->image = cameo_room(out->image, out->images, &p->image_capacity, sizeof *out->image);
     out->image[out->images] = cameo_join(NULL, name);
     *slot = ++out->images;
     return out->images - 1;
@@ -60,19 +51,18 @@ static size_t intern_image(parser *p, const char *name) {
 
 static void add_pair(parser *p, const char *a, const char *b, int label) {
     cameo_pairs *out = p->out;
-    if (out->count == p->pair_capacity)
-        out->pair = grow(out->pair, &p->pair_capacity, sizeof *out->pair);
+    out->pair = cameo_room(out->pair, out->count, &p->pair_capacity, sizeof *out->pair);
     size_t first = intern_image(p, a), second = intern_image(p, b);
     out->pair[out->count++] = (cameo_pair){(uint32_t)first, (uint32_t)second, (uint32_t)p->number,
                                            (uint32_t)p->at, (int8_t)label};
 }
 
 static bool bad_line(parser *p, const char *what) {
-    return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and "
-                      "LFW's pairs.txt; quote names "
-                      "that hold blanks, or part the fields by tabs",
-                      p->name, p->number, what);
+    return cameo_reject(p->error,
+                        "%s:%zu: %s\n    hint: forms read are `a b 0|1`, `a b`, CSV of these, and "
+                        "LFW's pairs.txt; quote names "
+                        "that hold blanks, or part the fields by tabs",
+                        p->name, p->number, what);
 }
 
 /* name i j (same) or nameA i nameB j (different); files are name/name_%04d.jpg. */
@@ -100,8 +90,8 @@ static bool bad_label(parser *p, const char *label) {
     else
         snprintf(what, sizeof what, "some lines have a label, some have none");
     if (p->out->count || p->form.heading) return bad_line(p, what);
-    return cameo_fail(
-        p->error, CAMEO_BAD_INPUT,
+    return cameo_reject(
+        p->error,
         "%s:%zu: %s\n    hint: if it is a row of headings, call the columns img1, img2 and label",
         p->name, p->number, what);
 }
@@ -255,14 +245,13 @@ static void set_form(const parser *p) {
 
 static bool all_there(const parser *p) {
     const cameo_pairs_form *f = &p->form;
-    if (!p->out->count)
-        return cameo_fail(p->error, CAMEO_BAD_INPUT, "%s: no pairs in the list", p->name);
+    if (!p->out->count) return cameo_reject(p->error, "%s: no pairs in the list", p->name);
     if (!f->promised || f->promised == p->out->count) return true;
-    return cameo_fail(p->error, CAMEO_BAD_INPUT,
-                      "%s: its first line promises %zu pairs, %zu were found\n    hint: LFW's "
-                      "first line is `FOLDS N` or `N`, "
-                      "with N pairs of one person and N of two people in each fold",
-                      p->name, f->promised, p->out->count);
+    return cameo_reject(p->error,
+                        "%s: its first line promises %zu pairs, %zu were found\n    hint: LFW's "
+                        "first line is `FOLDS N` or `N`, "
+                        "with N pairs of one person and N of two people in each fold",
+                        p->name, f->promised, p->out->count);
 }
 
 bool cameo_pairs_parse(const char *text, size_t size, const char *name,

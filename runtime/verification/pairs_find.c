@@ -30,14 +30,9 @@ static const rule rules[] = {{"", false, NULL, NULL},
                              {"", true, NULL, NULL}};
 enum { RULES = sizeof rules / sizeof *rules };
 
-static const char *base_of(const char *name) {
-    const char *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
-}
-
 static char *path_by(const rule *r, const char *root, const char *name) {
     char *folder = *r->folder ? cameo_join(root, r->folder) : cameo_join(NULL, root ? root : "");
-    char *path = cameo_join(folder, r->basename ? base_of(name) : name);
+    char *path = cameo_join(folder, r->basename ? cameo_last_part(name) : name);
     free(folder);
     return path;
 }
@@ -67,7 +62,7 @@ static size_t apply(const cameo_pairs *p, const rule *r, const char *root, char 
 
 static bool of_other_split(const cameo_pairs *p, const rule *r) {
     if (!r->split || !p->list) return false;
-    bool test = strstr(base_of(p->list), "test") != NULL;
+    bool test = strstr(cameo_last_part(p->list), "test") != NULL;
     return test != (strcmp(r->split, "test") == 0);
 }
 
@@ -76,7 +71,7 @@ static const char *family_of(const cameo_pairs *p, const rule *r) {
     if (p->family) return p->family;
     if (r->family) return r->family;
     if (strncmp(p->image[0], "verification_data/", 18) == 0) return "f20";
-    const char *name = p->list ? base_of(p->list) : "";
+    const char *name = p->list ? cameo_last_part(p->list) : "";
     if (strstr(name, "trials_verification")) return "s19";
     if (strncmp(name, "verification_pairs_", 19) == 0) return "f20";
     if (strcmp(name, "val_pairs.txt") == 0 || strcmp(name, "test_pairs.txt") == 0) return "f24";
@@ -171,8 +166,8 @@ bool cameo_pairs_locate(cameo_pairs *p, const char *root, cameo_error *error) {
         if (!first) first = p->image[i];
         if (printed++ < 10) fprintf(stderr, "missing: %s (%s)\n", p->image[i], p->where);
     }
-    return missing == 0 || cameo_fail(error, CAMEO_BAD_INPUT,
-                                      "%zu of %zu images are missing, the first: %s\n    hint: "
-                                      "names are relative to --root DIR",
-                                      missing, p->images, first);
+    return missing == 0 || cameo_reject(error,
+                                        "%zu of %zu images are missing, the first: %s\n    hint: "
+                                        "names are relative to --root DIR",
+                                        missing, p->images, first);
 }

@@ -13,70 +13,67 @@ void cameo_html(FILE *f, const char *text) {
     }
 }
 
-static void put_style(FILE *f) {
-    fputs(
-        "<style>\n"
-        ":root{--ink:#1c2024;--soft:#5b6570;--page:#fff;--card:#f4f6f8;--line:#d5dae0;--c0:#0b62c4;"
-        "--c1:#c2410c;"
-        "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412}\n"
-        "@media "
-        "(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--page:#14171a;--card:#"
-        "1f2429;"
-        "--line:#3a424b;--c0:#6db3ff;--c1:#ff9a62;--c2:#5fd38a;--c3:#c99bff;--c4:#e6c35c;--c5:#"
-        "ff86b8;--warn:#ffb08a}}\n"
-        "@media "
-        "print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#fff;--line:#999;--c0:#0b62c4;--c1:#"
-        "c2410c;"
-        "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412;font-size:11px}}\n"
-        "*{box-sizing:border-box}body{font:1rem/1.5 "
-        "system-ui,sans-serif;color:var(--ink);background:var(--page);"
-        "max-width:70rem;margin:0 auto;padding:1rem}\n"
-        "h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 "
-        ".5rem;"
-        "border-bottom:1px solid "
-        "var(--line)}p.soft,figcaption,.soft{color:var(--soft);font-size:.875rem}\n"
-        ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.75rem}"
-        ".card{background:var(--card);border:1px solid "
-        "var(--line);border-radius:.5rem;padding:.75rem}"
-        ".card b{display:block;font-size:1.4rem;font-variant-numeric:tabular-nums}.card "
-        "span{color:var(--soft);font-size:.875rem}\n"
-        ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));"
-        "gap:1rem}"
-        "figure{margin:0}figure h3{font-size:1rem;margin:.25rem "
-        "0}svg{width:100%;height:auto;display:block}"
-        "svg "
-        "text{font-size:11px;fill:var(--ink)}.grid{stroke:var(--line);stroke-width:.7;fill:none}"
-        ".axis{stroke:var(--soft);stroke-width:1;fill:none}.mark{stroke:var(--ink);stroke-width:1;"
-        "stroke-dasharray:4 3}\n"
-        ".c0,.c1,.c2,.c3,.c4,.c5{fill:none;stroke-width:1.8;stroke-linejoin:round}"
-        ".c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}.c4{"
-        "stroke:var(--c4)}"
-        ".c5{stroke:var(--c5)}.area{fill-opacity:.28}.c0.area{fill:var(--c0)}.c1.area{fill:var(--"
-        "c1)}"
-        ".c2.area{fill:var(--c2)}.c3.area{fill:var(--c3)}.band{stroke:none;fill-opacity:.18}.c0."
-        "band{fill:var(--c0)}\n"
-        ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-        "th,td{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top;border-bottom:1px "
-        "solid var(--line)}"
-        "td.n,th.n{text-align:right}td.n{white-space:nowrap}td.wide{overflow-wrap:anywhere}.best{"
-        "font-weight:700}"
-        "code{overflow-wrap:anywhere;font-size:.875rem}.warn{color:var(--warn)}\n"
-        ".pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(15rem,100%),1fr));"
-        "gap:.75rem}"
-        ".pair{background:var(--card);border:1px solid "
-        "var(--line);border-radius:.5rem;padding:.5rem;min-width:0}"
-        ".pair div{display:flex;gap:.25rem}.pair img,.pair "
-        ".none{width:50%;min-width:0;aspect-ratio:1;object-fit:contain;"
-        "background:var(--line)}.pair p{margin:.25rem 0 0;font-size:.8rem;overflow-wrap:anywhere}"
-        ".key{display:inline-block;width:1.6em;height:.28em;vertical-align:middle;margin-right:."
-        "4em}\n"
-        "@media "
-        "print{.plots>*,.card,tr,.pair,p{break-inside:avoid}h1,h2,h3{break-after:avoid}.scroll{"
-        "overflow:visible}"
-        ".plots{grid-template-columns:1fr 1fr}}\n"
-        "</style>\n",
-        f);
-}
+static const char style[] =
+    "<style>\n"
+    ":root{--ink:#1c2024;--soft:#5b6570;--page:#fff;--card:#f4f6f8;--line:#d5dae0;--c0:#0b62c4;"
+    "--c1:#c2410c;"
+    "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412}\n"
+    "@media "
+    "(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--page:#14171a;--card:#"
+    "1f2429;"
+    "--line:#3a424b;--c0:#6db3ff;--c1:#ff9a62;--c2:#5fd38a;--c3:#c99bff;--c4:#e6c35c;--c5:#"
+    "ff86b8;--warn:#ffb08a}}\n"
+    "@media "
+    "print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#fff;--line:#999;--c0:#0b62c4;--c1:#"
+    "c2410c;"
+    "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412;font-size:11px}}\n"
+    "*{box-sizing:border-box}body{font:1rem/1.5 "
+    "system-ui,sans-serif;color:var(--ink);background:var(--page);"
+    "max-width:70rem;margin:0 auto;padding:1rem}\n"
+    "h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 "
+    ".5rem;"
+    "border-bottom:1px solid "
+    "var(--line)}p.soft,figcaption,.soft{color:var(--soft);font-size:.875rem}\n"
+    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.75rem}"
+    ".card{background:var(--card);border:1px solid "
+    "var(--line);border-radius:.5rem;padding:.75rem}"
+    ".card b{display:block;font-size:1.4rem;font-variant-numeric:tabular-nums}.card "
+    "span{color:var(--soft);font-size:.875rem}\n"
+    ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));"
+    "gap:1rem}"
+    "figure{margin:0}figure h3{font-size:1rem;margin:.25rem "
+    "0}svg{width:100%;height:auto;display:block}"
+    "svg "
+    "text{font-size:11px;fill:var(--ink)}.grid{stroke:var(--line);stroke-width:.7;fill:none}"
+    ".axis{stroke:var(--soft);stroke-width:1;fill:none}.mark{stroke:var(--ink);stroke-width:1;"
+    "stroke-dasharray:4 3}\n"
+    ".c0,.c1,.c2,.c3,.c4,.c5{fill:none;stroke-width:1.8;stroke-linejoin:round}"
+    ".c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}.c4{"
+    "stroke:var(--c4)}"
+    ".c5{stroke:var(--c5)}.area{fill-opacity:.28}.c0.area{fill:var(--c0)}.c1.area{fill:var(--"
+    "c1)}"
+    ".c2.area{fill:var(--c2)}.c3.area{fill:var(--c3)}.band{stroke:none;fill-opacity:.18}.c0."
+    "band{fill:var(--c0)}\n"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "th,td{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top;border-bottom:1px "
+    "solid var(--line)}"
+    "td.n,th.n{text-align:right}td.n{white-space:nowrap}td.wide{overflow-wrap:anywhere}.best{"
+    "font-weight:700}"
+    "code{overflow-wrap:anywhere;font-size:.875rem}.warn{color:var(--warn)}\n"
+    ".pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(15rem,100%),1fr));"
+    "gap:.75rem}"
+    ".pair{background:var(--card);border:1px solid "
+    "var(--line);border-radius:.5rem;padding:.5rem;min-width:0}"
+    ".pair div{display:flex;gap:.25rem}.pair img,.pair "
+    ".none{width:50%;min-width:0;aspect-ratio:1;object-fit:contain;"
+    "background:var(--line)}.pair p{margin:.25rem 0 0;font-size:.8rem;overflow-wrap:anywhere}"
+    ".key{display:inline-block;width:1.6em;height:.28em;vertical-align:middle;margin-right:."
+    "4em}\n"
+    "@media "
+    "print{.plots>*,.card,tr,.pair,p{break-inside:avoid}h1,h2,h3{break-after:avoid}.scroll{"
+    "overflow:visible}"
+    ".plots{grid-template-columns:1fr 1fr}}\n"
+    "</style>\n";
 
 void cameo_html_head(FILE *f, const char *title) {
     fputs(
@@ -87,7 +84,7 @@ void cameo_html_head(FILE *f, const char *title) {
         f);
     cameo_html(f, title);
     fputs("</title>\n", f);
-    put_style(f);
+    fputs(style, f);
     fputs("</head><body>\n", f);
 }
 
@@ -111,22 +108,22 @@ static double along(const cameo_axis *a, double v) {
     return high > low ? (scaled(a->kind, v) - low) / (high - low) : 0.5;
 }
 
-double cameo_plot_x(const cameo_plot *p, double value) {
+static double plot_x(const cameo_plot *p, double value) {
     return LEFT + (RIGHT - LEFT) * along(&p->x, value);
 }
-double cameo_plot_y(const cameo_plot *p, double value) {
+static double plot_y(const cameo_plot *p, double value) {
     return BOTTOM - (BOTTOM - TOP) * along(&p->y, value);
 }
 
 static void tick(const cameo_plot *p, bool horizontal, double value, const char *text) {
     if (horizontal) {
-        double x = cameo_plot_x(p, value);
+        double x = plot_x(p, value);
         fprintf(p->f,
                 "<path class=\"grid\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" "
                 "text-anchor=\"middle\">%s</text>\n",
                 x, TOP, BOTTOM, x, BOTTOM + 15, text);
     } else {
-        double y = cameo_plot_y(p, value);
+        double y = plot_y(p, value);
         fprintf(p->f,
                 "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
                 "text-anchor=\"end\">%s</text>\n",
@@ -216,8 +213,8 @@ void cameo_plot_roc(const cameo_plot *p, const cameo_roc_point *roc, size_t poin
     pen at = {0, 0, false};
     fprintf(p->f, "<path class=\"c%d\" d=\"", c);
     for (size_t i = 0; i < points; i++)
-        draw_to(p->f, &at, cameo_plot_x(p, roc[i].fpr),
-                cameo_plot_y(p, det ? 1 - roc[i].tpr : roc[i].tpr), i + 1 == points);
+        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, det ? 1 - roc[i].tpr : roc[i].tpr),
+                i + 1 == points);
     fputs("\"/>\n", p->f);
 }
 
@@ -233,11 +230,11 @@ void cameo_plot_band(const cameo_plot *p, const cameo_roc_point *roc, size_t poi
     pen at = {0, 0, false};
     fprintf(p->f, "<path class=\"c%d band\" d=\"", c);
     for (size_t i = 0; i < points; i++)
-        draw_to(p->f, &at, cameo_plot_x(p, roc[i].fpr),
-                cameo_plot_y(p, wilson(roc[i].tpr, positives, 1)), i + 1 == points);
+        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, wilson(roc[i].tpr, positives, 1)),
+                i + 1 == points);
     for (size_t i = points; i-- > 0;)
-        draw_to(p->f, &at, cameo_plot_x(p, roc[i].fpr),
-                cameo_plot_y(p, wilson(roc[i].tpr, positives, -1)), i == 0);
+        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, wilson(roc[i].tpr, positives, -1)),
+                i == 0);
     fputs("Z\"/>\n", p->f);
 }
 
@@ -245,13 +242,13 @@ void cameo_plot_histogram(const cameo_plot *p, const size_t *count, int bins, do
     double width = (p->x.high - p->x.low) / bins;
     fprintf(p->f, "<path class=\"c%d area\" d=\"M%d %d", c, LEFT, BOTTOM);
     for (int b = 0; b < bins; b++)
-        fprintf(p->f, "V%.1fH%.1f", cameo_plot_y(p, (double)count[b] / total),
-                cameo_plot_x(p, p->x.low + (b + 1) * width));
+        fprintf(p->f, "V%.1fH%.1f", plot_y(p, (double)count[b] / total),
+                plot_x(p, p->x.low + (b + 1) * width));
     fprintf(p->f, "V%d\"/>\n", BOTTOM);
 }
 
 void cameo_plot_vertical(const cameo_plot *p, double x, const char *label) {
-    double at = cameo_plot_x(p, x);
+    double at = plot_x(p, x);
     bool left = at > (LEFT + RIGHT) / 2.0;
     fprintf(p->f,
             "<path class=\"mark\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">",

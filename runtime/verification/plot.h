@@ -27,8 +27,6 @@ typedef struct cameo_plot {
 void cameo_plot_begin(cameo_plot *p, FILE *f, const char *title, cameo_axis x, cameo_axis y);
 void cameo_plot_end(const cameo_plot *p, const char *caption); /* caption: plain text, escaped here;
                                                                   may be NULL */
-double cameo_plot_x(const cameo_plot *p, double value);
-double cameo_plot_y(const cameo_plot *p, double value);
 
 /* A curve of false rejects (det) or true accepts over false accepts, in colour `c`; a million
    points make some hundred. */

@@ -320,10 +320,9 @@ static void put_hard(FILE *f, const cameo_verification *v, const char *title,
 
 static void put_all(FILE *f, const cameo_verification *v, const cameo_report_pictures *pictures) {
     const cameo_metrics *m = &v->metrics[v->primary];
-    const char *slash = strrchr(v->list, '/');
     cameo_html_head(f, "Verification report");
     fputs("<h1>Verification: ", f);
-    cameo_html(f, slash ? slash + 1 : v->list);
+    cameo_html(f, cameo_last_part(v->list));
     fputs("</h1>\n<p class=\"soft\">", f);
     cameo_html(f, v->title);
     fputs("</p>\n", f);

@@ -50,14 +50,13 @@ static bool open_run(run_files *r, const char *directory, cameo_error *error) {
     *r = (run_files){.directory = directory, .json = read_text(directory, "metrics.json", error)};
     if (!r->json) return false;
     if (!cameo_json_get_number(r->json, "auc", &auc))
-        return cameo_fail(error, CAMEO_BAD_INPUT,
-                          "%s/metrics.json: has no AUC; only runs on labelled lists are compared",
-                          directory);
+        return cameo_reject(error,
+                            "%s/metrics.json: has no AUC; only runs on labelled lists are compared",
+                            directory);
     if (!cameo_json_get_number(r->json, "negatives", &r->negatives)) r->negatives = 1;
     char *text = read_text(directory, "roc.csv", error);
-    bool good = text &&
-                (parse_roc(text, r) ||
-                 cameo_fail(error, CAMEO_BAD_INPUT, "%s/roc.csv: is no ROC curve", directory));
+    bool good = text && (parse_roc(text, r) ||
+                         cameo_reject(error, "%s/roc.csv: is no ROC curve", directory));
     free(text);
     return good;
 }

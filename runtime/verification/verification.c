@@ -127,9 +127,7 @@ static bool measure_norms(scorer *s, cameo_norms *m, cameo_error *error) {
             const float *x = joined(s, i, k, buffer);
             const char *why = cameo_embedding_fault(x, s->dimension);
             s->squares[i * s->parts + k] = dot_of(x, x, s->dimension);
-            if (why)
-                good = cameo_fail(error, CAMEO_BAD_INPUT, "%s: its embedding %s",
-                                  s->pairs->image[i], why);
+            if (why) good = cameo_reject(error, "%s: its embedding %s", s->pairs->image[i], why);
         }
         double norm = sqrt(s->squares[i * s->parts]);
         m->count++, sum += norm, squares += norm * norm;
@@ -254,8 +252,7 @@ bool cameo_verification_quick(const float *embeddings, size_t dimension, const c
     cameo_verification v = {.pairs = pairs, .threads = 1};
     bool good = cameo_verification_measure(&v, &e, error);
     if (good && !v.measured)
-        good = cameo_fail(error, CAMEO_BAD_INPUT,
-                          "the list has no labels, or one kind of pairs only");
+        good = cameo_reject(error, "the list has no labels, or one kind of pairs only");
     if (good) {
         *m = v.metrics[CAMEO_COSINE];
         v.metrics[CAMEO_COSINE].roc = NULL; /* now the caller's */

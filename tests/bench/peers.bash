@@ -1,9 +1,12 @@
-# What the benchmarks share: ONNX Runtime as a process that times on request, our programs, and quantiles. Sourced.
+# What the benchmarks share: ONNX Runtime as a process that times on request, our programs, and
+# quantiles. Sourced.
 
 # Fails unless onnxruntime-node lies in the folder $ORT.
 need_ort() {
-    [ -d "${ORT:?set ORT to the folder of onnxruntime-node}/node_modules/onnxruntime-node" ] && return
-    echo "$(basename "$0"): no onnxruntime-node in $ORT: run npm install --ignore-scripts onnxruntime-node@1.30.0 there" >&2
+    : "${ORT:?set ORT to the folder of onnxruntime-node}"
+    [ -d "$ORT/node_modules/onnxruntime-node" ] && return
+    echo "$(basename "$0"): no onnxruntime-node in $ORT: run npm install --ignore-scripts" \
+        "onnxruntime-node@1.30.0 there" >&2
     return 4
 }
 
@@ -11,11 +14,20 @@ need_ort() {
 field() { sed -E "s/.*\"$2\": *([0-9.eE+-]+).*/\1/" <<<"$1"; }
 
 # The q-th quantile (0..1) of the numbers on stdin.
-quantile() { sort -g | awk -v q="$1" '{ v[NR] = $1 } END { k = (NR - 1) * q + 1; i = int(k); f = k - i; print v[i] + (i < NR ? f * (v[i + 1] - v[i]) : 0) }'; }
+quantile() {
+    sort -g | awk -v q="$1" '
+        { v[NR] = $1 }
+        END {
+            k = (NR - 1) * q + 1; i = int(k); f = k - i
+            print v[i] + (i < NR ? f * (v[i + 1] - v[i]) : 0)
+        }'
+}
 
 # start_ort MODEL THREADS BATCH: loads the model, runs it once; $ort_load is what that took, in ms.
 start_ort() {
-    coproc ORT_PROCESS { cd "$ORT" && BENCH_THREADS=$2 BENCH_BATCH=$3 exec node "$bench_folder/ort.mjs" "$1"; }
+    coproc ORT_PROCESS {
+        cd "$ORT" && BENCH_THREADS=$2 BENCH_BATCH=$3 exec node "$bench_folder/ort.mjs" "$1"
+    }
     local line
     read -r line <&"${ORT_PROCESS[0]}" || return 1
     # shellcheck disable=SC2034 # for whoever sources this

@@ -1,31 +1,36 @@
 #!/bin/bash
-# The table of training: a step of Cameo beside one of PyTorch at its best, in alternation on this machine.
+# The table of training: a step of Cameo beside one of PyTorch at its best, in alternation on this
+# machine.
 #
-# usage: training_table.sh [--nets A,B] [--threads 1,2] [--alternations N] [--steps N] [--torch "OPTIONS"] [-o DIR]
+# usage: training_table.sh [--nets A,B] [--threads 1,2] [--alternations N] [--steps N]
+#                          [--torch "OPTIONS"] [-o DIR]
 #   --nets       rows (default: all; --list names them)
-#   --torch      forms of PyTorch to time, blanks between them: words of torch_step.py, or - for none
-#                (default "- foreach"); the fastest of them is what Cameo is compared with
+#   --torch      forms of PyTorch to time, blanks between them: words of torch_step.py, or - for
+#                none (default "- foreach"); the fastest of them is what Cameo is compared with
 #   -o DIR       where programs and results are kept (default bench-out)
-# environment: CAMEO (default: cameo on the PATH), PYTHON (default /usr/bin/python3, with Debian's python3-torch and
-#   python3-torchvision and libopenblas0-pthread; "chroot DIR /usr/bin/python3" for one of another release)
+# environment: CAMEO (default: cameo on the PATH), PYTHON (default /usr/bin/python3, with Debian's
+#   python3-torch and python3-torchvision and libopenblas0-pthread; "chroot DIR /usr/bin/python3"
+#   for one of another release)
 #
-# PyTorch at its best. glibc gives large blocks back to the system unless told otherwise, and PyTorch then spends up to
-# half of a step on page faults: so it may neither map blocks nor trim. Debian 12's OpenBLAS does not know the newest
-# processors and takes slow kernels for them: OPENBLAS_CORETYPE=SkylakeX, where AVX-512 is there.
-# An alternation takes the least of some steps of each; a ratio is PyTorch's time over ours of one alternation.
-# Writes DIR/training.md. Fails when a row cannot be measured.
+# PyTorch at its best. glibc gives large blocks back to the system unless told otherwise, and
+# PyTorch then spends up to half of a step on page faults: so it may neither map blocks nor trim.
+# Debian 12's OpenBLAS does not know the newest processors and takes slow kernels for them:
+# OPENBLAS_CORETYPE=SkylakeX, where AVX-512 is there. An alternation takes the least of some steps
+# of each; a ratio is PyTorch's time over ours of one alternation. Writes DIR/training.md. Fails
+# when a row cannot be measured.
 set -euo pipefail
 # shellcheck source=tests/bench/peers.bash
 . "$(dirname "$0")/peers.bash"
 
-# row          architecture and options of cameo new                   batch  torchvision  size  classes
+# row          architecture and options of cameo new           batch  torchvision  size  classes
 rows='resnet18     resnet18 --classes 4000 --input 3x64x64         32     resnet18     64    4000
 mobilenet-v2 mobilenet-v2 --classes 1000 --input 3x64x64     32     mobilenet_v2 64    1000
 resnet50     resnet50 --classes 1000 --input 3x112x112       16     resnet50     112   1000
 vgg16-bn     vgg16-bn --classes 1000 --input 3x64x64         32     vgg16_bn     64    1000'
 
-usage() { sed -n '2,18s/^# \{0,1\}//p' "$0"; }
-nets=$(awk '{ print $1 }' <<<"$rows") threads=1 alternations=7 steps=5 forms="- foreach" out=bench-out
+usage() { sed -n '/^# usage:/,/^#$/s/^# //p' "$0"; }
+nets=$(awk '{ print $1 }' <<<"$rows")
+threads=1 alternations=7 steps=5 forms="- foreach" out=bench-out
 while [ $# -gt 0 ]; do
     case $1 in
     --nets) nets=${2//,/ }; shift ;;
@@ -40,7 +45,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-cameo=$(command -v "${CAMEO:-cameo}") || { echo "training_table.sh: no cameo; set CAMEO" >&2; exit 4; }
+cameo=$(command -v "${CAMEO:-cameo}") ||
+    { echo "training_table.sh: no cameo; set CAMEO" >&2; exit 4; }
 cameo=$(realpath "$cameo")
 python=${PYTHON:-/usr/bin/python3}
 mkdir -p "$out"
@@ -57,7 +63,8 @@ make_program() {
     options=$(awk -v r="$1" '$1 == r { $1 = ""; NF -= 4; print }' <<<"$rows")
     # shellcheck disable=SC2086 # options are words
     "$cameo" new $options -o "$out/$1.onnx" 2>"$out/$1.log" &&
-        "$cameo" compile "$out/$1.onnx" --train --batch "$(of "$1" 4)" -o "$out/$1.trainer" 2>>"$out/$1.log" ||
+        "$cameo" compile "$out/$1.onnx" --train --batch "$(of "$1" 4)" -o "$out/$1.trainer" \
+            2>>"$out/$1.log" ||
         { cat "$out/$1.log" >&2; return 1; }
 }
 
@@ -65,7 +72,8 @@ make_program() {
 start_torch() {
     local line
     # shellcheck disable=SC2086 # PYTHON may be several words
-    coproc TORCH { exec $python -c "$(cat "$bench_folder/torch_step.py")" "$(of "$1" 3)" "$(of "$1" 2)" "$(of "$1" 4)" \
+    coproc TORCH { exec $python -c "$(cat "$bench_folder/torch_step.py")" \
+        "$(of "$1" 3)" "$(of "$1" 2)" "$(of "$1" 4)" \
         "$(of "$1" 1)" "$2" "$3" 2>"$out/torch.log"; }
     read -r line <&"${TORCH[0]}" || { tail -n 3 "$out/torch.log" >&2; return 1; }
     torch_version=$(sed -E 's/.*"torch": "([^"+]*).*/\1/' <<<"$line")
@@ -83,8 +91,10 @@ alternate() {
     for ((i = 0; i < alternations; i++)); do
         echo "$steps" >&"${TORCH[1]}"
         read -r theirs <&"${TORCH[0]}" || { tail -n 3 "$out/torch.log" >&2; return 1; }
-        ours=$("$out/$1.trainer" bench --train --threads "$2" --runs "$steps" --json | tr -d '\n') || return 1
-        echo "$(field "$theirs" min_ms) $(field "$ours" min_ms) $(field "$theirs" peak_rss_mb) $(field "$ours" peak_rss_mb)"
+        ours=$("$out/$1.trainer" bench --train --threads "$2" --runs "$steps" --json |
+            tr -d '\n') || return 1
+        echo "$(field "$theirs" min_ms) $(field "$ours" min_ms)" \
+            "$(field "$theirs" peak_rss_mb) $(field "$ours" peak_rss_mb)"
     done
 }
 
@@ -96,7 +106,8 @@ measure() {
     alternate "$1" "$2" >"$pairs" || return 1
     stop_torch
     # shellcheck disable=SC2016 # fields of awk
-    echo "$1 $2 $(of "$1" 4) $torch_version $3 $(q '$1' 0.5) $(q '$2' 0.5) $(q '$1 / $2' 0.25) $(q '$1 / $2' 0.5)" \
+    echo "$1 $2 $(of "$1" 4) $torch_version $3 $(q '$1' 0.5) $(q '$2' 0.5)" \
+        "$(q '$1 / $2' 0.25) $(q '$1 / $2' 0.5)" \
         "$(q '$1 / $2' 0.75) $(q '$3' 1) $(q '$4' 1)" >"$out/$1.$2.$3.training"
 }
 
@@ -104,13 +115,17 @@ measure() {
 best() { sort -k1,1 -k2,2n -k6,6g | awk '!seen[$1 " " $2]++'; }
 
 markdown() {
-    echo "Steps as images/s, medians of $alternations alternations; above 1 we are faster. Memory in MB, at most."
+    echo "Steps as images/s, medians of $alternations alternations; above 1 we are faster." \
+        "Memory in MB, at most."
     echo
-    echo "| net | batch | threads | PyTorch | its form | images/s | Cameo | ratio (quartiles) | memory: PyTorch | Cameo |"
+    echo "| net | batch | threads | PyTorch | its form | images/s | Cameo | ratio (quartiles)" \
+        "| memory: PyTorch | Cameo |"
     echo "|---|---|---|---|---|---|---|---|---|---|"
     cat "$out"/*.training | best | awk '{
-        printf "| %s | %d | %d | %s | %s | %.1f | %.1f | %.2f (%.2f - %.2f) | %.0f | %.0f |\n", $1, $3, $2, $4,
-            ($5 == "-" ? "channels last" : "channels last, " $5), 1000 * $3 / $6, 1000 * $3 / $7, $9, $8, $10, $11, $12 }'
+        printf "| %s | %d | %d | %s | %s | ", $1, $3, $2, $4,
+            ($5 == "-" ? "channels last" : "channels last, " $5)
+        printf "%.1f | %.1f | %.2f (%.2f - %.2f) | %.0f | %.0f |\n",
+            1000 * $3 / $6, 1000 * $3 / $7, $9, $8, $10, $11, $12 }'
 }
 
 failed=0
@@ -118,7 +133,9 @@ for net in $nets; do
     make_program "$net" || { echo "training_table.sh: $net: not compiled" >&2; failed=1; continue; }
     for t in $threads; do
         for form in $forms; do
-            measure "$net" "$t" "$form" || { echo "training_table.sh: $net, $t threads, $form: not measured" >&2; failed=1; }
+            measure "$net" "$t" "$form" && continue
+            echo "training_table.sh: $net, $t threads, $form: not measured" >&2
+            failed=1
         done
     done
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every architecture of `cameo new` gives the bytes its golden file was made from; the small ones are compiled as well, with each
-# choice of kernels, and agree with ONNX Runtime's stored outputs. ctest runs the nets side by side (tests/CMakeLists.txt).
+# Every architecture of `cameo new` gives the bytes its golden file was made from; the small ones
+# are compiled as well, with each choice of kernels, and agree with ONNX Runtime's stored outputs.
+# ctest runs the nets side by side (tests/CMakeLists.txt).
 #
 # usage: architectures.sh NET...             bytes, and compiled
 #        architectures.sh --others NET...    bytes of all but these; with ARCHITECTURES=all they are compiled too

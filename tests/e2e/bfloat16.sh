@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# --bfloat16: fully connected layers that are read from memory get rounded weights, half as many bytes; what comes out differs by the
-# rounding only, and not with the batch.
+# --bfloat16: fully connected layers that are read from memory get rounded weights, half as many
+# bytes; what comes out differs by the rounding only, and not with the batch.
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
 status=0

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Hostile and broken inputs: each gives a message on stderr and exit code 1, quickly. (The importer's own table of hostile models is
-# tests/unit/test_import_hostile.c, the decoders' tests/unit/test_image.c; this is what a user would type.)
+# Hostile and broken inputs: each gives a message on stderr and exit code 1, quickly. (The
+# importer's own table of hostile models is tests/unit/test_import_hostile.c, the decoders'
+# tests/unit/test_image.c; this is what a user would type.)
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
 failures=0 cases=0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# From raw photographs to scores in one command: a program with a YuNet detector in it finds the faces of LFW's first fold itself.
+# From raw photographs to scores in one command: a program with a YuNet detector in it finds the
+# faces of LFW's first fold itself.
 . "$(dirname "$0")/common.bash"
 need_data lfw-raw
 cd "$scratch"

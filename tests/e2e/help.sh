@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What is written about options agrees with the programs: each option that --help lists is taken, is in the manual page and in no other
-# form; usage lines, README and docs name only options and verbs that exist.
+# What is written about options agrees with the programs: each option that --help lists is taken, is
+# in the manual page and in no other form; usage lines, README and docs name only options and verbs
+# that exist.
 . "$(dirname "$0")/common.bash"
 build=$(dirname "$(dirname "$CAMEO")")
 cd "$scratch"
@@ -8,7 +9,8 @@ status=0
 fail() { echo "FAIL $*"; status=1; }
 "$CAMEO" new mobilenet-v1 --width 0.25 --input 3x32x32 --classes 7 -o net.onnx 2>log
 "$CAMEO" compile net.onnx --kernels plain -o net
-# The manual is about programs that train, too: what lists their verbs for the manual stands for them, and has what others have.
+# The manual is about programs that train, too: what lists their verbs for the manual stands for
+# them, and has what others have.
 trainer=$build/manual-verbs
 verbs() { "$1" --help | awk '/^  [a-z]/ { print $1 }'; }
 options() { sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\([a-z0-9-]*\)\( [^ ]*\)\{0,1\} .*/\2\3/p'; } # "name VALUE" of each line of a --help
@@ -73,8 +75,8 @@ for document in "$SOURCE"/README.md "$SOURCE"/NEWS.md "$SOURCE"/CONTRIBUTING.md 
   done
 done >unknown
 [ ! -s unknown ] || { fail "documents name options that do not exist:"; cat unknown; }
-# Messages: what a string of the sources calls an option is one of the programs' own. Not meant: styles of the reports, words
-# for the C compiler.
+# Messages: what a string of the sources calls an option is one of the programs' own. Not meant:
+# styles of the reports, words for the C compiler.
 { find "$SOURCE"/compiler "$SOURCE"/runtime -name '*.[ch]' -exec grep -HoE '"([^"\\]|\\.)*"' {} + || true; } |
   sed -E 's/var\(--[a-z0-9-]*\)//g; s/--[a-z0-9-]+:( ?#|[a-z])//g; s/-Wl,--[a-z-]+|--param//g' >strings
 [ "$(wc -l <strings)" -gt 1000 ] || fail "the sources have no strings"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# `cmake --install` into a scratch prefix, which is then moved: the program finds its headers and library beside itself, also through a
-# link on the PATH; the example builds through CMake and pkg-config; --emit c and so, and weights in a sidecar. Whatever the form, the
-# numbers are those of the program.
+# `cmake --install` into a scratch prefix, which is then moved: the program finds its headers and
+# library beside itself, also through a link on the PATH; the example builds through CMake and
+# pkg-config; --emit c and so, and weights in a sidecar. Whatever the form, the numbers are those of
+# the program.
 . "$(dirname "$0")/common.bash"
 build=$(dirname "$(dirname "$CAMEO")")
 export XDG_CACHE_HOME=$scratch/cache
@@ -29,37 +30,37 @@ public="./cameo.h ./cameo_abi.h ./training/optim.h ./training/training.h "
 [ "$headers" = "$public" ] || { echo "FAIL headers installed: $headers, not $public"; status=1; }
 export PATH="$scratch/on path:$PATH"
 cd "$scratch/work"
-cameo new mobilefacenet --statistics random --seed 3 -o net.onnx 2>log
-cameo compile net.onnx -o program
+cameo new mobilefacenet --statistics random --seed 3 -o face.onnx 2>log
+cameo compile face.onnx -o face
 "$TOOLS/example_numbers" draw 3x112x112 a.npy b.npy
-for k in a b; do ./program run --input $k.npy --output $k; done
+for k in a b; do ./face run --input $k.npy --output $k; done
 want=$("$TOOLS/example_numbers" tell a/output_0.npy b/output_0.npy)
 echo "the program: $want"
 case $want in *"cosine nan"* | "") echo "FAIL: no number to compare with"; exit 1 ;; esac
-cameo run net.onnx run --input a.npy --output again
+cameo run face.onnx run --input a.npy --output again
 cmp a/output_0.npy again/output_0.npy
 
 step "without the library, the runtime is built from its installed sources"
 mv ../prefix/lib/libcameo.a .
-cameo compile net.onnx -o program2
+cameo compile face.onnx --name face -o face2
 mv libcameo.a ../prefix/lib
-./program2 run --input a.npy --output again
+./face2 run --input a.npy --output again
 cmp a/output_0.npy again/output_0.npy
 mv ../prefix/include/cameo ../prefix/include/else
 for page in cameo cameo-program; do [ -s "../prefix/share/man/man1/$page.1" ] || { echo "FAIL no page $page"; status=1; }; done
 [ -s ../prefix/share/doc/cameo/docs/using.md ] || { echo "FAIL no documents"; status=1; }
 [ -s ../prefix/share/doc/cameo/docs/internals/winograd.md ] || { echo "FAIL no essays"; status=1; }
-refused "no headers" 4 "include/cameo" cameo compile net.onnx -o program3
+refused "no headers" 4 "include/cameo" cameo compile face.onnx -o program3
 mv ../prefix/include/else ../prefix/include/cameo
 
 step "the example, through find_package(Cameo)"
-cmake -S "$SOURCE/examples/embed" -B example -DCMAKE_PREFIX_PATH="$scratch/prefix" -DMODEL="$PWD/net.onnx" >log || cat log
+cmake -S "$SOURCE/examples/embed" -B example -DCMAKE_PREFIX_PATH="$scratch/prefix" -DMODEL="$PWD/face.onnx" >log || cat log
 cmake --build example >log || cat log
 same "cameo_add_model" "$(example/embed)"
 
 step "the example, through pkg-config"
 export PKG_CONFIG_PATH=$scratch/prefix/lib/pkgconfig
-cameo compile net.onnx --emit lib -o libface.a
+cameo compile face.onnx --emit lib -o libface.a
 read -ra cflags <<<"$(pkg-config --cflags cameo)"
 read -ra libs <<<"$(pkg-config --libs cameo)"
 cc=${CC:-cc}
@@ -105,8 +106,8 @@ got=$(./both)
 [ "$got" = "the same" ] && echo "ok   two models, two threads" || { echo "FAIL two models, two threads: $got"; status=1; }
 
 step "--emit c, by hand"
-cameo compile net.onnx --emit c --name face -o generated
-$cc -O3 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated -c generated/model.c
+cameo compile face.onnx --emit c --name face -o generated
+$cc -O1 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated -c generated/model.c
 echo '#include "generated/model.h"' >face.h
 $cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" model.o "${libs[@]}" -o embed_c
 got=$(./embed_c)
@@ -121,26 +122,26 @@ $cc "${cflags[@]}" main.c model.o "${libs[@]}" -o program_c
 ./program_c info | grep -q 'chosen by: cameo.embedding' || { echo "FAIL a program from --emit c"; status=1; }
 
 step "--emit so, with dlopen"
-cameo compile net.onnx --emit so -o libplug.so
-same "--emit so" "$("$TOOLS/dlopen_user" ./libplug.so plug)"
+cameo compile face.onnx --emit so -o libface.so
+same "--emit so" "$("$TOOLS/dlopen_user" ./libface.so face)"
 mkdir plugins
-cameo compile net.onnx --emit so --weights sidecar -o plugins/libplug.so
-same "--emit so, sidecar beside it" "$("$TOOLS/dlopen_user" plugins/libplug.so plug)"
+cameo compile face.onnx --emit so --weights sidecar -o plugins/libface.so
+same "--emit so, sidecar beside it" "$("$TOOLS/dlopen_user" plugins/libface.so face)"
 
 step "--weights sidecar"
 mkdir side
-cameo compile net.onnx --weights sidecar -o side/net
-[ "$(stat -c %s side/net)" -lt "$(stat -c %s side/net.weights)" ] || { echo "FAIL the weights are in the program"; status=1; }
-side/net run --input a.npy --output again
+cameo compile face.onnx --weights sidecar -o side/face
+[ "$(stat -c %s side/face)" -lt "$(stat -c %s side/face.weights)" ] || { echo "FAIL the weights are in the program"; status=1; }
+side/face run --input a.npy --output again
 cmp a/output_0.npy again/output_0.npy
-ln -s side/net linked
+ln -s side/face linked
 ./linked run --input a.npy --output again
-cp side/net.weights good
-printf x | dd of=side/net.weights bs=1 seek=1000 conv=notrunc 2>log
-refused "a changed sidecar" 1 "net.weights.*do not belong to this program (SHA-256 differs)" side/net run --input a.npy --output no
-head -c 5000 good >side/net.weights
-refused "a short sidecar" 1 "net.weights.*do not belong to this program (5000 bytes" side/net bench
-rm side/net.weights
-refused "a missing sidecar" 4 "net.weights.*not beside the program" side/net bench
+cp side/face.weights good
+printf x | dd of=side/face.weights bs=1 seek=1000 conv=notrunc 2>log
+refused "a changed sidecar" 1 "face.weights.*do not belong to this program (SHA-256 differs)" side/face run --input a.npy --output no
+head -c 5000 good >side/face.weights
+refused "a short sidecar" 1 "face.weights.*do not belong to this program (5000 bytes" side/face bench
+rm side/face.weights
+refused "a missing sidecar" 4 "face.weights.*not beside the program" side/face bench
 [ ! -e no ] || { echo "FAIL output in spite of a changed sidecar"; status=1; }
 exit $status

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# LFW with the real MobileFaceNet: every cosine within 1e-4 of the reference and the same AUC, whatever the batch and the number of threads.
+# LFW with the real MobileFaceNet: every cosine within 1e-4 of the reference and the same AUC,
+# whatever the batch and the number of threads.
 . "$(dirname "$0")/common.bash"
 need_data lfw
 preprocess="size=112x112 color=rgb mean=123.675,116.28,103.53 scale=0.01712475,0.01750700,0.01742919"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# report.html in a headless browser: every picture shown, nothing fetched, no error, nothing wider than a phone.
+# report.html in a headless browser: every picture shown, nothing fetched, no error, nothing wider
+# than a phone.
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
 browser=

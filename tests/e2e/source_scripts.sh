@@ -12,6 +12,7 @@ while IFS= read -r file; do
   esac
 done < <(find scripts tests docs/man examples .ci -type f)
 [ ${#scripts[@]} -gt 30 ] || { echo "only ${#scripts[@]} scripts found"; exit 1; }
-# 2154: common.bash, which a script reads from the folder beside it, sets the name. 2164: it sets -e, too. 2054: commas belong
-# to the options that stand in arrays. 2238: `known` and `strings` are files.
+# 2154: common.bash, which a script reads from the folder beside it, sets the name. 2164: it sets
+# -e, too. 2054: commas belong to the options that stand in arrays. 2238: `known` and `strings` are
+# files.
 shellcheck --shell bash --severity warning --exclude SC2154,SC2164,SC2054,SC2238 "${scripts[@]}"

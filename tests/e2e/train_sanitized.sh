@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A compiled training program under AddressSanitizer and UndefinedBehaviorSanitizer: its C, compiled by hand, takes steps on synthetic
-# faces. (In a sanitized build the runtime it is linked with is sanitized too.)
+# A compiled training program under AddressSanitizer and UndefinedBehaviorSanitizer: its C, compiled
+# by hand, takes steps on synthetic faces. (In a sanitized build the runtime it is linked with is
+# sanitized too.)
 . "$(dirname "$0")/common.bash"
 build=$(dirname "$(dirname "$CAMEO")")
 cc=${CC:-cc}

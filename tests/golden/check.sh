@@ -1,13 +1,14 @@
 #!/bin/bash
-# Every golden file of this folder: the model `cameo new` makes has the same bytes, and the program compiled from it gives ONNX
-# Runtime's outputs. Goldens are made by tests/oracle/make_golden.py.
+# Every golden file of this folder: the model `cameo new` makes has the same bytes, and the program
+# compiled from it gives ONNX Runtime's outputs. With --kernels xnnpack at least 95 % of the
+# multiply-adds run in XNNPACK. Goldens are made by tests/oracle/make_golden.py.
 #
 # usage: check.sh CAMEO [-m] [-c "COMPILE OPTIONS"]... [ARCHITECTURE...]
 #   -m   only compare the models' bytes, do not compile
 #   -c   compile so; given again, the same model is compiled once more
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -ge 1 ] || { sed -n '5,7p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '6,8p' "$0" >&2; exit 2; }
 cameo=$(realpath "$1") models_only='' compilations=()
 shift
 while getopts mc: o; do
@@ -23,8 +24,10 @@ check() {
     local golden=$here/$1.json words
     [ -f "$golden" ] || { echo "no golden file of $1" >&2; return 1; }
     mapfile -t words < <("$work/golden" value "$golden" command)
-    "$cameo" "${words[@]}" -o "$work/$1.onnx" 2>"$work/log" || { cat "$work/log" >&2; return 1; }
-    if [ "$(sha256sum <"$work/$1.onnx" | cut -d' ' -f1)" != "$("$work/golden" value "$golden" sha256)" ]; then
+    quietly "$cameo" "${words[@]}" -o "$work/$1.onnx" || return 1
+    local got
+    got=$(sha256sum <"$work/$1.onnx" | cut -d' ' -f1)
+    if [ "$got" != "$("$work/golden" value "$golden" sha256)" ]; then
         echo "$1: the model's bytes differ from those the golden file was made with" >&2
         return 1
     fi
@@ -37,13 +40,33 @@ check() {
     done
 }
 
+# COMMAND...: without its output, unless it fails.
+quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }; }
+
 # NET OPTIONS: a program compiled so gives the golden outputs.
 compiled() {
     rm -rf "$work/program" "$work/out"
     # shellcheck disable=SC2086 # options are words
-    "$cameo" compile "$work/$1.onnx" --batch 2 $2 -o "$work/program" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
-    "$work/program" run --input "$work/input.npy" --output "$work/out" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
-    "$work/golden" check "$here/$1.json" "$work/out/output_0.npy"
+    quietly "$cameo" compile "$work/$1.onnx" --batch 2 $2 -o "$work/program" || return 1
+    quietly "$work/program" run --input "$work/input.npy" --output "$work/out" || return 1
+    "$work/golden" check "$here/$1.json" "$work/out/output_0.npy" || return 1
+    case $2 in *xnnpack*) xnnpack_share ;; esac
+}
+
+xnnpack_share() {
+    "$work/program" profile --runs 1 --json | tr '{' '\n' | awk '
+        function field(name) {
+            if (!match($0, "\"" name "\": *\"?[^\",}]*")) return ""
+            value = substr($0, RSTART, RLENGTH)
+            sub(/.*: *"?/, "", value)
+            return value
+        }
+        { total += field("macs"); if (field("kernel") ~ /^xnn/) xnn += field("macs") }
+        END {
+            share = total ? xnn / total : 0
+            printf "XNNPACK does %.2f %%\n", 100 * share
+            exit !(share >= 0.95)
+        }'
 }
 
 # shellcheck disable=SC2046 # names are words

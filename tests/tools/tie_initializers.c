@@ -14,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/onnx_fields.h"
 #include "runtime/base/wire.h"
 
-enum { MODEL_GRAPH = 7, GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, NODE_INPUT = 1 };
-enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, MOST = 20000 };
+enum { MOST = 20000 };
+#define TO(f) ((cameo_sink){.stream = (f)})
 
 typedef struct tensor {
     cameo_wire whole, name, data;
@@ -88,7 +89,7 @@ static bool is_named(const tensor *t) {
 }
 
 static void put_bytes(FILE *f, unsigned number, cameo_wire w) {
-    cameo_put_head(f, number, cameo_wire_size(w));
+    cameo_sink_head(&TO(f), number, cameo_wire_size(w));
     fwrite(w.p, 1, cameo_wire_size(w), f);
 }
 
@@ -100,7 +101,7 @@ static FILE *open_text(char **data, size_t *size) {
 
 static void put_text(FILE *to, unsigned number, FILE *f, char **data, const size_t *size) {
     fclose(f);
-    cameo_put_head(to, number, *size);
+    cameo_sink_head(&TO(to), number, *size);
     fwrite(*data, 1, *size, to);
     free(*data);
 }
@@ -113,7 +114,7 @@ static void put_identity(FILE *to, const tensor *t) {
     put_bytes(f, 1, !strcmp(mode, "chain") ? t->before->name : t->first->name);
     put_bytes(f, 2, t->name);
     put_bytes(f, 3, t->name);
-    cameo_put_text(f, 4, "Identity");
+    cameo_sink_text(&TO(f), 4, "Identity");
     put_text(to, GRAPH_NODE, f, &data, &size);
 }
 

@@ -150,7 +150,7 @@ static inline void world_operands(gradient_world *w, gradient_built *b) {
 }
 
 static inline value *world_cast(gradient_world *w, const node *n, value *v, dtype type) {
-    node *cast = grad_node(w->g, n, "Cast", "", &v, 1, 1);
+    node *cast = grad_node(w->g, n, ONNX_Cast, &v, 1, 1);
     node_set_int(w->g, cast, "to", type);
     return grad_infer(w->g, cast);
 }
@@ -159,11 +159,11 @@ static inline value *world_cast(gradient_world *w, const node *n, value *v, dtyp
 static inline value *world_add_loss(gradient_world *w, const node *n, value *y, value *loss) {
     if (y->type != w->real) y = world_cast(w, n, y, w->real);
     value *u = world_input(w, world_spread(w, &y->shape, -0.8, 1.3));
-    node *sum = grad_node(w->g, n, "ReduceSum", "",
-                          (value *const[]){grad_binary(w->g, n, "Mul", y, u)}, 1, 1);
+    node *sum = grad_node(w->g, n, ONNX_ReduceSum,
+                          (value *const[]){grad_binary(w->g, n, ONNX_Mul, y, u)}, 1, 1);
     node_set_int(w->g, sum, "keepdims", 0);
     value *v = grad_infer(w->g, sum);
-    return loss ? grad_binary(w->g, n, "Add", loss, v) : v;
+    return loss ? grad_binary(w->g, n, ONNX_Add, loss, v) : v;
 }
 
 /* The case's node and its loss, appended to the graph. */

@@ -15,6 +15,7 @@
 #include "../../compiler/emit/emit.h"
 #include "../../compiler/ir/implementation.h"
 #include "../../compiler/ir/op.h"
+#include "../../compiler/ops/act.h"
 #include "../../compiler/passes/plan.h"
 #include "compiler/ir/interpret.h"
 
@@ -192,6 +193,44 @@ static void fuse_keeps_outputs(void **state) {
     assert_int_equal(f.g->n_nodes, 1);
     assert_string_equal(node_string(f.g->nodes[0], "act", ""), "none");
     arena_destroy(f.arena);
+}
+
+/* Of the row's flags, what can be seen: a positive activation is never below zero, a clamp is the
+   number itself between its bounds, and nothing else is one. */
+static void check_flags(const node *n, const act_row *act) {
+    float least, most;
+    const bool is_clamp = act_is_clamp(n, &least, &most);
+    bool clamps = true;
+    for (double x = -8; x <= 8; x += 0.0625) {
+        const double y = act_apply(n, x, 0);
+        if (act->flags & ACT_POSITIVE) assert_true(y >= 0);
+        clamps &= y == fmin(fmax(x, (double)least), (double)most);
+    }
+    assert_int_equal(is_clamp, clamps);
+}
+
+/* Whatever operator act.def names joins the convolution before it. */
+static void fuse_activations(void **state) {
+    (void)state;
+    int found = 0;
+    for (opcode op = 1; op < OPCODES; op++) {
+        const act_row *act = act_of_op(op);
+        if (!act) continue;
+        fixture f = setup();
+        begin(&f);
+        value *c = conv(&f, input(&f, 3, 4, 4), 3, 4, 3), *y = apply(&f, opcode_name(op), &c, 1);
+        y->producer->opset = 22;
+        finish(&f, y);
+        const tensor *want = evaluate(&f);
+        assert_true(pass_fuse(f.g, &f.options));
+        assert_int_equal(f.g->n_nodes, 1);
+        assert_string_equal(node_string(f.g->nodes[0], "act", ""), act->name);
+        assert_close(want, evaluate(&f));
+        check_flags(f.g->nodes[0], act);
+        arena_destroy(f.arena);
+        found++;
+    }
+    assert_true(found >= 7);
 }
 
 static void fuse_hardswish(void **state) {
@@ -585,6 +624,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fuse_residual),
         cmocka_unit_test(fuse_keeps_outputs),
+        cmocka_unit_test(fuse_activations),
         cmocka_unit_test(fuse_hardswish),
         cmocka_unit_test(fuse_padded_average),
         cmocka_unit_test(fuse_live_batchnorm),

@@ -127,7 +127,7 @@ static void importer_accepts_it(void **state) {
         assert_true(write_it(&b, "i.onnx", NULL, outside ? 100 : 0, NULL));
         arena *a = arena_create();
         diag d = {.arena = a, .file = "i.onnx"};
-        graph *g = onnx_import(a, &d, "i.onnx");
+        graph *g = onnx_import(a, &d, "i.onnx", false);
         assert_int_equal(d.errors, 0);
         assert_non_null(g);
         assert_int_equal(g->n_nodes, 3);
@@ -268,12 +268,12 @@ static void typed_data_is_read(void **state) {
         tiny_text *item = tiny_open(), *dims = tiny_open();
         float onnx[256];
         cameo_parameter_read(p, b.weights + p->offset, onnx);
-        for (int k = 0; k < p->rank; k++) cameo_put_varint(dims->f, (uint64_t)p->dim[k]);
+        for (int k = 0; k < p->rank; k++) cameo_sink_varint(&TO(dims->f), (uint64_t)p->dim[k]);
         tiny_nest(item->f, 1, dims);
-        cameo_put_integer(item->f, 2, 1);
-        cameo_put_head(item->f, 4, cameo_parameter_elements(p) * 4);
+        cameo_sink_integer(&TO(item->f), 2, 1);
+        cameo_sink_head(&TO(item->f), 4, cameo_parameter_elements(p) * 4);
         fwrite(onnx, 4, cameo_parameter_elements(p), item->f);
-        cameo_put_text(item->f, 8, p->name);
+        cameo_sink_text(&TO(item->f), 8, p->name);
         tiny_nest(inner->f, 5, item);
     }
     tiny_nest(file->f, 7, inner);

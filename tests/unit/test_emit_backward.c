@@ -66,7 +66,7 @@ static value *vector(fixture *f, int64_t n, bool positive) {
 }
 
 static node *begin_node(fixture *f, const char *op, value *const *in, size_t n_in, size_t n_out) {
-    return grad_node(f->g, &f->origin, op, "cameo", in, n_in, n_out);
+    return grad_node(f->g, &f->origin, opcode_find("cameo", op), in, n_in, n_out);
 }
 
 static void end_node(fixture *f, node *n) {
@@ -147,7 +147,7 @@ static void convolutions(fixture *f, const geometry *q) {
 static void product(fixture *f, int64_t m, int64_t n, int64_t k, bool ta, bool tb, bool bias) {
     value *a = image(f, &(shape){2, {ta ? k : m, ta ? m : k}}),
           *b = image(f, &(shape){2, {tb ? n : k, tb ? k : n}});
-    node *y = grad_node(f->g, &f->origin, "Gemm", "",
+    node *y = grad_node(f->g, &f->origin, ONNX_Gemm,
                         (value *const[]){a, b, bias ? vector(f, n, false) : NULL}, bias ? 3 : 2, 1);
     node_set_int(f->g, y, "transA", ta), node_set_int(f->g, y, "transB", tb);
     end_node(f, y);

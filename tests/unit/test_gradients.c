@@ -45,7 +45,7 @@ static const gradient_case perceptron = {
                          WANTED(2, D(7, 5)), WANTED(1, D(7)), FREE_IN(0, 1, 2, D(3, 7))}};
 
 static value *layer(gradient_world *w, const node *origin, value *x, value *weights, value *bias) {
-    node *n = grad_node(w->g, origin, "Gemm", "", (value *const[]){x, weights, bias}, 3, 1);
+    node *n = grad_node(w->g, origin, ONNX_Gemm, (value *const[]){x, weights, bias}, 3, 1);
     node_set_int(w->g, n, "transB", 1);
     return grad_infer(w->g, n);
 }
@@ -55,17 +55,17 @@ static void build_perceptron(gradient_world *w, gradient_built *b) {
     *b = (gradient_built){.c = &perceptron};
     world_operands(w, b);
     value *first = layer(w, &origin, b->in[0], b->in[1], b->in[2]);
-    first = grad_call(w->g, &origin, "Relu", "", &first, 1);
-    value *second = grad_binary(w->g, &origin, "Add", layer(w, &origin, first, b->in[1], b->in[2]),
-                                first);
-    value *logits = layer(w, &origin, grad_call(w->g, &origin, "Relu", "", &second, 1), b->in[3],
+    first = grad_call(w->g, &origin, ONNX_Relu, &first, 1);
+    value *second = grad_binary(w->g, &origin, ONNX_Add,
+                                layer(w, &origin, first, b->in[1], b->in[2]), first);
+    value *logits = layer(w, &origin, grad_call(w->g, &origin, ONNX_Relu, &second, 1), b->in[3],
                           b->in[4]);
-    value *scores = grad_binary(w->g, &origin, "Mul", b->in[5],
-                                grad_call(w->g, &origin, "LogSoftmax", "", &logits, 1));
-    node *sum = grad_node(w->g, &origin, "ReduceSum", "", &scores, 1, 1);
+    value *scores = grad_binary(w->g, &origin, ONNX_Mul, b->in[5],
+                                grad_call(w->g, &origin, ONNX_LogSoftmax, &logits, 1));
+    node *sum = grad_node(w->g, &origin, ONNX_ReduceSum, &scores, 1, 1);
     node_set_int(w->g, sum, "keepdims", 0);
     b->loss = grad_infer(w->g, sum);
-    b->loss = grad_call(w->g, &origin, "Neg", "", &b->loss, 1);
+    b->loss = grad_call(w->g, &origin, ONNX_Neg, &b->loss, 1);
 }
 
 static void test_whole_graph(void **state) {
@@ -114,7 +114,7 @@ static void emit_gradients(gradient_world *w, gradient_built *b) {
     const node origin = {.name = b->c->name};
     gradient_backward(w, b);
     for (size_t i = 0; b->wanted[i]; i++) {
-        value *y = grad_call(w->g, &origin, "Copy", "cameo", &b->grad[i], 1); /* one gradient may be
+        value *y = grad_call(w->g, &origin, CAMEO_Copy, &b->grad[i], 1); /* one gradient may be
                                                                                  that of two inputs
                                                                                */
         y->is_output = true;

@@ -328,7 +328,7 @@ static void test_external(void **state) {
     write_bytes("m.onnx", t.data, t.size);
     char path[256];
     in_folder(path, "m.onnx");
-    graph *g = onnx_import(memory, &problems, path);
+    graph *g = onnx_import(memory, &problems, path, false);
     diag_print(&problems, &report);
     if (!g) fail_msg("%s", text_str(&report));
     assert_true(tensor_get(graph_find_value(g, "w")->constant, 1) == -2);
@@ -340,7 +340,7 @@ static void test_external(void **state) {
 
 static void expect_file(const char *path, const char *message) {
     void *state = NULL;
-    assert_null(onnx_import(memory, &problems, path));
+    assert_null(onnx_import(memory, &problems, path, false));
     diag_print(&problems, &report);
     expect_message(message);
     teardown(&state);

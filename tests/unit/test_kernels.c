@@ -707,7 +707,7 @@ static void check_sigmoid(float x) {
 }
 
 /* Through all that floats tell apart, and beyond the range of exponents. */
-static void sigmoid(void **state) {
+static void sigmoids(void **state) {
     (void)state;
     for (int i = -130000; i <= 130000; i++) check_sigmoid((float)i * 1.0009765625e-3f);
     check_sigmoid(3e38f), check_sigmoid(-3e38f), check_sigmoid(1e-38f);
@@ -761,6 +761,6 @@ int main(void) {
                                        cmocka_unit_test(global_max),
                                        cmocka_unit_test(elementwise),
                                        cmocka_unit_test(reorder),
-                                       cmocka_unit_test(sigmoid)};
+                                       cmocka_unit_test(sigmoids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

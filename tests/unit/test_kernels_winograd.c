@@ -24,16 +24,12 @@ static ptrdiff_t between(ptrdiff_t least, ptrdiff_t most) {
                        (most - least + 1);
 }
 
-static const cameo_act acts[] = {{CAMEO_NONE, 0, 0},
-                                 {CAMEO_RELU, 0, 0},
-                                 {CAMEO_CLIP, -0.5f, 0.7f},
-                                 {CAMEO_LEAKY, 0.1f, 0},
-                                 {CAMEO_PRELU, 0, 0},
-                                 {CAMEO_SIGMOID, 0, 0},
-                                 {CAMEO_HARDSIGMOID, 0.2f, 0.5f},
-                                 {CAMEO_HARDSWISH, 0, 0},
-                                 {CAMEO_SILU, 0, 0},
-                                 {CAMEO_TANH, 0, 0}};
+static const cameo_act acts[] = {
+    {CAMEO_CLIP, -0.5f, 0.7f},
+#define ACT_FUSED(kind, name, flags, function, first, value, second, value2, ...) \
+    {CAMEO_##kind, value, value2},
+#include "kernels/act.def"
+};
 
 /* ---- U = G w G' by the textbook's matrices ---- */
 
@@ -234,7 +230,7 @@ static void random_shape(cameo_winograd *s, bool in_place) {
     random_kind(s);
     random_axis(s->h, s->rh, &s->pt, &s->oh), random_axis(s->w, s->rw, &s->pl, &s->ow);
     s->x_pixel = s->ci + between(0, 3), s->y_pixel = s->co + between(0, 3);
-    s->act = acts[between(0, 9)];
+    s->act = acts[between(0, sizeof acts / sizeof *acts - 1)];
     if (in_place || between(0, 1)) s->r_pixel = s->co + between(0, 3);
     if (in_place) s->r_pixel = s->y_pixel;
 }

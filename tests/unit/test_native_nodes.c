@@ -267,6 +267,18 @@ static void affine(void **state) {
     run_cases(cases, sizeof cases / sizeof *cases);
 }
 
+/* Every row of act.def: the vector form and the plain loop. */
+static void activations(void **state) {
+    (void)state;
+    static const node_case cases[] = {
+#define ACT_FUSED(kind, name, ...)                                    \
+    NODE("ScaleShift", "scale-shift", 2, 21, 5, 7, "xaaxa", 1, name), \
+        NODE("ScaleShift", "plain", 2, 5, 3, 4, "xccxc", 1, name),
+#include "../../runtime/kernels/act.def"
+    };
+    run_cases(cases, sizeof cases / sizeof *cases);
+}
+
 #define POOL(op, name, n, c, h, w, in, oh, ow, k, s, p, ceil, count) \
     { op, name, n, c, h, w, in, 1, NULL, oh, ow, k, s, p, ceil, count }
 static void pools(void **state) {
@@ -320,8 +332,9 @@ static void input_gradient_narrow(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batchnorm), cmocka_unit_test(affine),
-                                       cmocka_unit_test(pools), cmocka_unit_test(input_gradient),
-                                       cmocka_unit_test(input_gradient_narrow)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batchnorm),      cmocka_unit_test(affine),
+        cmocka_unit_test(activations),    cmocka_unit_test(pools),
+        cmocka_unit_test(input_gradient), cmocka_unit_test(input_gradient_narrow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

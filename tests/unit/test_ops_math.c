@@ -309,6 +309,7 @@ static void test_activations(void **state) {
         {"Selu-6", "Selu", 6, {V(2, -1, 1)}, 1, {{0}}, .out = V(2, -1.11133074, 1.05070102)},
         {"HardSigmoid", "HardSigmoid", 6, {V(3, -9, 1, 9)}, 1, {{0}}, .out = V(3, 0, 0.7, 1)},
         {"HardSwish", "HardSwish", 14, {V(3, -4, 3, 1)}, 1, {{0}}, .out = V(3, 0, 3, 0.6666667)},
+        {"Mish", "Mish", 22, {V(3, -1, 0, 2)}, 1, {{0}}, .out = V(3, -0.30340146, 0, 1.94395896)},
         {"HardSwish before 14",
          "HardSwish",
          13,

@@ -276,7 +276,7 @@ static void images_that_mix_have_no_batch(void **state) {
 /* What the user says must fit; what the model says is warned of, in one line whatever it holds. */
 static void preprocessing_fits_the_input(void **state) {
     (void)state;
-    metadata meta = {"cameo.preprocess", "size=32x32 mean=127.5"};
+    cameo_entry meta = {"cameo.preprocess", "size=32x32 mean=127.5"};
     output(op("Relu", input("x", DT_FLOAT, 4, (int64_t[]){1, 3, 32, 32}), NULL));
     g->meta = &meta;
     g->n_meta = 1;

@@ -18,14 +18,14 @@ typedef struct paged { /* floats before a page that cannot be read */
     size_t bytes;
 } paged;
 
-static paged new_paged(size_t n) {
-    const size_t inside = (n * sizeof(float) + TAIL + PAGE - 1) / PAGE * PAGE;
+static paged new_paged(ptrdiff_t n) {
+    const size_t inside = ((size_t)n * sizeof(float) + TAIL + PAGE - 1) / PAGE * PAGE;
     unsigned char *map = mmap(NULL, inside + PAGE, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(map != MAP_FAILED);
     assert_int_equal(mprotect(map + inside, PAGE, PROT_NONE), 0);
     float *at = (float *)(void *)(map + inside - TAIL) - n;
-    for (size_t i = 0; i < n; i++) at[i] = uniform();
+    for (ptrdiff_t i = 0; i < n; i++) at[i] = uniform();
     return (paged){at, map, inside + PAGE};
 }
 
@@ -42,8 +42,8 @@ static void end_context(cameo_context *c) {
     if (c->pool) c->pool->destroy(c->pool);
 }
 
-static uint32_t below(uint32_t n) {
-    return (uint32_t)((double)(uniform() + 1) / 2 * n * 0.9999999);
+static ptrdiff_t below(ptrdiff_t n) {
+    return (ptrdiff_t)((double)(uniform() + 1) / 2 * (double)n * 0.9999999);
 }
 
 /* ---- the plain loops ---- */
@@ -61,38 +61,39 @@ typedef struct operands {
     const cameo_xnn_window *s;
     const float *x, *w, *b; /* x: of one image */
     window_kind kind;
-    size_t oh, ow;
+    ptrdiff_t oh, ow;
 } operands;
 
-static size_t all_inputs(const operands *o) {
+static ptrdiff_t all_inputs(const operands *o) {
     return o->s->ci * (o->kind == CONV || o->kind == DEPTHWISE ? o->s->groups : 1);
 }
-static size_t all_outputs(const operands *o) {
+static ptrdiff_t all_outputs(const operands *o) {
     return o->kind == CONV || o->kind == DEPTHWISE ? o->s->co * o->s->groups : o->s->ci;
 }
 
 /* The input of channel c under tap (i, j) of pixel (oy, ox); NULL in the padding. */
-static const float *under(const operands *o, size_t oy, size_t ox, size_t i, size_t j, size_t c) {
+static const float *under(const operands *o, ptrdiff_t oy, ptrdiff_t ox, ptrdiff_t i, ptrdiff_t j,
+                          ptrdiff_t c) {
     const cameo_xnn_window *s = o->s;
-    const ptrdiff_t y = (ptrdiff_t)(oy * s->sh + i * s->dh) - s->pt,
-                    x = (ptrdiff_t)(ox * s->sw + j * s->dw) - s->pl;
-    if (y < 0 || x < 0 || y >= (ptrdiff_t)s->h || x >= (ptrdiff_t)s->w) return NULL;
-    return o->x + ((size_t)y * s->w + (size_t)x) * s->x_pixel + c;
+    const ptrdiff_t y = oy * s->sh + i * s->dh - s->pt, x = ox * s->sw + j * s->dw - s->pl;
+    if (y < 0 || x < 0 || y >= s->h || x >= s->w) return NULL;
+    return o->x + (y * s->w + x) * s->x_pixel + c;
 }
 
-static float weight(const operands *o, size_t co, size_t i, size_t j, size_t ci) {
+static float weight(const operands *o, ptrdiff_t co, ptrdiff_t i, ptrdiff_t j, ptrdiff_t ci) {
     const cameo_xnn_window *s = o->s;
     if (o->kind == DEPTHWISE) return o->w[(i * s->kw + j) * s->groups + co];
     return o->w[((co * s->kh + i) * s->kw + j) * s->ci + ci];
 }
 
-static double convolve(const operands *o, size_t oy, size_t ox, size_t co, double *magnitude) {
+static double convolve(const operands *o, ptrdiff_t oy, ptrdiff_t ox, ptrdiff_t co,
+                       double *magnitude) {
     const cameo_xnn_window *s = o->s;
     double sum = o->b ? (double)o->b[co] : 0;
     *magnitude = fabs(sum);
-    for (size_t i = 0; i < s->kh; i++)
-        for (size_t j = 0; j < s->kw; j++)
-            for (size_t ci = 0; ci < s->ci; ci++) {
+    for (ptrdiff_t i = 0; i < s->kh; i++)
+        for (ptrdiff_t j = 0; j < s->kw; j++)
+            for (ptrdiff_t ci = 0; ci < s->ci; ci++) {
                 const float *p = under(o, oy, ox, i, j, co / s->co * s->ci + ci);
                 const double v = p ? (double)*p * (double)weight(o, co, i, j, ci) : 0;
                 sum += v, *magnitude += fabs(v);
@@ -100,12 +101,13 @@ static double convolve(const operands *o, size_t oy, size_t ox, size_t co, doubl
     return sum;
 }
 
-static double pool_of(const operands *o, size_t oy, size_t ox, size_t c, double *magnitude) {
+static double pool_of(const operands *o, ptrdiff_t oy, ptrdiff_t ox, ptrdiff_t c,
+                      double *magnitude) {
     const cameo_xnn_window *s = o->s;
     double sum = 0, most = -INFINITY, count = 0;
     *magnitude = 0;
-    for (size_t i = 0; i < s->kh; i++)
-        for (size_t j = 0; j < s->kw; j++) {
+    for (ptrdiff_t i = 0; i < s->kh; i++)
+        for (ptrdiff_t j = 0; j < s->kw; j++) {
             const float *p = under(o, oy, ox, i, j, c);
             if (!p) continue;
             sum += (double)*p, count++, *magnitude += fabs((double)*p);
@@ -114,7 +116,8 @@ static double pool_of(const operands *o, size_t oy, size_t ox, size_t c, double 
     return o->kind == MAX_POOL ? most : sum / count;
 }
 
-static double want_at(const operands *o, size_t oy, size_t ox, size_t c, double *magnitude) {
+static double want_at(const operands *o, ptrdiff_t oy, ptrdiff_t ox, ptrdiff_t c,
+                      double *magnitude) {
     const double v = o->kind == CONV || o->kind == DEPTHWISE ? convolve(o, oy, ox, c, magnitude)
                                                              : pool_of(o, oy, ox, c, magnitude);
     return fmin(fmax(v, (double)o->s->least), (double)o->s->most);
@@ -136,10 +139,10 @@ static cameo_xnn_window random_window(window_kind kind) {
     s.pt = below(s.kh), s.pl = below(s.kw), s.pb = below(s.kh), s.pr = below(s.kw);
     if (kind == CONV && below(4) == 0)
         s.groups = 2 + below(2), s.ci = 1 + below(9), s.co = 1 + below(9);
-    if (kind == DEPTHWISE) s.groups = (uint32_t)s.ci, s.ci = s.co = 1;
+    if (kind == DEPTHWISE) s.groups = s.ci, s.ci = s.co = 1;
     if (kind == GLOBAL_POOL) {
         if (below(4) == 0) s.h = s.w = 1;
-        s.kh = (uint32_t)s.h, s.kw = (uint32_t)s.w, s.sh = s.sw = 1, s.pt = s.pl = s.pb = s.pr = 0;
+        s.kh = s.h, s.kw = s.w, s.sh = s.sw = 1, s.pt = s.pl = s.pb = s.pr = 0;
     }
     s.least = below(2) ? -INFINITY : -0.25f, s.most = below(2) ? INFINITY : 0.5f;
     return s;
@@ -161,9 +164,9 @@ static void *create(cameo_context *c, window_kind kind, const cameo_xnn_window *
 }
 
 static void check_image(const operands *o, const float *y) {
-    const size_t channels = all_outputs(o);
-    for (size_t p = 0; p < o->oh * o->ow; p++)
-        for (size_t c = 0; c < o->s->y_pixel; c++) {
+    const ptrdiff_t channels = all_outputs(o);
+    for (ptrdiff_t p = 0; p < o->oh * o->ow; p++)
+        for (ptrdiff_t c = 0; c < o->s->y_pixel; c++) {
             double magnitude;
             if (c >= channels)
                 assert_true(y[p * o->s->y_pixel + c] == guard_value); /* a neighbour's channel */
@@ -174,16 +177,16 @@ static void check_image(const operands *o, const float *y) {
         }
 }
 
-static void run_window(cameo_context *c, void *op, operands o, const float *x, size_t n) {
-    const size_t image = o.oh * o.ow * o.s->y_pixel;
-    float *y = guarded((ptrdiff_t)(n * image));
-    cameo_xnn_run(c, op, n, x, NULL, y);
+static void run_window(cameo_context *c, void *op, operands o, const float *x, ptrdiff_t n) {
+    const ptrdiff_t image = o.oh * o.ow * o.s->y_pixel;
+    float *y = guarded(n * image);
+    cameo_xnn_run(c, op, (size_t)n, x, NULL, y);
     assert_int_equal(c->error->code, 0);
-    for (size_t k = 0; k < n; k++) {
+    for (ptrdiff_t k = 0; k < n; k++) {
         o.x = x + k * o.s->h * o.s->w * o.s->x_pixel;
         check_image(&o, y + k * image);
     }
-    check_guards(y, (ptrdiff_t)(n * image));
+    check_guards(y, n * image);
     free(y - GUARD);
 }
 
@@ -195,13 +198,12 @@ static void try_window(window_kind kind, int threads) {
     o.oh = (s.h + s.pt + s.pb - (s.kh - 1) * s.dh - 1) / s.sh + 1;
     o.ow = (s.w + s.pl + s.pr - (s.kw - 1) * s.dw - 1) / s.sw + 1;
     s.x_pixel = all_inputs(&o) + below(2) * 3, s.y_pixel = all_outputs(&o) + below(2) * 5;
-    float *w = floats((ptrdiff_t)(all_outputs(&o) * s.kh * s.kw * s.ci)),
-          *b = floats((ptrdiff_t)all_outputs(&o));
+    float *w = floats(all_outputs(&o) * s.kh * s.kw * s.ci), *b = floats(all_outputs(&o));
     o.w = w, o.b = below(3) ? b : NULL;
     void *op = create(&c, kind, &s, o.w, o.b);
     if (!op) fail_msg("%s", error.message);
     for (int i = 0; i < 4; i++) {
-        const size_t n = 1 + below(MOST), pixels = n * s.h * s.w;
+        const ptrdiff_t n = 1 + below(MOST), pixels = n * s.h * s.w;
         const paged x = new_paged((pixels - 1) * s.x_pixel + all_inputs(&o));
         run_window(&c, op, o, x.at, n);
         free_paged(x);
@@ -220,17 +222,17 @@ static void test_windows(void **unused) {
 /* ---- deconvolutions: each input pixel is spread over the output ---- */
 
 static void spread(const cameo_xnn_window *s, const float *x, const float *w, double *y,
-                   double *magnitude, size_t oh, size_t ow) {
-    const size_t taps = (size_t)s->kh * s->kw;
-    for (size_t p = 0; p < s->h * s->w * taps * s->ci * s->co; p++) {
-        const size_t co = p % s->co, ci = p / s->co % s->ci, t = p / s->co / s->ci % taps,
-                     pixel = p / s->co / s->ci / taps;
-        const ptrdiff_t oy = (ptrdiff_t)(pixel / s->w * s->sh + t / s->kw) - s->pt;
-        const ptrdiff_t ox = (ptrdiff_t)(pixel % s->w * s->sw + t % s->kw) - s->pl;
-        if (oy < 0 || ox < 0 || oy >= (ptrdiff_t)oh || ox >= (ptrdiff_t)ow) continue;
+                   double *magnitude, ptrdiff_t oh, ptrdiff_t ow) {
+    const ptrdiff_t taps = s->kh * s->kw;
+    for (ptrdiff_t p = 0; p < s->h * s->w * taps * s->ci * s->co; p++) {
+        const ptrdiff_t co = p % s->co, ci = p / s->co % s->ci, t = p / s->co / s->ci % taps,
+                        pixel = p / s->co / s->ci / taps;
+        const ptrdiff_t oy = pixel / s->w * s->sh + t / s->kw - s->pt;
+        const ptrdiff_t ox = pixel % s->w * s->sw + t % s->kw - s->pl;
+        if (oy < 0 || ox < 0 || oy >= oh || ox >= ow) continue;
         const double v = (double)x[pixel * s->x_pixel + ci] *
                          (double)w[(co * taps + t) * s->ci + ci];
-        const size_t to = ((size_t)oy * ow + (size_t)ox) * s->co + co;
+        const ptrdiff_t to = (oy * ow + ox) * s->co + co;
         y[to] += v, magnitude[to] += fabs(v);
     }
 }
@@ -245,27 +247,27 @@ static void try_deconv(int threads) {
     s.pt = below(2), s.pl = below(2), s.pb = below(2), s.pr = below(2), s.adjust_h = below(s.sh),
     s.adjust_w = below(s.sw);
     s.x_pixel = s.ci, s.y_pixel = s.co, s.least = -INFINITY, s.most = INFINITY;
-    const size_t oh = (s.h - 1) * s.sh + s.kh + s.adjust_h - s.pt - s.pb;
-    const size_t ow = (s.w - 1) * s.sw + s.kw + s.adjust_w - s.pl - s.pr, image = oh * ow * s.co;
-    float *w = floats((ptrdiff_t)(s.co * s.kh * s.kw * s.ci)), *b = floats((ptrdiff_t)s.co);
+    const ptrdiff_t oh = (s.h - 1) * s.sh + s.kh + s.adjust_h - s.pt - s.pb;
+    const ptrdiff_t ow = (s.w - 1) * s.sw + s.kw + s.adjust_w - s.pl - s.pr, image = oh * ow * s.co;
+    float *w = floats(s.co * s.kh * s.kw * s.ci), *b = floats(s.co);
     void *op = cameo_xnn_deconv(&c, &s, w, b);
     if (!op) fail_msg("%s", error.message);
     for (int i = 0; i < 3; i++) {
-        const size_t n = 1 + below(MOST);
+        const ptrdiff_t n = 1 + below(MOST);
         const paged x = new_paged(n * s.h * s.w * s.ci);
-        float *y = guarded((ptrdiff_t)(n * image));
-        cameo_xnn_run(&c, op, n, x.at, NULL, y);
+        float *y = guarded(n * image);
+        cameo_xnn_run(&c, op, (size_t)n, x.at, NULL, y);
         assert_int_equal(error.code, 0);
-        for (size_t k = 0; k < n; k++) {
-            double *want = calloc(2 * image, sizeof *want);
+        for (ptrdiff_t k = 0; k < n; k++) {
+            double *want = calloc(2 * (size_t)image, sizeof *want);
             assert_non_null(want);
             spread(&s, x.at + k * s.h * s.w * s.ci, w, want, want + image, oh, ow);
-            for (size_t q = 0; q < image; q++)
+            for (ptrdiff_t q = 0; q < image; q++)
                 check((double)y[k * image + q], want[q] + (double)b[q % s.co],
                       1e-6 * want[image + q]);
             free(want);
         }
-        check_guards(y, (ptrdiff_t)(n * image));
+        check_guards(y, n * image);
         free(y - GUARD);
         free_paged(x);
     }
@@ -288,24 +290,24 @@ static void try_rows(int threads) {
                                 .co = 1 + below(70),
                                 .least = -INFINITY,
                                 .most = below(2) ? 1 : INFINITY};
-    float *w = floats((ptrdiff_t)(s.co * s.ci)), *b = floats((ptrdiff_t)s.co);
+    float *w = floats(s.co * s.ci), *b = floats(s.co);
     void *op = cameo_xnn_gemm(&c, &s, w, b);
     if (!op) fail_msg("%s", error.message);
     for (int i = 0; i < 4; i++) {
-        const size_t n = 1 + below(3 * MOST);
+        const ptrdiff_t n = 1 + below(3 * MOST);
         const paged x = new_paged(n * s.ci);
-        float *y = guarded((ptrdiff_t)(n * s.co));
-        cameo_xnn_run(&c, op, n, x.at, NULL, y);
+        float *y = guarded(n * s.co);
+        cameo_xnn_run(&c, op, (size_t)n, x.at, NULL, y);
         assert_int_equal(error.code, 0);
-        for (size_t q = 0; q < n * s.co; q++) {
+        for (ptrdiff_t q = 0; q < n * s.co; q++) {
             double sum = (double)b[q % s.co], magnitude = fabs(sum);
-            for (size_t k = 0; k < s.ci; k++) {
+            for (ptrdiff_t k = 0; k < s.ci; k++) {
                 const double v = (double)x.at[q / s.co * s.ci + k] * (double)w[q % s.co * s.ci + k];
                 sum += v, magnitude += fabs(v);
             }
             check((double)y[q], fmin(sum, (double)s.most), 1e-6 * magnitude);
         }
-        check_guards(y, (ptrdiff_t)(n * s.co));
+        check_guards(y, n * s.co);
         free(y - GUARD);
         free_paged(x);
     }
@@ -317,17 +319,17 @@ static void try_rows(int threads) {
 static void try_sum(int threads) {
     cameo_error error;
     cameo_context c = context_of(threads, &error);
-    const size_t elements = 1 + below(300);
-    void *op = cameo_xnn_add(&c, elements);
+    const ptrdiff_t elements = 1 + below(300);
+    void *op = cameo_xnn_add(&c, (size_t)elements);
     if (!op) fail_msg("%s", error.message);
     for (int i = 0; i < 4; i++) {
-        const size_t all = (1 + below(MOST)) * elements;
+        const ptrdiff_t all = (1 + below(MOST)) * elements;
         const paged a = new_paged(all), b = new_paged(all);
-        float *y = guarded((ptrdiff_t)all);
-        cameo_xnn_run(&c, op, all / elements, a.at, b.at, y);
+        float *y = guarded(all);
+        cameo_xnn_run(&c, op, (size_t)(all / elements), a.at, b.at, y);
         assert_int_equal(error.code, 0);
-        for (size_t k = 0; k < all; k++) assert_true(y[k] == a.at[k] + b.at[k]);
-        check_guards(y, (ptrdiff_t)all);
+        for (ptrdiff_t k = 0; k < all; k++) assert_true(y[k] == a.at[k] + b.at[k]);
+        check_guards(y, all);
         free(y - GUARD);
         free_paged(a), free_paged(b);
     }

@@ -161,6 +161,8 @@ static const cameo_model tiny_infer = {.abi = CAMEO_ABI,
 
 /* ---- the model file ---- */
 
+#define TO(f) ((cameo_sink){.stream = (f)})
+
 typedef struct tiny_text {
     char *data;
     size_t size;
@@ -175,7 +177,7 @@ static inline tiny_text *tiny_open(void) {
 
 static inline void tiny_nest(FILE *to, unsigned field, tiny_text *t) {
     fclose(t->f);
-    cameo_put_head(to, field, t->size);
+    cameo_sink_head(&TO(to), field, t->size);
     fwrite(t->data, 1, t->size, to);
     free(t->data);
     free(t);
@@ -183,8 +185,8 @@ static inline void tiny_nest(FILE *to, unsigned field, tiny_text *t) {
 
 static inline void tiny_property(FILE *to, const char *key, const char *content) {
     tiny_text *t = tiny_open();
-    cameo_put_text(t->f, 1, key);
-    cameo_put_text(t->f, 2, content);
+    cameo_sink_text(&TO(t->f), 1, key);
+    cameo_sink_text(&TO(t->f), 2, content);
     tiny_nest(to, 14, t);
 }
 
@@ -192,14 +194,14 @@ static inline void tiny_property(FILE *to, const char *key, const char *content)
 static inline void tiny_node(FILE *to, const char *op, const char *const inputs[4],
                              const char *output, const char *attribute) {
     tiny_text *t = tiny_open();
-    for (int i = 0; inputs[i]; i++) cameo_put_text(t->f, 1, inputs[i]);
-    cameo_put_text(t->f, 2, output);
-    cameo_put_text(t->f, 4, op);
+    for (int i = 0; inputs[i]; i++) cameo_sink_text(&TO(t->f), 1, inputs[i]);
+    cameo_sink_text(&TO(t->f), 2, output);
+    cameo_sink_text(&TO(t->f), 4, op);
     if (attribute) {
         tiny_text *a = tiny_open();
-        cameo_put_text(a->f, 1, attribute);
-        cameo_put_integer(a->f, 3, 1);
-        cameo_put_integer(a->f, 20, 2);
+        cameo_sink_text(&TO(a->f), 1, attribute);
+        cameo_sink_integer(&TO(a->f), 3, 1);
+        cameo_sink_integer(&TO(a->f), 20, 2);
         tiny_nest(t->f, 5, a);
     }
     tiny_nest(to, 1, t);
@@ -214,13 +216,13 @@ static inline void tiny_value(FILE *to, unsigned field, const char *name, const 
     for (int i = 0; i < rank; i++) {
         tiny_text *d = tiny_open();
         if (i == 0)
-            cameo_put_text(d->f, 2, "N");
+            cameo_sink_text(&TO(d->f), 2, "N");
         else
-            cameo_put_integer(d->f, 1, (uint64_t)dim[i]);
+            cameo_sink_integer(&TO(d->f), 1, (uint64_t)dim[i]);
         tiny_nest(extents->f, 1, d);
     }
-    cameo_put_text(info->f, 1, name);
-    cameo_put_integer(elements->f, 1, 1);
+    cameo_sink_text(&TO(info->f), 1, name);
+    cameo_sink_integer(&TO(elements->f), 1, 1);
     tiny_nest(elements->f, 2, extents);
     tiny_nest(type->f, 1, elements);
     tiny_nest(info->f, 2, type);
@@ -232,16 +234,16 @@ static inline void tiny_graph(FILE *f) {
     tiny_node(f, "Sub", (const char *const[4]){"flat", "norm.mean"}, "centred", NULL);
     tiny_node(f, "Gemm", (const char *const[4]){"centred", "fc.weight", "fc.bias"}, "logits",
               "transB");
-    cameo_put_text(f, 2, "tiny");
+    cameo_sink_text(&TO(f), 2, "tiny");
     tiny_value(f, 11, "x", tiny_input.dim, 4);
     tiny_value(f, 12, "logits", tiny_output.dim, 2);
 }
 
 static inline void tiny_model(FILE *f) {
     tiny_text *opset = tiny_open();
-    cameo_put_integer(f, 1, 8);
-    cameo_put_text(f, 2, "test");
-    cameo_put_integer(opset->f, 2, 17);
+    cameo_sink_integer(&TO(f), 1, 8);
+    cameo_sink_text(&TO(f), 2, "test");
+    cameo_sink_integer(&TO(opset->f), 2, 17);
     tiny_nest(f, 8, opset);
     tiny_property(f, "cameo.preprocess", tiny_infer.preprocess);
     tiny_property(f, "cameo.embedding", "centred");
