@@ -22,6 +22,10 @@ typedef struct side { /* one operand: its shape and strides */
    inputs, else an output. */
 typedef void (*copy_plan)(const node *n, size_t part, const side *x, const side *y, copy *c);
 
+/* Begins the definition of one, whose parameters are called as above. */
+#define COPY_PLAN(name) \
+    void name(OP_MAYBE const node *n, OP_MAYBE size_t part, const side *x, const side *y, copy *c)
+
 /* What op_row.copy says: a part is an input where it joins, else an output. */
 typedef struct copy_row {
     copy_plan plan;

@@ -34,7 +34,7 @@ value *grad_call(graph *g, const node *origin, opcode op, value *const *in, size
 }
 
 value *grad_binary(graph *g, const node *origin, opcode op, value *a, value *b) {
-    return grad_call(g, origin, op, (value *const[]){a, b}, 2);
+    return grad_call(g, origin, op, OPERANDS(a, b));
 }
 
 value *grad_scalar(graph *g, const value *like, double v) {
@@ -52,7 +52,7 @@ value *grad_ints(graph *g, const char *name, const int64_t *v, size_t n) {
 value *grad_reshape(graph *g, const node *origin, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
     value *wanted = grad_ints(g, "shape", s->dim, (size_t)s->rank);
-    return grad_call(g, origin, ONNX_Reshape, (value *const[]){v, wanted}, 2);
+    return grad_call(g, origin, ONNX_Reshape, OPERANDS(v, wanted));
 }
 
 value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
@@ -63,8 +63,8 @@ value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
     for (int i = 0; i < v->shape.rank; i++)
         if (i < lead || (s->dim[i - lead] == 1 && v->shape.dim[i] != 1)) axes[n++] = i;
     if (n) {
-        node *sum = grad_node(g, origin, ONNX_ReduceSum,
-                              (value *const[]){v, grad_ints(g, "axes", axes, n)}, 2, 1);
+        node *sum = grad_node(g, origin, ONNX_ReduceSum, OPERANDS(v, grad_ints(g, "axes", axes, n)),
+                              1);
         node_set_int(g, sum, "keepdims", 1);
         v = grad_infer(g, sum);
     }

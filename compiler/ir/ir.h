@@ -277,6 +277,9 @@ value *graph_add_constant(graph *g, const char *name, tensor *t);
    producer. */
 node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in,
                      size_t n_in, value *const *out, size_t n_out);
+/* A list of values, and behind it how many they are. */
+#define OPERANDS(...) \
+    (value *const[]){__VA_ARGS__}, sizeof((value *const[]){__VA_ARGS__}) / sizeof(value *)
 node *graph_insert_before(graph *g, node *where, node *made); /* moves `made` (just added) before
                                                                  `where`; returns it */
 void graph_move(graph *g, node *n, size_t position); /* those between move up, or down, by one */
@@ -329,6 +332,8 @@ void node_kill(node *n);
    extent 1. */
 void value_strides(const value *v, int64_t stride[MAX_RANK]);
 int64_t value_count(const value *v);
+/* Its extents, the symbolic ones by name; "?" before infer. */
+void value_print_shape(text *t, const value *v, const char *between);
 
 /* Checks the structure of the graph after a pass, and ends with BUG() where it is broken. With
    `typed`, as behind gate A (docs/architecture.md), every value must have a type and a static

@@ -6,8 +6,7 @@
 GRADIENT(pointwise_grad) {
     static const char *const attributes[] = {"alpha", "beta", "gamma", NULL};
     const pointwise *k = pointwise_of(n);
-    node *back = grad_node(g, n, k->grad, (value *const[]){dout[0], k->of_y ? n->out[0] : n->in[0]},
-                           2, 1);
+    node *back = grad_node(g, n, k->grad, OPERANDS(dout[0], k->of_y ? n->out[0] : n->in[0]), 1);
     grad_copy_attributes(g, n, back, attributes);
     return (din[0] = grad_infer(g, back)) != NULL;
 }
@@ -44,7 +43,7 @@ static bool clip_is_computed(const node *n) {
 GRADIENT(clip_grad) {
     static const char *const attributes[] = {"min", "max", NULL};
     if (clip_is_computed(n)) return clip_computed_grad(g, n, dout[0], din);
-    node *back = grad_node(g, n, CAMEO_ClipGrad, (value *const[]){dout[0], n->in[0]}, 2, 1);
+    node *back = grad_node(g, n, CAMEO_ClipGrad, OPERANDS(dout[0], n->in[0]), 1);
     grad_copy_attributes(g, n, back, attributes);
     for (size_t i = 1; i <= 2; i++) /* inputs from opset 11 on */
         if (op_present(n, i))

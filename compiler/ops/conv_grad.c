@@ -178,7 +178,7 @@ static void channel_sum_emit(emitter *e, const node *n) {
 
 static value *window_call(graph *g, const node *origin, opcode op, value *a, value *b,
                           const window *w, const shape *x) {
-    node *n = grad_node(g, origin, op, (value *const[]){a, b}, 2, 1);
+    node *n = grad_node(g, origin, op, OPERANDS(a, b), 1);
     window_write(g, n, w);
     node_set_int(g, n, "group", node_int(origin, "group", 1));
     if (x) node_set_ints(g, n, "x_shape", x->dim, (size_t)x->rank);

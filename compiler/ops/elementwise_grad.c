@@ -79,8 +79,7 @@ GRADIENT(div_grad) {
 GRADIENT(pow_grad) {
     value *a = rule_operand(g, n, 0), *b = cast(g, n, rule_operand(g, n, 1), n->in[0]->type);
     if (rule_wants(n, 0))
-        rule_settle(g, n, 0, grad_call(g, n, CAMEO_PowBaseGrad, (value *const[]){dout[0], a, b}, 3),
-                    din);
+        rule_settle(g, n, 0, grad_call(g, n, CAMEO_PowBaseGrad, OPERANDS(dout[0], a, b)), din);
     if (rule_wants(n, 1)) {
         value *in[] = {dout[0], n->out[0], a}, *db = grad_call(g, n, CAMEO_PowExponentGrad, in, 3);
         rule_settle(g, n, 1, cast(g, n, db, n->in[1]->type), din);

@@ -196,7 +196,7 @@ static void margin_emit(emitter *e, const node *n) {
 static GRADIENT(margin_grad) {
     if (!dout[0]) return true;
     return (din[0] = grad_call(g, n, CAMEO_MarginGrad,
-                               (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
+                               OPERANDS(dout[0], n->out[SLOPE], n->in[LABELS]))) != NULL;
 }
 
 /* dlogits, slope, labels */

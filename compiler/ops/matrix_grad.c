@@ -3,7 +3,7 @@
 
 /* alpha a b, either transposed first. */
 static value *product(graph *g, const node *n, value *a, bool ta, value *b, bool tb, double alpha) {
-    node *p = grad_node(g, n, ONNX_Gemm, (value *const[]){a, b}, 2, 1);
+    node *p = grad_node(g, n, ONNX_Gemm, OPERANDS(a, b), 1);
     node_set_float(g, p, "alpha", alpha);
     node_set_int(g, p, "transA", ta);
     node_set_int(g, p, "transB", tb);

@@ -39,8 +39,7 @@ static bool transpose_infer(graph *g, node *n) {
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void transpose_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
+static COPY_PLAN(transpose_plan) {
     for (int i = 0; i < y->shape->rank; i++)
         copy_axis(c, y->shape->dim[i], x->stride[perm_axis(n, y->shape->rank, i)], y->stride[i]);
 }
@@ -69,8 +68,7 @@ static bool expand_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void expand_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)n, (void)part;
+static COPY_PLAN(expand_plan) {
     for (int i = 0; i < y->shape->rank; i++) {
         int k = i - (y->shape->rank - x->shape->rank);
         copy_axis(c, y->shape->dim[i], k < 0 || x->shape->dim[k] == 1 ? 0 : x->stride[k],
@@ -92,8 +90,7 @@ static bool tile_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void tile_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)n, (void)part;
+static COPY_PLAN(tile_plan) {
     for (int i = 0; i < y->shape->rank; i++) {
         const int64_t d = x->shape->dim[i], times = d ? y->shape->dim[i] / d : 0;
         if (times != 1) copy_axis(c, times, 0, d * y->stride[i]);
@@ -135,16 +132,12 @@ static void block_plan(const node *n, const shape *wide, const int64_t ws[], con
         copy_axis(c, extent[i], to_space ? d[i] : w[i], to_space ? w[i] : d[i]);
 }
 
-static void to_space_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
+static COPY_PLAN(to_space_plan) {
     block_plan(n, y->shape, y->stride, x->stride, true,
                !strcmp(node_string(n, "mode", "DCR"), "CRD"), c);
 }
 
-static void to_depth_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
-    block_plan(n, x->shape, x->stride, y->stride, false, false, c);
-}
+static COPY_PLAN(to_depth_plan) { block_plan(n, x->shape, x->stride, y->stride, false, false, c); }
 
 COPY_FUNCTIONS(to_space, false)
 COPY_FUNCTIONS(to_depth, false)

@@ -123,7 +123,6 @@ GRADIENT(slice_grad) {
         v = axis_scatter(g, n, v, k, x->dim[k], at, NULL, 1);
     }
     if (padded)
-        v = grad_call(g, n, ONNX_Pad,
-                      (value *const[]){v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)}, 2);
+        v = grad_call(g, n, ONNX_Pad, OPERANDS(v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)));
     return (din[0] = v) != NULL;
 }

@@ -241,7 +241,7 @@ static void dropout_emit(emitter *e, const node *n) {
 }
 
 static GRADIENT(dropout_grad) {
-    node *back = grad_node(g, n, CAMEO_DropoutTrain, (value *const[]){dout[0], n->in[1]}, 2, 1);
+    node *back = grad_node(g, n, CAMEO_DropoutTrain, OPERANDS(dout[0], n->in[1]), 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"ratio", "id", NULL});
     return (din[0] = grad_infer(g, back)) != NULL;
 }
@@ -258,8 +258,7 @@ static value *channel_constant(graph *g, const value *x, double v) {
    mean, and without B. */
 static value *batchnorm_of(graph *g, const node *n, value *x, value *scale, value *mean) {
     node *b = grad_node(g, n, ONNX_BatchNormalization,
-                        (value *const[]){x, scale, channel_constant(g, x, 0), mean, n->in[4]}, 5,
-                        1);
+                        OPERANDS(x, scale, channel_constant(g, x, 0), mean, n->in[4]), 1);
     node_set_float(g, b, "epsilon", node_float(n, "epsilon", 1e-5f));
     return grad_infer(g, b);
 }
@@ -469,7 +468,7 @@ static void lrn_grad_emit(emitter *e, const node *n) {
 }
 
 GRADIENT(lrn_grad) {
-    node *back = grad_node(g, n, CAMEO_LRNGrad, (value *const[]){dout[0], n->in[0]}, 2, 1);
+    node *back = grad_node(g, n, CAMEO_LRNGrad, OPERANDS(dout[0], n->in[0]), 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"alpha", "beta", "bias", "size", NULL});
     return (din[0] = grad_infer(g, back)) != NULL;
 }

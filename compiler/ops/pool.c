@@ -145,7 +145,7 @@ static const char *indices_text(emitter *e, const node *n, const window *w) {
                      w->in[0] * w->in[1] * w->in[2], s);
 }
 
-static const char *index_of(emitter *e, const value *v, const window *w, const char *prefix) {
+const char *pool_index(emitter *e, const value *v, const window *w, const char *prefix) {
     return window_index(e, v, w, "image", "ch", prefix);
 }
 
@@ -163,21 +163,21 @@ static void emit_maximum(emitter *e, const node *n, const window *w) {
              "            if (any && !(v > best)$2) continue;\n"
              "            any = true;\n"
              "            best = v;\n",
-             dtype_c(x->type), index_of(e, x, w, "i"),
+             dtype_c(x->type), pool_index(e, x, w, "i"),
              type_is(x->type, TYPES_FLOAT) ? " && !(v != v && best == best)" : "");
     if (indices) text_put(b, "            at = $0;\n", indices_text(e, n, w));
     window_end(b, w);
-    if (y) text_put(b, "        y[$0] = best;\n", index_of(e, y, w, "o"));
-    if (indices) text_put(b, "        at_best[$0] = at;\n", index_of(e, indices, w, "o"));
+    if (y) text_put(b, "        y[$0] = best;\n", pool_index(e, y, w, "o"));
+    if (indices) text_put(b, "        at_best[$0] = at;\n", pool_index(e, indices, w, "o"));
 }
 
 static void emit_average(emitter *e, const node *n, const window *w) {
     text *b = emit_body(e);
     text_append(b, "        double sum = 0;\n        ptrdiff_t cells = 0;\n");
     pool_emit_cells(b, w, node_int(n, "count_include_pad", 0) != 0);
-    text_put(b, "            sum += (double)x[$0];\n", index_of(e, n->in[0], w, "i"));
+    text_put(b, "            sum += (double)x[$0];\n", pool_index(e, n->in[0], w, "i"));
     window_end(b, w);
-    text_put(b, "        y[$0] = ($1)(sum / (double)cells);\n", index_of(e, n->out[0], w, "o"),
+    text_put(b, "        y[$0] = ($1)(sum / (double)cells);\n", pool_index(e, n->out[0], w, "o"),
              dtype_c(n->in[0]->type));
 }
 

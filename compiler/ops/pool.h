@@ -22,6 +22,8 @@ cell pool_visit(const window *w, const double *plane, const int64_t o[3]);
 /* The divisor of an average; pads: cells in the padding count. */
 double pool_cells(const window *w, const int64_t o[3], bool pads);
 
+/* Index of v at image, ch and the window's counters. */
+const char *pool_index(emitter *e, const value *v, const window *w, const char *prefix);
 /* What window_taps() opens, and counts in `cells` what an average is divided by. */
 void pool_emit_cells(text *t, const window *w, bool pads);
 

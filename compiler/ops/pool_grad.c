@@ -86,10 +86,6 @@ static OP_REFERENCE(pool_grad_reference) {
 
 /* ---- emit ---- */
 
-static const char *index_of(emitter *e, const value *v, const window *w, const char *prefix) {
-    return window_index(e, v, w, "image", "ch", prefix);
-}
-
 static void max_body(emitter *e, const node *n, const window *w) {
     text *t = emit_helpers(e);
     const char *type = dtype_c(n->in[0]->type);
@@ -100,9 +96,9 @@ static void max_body(emitter *e, const node *n, const window *w) {
              "            if (at >= 0 && !(v > best) && !(v != v && best == best)) continue;\n"
              "            best = v;\n"
              "            at = $2;\n",
-             type, index_of(e, n->in[1], w, "i"), index_of(e, n->out[0], w, "i"));
+             type, pool_index(e, n->in[1], w, "i"), pool_index(e, n->out[0], w, "i"));
     window_end(t, w);
-    text_put(t, "        if (at >= 0) out0[at] += in0[$0];\n", index_of(e, n->in[0], w, "o"));
+    text_put(t, "        if (at >= 0) out0[at] += in0[$0];\n", pool_index(e, n->in[0], w, "o"));
 }
 
 static void average_body(emitter *e, const node *n, const window *w) {
@@ -111,9 +107,9 @@ static void average_body(emitter *e, const node *n, const window *w) {
     pool_emit_cells(t, w, node_int(n, "count_include_pad", 0) != 0);
     window_end(t, w);
     text_put(t, "        const $0 v = ($0)((double)in0[$1] / (double)cells);\n",
-             dtype_c(n->in[0]->type), index_of(e, n->in[0], w, "o"));
+             dtype_c(n->in[0]->type), pool_index(e, n->in[0], w, "o"));
     window_taps(t, w);
-    text_put(t, "            out0[$0] += v;\n", index_of(e, n->out[0], w, "i"));
+    text_put(t, "            out0[$0] += v;\n", pool_index(e, n->out[0], w, "i"));
     window_end(t, w);
 }
 
@@ -125,7 +121,7 @@ static void pool_grad_emit(emitter *e, const node *n) {
     text_put(t, "    const ptrdiff_t image = (ptrdiff_t)(i / $0), ch = (ptrdiff_t)(i % $0);\n",
              x->dim[1]);
     window_loops(t, &w, "i", w.in);
-    text_put(t, "        out0[$0] = 0;\n", index_of(e, n->out[0], &w, "i"));
+    text_put(t, "        out0[$0] = 0;\n", pool_index(e, n->out[0], &w, "i"));
     window_loops(t, &w, "o", w.out);
     text_append(t, "    {\n");
     (n->n_in > 1 ? max_body : average_body)(e, n, &w);

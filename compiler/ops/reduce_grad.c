@@ -8,7 +8,7 @@
 static value *expand(graph *g, const node *n, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
     return grad_call(g, n, ONNX_Expand,
-                     (value *const[]){v, grad_ints(g, "shape", s->dim, (size_t)s->rank)}, 2);
+                     OPERANDS(v, grad_ints(g, "shape", s->dim, (size_t)s->rank)));
 }
 
 static value *mul(graph *g, const node *n, value *a, value *b) {

@@ -22,7 +22,7 @@ static bool concat_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void concat_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
+static COPY_PLAN(concat_plan) {
     const int axis = node_axis(n, y->shape->rank, 1);
     for (size_t i = 0; i < part; i++) c->to_offset += n->in[i]->shape.dim[axis] * y->stride[axis];
     for (int i = 0; i < x->shape->rank; i++)
@@ -42,7 +42,7 @@ static bool interleave_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void interleave_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
+static COPY_PLAN(interleave_plan) {
     c->to_offset = (int64_t)part * y->stride[1];
     for (int i = 0; i < x->shape->rank; i++)
         copy_axis(c, x->shape->dim[i], x->stride[i],
@@ -100,7 +100,7 @@ static bool split_infer(graph *g, node *n) {
     return true;
 }
 
-static void split_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
+static COPY_PLAN(split_plan) {
     const int axis = node_axis(n, x->shape->rank, 0);
     const attr *parts = node_ints(n, "parts");
     for (size_t i = 0; i < part; i++) c->from_offset += parts->ints[i] * x->stride[axis];
@@ -166,8 +166,7 @@ static bool slice_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void slice_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
+static COPY_PLAN(slice_plan) {
     const attr *cuts = node_ints(n, "cuts");
     for (int i = 0; i < y->shape->rank; i++) {
         c->from_offset += cuts->ints[2 * i] * x->stride[i];

@@ -21,7 +21,7 @@ static bool is_pointwise(const node *n) {
 }
 
 static bool is_plain_conv(const node *n) {
-    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) ||
+    if (!node_is(n, CAMEO_Conv) || (op_present(n, 3)) ||
         strcmp(node_string(n, "act", "none"), "none"))
         return false;
     return n->out[0]->type == DT_FLOAT && is_pointwise(n) &&

@@ -111,7 +111,7 @@ static void make_gemm(graph *g, node *n) {
                                                       transposed ? i * depth + k : k * columns + i);
         node_set_input(g, n, 1, fuse_constant(g, w->name, (const int64_t[]){columns, depth}, 2, d));
     }
-    if (n->n_in > 2 && n->in[2])
+    if (op_present(n, 2))
         node_set_input(g, n, 2, fuse_constant(g, n->in[2]->name, &columns, 1, bias));
     n->n_attrs = 0;
     become(g, n, CAMEO_Gemm);
@@ -226,7 +226,7 @@ static bool fold_affine(graph *g, node *n, node *next) {
     double *scale, *shift;
     value *w = n->in[1], *b = n->n_in > 2 ? n->in[2] : NULL;
     const int64_t channels = n->out[0]->shape.dim[1];
-    if (n->n_in > 3 && n->in[3]) return false;
+    if (op_present(n, 3)) return false;
     if (!w->constant || (b && !b->constant) || !affine_of(g, n, next, &scale, &shift)) return false;
     if (!all_ones(scale, channels)) {
         const int64_t count = value_count(w), row = channels ? count / channels : 0;
@@ -251,7 +251,7 @@ static bool has_other_chance(const node *p) {
 }
 
 static bool fold_residual(graph *g, node *n, node *next) {
-    if (!node_is(next, ONNX_Add) || (n->n_in > 3 && n->in[3])) return false;
+    if (!node_is(next, ONNX_Add) || (op_present(n, 3))) return false;
     value *r = operand(next, n->out[0]);
     if (r->constant || r == n->out[0] || r->type != DT_FLOAT ||
         !shape_equal(&r->shape, &next->out[0]->shape) || !shape_equal(&r->shape, &n->out[0]->shape))

@@ -285,9 +285,9 @@ static value *build_cosine(head *h, value *x, value *w) {
     if (!(x = finish(h, unit))) return NULL;
     value *none = h->opset < 11 ? number(h, "head.none", 0) : NULL; /* C was not optional before */
     value *dot = product(h, x, w, none, "head.dot"), *norm = dot ? norm_of(h, w) : NULL;
-    value *cosine = norm ? call(h, "Div", (value *const[]){dot, norm}, 2, "head.cosine") : NULL;
+    value *cosine = norm ? call(h, "Div", OPERANDS(dot, norm), "head.cosine") : NULL;
     value *scale = number(h, "head.scale", h->spec.margin.scale);
-    return cosine ? call(h, "Mul", (value *const[]){cosine, scale}, 2, "logits") : NULL;
+    return cosine ? call(h, "Mul", OPERANDS(cosine, scale), "logits") : NULL;
 }
 
 static bool build(head *h, value *x) {
@@ -372,7 +372,7 @@ static bool choose(head *h) {
     const options *o = h->options;
     graph *g = h->g;
     const char *why = loss_parse(g->arena, o->loss, &h->spec);
-    if (why) return diag_error(g->diag, NULL, NULL, "--loss %s: %s", o->loss, why);
+    if (why) return node_error(g, NULL, "--loss %s: %s", o->loss, why);
     if (!read_classes(h)) return false;
     if (h->classes && !h->spec.softmax)
         return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...",
@@ -399,8 +399,7 @@ bool pass_head(graph *g, const options *o) {
     if (!ok) return false;
     if ((h.spec.softmax && g->outputs[0]->type != DT_FLOAT) ||
         (g->embedding && g->embedding->type != DT_FLOAT))
-        return diag_error(g->diag, NULL, NULL,
-                          "training takes class scores and embeddings in float32");
+        return node_error(g, NULL, "training takes class scores and embeddings in float32");
     if (!h.spec.softmax && !g->embedding)
         return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding",
                           o->loss);

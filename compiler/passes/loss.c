@@ -47,7 +47,7 @@ static bool add_term(terms *t, value *term, double weight) {
 
 static value *with_margins(terms *t, value *logits) {
     const margin_spec *m = &t->spec.margin;
-    node *n = grad_node(t->g, t->origin, CAMEO_Margin, (value *const[]){logits, t->labels}, 2, 4);
+    node *n = grad_node(t->g, t->origin, CAMEO_Margin, OPERANDS(logits, t->labels), 4);
     node_set_float(t->g, n, "scale", m->scale);
     node_set_float(t->g, n, "m1", m->m1);
     node_set_float(t->g, n, "m2", m->m2);
@@ -94,7 +94,7 @@ static bool comparison_term(terms *t, const compare_spec *c, const char *kind) {
     if (c->weight == 0) return true;
     value *x = c->normalize != 0 ? unit_length(t) : t->embedding;
     if (!x) return false;
-    node *n = grad_node(t->g, t->origin, CAMEO_MetricLoss, (value *const[]){x, t->labels}, 2, 5);
+    node *n = grad_node(t->g, t->origin, CAMEO_MetricLoss, OPERANDS(x, t->labels), 5);
     node_set_string(t->g, n, "kind", kind);
     node_set_float(t->g, n, "margin", c->margin);
     if (!t->correct) t->correct = n->out[2];
@@ -107,7 +107,7 @@ static bool center_term(terms *t) {
     value *centers = graph_find_value(t->g, "head.centers");
     if (!centers || centers->role != ROLE_PARAMETER) BUG("no centers were made");
     node *n = grad_node(t->g, t->origin, CAMEO_CenterLoss,
-                        (value *const[]){t->embedding, centers, t->labels}, 3, 3);
+                        OPERANDS(t->embedding, centers, t->labels), 3);
     node_set_float(t->g, n, "rate", t->spec.center_rate);
     n->out[2]->role = ROLE_UPDATE;
     n->out[2]->param = centers->param;

@@ -81,7 +81,7 @@ static bool is_never_negative(const value *v) {
     if (act && act->flags & ACT_POSITIVE) return true;
     if (!node_is(n, ONNX_Clip)) return false;
     if (n->opset < 11) return node_float(n, "min", -INFINITY) >= 0;
-    return n->n_in > 1 && n->in[1] && n->in[1]->constant && tensor_get(n->in[1]->constant, 0) >= 0;
+    return op_present(n, 1) && n->in[1]->constant && tensor_get(n->in[1]->constant, 0) >= 0;
 }
 
 static bool has_pads(const window *w) {

@@ -64,7 +64,7 @@ static bool batchnorm_form(graph *g, node *n) {
 static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
     if (!node_is(n, ONNX_Dropout)) return true;
     double ratio = node_float(n, "ratio", 0.5f);
-    if (n->n_in > 1 && n->in[1] && !fuse_scalar(n->in[1], &ratio))
+    if (op_present(n, 1) && !fuse_scalar(n->in[1], &ratio))
         return diag_error(g->diag, n, "make the ratio a constant",
                           "its ratio is not known at compile time");
     if (!(ratio >= 0 && ratio < 1)) return node_error(g, n, "ratio %g is outside 0..1", ratio);
