@@ -25,6 +25,7 @@ struct builder {
     onnx_model model;
     uint64_t parameters;
     const char *problem;
+    const char *scope;
     const char *clip_low, *clip_high; /* the two constants every Clip of a model shares */
 };
 
@@ -35,11 +36,8 @@ typedef struct weight_source { /* what fill_weights needs to know of a parameter
 
 static void *list_add(builder *b, list *l, size_t size) {
     if (l->count == l->capacity) {
-        size_t capacity = l->capacity ? 2 * l->capacity : 64;
-        void *items = arena_array(b->arena, capacity, size);
-        if (l->count) memcpy(items, l->items, l->count * size);
-        l->items = items;
-        l->capacity = capacity;
+        l->capacity = l->capacity ? 2 * l->capacity : 64;
+        l->items = arena_copy(b->arena, l->items, l->count, l->capacity, size);
     }
     return (char *)l->items + size * l->count++;
 }
@@ -51,6 +49,7 @@ builder *builder_create(const model_request *request) {
     builder *b = ARENA_NEW(a, builder);
     b->arena = a;
     b->request = *request;
+    b->scope = "";
     return b;
 }
 
@@ -72,6 +71,13 @@ const char *nn_path(builder *b, const char *format, ...) {
     return arena_strndup(b->arena, path, n < (int)sizeof path ? (size_t)n : sizeof path - 1);
 }
 
+void nn_scope(builder *b, const char *path) { b->scope = path; }
+
+static const char *whole_path(builder *b, const char *path) {
+    if (!*b->scope || !*path) return *path ? path : b->scope;
+    return arena_printf(b->arena, "%s.%s", b->scope, path);
+}
+
 /* ---- parameters and constants ---- */
 
 static void fill_weights(const onnx_tensor *t, size_t count, unsigned char *out) {
@@ -79,21 +85,15 @@ static void fill_weights(const onnx_tensor *t, size_t count, unsigned char *out)
     init_fill(s->rule, s->seed, s->stream, count, out);
 }
 
-static int64_t *dims_copy(builder *b, size_t rank, const int64_t *dims) {
-    int64_t *copy = ARENA_ARRAY(b->arena, int64_t, rank);
-    if (rank) memcpy(copy, dims, rank * sizeof *copy);
-    return copy;
-}
-
 static const char *state(builder *b, const char *path, const char *suffix, init_rule rule,
                          size_t rank, const int64_t *dims) {
     weight_source *s = ARENA_NEW(b->arena, weight_source);
     *s = (weight_source){rule, b->request.seed, b->initializers.count};
     onnx_tensor *t = list_add(b, &b->initializers, sizeof *t);
-    *t = (onnx_tensor){.name = arena_printf(b->arena, "%s.%s", path, suffix),
+    *t = (onnx_tensor){.name = arena_printf(b->arena, "%s.%s", whole_path(b, path), suffix),
                        .dtype = ONNX_FLOAT32,
                        .rank = rank,
-                       .dims = dims_copy(b, rank, dims),
+                       .dims = ARENA_COPY(b->arena, dims, rank, rank),
                        .fill = fill_weights,
                        .source = s};
     return t->name;
@@ -144,6 +144,7 @@ static bool name_taken(const builder *b, const char *name) {
 }
 
 static const char *node_name(builder *b, const char *path, const char *op) {
+    path = whole_path(b, path);
     char *base = arena_printf(b->arena, "/%s%s%s", path, *path ? "/" : "", op);
     for (char *p = base; *p; p++)
         if (*p == '.') *p = '/';
@@ -152,14 +153,14 @@ static const char *node_name(builder *b, const char *path, const char *op) {
     return name;
 }
 
-static const char *node(builder *b, const char *op, const char *path, size_t n_inputs,
-                        const char *const *inputs, size_t n_attributes,
+/* inputs end with NULL, attributes with one that has no name; no attributes: NULL. */
+static const char *node(builder *b, const char *op, const char *path, const char *const *inputs,
                         const onnx_attribute *attributes) {
-    onnx_attribute *kept = ARENA_ARRAY(b->arena, onnx_attribute, n_attributes);
-    const char **names = ARENA_ARRAY(b->arena, const char *, n_inputs + 1);
-    for (size_t i = 0; i < n_attributes; i++) kept[i] = attributes[i];
-    for (size_t i = 0; i < n_inputs; i++) names[i] = inputs[i];
+    size_t n_inputs = 0, n_attributes = 0;
+    while (inputs[n_inputs]) n_inputs++;
+    while (attributes && attributes[n_attributes].name) n_attributes++;
     const char *name = node_name(b, path, op);
+    const char **names = ARENA_COPY(b->arena, inputs, n_inputs, n_inputs + 1);
     names[n_inputs] = arena_printf(b->arena, "%s_output_0", name);
     onnx_node *n = list_add(b, &b->nodes, sizeof *n);
     *n = (onnx_node){.op = op,
@@ -168,10 +169,17 @@ static const char *node(builder *b, const char *op, const char *path, size_t n_i
                      .n_inputs = n_inputs,
                      .outputs = names + n_inputs,
                      .n_outputs = 1,
-                     .attributes = kept,
+                     .attributes = ARENA_COPY(b->arena, attributes, n_attributes, n_attributes),
                      .n_attributes = n_attributes};
     return n->outputs[0];
 }
+
+#define INPUTS(...) \
+    (const char *[]) { __VA_ARGS__, NULL }
+#define ATTRIBUTES(...)    \
+    (onnx_attribute[]) {   \
+        __VA_ARGS__, { 0 } \
+    }
 
 static onnx_attribute attribute_int(const char *name, int64_t i) {
     return (onnx_attribute){.name = name, .type = ONNX_ATTR_INT, .i = i};
@@ -182,8 +190,10 @@ static onnx_attribute attribute_float(const char *name, float f) {
 }
 
 static onnx_attribute attribute_ints(builder *b, const char *name, size_t n, const int64_t *ints) {
-    return (onnx_attribute){
-        .name = name, .type = ONNX_ATTR_INTS, .ints = dims_copy(b, n, ints), .n_ints = n};
+    return (onnx_attribute){.name = name,
+                            .type = ONNX_ATTR_INTS,
+                            .ints = ARENA_COPY(b->arena, ints, n, n),
+                            .n_ints = n};
 }
 
 /* A Constant node rather than an initializer: an initializer would be taken for a parameter when
@@ -193,12 +203,12 @@ static const char *constant(builder *b, const char *path, size_t rank, const int
     size_t count = 1;
     for (size_t i = 0; i < rank; i++) count *= (size_t)dims[i];
     onnx_tensor *t = ARENA_NEW(b->arena, onnx_tensor);
-    float *data = ARENA_ARRAY(b->arena, float, count);
-    memcpy(data, values, count * sizeof *data);
-    *t = (onnx_tensor){
-        .dtype = ONNX_FLOAT32, .rank = rank, .dims = dims_copy(b, rank, dims), .data = data};
-    return node(b, "Constant", path, 0, NULL, 1,
-                &(onnx_attribute){.name = "value", .type = ONNX_ATTR_TENSOR, .t = t});
+    *t = (onnx_tensor){.dtype = ONNX_FLOAT32,
+                       .rank = rank,
+                       .dims = ARENA_COPY(b->arena, dims, rank, rank),
+                       .data = ARENA_COPY(b->arena, values, count, count)};
+    return node(b, "Constant", path, INPUTS(NULL),
+                ATTRIBUTES({.name = "value", .type = ONNX_ATTR_TENSOR, .t = t}));
 }
 
 static int64_t window_size(builder *b, const char *path, int64_t size, int64_t kernel,
@@ -209,8 +219,8 @@ static int64_t window_size(builder *b, const char *path, int64_t size, int64_t k
         b->problem = arena_printf(
             b->arena,
             "input %lldx%lld is too small: a side of %lld reaches %s, whose window is %lld",
-            (long long)b->request.height, (long long)b->request.width, (long long)size, path,
-            (long long)kernel);
+            (long long)b->request.height, (long long)b->request.width, (long long)size,
+            whole_path(b, path), (long long)kernel);
     return 1;
 }
 
@@ -223,55 +233,50 @@ int64_t nn_scaled(const builder *b, int64_t channels) {
     return (double)n < 0.9 * wanted ? n + 8 : n;
 }
 
+static onnx_dim *dims_of(builder *b, int64_t channels, int64_t height, int64_t width) {
+    const onnx_dim d[] = {
+        {.symbol = "N"}, {.value = channels}, {.value = height}, {.value = width}};
+    return ARENA_COPY(b->arena, d, 4, 4);
+}
+
 feature nn_input(builder *b) {
     const model_request *r = &b->request;
-    onnx_dim *d = ARENA_ARRAY(b->arena, onnx_dim, 4);
-    d[0].symbol = "N";
-    d[1].value = r->channels;
-    d[2].value = r->height;
-    d[3].value = r->width;
-    b->input = (onnx_value){"input", ONNX_FLOAT32, 4, d};
+    b->input = (onnx_value){"input", ONNX_FLOAT32, 4, dims_of(b, r->channels, r->height, r->width)};
     return (feature){"input", r->channels, r->height, r->width, false, 1, false};
 }
 
-feature nn_output(builder *b, feature x, const char *name) {
+/* x, the last layer's value, becomes the graph output and takes that name. */
+static feature output(builder *b, feature x, const char *name) {
     onnx_node *nodes = b->nodes.items;
     for (size_t i = 0; i < b->nodes.count; i++)
         if (strcmp(nodes[i].outputs[0], x.name) == 0) nodes[i].outputs[0] = name;
-    onnx_dim *d = ARENA_ARRAY(b->arena, onnx_dim, 4);
-    d[0].symbol = "N";
-    d[1].value = x.channels;
-    d[2].value = x.height;
-    d[3].value = x.width;
-    b->output = (onnx_value){name, ONNX_FLOAT32, x.flat ? 2 : 4, d};
+    b->output = (onnx_value){name, ONNX_FLOAT32, x.flat ? 2 : 4,
+                             dims_of(b, x.channels, x.height, x.width)};
     x.name = name;
     return x;
 }
 
 feature nn_conv(builder *b, const char *path, feature x, conv_shape c) {
     int64_t group = c.group ? c.group : 1, kw = c.kernel_width ? c.kernel_width : c.kernel;
-    int64_t fan_in = x.channels / group * c.kernel * kw, fan_out = c.out * c.kernel * kw;
-    const char *inputs[3] = {x.name};
+    int64_t stride = c.stride ? c.stride : 1, in = x.channels / group;
+    int64_t fan_in = in * c.kernel * kw, fan_out = c.out * c.kernel * kw;
     init_rule rule = weight_rule(b->init.conv, b->init.conv_deviation, fan_in, fan_out);
-    inputs[1] = parameter(b, path, "weight", rule, 4,
-                          (int64_t[]){c.out, x.channels / group, c.kernel, kw});
-    if (c.bias)
-        inputs[2] = parameter(b, path, "bias", bias_rule(b->init.conv, fan_in), 1,
-                              (int64_t[]){c.out});
-    onnx_attribute attributes[] = {
-        attribute_ints(b, "dilations", 2, (int64_t[]){1, 1}), attribute_int("group", group),
-        attribute_ints(b, "kernel_shape", 2, (int64_t[]){c.kernel, kw}),
-        attribute_ints(b, "pads", 4, (int64_t[]){c.pad, c.pad, c.pad, c.pad}),
-        attribute_ints(b, "strides", 2, (int64_t[]){c.stride, c.stride})};
-    feature y = {NULL,
-                 c.out,
-                 window_size(b, path, x.height, c.kernel, c.stride, c.pad),
-                 window_size(b, path, x.width, kw, c.stride, c.pad),
-                 false,
-                 x.power * (double)fan_in * rule_variance(rule),
-                 false};
-    y.name = node(b, "Conv", path, c.bias ? 3 : 2, inputs, 5, attributes);
-    return y;
+    const char *w = parameter(b, path, "weight", rule, 4, (int64_t[]){c.out, in, c.kernel, kw});
+    const char *bias = c.bias ? parameter(b, path, "bias", bias_rule(b->init.conv, fan_in), 1,
+                                          (int64_t[]){c.out})
+                              : NULL;
+    x.channels = c.out;
+    x.height = window_size(b, path, x.height, c.kernel, stride, c.pad);
+    x.width = window_size(b, path, x.width, kw, stride, c.pad);
+    x.power = x.power * (double)fan_in * rule_variance(rule);
+    x.positive = false;
+    x.name = node(b, "Conv", path, INPUTS(x.name, w, bias),
+                  ATTRIBUTES(attribute_ints(b, "dilations", 2, (int64_t[]){1, 1}),
+                             attribute_int("group", group),
+                             attribute_ints(b, "kernel_shape", 2, (int64_t[]){c.kernel, kw}),
+                             attribute_ints(b, "pads", 4, (int64_t[]){c.pad, c.pad, c.pad, c.pad}),
+                             attribute_ints(b, "strides", 2, (int64_t[]){stride, stride})));
+    return x;
 }
 
 typedef struct norm_rules {
@@ -287,14 +292,12 @@ static norm_rules norm_rules_of(const builder *b, double power) {
 
 static feature batch_norm(builder *b, const char *path, feature x, norm_rules rules) {
     int64_t n[1] = {x.channels};
-    const char *inputs[5] = {x.name};
-    inputs[1] = parameter(b, path, "weight", rules.scale, 1, n);
-    inputs[2] = parameter(b, path, "bias", rules.shift, 1, n);
-    inputs[3] = state(b, path, "running_mean", rules.mean, 1, n);
-    inputs[4] = state(b, path, "running_var", rules.variance, 1, n);
-    onnx_attribute attributes[] = {attribute_float("epsilon", 1e-5f),
-                                   attribute_float("momentum", 0.9f)};
-    x.name = node(b, "BatchNormalization", path, 5, inputs, 2, attributes);
+    const char *scale = parameter(b, path, "weight", rules.scale, 1, n),
+               *shift = parameter(b, path, "bias", rules.shift, 1, n),
+               *mean = state(b, path, "running_mean", rules.mean, 1, n),
+               *variance = state(b, path, "running_var", rules.variance, 1, n);
+    x.name = node(b, "BatchNormalization", path, INPUTS(x.name, scale, shift, mean, variance),
+                  ATTRIBUTES(attribute_float("epsilon", 1e-5f), attribute_float("momentum", 0.9f)));
     if (b->request.random_statistics) x.power = 1;
     x.positive = false;
     return x;
@@ -316,7 +319,7 @@ feature nn_conv_bn(builder *b, const char *conv_path, const char *bn_path, featu
 }
 
 feature nn_relu(builder *b, const char *path, feature x) {
-    x.name = node(b, "Relu", path, 1, &x.name, 0, NULL);
+    x.name = node(b, "Relu", path, INPUTS(x.name), NULL);
     if (!x.positive) x.power /= 2; /* symmetric about 0 */
     x.positive = true;
     return x;
@@ -324,10 +327,13 @@ feature nn_relu(builder *b, const char *path, feature x) {
 
 feature nn_relu6(builder *b, const char *path, feature x) {
     if (!b->clip_low) {
-        b->clip_low = constant(b, "relu6.low", 0, NULL, (float[]){0});
-        b->clip_high = constant(b, "relu6.high", 0, NULL, (float[]){6});
+        const char *scope = b->scope;
+        b->scope = "relu6";
+        b->clip_low = constant(b, "low", 0, NULL, (float[]){0});
+        b->clip_high = constant(b, "high", 0, NULL, (float[]){6});
+        b->scope = scope;
     }
-    x.name = node(b, "Clip", path, 3, (const char *[]){x.name, b->clip_low, b->clip_high}, 0, NULL);
+    x.name = node(b, "Clip", path, INPUTS(x.name, b->clip_low, b->clip_high), NULL);
     x.power /= 2;
     return x;
 }
@@ -338,7 +344,7 @@ feature nn_prelu(builder *b, const char *path, feature x) {
                                                   : init_constant(0.25);
     const char *slope = parameter(b, path, "weight", rule, x.flat ? 1 : 3,
                                   (int64_t[]){x.channels, 1, 1});
-    x.name = node(b, "PRelu", path, 2, (const char *[]){x.name, slope}, 0, NULL);
+    x.name = node(b, "PRelu", path, INPUTS(x.name, slope), NULL);
     x.power *= (1 + 0.25 * 0.25) / 2;
     return x;
 }
@@ -346,24 +352,19 @@ feature nn_prelu(builder *b, const char *path, feature x) {
 feature nn_dropout(builder *b, const char *path, feature x, float ratio) {
     const char *r = constant(b, path, 0, NULL,
                              b->request.has_dropout ? &b->request.dropout : &ratio);
-    x.name = node(b, "Dropout", path, 2, (const char *[]){x.name, r}, 0, NULL);
+    x.name = node(b, "Dropout", path, INPUTS(x.name, r), NULL);
     return x;
 }
 
 static feature pool(builder *b, const char *op, const char *path, feature x,
                     const int64_t kernel[2], const int64_t stride[2], int64_t pad) {
-    onnx_attribute attributes[] = {attribute_ints(b, "kernel_shape", 2, kernel),
-                                   attribute_ints(b, "pads", 4, (int64_t[]){pad, pad, pad, pad}),
-                                   attribute_ints(b, "strides", 2, stride)};
-    feature y = {NULL,
-                 x.channels,
-                 window_size(b, path, x.height, kernel[0], stride[0], pad),
-                 window_size(b, path, x.width, kernel[1], stride[1], pad),
-                 false,
-                 x.power,
-                 x.positive};
-    y.name = node(b, op, path, 1, &x.name, 3, attributes);
-    return y;
+    x.height = window_size(b, path, x.height, kernel[0], stride[0], pad);
+    x.width = window_size(b, path, x.width, kernel[1], stride[1], pad);
+    x.name = node(b, op, path, INPUTS(x.name),
+                  ATTRIBUTES(attribute_ints(b, "kernel_shape", 2, kernel),
+                             attribute_ints(b, "pads", 4, (int64_t[]){pad, pad, pad, pad}),
+                             attribute_ints(b, "strides", 2, stride)));
+    return x;
 }
 
 feature nn_max_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride,
@@ -378,9 +379,9 @@ feature nn_avg_pool(builder *b, const char *path, feature x, int64_t kernel, int
 }
 
 feature nn_global_avg_pool(builder *b, const char *path, feature x) {
-    x.name = node(b, "GlobalAveragePool", path, 1, &x.name, 0, NULL);
+    x.name = node(b, "GlobalAveragePool", path, INPUTS(x.name), NULL);
     x.height = x.width = 1;
-    return x;
+    return nn_flatten(b, "", x);
 }
 
 /* The matrix that averages `from` cells into `to`: cell i covers floor(i from / to) .. ceil((i +
@@ -403,48 +404,44 @@ feature nn_adaptive_avg_pool(builder *b, const char *path, feature x, int64_t si
         return pool(b, "AveragePool", path, x, kernel, kernel, 0);
     }
     const char *right = averaging(b, path, x.width, size, true);
-    x.name = node(b, "MatMul", path, 2, (const char *[]){x.name, right}, 0, NULL);
+    x.name = node(b, "MatMul", path, INPUTS(x.name, right), NULL);
     const char *left = averaging(b, path, x.height, size, false);
-    x.name = node(b, "MatMul", path, 2, (const char *[]){left, x.name}, 0, NULL);
+    x.name = node(b, "MatMul", path, INPUTS(left, x.name), NULL);
     x.height = x.width = size;
     return x;
 }
 
 feature nn_flatten(builder *b, const char *path, feature x) {
-    onnx_attribute axis = attribute_int("axis", 1);
-    const char *y = node(b, "Flatten", path, 1, &x.name, 1, &axis);
+    const char *y = node(b, "Flatten", path, INPUTS(x.name), ATTRIBUTES(attribute_int("axis", 1)));
     return (feature){y, x.channels * x.height * x.width, 1, 1, true, x.power, x.positive};
 }
 
 feature nn_gemm(builder *b, const char *path, feature x, int64_t out, bool bias) {
     int64_t in = x.channels;
-    const char *inputs[3] = {x.name};
     init_rule rule = weight_rule(b->init.linear, b->init.linear_deviation, in, out);
-    inputs[1] = parameter(b, path, "weight", rule, 2, (int64_t[]){out, in});
-    if (bias)
-        inputs[2] = parameter(b, path, "bias", bias_rule(b->init.linear, in), 1, (int64_t[]){out});
-    onnx_attribute transposed = attribute_int("transB", 1);
-    return (feature){node(b, "Gemm", path, bias ? 3 : 2, inputs, 1, &transposed),
-                     out,
-                     1,
-                     1,
-                     true,
-                     x.power * (double)in * rule_variance(rule),
-                     false};
+    const char *w = parameter(b, path, "weight", rule, 2, (int64_t[]){out, in});
+    const char *shift = bias ? parameter(b, path, "bias", bias_rule(b->init.linear, in), 1,
+                                         (int64_t[]){out})
+                             : NULL;
+    const char *y = node(b, "Gemm", path, INPUTS(x.name, w, shift),
+                         ATTRIBUTES(attribute_int("transB", 1)));
+    return (feature){y, out, 1, 1, true, x.power * (double)in * rule_variance(rule), false};
 }
 
 feature nn_add(builder *b, const char *path, feature x, feature y) {
     if (x.channels != y.channels || x.height != y.height || x.width != y.width) {
-        if (!b->problem) b->problem = arena_printf(b->arena, "the shapes added at %s differ", path);
+        if (!b->problem)
+            b->problem = arena_printf(b->arena, "the shapes added at %s differ",
+                                      whole_path(b, path));
     }
-    x.name = node(b, "Add", path, 2, (const char *[]){x.name, y.name}, 0, NULL);
+    x.name = node(b, "Add", path, INPUTS(x.name, y.name), NULL);
     x.power += y.power;
     x.positive |= y.positive;
     return x;
 }
 
 feature nn_concat(builder *b, const char *path, const feature *x, size_t n) {
-    const char **names = ARENA_ARRAY(b->arena, const char *, n);
+    const char **names = ARENA_ARRAY(b->arena, const char *, n + 1);
     feature y = x[0];
     y.channels = 0;
     double sum = 0;
@@ -454,8 +451,7 @@ feature nn_concat(builder *b, const char *path, const feature *x, size_t n) {
         sum += x[i].power * (double)x[i].channels;
     }
     y.power = sum / (double)y.channels;
-    onnx_attribute axis = attribute_int("axis", 1);
-    y.name = node(b, "Concat", path, n, names, 1, &axis);
+    y.name = node(b, "Concat", path, names, ATTRIBUTES(attribute_int("axis", 1)));
     return y;
 }
 
@@ -470,7 +466,7 @@ void mark_embedding(builder *b, feature x) { property(b, "cameo.embedding", x.na
 
 /* The short side to 256 for a 224 crop, in proportion for other sizes; value = (pixel - mean) /
    deviation per channel. */
-void mark_preprocess_imagenet(builder *b) {
+static void imagenet_pictures(builder *b) {
     const model_request *r = &b->request;
     int64_t side = r->height < r->width ? r->height : r->width, resize = (side * 256 + 112) / 224;
     const char *color =
@@ -484,13 +480,23 @@ void mark_preprocess_imagenet(builder *b) {
                           (long long)resize, (long long)r->width, (long long)r->height, color));
 }
 
-void mark_preprocess_face(builder *b) {
+static void face_pictures(builder *b) {
     const model_request *r = &b->request;
     if (r->channels != 1 && r->channels != 3) return;
     property(b, "cameo.preprocess",
              arena_printf(
                  b->arena, "size=%lldx%lld color=%s mean=127.5 scale=0.00784313725 resize=bilinear",
                  (long long)r->width, (long long)r->height, r->channels == 1 ? "gray" : "rgb"));
+}
+
+void nn_classifier(builder *b, const char *path, feature x) {
+    imagenet_pictures(b);
+    output(b, nn_gemm(b, path, x, b->request.classes, true), "logits");
+}
+
+void nn_face(builder *b, feature x) {
+    mark_embedding(b, output(b, x, "embedding"));
+    face_pictures(b);
 }
 
 const onnx_model *builder_model(builder *b, const char *architecture_name) {

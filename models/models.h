@@ -58,7 +58,7 @@ typedef struct model_request { /* what the user asked for; 0 = the architecture'
     double width_factor;
     bool has_residual_scale; /* the BatchNormalization that ends a residual branch begins with this
                                 scale, not 1 */
-    float residual_scale;
+    double residual_scale;
     bool has_dropout; /* dropout is what --dropout says, not the paper's */
     float dropout;
     uint64_t seed;
@@ -77,6 +77,8 @@ const model_request *builder_request(const builder *b);
 void builder_init(builder *b, init_policy policy);
 /* A path from a format, in the builder's arena: nn_path(b, "layer%d.%d", 1, 0). */
 const char *nn_path(builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The module that the paths of layers are relative to from here on; "": the model. */
+void nn_scope(builder *b, const char *path);
 /* NULL, or why the requested input does not fit ("too small for ..."). The graph must not be
    written then. */
 const char *builder_problem(const builder *b);
@@ -90,20 +92,28 @@ const onnx_model *builder_model(builder *b, const char *architecture);
 int64_t nn_scaled(const builder *b, int64_t channels);
 /* The graph input "input" [N, channels, height, width]. */
 feature nn_input(builder *b);
-/* x, the last layer's value, becomes the graph output and takes that name. */
-feature nn_output(builder *b, feature x, const char *name);
-/* Names the tensor that serves as embedding, and the preprocessing the network is published
-   with. */
+/* The tensor that serves as embedding. */
 void mark_embedding(builder *b, feature x);
-void mark_preprocess_imagenet(builder *b);
-void mark_preprocess_face(builder *b);
+/* What ends a network: class scores of x, the output "logits"; or x itself, the output "embedding".
+   Both with the preprocessing that such networks are published with. */
+void nn_classifier(builder *b, const char *path, feature x);
+void nn_face(builder *b, feature x);
 
 typedef struct conv_shape {
-    int64_t out, kernel, stride, pad;
-    int64_t group;        /* 0 = 1 */
-    int64_t kernel_width; /* 0 = kernel */
+    int64_t out, kernel, pad;
+    int64_t stride, group; /* 0 = 1 */
+    int64_t kernel_width;  /* 0 = kernel */
     bool bias;
 } conv_shape;
+
+static inline conv_shape conv1x1(int64_t out) { return (conv_shape){.out = out, .kernel = 1}; }
+static inline conv_shape conv3x3(int64_t out, int64_t stride) {
+    return (conv_shape){.out = out, .kernel = 3, .pad = 1, .stride = stride};
+}
+static inline conv_shape depthwise3x3(int64_t channels, int64_t stride) {
+    return (conv_shape){
+        .out = channels, .kernel = 3, .pad = 1, .stride = stride, .group = channels};
+}
 
 /* Every layer takes the path of its module ("layer1.0.conv1"): parameters are PATH.weight ..., the
    node is /layer1/0/conv1/Conv. */
@@ -119,6 +129,7 @@ feature nn_dropout(builder *b, const char *path, feature x, float ratio);
 feature nn_max_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride,
                     int64_t pad);
 feature nn_avg_pool(builder *b, const char *path, feature x, int64_t kernel, int64_t stride);
+/* The mean of each channel, flat. */
 feature nn_global_avg_pool(builder *b, const char *path, feature x);
 /* PyTorch's AdaptiveAvgPool2d(size): nothing when x has that size, AveragePool where it divides,
    else two matrix products. */

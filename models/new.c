@@ -133,26 +133,17 @@ static bool read_input(const char *s, model_request *r) {
            read_count(&s, LIMIT, 0, &r->width);
 }
 
-static bool read_width(const char *s, double *out) {
+static bool read_real(const char *s, double least, double most, double *out) {
     char *rest;
-    double v = strtod(s, &rest);
-    if (rest == s || *rest || !(v >= 0.05 && v <= 8)) return false;
-    *out = v;
-    return true;
+    *out = strtod(s, &rest);
+    return rest != s && !*rest && *out >= least && *out <= most;
 }
 
 static bool read_dropout(const char *s, model_request *r) {
-    char *rest;
-    r->dropout = strtof(s, &rest);
-    r->has_dropout = true;
-    return rest != s && !*rest && r->dropout >= 0 && r->dropout < 1;
-}
-
-static bool read_residual_scale(const char *s, model_request *r) {
-    char *rest;
-    r->residual_scale = strtof(s, &rest);
-    r->has_residual_scale = true;
-    return rest != s && !*rest && r->residual_scale >= 0 && r->residual_scale <= 1;
+    double v;
+    r->has_dropout = read_real(s, 0, 1, &v) && v < 1;
+    r->dropout = (float)v;
+    return r->has_dropout;
 }
 
 static bool read_seed(const char *s, uint64_t *out) {
@@ -170,8 +161,9 @@ static bool read_option(command *c, const char *option, const char *v) {
     if (strcmp(option, "embedding-size") == 0) return read_count(&v, 65536, 0, &r->embedding_size);
     if (strcmp(option, "input") == 0) return read_input(v, r);
     if (strcmp(option, "dropout") == 0) return read_dropout(v, r);
-    if (strcmp(option, "width") == 0) return read_width(v, &r->width_factor);
-    if (strcmp(option, "residual-scale") == 0) return read_residual_scale(v, r);
+    if (strcmp(option, "width") == 0) return read_real(v, 0.05, 8, &r->width_factor);
+    if (strcmp(option, "residual-scale") == 0)
+        return r->has_residual_scale = read_real(v, 0, 1, &r->residual_scale);
     if (strcmp(option, "statistics") == 0)
         return (r->random_statistics = strcmp(v, "random") == 0) || strcmp(v, "fresh") == 0;
     if (strcmp(option, "seed") == 0) return read_seed(v, &r->seed);

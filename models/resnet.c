@@ -4,58 +4,38 @@
 
 enum { EXPANSION = 4 };
 
-static feature shortcut(builder *b, const char *path, feature x, int64_t out, int64_t stride) {
+static feature shortcut(builder *b, feature x, int64_t out, int64_t stride) {
     if (stride == 1 && x.channels == out) return x;
     conv_shape c = {.out = out, .kernel = 1, .stride = stride};
-    return nn_conv_bn(b, nn_path(b, "%s.downsample.0", path), nn_path(b, "%s.downsample.1", path),
-                      x, c);
+    return nn_conv_bn(b, "downsample.0", "downsample.1", x, c);
 }
 
-static feature unit(builder *b, const char *path, int k, feature x, conv_shape c) {
-    return nn_conv_bn(b, nn_path(b, "%s.conv%d", path, k), nn_path(b, "%s.bn%d", path, k), x, c);
+static feature basic(builder *b, feature x, int64_t width, int64_t stride) {
+    feature y = nn_relu(b, "relu", nn_conv_bn(b, "conv1", "bn1", x, conv3x3(width, stride)));
+    y = nn_residual_bn(b, "bn2", nn_conv(b, "conv2", y, conv3x3(width, 1)));
+    return nn_relu(b, "relu", nn_add(b, "", y, shortcut(b, x, width, stride)));
 }
 
-static feature last_unit(builder *b, const char *path, int k, feature x, conv_shape c) {
-    return nn_residual_bn(b, nn_path(b, "%s.bn%d", path, k),
-                          nn_conv(b, nn_path(b, "%s.conv%d", path, k), x, c));
-}
-
-static feature basic(builder *b, const char *path, feature x, int64_t width, int64_t stride) {
-    const char *relu = nn_path(b, "%s.relu", path);
-    feature y = nn_relu(
-        b, relu,
-        unit(b, path, 1, x, (conv_shape){.out = width, .kernel = 3, .stride = stride, .pad = 1}));
-    y = last_unit(b, path, 2, y, (conv_shape){.out = width, .kernel = 3, .stride = 1, .pad = 1});
-    return nn_relu(b, relu, nn_add(b, path, y, shortcut(b, path, x, width, stride)));
-}
-
-static feature bottleneck(builder *b, const char *path, feature x, int64_t width, int64_t stride) {
-    const char *relu = nn_path(b, "%s.relu", path);
-    feature y = nn_relu(b, relu,
-                        unit(b, path, 1, x, (conv_shape){.out = width, .kernel = 1, .stride = 1}));
-    y = nn_relu(
-        b, relu,
-        unit(b, path, 2, y, (conv_shape){.out = width, .kernel = 3, .stride = stride, .pad = 1}));
-    y = last_unit(b, path, 3, y, (conv_shape){.out = width * EXPANSION, .kernel = 1, .stride = 1});
-    return nn_relu(b, relu, nn_add(b, path, y, shortcut(b, path, x, width * EXPANSION, stride)));
+static feature bottleneck(builder *b, feature x, int64_t width, int64_t stride) {
+    feature y = nn_relu(b, "relu", nn_conv_bn(b, "conv1", "bn1", x, conv1x1(width)));
+    y = nn_relu(b, "relu", nn_conv_bn(b, "conv2", "bn2", y, conv3x3(width, stride)));
+    y = nn_residual_bn(b, "bn3", nn_conv(b, "conv3", y, conv1x1(width * EXPANSION)));
+    return nn_relu(b, "relu", nn_add(b, "", y, shortcut(b, x, width * EXPANSION, stride)));
 }
 
 void build_resnet(builder *b, const architecture *self) {
     builder_init(b, (init_policy){.conv = SCHEME_KAIMING_OUT, .linear = SCHEME_TORCH});
-    feature x = nn_conv_bn(
-        b, "conv1", "bn1", nn_input(b),
-        (conv_shape){.out = nn_scaled(b, 64), .kernel = 7, .stride = 2, .pad = 3});
-    x = nn_max_pool(b, "maxpool", nn_relu(b, "relu", x), 3, 2, 1);
+    conv_shape stem = {.out = nn_scaled(b, 64), .kernel = 7, .stride = 2, .pad = 3};
+    feature x = nn_relu(b, "relu", nn_conv_bn(b, "conv1", "bn1", nn_input(b), stem));
+    x = nn_max_pool(b, "maxpool", x, 3, 2, 1);
     for (int stage = 0; stage < 4; stage++)
         for (int k = 0; k < self->plan[stage]; k++) {
-            const char *path = nn_path(b, "layer%d.%d", stage + 1, k);
-            int64_t width = nn_scaled(b, (int64_t)64 << stage),
-                    stride = stage > 0 && k == 0 ? 2 : 1;
-            x = self->option ? bottleneck(b, path, x, width, stride)
-                             : basic(b, path, x, width, stride);
+            nn_scope(b, nn_path(b, "layer%d.%d", stage + 1, k));
+            x = (self->option ? bottleneck : basic)(b, x, nn_scaled(b, (int64_t)64 << stage),
+                                                    stage > 0 && k == 0 ? 2 : 1);
         }
-    x = nn_flatten(b, "", nn_global_avg_pool(b, "avgpool", x));
+    nn_scope(b, "");
+    x = nn_global_avg_pool(b, "avgpool", x);
     mark_embedding(b, x);
-    mark_preprocess_imagenet(b);
-    nn_output(b, nn_gemm(b, "fc", x, builder_request(b)->classes, true), "logits");
+    nn_classifier(b, "fc", x);
 }

@@ -5,7 +5,8 @@
 #include "models.h"
 
 static feature unit(builder *b, const char *stage, int k, feature x, int64_t stride, int64_t out) {
-    conv_shape c = {.out = out, .kernel = 3, .stride = stride, .pad = 1, .bias = stride == 2};
+    conv_shape c = conv3x3(out, stride);
+    c.bias = stride == 2;
     x = nn_conv(b, nn_path(b, "conv%s_%d", stage, k), x, c);
     return nn_prelu(b, nn_path(b, "relu%s_%d", stage, k), x);
 }
@@ -27,6 +28,5 @@ void build_sphereface(builder *b, const architecture *self) {
         for (int k = 0; k < self->plan[s]; k++) x = pair(b, stage, 2 + 2 * k, x);
     }
     x = nn_gemm(b, "fc5", nn_flatten(b, "", x), builder_request(b)->embedding_size, true);
-    mark_embedding(b, nn_output(b, x, "embedding"));
-    mark_preprocess_face(b);
+    nn_face(b, x);
 }

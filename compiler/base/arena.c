@@ -77,6 +77,12 @@ void *arena_array(arena *a, size_t count, size_t size) {
     return arena_alloc(a, bytes);
 }
 
+void *arena_copy(arena *a, const void *items, size_t count, size_t most, size_t size) {
+    void *copy = arena_array(a, most, size);
+    if (count) memcpy(copy, items, count * size);
+    return copy;
+}
+
 char *arena_strndup(arena *a, const char *s, size_t n) {
     char *p = arena_alloc(a, n + 1);
     memcpy(p, s, n);

@@ -49,6 +49,30 @@ void text_printf(text *t, const char *format, ...) {
     va_end(args);
 }
 
+void text_fill(text *t, const char *pattern, const text_arg *args) {
+    for (const char *s = pattern; *s; s++) {
+        if (*s != '$' || s[1] < '0' || s[1] > '7') {
+            text_append_n(t, s, 1);
+            continue;
+        }
+        const text_arg *a = &args[*++s - '0'];
+        if (a->string)
+            text_append(t, a->string);
+        else if (a->is_real)
+            text_printf(t, "%a", a->real);
+        else
+            text_printf(t, "%lld", a->whole);
+    }
+}
+
+const char *arena_fill(arena *a, const char *pattern, const text_arg *args) {
+    text t = {0};
+    text_fill(&t, pattern, args);
+    const char *s = arena_strdup(a, text_str(&t));
+    text_free(&t);
+    return s;
+}
+
 const char *text_str(const text *t) { return t->data ? t->data : ""; }
 
 void text_clear(text *t) {

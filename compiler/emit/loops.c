@@ -52,6 +52,18 @@ void emit_loops_close(emitter *e, int rank) {
     for (int k = 0; k < rank; k++) text_append(emit_body(e), "    }\n");
 }
 
+void emit_each(emitter *e, const node *n, const value *v, const char *lines) {
+    emit_loops_open(e, v->shape.dim, v->shape.rank, node_is_batched(n));
+    text_append(emit_body(e), lines);
+    emit_loops_close(e, v->shape.rank);
+}
+
+const char *emit_index_of(emitter *e, const value *v) {
+    int64_t stride[MAX_RANK];
+    value_strides(v, stride);
+    return emit_index(e, stride, v->shape.rank, NULL);
+}
+
 void emit_strides(const node *n, const value *v, int64_t stride[MAX_RANK]) {
     memset(stride, 0, MAX_RANK * sizeof *stride);
     value_strides(v, stride);

@@ -13,6 +13,11 @@ void emit_strides(const node *n, const value *v, int64_t stride[MAX_RANK]);
 /* `for (size_t iK...)` over one axis. */
 void emit_axis_loop(text *t, int axis, int64_t extent);
 
+/* The body's loops over the elements of a value, which are these lines. */
+void emit_each(emitter *e, const node *n, const value *v, const char *lines);
+/* Index of v at the loops' element. */
+const char *emit_index_of(emitter *e, const value *v);
+
 void emit_task_open(emitter *e, const node *n);
 /* Runs `count` (a C expression) tasks; in parallel when there are at least 65536 units of work
    altogether. */

@@ -8,7 +8,7 @@ static bool is_prelu(const node *n) { return n->opcode == ONNX_PRelu; }
    the last axis; MXNet and others went on writing it so, and where the last axis has another
    extent, the channels are all it can mean. */
 static bool is_channel_prelu(const node *n) {
-    if (!is_prelu(n) || n->n_in < 2 || !n->in[1]) return false;
+    if (!is_prelu(n) || !op_present(n, 1)) return false;
     const shape *x = &n->in[0]->shape, *slope = &n->in[1]->shape;
     if (n->opset <= 6) return true;
     return slope->rank == 1 && x->rank > 2 && slope->dim[0] == x->dim[1] &&
@@ -42,7 +42,7 @@ static bool shapes_error(graph *g, const node *n, size_t i) {
     shape_print(&t, &n->in[0]->shape);
     text_append(&t, " and ");
     shape_print(&t, &n->in[i]->shape);
-    diag_error(g->diag, n, NULL, "inputs 0 and %zu can't be broadcast: %s", i, text_str(&t));
+    node_error(g, n, "inputs 0 and %zu can't be broadcast: %s", i, text_str(&t));
     text_free(&t);
     return false;
 }

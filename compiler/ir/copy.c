@@ -26,14 +26,8 @@ int copy_same(const graph *g, const node *n) {
 bool copy_type(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && dtype_size(n->in[i]->type) == 0)
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported",
-                              dtype_name(n->in[i]->type));
+            return node_unsupported(g, n, "type %s is not supported", dtype_name(n->in[i]->type));
     return true;
-}
-
-int copy_axis_of(const node *n, int rank, int64_t otherwise) {
-    int64_t axis = node_int(n, "axis", otherwise);
-    return (int)(axis < 0 ? axis + rank : axis);
 }
 
 static void run_axis(const copy *c, int axis, char *to, const char *from, size_t size) {

@@ -22,6 +22,10 @@ typedef struct side { /* one operand: its shape and strides */
    inputs, else an output. */
 typedef void (*copy_plan)(const node *n, size_t part, const side *x, const side *y, copy *c);
 
+/* Begins the definition of one, whose parameters are called as above. */
+#define COPY_PLAN(name) \
+    void name(OP_MAYBE const node *n, OP_MAYBE size_t part, const side *x, const side *y, copy *c)
+
 /* What op_row.copy says: a part is an input where it joins, else an output. */
 typedef struct copy_row {
     copy_plan plan;
@@ -48,8 +52,6 @@ int copy_same(const graph *g, const node *n);
 bool copy_type(graph *g, const node *n);
 /* A Transpose whose axes longer than 1 stay in order: the same memory in another shape. (move.c) */
 bool transpose_keeps_order(const node *n);
-/* The attribute axis, from the front; infer has checked its range. */
-int copy_axis_of(const node *n, int rank, int64_t otherwise);
 
 void copy_run(const node *n, const tensor *const *in, tensor *const *out, copy_plan plan,
               bool joins);

@@ -46,25 +46,16 @@ void diag_warn(diag *d, const node *n, const char *hint, const char *format, ...
 
 static void print_operand(text *out, size_t i, const value *v) {
     text_printf(out, "    input %zu  %s[", i, dtype_name(v->type));
-    if (!v->shaped) text_append(out, "?");
-    for (int k = 0; v->shaped && k < v->shape.rank; k++) {
-        if (k) text_append(out, ",");
-        if (v->shape.dim[k] >= 0)
-            text_printf(out, "%lld", (long long)v->shape.dim[k]);
-        else
-            text_escape(out, v->symbol[k] ? v->symbol[k] : "?");
-    }
+    value_print_shape(out, v, ",");
     text_append(out, "]  ");
     const node *from = v->producer;
-    if (from) {
-        text_printf(out, "from node %d \"", from->index);
-        text_escape(out, from->name);
-        text_append(out, "\"\n");
-    } else {
-        text_append(out, v->constant ? "constant \"" : v->is_input ? "graph input \"" : "value \"");
-        text_escape(out, v->name);
-        text_append(out, "\"\n");
-    }
+    if (from)
+        text_printf(out, "from node %d", from->index);
+    else
+        text_append(out, v->constant ? "constant" : v->is_input ? "graph input" : "value");
+    text_append(out, " \"");
+    text_escape(out, from ? from->name : v->name);
+    text_append(out, "\"\n");
 }
 
 static void print_item(const diag *d, const diag_item *item, text *out) {

@@ -24,8 +24,9 @@ node *grad_node(graph *g, const node *origin, opcode op, value *const *in, size_
 }
 
 value *grad_infer(graph *g, node *n) {
-    if (!resolve_node(g, n) || !n->op->infer(g, n)) return NULL;
-    return n->out[0];
+    for (size_t i = 0; i < n->n_in; i++)
+        if (!n->in[i]) return NULL;
+    return resolve_node(g, n) && n->op->infer(g, n) ? n->out[0] : NULL;
 }
 
 value *grad_call(graph *g, const node *origin, opcode op, value *const *in, size_t n_in) {
@@ -33,7 +34,7 @@ value *grad_call(graph *g, const node *origin, opcode op, value *const *in, size
 }
 
 value *grad_binary(graph *g, const node *origin, opcode op, value *a, value *b) {
-    return a && b ? grad_call(g, origin, op, (value *const[]){a, b}, 2) : NULL;
+    return grad_call(g, origin, op, OPERANDS(a, b));
 }
 
 value *grad_scalar(graph *g, const value *like, double v) {
@@ -49,22 +50,23 @@ value *grad_ints(graph *g, const char *name, const int64_t *v, size_t n) {
 }
 
 value *grad_reshape(graph *g, const node *origin, value *v, const shape *s) {
-    if (shape_equal(&v->shape, s)) return v;
+    if (!v || shape_equal(&v->shape, s)) return v;
     value *wanted = grad_ints(g, "shape", s->dim, (size_t)s->rank);
-    return grad_call(g, origin, ONNX_Reshape, (value *const[]){v, wanted}, 2);
+    return grad_call(g, origin, ONNX_Reshape, OPERANDS(v, wanted));
 }
 
 value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
     int64_t axes[MAX_RANK];
     size_t n = 0;
+    if (!v) return NULL;
     const int lead = v->shape.rank - s->rank;
     for (int i = 0; i < v->shape.rank; i++)
         if (i < lead || (s->dim[i - lead] == 1 && v->shape.dim[i] != 1)) axes[n++] = i;
     if (n) {
-        node *sum = grad_node(g, origin, ONNX_ReduceSum,
-                              (value *const[]){v, grad_ints(g, "axes", axes, n)}, 2, 1);
+        node *sum = grad_node(g, origin, ONNX_ReduceSum, OPERANDS(v, grad_ints(g, "axes", axes, n)),
+                              1);
         node_set_int(g, sum, "keepdims", 1);
-        if (!(v = grad_infer(g, sum))) return NULL;
+        v = grad_infer(g, sum);
     }
     return grad_reshape(g, origin, v, s);
 }
@@ -73,10 +75,8 @@ void grad_copy_attributes(graph *g, const node *from, node *to, const char *cons
     for (; *names; names++) {
         const attr *a = node_attr(from, *names);
         if (!a) continue;
-        attr *grown = ARENA_ARRAY(g->arena, attr, to->n_attrs + 1);
-        if (to->n_attrs) memcpy(grown, to->attrs, to->n_attrs * sizeof *grown);
-        grown[to->n_attrs++] = *a;
-        to->attrs = grown;
+        to->attrs = ARENA_COPY(g->arena, to->attrs, to->n_attrs, to->n_attrs + 1);
+        to->attrs[to->n_attrs++] = *a;
     }
 }
 

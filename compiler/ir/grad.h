@@ -12,16 +12,19 @@
 #define CAMEO_GRAD_H
 #include "op.h"
 
-/* A node with n_out fresh outputs; set attributes, then call grad_infer. ONNX operators get opset
-   17's row. Its name is made from origin's, so that profiles and messages lead back to the
-   model. */
+typedef bool gradient_rule(graph *g, node *n, value *const *dout, value **din);
+/* Begins the definition of one, whose parameters are called as above. */
+#define GRADIENT(name) bool name(graph *g, node *n, OP_MAYBE value *const *dout, value **din)
+
+/* A node with n_out fresh outputs; set attributes, then call grad_infer. ONNX operators
+   get opset 17's row. Its name is made from origin's, so that profiles and messages lead back
+   to the model. An operand may be NULL, after an error: that comes out of all functions here. */
 node *grad_node(graph *g, const node *origin, opcode op, value *const *in, size_t n_in,
                 size_t n_out);
 /* Binds the row, fills default attributes, infers; returns output 0, NULL after diag_error. */
 value *grad_infer(graph *g, node *n);
 /* One-liners for the common cases: no attributes, one output. */
 value *grad_call(graph *g, const node *origin, opcode op, value *const *in, size_t n_in);
-/* NULL, after an error, for an operand gives NULL. */
 value *grad_binary(graph *g, const node *origin, opcode op, value *a, value *b);
 
 /* Constants of the right type for `like` (float or double). */

@@ -19,9 +19,9 @@ static bool allocate_outputs(graph *g, const node *n, tensor **results, tensor *
         const value *v = n->out[i];
         if (!v) continue;
         if (!v->shaped || !shape_known(&v->shape))
-            return diag_error(g->diag, n, NULL, "the shape of output %zu is not known", i);
+            return node_error(g, n, "the shape of output %zu is not known", i);
         out[i] = tensor_new(g->arena, v->type, &v->shape);
-        if (!out[i]) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "output %zu is too large", i);
+        if (!out[i]) return node_unsupported(g, n, "output %zu is too large", i);
         results[v->id] = out[i];
     }
     return true;
@@ -29,17 +29,16 @@ static bool allocate_outputs(graph *g, const node *n, tensor **results, tensor *
 
 static bool evaluate(graph *g, const node *n, tensor **results) {
     if (!n->op || !n->op->reference)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "the operator has no reference implementation");
+        return node_unsupported(g, n, "the operator has no reference implementation");
     const tensor **in = ARENA_ARRAY(g->arena, const tensor *, n->n_in + 1);
     /* Rows may look at every output they know of, so absent trailing ones are NULL. */
     const size_t slots = n->n_out + 8;
     tensor **out = ARENA_ARRAY(g->arena, tensor *, slots);
     const char *why = "its reference failed";
     if (!gather_operands(n, results, in))
-        return diag_error(g->diag, n, NULL, "an input was not computed before it");
+        return node_error(g, n, "an input was not computed before it");
     if (!allocate_outputs(g, n, results, out)) return false;
-    return n->op->reference(g->arena, n, in, out, &why) || diag_error(g->diag, n, NULL, "%s", why);
+    return n->op->reference(g->arena, n, in, out, &why) || node_error(g, n, "%s", why);
 }
 
 static bool take_inputs(graph *g, tensor *const *inputs, tensor **results) {
@@ -47,10 +46,10 @@ static bool take_inputs(graph *g, tensor *const *inputs, tensor **results) {
         const value *v = g->inputs[i];
         const tensor *t = inputs ? inputs[i] : NULL;
         if (v->constant && !t) continue;
-        if (!t) return diag_error(g->diag, NULL, NULL, "graph input %zu is missing", i);
+        if (!t) return node_error(g, NULL, "graph input %zu is missing", i);
         if (t->type != v->type || !shape_equal(&t->shape, &v->shape))
-            return diag_error(g->diag, NULL, NULL,
-                              "graph input %zu has another type or shape than the model's", i);
+            return node_error(g, NULL, "graph input %zu has another type or shape than the model's",
+                              i);
         results[v->id] = inputs[i];
     }
     return true;

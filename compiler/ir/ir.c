@@ -14,18 +14,6 @@ graph *graph_create(arena *a, diag *d) {
     return g;
 }
 
-/* Appends a pointer to an arena array that doubles. */
-static void push(arena *a, void ***items, size_t *count, size_t *capacity, void *item) {
-    if (*count == *capacity) {
-        size_t more = *capacity ? *capacity * 2 : 64;
-        void **grown = ARENA_ARRAY(a, void *, more);
-        if (*count) memcpy(grown, *items, *count * sizeof *grown);
-        *items = grown;
-        *capacity = more;
-    }
-    (*items)[(*count)++] = item;
-}
-
 /* FNV-1a. */
 static size_t name_hash(const char *s) {
     uint64_t h = 0xcbf29ce484222325u;
@@ -62,7 +50,8 @@ value *graph_add_value(graph *g, const char *name) {
     for (int k = v->id; graph_find_value(g, v->name); k++)
         v->name = arena_printf(g->arena, "%s~%d", name ? name : "", k);
     index_value(g, v);
-    push(g->arena, (void ***)(void *)&g->values, &g->n_values, &g->cap_values, v);
+    ARENA_GROW(g->arena, g->values, g->n_values, g->cap_values);
+    g->values[g->n_values++] = v;
     return v;
 }
 
@@ -73,12 +62,6 @@ value *graph_add_constant(graph *g, const char *name, tensor *t) {
     v->shaped = true;
     v->constant = t;
     return v;
-}
-
-static value **copy_values(arena *a, value *const *from, size_t n) {
-    value **to = ARENA_ARRAY(a, value *, n);
-    if (n) memcpy(to, from, n * sizeof *to);
-    return to;
 }
 
 /* ---- who reads a value ---- */
@@ -116,7 +99,7 @@ static void drop_read(node *n, size_t i) {
 /* ---- nodes ---- */
 
 static void take_inputs(arena *a, node *n, value *const *in, size_t n_in) {
-    n->in = copy_values(a, in, n_in);
+    n->in = ARENA_COPY(a, in, n_in, n_in);
     n->n_in = n_in;
     n->reads = ARENA_ARRAY(a, value_use *, n_in + 1); /* there even without inputs: such a node is
                                                          of the graph */
@@ -132,24 +115,21 @@ node *graph_add_node(graph *g, const char *op_type, const char *domain, value *c
     n->domain = arena_strdup(g->arena, domain);
     n->opcode = opcode_find(domain, op_type);
     n->opset = 1;
-    n->out = copy_values(g->arena, out, n_out);
+    n->out = ARENA_COPY(g->arena, out, n_out, n_out);
     n->n_out = n_out;
     for (size_t i = 0; i < n_out; i++)
         if (out[i]) out[i]->producer = n;
     take_inputs(g->arena, n, in, n_in);
     n->position = g->n_nodes;
-    push(g->arena, (void ***)(void *)&g->nodes, &g->n_nodes, &g->cap_nodes, n);
+    ARENA_GROW(g->arena, g->nodes, g->n_nodes, g->cap_nodes);
+    g->nodes[g->n_nodes++] = n;
     return n;
 }
 
 void node_set_input(graph *g, node *n, size_t i, value *v) {
     if (i >= n->n_in) {
-        value_use **reads = ARENA_ARRAY(g->arena, value_use *, i + 1);
-        if (n->n_in && n->reads) memcpy(reads, n->reads, n->n_in * sizeof *reads);
-        if (n->reads) n->reads = reads;
-        value **grown = ARENA_ARRAY(g->arena, value *, i + 1);
-        if (n->n_in) memcpy(grown, n->in, n->n_in * sizeof *grown);
-        n->in = grown;
+        if (n->reads) n->reads = ARENA_COPY(g->arena, n->reads, n->n_in, i + 1);
+        n->in = ARENA_COPY(g->arena, n->in, n->n_in, i + 1);
         n->n_in = i + 1;
     }
     drop_read(n, i);
@@ -173,9 +153,7 @@ static void drop_output(node *n, size_t i) {
 
 void node_set_output(graph *g, node *n, size_t i, value *v) {
     if (i >= n->n_out) {
-        value **grown = ARENA_ARRAY(g->arena, value *, i + 1);
-        if (n->n_out) memcpy(grown, n->out, n->n_out * sizeof *grown);
-        n->out = grown;
+        n->out = ARENA_COPY(g->arena, n->out, n->n_out, i + 1);
         n->n_out = i + 1;
     }
     drop_output(n, i);
@@ -282,9 +260,14 @@ int64_t node_int(const node *n, const char *name, int64_t otherwise) {
     return a && a->kind == ATTR_INT ? a->i : otherwise;
 }
 
-float node_float(const node *n, const char *name, float otherwise) {
+double node_float(const node *n, const char *name, double otherwise) {
     const attr *a = node_attr(n, name);
-    return a && a->kind == ATTR_FLOAT ? a->f : otherwise;
+    return a && a->kind == ATTR_FLOAT ? (double)a->f : otherwise;
+}
+
+int node_axis(const node *n, int rank, int64_t otherwise) {
+    const int64_t axis = node_int(n, "axis", otherwise);
+    return (int)(axis < 0 ? axis + rank : axis);
 }
 
 const char *node_string(const node *n, const char *name, const char *otherwise) {
@@ -299,14 +282,10 @@ const attr *node_ints(const node *n, const char *name) {
 
 /* The attribute called name, emptied, added when the node lacks it. */
 static attr *attr_slot(graph *g, node *n, const char *name, attr_kind kind) {
-    attr *a = NULL;
-    for (size_t i = 0; i < n->n_attrs && !a; i++)
-        if (strcmp(n->attrs[i].name, name) == 0) a = &n->attrs[i];
+    attr *a = (attr *)node_attr(n, name);
     if (!a) {
-        attr *grown = ARENA_ARRAY(g->arena, attr, n->n_attrs + 1);
-        if (n->n_attrs) memcpy(grown, n->attrs, n->n_attrs * sizeof *grown);
-        n->attrs = grown;
-        a = &grown[n->n_attrs++];
+        n->attrs = ARENA_COPY(g->arena, n->attrs, n->n_attrs, n->n_attrs + 1);
+        a = &n->attrs[n->n_attrs++];
     }
     *a = (attr){.name = arena_strdup(g->arena, name), .kind = kind};
     return a;
@@ -316,8 +295,8 @@ void node_set_int(graph *g, node *n, const char *name, int64_t v) {
     attr_slot(g, n, name, ATTR_INT)->i = v;
 }
 
-void node_set_float(graph *g, node *n, const char *name, float v) {
-    attr_slot(g, n, name, ATTR_FLOAT)->f = v;
+void node_set_float(graph *g, node *n, const char *name, double v) {
+    attr_slot(g, n, name, ATTR_FLOAT)->f = (float)v;
 }
 
 void node_set_string(graph *g, node *n, const char *name, const char *v) {
@@ -328,8 +307,7 @@ void node_set_string(graph *g, node *n, const char *name, const char *v) {
 }
 
 void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t count) {
-    int64_t *copy = ARENA_ARRAY(g->arena, int64_t, count);
-    if (count) memcpy(copy, v, count * sizeof *copy);
+    const int64_t *copy = ARENA_COPY(g->arena, v, count, count); /* v may be the slot's */
     attr *a = attr_slot(g, n, name, ATTR_INTS);
     a->ints = copy;
     a->count = count;
@@ -363,31 +341,27 @@ static value **map_values(arena *a, value *const *from, size_t n, value *const *
 }
 
 static node *clone_node(arena *a, const node *n, value *const *map) {
-    node *m = ARENA_NEW(a, node);
-    *m = *n;
+    node *m = ARENA_COPY(a, n, 1, 1);
     value **in = map_values(a, n->in, n->n_in, map);
     if (n->dead)
         m->in = in;
     else
         take_inputs(a, m, in, n->n_in);
     m->out = map_values(a, n->out, n->n_out, map);
-    m->attrs = ARENA_ARRAY(a, attr, n->n_attrs);
-    if (n->n_attrs) memcpy(m->attrs, n->attrs, n->n_attrs * sizeof *m->attrs);
+    m->attrs = ARENA_COPY(a, n->attrs, n->n_attrs, n->n_attrs);
     for (size_t i = 0; i < m->n_out; i++)
         if (m->out[i] && !m->dead) m->out[i]->producer = m;
     return m;
 }
 
 const node *node_of_images(arena *a, const node *n, int64_t images) {
-    node *m = ARENA_NEW(a, node);
+    node *m = ARENA_COPY(a, n, 1, 1);
     value **values = ARENA_ARRAY(a, value *, n->n_in + n->n_out);
-    *m = *n;
     m->in = values, m->out = values + n->n_in, m->reads = NULL;
     for (size_t i = 0; i < n->n_in + n->n_out; i++) {
         value *v = values[i] = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
         if (!v || !v->batched) continue;
-        values[i] = ARENA_NEW(a, value);
-        *values[i] = *v;
+        values[i] = ARENA_COPY(a, v, 1, 1);
         values[i]->shape.dim[0] = images;
     }
     return m;
@@ -395,14 +369,12 @@ const node *node_of_images(arena *a, const node *n, int64_t images) {
 
 graph *graph_clone(const graph *g) {
     arena *a = g->arena;
-    graph *c = ARENA_NEW(a, graph);
-    *c = *g;
+    graph *c = ARENA_COPY(a, g, 1, 1);
     c->cap_values = g->n_values, c->cap_nodes = g->n_nodes;
     c->values = ARENA_ARRAY(a, value *, g->n_values);
     c->nodes = ARENA_ARRAY(a, node *, g->n_nodes);
     for (size_t i = 0; i < g->n_values; i++) {
-        c->values[i] = ARENA_NEW(a, value);
-        *c->values[i] = *g->values[i];
+        c->values[i] = ARENA_COPY(a, g->values[i], 1, 1);
         c->values[i]->uses = NULL, c->values[i]->n_uses = 0;
     }
     for (size_t i = 0; i < g->n_values; i++)

@@ -277,6 +277,9 @@ value *graph_add_constant(graph *g, const char *name, tensor *t);
    producer. */
 node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in,
                      size_t n_in, value *const *out, size_t n_out);
+/* A list of values, and behind it how many they are. */
+#define OPERANDS(...) \
+    (value *const[]){__VA_ARGS__}, sizeof((value *const[]){__VA_ARGS__}) / sizeof(value *)
 node *graph_insert_before(graph *g, node *where, node *made); /* moves `made` (just added) before
                                                                  `where`; returns it */
 void graph_move(graph *g, node *n, size_t position); /* those between move up, or down, by one */
@@ -303,13 +306,17 @@ const char *node_label(const node *n); /* its name; its first output's, or its o
                                           has none */
 const attr *node_attr(const node *n, const char *name); /* NULL when absent */
 int64_t node_int(const node *n, const char *name, int64_t otherwise);
-float node_float(const node *n, const char *name, float otherwise);
+double node_float(const node *n, const char *name, double otherwise);
+int node_axis(const node *n, int rank, int64_t otherwise); /* the attribute axis, from the front */
 const char *node_string(const node *n, const char *name, const char *otherwise);
 const attr *node_ints(const node *n, const char *name); /* NULL when absent or of another kind */
 void node_set_int(graph *g, node *n, const char *name, int64_t v);
-void node_set_float(graph *g, node *n, const char *name, float v);
+void node_set_float(graph *g, node *n, const char *name, double v);
 void node_set_string(graph *g, node *n, const char *name, const char *v);
 void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t count);
+/* diag_error() of a node: the file is wrong; Cameo falls short. */
+#define node_error(g, n, ...) diag_error((g)->diag, n, NULL, __VA_ARGS__)
+#define node_unsupported(g, n, ...) diag_error((g)->diag, n, DIAG_UNSUPPORTED, __VA_ARGS__)
 /* Inputs and outputs are changed by these alone, which keep uses and producers right. v may be
    NULL. */
 void node_set_input(graph *g, node *n, size_t i, value *v); /* grows n->in as needed */
@@ -325,6 +332,8 @@ void node_kill(node *n);
    extent 1. */
 void value_strides(const value *v, int64_t stride[MAX_RANK]);
 int64_t value_count(const value *v);
+/* Its extents, the symbolic ones by name; "?" before infer. */
+void value_print_shape(text *t, const value *v, const char *between);
 
 /* Checks the structure of the graph after a pass, and ends with BUG() where it is broken. With
    `typed`, as behind gate A (docs/architecture.md), every value must have a type and a static

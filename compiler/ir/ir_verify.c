@@ -89,18 +89,6 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     arena_destroy(scratch);
 }
 
-/* As shape_print; a symbolic extent by its name. */
-static void dump_shape(const value *v, text *out) {
-    if (!v->shaped || v->shape.rank == 0) text_append(out, v->shaped ? "scalar" : "?");
-    for (int i = 0; v->shaped && i < v->shape.rank; i++) {
-        if (i) text_append(out, "x");
-        if (v->shape.dim[i] >= 0)
-            text_printf(out, "%lld", (long long)v->shape.dim[i]);
-        else
-            text_escape(out, v->symbol[i] ? v->symbol[i] : "?");
-    }
-}
-
 static void dump_value(const value *v, text *out) {
     if (!v) {
         text_append(out, "-");
@@ -109,7 +97,10 @@ static void dump_value(const value *v, text *out) {
     text_append(out, "%");
     text_escape(out, v->name);
     text_printf(out, ":%s[", dtype_name(v->type));
-    dump_shape(v, out);
+    if (v->shaped && v->shape.rank == 0)
+        text_append(out, "scalar");
+    else
+        value_print_shape(out, v, "x");
     text_append(out, "]");
     if (v->layout == LAYOUT_NHWC) text_append(out, " nhwc");
     if (v->batched) text_append(out, " batched");

@@ -139,8 +139,7 @@ bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s) {
     value *v = n->out[i];
     for (int k = 0; k < s->rank; k++)
         if (s->dim[k] < 0)
-            return diag_error(g->diag, n, NULL,
-                              "output %zu would have a negative extent on axis %d", i, k);
+            return node_error(g, n, "output %zu would have a negative extent on axis %d", i, k);
     if (v->type != DT_NONE && v->type != type)
         return diag_error(g->diag, n, "the file contradicts itself; re-export it",
                           "output %zu is declared %s but computes %s", i, dtype_name(v->type),
@@ -153,15 +152,13 @@ bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s) {
     return true;
 }
 
-bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, size_t *count) {
-    if (input >= n->n_in || !n->in[input] || !n->in[input]->constant) return false;
-    const tensor *t = n->in[input]->constant;
-    if (t->type == DT_STRING || !dtype_c(t->type)) return false;
-    size_t size = (size_t)shape_count(&t->shape);
-    int64_t *copy = ARENA_ARRAY(g->arena, int64_t, size);
-    for (size_t i = 0; i < size; i++) copy[i] = tensor_get_int(t, (int64_t)i);
-    *v = copy;
-    *count = size;
+bool op_const_ints(graph *g, const node *n, size_t input, ints *r) {
+    const tensor *t = op_present(n, input) ? n->in[input]->constant : NULL;
+    if (!t || t->type == DT_STRING || !dtype_c(t->type)) return false;
+    r->count = (size_t)shape_count(&t->shape);
+    int64_t *copy = ARENA_ARRAY(g->arena, int64_t, r->count);
+    for (size_t i = 0; i < r->count; i++) copy[i] = tensor_get_int(t, (int64_t)i);
+    r->v = copy;
     return true;
 }
 
@@ -172,9 +169,14 @@ bool op_not_constant(graph *g, const node *n, const char *what) {
         "%s is not known at compile time", what);
 }
 
-bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v,
-                  size_t *count) {
-    return op_const_ints(g, n, input, v, count) || op_not_constant(g, n, what);
+bool op_need_ints(graph *g, const node *n, size_t input, const char *what, ints *r) {
+    return op_const_ints(g, n, input, r) || op_not_constant(g, n, what);
+}
+
+bool op_ints(graph *g, const node *n, size_t input, int since, const char *name, ints *r) {
+    const attr *a = n->opset < since ? node_ints(n, name) : NULL;
+    *r = a ? (ints){a->ints, a->count} : (ints){0};
+    return n->opset < since || !op_present(n, input) || op_need_ints(g, n, input, name, r);
 }
 
 bool op_present(const node *n, size_t input) { return input < n->n_in && n->in[input]; }
@@ -197,8 +199,7 @@ bool op_constant_is(const node *n, size_t input, int64_t i, int64_t expected) {
 
 bool op_axis(graph *g, const node *n, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank)
-        return diag_error(g->diag, n, NULL, "axis %lld is outside -%d..%d", (long long)axis, rank,
-                          rank - 1);
+        return node_error(g, n, "axis %lld is outside -%d..%d", (long long)axis, rank, rank - 1);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return true;
 }

@@ -52,6 +52,12 @@ typedef struct op_attr {
 typedef bool (*op_reference)(arena *a, const node *n, const tensor *const *in, tensor *const *out,
                              const char **why);
 
+/* Begins the definition of one, whose parameters are called as above. */
+#define OP_REFERENCE(name)                                                                 \
+    bool name(OP_MAYBE arena *a, OP_MAYBE const node *n, OP_MAYBE const tensor *const *in, \
+              OP_MAYBE tensor *const *out, OP_MAYBE const char **why)
+#define OP_MAYBE __attribute__((unused))
+
 typedef struct op_row {
     const char *name, *domain; /* "" = ai.onnx; "cameo" = internal */
     int since, until;          /* first and last opset the row serves; until 0 = no end */
@@ -112,13 +118,17 @@ extern const op_row ops_elementwise[], ops_activation[], ops_reduce[], ops_norma
 /* ---- helpers for rows (op.c) ---- */
 /* Types and shapes of output i; false + diag_error when a declared (model) shape contradicts. */
 bool op_set_output(graph *g, node *n, size_t i, dtype type, const shape *s);
-/* Reads a constant integer input as int64s into *v; false when the input is absent or no
-   constant. */
-bool op_const_ints(graph *g, const node *n, size_t input, const int64_t **v, size_t *count);
+typedef struct ints {
+    const int64_t *v; /* NULL: not given */
+    size_t count;
+} ints;
+/* The integers of a constant input; false when it is absent or no constant. */
+bool op_const_ints(graph *g, const node *n, size_t input, ints *r);
 /* As op_const_ints(), and false with a diagnostic when they are not known; `what` names the
    input. */
-bool op_need_ints(graph *g, const node *n, size_t input, const char *what, const int64_t **v,
-                  size_t *count);
+bool op_need_ints(graph *g, const node *n, size_t input, const char *what, ints *r);
+/* Integers that may be absent: of an attribute, or from opset `since` on of a constant input. */
+bool op_ints(graph *g, const node *n, size_t input, int since, const char *name, ints *r);
 bool op_not_constant(graph *g, const node *n, const char *what); /* that diagnostic; returns false
                                                                   */
 bool op_present(const node *n, size_t input);                    /* the optional input is there */

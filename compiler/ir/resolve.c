@@ -28,19 +28,18 @@ static bool check_arity(graph *g, const node *n) {
     const op_row *op = n->op;
     bool ok = true;
     if (n->n_in < (size_t)op->min_in || (op->max_in >= 0 && n->n_in > (size_t)op->max_in))
-        ok = diag_error(g->diag, n, NULL, "has %zu inputs, takes %d to %d", n->n_in, op->min_in,
-                        op->max_in);
+        ok = node_error(g, n, "has %zu inputs, takes %d to %d", n->n_in, op->min_in, op->max_in);
     if (n->n_out < (size_t)op->min_out || (op->max_out >= 0 && n->n_out > (size_t)op->max_out))
-        ok = diag_error(g->diag, n, NULL, "has %zu outputs, gives %d to %d", n->n_out, op->min_out,
+        ok = node_error(g, n, "has %zu outputs, gives %d to %d", n->n_out, op->min_out,
                         op->max_out);
     for (size_t i = 0; ok && i < (size_t)op->min_in; i++)
-        if (!n->in[i]) ok = diag_error(g->diag, n, NULL, "input %zu is required but absent", i);
+        if (!n->in[i]) ok = node_error(g, n, "input %zu is required but absent", i);
     return ok;
 }
 
 static void fill_default(graph *g, node *n, const op_attr *a) {
     if (a->kind == ATTR_FLOAT)
-        node_set_float(g, n, a->name, (float)a->number);
+        node_set_float(g, n, a->name, a->number);
     else if (a->kind == ATTR_INT)
         node_set_int(g, n, a->name, (int64_t)a->number);
     else if (a->kind == ATTR_STRING && a->string)
@@ -51,13 +50,13 @@ static bool check_attribute(graph *g, node *n, const op_attr *known) {
     const attr *given = node_attr(n, known->name);
     if (!given) {
         if (known->required)
-            return diag_error(g->diag, n, NULL, "attribute %s is required but absent", known->name);
+            return node_error(g, n, "attribute %s is required but absent", known->name);
         if (known->has_default || known->string) fill_default(g, n, known);
         return true;
     }
     /* An empty list is written without a kind by some exporters; rows treat it as absent. */
     if (given->kind != known->kind)
-        return diag_error(g->diag, n, NULL, "attribute %s has the wrong type", known->name);
+        return node_error(g, n, "attribute %s has the wrong type", known->name);
     return true;
 }
 

@@ -33,7 +33,18 @@ void shape_print(text *t, const shape *s) {
         if (s->dim[i] < 0)
             text_append(t, "?");
         else
-            text_printf(t, "%lld", (long long)s->dim[i]);
+            text_put(t, "$0", s->dim[i]);
+    }
+}
+
+void value_print_shape(text *t, const value *v, const char *between) {
+    if (!v->shaped) text_append(t, "?");
+    for (int k = 0; v->shaped && k < v->shape.rank; k++) {
+        if (k) text_append(t, between);
+        if (v->shape.dim[k] >= 0)
+            text_put(t, "$0", v->shape.dim[k]);
+        else
+            text_escape(t, v->symbol[k] ? v->symbol[k] : "?");
     }
 }
 

@@ -85,8 +85,8 @@ static cameo_batchnorm shape_of(const node *n, const cut *k) {
     return (cameo_batchnorm){.c = k->c,
                              .fold = k->fold,
                              .rows = k->rows,
-                             .epsilon = node_float(n, "epsilon", 1e-5f),
-                             .momentum = node_float(n, "momentum", 0.9f),
+                             .epsilon = (float)node_float(n, "epsilon", 1e-5f),
+                             .momentum = (float)node_float(n, "momentum", 0.9f),
                              .act = act_of(n)};
 }
 

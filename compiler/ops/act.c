@@ -43,7 +43,7 @@ double act_number(const node *n, const act_row *act, int i) {
     char name[16];
     if (!act->number[i]) return 0;
     number_name(act, i, name);
-    return (double)node_float(n, name, act->otherwise[i]);
+    return node_float(n, name, act->otherwise[i]);
 }
 
 void act_set_number(graph *g, node *n, const act_row *act, int i, float v) {

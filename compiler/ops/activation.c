@@ -2,6 +2,7 @@
    or that take their numbers from inputs: PRelu, and Clip in the later versions. */
 #include "act.h"
 #include "pointwise.h"
+#include "row.h"
 #include "rules.h"
 
 #include "../emit/emit.h"
@@ -63,42 +64,37 @@ static bool clip_infer(graph *g, node *n) {
         const value *bound = n->in[i];
         if (!bound) continue;
         if (bound->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "input %zu has another type than input 0", i);
-        if (value_count(bound) != 1)
-            return diag_error(g->diag, n, NULL, "bound %zu must be one number", i);
+            return node_error(g, n, "input %zu has another type than input 0", i);
+        if (value_count(bound) != 1) return node_error(g, n, "bound %zu must be one number", i);
     }
     return op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 
 /* Opset 1 has no default bounds; with 6 they are the largest floats, which infinities exceed. */
 static double bound_attr(const node *n, const char *name, int sign) {
-    if (node_attr(n, name)) return (double)node_float(n, name, 0);
+    if (node_attr(n, name)) return node_float(n, name, 0);
     return n->opset < 6 ? sign * (double)INFINITY : sign * (double)FLT_MAX;
 }
-
-static bool has_bound(const node *n, size_t i) { return i < n->n_in && n->in[i]; }
 
 static void clip_integers(const node *n, const tensor *const *in, tensor *out) {
     const int64_t count = shape_count(&out->shape);
     for (int64_t i = 0; i < count; i++) {
         int64_t v = tensor_get_int(in[0], i);
-        if (has_bound(n, 1) && v < tensor_get_int(in[1], 0)) v = tensor_get_int(in[1], 0);
-        if (has_bound(n, 2) && v > tensor_get_int(in[2], 0)) v = tensor_get_int(in[2], 0);
+        if (op_present(n, 1) && v < tensor_get_int(in[1], 0)) v = tensor_get_int(in[1], 0);
+        if (op_present(n, 2) && v > tensor_get_int(in[2], 0)) v = tensor_get_int(in[2], 0);
         store_int(out, i, v);
     }
 }
 
-static bool clip_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(clip_reference) {
     if (!type_is(out[0]->type, TYPES_FLOAT)) {
         clip_integers(n, in, out[0]);
         return true;
     }
     double low = -(double)INFINITY, high = (double)INFINITY;
     if (n->opset < 11) low = bound_attr(n, "min", -1), high = bound_attr(n, "max", 1);
-    if (has_bound(n, 1)) low = tensor_get(in[1], 0);
-    if (has_bound(n, 2)) high = tensor_get(in[2], 0);
+    if (op_present(n, 1)) low = tensor_get(in[1], 0);
+    if (op_present(n, 2)) high = tensor_get(in[2], 0);
     const int64_t count = shape_count(&out[0]->shape);
     for (int64_t i = 0; i < count; i++) {
         double v = tensor_get(in[0], i);
@@ -111,65 +107,48 @@ static bool clip_reference(arena *a, const node *n, const tensor *const *in, ten
 
 static int clip_same(const graph *g, const node *n) {
     (void)g;
-    return n->opset >= 11 && !has_bound(n, 1) && !has_bound(n, 2) ? 0 : -1;
+    return n->opset >= 11 && !op_present(n, 1) && !op_present(n, 2) ? 0 : -1;
 }
 
-static void clip_emit(struct emitter *e, const node *n) {
+static void clip_emit(emitter *e, const node *n) {
     arena *a = emit_arena(e);
-    const char *low = has_bound(n, 1) ? "x1" : NULL, *high = has_bound(n, 2) ? "x2" : NULL,
+    const char *low = op_present(n, 1) ? "x1" : NULL, *high = op_present(n, 2) ? "x2" : NULL,
                *v = "x0";
     if (n->opset < 11) {
         low = emit_float(e, bound_attr(n, "min", -1));
         high = emit_float(e, bound_attr(n, "max", 1));
     }
-    if (low) v = arena_printf(a, "(x0 < %s ? %s : x0)", low, low);
-    if (high) v = arena_printf(a, "%s > %s ? %s : %s", v, high, high, v);
+    if (low) v = arena_put(a, "(x0 < $0 ? $0 : x0)", low);
+    if (high) v = arena_put(a, "$0 > $1 ? $1 : $0", v, high);
     emit_elementwise(e, n, v);
 }
 
 /* ---- rows ---- */
 
-#define PLAIN (OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-#define FUNCTIONS(rule) pointwise_infer, pointwise_reference, rule, pointwise_emit
-#define UNARY(name, since, rule, attrs, tested_by) \
-    { name, "", since, 0, 1, 1, 1, 1, attrs, PLAIN, 0, FUNCTIONS(rule), .test = tested_by }
-#define NUMBER(attribute, value) \
-    { .name = attribute, .kind = ATTR_FLOAT, .number = (value), .has_default = true }
-#define LEGACY \
-    { .name = "consumed_inputs", .kind = ATTR_INTS }
-
-#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, ...) \
-    static const op_attr attrs_##function[] = {                                       \
-        LEGACY, NUMBER(first, value), NUMBER(second, value2), {.name = NULL}};
-#include "../../runtime/kernels/act.def"
-static const op_attr none[] = {LEGACY, {.name = NULL}};
-static const op_attr selu_old_attrs[] = {
-    NUMBER("alpha", 1.6732), NUMBER("gamma", 1.0507), LEGACY, {.name = NULL}};
-static const op_attr gelu_attrs[] = {
-    {.name = "approximate", .kind = ATTR_STRING, .string = "none", .has_default = true},
-    {.name = NULL}};
-static const op_attr clip_1_attrs[] = {{.name = "min", .kind = ATTR_FLOAT},
-                                       {.name = "max", .kind = ATTR_FLOAT},
-                                       LEGACY,
-                                       {.name = NULL}};
-static const op_attr clip_6_attrs[] = {
-    NUMBER("min", -(double)FLT_MAX), NUMBER("max", (double)FLT_MAX), {.name = NULL}};
+/* clang-format off */
+#define LEGACY ATTR(INTS, "consumed_inputs")
+#define ACTIVATION(name, since, until, in, most_in, prefix, rule, tested_by)  \
+    OP_ONNX(name, since, until, in, most_in, 1, 1, prefix, tested_by),        \
+    .flags = OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0, .grad = rule
 
 const op_row ops_activation[] = {
-#define ACT_OPERATOR(flags, function, since, test, ...) \
-    UNARY(#function, since, pointwise_grad, attrs_##function, test),
+#define ACT_OPERATOR(flags, function, since, test, first, value, second, value2, ...)       \
+    {ACTIVATION(#function, since, 0, 1, 1, pointwise, pointwise_grad, test),                \
+     ATTRIBUTES(LEGACY, DEFAULT(FLOAT, first, value), DEFAULT(FLOAT, second, value2))},
 #include "../../runtime/kernels/act.def"
-    {"PRelu", "", 1, 6, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad), .test = "test_PReLU_2d",
-     .weights = 2},
-    {"PRelu", "", 7, 0, 2, 2, 1, 1, none, PLAIN, 0, FUNCTIONS(prelu_grad),
-     .test = "test_prelu_broadcast", .weights = 2},
-    {"Clip", "", 1, 5, 1, 1, 1, 1, clip_1_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad,
-     clip_emit, .test = "test_ops_math clip"},
-    {"Clip", "", 6, 10, 1, 1, 1, 1, clip_6_attrs, PLAIN, 0, clip_infer, clip_reference, clip_grad,
-     clip_emit, .test = "test_operator_clip"},
-    {"Clip", "", 11, 0, 1, 3, 1, 1, none, PLAIN, 0, clip_infer, clip_reference, clip_grad,
-     clip_emit, .test = "test_clip", .same = clip_same},
-    {"Selu", "", 1, 5, 1, 1, 1, 1, selu_old_attrs, PLAIN, 0, FUNCTIONS(pointwise_grad),
-     .test = "test_ops_math selu"},
-    UNARY("Gelu", 20, pointwise_grad, gelu_attrs, "test_gelu_default_1"),
+    {ACTIVATION("PRelu", 1, 6, 2, 2, pointwise, prelu_grad, "test_PReLU_2d"),
+     ATTRIBUTES(LEGACY), .weights = 2},
+    {ACTIVATION("PRelu", 7, 0, 2, 2, pointwise, prelu_grad, "test_prelu_broadcast"),
+     ATTRIBUTES(LEGACY), .weights = 2},
+    {ACTIVATION("Clip", 1, 5, 1, 1, clip, clip_grad, "test_ops_math clip"),
+     ATTRIBUTES(ATTR(FLOAT, "min"), ATTR(FLOAT, "max"), LEGACY)},
+    {ACTIVATION("Clip", 6, 10, 1, 1, clip, clip_grad, "test_operator_clip"),
+     ATTRIBUTES(DEFAULT(FLOAT, "min", -(double)FLT_MAX), DEFAULT(FLOAT, "max", (double)FLT_MAX))},
+    {ACTIVATION("Clip", 11, 0, 1, 3, clip, clip_grad, "test_clip"), ATTRIBUTES(LEGACY),
+     .same = clip_same},
+    {ACTIVATION("Selu", 1, 5, 1, 1, pointwise, pointwise_grad, "test_ops_math selu"),
+     ATTRIBUTES(DEFAULT(FLOAT, "alpha", 1.6732), DEFAULT(FLOAT, "gamma", 1.0507), LEGACY)},
+    {ACTIVATION("Gelu", 20, 0, 1, 1, pointwise, pointwise_grad, "test_gelu_default_1"),
+     ATTRIBUTES(DEFAULT_WORD("approximate", "none"))},
     {.name = NULL}};
+/* clang-format on */

@@ -15,8 +15,7 @@ static const tensor *operand(const node *n, size_t part, const value *v, tensor 
     return v ? in[(*next)++] : NULL;
 }
 
-bool chain_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                     const char **why) {
+OP_REFERENCE(chain_reference) {
     tensor **made = ARENA_ARRAY(a, tensor *, n->n_parts);
     size_t next = 0;
     for (size_t i = 0; i < n->n_parts; i++) {

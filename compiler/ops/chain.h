@@ -4,6 +4,5 @@
 #include "../ir/op.h"
 
 bool chain_infer(graph *g, node *n);
-bool chain_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                     const char **why);
+OP_REFERENCE(chain_reference);
 #endif

@@ -7,7 +7,7 @@
 
 #include "../emit/emit.h"
 #include "act.h"
-#include "window.h"
+#include "row.h"
 
 /* ---- infer ---- */
 
@@ -25,23 +25,21 @@ static bool check_operands(graph *g, const node *n) {
     const shape *x = &n->in[0]->shape, *w = &n->in[1]->shape;
     if (!float_inputs(g, n)) return false;
     if (x->rank < 3 || x->rank > 5)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "an input of rank %d is not supported (3 to 5 are)", x->rank);
+        return node_unsupported(g, n, "an input of rank %d is not supported (3 to 5 are)", x->rank);
     if (w->rank != x->rank)
-        return diag_error(g->diag, n, NULL, "weights of rank %d do not fit an input of rank %d",
-                          w->rank, x->rank);
+        return node_error(g, n, "weights of rank %d do not fit an input of rank %d", w->rank,
+                          x->rank);
     int64_t group = node_int(n, "group", 1);
     if (group < 1 || x->dim[1] % group)
-        return diag_error(g->diag, n, NULL, "group %lld does not divide the channels",
-                          (long long)group);
+        return node_error(g, n, "group %lld does not divide the channels", (long long)group);
     return true;
 }
 
 static bool check_bias(graph *g, const node *n, int64_t channels) {
-    if (n->n_in <= 2 || !n->in[2]) return true;
+    if (!op_present(n, 2)) return true;
     const shape *b = &n->in[2]->shape;
     if (b->rank == 1 && b->dim[0] == channels) return true;
-    return diag_error(g->diag, n, NULL, "the bias must have %lld elements", (long long)channels);
+    return node_error(g, n, "the bias must have %lld elements", (long long)channels);
 }
 
 static double kernel_size(const window *w) {
@@ -54,15 +52,15 @@ bool conv_infer(graph *g, node *n) {
     int64_t group = node_int(n, "group", 1);
     window w;
     if (f->dim[1] != x->dim[1] / group)
-        return diag_error(g->diag, n, NULL, "weights for %lld channels a group, the input has %lld",
+        return node_error(g, n, "weights for %lld channels a group, the input has %lld",
                           (long long)f->dim[1], (long long)(x->dim[1] / group));
     if (f->dim[0] % group)
-        return diag_error(g->diag, n, NULL, "group %lld does not divide %lld filters",
-                          (long long)group, (long long)f->dim[0]);
+        return node_error(g, n, "group %lld does not divide %lld filters", (long long)group,
+                          (long long)f->dim[0]);
     if (!check_bias(g, n, f->dim[0]) || !window_read(g->diag, n, x, f->dim + 2, &w)) return false;
     shape y = window_shape(&w, x->dim[0], f->dim[0]);
-    if (n->n_in > 3 && n->in[3] && !shape_equal(&n->in[3]->shape, &y))
-        return diag_error(g->diag, n, NULL, "the summand's shape is not the output's");
+    if (op_present(n, 3) && !shape_equal(&n->in[3]->shape, &y))
+        return node_error(g, n, "the summand's shape is not the output's");
     if (!op_set_output(g, n, 0, n->in[0]->type, &y)) return false;
     n->macs = (double)shape_count(&y) * (double)f->dim[1] * kernel_size(&w);
     return true;
@@ -74,10 +72,10 @@ static bool transposed_infer(graph *g, node *n) {
     int64_t group = node_int(n, "group", 1), channels;
     window w;
     if (f->dim[0] != x->dim[1])
-        return diag_error(g->diag, n, NULL, "weights for %lld channels, the input has %lld",
+        return node_error(g, n, "weights for %lld channels, the input has %lld",
                           (long long)f->dim[0], (long long)x->dim[1]);
     if (__builtin_mul_overflow(f->dim[1], group, &channels))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "too many output channels");
+        return node_unsupported(g, n, "too many output channels");
     if (!check_bias(g, n, channels) || !window_read_transposed(g->diag, n, x, f->dim + 2, &w))
         return false;
     shape y = window_shape(&w, x->dim[0], channels);
@@ -145,11 +143,10 @@ static double element(const conv_case *c, int64_t image, int64_t m, const int64_
 
 double conv_finish(const node *n, const tensor *const *in, double v, int64_t channel,
                    int64_t index) {
-    if (n->n_in > 2 && in[2]) v += tensor_get(in[2], channel);
-    if (n->n_in > 3 && in[3]) v += tensor_get(in[3], index);
+    if (op_present(n, 2)) v += tensor_get(in[2], channel);
+    if (op_present(n, 3)) v += tensor_get(in[3], index);
     double slope = 0;
-    if (n->n_in > 4 && in[4])
-        slope = tensor_get(in[4], shape_count(&in[4]->shape) == 1 ? 0 : channel);
+    if (op_present(n, 4)) slope = tensor_get(in[4], shape_count(&in[4]->shape) == 1 ? 0 : channel);
     return act_apply(n, v, slope);
 }
 
@@ -181,164 +178,131 @@ void conv_run(arena *a, const node *n, const tensor *const *in, tensor *y, const
     run_case(&c, n, in, y);
 }
 
-static bool any_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                          const char **why, bool transposed) {
-    const shape *x = &in[0]->shape, *f = &in[1]->shape;
+/* The window of a node that infer has accepted. */
+static window window_of(const node *n, bool transposed) {
+    const shape *x = &n->in[0]->shape;
+    const int64_t *kernel = n->in[1]->shape.dim + 2;
     window w;
-    if (!(transposed ? window_read_transposed(NULL, n, x, f->dim + 2, &w)
-                     : window_read(NULL, n, x, f->dim + 2, &w))) {
-        *why = "the attributes contradict the shapes";
-        return false;
-    }
-    conv_run(a, n, in, out[0], &w, transposed);
+    if (!transposed) return window_again(n, x, kernel);
+    if (!window_read_transposed(NULL, n, x, kernel, &w)) BUG("a ConvTranspose is inconsistent");
+    return w;
+}
+
+OP_REFERENCE(conv_reference) {
+    const window w = window_of(n, false);
+    conv_run(a, n, in, out[0], &w, false);
     return true;
 }
 
-bool conv_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                    const char **why) {
-    return any_reference(a, n, in, out, why, false);
-}
-
-static bool transposed_reference(arena *a, const node *n, const tensor *const *in,
-                                 tensor *const *out, const char **why) {
-    return any_reference(a, n, in, out, why, true);
+static OP_REFERENCE(transposed_reference) {
+    const window w = window_of(n, true);
+    conv_run(a, n, in, out[0], &w, true);
+    return true;
 }
 
 /* ---- emit ---- */
 
-static const value *input(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL; }
-
-static const char *const operands[] = {"x", "w", "b", "r", "s"};
-
 static void emit_operands(emitter *e, const node *n) {
+    static const char *const operands[] = {"x", "w", "b", "r", "s"};
     text *h = emit_helpers(e), *b = emit_body(e);
     text_append(h, "struct $F_args {\n");
     text_append(b, "    struct $F_args args = {");
     for (size_t i = 0; i < 5; i++)
-        if (input(n, i)) {
+        if (op_present(n, i)) {
             emit_value(e, operands[i], n->in[i], false);
-            text_printf(h, "    const %s *%s;\n", dtype_c(n->in[i]->type), operands[i]);
-            text_printf(b, "%s, ", operands[i]);
+            text_put(h, "    const $0 *$1;\n", dtype_c(n->in[i]->type), operands[i]);
+            text_put(b, "$0, ", operands[i]);
         }
     emit_value(e, "y", n->out[0], true);
-    text_printf(h, "    %s *y;\n};\n", dtype_c(n->out[0]->type));
+    text_put(h, "    $0 *y;\n};\n", dtype_c(n->out[0]->type));
     text_append(b, "y};\n");
 }
 
-/* Loops over kernel taps of the real axes; i<a> is the input index, taps outside the input are
-   skipped. */
-static void emit_taps(text *h, const window *w, bool transposed) {
-    for (int a = 3 - w->rank; a < 3; a++) {
-        text_printf(h, "        for (ptrdiff_t k%d = 0; k%d < %lld; k%d++) {\n", a, a,
-                    (long long)w->k[a], a);
-        if (transposed) {
-            text_printf(h, "            const ptrdiff_t t%d = o%d + %lld - k%d * %lld;\n", a, a,
-                        (long long)w->begin[a], a, (long long)w->dilation[a]);
-            text_printf(h, "            if (t%d < 0 || t%d %% %lld != 0) continue;\n", a, a,
-                        (long long)w->stride[a]);
-            text_printf(h, "            const ptrdiff_t i%d = t%d / %lld;\n", a, a,
-                        (long long)w->stride[a]);
-            text_printf(h, "            if (i%d >= %lld) continue;\n", a, (long long)w->in[a]);
-        } else {
-            text_printf(h, "            const ptrdiff_t i%d = o%d * %lld - %lld + k%d * %lld;\n", a,
-                        a, (long long)w->stride[a], (long long)w->begin[a], a,
-                        (long long)w->dilation[a]);
-            text_printf(h, "            if (i%d < 0 || i%d >= %lld) continue;\n", a, a,
-                        (long long)w->in[a]);
-        }
-    }
+/* As window_taps(), of a transposed convolution. */
+static void transposed_taps(text *h, const window *w) {
+    for (int a = 3 - w->rank; a < 3; a++)
+        text_put(h,
+                 "        for (ptrdiff_t k$0 = 0; k$0 < $1; k$0++) {\n"
+                 "            const ptrdiff_t t$0 = o$0 + $2 - k$0 * $3;\n"
+                 "            if (t$0 < 0 || t$0 % $4 != 0) continue;\n"
+                 "            const ptrdiff_t i$0 = t$0 / $4;\n"
+                 "            if (i$0 >= $5) continue;\n",
+                 a, w->k[a], w->begin[a], w->dilation[a], w->stride[a], w->in[a]);
 }
 
-const char *conv_index(emitter *e, const value *v, const window *w, const char *image,
-                       const char *channel, const char *const name[3]) {
-    const char *names[MAX_RANK] = {image, channel};
-    int64_t stride[MAX_RANK];
-    value_strides(v, stride);
-    for (int i = 0; i < w->rank; i++) names[2 + i] = name[3 - w->rank + i];
-    return emit_index(e, stride, w->rank + 2, names);
-}
-
-static void emit_finish(emitter *e, const node *n, const char *y) {
+static void emit_finish(emitter *e, const node *n, const window *w) {
     text *h = emit_helpers(e);
+    const char *slope = !op_present(n, 4)            ? "0.0f"
+                        : value_count(n->in[4]) == 1 ? "a->s[0]"
+                                                     : "a->s[m]";
     text_append(h, "        ");
-    if (input(n, 3)) {
-        int64_t stride[MAX_RANK];
-        static const char *const names[] = {"image", "m", "o0", "o1", "o2"};
-        const char *shifted[MAX_RANK] = {"image", "m"};
-        const int rank = n->out[0]->shape.rank;
-        for (int i = 2; i < rank; i++) shifted[i] = names[i + 5 - rank];
-        value_strides(n->in[3], stride);
-        text_printf(h, "sum += (double)a->r[%s];\n        ", emit_index(e, stride, rank, shifted));
-    }
-    const char *slope = !input(n, 4) ? "0.0f" : value_count(n->in[4]) == 1 ? "a->s[0]" : "a->s[m]";
-    const char *type = dtype_c(n->out[0]->type);
-    text_printf(h, "const %s v = (%s)sum;\n        a->y[%s] = %s;\n", type, type, y,
-                act_expression(emit_arena(e), n, "v", slope));
+    if (op_present(n, 3))
+        text_put(h, "sum += (double)a->r[$0];\n        ",
+                 window_index(e, n->in[3], w, "image", "m", "o"));
+    text_put(h, "const $0 v = ($0)sum;\n        a->y[$1] = $2;\n", dtype_c(n->out[0]->type),
+             window_index(e, n->out[0], w, "image", "m", "o"),
+             act_expression(emit_arena(e), n, "v", slope));
 }
 
 static void emit_task(emitter *e, const node *n, const window *w, bool transposed) {
-    static const char *const in[] = {"i0", "i1", "i2"}, *const out[] = {"o0", "o1", "o2"},
-                             *const tapn[] = {"k0", "k1", "k2"};
     text *h = emit_helpers(e);
+    arena *a = emit_arena(e);
     const value *x = n->in[0], *f = n->in[1], *y = n->out[0];
     const int64_t group = node_int(n, "group", 1), per_in = x->shape.dim[1] / group,
                   per_out = y->shape.dim[1] / group;
     const int first = 3 - w->rank;
-    text_append(h, "static void $F_task(void *p, size_t i) {\n    const struct $F_args *a = p;\n");
-    text_printf(
-        h, "    const ptrdiff_t image = (ptrdiff_t)(i / %lld), o%d = (ptrdiff_t)(i %% %lld);\n",
-        (long long)w->out[first], first, (long long)w->out[first]);
-    text_printf(h, "    for (ptrdiff_t m = 0; m < %lld; m++)\n", (long long)y->shape.dim[1]);
-    for (int i = first + 1; i < 3; i++)
-        text_printf(h, "    for (ptrdiff_t o%d = 0; o%d < %lld; o%d++)\n", i, i,
-                    (long long)w->out[i], i);
-    text_printf(h, "    {\n        double sum = %s;\n", input(n, 2) ? "(double)a->b[m]" : "0");
-    text_printf(h, "        for (ptrdiff_t q = 0; q < %lld; q++)\n", (long long)per_in);
-    emit_taps(h, w, transposed);
-    const char *channel = arena_printf(emit_arena(e), group == 1 ? "q" : "(m / %lld * %lld + q)",
-                                       (long long)per_out, (long long)per_in);
-    const char *filter = group == 1
-                             ? "m"
-                             : arena_printf(emit_arena(e), "(m %% %lld)", (long long)per_out);
-    text_printf(h, "            sum += (double)a->x[%s]",
-                conv_index(e, x, w, "image", channel, in));
-    text_printf(h, " * (double)a->w[%s];\n",
-                transposed ? conv_index(e, f, w, channel, filter, tapn)
-                           : conv_index(e, f, w, "m", "q", tapn));
-    for (int i = first; i < 3; i++) text_append(h, "        }\n");
-    emit_finish(e, n, conv_index(e, y, w, "image", "m", out));
+    window inner = *w;
+    inner.rank--;
+    text_put(h,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    const struct $F_args *a = p;\n"
+             "    const ptrdiff_t image = (ptrdiff_t)(i / $0), o$1 = (ptrdiff_t)(i % $0);\n"
+             "    for (ptrdiff_t m = 0; m < $2; m++)\n",
+             w->out[first], first, y->shape.dim[1]);
+    window_loops(h, &inner, "o", w->out);
+    text_put(h,
+             "    {\n"
+             "        double sum = $0;\n"
+             "        for (ptrdiff_t q = 0; q < $1; q++)\n",
+             op_present(n, 2) ? "(double)a->b[m]" : "0", per_in);
+    (transposed ? transposed_taps : window_taps)(h, w);
+    const char *channel = group == 1 ? "q" : arena_put(a, "(m / $0 * $1 + q)", per_out, per_in),
+               *filter = group == 1 ? "m" : arena_put(a, "(m % $0)", per_out);
+    text_put(h, "            sum += (double)a->x[$0] * (double)a->w[$1];\n",
+             window_index(e, x, w, "image", channel, "i"),
+             transposed ? window_index(e, f, w, channel, filter, "k")
+                        : window_index(e, f, w, "m", "q", "k"));
+    window_end(h, w);
+    emit_finish(e, n, w);
     text_append(h, "    }\n}\n");
 }
 
 void conv_emit_window(emitter *e, const node *n, const window *w, bool transposed) {
-    const shape *x = &n->in[0]->shape;
-    emit_operands(e, n);
     text *b = emit_body(e);
-    const long long rows = (long long)w->out[3 - w->rank];
-    if (value_count(n->out[0]) == 0)
+    const int64_t rows = w->out[3 - w->rank];
+    emit_operands(e, n);
+    if (value_count(n->out[0]) == 0) {
         text_append(emit_helpers(e), "/* no elements */\n");
-    else
-        emit_task(e, n, w, transposed);
-    if (value_count(n->out[0]) == 0)
         text_append(b, "    (void)args, (void)c, (void)n;\n");
-    else if (node_is_batched(n))
-        text_printf(b, "    cameo_parallel(c, n * %lld, $F_task, &args);\n", rows);
+        return;
+    }
+    emit_task(e, n, w, transposed);
+    if (node_is_batched(n))
+        text_put(b, "    cameo_parallel(c, n * $0, $F_task, &args);\n", rows);
     else
-        text_printf(b, "    (void)n;\n    cameo_parallel(c, %lld, $F_task, &args);\n",
-                    (long long)x->dim[0] * rows);
+        text_put(b, "    (void)n;\n    cameo_parallel(c, $0, $F_task, &args);\n",
+                 n->in[0]->shape.dim[0] * rows);
 }
 
-static void emit_any(emitter *e, const node *n, bool transposed) {
-    const shape *x = &n->in[0]->shape, *f = &n->in[1]->shape;
-    window w;
-    if (!(transposed ? window_read_transposed(NULL, n, x, f->dim + 2, &w)
-                     : window_read(NULL, n, x, f->dim + 2, &w)))
-        BUG("a convolution that infer accepted is inconsistent");
-    conv_emit_window(e, n, &w, transposed);
+void conv_emit(emitter *e, const node *n) {
+    const window w = window_of(n, false);
+    conv_emit_window(e, n, &w, false);
 }
 
-void conv_emit(emitter *e, const node *n) { emit_any(e, n, false); }
-static void transposed_emit(emitter *e, const node *n) { emit_any(e, n, true); }
+static void transposed_emit(emitter *e, const node *n) {
+    const window w = window_of(n, true);
+    conv_emit_window(e, n, &w, true);
+}
 
 /* ---- com.microsoft FusedConv: activation names and parameters become those of the internal rows
    ---- */
@@ -357,62 +321,20 @@ static bool fused_infer(graph *g, node *n) {
     return conv_infer(g, n);
 }
 
-static const op_attr conv_attrs[] = {{"auto_pad", ATTR_STRING, false, 0, "NOTSET", true},
-                                     {"dilations", ATTR_INTS, false, 0, NULL, false},
-                                     {"group", ATTR_INT, false, 1, NULL, true},
-                                     {"kernel_shape", ATTR_INTS, false, 0, NULL, false},
-                                     {"pads", ATTR_INTS, false, 0, NULL, false},
-                                     {"strides", ATTR_INTS, false, 0, NULL, false},
-                                     {"output_padding", ATTR_INTS, false, 0, NULL, false},
-                                     {"output_shape", ATTR_INTS, false, 0, NULL, false},
-                                     {"activation", ATTR_STRING, false, 0, NULL, false},
-                                     {"activation_params", ATTR_FLOATS, false, 0, NULL, false},
-                                     {NULL, ATTR_OTHER, false, 0, NULL, false}};
+/* clang-format off */
+#define CONV(domain, name, most_in, tested_by)                                                  \
+    OP_HEAD(domain, name, 1, 0, 2, most_in, 1, 1, tested_by),                                   \
+    ATTRIBUTES(DEFAULT_WORD("auto_pad", "NOTSET"), ATTR(INTS, "dilations"),                     \
+               DEFAULT(INT, "group", 1), ATTR(INTS, "kernel_shape"), ATTR(INTS, "pads"),        \
+               ATTR(INTS, "strides"), ATTR(INTS, "output_padding"), ATTR(INTS, "output_shape"), \
+               ATTR(STRING, "activation"), ATTR(FLOATS, "activation_params")),                  \
+    .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0, .weights = 6
 
-#define CONV_FLAGS (OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-
-const op_row ops_conv[] = {{.name = "Conv",
-                            .domain = "",
-                            .since = 1,
-                            .min_in = 2,
-                            .max_in = 3,
-                            .min_out = 1,
-                            .max_out = 1,
-                            .attrs = conv_attrs,
-                            .flags = CONV_FLAGS,
-                            .infer = conv_infer,
-                            .reference = conv_reference,
-                            .grad = conv_grad,
-                            .emit = conv_emit,
-                            .test = "test_basic_conv_with_padding",
-                            .weights = 6},
-                           {.name = "ConvTranspose",
-                            .domain = "",
-                            .since = 1,
-                            .min_in = 2,
-                            .max_in = 3,
-                            .min_out = 1,
-                            .max_out = 1,
-                            .attrs = conv_attrs,
-                            .flags = CONV_FLAGS,
-                            .infer = transposed_infer,
-                            .reference = transposed_reference,
-                            .grad = conv_transpose_grad,
-                            .emit = transposed_emit,
-                            .test = "test_convtranspose",
-                            .weights = 6},
-                           {.name = "FusedConv",
-                            .domain = "com.microsoft",
-                            .since = 1,
-                            .min_in = 2,
-                            .max_in = 4,
-                            .min_out = 1,
-                            .max_out = 1,
-                            .attrs = conv_attrs,
-                            .flags = CONV_FLAGS,
-                            .infer = fused_infer,
-                            .reference = conv_reference,
-                            .emit = conv_emit,
-                            .test = "test_ops_shape fused_conv",
-                            .weights = 6},
-                           {.name = NULL}};
+const op_row ops_conv[] = {
+    {CONV("", "Conv", 3, "test_basic_conv_with_padding"), OP_FUNCTIONS(conv), .grad = conv_grad},
+    {CONV("", "ConvTranspose", 3, "test_convtranspose"), OP_FUNCTIONS(transposed),
+     .grad = conv_transpose_grad},
+    {CONV("com.microsoft", "FusedConv", 4, "test_ops_shape fused_conv"),
+     .infer = fused_infer, .reference = conv_reference, .emit = conv_emit},
+    {.name = NULL}};
+/* clang-format on */

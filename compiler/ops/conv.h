@@ -2,13 +2,12 @@
    make rows of it. What the backward rows (conv_grad.c) share with it follows. */
 #ifndef CAMEO_CONV_H
 #define CAMEO_CONV_H
-#include "../ir/op.h"
+#include "rules.h"
 #include "window.h"
 
 /* Inputs X, W, B?; and for the internal row R? (residual) and S? (PRelu slope). */
 bool conv_infer(graph *g, node *n);
-bool conv_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                    const char **why);
+OP_REFERENCE(conv_reference);
 void conv_emit(struct emitter *e, const node *n);
 /* Residual, slope: input 3 and 4 of internal rows; of com.microsoft FusedConv only 3 (Z). */
 double conv_finish(const node *n, const tensor *const *in, double v, int64_t channel,
@@ -19,12 +18,6 @@ double conv_finish(const node *n, const tensor *const *in, double v, int64_t cha
 void conv_run(arena *a, const node *n, const tensor *const *in, tensor *y, const window *w,
               bool transposed);
 void conv_emit_window(struct emitter *e, const node *n, const window *w, bool transposed);
-/* Index text of a value whose axes are image, channel and the spatial ones, the last three of
-   `name`. */
-const char *conv_index(struct emitter *e, const value *v, const window *w, const char *image,
-                       const char *channel, const char *const name[3]);
 
-/* Rules (conv_grad.c); ir/grad.h. */
-bool conv_grad(graph *g, node *n, value *const *dout, value **din);
-bool conv_transpose_grad(graph *g, node *n, value *const *dout, value **din);
+gradient_rule conv_grad, conv_transpose_grad; /* conv_grad.c */
 #endif

@@ -4,10 +4,9 @@
    guide to convolution arithmetic for deep learning, section 4). */
 #include "conv.h"
 
-#include "../ir/grad.h"
-#include "internal_row.h"
 #include "lanes.h"
 #include "pointwise.h"
+#include "row.h"
 
 /* ---- ConvInputGrad: dY, W -> dX ---- */
 
@@ -17,7 +16,7 @@ static bool same_types(graph *g, const node *n) {
 
 static bool shapes_fit(graph *g, const node *n, const shape *got, const shape *wanted) {
     return shape_equal(got, wanted) ||
-           diag_error(g->diag, n, NULL, "dY does not have the shape of the convolution's output");
+           node_error(g, n, "dY does not have the shape of the convolution's output");
 }
 
 static bool input_grad_infer(graph *g, node *n) {
@@ -26,7 +25,7 @@ static bool input_grad_infer(graph *g, node *n) {
     window w;
     if (!same_types(g, n)) return false;
     if (f->rank != x.rank || f->dim[0] % group || f->dim[1] * group != x.dim[1])
-        return diag_error(g->diag, n, NULL, "the weights do not fit x_shape");
+        return node_error(g, n, "the weights do not fit x_shape");
     if (!window_read(g->diag, n, &x, f->dim + 2, &w)) return false;
     const shape y = window_shape(&w, x.dim[0], f->dim[0]);
     n->macs = (double)shape_count(&y) * (double)(f->dim[1] * w.k[0] * w.k[1] * w.k[2]);
@@ -36,17 +35,13 @@ static bool input_grad_infer(graph *g, node *n) {
 /* The forward window with input and output exchanged, as the transposed convolution sees it. */
 static window exchanged(const node *n, const shape *f) {
     const shape x = window_x_shape(n);
-    window w, t;
-    if (!window_read(NULL, n, &x, f->dim + 2, &w))
-        BUG("a gradient that infer accepted is inconsistent");
-    t = w;
+    const window w = window_again(n, &x, f->dim + 2);
+    window t = w;
     for (int i = 0; i < 3; i++) t.in[i] = w.out[i], t.out[i] = w.in[i];
     return t;
 }
 
-static bool input_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                 tensor *const *out, const char **why) {
-    (void)why;
+static OP_REFERENCE(input_grad_reference) {
     const window w = exchanged(n, &in[1]->shape);
     conv_run(a, n, in, out[0], &w, true);
     return true;
@@ -65,7 +60,7 @@ static bool weight_grad_infer(graph *g, node *n) {
     window w;
     if (!same_types(g, n) || !window_read(g->diag, n, x, NULL, &w)) return false;
     if (dy->rank != x->rank || group < 1 || x->dim[1] % group || dy->dim[1] % group)
-        return diag_error(g->diag, n, NULL, "X, dY and group do not fit");
+        return node_error(g, n, "X, dY and group do not fit");
     const shape y = window_shape(&w, x->dim[0], dy->dim[1]);
     shape f = {.rank = x->rank, .dim = {dy->dim[1], x->dim[1] / group}};
     for (int i = 0; i < w.rank; i++) f.dim[2 + i] = w.k[3 - w.rank + i];
@@ -91,12 +86,9 @@ static double tap_sum(const window *w, const double *x, const double *dy, const 
     return sum;
 }
 
-static bool weight_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                  tensor *const *out, const char **why) {
-    (void)why;
+static OP_REFERENCE(weight_grad_reference) {
     const shape *xs = &in[0]->shape, *f = &out[0]->shape;
-    window w;
-    if (!window_read(NULL, n, xs, NULL, &w)) BUG("a gradient that infer accepted is inconsistent");
+    const window w = window_again(n, xs, NULL);
     const double *x = ref_doubles(a, in[0]), *dy = ref_doubles(a, in[1]);
     const int64_t filters = f->dim[0], per_in = f->dim[1], channels = xs->dim[1],
                   per_out = filters * per_in / channels;
@@ -116,50 +108,41 @@ static bool weight_grad_reference(arena *a, const node *n, const tensor *const *
 
 /* Task i is one pair of an output channel m and an input channel q of its group. */
 static void weight_grad_task(emitter *e, const node *n, const window *w) {
-    static const char *const in[] = {"i0", "i1", "i2"}, *const out[] = {"o0", "o1", "o2"},
-                             *const taps[] = {"k0", "k1", "k2"};
     const shape *f = &n->out[0]->shape;
     const int64_t group = node_int(n, "group", 1);
     const int first = 3 - w->rank;
     text *h = emit_helpers(e);
-    text_printf(h, "    const ptrdiff_t m = (ptrdiff_t)(i / %lld), q = (ptrdiff_t)(i %% %lld);\n",
-                (long long)f->dim[1], (long long)f->dim[1]);
+    text_put(h, "    const ptrdiff_t m = (ptrdiff_t)(i / $0), q = (ptrdiff_t)(i % $0);\n",
+             f->dim[1]);
+    window_loops(h, w, "k", w->k);
+    text_put(h,
+             "    {\n"
+             "        double sum = 0;\n"
+             "        for (ptrdiff_t image = 0; image < $0; image++)\n",
+             n->in[0]->shape.dim[0]);
     for (int a = first; a < 3; a++)
-        text_printf(h, "    for (ptrdiff_t k%d = 0; k%d < %lld; k%d++)\n", a, a, (long long)w->k[a],
-                    a);
-    text_printf(h,
-                "    {\n        double sum = 0;\n        for (ptrdiff_t image = 0; image < %lld; "
-                "image++)\n",
-                (long long)n->in[0]->shape.dim[0]);
-    for (int a = first; a < 3; a++) {
-        text_printf(h, "        for (ptrdiff_t o%d = 0; o%d < %lld; o%d++) {\n", a, a,
-                    (long long)w->out[a], a);
-        text_printf(h, "            const ptrdiff_t i%d = o%d * %lld - %lld + k%d * %lld;\n", a, a,
-                    (long long)w->stride[a], (long long)w->begin[a], a, (long long)w->dilation[a]);
-        text_printf(h, "            if (i%d < 0 || i%d >= %lld) continue;\n", a, a,
-                    (long long)w->in[a]);
-    }
-    const char *channel = group == 1
-                              ? "q"
-                              : arena_printf(emit_arena(e), "(m / %lld * %lld + q)",
-                                             (long long)(f->dim[0] / group), (long long)f->dim[1]);
-    text_printf(h, "            sum += (double)in0[%s] * (double)in1[%s];\n",
-                conv_index(e, n->in[0], w, "image", channel, in),
-                conv_index(e, n->in[1], w, "image", "m", out));
+        text_put(h,
+                 "        for (ptrdiff_t o$0 = 0; o$0 < $1; o$0++) {\n"
+                 "            const ptrdiff_t i$0 = o$0 * $2 - $3 + k$0 * $4;\n"
+                 "            if (i$0 < 0 || i$0 >= $5) continue;\n",
+                 a, w->out[a], w->stride[a], w->begin[a], w->dilation[a], w->in[a]);
+    const char *channel = group == 1 ? "q"
+                                     : arena_put(emit_arena(e), "(m / $0 * $1 + q)",
+                                                 f->dim[0] / group, f->dim[1]);
+    text_put(h, "            sum += (double)in0[$0] * (double)in1[$1];\n",
+             window_index(e, n->in[0], w, "image", channel, "i"),
+             window_index(e, n->in[1], w, "image", "m", "o"));
     for (int a = first; a < 3; a++) text_append(h, "        }\n");
-    text_printf(h, "        out0[%s] = (%s)sum;\n    }\n",
-                conv_index(e, n->out[0], w, "m", "q", taps), dtype_c(n->out[0]->type));
+    text_put(h, "        out0[$0] = ($1)sum;\n    }\n",
+             window_index(e, n->out[0], w, "m", "q", "k"), dtype_c(n->out[0]->type));
 }
 
 static void weight_grad_emit(emitter *e, const node *n) {
     const shape *f = &n->out[0]->shape;
-    window w;
-    if (!window_read(NULL, n, &n->in[0]->shape, NULL, &w))
-        BUG("a gradient that infer accepted is inconsistent");
+    const window w = window_again(n, &n->in[0]->shape, NULL);
     emit_task_open(e, n);
     weight_grad_task(e, n, &w);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", (long long)(f->dim[0] * f->dim[1])),
-                    n->macs);
+    emit_task_close(e, n, arena_put(emit_arena(e), "$0", f->dim[0] * f->dim[1]), n->macs);
 }
 
 /* ---- ChannelSum: dY -> db[C] ---- */
@@ -167,63 +150,55 @@ static void weight_grad_emit(emitter *e, const node *n) {
 static bool channel_sum_infer(graph *g, node *n) {
     const shape *s = &n->in[0]->shape;
     if (!type_check(g, n, 0, TYPES_FLOAT)) return false;
-    if (s->rank < 2) return diag_error(g->diag, n, NULL, "the input has no channels");
+    if (s->rank < 2) return node_error(g, n, "the input has no channels");
     return op_set_output(g, n, 0, n->in[0]->type, &(shape){.rank = 1, .dim = {s->dim[1]}});
 }
 
-static bool channel_sum_reference(arena *a, const node *n, const tensor *const *in,
-                                  tensor *const *out, const char **why) {
-    (void)n, (void)why;
-    const lanes l = lanes_of(a, &in[0]->shape, lanes_channel_mask(&in[0]->shape));
-    int64_t *base, *step, count;
-    lanes_offsets(a, &l, &base, &count, &step);
-    for (int64_t c = 0; c < count; c++) {
+static OP_REFERENCE(channel_sum_reference) {
+    const lanes l = lanes_run(a, lanes_of_channels(a, &in[0]->shape));
+    for (int64_t c = 0; c < l.count; c++) {
         double sum = 0;
-        for (int64_t i = 0; i < l.length; i++) sum += tensor_get(in[0], base[c] + step[i]);
+        for (int64_t i = 0; i < l.length; i++) sum += tensor_get(in[0], lane_at(&l, c, i));
         tensor_set(out[0], c, sum);
     }
     return true;
 }
 
 static void channel_sum_emit(emitter *e, const node *n) {
-    const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, lanes_channel_mask(&n->in[0]->shape));
-    lanes_open(e, n, &l);
-    text_append(emit_helpers(e), "    double sum = 0;\n");
-    lanes_loop(e, &l);
-    text_printf(emit_helpers(e), "        sum += (double)in0[%s];\n",
-                lanes_index(e, n, n->in[0], &l));
-    lanes_end(e, &l);
-    text_printf(emit_helpers(e), "    out0[i1] = (%s)sum;\n", dtype_c(n->out[0]->type));
-    lanes_close(e, n, &l);
+    const lanes l = lanes_of_channels(emit_arena(e), &n->in[0]->shape);
+    lanes_emit(e, n, &l,
+               "    double sum = 0;\n"
+               "$lane\n"
+               "        sum += (double)$in0;\n"
+               "$end\n"
+               "    out0[i1] = ($T)sum;\n");
 }
 
 /* ---- rules ---- */
 
 static value *window_call(graph *g, const node *origin, opcode op, value *a, value *b,
                           const window *w, const shape *x) {
-    node *n = grad_node(g, origin, op, (value *const[]){a, b}, 2, 1);
+    node *n = grad_node(g, origin, op, OPERANDS(a, b), 1);
     window_write(g, n, w);
     node_set_int(g, n, "group", node_int(origin, "group", 1));
     if (x) node_set_ints(g, n, "x_shape", x->dim, (size_t)x->rank);
     return grad_infer(g, n);
 }
 
-static bool wants(const node *n, size_t i) { return op_present(n, i) && n->in[i]->wants_grad; }
-
-static bool bias_grad(graph *g, const node *n, value *dy, value **din) {
-    return !wants(n, 2) || (din[2] = grad_call(g, n, CAMEO_ChannelSum, &dy, 1));
+static void bias_grad(graph *g, const node *n, value *dy, value **din) {
+    if (rule_wants(n, 2)) din[2] = grad_call(g, n, CAMEO_ChannelSum, &dy, 1);
 }
 
-bool conv_grad(graph *g, node *n, value *const *dout, value **din) {
+/* The input's gradient last: x may be free by then, and is of its size. */
+GRADIENT(conv_grad) {
     value *x = n->in[0], *f = n->in[1];
     window w;
     if (!window_read(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
-    /* The input's gradient last: x may be free by then, and is of its size. */
-    if (!bias_grad(g, n, dout[0], din)) return false;
-    if (wants(n, 1) && !(din[1] = window_call(g, n, CAMEO_ConvWeightGrad, x, dout[0], &w, NULL)))
-        return false;
-    return !wants(n, 0) ||
-           (din[0] = window_call(g, n, CAMEO_ConvInputGrad, dout[0], f, &w, &x->shape));
+    bias_grad(g, n, dout[0], din);
+    if (rule_wants(n, 1)) din[1] = window_call(g, n, CAMEO_ConvWeightGrad, x, dout[0], &w, NULL);
+    if (rule_wants(n, 0))
+        din[0] = window_call(g, n, CAMEO_ConvInputGrad, dout[0], f, &w, &x->shape);
+    return rule_done(n, din);
 }
 
 /* The window of the ordinary convolution that leads from Y to X. Output padding of a stride or
@@ -239,31 +214,28 @@ static window backward_window(const window *w) {
     return b;
 }
 
-bool conv_transpose_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(conv_transpose_grad) {
     value *x = n->in[0], *f = n->in[1];
     window w;
     if (!window_read_transposed(g->diag, n, &x->shape, f->shape.dim + 2, &w)) return false;
     const window b = backward_window(&w);
-    if (!bias_grad(g, n, dout[0], din)) return false;
-    if (wants(n, 1) && !(din[1] = window_call(g, n, CAMEO_ConvWeightGrad, dout[0], x, &b, NULL)))
-        return false;
-    return !wants(n, 0) || (din[0] = window_call(g, n, ONNX_Conv, dout[0], f, &b, NULL));
+    bias_grad(g, n, dout[0], din);
+    if (rule_wants(n, 1)) din[1] = window_call(g, n, CAMEO_ConvWeightGrad, dout[0], x, &b, NULL);
+    if (rule_wants(n, 0)) din[0] = window_call(g, n, ONNX_Conv, dout[0], f, &b, NULL);
+    return rule_done(n, din);
 }
 
-static const op_attr grad_attrs[] = {{.name = "dilations", .kind = ATTR_INTS},
-                                     {.name = "group", .kind = ATTR_INT},
-                                     {.name = "kernel_shape", .kind = ATTR_INTS},
-                                     {.name = "pads", .kind = ATTR_INTS},
-                                     {.name = "strides", .kind = ATTR_INTS},
-                                     {.name = "x_shape", .kind = ATTR_INTS},
-                                     {.name = NULL}};
+/* clang-format off */
+#define WINDOW_ATTRIBUTES                                                            \
+    ATTRIBUTES(ATTR(INTS, "dilations"), ATTR(INT, "group"), ATTR(INTS, "kernel_shape"), \
+               ATTR(INTS, "pads"), ATTR(INTS, "strides"), ATTR(INTS, "x_shape"))
 
 const op_row ops_conv_grad[] = {
     {OP_INTERNAL("ConvInputGrad", 2, 2, 1, 1, input_grad, "test_ops_backward conv_input_grad"),
-     .attrs = grad_attrs, .flags = OP_NHWC | OP_ANY_LAYOUT},
+     WINDOW_ATTRIBUTES, .flags = OP_NHWC | OP_ANY_LAYOUT},
     {OP_INTERNAL("ConvWeightGrad", 2, 2, 1, 1, weight_grad, "test_ops_backward conv_weight_grad"),
-     .attrs = grad_attrs, .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT},
+     WINDOW_ATTRIBUTES, .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT},
     {OP_INTERNAL("ChannelSum", 1, 1, 1, 1, channel_sum, "test_ops_backward channel_sum"),
      .flags = OP_NHWC_IN | OP_PARAM_OUT | OP_ANY_LAYOUT},
-    {.name = NULL},
-};
+    {.name = NULL}};
+/* clang-format on */

@@ -2,6 +2,7 @@
    operator. The rows before opset 7 broadcast by attributes (broadcast, axis); pointwise.c tells
    them apart by the node's opset. */
 #include "pointwise.h"
+#include "row.h"
 #include "rules.h"
 
 #include "../emit/emit.h"
@@ -228,14 +229,12 @@ static bool where_infer(graph *g, node *n) {
         !type_check(g, n, 2, TYPES_ANY))
         return false;
     if (n->in[1]->type != n->in[2]->type)
-        return diag_error(g->diag, n, NULL, "inputs 1 and 2 have different types");
+        return node_error(g, n, "inputs 1 and 2 have different types");
     shape s;
     return broadcast_shape(g, n, &s) && op_set_output(g, n, 0, n->in[1]->type, &s);
 }
 
-static bool where_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                            const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(where_reference) {
     const size_t size = dtype_size(out[0]->type);
     const int64_t count = shape_count(&out[0]->shape);
     for (int64_t i = 0; i < count; i++) {
@@ -248,7 +247,7 @@ static bool where_reference(arena *a, const node *n, const tensor *const *in, te
     return true;
 }
 
-static void where_emit(struct emitter *e, const node *n) { emit_elementwise(e, n, "x0 ? x1 : x2"); }
+static void where_emit(emitter *e, const node *n) { emit_elementwise(e, n, "x0 ? x1 : x2"); }
 
 /* ---- Cast ---- */
 
@@ -266,19 +265,16 @@ static dtype type_named(const char *name) { /* Cast-1 writes the type as text */
 static bool cast_infer(graph *g, node *n) {
     const attr *to = node_attr(n, "to");
     if (!to || (to->kind != ATTR_INT && to->kind != ATTR_STRING))
-        return diag_error(g->diag, n, NULL, "attribute to is missing");
+        return node_error(g, n, "attribute to is missing");
     const dtype type = to->kind == ATTR_STRING         ? type_named(to->s)
                        : to->i > 0 && to->i <= DT_LAST ? (dtype)to->i
                                                        : DT_NONE;
     if (!type_is(type, TYPES_ANY))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "a cast to %s is not supported",
-                          dtype_name(type));
+        return node_unsupported(g, n, "a cast to %s is not supported", dtype_name(type));
     return type_check(g, n, 0, TYPES_ANY) && op_set_output(g, n, 0, type, &n->in[0]->shape);
 }
 
-static bool cast_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(cast_reference) {
     const bool real = type_is(in[0]->type, TYPES_FLOAT);
     const int64_t count = shape_count(&out[0]->shape);
     for (int64_t i = 0; i < count; i++) {
@@ -297,7 +293,7 @@ static int cast_same(const graph *g, const node *n) {
 
 /* A float beyond int64 is undefined in C: it becomes the nearest, NaN 0, as in the reference.
    Narrower integers take the low bits of that. */
-static void cast_emit(struct emitter *e, const node *n) {
+static void cast_emit(emitter *e, const node *n) {
     const dtype type = n->out[0]->type;
     const bool real = type_is(n->in[0]->type, TYPES_FLOAT) && !type_is(type, TYPES_FLOAT);
     const char *made = "x0";
@@ -314,76 +310,26 @@ static void cast_emit(struct emitter *e, const node *n) {
 
 /* ---- rows ---- */
 
-#define PLAIN \
-    (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place only where no type changes */
-#define FUNCTIONS(rule) pointwise_infer, pointwise_reference, rule, pointwise_emit
-#define UNARY(name, since, rule, flags, tested_by)                                         \
-    {                                                                                      \
-        name, "", since, 0, 1, 1, 1, 1, legacy_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), \
-            .test = tested_by                                                              \
-    }
-#define BINARY(name, rule, flags, tested_by)                                       \
-    {name,                                                                         \
-     "",                                                                           \
-     1,                                                                            \
-     6,                                                                            \
-     2,                                                                            \
-     2,                                                                            \
-     1,                                                                            \
-     1,                                                                            \
-     broadcast_attrs,                                                              \
-     PLAIN | (flags),                                                              \
-     0,                                                                            \
-     FUNCTIONS(rule),                                                              \
-     .test = "test_ops_math legacy",                                               \
-     .weights = 3,                                                                 \
-     .same = pointwise_same},                                                      \
-    {                                                                              \
-        name, "", 7, 0, 2, 2, 1, 1, no_attrs, PLAIN | (flags), 0, FUNCTIONS(rule), \
-            .test = tested_by, .weights = 3, .same = pointwise_same                \
-    }
-#define BINARY_SINCE(name, since, tested_by)                                              \
-    {                                                                                     \
-        name, "", since, 0, 2, 2, 1, 1, no_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL), \
-            .test = tested_by                                                             \
-    }
-#define VARIADIC(name, rule, tested_by)                                                \
-    {name,                                                                             \
-     "",                                                                               \
-     1,                                                                                \
-     7,                                                                                \
-     1,                                                                                \
-     -1,                                                                               \
-     1,                                                                                \
-     1,                                                                                \
-     legacy_attrs,                                                                     \
-     PLAIN | OP_INPLACE,                                                               \
-     0,                                                                                \
-     FUNCTIONS(rule),                                                                  \
-     .test = "test_ops_math variadic",                                                 \
-     .same = pointwise_same},                                                          \
-    {                                                                                  \
-        name, "", 8, 0, 1, -1, 1, 1, no_attrs, PLAIN | OP_INPLACE, 0, FUNCTIONS(rule), \
-            .test = tested_by, .same = pointwise_same                                  \
-    }
-
-static const op_attr no_attrs[] = {{.name = NULL}};
-static const op_attr legacy_attrs[] = {{.name = "consumed_inputs", .kind = ATTR_INTS},
-                                       {.name = NULL}};
-static const op_attr broadcast_attrs[] = {
-    {.name = "broadcast", .kind = ATTR_INT, .has_default = true},
-    {.name = "axis", .kind = ATTR_INT},
-    {.name = "consumed_inputs", .kind = ATTR_INTS},
-    {.name = NULL}};
-static const op_attr mod_attrs[] = {{.name = "fmod", .kind = ATTR_INT, .has_default = true},
-                                    {.name = NULL}};
-static const op_attr cast_text_attrs[] = {{.name = "to", .kind = ATTR_STRING, .required = true},
-                                          {.name = NULL}};
-static const op_attr cast_attrs[] = {
-    {.name = "to", .kind = ATTR_INT, .required = true},
-    {.name = "saturate", .kind = ATTR_INT, .number = 1, .has_default = true},
-    {.name = "round_mode", .kind = ATTR_STRING},
-    {.name = NULL}};
+/* clang-format off */
+#define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place: where no type changes */
+#define LEGACY ATTR(INTS, "consumed_inputs")
+#define UNARY(name, since, rule, more, tested_by)                                              \
+    {OP_ONNX(name, since, 0, 1, 1, 1, 1, pointwise, tested_by), ATTRIBUTES(LEGACY),            \
+     .flags = PLAIN | (more), .grad = rule}
+#define BINARY(name, rule, more, tested_by)                                                    \
+    {OP_ONNX(name, 1, 6, 2, 2, 1, 1, pointwise, "test_ops_math legacy"),                       \
+     ATTRIBUTES(DEFAULT(INT, "broadcast", 0), ATTR(INT, "axis"), LEGACY),                      \
+     .flags = PLAIN | (more), .grad = rule, .weights = 3, .same = pointwise_same},             \
+    {OP_ONNX(name, 7, 0, 2, 2, 1, 1, pointwise, tested_by),                                    \
+     .flags = PLAIN | (more), .grad = rule, .weights = 3, .same = pointwise_same}
+#define BINARY_SINCE(name, since, tested_by)                                                   \
+    {OP_ONNX(name, since, 0, 2, 2, 1, 1, pointwise, tested_by), .flags = PLAIN | OP_NO_GRAD}
+#define VARIADIC(name, rule, tested_by)                                                        \
+    {OP_ONNX(name, 1, 7, 1, -1, 1, 1, pointwise, "test_ops_math variadic"), ATTRIBUTES(LEGACY), \
+     .flags = PLAIN | OP_INPLACE, .grad = rule, .same = pointwise_same},                       \
+    {OP_ONNX(name, 8, 0, 1, -1, 1, 1, pointwise, tested_by),                                   \
+     .flags = PLAIN | OP_INPLACE, .grad = rule, .same = pointwise_same}
+#define CAST .flags = PLAIN, .grad = cast_grad, .same = cast_same
 
 const op_row ops_elementwise[] = {
     BINARY("Add", add_grad, OP_INPLACE, "test_add"),
@@ -418,12 +364,13 @@ const op_row ops_elementwise[] = {
     BINARY("Greater", NULL, OP_NO_GRAD, "test_greater"),
     BINARY_SINCE("LessOrEqual", 12, "test_less_equal"),
     BINARY_SINCE("GreaterOrEqual", 12, "test_greater_equal"),
-    {"Mod", "", 10, 0, 2, 2, 1, 1, mod_attrs, PLAIN | OP_NO_GRAD, 0, FUNCTIONS(NULL),
-     .test = "test_mod_mixed_sign_int32"},
-    {"Where", "", 9, 0, 3, 3, 1, 1, no_attrs, PLAIN, 0, where_infer, where_reference, where_grad,
-     where_emit, .test = "test_where_example"},
-    {"Cast", "", 1, 5, 1, 1, 1, 1, cast_text_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad,
-     cast_emit, .test = "test_ops_math cast", .same = cast_same},
-    {"Cast", "", 6, 0, 1, 1, 1, 1, cast_attrs, PLAIN, 0, cast_infer, cast_reference, cast_grad,
-     cast_emit, .test = "test_cast_FLOAT_to_DOUBLE", .same = cast_same},
+    {OP_ONNX("Mod", 10, 0, 2, 2, 1, 1, pointwise, "test_mod_mixed_sign_int32"),
+     ATTRIBUTES(DEFAULT(INT, "fmod", 0)), .flags = PLAIN | OP_NO_GRAD},
+    {OP_ONNX("Where", 9, 0, 3, 3, 1, 1, where, "test_where_example"),
+     .flags = PLAIN, .grad = where_grad},
+    {OP_ONNX("Cast", 1, 5, 1, 1, 1, 1, cast, "test_ops_math cast"),
+     ATTRIBUTES(NEEDED(STRING, "to")), CAST},
+    {OP_ONNX("Cast", 6, 0, 1, 1, 1, 1, cast, "test_cast_FLOAT_to_DOUBLE"),
+     ATTRIBUTES(NEEDED(INT, "to"), DEFAULT(INT, "saturate", 1), ATTR(STRING, "round_mode")), CAST},
     {.name = NULL}};
+/* clang-format on */

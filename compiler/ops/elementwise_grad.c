@@ -19,10 +19,9 @@ value *rule_operand(graph *g, const node *n, size_t i) {
     return grad_reshape(g, n, n->in[i], &wide);
 }
 
-bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din) {
+void rule_settle(graph *g, const node *n, size_t i, value *v, value **din) {
     const shape wide = aligned_shape(n, i);
-    return v && (v = grad_sum_to(g, n, v, &wide)) &&
-           (din[i] = grad_reshape(g, n, v, &n->in[i]->shape));
+    din[i] = grad_reshape(g, n, grad_sum_to(g, n, v, &wide), &n->in[i]->shape);
 }
 
 value *rule_scale(graph *g, const node *n, value *v, double factor) {
@@ -30,7 +29,7 @@ value *rule_scale(graph *g, const node *n, value *v, double factor) {
 }
 
 value *rule_unary(graph *g, const node *n, opcode op, value *v) {
-    return v ? grad_call(g, n, op, &v, 1) : NULL;
+    return grad_call(g, n, op, &v, 1);
 }
 
 static value *cast(graph *g, const node *n, value *v, dtype type) {
@@ -41,55 +40,55 @@ static value *cast(graph *g, const node *n, value *v, dtype type) {
 }
 
 /* Sum as well. */
-bool add_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(add_grad) {
     for (size_t i = 0; i < n->n_in; i++)
-        if (rule_wants(n, i) && !rule_settle(g, n, i, dout[0], din)) return false;
-    return true;
+        if (rule_wants(n, i)) rule_settle(g, n, i, dout[0], din);
+    return rule_done(n, din);
 }
 
-bool mean_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(mean_grad) {
     value *share = rule_scale(g, n, dout[0], 1 / (double)n->n_in);
-    return share && add_grad(g, n, &share, din);
+    return add_grad(g, n, &share, din);
 }
 
-bool sub_grad(graph *g, node *n, value *const *dout, value **din) {
-    if (rule_wants(n, 0) && !rule_settle(g, n, 0, dout[0], din)) return false;
-    if (rule_wants(n, 1) && !rule_settle(g, n, 1, dout[0], din)) return false;
-    return !rule_wants(n, 1) || (din[1] = rule_unary(g, n, ONNX_Neg, din[1]));
+GRADIENT(sub_grad) {
+    add_grad(g, n, dout, din);
+    if (rule_wants(n, 1)) din[1] = rule_unary(g, n, ONNX_Neg, din[1]);
+    return rule_done(n, din);
 }
 
-bool mul_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(mul_grad) {
     for (size_t i = 0; i < 2; i++)
-        if (rule_wants(n, i) &&
-            !rule_settle(g, n, i, grad_binary(g, n, ONNX_Mul, dout[0], rule_operand(g, n, 1 - i)),
-                         din))
-            return false;
-    return true;
+        if (rule_wants(n, i))
+            rule_settle(g, n, i, grad_binary(g, n, ONNX_Mul, dout[0], rule_operand(g, n, 1 - i)),
+                        din);
+    return rule_done(n, din);
 }
 
-bool div_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(div_grad) {
     value *each = grad_binary(g, n, ONNX_Div, dout[0], rule_operand(g, n, 1)); /* dy / b */
-    if (!each || (rule_wants(n, 0) && !rule_settle(g, n, 0, each, din))) return false;
-    if (!rule_wants(n, 1)) return true;
-    return rule_settle(g, n, 1, grad_binary(g, n, ONNX_Mul, each, n->out[0]), din) &&
-           (din[1] = rule_unary(g, n, ONNX_Neg, din[1]));
+    if (rule_wants(n, 0)) rule_settle(g, n, 0, each, din);
+    if (rule_wants(n, 1)) {
+        rule_settle(g, n, 1, grad_binary(g, n, ONNX_Mul, each, n->out[0]), din);
+        din[1] = rule_unary(g, n, ONNX_Neg, din[1]);
+    }
+    return rule_done(n, din);
 }
 
 /* Also 0 where b is 0, and for the exponent where a is, as in PyTorch. */
-bool pow_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(pow_grad) {
     value *a = rule_operand(g, n, 0), *b = cast(g, n, rule_operand(g, n, 1), n->in[0]->type);
-    if (!a || !b) return false;
-    if (rule_wants(n, 0) &&
-        !rule_settle(g, n, 0,
-                     grad_call(g, n, CAMEO_PowBaseGrad, (value *const[]){dout[0], a, b}, 3), din))
-        return false;
-    if (!rule_wants(n, 1)) return true;
-    value *db = grad_call(g, n, CAMEO_PowExponentGrad, (value *const[]){dout[0], n->out[0], a}, 3);
-    return rule_settle(g, n, 1, cast(g, n, db, n->in[1]->type), din);
+    if (rule_wants(n, 0))
+        rule_settle(g, n, 0, grad_call(g, n, CAMEO_PowBaseGrad, OPERANDS(dout[0], a, b)), din);
+    if (rule_wants(n, 1)) {
+        value *in[] = {dout[0], n->out[0], a}, *db = grad_call(g, n, CAMEO_PowExponentGrad, in, 3);
+        rule_settle(g, n, 1, cast(g, n, db, n->in[1]->type), din);
+    }
+    return rule_done(n, din);
 }
 
 /* Max and Min: to whoever is the extreme; equal ones share. */
-bool extreme_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(extreme_grad) {
     value **mask = ARENA_ARRAY(g->arena, value *, n->n_in), *count = NULL;
     for (size_t i = 0; i < n->n_in; i++) {
         mask[i] = grad_binary(g, n, CAMEO_EqualMask, n->out[0], rule_operand(g, n, i));
@@ -97,44 +96,34 @@ bool extreme_grad(graph *g, node *n, value *const *dout, value **din) {
     }
     value *share = grad_binary(g, n, ONNX_Div, dout[0], count);
     for (size_t i = 0; i < n->n_in; i++)
-        if (rule_wants(n, i) &&
-            !rule_settle(g, n, i, grad_binary(g, n, ONNX_Mul, share, mask[i]), din))
-            return false;
-    return true;
+        if (rule_wants(n, i))
+            rule_settle(g, n, i, grad_binary(g, n, ONNX_Mul, share, mask[i]), din);
+    return rule_done(n, din);
 }
 
-bool where_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(where_grad) {
     value *zero = grad_scalar(g, dout[0], 0);
     for (size_t i = 1; i < 3; i++) {
         value *in[] = {n->in[0], i == 1 ? dout[0] : zero, i == 1 ? zero : dout[0]};
-        if (rule_wants(n, i) && !rule_settle(g, n, i, grad_call(g, n, ONNX_Where, in, 3), din))
-            return false;
+        if (rule_wants(n, i)) rule_settle(g, n, i, grad_call(g, n, ONNX_Where, in, 3), din);
     }
-    return true;
+    return rule_done(n, din);
 }
 
-bool cast_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = cast(g, n, dout[0], n->in[0]->type)) != NULL;
-}
+GRADIENT(cast_grad) { return (din[0] = cast(g, n, dout[0], n->in[0]->type)) != NULL; }
 
-bool neg_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = rule_unary(g, n, ONNX_Neg, dout[0]));
-}
+GRADIENT(neg_grad) { return (din[0] = rule_unary(g, n, ONNX_Neg, dout[0])); }
 
-bool exp_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], n->out[0])) != NULL;
-}
+GRADIENT(exp_grad) { return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], n->out[0])) != NULL; }
 
-bool log_grad(graph *g, node *n, value *const *dout, value **din) {
-    return (din[0] = grad_binary(g, n, ONNX_Div, dout[0], n->in[0])) != NULL;
-}
+GRADIENT(log_grad) { return (din[0] = grad_binary(g, n, ONNX_Div, dout[0], n->in[0])) != NULL; }
 
-bool sin_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(sin_grad) {
     return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], rule_unary(g, n, ONNX_Cos, n->in[0]))) !=
            NULL;
 }
 
-bool cos_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(cos_grad) {
     return (din[0] = rule_unary(g, n, ONNX_Neg,
                                 grad_binary(g, n, ONNX_Mul, dout[0],
                                             rule_unary(g, n, ONNX_Sin, n->in[0])))) != NULL;

@@ -3,6 +3,7 @@
    comes out, as in PyTorch: a zero would hide it. */
 #include "act.h"
 #include "pointwise.h"
+#include "row.h"
 
 /* d/dx of x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3) */
 static double gelu_tanh_slope(double x) {
@@ -77,28 +78,23 @@ const pointwise pointwise_gradient[] = {
     {.op = CAMEO_SafeDiv, TYPES_FLOAT, real_safe_div, "x1 == 0 ? 0 : x0 / x1"},
     {.op = OPCODE_NONE}};
 
-static const op_attr no_attrs[] = {{.name = NULL}};
-/* The forward operator's, copied; no defaults but pointwise's own, so that an absent bound is
-   none. */
-static const op_attr number_attrs[] = {
-    {.name = "alpha", .kind = ATTR_FLOAT}, {.name = "beta", .kind = ATTR_FLOAT},
-    {.name = "gamma", .kind = ATTR_FLOAT}, {.name = "min", .kind = ATTR_FLOAT},
-    {.name = "max", .kind = ATTR_FLOAT},   {.name = NULL}};
-
-#define ROW(name, operands, attributes, flags)                                                 \
-    {                                                                                          \
-        name, "cameo", 1, 0, operands, operands, 1, 1, attributes,                             \
-            OP_ELEMENTWISE | OP_ANY_LAYOUT | (flags), 0, pointwise_infer, pointwise_reference, \
-            NULL, pointwise_emit, .test = "test_gradients"                                     \
-    }
-#define DERIVATIVE(name) ROW(name, 2, number_attrs, OP_INPLACE)
+/* clang-format off */
+#define ROW(name, operands, more)                                                    \
+    OP_INTERNAL(name, operands, operands, 1, 1, pointwise, "test_gradients"),        \
+    .flags = OP_ELEMENTWISE | OP_ANY_LAYOUT | (more)
+/* The forward operator's attributes, copied; no defaults but pointwise's own, so that an absent
+   bound is none. */
+#define DERIVATIVE(name)                                                             \
+    {ROW(name, 2, OP_INPLACE),                                                       \
+     ATTRIBUTES(ATTR(FLOAT, "alpha"), ATTR(FLOAT, "beta"), ATTR(FLOAT, "gamma"),     \
+                ATTR(FLOAT, "min"), ATTR(FLOAT, "max"))}
 
 const op_row ops_gradient[] = {
 #define ACT_OPERATOR(flags, function, ...) DERIVATIVE(#function "Grad"),
 #include "../../runtime/kernels/act.def"
-    ROW("Copy", 1, no_attrs, 0),
+    {ROW("Copy", 1, 0)},
     DERIVATIVE("ClipGrad"),
-    ROW("PReluGrad", 3, no_attrs, OP_INPLACE),
+    {ROW("PReluGrad", 3, OP_INPLACE)},
     DERIVATIVE("PReluSlopeGrad"),
     DERIVATIVE("GeluGrad"),
     DERIVATIVE("GeluTanhGrad"),
@@ -106,8 +102,9 @@ const op_row ops_gradient[] = {
     DERIVATIVE("AbsGrad"),
     DERIVATIVE("SqrtGrad"),
     DERIVATIVE("ReciprocalGrad"),
-    ROW("PowBaseGrad", 3, no_attrs, OP_INPLACE),
-    ROW("PowExponentGrad", 3, no_attrs, OP_INPLACE),
-    ROW("EqualMask", 2, no_attrs, 0),
-    ROW("SafeDiv", 2, no_attrs, 0),
+    {ROW("PowBaseGrad", 3, OP_INPLACE)},
+    {ROW("PowExponentGrad", 3, OP_INPLACE)},
+    {ROW("EqualMask", 2, 0)},
+    {ROW("SafeDiv", 2, 0)},
     {.name = NULL}};
+/* clang-format on */

@@ -11,20 +11,28 @@ typedef struct lanes {
     int tasks; /* leading axes that make the task */
     const char *names[MAX_RANK];
     int64_t length; /* elements of one lane */
+    /* lanes_run(): row-major offsets of each lane's first element, and from there of its others. */
+    int64_t count, *base, *step;
 } lanes;
 
 lanes lanes_of(arena *a, const shape *s, unsigned mask);
-/* All axes but the channels': one lane for each channel, whose task has the index i1. */
-unsigned lanes_channel_mask(const shape *s);
-/* Row-major offsets: *base of each lane's first element, *step of each element of a lane. */
-void lanes_offsets(arena *a, const lanes *l, int64_t **base, int64_t *n_base, int64_t **step);
+lanes lanes_of_channels(arena *a, const shape *s); /* one for each channel; its task has index i1 */
+lanes lanes_from(arena *a, const shape *s, int64_t first); /* over the axes from there on */
+lanes lanes_run(arena *a, lanes l);                        /* the same with offsets */
+static inline int64_t lane_at(const lanes *l, int64_t lane, int64_t k) {
+    return l->base[lane] + l->step[k];
+}
 
-/* Opens the task and the loops over lanes; lane_loop .. lane_end goes once over a lane, with
-   brackets. */
-void lanes_open(struct emitter *e, const node *n, const lanes *l);
-void lanes_loop(struct emitter *e, const lanes *l);
-void lanes_end(struct emitter *e, const lanes *l);
-void lanes_close(struct emitter *e, const node *n, const lanes *l);
-/* Index of v, which has the lanes' shape, at the current element. */
-const char *lanes_index(struct emitter *e, const node *n, const value *v, const lanes *l);
+/* The node's C from a template of what is done with one lane. In it stand
+     $in0 ... $out0 ...  that operand at the current element; its axes are the lanes' last ones
+     $lane, $end         lines between which is what goes over a lane
+     $rest               the line up to which code serves all lanes of the task; without it none
+   does $T, $f              the C type of in 0, and the suffix of its literals and functions $N
+   elements of one lane */
+void lanes_emit(emitter *e, const node *n, const lanes *l, const char *pattern);
+/* The same of a template with places for arguments, too, as text_put() has them. */
+#define lanes_put(e, n, l, pattern, ...) \
+    lanes_emit(e, n, l, arena_put(emit_arena(e), pattern, __VA_ARGS__))
+/* Index of v at the current element. */
+const char *lanes_index(emitter *e, const node *n, const value *v, const lanes *l);
 #endif

@@ -2,7 +2,7 @@
    indices. */
 #include <string.h>
 
-#include "../emit/emit.h"
+#include "../emit/loops.h"
 #include "copy.h"
 #include "rules.h"
 
@@ -15,8 +15,7 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high) {
 static bool pad_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
     const char *mode = node_string(n, "mode", "constant");
-    const int64_t *v = NULL, *axes = NULL;
-    size_t count = 0, n_axes = (size_t)x->rank;
+    ints given, axes = {0};
     int64_t pads[2 * MAX_RANK] = {0};
     shape y = *x;
     if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") &&
@@ -24,28 +23,27 @@ static bool pad_infer(graph *g, node *n) {
         return diag_error(g->diag, n, "use constant, reflect, edge or wrap",
                           "this mode is not supported");
     if (n->opset >= 11) {
-        if (!op_need_ints(g, n, 1, "pads", &v, &count)) return false;
-        if (op_present(n, 3) && !op_need_ints(g, n, 3, "axes", &axes, &n_axes)) return false;
+        if (!op_need_ints(g, n, 1, "pads", &given) || !op_ints(g, n, 3, 0, "axes", &axes))
+            return false;
         if (op_present(n, 2) && (n->in[2]->type != n->in[0]->type || value_count(n->in[2]) != 1))
-            return diag_error(g->diag, n, NULL,
-                              "constant_value must be one element of the input's type");
-    } else {
-        const attr *a = node_ints(n, n->opset >= 2 ? "pads" : "paddings");
-        if (a) v = a->ints, count = a->count;
-    }
-    if (count != 2 * n_axes)
-        return diag_error(g->diag, n, NULL, "%zu pads for %zu axes", count, n_axes);
-    for (size_t i = 0; i < n_axes; i++) {
+            return node_error(g, n, "constant_value must be one element of the input's type");
+    } else
+        op_ints(g, n, 1, 11, n->opset >= 2 ? "pads" : "paddings", &given);
+    if (!axes.v) axes.count = (size_t)x->rank;
+    if (given.count != 2 * axes.count)
+        return node_error(g, n, "%zu pads for %zu axes", given.count, axes.count);
+    for (size_t i = 0; i < axes.count; i++) {
+        const int64_t begin = given.v[i], end = given.v[axes.count + i];
         int k = (int)i;
-        if (axes && !op_axis(g, n, axes[i], x->rank, &k)) return false;
-        pads[k] = v[i];
-        pads[x->rank + k] = v[n_axes + i];
-        if (__builtin_add_overflow(x->dim[k], v[i], &y.dim[k]) ||
-            __builtin_add_overflow(y.dim[k], v[n_axes + i], &y.dim[k]) || y.dim[k] < 0 ||
+        if (axes.v && !op_axis(g, n, axes.v[i], x->rank, &k)) return false;
+        pads[k] = begin;
+        pads[x->rank + k] = end;
+        if (__builtin_add_overflow(x->dim[k], begin, &y.dim[k]) ||
+            __builtin_add_overflow(y.dim[k], end, &y.dim[k]) || y.dim[k] < 0 ||
             y.dim[k] > INT32_MAX)
-            return diag_error(g->diag, n, NULL, "the pads of axis %d are out of range", k);
+            return node_error(g, n, "the pads of axis %d are out of range", k);
         if (x->dim[k] == 0 && y.dim[k] > 0 && strcmp(mode, "constant"))
-            return diag_error(g->diag, n, NULL, "axis %d is empty", k);
+            return node_error(g, n, "axis %d is empty", k);
     }
     node_set_ints(g, n, "resolved_pads", pads, 2 * (size_t)x->rank);
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -81,15 +79,13 @@ static int pad_same(const graph *g, const node *n) {
 }
 
 static void fill_element(const node *n, const tensor *const *in, tensor *element) {
-    if (n->n_in > 2 && in[2])
+    if (op_present(n, 2))
         memcpy(element->data, in[2]->data, dtype_size(element->type));
     else if (n->opset < 11)
-        tensor_set(element, 0, (double)node_float(n, "value", 0));
+        tensor_set(element, 0, node_float(n, "value", 0));
 }
 
-static bool pad_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                          const char **why) {
-    (void)why;
+static OP_REFERENCE(pad_reference) {
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     const size_t size = dtype_size(in[0]->type);
     int32_t *table[MAX_RANK];
@@ -114,48 +110,46 @@ static bool pad_reference(arena *a, const node *n, const tensor *const *in, tens
 static void pad_emit(emitter *e, const node *n) {
     const value *x = n->in[0], *y = n->out[0];
     const int rank = y->shape.rank;
-    const char *type = dtype_c(y->type), *fill = "fill[0]";
+    const char *fill = "0", *outside = "0";
     const attr *pads = node_ints(n, "resolved_pads");
     arena *a = emit_arena(e);
     text *b = emit_body(e);
     const char *names[MAX_RANK] = {NULL};
-    int64_t xs[MAX_RANK], ys[MAX_RANK];
+    int64_t xs[MAX_RANK];
     value_strides(x, xs);
-    value_strides(y, ys);
     emit_value(e, "x", x, false);
     emit_value(e, "y", y, true);
-    if (op_present(n, 2))
+    text_append(b, "    (void)c, (void)n, (void)x, (void)y;\n");
+    if (op_present(n, 2)) {
         emit_value(e, "fill", n->in[2], false);
-    else
-        fill = n->opset < 11 ? arena_printf(a, "(%s)%s", type,
-                                            emit_float(e, (double)node_float(n, "value", 0)))
-                             : "0";
-    text_printf(b, "    (void)c, (void)n, (void)x, (void)y;\n%s",
-                op_present(n, 2) ? "    (void)fill;\n" : "");
-    for (int i = 0; i < rank; i++) names[i] = arena_printf(a, "i%d", i);
+        text_append(b, "    (void)fill;\n");
+        fill = "fill[0]";
+    } else if (n->opset < 11)
+        fill = arena_put(a, "($0)$1", dtype_c(y->type), emit_float(e, node_float(n, "value", 0)));
     for (int i = 0; i < rank; i++) {
+        names[i] = arena_put(a, "i$0", i);
         if ((!pads->ints[i] && !pads->ints[rank + i]) || y->shape.dim[i] == 0) continue;
-        const char *table = emit_weights(e, pad_table(a, n, &x->shape, &y->shape, i),
-                                         (size_t)y->shape.dim[i] * 4, "pad indices");
-        emit_param(e, arena_printf(a, "const void *table%d", i), "%s", table);
-        text_printf(b, "    const int32_t *t%d = table%d;\n", i, i);
-        names[i] = arena_printf(a, "(size_t)t%d[i%d]", i, i);
+        emit_param(e, arena_put(a, "const void *table$0", i), "%s",
+                   emit_weights(e, pad_table(a, n, &x->shape, &y->shape, i),
+                                (size_t)y->shape.dim[i] * 4, "pad indices"));
+        text_put(b, "    const int32_t *t$0 = table$0;\n", i);
+        names[i] = arena_put(a, "(size_t)t$0[i$0]", i);
+        outside = arena_put(a, "$1 || t$0[i$0] < 0", i, outside);
         if (xs[i] == 0) xs[i] = 1; /* extent 1: the index is 0, but an unused table would warn */
     }
-    emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
-    text_append(b, "        if (0");
-    for (int i = 0; i < rank; i++)
-        if (names[i][0] == '(') text_printf(b, " || t%d[i%d] < 0", i, i);
-    text_printf(b, ") {\n            y[%s] = %s;\n            continue;\n        }\n",
-                emit_index(e, ys, rank, NULL), fill);
-    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL),
-                emit_index(e, xs, rank, names));
-    emit_loops_close(e, rank);
+    emit_each(e, n, y,
+              arena_put(a,
+                        "        if ($0) {\n"
+                        "            y[$1] = $2;\n"
+                        "            continue;\n"
+                        "        }\n"
+                        "        y[$1] = x[$3];\n",
+                        outside, emit_index_of(e, y), fill, emit_index(e, xs, rank, names)));
 }
 
 /* Constant padding is cut off again; elsewhere a gradient comes from every copy, an axis at a
    time. */
-static bool pad_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(pad_grad) {
     const attr *pads = node_ints(n, "resolved_pads");
     const shape *x = &n->in[0]->shape, *y = &n->out[0]->shape;
     int64_t back[2 * MAX_RANK];
@@ -182,28 +176,25 @@ static bool gather_infer(graph *g, node *n) {
     shape y = {0};
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
     if (n->in[1]->type != DT_INT32 && n->in[1]->type != DT_INT64)
-        return diag_error(g->diag, n, NULL, "indices must be int32 or int64");
+        return node_error(g, n, "indices must be int32 or int64");
     if (x->rank + q->rank - 1 > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "the result's rank is too high (8 at most)");
+        return node_unsupported(g, n, "the result's rank is too high (8 at most)");
     for (int i = 0; i < axis; i++) y.dim[y.rank++] = x->dim[i];
     for (int i = 0; i < q->rank; i++) y.dim[y.rank++] = q->dim[i];
     for (int i = axis + 1; i < x->rank; i++) y.dim[y.rank++] = x->dim[i];
     const tensor *t = n->in[1]->constant;
     if (x->dim[axis] == 0 && shape_count(q) > 0)
-        return diag_error(g->diag, n, NULL, "the gathered axis is empty");
+        return node_error(g, n, "the gathered axis is empty");
     for (int64_t i = 0; t && i < shape_count(q); i++)
         if (tensor_get_int(t, i) < -x->dim[axis] || tensor_get_int(t, i) >= x->dim[axis])
-            return diag_error(g->diag, n, NULL, "index %lld is outside the axis of %lld",
+            return node_error(g, n, "index %lld is outside the axis of %lld",
                               (long long)tensor_get_int(t, i), (long long)x->dim[axis]);
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool gather_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a;
+static OP_REFERENCE(gather_reference) {
     const shape *x = &in[0]->shape;
-    const int axis = copy_axis_of(n, x->rank, 0);
+    const int axis = node_axis(n, x->rank, 0);
     int64_t outer = 1, inner = (int64_t)dtype_size(in[0]->type), d = x->dim[axis],
             count = shape_count(&in[1]->shape);
     for (int i = 0; i < axis; i++) outer *= x->dim[i];
@@ -226,34 +217,32 @@ static bool gather_reference(arena *a, const node *n, const tensor *const *in, t
    read. */
 static void gather_emit(emitter *e, const node *n) {
     const value *x = n->in[0], *q = n->in[1], *y = n->out[0];
-    const int axis = copy_axis_of(n, x->shape.rank, 0), rank = y->shape.rank, qr = q->shape.rank;
-    const long long d = (long long)x->shape.dim[axis];
+    const int axis = node_axis(n, x->shape.rank, 0), qr = q->shape.rank;
     arena *a = emit_arena(e);
-    text *b = emit_body(e);
     const char *xn[MAX_RANK] = {NULL}, *qn[MAX_RANK] = {NULL};
-    int64_t xs[MAX_RANK], qs[MAX_RANK], ys[MAX_RANK];
+    int64_t xs[MAX_RANK], qs[MAX_RANK];
     value_strides(x, xs);
     value_strides(q, qs);
-    value_strides(y, ys);
     for (int i = 0; i < x->shape.rank; i++)
-        xn[i] = i == axis ? "(size_t)at" : arena_printf(a, "i%d", i < axis ? i : i + qr - 1);
-    for (int i = 0; i < qr; i++) qn[i] = arena_printf(a, "i%d", axis + i);
+        xn[i] = i == axis ? "(size_t)at" : arena_put(a, "i$0", i < axis ? i : i + qr - 1);
+    for (int i = 0; i < qr; i++) qn[i] = arena_put(a, "i$0", axis + i);
     emit_value(e, "x", x, false);
     emit_value(e, "indices", q, false);
     emit_value(e, "y", y, true);
-    text_append(b, "    (void)c, (void)n, (void)x, (void)y, (void)indices;\n");
-    emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
-    text_printf(b, "        int64_t at = indices[%s];\n        at = at < 0 ? at + %lld : at;\n",
-                emit_index(e, qs, qr, qn), d);
-    text_printf(b, "        at = at < 0 ? 0 : at >= %lld ? %lld : at;\n", d, d - 1);
-    text_printf(b, "        y[%s] = x[%s];\n", emit_index(e, ys, rank, NULL),
-                emit_index(e, xs, x->shape.rank, xn));
-    emit_loops_close(e, rank);
+    text_append(emit_body(e), "    (void)c, (void)n, (void)x, (void)y, (void)indices;\n");
+    emit_each(e, n, y,
+              arena_put(a,
+                        "        int64_t at = indices[$0];\n"
+                        "        at = at < 0 ? at + $1 : at;\n"
+                        "        at = at < 0 ? 0 : at >= $1 ? $2 : at;\n"
+                        "        y[$3] = x[$4];\n",
+                        emit_index(e, qs, qr, qn), x->shape.dim[axis], x->shape.dim[axis] - 1,
+                        emit_index_of(e, y), emit_index(e, xs, x->shape.rank, xn)));
 }
 
-static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(gather_grad) {
     const shape *x = &n->in[0]->shape;
-    const int axis = copy_axis_of(n, x->rank, 0);
+    const int axis = node_axis(n, x->rank, 0);
     const tensor *t = n->in[1]->constant;
     if (!t)
         return diag_error(g->diag, n, "make the indices a constant in the model",
@@ -272,46 +261,19 @@ static bool gather_grad(graph *g, node *n, value *const *dout, value **din) {
 static bool pad_mixes(const node *n, int rank) {
     const attr *pads = node_ints(n, "pads");
     if (pads) return pads->count != 2 * (size_t)rank || pads->ints[0] != 0 || pads->ints[rank] != 0;
-    if (n->n_in > 3 && n->in[3]) return op_axes_first(n, 3, rank);
+    if (op_present(n, 3)) return op_axes_first(n, 3, rank);
     return !op_constant_is(n, 1, 0, 0) || !op_constant_is(n, 1, rank, 0);
 }
 
-static const op_attr pad_attrs[] = {{"mode", ATTR_STRING, false, 0, "constant", true},
-                                    {"pads", ATTR_INTS, false, 0, NULL, false},
-                                    {"paddings", ATTR_INTS, false, 0, NULL, false},
-                                    {"value", ATTR_FLOAT, false, 0, NULL, false},
-                                    {.name = NULL}};
-static const op_attr gather_attrs[] = {{"axis", ATTR_INT, false, 0, NULL, true}, {.name = NULL}};
+/* clang-format off */
+#define PLAIN .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0
 
-const op_row ops_lookup[] = {{.name = "Pad",
-                              .domain = "",
-                              .since = 1,
-                              .min_in = 1,
-                              .max_in = 4,
-                              .min_out = 1,
-                              .max_out = 1,
-                              .attrs = pad_attrs,
-                              .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-                              .shape_inputs = 10,
-                              .infer = pad_infer,
-                              .reference = pad_reference,
-                              .grad = pad_grad,
-                              .emit = pad_emit,
-                              .same = pad_same,
-                              .mixes = pad_mixes,
-                              .test = "test_constant_pad"},
-                             {.name = "Gather",
-                              .domain = "",
-                              .since = 1,
-                              .min_in = 2,
-                              .max_in = 2,
-                              .min_out = 1,
-                              .max_out = 1,
-                              .attrs = gather_attrs,
-                              .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-                              .infer = gather_infer,
-                              .reference = gather_reference,
-                              .grad = gather_grad,
-                              .emit = gather_emit,
-                              .test = "test_gather_0"},
-                             {.name = NULL}};
+const op_row ops_lookup[] = {
+    {OP_ONNX("Pad", 1, 0, 1, 4, 1, 1, pad, "test_constant_pad"), PLAIN, .shape_inputs = 10,
+     ATTRIBUTES(DEFAULT_WORD("mode", "constant"), ATTR(INTS, "pads"), ATTR(INTS, "paddings"),
+                ATTR(FLOAT, "value")),
+     .grad = pad_grad, .same = pad_same, .mixes = pad_mixes},
+    {OP_ONNX("Gather", 1, 0, 2, 2, 1, 1, gather, "test_gather_0"), PLAIN,
+     ATTRIBUTES(DEFAULT(INT, "axis", 0)), .grad = gather_grad},
+    {.name = NULL}};
+/* clang-format on */

@@ -2,6 +2,7 @@
    Gather, Slice with steps, Resize). */
 #include "../emit/loops.h"
 #include "pointwise.h"
+#include "row.h"
 #include "rules.h"
 
 /* ---- AxisSum: X, first [extent + 1], index [], weight [] -> Y[.. i ..] = sum of weight[k] X[..
@@ -10,34 +11,30 @@
 static int axis_of(const node *n) { return (int)node_int(n, "axis", 0); }
 
 static bool list_error(graph *g, const node *n) {
-    return diag_error(g->diag, n, NULL, "first, index and weight do not fit");
+    return node_error(g, n, "first, index and weight do not fit");
 }
 
 static bool axis_sum_infer(graph *g, node *n) {
-    const int64_t *first, *index;
-    size_t n_first, n_index;
+    ints first, index;
     shape y = n->in[0]->shape;
     int axis;
-    if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, 3, 1u << n->in[0]->type))
+    if (!type_check(g, n, 0, TYPES_FLOAT) || !type_check(g, n, 3, 1u << n->in[0]->type) ||
+        !op_axis(g, n, node_int(n, "axis", 0), y.rank, &axis) ||
+        !op_need_ints(g, n, 1, "first", &first) || !op_need_ints(g, n, 2, "index", &index))
         return false;
-    if (!op_axis(g, n, node_int(n, "axis", 0), y.rank, &axis)) return false;
-    if (!op_need_ints(g, n, 1, "first", &first, &n_first) ||
-        !op_need_ints(g, n, 2, "index", &index, &n_index))
-        return false;
-    if (n_first < 1 || first[0] != 0 || first[n_first - 1] != (int64_t)n_index ||
-        value_count(n->in[3]) != (int64_t)n_index)
+    const int64_t count = (int64_t)index.count;
+    if (first.count < 1 || first.v[0] != 0 || first.v[first.count - 1] != count ||
+        value_count(n->in[3]) != count)
         return list_error(g, n);
-    for (size_t i = 1; i < n_first; i++)
-        if (first[i] < first[i - 1]) return list_error(g, n);
-    for (size_t k = 0; k < n_index; k++)
-        if (index[k] < 0 || index[k] >= y.dim[axis]) return list_error(g, n);
-    y.dim[axis] = (int64_t)n_first - 1;
+    for (size_t i = 1; i < first.count; i++)
+        if (first.v[i] < first.v[i - 1]) return list_error(g, n);
+    for (size_t k = 0; k < index.count; k++)
+        if (index.v[k] < 0 || index.v[k] >= y.dim[axis]) return list_error(g, n);
+    y.dim[axis] = (int64_t)first.count - 1;
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool axis_sum_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                               const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(axis_sum_reference) {
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     const int axis = axis_of(n);
     int64_t inner = 1;
@@ -54,7 +51,7 @@ static bool axis_sum_reference(arena *a, const node *n, const tensor *const *in,
     return true;
 }
 
-static void axis_sum_emit(struct emitter *e, const node *n) {
+static void axis_sum_emit(emitter *e, const node *n) {
     const shape *y = &n->out[0]->shape;
     const int axis = axis_of(n), tasks = y->rank < 2 ? y->rank : 2;
     int64_t xs[MAX_RANK], ys[MAX_RANK];
@@ -63,16 +60,17 @@ static void axis_sum_emit(struct emitter *e, const node *n) {
     emit_strides(n, n->in[0], xs);
     emit_strides(n, n->out[0], ys);
     for (int k = 0; k < y->rank; k++)
-        names[k] = k == axis ? "(size_t)in2[k]" : arena_printf(emit_arena(e), "i%d", k);
+        names[k] = k == axis ? "(size_t)in2[k]" : arena_put(emit_arena(e), "i$0", k);
     emit_task_open(e, n);
     emit_task_indices(e, y->dim, tasks);
     for (int k = tasks; k < y->rank; k++) emit_axis_loop(t, k, y->dim[k]);
-    text_printf(t, "    double sum = 0;\n    for (int64_t k = in1[i%d]; k < in1[i%d + 1]; k++)\n",
-                axis, axis);
-    text_printf(t, "        sum += (double)in3[k] * (double)in0[%s];\n",
-                emit_index(e, xs, y->rank, names));
-    text_printf(t, "    out0[%s] = (%s)sum;\n", emit_index(e, ys, y->rank, NULL),
-                dtype_c(n->out[0]->type));
+    text_put(t,
+             "    double sum = 0;\n"
+             "    for (int64_t k = in1[i$0]; k < in1[i$0 + 1]; k++)\n"
+             "        sum += (double)in3[k] * (double)in0[$1];\n"
+             "    out0[$2] = ($3)sum;\n",
+             axis, emit_index(e, xs, y->rank, names), emit_index(e, ys, y->rank, NULL),
+             dtype_c(n->out[0]->type));
     for (int k = tasks; k < y->rank; k++) text_append(t, "    }\n");
     emit_task_close(e, n, emit_task_count(e, n, y->dim, tasks), 2 * (double)value_count(n->in[0]));
 }
@@ -101,19 +99,9 @@ value *axis_scatter(graph *g, const node *n, value *v, int axis, int64_t extent,
     return grad_infer(g, sum);
 }
 
-static const op_attr axis_attrs[] = {{.name = "axis", .kind = ATTR_INT}, {.name = NULL}};
-
-const op_row ops_lookup_grad[] = {{.name = "AxisSum",
-                                   .domain = "cameo",
-                                   .since = 1,
-                                   .min_in = 4,
-                                   .max_in = 4,
-                                   .min_out = 1,
-                                   .max_out = 1,
-                                   .attrs = axis_attrs,
-                                   .flags = OP_ANY_LAYOUT,
-                                   .infer = axis_sum_infer,
-                                   .reference = axis_sum_reference,
-                                   .emit = axis_sum_emit,
-                                   .test = "test_gradients lookup"},
-                                  {.name = NULL}};
+/* clang-format off */
+const op_row ops_lookup_grad[] = {
+    {OP_INTERNAL("AxisSum", 4, 4, 1, 1, axis_sum, "test_gradients lookup"),
+     ATTRIBUTES(ATTR(INT, "axis")), .flags = OP_ANY_LAYOUT},
+    {.name = NULL}};
+/* clang-format on */

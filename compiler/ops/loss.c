@@ -4,6 +4,7 @@
 #include "../emit/loops.h"
 #include "../ir/grad.h"
 #include "pointwise.h"
+#include "row.h"
 
 #include <math.h>
 
@@ -18,7 +19,7 @@ enum {
 static bool has_shape(graph *g, const node *n, size_t i, unsigned types, const shape *s) {
     if (!type_check(g, n, i, types)) return false;
     return shape_equal(&n->in[i]->shape, s) ||
-           diag_error(g->diag, n, NULL, "input %zu has another shape than it needs", i);
+           node_error(g, n, "input %zu has another shape than it needs", i);
 }
 
 /* labels [N] int64, labels_b [N] int64, mix [N], smoothing [1] from input `first` on. */
@@ -34,8 +35,7 @@ static bool check_scores(graph *g, const node *n, size_t i) {
     if (!type_check(g, n, i, TYPES_FLOAT)) return false;
     const shape *s = &n->in[i]->shape;
     return (s->rank == 2 && s->dim[0] > 0 && s->dim[1] > 1) ||
-           diag_error(g->diag, n, NULL,
-                      "input %zu is not [images, classes] with at least two classes", i);
+           node_error(g, n, "input %zu is not [images, classes] with at least two classes", i);
 }
 
 static bool cross_entropy_infer(graph *g, node *n) {
@@ -55,9 +55,7 @@ static double share(const tensor *const *in, int64_t image, int64_t k, int64_t c
     return (1 - s) * (mix * a + (1 - mix) * b) + s / (double)classes;
 }
 
-static bool cross_entropy_reference(arena *a, const node *n, const tensor *const *in,
-                                    tensor *const *out, const char **why) {
-    (void)n, (void)why;
+static OP_REFERENCE(cross_entropy_reference) {
     const double *z = ref_doubles(a, in[0]);
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     double loss = 0, correct = 0;
@@ -81,28 +79,31 @@ static bool cross_entropy_reference(arena *a, const node *n, const tensor *const
     return true;
 }
 
-/* The step graph, which alone has these rows, is float32; double is for tests, through the
+/* One task an image: these lines, in which $0 stands for the classes and $1 for the images. The
+   step graph, which alone has these rows, is float32; double is for tests, through the
    reference. */
-static void need_float(const value *v) {
-    if (v->type != DT_FLOAT) BUG("a loss of %s in a program", dtype_name(v->type));
-}
-
-static void cross_entropy_emit(struct emitter *e, const node *n) {
-    const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
-    need_float(n->in[0]);
+static void emit_images(emitter *e, const node *n, const value *scores, const char *lines,
+                        int work) {
+    const int64_t images = scores->shape.dim[0], classes = scores->shape.dim[1];
+    if (scores->type != DT_FLOAT) BUG("a loss of %s in a program", dtype_name(scores->type));
     emit_task_open(e, n);
-    text_printf(emit_helpers(e),
-                "    const cameo_target target = {in1[i], in2[i], in3[i], in4[0]};\n    "
-                "(void)out0, (void)out2;\n"
-                "    cameo_cross_entropy_row(in0 + i * %lld, %lld, target, out1 + i * %lld, out3 + "
-                "i * 2);\n",
-                classes, classes, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
-                    8 * (double)images * (double)classes);
-    text_printf(emit_body(e), "    cameo_cross_entropy_sum(out3, %lld, out0, out2);\n", images);
+    text_put(emit_helpers(e), lines, classes, images);
+    emit_task_close(e, n, arena_put(emit_arena(e), "$0", images),
+                    work * (double)images * (double)classes);
 }
 
-static bool cross_entropy_grad(graph *g, node *n, value *const *dout, value **din) {
+static void cross_entropy_emit(emitter *e, const node *n) {
+    emit_images(e, n, n->in[0],
+                "    const cameo_target target = {in1[i], in2[i], in3[i], in4[0]};\n"
+                "    (void)out0, (void)out2;\n"
+                "    cameo_cross_entropy_row(in0 + i * $0, $0, target, out1 + i * $0, out3 + i * "
+                "2);\n",
+                8);
+    text_put(emit_body(e), "    cameo_cross_entropy_sum(out3, $0, out0, out2);\n",
+             n->in[0]->shape.dim[0]);
+}
+
+static GRADIENT(cross_entropy_grad) {
     if (!dout[LOSS]) return true;
     value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B],
                    n->in[MIX], n->in[SMOOTHING]};
@@ -118,9 +119,7 @@ static bool cross_entropy_grad_infer(graph *g, node *n) {
            op_set_output(g, n, 0, n->in[1]->type, &n->in[1]->shape);
 }
 
-static bool cross_entropy_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                         tensor *const *out, const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(cross_entropy_grad_reference) {
     const int64_t images = in[1]->shape.dim[0], classes = in[1]->shape.dim[1];
     const double scale = tensor_get(in[0], 0) / (double)images;
     for (int64_t i = 0; i < images * classes; i++)
@@ -130,17 +129,13 @@ static bool cross_entropy_grad_reference(arena *a, const node *n, const tensor *
     return true;
 }
 
-static void cross_entropy_grad_emit(struct emitter *e, const node *n) {
-    const long long images = n->in[1]->shape.dim[0], classes = n->in[1]->shape.dim[1];
-    need_float(n->in[1]);
-    emit_task_open(e, n);
-    text_printf(emit_helpers(e),
-                "    const cameo_target target = {in2[i], in3[i], in4[i], in5[0]};\n"
-                "    cameo_cross_entropy_grad_row(in1 + i * %lld, %lld, target, in0[0] / %lld, "
-                "out0 + i * %lld);\n",
-                classes, classes, images, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
-                    (double)images * (double)classes);
+static void cross_entropy_grad_emit(emitter *e, const node *n) {
+    emit_images(
+        e, n, n->in[1],
+        "    const cameo_target target = {in2[i], in3[i], in4[i], in5[0]};\n"
+        "    cameo_cross_entropy_grad_row(in1 + i * $0, $0, target, in0[0] / $1, out0 + i * "
+        "$0);\n",
+        1);
 }
 
 /* ---- Margin: logits, labels -> logits with the label's changed, slope[N], correct, found[N]
@@ -157,13 +152,7 @@ static bool margin_infer(graph *g, node *n) {
            op_set_output(g, n, FOUND, type, &each);
 }
 
-static double parameter_of(const node *n, const char *name) {
-    return (double)node_float(n, name, 0);
-}
-
-static bool margin_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
+static OP_REFERENCE(margin_reference) {
     const double *z = ref_doubles(a, in[0]);
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     double correct = 0;
@@ -176,8 +165,8 @@ static bool margin_reference(arena *a, const node *n, const tensor *const *in, t
             if (z[k] > z[best]) best = k;
         if (label >= 0 && label < classes)
             tensor_set(out[0], i * classes + label,
-                       cameo_margin_score(parameter_of(n, "scale"), parameter_of(n, "m1"),
-                                          parameter_of(n, "m2"), parameter_of(n, "m3"), z[label],
+                       cameo_margin_score(node_float(n, "scale", 0), node_float(n, "m1", 0),
+                                          node_float(n, "m2", 0), node_float(n, "m3", 0), z[label],
                                           &slope));
         tensor_set(out[SLOPE], i, slope);
         tensor_set(out[FOUND], i, best == label);
@@ -187,29 +176,27 @@ static bool margin_reference(arena *a, const node *n, const tensor *const *in, t
     return true;
 }
 
-static void margin_emit(struct emitter *e, const node *n) {
-    const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
-    need_float(n->in[0]);
-    emit_task_open(e, n);
-    text_printf(emit_helpers(e),
-                "    const cameo_margin margin = {%.9g, %.9g, %.9g, %.9g};\n    (void)out2;\n",
-                parameter_of(n, "scale"), parameter_of(n, "m1"), parameter_of(n, "m2"),
-                parameter_of(n, "m3"));
-    text_printf(emit_helpers(e),
-                "    cameo_margin_row(&margin, in0 + i * %lld, %lld, in1[i], out0 + i * %lld, out1 "
-                "+ i, out3 + i);\n",
-                classes, classes, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
-                    (double)images * (double)classes);
-    text_printf(emit_body(e),
-                "    *out2 = 0;\n    for (size_t i = 0; i < %lld; i++) *out2 += out3[i];\n",
-                images);
+static void margin_emit(emitter *e, const node *n) {
+    emit_images(
+        e, n, n->in[0],
+        arena_printf(emit_arena(e),
+                     "    const cameo_margin margin = {%.9g, %.9g, %.9g, %.9g};\n"
+                     "    (void)out2;\n"
+                     "    cameo_margin_row(&margin, in0 + i * $0, $0, in1[i], out0 + i * $0, "
+                     "out1 + i, out3 + i);\n",
+                     node_float(n, "scale", 0), node_float(n, "m1", 0), node_float(n, "m2", 0),
+                     node_float(n, "m3", 0)),
+        1);
+    text_put(emit_body(e),
+             "    *out2 = 0;\n"
+             "    for (size_t i = 0; i < $0; i++) *out2 += out3[i];\n",
+             n->in[0]->shape.dim[0]);
 }
 
-static bool margin_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(margin_grad) {
     if (!dout[0]) return true;
     return (din[0] = grad_call(g, n, CAMEO_MarginGrad,
-                               (value *[]){dout[0], n->out[SLOPE], n->in[LABELS]}, 3)) != NULL;
+                               OPERANDS(dout[0], n->out[SLOPE], n->in[LABELS]))) != NULL;
 }
 
 /* dlogits, slope, labels */
@@ -220,9 +207,7 @@ static bool margin_grad_infer(graph *g, node *n) {
            op_set_output(g, n, 0, n->in[0]->type, &n->in[0]->shape);
 }
 
-static bool margin_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                  tensor *const *out, const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(margin_grad_reference) {
     const int64_t images = in[0]->shape.dim[0], classes = in[0]->shape.dim[1];
     for (int64_t i = 0; i < images * classes; i++) {
         const bool label = tensor_get_int(in[2], i / classes) == i % classes;
@@ -231,38 +216,27 @@ static bool margin_grad_reference(arena *a, const node *n, const tensor *const *
     return true;
 }
 
-static void margin_grad_emit(struct emitter *e, const node *n) {
-    const long long images = n->in[0]->shape.dim[0], classes = n->in[0]->shape.dim[1];
-    need_float(n->in[0]);
-    emit_task_open(e, n);
-    text_printf(
-        emit_helpers(e),
-        "    cameo_margin_grad_row(in0 + i * %lld, %lld, in2[i], in1[i], out0 + i * %lld);\n",
-        classes, classes, classes);
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", images),
-                    (double)images * (double)classes);
+static void margin_grad_emit(emitter *e, const node *n) {
+    emit_images(e, n, n->in[0],
+                "    cameo_margin_grad_row(in0 + i * $0, $0, in2[i], in1[i], out0 + i * $0);\n", 1);
 }
 
 /* ---- rows ---- */
 
-static const op_attr none[] = {{.name = NULL}};
-static const op_attr margin_attrs[] = {
-    {.name = "scale", .kind = ATTR_FLOAT, .required = true},
-    {.name = "m1", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
-    {.name = "m2", .kind = ATTR_FLOAT, .has_default = true},
-    {.name = "m3", .kind = ATTR_FLOAT, .has_default = true},
-    {.name = NULL}};
+/* clang-format off */
+#define LOSS_ROW(name, in, out, prefix, tested_by) \
+    OP_INTERNAL(name, in, in, out, out, prefix, "test_losses " tested_by)
 
 const op_row ops_loss[] = {
-    {"SoftmaxCrossEntropy", "cameo", 1, 0, 5, 5, 4, 4, none, OP_ANY_LAYOUT, 0, cross_entropy_infer,
-     cross_entropy_reference, cross_entropy_grad, cross_entropy_emit,
-     .test = "test_losses cross_entropy"},
-    {"SoftmaxCrossEntropyGrad", "cameo", 1, 0, 6, 6, 1, 1, none, OP_ANY_LAYOUT, 0,
-     cross_entropy_grad_infer, cross_entropy_grad_reference, NULL, cross_entropy_grad_emit,
-     .test = "test_losses cross_entropy"},
-    {"Margin", "cameo", 1, 0, 2, 2, 4, 4, margin_attrs, OP_ANY_LAYOUT | OP_INPLACE, 0, margin_infer,
-     margin_reference, margin_grad, margin_emit, .test = "test_losses margin_kernels"},
-    {"MarginGrad", "cameo", 1, 0, 3, 3, 1, 1, none, OP_ANY_LAYOUT | OP_INPLACE, 0,
-     margin_grad_infer, margin_grad_reference, NULL, margin_grad_emit,
-     .test = "test_losses margin_kernels"},
+    {LOSS_ROW("SoftmaxCrossEntropy", 5, 4, cross_entropy, "cross_entropy"),
+     .flags = OP_ANY_LAYOUT, .grad = cross_entropy_grad},
+    {LOSS_ROW("SoftmaxCrossEntropyGrad", 6, 1, cross_entropy_grad, "cross_entropy"),
+     .flags = OP_ANY_LAYOUT},
+    {LOSS_ROW("Margin", 2, 4, margin, "margin_kernels"),
+     ATTRIBUTES(NEEDED(FLOAT, "scale"), DEFAULT(FLOAT, "m1", 1), DEFAULT(FLOAT, "m2", 0),
+                DEFAULT(FLOAT, "m3", 0)),
+     .flags = OP_ANY_LAYOUT | OP_INPLACE, .grad = margin_grad},
+    {LOSS_ROW("MarginGrad", 3, 1, margin_grad, "margin_kernels"),
+     .flags = OP_ANY_LAYOUT | OP_INPLACE},
     {.name = NULL}};
+/* clang-format on */

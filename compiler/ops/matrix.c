@@ -2,6 +2,7 @@
    the sum's index k, each operand given by strides; sums are kept in double, in blocks of columns
    that the C compiler turns into vectors. */
 #include "pointwise.h"
+#include "row.h"
 #include "rules.h"
 
 #include "../emit/loops.h"
@@ -22,66 +23,65 @@ typedef struct product {
 
 /* beta = 0 means that C is not read, whatever it holds: 0 times infinity would be no number. */
 static void drop_unread_c(graph *g, node *n) {
-    if (n->n_in > 2 && n->in[2] && !n->in[2]->param && node_float(n, "beta", 1) == 0)
+    if (op_present(n, 2) && !n->in[2]->param && node_float(n, "beta", 1) == 0)
         node_set_input(g, n, 2, NULL);
 }
 
-static bool gemm_infer(graph *g, node *n) {
+static bool same_numbers(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_in; i++) {
         if (i == 2 && !n->in[2]) continue;
         if (!type_check(g, n, i, TYPES_NUMBER)) return false;
         if (n->in[i]->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "inputs have different types");
+            return node_error(g, n, "inputs have different types");
     }
+    return true;
+}
+
+static bool product_output(graph *g, node *n, const shape *y, int64_t depth) {
+    if (!shape_count(y) || !depth)
+        return node_unsupported(g, n, "a product of empty matrices is not supported");
+    n->macs = (double)shape_count(y) * (double)depth;
+    return op_set_output(g, n, 0, n->in[0]->type, y);
+}
+
+static bool gemm_infer(graph *g, node *n) {
+    if (!same_numbers(g, n)) return false;
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
-    if (a->rank != 2 || b->rank != 2)
-        return diag_error(g->diag, n, NULL, "inputs 0 and 1 must have rank 2");
+    if (a->rank != 2 || b->rank != 2) return node_error(g, n, "inputs 0 and 1 must have rank 2");
     const int ta = node_int(n, "transA", 0) != 0, tb = node_int(n, "transB", 0) != 0;
     if (a->dim[!ta] != b->dim[tb])
-        return diag_error(g->diag, n, NULL, "inner extents differ: %lld and %lld",
-                          (long long)a->dim[!ta], (long long)b->dim[tb]);
+        return node_error(g, n, "inner extents differ: %lld and %lld", (long long)a->dim[!ta],
+                          (long long)b->dim[tb]);
     const shape y = {.rank = 2, .dim = {a->dim[ta], b->dim[!tb]}};
     shape both;
-    if (n->n_in > 2 && n->in[2] &&
+    if (op_present(n, 2) &&
         (!shape_broadcast(&y, &n->in[2]->shape, &both) || !shape_equal(&y, &both)))
-        return diag_error(g->diag, n, NULL, "input 2 can't be broadcast to %lldx%lld",
-                          (long long)y.dim[0], (long long)y.dim[1]);
+        return node_error(g, n, "input 2 can't be broadcast to %lldx%lld", (long long)y.dim[0],
+                          (long long)y.dim[1]);
     drop_unread_c(g, n);
-    if (!shape_count(&y) || !a->dim[!ta])
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "a product of empty matrices is not supported");
-    n->macs = (double)y.dim[0] * (double)y.dim[1] * (double)a->dim[!ta];
-    return op_set_output(g, n, 0, n->in[0]->type, &y);
+    return product_output(g, n, &y, a->dim[!ta]);
 }
 
 static bool matmul_shape(graph *g, const node *n, shape *y) {
     const shape *a = &n->in[0]->shape, *b = &n->in[1]->shape;
-    if (!a->rank || !b->rank)
-        return diag_error(g->diag, n, NULL, "a scalar can't be multiplied as a matrix");
+    if (!a->rank || !b->rank) return node_error(g, n, "a scalar can't be multiplied as a matrix");
     if (a->dim[a->rank - 1] != b->dim[b->rank < 2 ? 0 : b->rank - 2])
-        return diag_error(g->diag, n, NULL, "inner extents differ");
+        return node_error(g, n, "inner extents differ");
     shape ba = {.rank = a->rank < 2 ? 0 : a->rank - 2},
           bb = {.rank = b->rank < 2 ? 0 : b->rank - 2};
     memcpy(ba.dim, a->dim, (size_t)ba.rank * sizeof *a->dim);
     memcpy(bb.dim, b->dim, (size_t)bb.rank * sizeof *b->dim);
     if (!shape_broadcast(&ba, &bb, y))
-        return diag_error(g->diag, n, NULL, "the leading axes of the inputs can't be broadcast");
+        return node_error(g, n, "the leading axes of the inputs can't be broadcast");
     if (a->rank > 1) y->dim[y->rank++] = a->dim[a->rank - 2];
     if (b->rank > 1) y->dim[y->rank++] = b->dim[b->rank - 1];
     return true;
 }
 
 static bool matmul_infer(graph *g, node *n) {
-    if (!type_check(g, n, 0, TYPES_NUMBER) || !type_check(g, n, 1, TYPES_NUMBER)) return false;
-    if (n->in[0]->type != n->in[1]->type)
-        return diag_error(g->diag, n, NULL, "inputs have different types");
     shape y;
-    if (!matmul_shape(g, n, &y)) return false;
-    if (!shape_count(&y) || !shape_count(&n->in[0]->shape))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "a product of empty matrices is not supported");
-    n->macs = (double)shape_count(&y) * (double)n->in[0]->shape.dim[n->in[0]->shape.rank - 1];
-    return op_set_output(g, n, 0, n->in[0]->type, &y);
+    return same_numbers(g, n) && matmul_shape(g, n, &y) &&
+           product_output(g, n, &y, n->in[0]->shape.dim[n->in[0]->shape.rank - 1]);
 }
 
 /* ---- the product ---- */
@@ -96,8 +96,8 @@ static product gemm_product(const node *n, const shape *c, const int64_t (*s)[MA
     p.has_c = c != NULL;
     if (c && c->rank == 2) p.c[0] = s[2][0];
     if (c && c->rank > 0) p.cj = s[2][c->rank - 1];
-    p.alpha = (double)node_float(n, "alpha", 1);
-    p.beta = (double)node_float(n, "beta", 1);
+    p.alpha = node_float(n, "alpha", 1);
+    p.beta = node_float(n, "beta", 1);
     return p;
 }
 
@@ -124,9 +124,8 @@ static product matmul_product(const node *n, const int64_t (*s)[MAX_RANK]) {
 }
 
 static product product_of(const node *n, const int64_t (*s)[MAX_RANK]) {
-    const bool gemm = n->opcode == ONNX_Gemm;
-    return gemm ? gemm_product(n, n->n_in > 2 && n->in[2] ? &n->in[2]->shape : NULL, s)
-                : matmul_product(n, s);
+    if (n->opcode == ONNX_MatMul) return matmul_product(n, s);
+    return gemm_product(n, op_present(n, 2) ? &n->in[2]->shape : NULL, s);
 }
 
 /* ---- reference ---- */
@@ -159,9 +158,7 @@ static void reference_element(const product *p, const tensor *const *in, tensor 
     store_int(out, at[3], (int64_t)sum);
 }
 
-static bool product_reference(arena *arena_, const node *n, const tensor *const *in,
-                              tensor *const *out, const char **why) {
-    (void)arena_, (void)why;
+static OP_REFERENCE(product_reference) {
     int64_t s[4][MAX_RANK] = {{0}};
     for (size_t i = 0; i < n->n_in; i++)
         if (in[i]) dense_strides(&in[i]->shape, s[i]);
@@ -188,108 +185,103 @@ enum {
     PARTS = 8     /* partial sums of one element */
 };
 
-static void emit_store(emitter *e, const node *n, const product *p, const int64_t *cs) {
+static void emit_store(emitter *e, const node *n, const product *p) {
     text *t = emit_helpers(e);
-    const char *type = dtype_c(n->out[0]->type);
     const bool real = type_is(n->out[0]->type, TYPES_FLOAT);
-    text_append(t, "        ");
-    text_append(t, real ? "double v = sum[j];\n" : "uint64_t v = sum[j];\n");
+    text_put(t, "        $0 v = sum[j];\n", real ? "double" : "uint64_t");
     if (p->alpha != 1)
-        text_printf(t, real ? "        v *= %s;\n" : "        v *= (uint64_t)(int64_t)%s;\n",
-                    emit_float(e, p->alpha));
+        text_put(t, "        v *= $0$1;\n", real ? "" : "(uint64_t)(int64_t)",
+                 emit_float(e, p->alpha));
     if (p->has_c)
-        text_printf(
-            t,
-            real ? "        v += (double)%s * (double)in2[%s + (first + j) * %lld];\n"
-                 : "        v += (uint64_t)(int64_t)%s * (uint64_t)in2[%s + (first + j) * %lld];\n",
-            emit_float(e, p->beta), emit_index(e, cs, p->outer, NULL), (long long)p->cj);
-    text_printf(t, "        out0[%s + (first + j) * %lld] = (%s)v;\n    }\n",
-                emit_index(e, p->y, p->outer, NULL), (long long)p->yj, type);
+        text_put(t, "        v += $0$1 * $2in2[$3 + (first + j) * $4];\n",
+                 real ? "(double)" : "(uint64_t)(int64_t)", emit_float(e, p->beta),
+                 real ? "(double)" : "(uint64_t)", emit_index(e, p->c, p->outer, NULL), p->cj);
+    text_put(t, "        out0[$0 + (first + j) * $1] = ($2)v;\n    }\n",
+             emit_index(e, p->y, p->outer, NULL), p->yj, dtype_c(n->out[0]->type));
 }
 
 /* Columns that lie along k: one sum after the other, in PARTS partial sums that the C compiler
    turns into vectors. */
 static void emit_column_sums(emitter *e, const product *p, const char *sum) {
     text *t = emit_helpers(e);
-    const long long depth = p->depth, whole = depth - depth % PARTS;
-    const char *y = arena_printf(emit_arena(e), "(%s)in1[b + (first + j) * %lld + ", sum,
-                                 (long long)p->bj);
-    const char *x = arena_printf(emit_arena(e), "(%s)in0[a + ", sum);
-    text_printf(t, "    for (size_t j = 0; j < width; j++) {\n        %s part[%d] = {0};\n", sum,
-                PARTS);
-    if (whole) {
-        text_printf(t,
-                    "        for (size_t k = 0; k < %lld; k += %d)\n            for (size_t u = 0; "
-                    "u < %d; u++)\n",
-                    whole, PARTS, PARTS);
-        text_printf(t, "                part[u] += %s(k + u) * %lld] * %sk + u];\n", x,
-                    (long long)p->ak, y);
-    }
-    if (whole < depth)
-        text_printf(
-            t,
-            "        for (size_t k = %lld; k < %lld; k++) part[k - %lld] += %sk * %lld] * %sk];\n",
-            whole, depth, whole, x, (long long)p->ak, y);
-    text_printf(t, "        for (size_t u = 0; u < %d; u++) sum[j] += part[u];\n    }\n", PARTS);
+    const int64_t whole = p->depth - p->depth % PARTS;
+    const char *y = arena_put(emit_arena(e), "($0)in1[b + (first + j) * $1 + ", sum, p->bj);
+    text_put(t,
+             "    for (size_t j = 0; j < width; j++) {\n"
+             "        $0 part[$1] = {0};\n",
+             sum, PARTS);
+    if (whole)
+        text_put(t,
+                 "        for (size_t k = 0; k < $0; k += $1)\n"
+                 "            for (size_t u = 0; u < $1; u++)\n"
+                 "                part[u] += ($2)in0[a + (k + u) * $3] * $4k + u];\n",
+                 whole, PARTS, sum, p->ak, y);
+    if (whole < p->depth)
+        text_put(t,
+                 "        for (size_t k = $0; k < $1; k++) part[k - $0] += ($2)in0[a + k * $3] * "
+                 "$4k];\n",
+                 whole, p->depth, sum, p->ak, y);
+    text_put(t, "        for (size_t u = 0; u < $0; u++) sum[j] += part[u];\n    }\n", PARTS);
 }
 
 static void emit_sums(emitter *e, const node *n, const product *p) {
     text *t = emit_helpers(e);
     const char *sum = type_is(n->out[0]->type, TYPES_FLOAT) ? "double" : "uint64_t";
-    const long long width = p->columns < COLUMNS ? p->columns : COLUMNS;
-    text_printf(t, "    %s sum[%lld] = {0};\n", sum, width);
-    text_printf(t, "    const size_t a = %s, b = %s;\n", emit_index(e, p->a, p->outer, NULL),
-                emit_index(e, p->b, p->outer, NULL));
+    text_put(t,
+             "    $0 sum[$1] = {0};\n"
+             "    const size_t a = $2, b = $3;\n",
+             sum, p->columns < COLUMNS ? p->columns : COLUMNS, emit_index(e, p->a, p->outer, NULL),
+             emit_index(e, p->b, p->outer, NULL));
     if (p->bk == 1 && p->bj > 1) {
         emit_column_sums(e, p, sum);
         return;
     }
-    text_printf(
-        t, "    for (size_t k = 0; k < %lld; k++) {\n        const %s x = (%s)in0[a + k * %lld];\n",
-        (long long)p->depth, sum, sum, (long long)p->ak);
-    text_printf(t,
-                "        for (size_t j = 0; j < width; j++) sum[j] += x * (%s)in1[b + k * %lld + "
-                "(first + j) * %lld];\n    }\n",
-                sum, (long long)p->bk, (long long)p->bj);
+    text_put(
+        t,
+        "    for (size_t k = 0; k < $0; k++) {\n"
+        "        const $1 x = ($1)in0[a + k * $2];\n"
+        "        for (size_t j = 0; j < width; j++) sum[j] += x * ($1)in1[b + k * $3 + (first + "
+        "j) * $4];\n"
+        "    }\n",
+        p->depth, sum, p->ak, p->bk, p->bj);
 }
 
-static void product_emit(struct emitter *e, const node *n) {
+static void product_emit(emitter *e, const node *n) {
     int64_t s[4][MAX_RANK] = {{0}};
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i]) emit_strides(n, n->in[i], s[i]);
     emit_strides(n, n->out[0], s[3]);
     product p = product_of(n, (const int64_t(*)[MAX_RANK])s);
-    emit_task_open(e, n);
     text *t = emit_helpers(e);
-    const int64_t blocks = (p.columns + COLUMNS - 1) / COLUMNS;
-    p.extent[p.outer] = blocks;
+    p.extent[p.outer] = (p.columns + COLUMNS - 1) / COLUMNS;
+    emit_task_open(e, n);
     emit_task_indices(e, p.extent, p.outer + 1);
-    text_printf(t, "    const size_t first = i%d * %d;\n", p.outer, COLUMNS);
-    text_printf(t, "    const size_t width = %lld - first < %d ? %lld - first : %d;\n",
-                (long long)p.columns, COLUMNS, (long long)p.columns, COLUMNS);
+    text_put(t,
+             "    const size_t first = i$0 * $1;\n"
+             "    const size_t width = $2 - first < $1 ? $2 - first : $1;\n",
+             p.outer, COLUMNS, p.columns);
     emit_sums(e, n, &p);
     text_append(t, "    for (size_t j = 0; j < width; j++) {\n");
-    emit_store(e, n, &p, p.c);
+    emit_store(e, n, &p);
     emit_task_close(e, n, emit_task_count(e, n, p.extent, p.outer + 1), n->macs);
 }
 
 /* ---- rows ---- */
 
-static const op_attr gemm_attrs[] = {
-    {.name = "alpha", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
-    {.name = "beta", .kind = ATTR_FLOAT, .number = 1, .has_default = true},
-    {.name = "transA", .kind = ATTR_INT, .has_default = true},
-    {.name = "transB", .kind = ATTR_INT, .has_default = true},
-    {.name = "broadcast", .kind = ATTR_INT}, /* before 7; C is broadcast anyway */
-    {.name = NULL}};
-static const op_attr none[] = {{.name = NULL}};
+/* clang-format off */
+#define GEMM(first, last, in, tested_by)                                                          \
+    {OP_HEAD("", "Gemm", first, last, in, 3, 1, 1, tested_by),                                    \
+     ATTRIBUTES(DEFAULT(FLOAT, "alpha", 1), DEFAULT(FLOAT, "beta", 1), DEFAULT(INT, "transA", 0), \
+                DEFAULT(INT, "transB", 0), ATTR(INT, "broadcast")),                               \
+     .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0, .weights = 6, .infer = gemm_infer,                  \
+     .reference = product_reference, .grad = gemm_grad, .emit = product_emit}
 
-#define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 const op_row ops_matrix[] = {
-    {"Gemm", "", 1, 10, 3, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
-     product_emit, .test = "test_operator_addmm", .weights = 6},
-    {"Gemm", "", 11, 0, 2, 3, 1, 1, gemm_attrs, PLAIN, 0, gemm_infer, product_reference, gemm_grad,
-     product_emit, .test = "test_gemm_all_attributes", .weights = 6},
-    {"MatMul", "", 1, 0, 2, 2, 1, 1, none, PLAIN | OP_BATCH_EACH, 0, matmul_infer,
-     product_reference, matmul_grad, product_emit, .test = "test_matmul_2d", .weights = 3},
+    GEMM(1, 10, 3, "test_operator_addmm"), /* the attribute broadcast: C is broadcast anyway */
+    GEMM(11, 0, 2, "test_gemm_all_attributes"),
+    {OP_HEAD("", "MatMul", 1, 0, 2, 2, 1, 1, "test_matmul_2d"),
+     .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_BATCH_EACH, .weights = 3,
+     .infer = matmul_infer, .reference = product_reference, .grad = matmul_grad,
+     .emit = product_emit},
     {.name = NULL}};
+/* clang-format on */

@@ -2,9 +2,8 @@
 #include "rules.h"
 
 /* alpha a b, either transposed first. */
-static value *product(graph *g, const node *n, value *a, bool ta, value *b, bool tb, float alpha) {
-    if (!a || !b) return NULL;
-    node *p = grad_node(g, n, ONNX_Gemm, (value *const[]){a, b}, 2, 1);
+static value *product(graph *g, const node *n, value *a, bool ta, value *b, bool tb, double alpha) {
+    node *p = grad_node(g, n, ONNX_Gemm, OPERANDS(a, b), 1);
     node_set_float(g, p, "alpha", alpha);
     node_set_int(g, p, "transA", ta);
     node_set_int(g, p, "transB", tb);
@@ -18,9 +17,9 @@ static value *bias_sum(graph *g, const node *n, value *dy, const shape *s) {
     return grad_sum_to(g, n, dy, s);
 }
 
-bool gemm_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(gemm_grad) {
     const bool ta = node_int(n, "transA", 0) != 0, tb = node_int(n, "transB", 0) != 0;
-    const float alpha = node_float(n, "alpha", 1);
+    const double alpha = node_float(n, "alpha", 1);
     value *a = n->in[0], *b = n->in[1], *dy = dout[0];
     if (rule_wants(n, 0))
         din[0] = ta ? product(g, n, b, tb, dy, true, alpha)
@@ -28,13 +27,9 @@ bool gemm_grad(graph *g, node *n, value *const *dout, value **din) {
     if (rule_wants(n, 1))
         din[1] = tb ? product(g, n, dy, true, a, ta, alpha)
                     : product(g, n, a, !ta, dy, false, alpha);
-    if (rule_wants(n, 2)) {
-        value *dc = bias_sum(g, n, dy, &n->in[2]->shape);
-        din[2] = rule_scale(g, n, dc, (double)node_float(n, "beta", 1));
-    }
-    for (size_t i = 0; i < n->n_in; i++)
-        if (rule_wants(n, i) && !din[i]) return false;
-    return true;
+    if (rule_wants(n, 2))
+        din[2] = rule_scale(g, n, bias_sum(g, n, dy, &n->in[2]->shape), node_float(n, "beta", 1));
+    return rule_done(n, din);
 }
 
 /* ---- MatMul ---- */
@@ -61,9 +56,7 @@ static value *swap_last(graph *g, const node *n, value *v) {
     int64_t perm[MAX_RANK];
     const int rank = v->shape.rank;
     for (int k = 0; k < rank; k++) perm[k] = k < rank - 2 ? k : 2 * rank - 3 - k;
-    node *t = grad_node(g, n, ONNX_Transpose, &v, 1, 1);
-    node_set_ints(g, t, "perm", perm, (size_t)rank);
-    return grad_infer(g, t);
+    return rule_transpose(g, n, v, perm);
 }
 
 static value *flat_rows(graph *g, const node *n, value *v) {
@@ -71,7 +64,7 @@ static value *flat_rows(graph *g, const node *n, value *v) {
     return grad_reshape(g, n, v, &(shape){.rank = 2, .dim = {value_count(v) / columns, columns}});
 }
 
-bool matmul_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(matmul_grad) {
     const shape sa = matrix_shape(n, 0), sb = matrix_shape(n, 1), sy = whole_shape(n, &sa, &sb);
     value *a = grad_reshape(g, n, n->in[0], &sa), *b = grad_reshape(g, n, n->in[1], &sb);
     value *dy = grad_reshape(g, n, dout[0], &sy), *d[2] = {NULL};
@@ -85,9 +78,8 @@ bool matmul_grad(graph *g, node *n, value *const *dout, value **din) {
         if (rule_wants(n, 1)) d[1] = grad_binary(g, n, ONNX_MatMul, swap_last(g, n, a), dy);
     }
     for (size_t i = 0; i < 2; i++) {
-        if (!rule_wants(n, i)) continue;
-        if (sb.rank != 2 && d[i]) d[i] = grad_sum_to(g, n, d[i], i ? &sb : &sa);
-        if (!d[i] || !(din[i] = grad_reshape(g, n, d[i], &n->in[i]->shape))) return false;
+        if (sb.rank != 2) d[i] = grad_sum_to(g, n, d[i], i ? &sb : &sa);
+        din[i] = grad_reshape(g, n, d[i], &n->in[i]->shape);
     }
-    return true;
+    return rule_done(n, din);
 }

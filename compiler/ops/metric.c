@@ -7,6 +7,7 @@
 #include "../emit/loops.h"
 #include "../ir/grad.h"
 #include "pointwise.h"
+#include "row.h"
 
 enum { LOSS, GRADIENT, CORRECT, DISTANCE, SLOPE }; /* outputs of MetricLoss */
 enum { UPDATED = 2 };                              /* output of CenterLoss behind the same two */
@@ -17,16 +18,12 @@ static bool check_batch(graph *g, const node *n, size_t labels) {
     const shape *x = &n->in[0]->shape, *l = &n->in[labels]->shape;
     return (x->rank == 2 && x->dim[0] > 0 && x->dim[1] > 0 && l->rank == 1 &&
             l->dim[0] == x->dim[0]) ||
-           diag_error(g->diag, n, NULL, "needs embeddings [images, length] and a label for each");
+           node_error(g, n, "needs embeddings [images, length] and a label for each");
 }
 
-static bool product_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(product_grad) {
     return !dout[LOSS] ||
            (din[0] = grad_binary(g, n, ONNX_Mul, n->out[GRADIENT], dout[LOSS])) != NULL;
-}
-
-static void need_float(const node *n) {
-    if (n->in[0]->type != DT_FLOAT) BUG("a loss of %s in a program", dtype_name(n->in[0]->type));
 }
 
 /* ---- MetricLoss ---- */
@@ -38,7 +35,7 @@ static bool is_kind(const node *n, const char *kind) {
 static bool metric_infer(graph *g, node *n) {
     if (!check_batch(g, n, 1)) return false;
     if (!is_kind(n, "hard") && !is_kind(n, "semi") && !is_kind(n, "contrastive"))
-        return diag_error(g->diag, n, NULL, "kind is hard, semi or contrastive");
+        return node_error(g, n, "kind is hard, semi or contrastive");
     const shape *x = &n->in[0]->shape, scalar = {.rank = 0},
                 square = {.rank = 2, .dim = {x->dim[0], x->dim[0]}};
     const dtype type = n->in[0]->type;
@@ -152,18 +149,13 @@ static bool nearest_is_same(const batch *b, int64_t i) {
     return least[1] < INFINITY && least[1] <= least[0];
 }
 
-static bool metric_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
-    batch b = {n,
-               in[0]->shape.dim[0],
-               in[0]->shape.dim[1],
-               in[1],
-               ref_doubles(a, in[0]),
-               NULL,
-               NULL,
-               NULL,
-               (double)node_float(n, "margin", 0)};
+static OP_REFERENCE(metric_reference) {
+    batch b = {.n = n,
+               .images = in[0]->shape.dim[0],
+               .length = in[0]->shape.dim[1],
+               .labels = in[1],
+               .x = ref_doubles(a, in[0]),
+               .margin = node_float(n, "margin", 0)};
     b.distance = distances(a, &b);
     b.slope = ARENA_ARRAY(a, double, (size_t)(b.images * b.images));
     b.gradient = ARENA_ARRAY(a, double, (size_t)(b.images * b.length));
@@ -187,24 +179,25 @@ static bool metric_reference(arena *a, const node *n, const tensor *const *in, t
 }
 
 static void emit_pointers(emitter *e, const node *n) {
+    if (n->in[0]->type != DT_FLOAT) BUG("a loss of %s in a program", dtype_name(n->in[0]->type));
     for (size_t i = 0; i < n->n_in; i++)
-        emit_value(e, arena_printf(emit_arena(e), "in%zu", i), n->in[i], false);
+        emit_value(e, arena_put(emit_arena(e), "in$0", i), n->in[i], false);
     for (size_t i = 0; i < n->n_out; i++)
-        emit_value(e, arena_printf(emit_arena(e), "out%zu", i), n->out[i], true);
+        emit_value(e, arena_put(emit_arena(e), "out$0", i), n->out[i], true);
     text_append(emit_body(e), "    (void)c, (void)n;\n");
 }
 
-static void metric_emit(struct emitter *e, const node *n) {
-    const char *kind = is_kind(n, "hard")   ? "CAMEO_TRIPLET_HARD"
-                       : is_kind(n, "semi") ? "CAMEO_TRIPLET_SEMI"
-                                            : "CAMEO_CONTRASTIVE";
-    need_float(n);
+static void metric_emit(emitter *e, const node *n) {
+    const shape *x = &n->in[0]->shape;
     emit_pointers(e, n);
-    text_printf(emit_body(e),
-                "    const cameo_metric m = {%lld, %lld, %s, %s, in0, in1, out3, out4, out1};\n",
-                (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1], kind,
-                emit_float(e, (double)node_float(n, "margin", 0)));
-    text_append(emit_body(e), "    cameo_metric_loss(&m, out0, out2);\n");
+    text_put(emit_body(e),
+             "    const cameo_metric m = {$0, $1, $2, $3, in0, in1, out3, out4, out1};\n"
+             "    cameo_metric_loss(&m, out0, out2);\n",
+             x->dim[0], x->dim[1],
+             is_kind(n, "hard")   ? "CAMEO_TRIPLET_HARD"
+             : is_kind(n, "semi") ? "CAMEO_TRIPLET_SEMI"
+                                  : "CAMEO_CONTRASTIVE",
+             emit_float(e, node_float(n, "margin", 0)));
 }
 
 /* ---- CenterLoss: embeddings, centers, labels -> loss, gradient, centers updated ---- */
@@ -213,7 +206,7 @@ static bool center_infer(graph *g, node *n) {
     if (!check_batch(g, n, 2) || !type_check(g, n, 1, TYPES_FLOAT)) return false;
     const shape *x = &n->in[0]->shape, *c = &n->in[1]->shape, scalar = {.rank = 0};
     if (c->rank != 2 || c->dim[1] != x->dim[1])
-        return diag_error(g->diag, n, NULL, "centers are not as long as embeddings");
+        return node_error(g, n, "centers are not as long as embeddings");
     return op_set_output(g, n, LOSS, n->in[0]->type, &scalar) &&
            op_set_output(g, n, GRADIENT, n->in[0]->type, x) &&
            op_set_output(g, n, UPDATED, n->in[1]->type, c);
@@ -227,12 +220,10 @@ static double moved(const node *n, const tensor *const *in, int64_t k, int64_t c
     for (int64_t i = 0; i < images; i++)
         if (tensor_get_int(in[2], i) == k)
             sum += c - tensor_get(in[0], i * length + column), count++;
-    return c - (double)node_float(n, "rate", 0) * sum / count;
+    return c - node_float(n, "rate", 0) * sum / count;
 }
 
-static bool center_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a;
+static OP_REFERENCE(center_reference) {
     const int64_t images = in[0]->shape.dim[0], length = in[0]->shape.dim[1],
                   classes = in[1]->shape.dim[0];
     double sum = 0;
@@ -250,27 +241,23 @@ static bool center_reference(arena *a, const node *n, const tensor *const *in, t
     return true;
 }
 
-static void center_emit(struct emitter *e, const node *n) {
-    need_float(n);
+static void center_emit(emitter *e, const node *n) {
+    const shape *x = &n->in[0]->shape;
     emit_pointers(e, n);
-    text_printf(emit_body(e),
-                "    const cameo_centers s = {%lld, %lld, %lld, %s, in0, in2, in1, out2, out1};\n",
-                (long long)n->in[0]->shape.dim[0], (long long)n->in[0]->shape.dim[1],
-                (long long)n->in[1]->shape.dim[0], emit_float(e, (double)node_float(n, "rate", 0)));
-    text_append(emit_body(e), "    cameo_center_loss(&s, out0);\n");
+    text_put(emit_body(e),
+             "    const cameo_centers s = {$0, $1, $2, $3, in0, in2, in1, out2, out1};\n"
+             "    cameo_center_loss(&s, out0);\n",
+             x->dim[0], x->dim[1], n->in[1]->shape.dim[0], emit_float(e, node_float(n, "rate", 0)));
 }
 
 /* ---- rows ---- */
 
-static const op_attr metric_attrs[] = {{.name = "kind", .kind = ATTR_STRING, .required = true},
-                                       {.name = "margin", .kind = ATTR_FLOAT, .required = true},
-                                       {.name = NULL}};
-static const op_attr center_attrs[] = {{.name = "rate", .kind = ATTR_FLOAT, .required = true},
-                                       {.name = NULL}};
-
+/* clang-format off */
 const op_row ops_metric[] = {
-    {"MetricLoss", "cameo", 1, 0, 2, 2, 5, 5, metric_attrs, OP_ANY_LAYOUT, 0, metric_infer,
-     metric_reference, product_grad, metric_emit, .test = "test_losses metric_kernels"},
-    {"CenterLoss", "cameo", 1, 0, 3, 3, 3, 3, center_attrs, OP_ANY_LAYOUT, 0, center_infer,
-     center_reference, product_grad, center_emit, .test = "test_losses center_kernels"},
+    {OP_INTERNAL("MetricLoss", 2, 2, 5, 5, metric, "test_losses metric_kernels"),
+     ATTRIBUTES(NEEDED(STRING, "kind"), NEEDED(FLOAT, "margin")),
+     .flags = OP_ANY_LAYOUT, .grad = product_grad},
+    {OP_INTERNAL("CenterLoss", 3, 3, 3, 3, center, "test_losses center_kernels"),
+     ATTRIBUTES(NEEDED(FLOAT, "rate")), .flags = OP_ANY_LAYOUT, .grad = product_grad},
     {.name = NULL}};
+/* clang-format on */

@@ -29,18 +29,17 @@ static bool transpose_infer(graph *g, node *n) {
     shape y = {.rank = x->rank};
     unsigned seen = 0;
     if (p && p->count && p->count != (size_t)x->rank)
-        return diag_error(g->diag, n, NULL, "perm has %zu values for rank %d", p->count, x->rank);
+        return node_error(g, n, "perm has %zu values for rank %d", p->count, x->rank);
     for (int i = 0; p && p->count && i < x->rank; i++) {
         if (p->ints[i] < 0 || p->ints[i] >= x->rank || seen >> p->ints[i] & 1)
-            return diag_error(g->diag, n, NULL, "perm is no permutation");
+            return node_error(g, n, "perm is no permutation");
         seen |= 1u << p->ints[i];
     }
     for (int i = 0; i < x->rank; i++) y.dim[i] = x->dim[perm_axis(n, x->rank, i)];
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void transpose_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
+static COPY_PLAN(transpose_plan) {
     for (int i = 0; i < y->shape->rank; i++)
         copy_axis(c, y->shape->dim[i], x->stride[perm_axis(n, y->shape->rank, i)], y->stride[i]);
 }
@@ -55,24 +54,21 @@ static int transpose_same(const graph *g, const node *n) {
 /* ---- Expand, Tile ---- */
 
 static bool expand_infer(graph *g, node *n) {
-    const int64_t *v;
-    size_t count;
-    shape wanted = {0}, y;
-    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
-    wanted.rank = (int)count;
-    for (size_t i = 0; i < count; i++) {
-        if (v[i] < 0) return diag_error(g->diag, n, NULL, "the shape has a negative extent");
-        wanted.dim[i] = v[i];
+    ints v;
+    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "the shape", &v)) return false;
+    if (v.count > MAX_RANK)
+        return node_unsupported(g, n, "rank %zu is too high (8 at most)", v.count);
+    shape wanted = {.rank = (int)v.count}, y;
+    for (size_t i = 0; i < v.count; i++) {
+        if (v.v[i] < 0) return node_error(g, n, "the shape has a negative extent");
+        wanted.dim[i] = v.v[i];
     }
     if (!shape_broadcast(&n->in[0]->shape, &wanted, &y))
-        return diag_error(g->diag, n, NULL, "the input does not broadcast to the shape");
+        return node_error(g, n, "the input does not broadcast to the shape");
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void expand_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)n, (void)part;
+static COPY_PLAN(expand_plan) {
     for (int i = 0; i < y->shape->rank; i++) {
         int k = i - (y->shape->rank - x->shape->rank);
         copy_axis(c, y->shape->dim[i], k < 0 || x->shape->dim[k] == 1 ? 0 : x->stride[k],
@@ -83,20 +79,18 @@ static void expand_plan(const node *n, size_t part, const side *x, const side *y
 COPY_FUNCTIONS(expand, false)
 
 static bool tile_infer(graph *g, node *n) {
-    const int64_t *v;
-    size_t count;
+    ints times;
     shape y = n->in[0]->shape;
-    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "repeats", &v, &count)) return false;
-    if (count != (size_t)y.rank)
-        return diag_error(g->diag, n, NULL, "%zu repeats for rank %d", count, y.rank);
+    if (!copy_type(g, n) || !op_need_ints(g, n, 1, "repeats", &times)) return false;
+    if (times.count != (size_t)y.rank)
+        return node_error(g, n, "%zu repeats for rank %d", times.count, y.rank);
     for (int i = 0; i < y.rank; i++)
-        if (v[i] < 0 || __builtin_mul_overflow(y.dim[i], v[i], &y.dim[i]))
-            return diag_error(g->diag, n, NULL, "repeats[%d] is out of range", i);
+        if (times.v[i] < 0 || __builtin_mul_overflow(y.dim[i], times.v[i], &y.dim[i]))
+            return node_error(g, n, "repeats[%d] is out of range", i);
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void tile_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)n, (void)part;
+static COPY_PLAN(tile_plan) {
     for (int i = 0; i < y->shape->rank; i++) {
         const int64_t d = x->shape->dim[i], times = d ? y->shape->dim[i] / d : 0;
         if (times != 1) copy_axis(c, times, 0, d * y->stride[i]);
@@ -113,12 +107,11 @@ static bool block_infer(graph *g, node *n, bool to_space) {
     const int64_t b = node_int(n, "blocksize", 0);
     const char *mode = node_string(n, "mode", "DCR");
     if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
-        return diag_error(g->diag, n, NULL, "mode must be DCR or CRD");
+        return node_error(g, n, "mode must be DCR or CRD");
     if (y.rank != 4 || b < 1 || b > 1 << 15)
-        return diag_error(g->diag, n, NULL, "rank 4 and a positive blocksize are needed");
+        return node_error(g, n, "rank 4 and a positive blocksize are needed");
     if (to_space ? y.dim[1] % (b * b) : y.dim[2] % b || y.dim[3] % b)
-        return diag_error(g->diag, n, NULL, "blocksize %lld does not divide the input",
-                          (long long)b);
+        return node_error(g, n, "blocksize %lld does not divide the input", (long long)b);
     y.dim[1] = to_space ? y.dim[1] / (b * b) : y.dim[1] * b * b;
     for (int i = 2; i < 4; i++) y.dim[i] = to_space ? y.dim[i] * b : y.dim[i] / b;
     return copy_type(g, n) && op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -139,27 +132,17 @@ static void block_plan(const node *n, const shape *wide, const int64_t ws[], con
         copy_axis(c, extent[i], to_space ? d[i] : w[i], to_space ? w[i] : d[i]);
 }
 
-static void to_space_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
+static COPY_PLAN(to_space_plan) {
     block_plan(n, y->shape, y->stride, x->stride, true,
                !strcmp(node_string(n, "mode", "DCR"), "CRD"), c);
 }
 
-static void to_depth_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
-    block_plan(n, x->shape, x->stride, y->stride, false, false, c);
-}
+static COPY_PLAN(to_depth_plan) { block_plan(n, x->shape, x->stride, y->stride, false, false, c); }
 
 COPY_FUNCTIONS(to_space, false)
 COPY_FUNCTIONS(to_depth, false)
 
 /* ---- rows ---- */
-
-static const op_attr transpose_attrs[] = {{"perm", ATTR_INTS, false, 0, NULL, false},
-                                          {.name = NULL}};
-static const op_attr block_attrs[] = {{"blocksize", ATTR_INT, true, 0, NULL, false},
-                                      {"mode", ATTR_STRING, false, 0, NULL, false},
-                                      {.name = NULL}};
 
 /* Without perm the axes come in reverse order. */
 static bool transpose_mixes(const node *n, int rank) { return !node_ints(n, "perm") && rank > 1; }
@@ -169,24 +152,20 @@ static bool tile_mixes(const node *n, int rank) {
     return !op_constant_is(n, 1, 0, 1);
 }
 
-#define MOVE(op, from_opset, low, high, deciding, attributes, prefix, is_same, is_mixing, extra, \
-             case_name)                                                                          \
-    {                                                                                            \
-        .name = op, .domain = "", .since = from_opset, .min_in = low, .max_in = high,            \
-        .min_out = 1, .max_out = 1, .attrs = attributes,                                         \
-        .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | (extra), .shape_inputs = deciding,             \
-        .infer = prefix##_infer, .reference = prefix##_reference, .grad = prefix##_grad,         \
-        .emit = prefix##_emit, .same = is_same, .mixes = is_mixing, .copy = &prefix##_copy,      \
-        .test = case_name                                                                        \
-    }
+/* clang-format off */
+#define BLOCKS(name, prefix, tested_by)                                                          \
+    {OP_ONNX(name, 1, 0, 1, 1, 1, 1, prefix, tested_by), .copy = &prefix##_copy,                 \
+     ATTRIBUTES(NEEDED(INT, "blocksize"), ATTR(STRING, "mode")),                                 \
+     .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0 | OP_NHWC, .grad = prefix##_grad}
 
 const op_row ops_move[] = {
-    MOVE("Transpose", 1, 1, 1, 0, transpose_attrs, transpose, transpose_same, transpose_mixes, 0,
-         "test_transpose_default"),
-    MOVE("Expand", 8, 2, 2, 2, NULL, expand, copy_same, NULL, 0, "test_expand_dim_changed"),
-    MOVE("Tile", 6, 2, 2, 2, NULL, tile, copy_same, tile_mixes, 0, "test_tile"),
-    MOVE("DepthToSpace", 1, 1, 1, 0, block_attrs, to_space, NULL, NULL, OP_NHWC,
-         "test_depthtospace_example"),
-    MOVE("SpaceToDepth", 1, 1, 1, 0, block_attrs, to_depth, NULL, NULL, OP_NHWC,
-         "test_spacetodepth"),
+    {MOVED("Transpose", 1, 1, 1, 1, transpose, "test_transpose_default"),
+     ATTRIBUTES(ATTR(INTS, "perm")), .same = transpose_same, .mixes = transpose_mixes},
+    {MOVED("Expand", 8, 2, 2, 1, expand, "test_expand_dim_changed"), .shape_inputs = 2,
+     .same = copy_same},
+    {MOVED("Tile", 6, 2, 2, 1, tile, "test_tile"), .shape_inputs = 2,
+     .same = copy_same, .mixes = tile_mixes},
+    BLOCKS("DepthToSpace", to_space, "test_depthtospace_example"),
+    BLOCKS("SpaceToDepth", to_depth, "test_spacetodepth"),
     {.name = NULL}};
+/* clang-format on */

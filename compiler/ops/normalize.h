@@ -2,19 +2,18 @@
 #ifndef CAMEO_OPS_NORMALIZE_H
 #define CAMEO_OPS_NORMALIZE_H
 #include "lanes.h"
+#include "rules.h"
 
 typedef struct moments {
     double mean, variance, factor; /* variance is the biased one; factor = 1 / sqrt(variance +
                                       epsilon) */
 } moments;
 
-/* Mean and variance in two passes, of length elements x[base + step[i]]; epsilon is n's
-   attribute. */
-moments lane_moments(const node *n, const tensor *x, int64_t base, const int64_t *step,
-                     int64_t length);
-/* The same in C, of in0: variables mean, squares (sum of squared deviations) and factor. Between
-   lanes_open and lanes_close. */
-void lane_emit_moments(struct emitter *e, const node *n, const lanes *l);
+/* Mean and variance of a lane in two passes; epsilon is n's attribute. */
+moments lane_moments(const node *n, const tensor *x, const lanes *l, int64_t lane);
+/* The same in C (lanes_emit), of in0: variables mean, squares (sum of squared deviations) and
+   factor. */
+const char *lane_moments_text(emitter *e, const node *n);
 
 typedef struct lrn {
     double bias, factor, beta; /* factor: alpha / size */
@@ -22,9 +21,5 @@ typedef struct lrn {
 } lrn;
 lrn lrn_of(const node *n);
 
-/* Rules (normalize_grad.c); ir/grad.h. */
-bool batchnorm_eval_grad(graph *g, node *n, value *const *dout, value **din);
-bool instance_norm_grad(graph *g, node *n, value *const *dout, value **din);
-bool layer_norm_grad(graph *g, node *n, value *const *dout, value **din);
-bool lrn_grad(graph *g, node *n, value *const *dout, value **din);
+gradient_rule batchnorm_eval_grad, instance_norm_grad, layer_norm_grad, lrn_grad;
 #endif

@@ -9,8 +9,7 @@
 bool type_is(dtype t, unsigned mask) { return (int)t > 0 && (int)t < 32 && mask >> (int)t & 1; }
 
 bool type_check(graph *g, const node *n, size_t input, unsigned mask) {
-    if (input >= n->n_in || !n->in[input])
-        return diag_error(g->diag, n, NULL, "input %zu is missing", input);
+    if (input >= n->n_in || !n->in[input]) return node_error(g, n, "input %zu is missing", input);
     const dtype t = n->in[input]->type;
     if (type_is(t, mask)) return true;
     return diag_error(
@@ -61,7 +60,7 @@ bool pointwise_infer(graph *g, node *n) {
     const bool mixed = n->opcode == ONNX_Pow;
     for (size_t i = 1; i < n->n_in && !mixed; i++)
         if (n->in[i]->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "inputs have different types: %s and %s",
+            return node_error(g, n, "inputs have different types: %s and %s",
                               dtype_name(n->in[0]->type), dtype_name(n->in[i]->type));
     return broadcast_shape(g, n, &s) &&
            op_set_output(g, n, 0, k->to_bool ? DT_BOOL : n->in[0]->type, &s);
@@ -73,7 +72,7 @@ static void parameters(const pointwise *k, const node *n, double p[3]) {
     for (int i = 0; i < 3; i++) {
         p[i] = k->parameter[i] ? (double)(float)k->otherwise[i] : 0;
         if (k->parameter[i] && node_attr(n, k->parameter[i]))
-            p[i] = (double)node_float(n, k->parameter[i], 0);
+            p[i] = node_float(n, k->parameter[i], 0);
     }
 }
 
@@ -112,9 +111,7 @@ static void reference_integer(const pointwise *k, const node *n, const tensor *c
     }
 }
 
-bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                         const char **why) {
-    (void)why;
+OP_REFERENCE(pointwise_reference) {
     const pointwise *k = pointwise_of(n);
     int64_t *at = ARENA_ARRAY(a, int64_t, n->n_in);
     bool integers = k->integer != NULL;
@@ -172,7 +169,7 @@ static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
     return made;
 }
 
-void pointwise_emit(struct emitter *e, const node *n) {
+void pointwise_emit(emitter *e, const node *n) {
     const pointwise *k = pointwise_of(n);
     emit_elementwise(e, n, is_variadic(n) ? fold_text(e, k, n) : kernel_text(e, k, n, "x0", "x1"));
 }

@@ -46,8 +46,7 @@ const pointwise *pointwise_of(const node *n);
 const char *pointwise_text(arena *a, const char *pattern, dtype type, const double *p,
                            const char *x0, const char *x1);
 bool pointwise_infer(graph *g, node *n);
-bool pointwise_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                         const char **why);
+OP_REFERENCE(pointwise_reference);
 void pointwise_emit(struct emitter *e, const node *n);
 int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand alone, or the other
                                                       one is neutral */

@@ -4,24 +4,33 @@
    count_include_pad, never cells past the end pad that ceil_mode reaches. */
 #include <math.h>
 
+#include "pointwise.h"
 #include "pool.h"
+#include "row.h"
 
-static bool is_float(dtype t) { return t == DT_FLOAT || t == DT_DOUBLE; }
-
-static bool pool_infer(graph *g, node *n, bool maximum) {
-    const value *x = n->in[0];
-    window w;
-    if (!is_float(x->type) && !(maximum && (x->type == DT_INT8 || x->type == DT_UINT8)))
-        return diag_error(g->diag, n, "convert the model to float32", "type %s is not supported",
-                          dtype_name(x->type));
-    if (!window_read(g->diag, n, &x->shape, NULL, &w)) return false;
-    shape y = window_shape(&w, x->shape.dim[0], x->shape.dim[1]);
-    return op_set_output(g, n, 0, x->type, &y) &&
-           (n->n_out < 2 || op_set_output(g, n, 1, DT_INT64, &y));
+static bool is_maximum(const node *n) {
+    return n->opcode == ONNX_MaxPool || n->opcode == ONNX_GlobalMaxPool;
 }
 
-static bool max_infer(graph *g, node *n) { return pool_infer(g, n, true); }
-static bool average_infer(graph *g, node *n) { return pool_infer(g, n, false); }
+static bool is_global(const node *n) {
+    return n->opcode == ONNX_GlobalMaxPool || n->opcode == ONNX_GlobalAveragePool ||
+           n->opcode == CAMEO_GlobalAveragePoolGrad;
+}
+
+static bool pool_infer(graph *g, node *n) {
+    const value *x = n->in[0];
+    const unsigned more = n->opcode == ONNX_MaxPool ? 1u << DT_INT8 | 1u << DT_UINT8 : 0;
+    window w;
+    if (!type_is(x->type, TYPES_FLOAT | more))
+        return diag_error(g->diag, n, "convert the model to float32", "type %s is not supported",
+                          dtype_name(x->type));
+    if (!is_global(n) && !window_read(g->diag, n, &x->shape, NULL, &w)) return false;
+    if (is_global(n) && !pool_global_window(&x->shape, &w))
+        return node_unsupported(g, n, "an input of rank %d is not supported (3 to 5 are)",
+                                x->shape.rank);
+    const shape y = window_shape(&w, x->shape.dim[0], x->shape.dim[1]);
+    return op_set_output(g, n, 0, x->type, &y) && op_set_output(g, n, 1, DT_INT64, &y);
+}
 
 bool pool_global_window(const shape *x, window *w) {
     *w = (window){.rank = x->rank - 2};
@@ -31,17 +40,11 @@ bool pool_global_window(const shape *x, window *w) {
     return w->rank >= 1 && w->rank <= 3;
 }
 
-static bool global_infer(graph *g, node *n) {
-    const value *x = n->in[0];
+window pool_window(const node *n, const shape *x) {
     window w;
-    if (!is_float(x->type))
-        return diag_error(g->diag, n, "convert the model to float32", "type %s is not supported",
-                          dtype_name(x->type));
-    if (!pool_global_window(&x->shape, &w))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "an input of rank %d is not supported (3 to 5 are)", x->shape.rank);
-    shape y = window_shape(&w, x->shape.dim[0], x->shape.dim[1]);
-    return op_set_output(g, n, 0, x->type, &y);
+    if (!is_global(n)) return window_again(n, x, NULL);
+    if (!pool_global_window(x, &w)) BUG("a pool that infer accepted is inconsistent");
+    return w;
 }
 
 /* ---- reference ---- */
@@ -93,158 +96,109 @@ static int64_t column_major(const window *w, int64_t at) {
     return w->rank == 2 ? i2 * w->in[1] + i1 : (i2 * w->in[1] + i1) * w->in[0] + i0;
 }
 
-static void run_pool(const node *n, const window *w, const double *x, int64_t planes,
-                     tensor *const *out, bool maximum) {
+static OP_REFERENCE(pool_reference) {
     const bool pads = node_int(n, "count_include_pad", 0) != 0,
-               columns = node_int(n, "storage_order", 0) != 0;
-    const int64_t plane = w->in[0] * w->in[1] * w->in[2];
+               columns = node_int(n, "storage_order", 0) != 0, maximum = is_maximum(n);
+    const shape *s = &in[0]->shape;
+    const window w = pool_window(n, s);
+    const double *x = ref_doubles(a, in[0]);
+    const int64_t plane = w.in[0] * w.in[1] * w.in[2];
     int64_t at = 0, o[3];
-    for (int64_t p = 0; p < planes; p++)
-        for (o[0] = 0; o[0] < w->out[0]; o[0]++)
-            for (o[1] = 0; o[1] < w->out[1]; o[1]++)
-                for (o[2] = 0; o[2] < w->out[2]; o[2]++, at++) {
-                    cell r = pool_visit(w, x + p * plane, o);
+    for (int64_t p = 0; p < s->dim[0] * s->dim[1]; p++)
+        for (o[0] = 0; o[0] < w.out[0]; o[0]++)
+            for (o[1] = 0; o[1] < w.out[1]; o[1]++)
+                for (o[2] = 0; o[2] < w.out[2]; o[2]++, at++) {
+                    const cell r = pool_visit(&w, x + p * plane, o);
                     if (out[0])
-                        tensor_set(out[0], at, maximum ? r.best : r.sum / pool_cells(w, o, pads));
-                    if (maximum && n->n_out > 1 && out[1])
+                        tensor_set(out[0], at, maximum ? r.best : r.sum / pool_cells(&w, o, pads));
+                    if (n->n_out > 1 && out[1])
                         ((int64_t *)out[1]->data)[at] =
-                            r.at < 0 ? 0 : p * plane + (columns ? column_major(w, r.at) : r.at);
+                            r.at < 0 ? 0 : p * plane + (columns ? column_major(&w, r.at) : r.at);
                 }
-}
-
-static bool pool_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why, bool maximum, bool global) {
-    const shape *x = &in[0]->shape;
-    window w;
-    if (!(global ? pool_global_window(x, &w) : window_read(NULL, n, x, NULL, &w))) {
-        *why = "the attributes contradict the shapes";
-        return false;
-    }
-    run_pool(n, &w, ref_doubles(a, in[0]), x->dim[0] * x->dim[1], out, maximum);
     return true;
 }
 
-#define REFERENCE(name, maximum, global)                                                   \
-    static bool name(arena *a, const node *n, const tensor *const *in, tensor *const *out, \
-                     const char **why) {                                                   \
-        return pool_reference(a, n, in, out, why, maximum, global);                        \
-    }
-REFERENCE(max_reference, true, false)
-REFERENCE(average_reference, false, false)
-REFERENCE(global_max_reference, true, true)
-REFERENCE(global_average_reference, false, true)
-
 /* ---- emit ---- */
 
-const char *pool_index(emitter *e, const value *v, const window *w, const char *prefix) {
-    arena *a = emit_arena(e);
-    const char *names[MAX_RANK] = {"image", "ch"};
-    int64_t stride[MAX_RANK];
-    value_strides(v, stride);
-    for (int i = 0; i < w->rank; i++)
-        names[2 + i] = arena_printf(a, "%s%d", prefix, 3 - w->rank + i);
-    return emit_index(e, stride, w->rank + 2, names);
-}
-
-/* Taps outside the input are skipped after the divisor has counted them where it must. */
-void pool_emit_window(text *b, const window *w, bool maximum, bool pads) {
-    for (int a = 3 - w->rank; a < 3; a++) {
-        text_printf(b, "        for (ptrdiff_t k%d = 0; k%d < %lld; k%d++) {\n", a, a,
-                    (long long)w->k[a], a);
-        text_printf(b, "            const ptrdiff_t i%d = o%d * %lld - %lld + k%d * %lld;\n", a, a,
-                    (long long)w->stride[a], (long long)w->begin[a], a, (long long)w->dilation[a]);
-        if (maximum || !pads)
-            text_printf(b, "            if (i%d < 0 || i%d >= %lld) continue;\n", a, a,
-                        (long long)w->in[a]);
-        else
-            text_printf(b, "            if (i%d >= %lld) continue;\n", a,
-                        (long long)(w->in[a] + w->end[a]));
-    }
-    if (maximum) return;
-    text_append(b, "            cells++;\n");
+/* Cells in the pads are skipped after the divisor has counted them. */
+void pool_emit_cells(text *t, const window *w, bool pads) {
+    if (!pads) window_taps(t, w);
     for (int a = 3 - w->rank; pads && a < 3; a++)
-        text_printf(b, "            if (i%d < 0 || i%d >= %lld) continue;\n", a, a,
-                    (long long)w->in[a]);
-}
-
-void pool_emit_close(text *t, const window *w) {
-    for (int a = 3 - w->rank; a < 3; a++) text_append(t, "        }\n");
+        text_put(t,
+                 "        for (ptrdiff_t k$0 = 0; k$0 < $1; k$0++) {\n"
+                 "            const ptrdiff_t i$0 = o$0 * $2 - $3 + k$0 * $4;\n"
+                 "            if (i$0 >= $5) continue;\n",
+                 a, w->k[a], w->stride[a], w->begin[a], w->dilation[a], w->in[a] + w->end[a]);
+    text_append(t, "            cells++;\n");
+    for (int a = 3 - w->rank; pads && a < 3; a++)
+        text_put(t, "            if (i$0 < 0 || i$0 >= $1) continue;\n", a, w->in[a]);
 }
 
 static const char *indices_text(emitter *e, const node *n, const window *w) {
-    arena *a = emit_arena(e);
     const bool columns = node_int(n, "storage_order", 0) != 0;
     const char *s = "0";
     for (int i = 0; i < w->rank; i++) {
         int axis = columns ? 2 - i : 3 - w->rank + i;
-        s = arena_printf(a, "(%s) * %lld + i%d", s, (long long)w->in[axis], axis);
+        s = arena_put(emit_arena(e), "($0) * $1 + i$2", s, w->in[axis], axis);
     }
-    return arena_printf(a, "(image * %lld + ch) * %lld + %s", (long long)n->in[0]->shape.dim[1],
-                        (long long)(w->in[0] * w->in[1] * w->in[2]), s);
+    return arena_put(emit_arena(e), "(image * $0 + ch) * $1 + $2", n->in[0]->shape.dim[1],
+                     w->in[0] * w->in[1] * w->in[2], s);
 }
 
-static void emit_maximum(emitter *e, const node *n, const window *w, const char *type) {
+const char *pool_index(emitter *e, const value *v, const window *w, const char *prefix) {
+    return window_index(e, v, w, "image", "ch", prefix);
+}
+
+static void emit_maximum(emitter *e, const node *n, const window *w) {
     text *b = emit_body(e);
-    const value *y = n->out[0], *indices = n->n_out > 1 ? n->out[1] : NULL;
-    const char *low = n->in[0]->type == DT_INT8    ? "-128"
-                      : n->in[0]->type == DT_UINT8 ? "0"
-                                                   : "-INFINITY";
-    text_printf(b, "        %s best = %s;\n        bool any = false;\n%s", type, low,
-                indices ? "        int64_t at = 0;\n" : "");
-    pool_emit_window(b, w, true, false);
-    text_printf(b, "            const %s v = x[%s];\n", type, pool_index(e, n->in[0], w, "i"));
-    text_printf(b,
-                "            if (any && !(v > best)%s) continue;\n            any = true;\n        "
-                "    best = v;\n",
-                is_float(n->in[0]->type) ? " && !(v != v && best == best)" : "");
-    if (indices) text_printf(b, "            at = %s;\n", indices_text(e, n, w));
-    pool_emit_close(b, w);
-    if (y) text_printf(b, "        y[%s] = best;\n", pool_index(e, y, w, "o"));
-    if (indices) text_printf(b, "        at_best[%s] = at;\n", pool_index(e, indices, w, "o"));
+    const value *x = n->in[0], *y = n->out[0], *indices = n->n_out > 1 ? n->out[1] : NULL;
+    text_put(b, "        $0 best = $1;\n        bool any = false;\n$2", dtype_c(x->type),
+             x->type == DT_INT8    ? "-128"
+             : x->type == DT_UINT8 ? "0"
+                                   : "-INFINITY",
+             indices ? "        int64_t at = 0;\n" : "");
+    window_taps(b, w);
+    text_put(b,
+             "            const $0 v = x[$1];\n"
+             "            if (any && !(v > best)$2) continue;\n"
+             "            any = true;\n"
+             "            best = v;\n",
+             dtype_c(x->type), pool_index(e, x, w, "i"),
+             type_is(x->type, TYPES_FLOAT) ? " && !(v != v && best == best)" : "");
+    if (indices) text_put(b, "            at = $0;\n", indices_text(e, n, w));
+    window_end(b, w);
+    if (y) text_put(b, "        y[$0] = best;\n", pool_index(e, y, w, "o"));
+    if (indices) text_put(b, "        at_best[$0] = at;\n", pool_index(e, indices, w, "o"));
 }
 
-static void emit_average(emitter *e, const node *n, const window *w, const char *type) {
+static void emit_average(emitter *e, const node *n, const window *w) {
     text *b = emit_body(e);
     text_append(b, "        double sum = 0;\n        ptrdiff_t cells = 0;\n");
-    pool_emit_window(b, w, false, node_int(n, "count_include_pad", 0) != 0);
-    text_printf(b, "            sum += (double)x[%s];\n", pool_index(e, n->in[0], w, "i"));
-    pool_emit_close(b, w);
-    text_printf(b, "        y[%s] = (%s)(sum / (double)cells);\n", pool_index(e, n->out[0], w, "o"),
-                type);
+    pool_emit_cells(b, w, node_int(n, "count_include_pad", 0) != 0);
+    text_put(b, "            sum += (double)x[$0];\n", pool_index(e, n->in[0], w, "i"));
+    window_end(b, w);
+    text_put(b, "        y[$0] = ($1)(sum / (double)cells);\n", pool_index(e, n->out[0], w, "o"),
+             dtype_c(n->in[0]->type));
 }
 
-static void emit_pool(emitter *e, const node *n, bool maximum, bool global) {
+static void pool_emit(emitter *e, const node *n) {
     const shape *x = &n->in[0]->shape;
-    const char *type = dtype_c(n->in[0]->type);
+    const window w = pool_window(n, x);
     text *b = emit_body(e);
-    window w;
-    if (!(global ? pool_global_window(x, &w) : window_read(NULL, n, x, NULL, &w)))
-        BUG("a pool that infer accepted is inconsistent");
     emit_value(e, "x", n->in[0], false);
     if (n->out[0]) emit_value(e, "y", n->out[0], true);
     if (n->n_out > 1 && n->out[1]) emit_value(e, "at_best", n->out[1], true);
-    text_append(b, "    (void)c, (void)n;\n");
-    if (node_is_batched(n))
-        text_append(b, "    for (ptrdiff_t image = 0; image < (ptrdiff_t)n; image++)\n");
-    else
-        text_printf(b, "    for (ptrdiff_t image = 0; image < %lld; image++)\n",
-                    (long long)x->dim[0]);
-    text_printf(b, "    for (ptrdiff_t ch = 0; ch < %lld; ch++)\n", (long long)x->dim[1]);
-    for (int a = 3 - w.rank; a < 3; a++)
-        text_printf(b, "    for (ptrdiff_t o%d = 0; o%d < %lld; o%d++)\n", a, a,
-                    (long long)w.out[a], a);
+    text_put(b,
+             "    (void)c, (void)n;\n"
+             "    for (ptrdiff_t image = 0; image < $0; image++)\n"
+             "    for (ptrdiff_t ch = 0; ch < $1; ch++)\n",
+             node_is_batched(n) ? "(ptrdiff_t)n" : arena_put(emit_arena(e), "$0", x->dim[0]),
+             x->dim[1]);
+    window_loops(b, &w, "o", w.out);
     text_append(b, "    {\n");
-    if (maximum)
-        emit_maximum(e, n, &w, type);
-    else
-        emit_average(e, n, &w, type);
+    (is_maximum(n) ? emit_maximum : emit_average)(e, n, &w);
     text_append(b, "    }\n");
 }
-
-static void max_emit(emitter *e, const node *n) { emit_pool(e, n, true, false); }
-static void average_emit(emitter *e, const node *n) { emit_pool(e, n, false, false); }
-static void global_max_emit(emitter *e, const node *n) { emit_pool(e, n, true, true); }
-static void global_average_emit(emitter *e, const node *n) { emit_pool(e, n, false, true); }
 
 /* A window of one element that steps by one. */
 static int pool_same(const graph *g, const node *n) {
@@ -256,72 +210,21 @@ static int pool_same(const graph *g, const node *n) {
     return 0;
 }
 
-static const op_attr pool_attrs[] = {{"auto_pad", ATTR_STRING, false, 0, "NOTSET", true},
-                                     {"ceil_mode", ATTR_INT, false, 0, NULL, true},
-                                     {"count_include_pad", ATTR_INT, false, 0, NULL, true},
-                                     {"dilations", ATTR_INTS, false, 0, NULL, false},
-                                     {"kernel_shape", ATTR_INTS, true, 0, NULL, false},
-                                     {"pads", ATTR_INTS, false, 0, NULL, false},
-                                     {"storage_order", ATTR_INT, false, 0, NULL, true},
-                                     {"strides", ATTR_INTS, false, 0, NULL, false},
-                                     {NULL, ATTR_OTHER, false, 0, NULL, false}};
+/* clang-format off */
+#define POOL(name, outputs, tested_by, rule)                                            \
+    OP_ONNX(name, 1, 0, 1, 1, 1, outputs, pool, tested_by),                             \
+    .flags = OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0, .grad = rule
+#define WINDOWED                                                                        \
+    ATTRIBUTES(DEFAULT_WORD("auto_pad", "NOTSET"), DEFAULT(INT, "ceil_mode", 0),        \
+               DEFAULT(INT, "count_include_pad", 0), ATTR(INTS, "dilations"),           \
+               NEEDED(INTS, "kernel_shape"), ATTR(INTS, "pads"),                        \
+               DEFAULT(INT, "storage_order", 0), ATTR(INTS, "strides")),                \
+    .same = pool_same
 
-#define POOL_FLAGS (OP_NHWC | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-
-const op_row ops_pool[] = {{.name = "MaxPool",
-                            .domain = "",
-                            .since = 1,
-                            .min_in = 1,
-                            .max_in = 1,
-                            .min_out = 1,
-                            .max_out = 2,
-                            .attrs = pool_attrs,
-                            .flags = POOL_FLAGS,
-                            .infer = max_infer,
-                            .reference = max_reference,
-                            .grad = max_pool_grad,
-                            .emit = max_emit,
-                            .same = pool_same,
-                            .test = "test_maxpool_2d_default"},
-                           {.name = "AveragePool",
-                            .domain = "",
-                            .since = 1,
-                            .min_in = 1,
-                            .max_in = 1,
-                            .min_out = 1,
-                            .max_out = 1,
-                            .attrs = pool_attrs,
-                            .flags = POOL_FLAGS,
-                            .infer = average_infer,
-                            .reference = average_reference,
-                            .grad = average_pool_grad,
-                            .emit = average_emit,
-                            .same = pool_same,
-                            .test = "test_averagepool_2d_default"},
-                           {.name = "GlobalAveragePool",
-                            .domain = "",
-                            .since = 1,
-                            .min_in = 1,
-                            .max_in = 1,
-                            .min_out = 1,
-                            .max_out = 1,
-                            .flags = POOL_FLAGS,
-                            .infer = global_infer,
-                            .reference = global_average_reference,
-                            .grad = global_average_pool_grad,
-                            .emit = global_average_emit,
-                            .test = "test_globalaveragepool"},
-                           {.name = "GlobalMaxPool",
-                            .domain = "",
-                            .since = 1,
-                            .min_in = 1,
-                            .max_in = 1,
-                            .min_out = 1,
-                            .max_out = 1,
-                            .flags = POOL_FLAGS,
-                            .infer = global_infer,
-                            .reference = global_max_reference,
-                            .grad = global_max_pool_grad,
-                            .emit = global_max_emit,
-                            .test = "test_globalmaxpool"},
-                           {.name = NULL}};
+const op_row ops_pool[] = {
+    {POOL("MaxPool", 2, "test_maxpool_2d_default", max_pool_grad), WINDOWED},
+    {POOL("AveragePool", 1, "test_averagepool_2d_default", average_pool_grad), WINDOWED},
+    {POOL("GlobalAveragePool", 1, "test_globalaveragepool", global_average_pool_grad)},
+    {POOL("GlobalMaxPool", 1, "test_globalmaxpool", max_pool_grad)},
+    {.name = NULL}};
+/* clang-format on */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "../emit/loops.h"
-#include "../ir/grad.h"
 #include "pointwise.h"
+#include "row.h"
 
 /* ---- infer ---- */
 
@@ -20,7 +20,7 @@ static bool window_infer(graph *g, node *n, const shape *x) {
     if (!types_fit(g, n) || !window_read(g->diag, n, x, NULL, &w)) return false;
     const shape y = window_shape(&w, x->dim[0], x->dim[1]);
     if (!shape_equal(&n->in[0]->shape, &y))
-        return diag_error(g->diag, n, NULL, "dY does not have the shape of the pool's output");
+        return node_error(g, n, "dY does not have the shape of the pool's output");
     return op_set_output(g, n, 0, n->in[0]->type, x);
 }
 
@@ -36,22 +36,12 @@ static bool global_infer(graph *g, node *n) {
     window w;
     if (!types_fit(g, n)) return false;
     if (!pool_global_window(&x, &w))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "x_shape of rank %d is not supported",
-                          x.rank);
+        return node_unsupported(g, n, "x_shape of rank %d is not supported", x.rank);
     const shape y = window_shape(&w, x.dim[0], x.dim[1]);
     for (int k = 0; k < y.rank; k++)
         if (y.rank != n->in[0]->shape.rank || n->in[0]->shape.dim[k] != (k < 2 ? y.dim[k] : 1))
-            return diag_error(g->diag, n, NULL, "dY does not have the shape of the pool's output");
+            return node_error(g, n, "dY does not have the shape of the pool's output");
     return op_set_output(g, n, 0, n->in[0]->type, &x);
-}
-
-static window window_of(const node *n) {
-    const shape *x = &n->out[0]->shape;
-    window w;
-    const bool global = !node_ints(n, "kernel_shape");
-    if (!(global ? pool_global_window(x, &w) : window_read(NULL, n, x, NULL, &w)))
-        BUG("a gradient that infer accepted is inconsistent");
-    return w;
 }
 
 /* ---- reference ---- */
@@ -81,10 +71,8 @@ static void plane_grad(const window *w, const double *dy, const double *x, bool 
             }
 }
 
-static bool pool_grad_reference(arena *a, const node *n, const tensor *const *in,
-                                tensor *const *out, const char **why) {
-    (void)why;
-    const window w = window_of(n);
+static OP_REFERENCE(pool_grad_reference) {
+    const window w = pool_window(n, &n->out[0]->shape);
     const bool pads = node_int(n, "count_include_pad", 0) != 0;
     const int64_t plane = w.in[0] * w.in[1] * w.in[2], out_plane = w.out[0] * w.out[1] * w.out[2],
                   count = value_count(n->out[0]);
@@ -98,54 +86,47 @@ static bool pool_grad_reference(arena *a, const node *n, const tensor *const *in
 
 /* ---- emit ---- */
 
-static void emit_axes(text *t, const window *w, const char *name, const int64_t *extent) {
-    for (int a = 3 - w->rank; a < 3; a++)
-        text_printf(t, "    for (ptrdiff_t %s%d = 0; %s%d < %lld; %s%d++)\n", name, a, name, a,
-                    (long long)extent[a], name, a);
-}
-
 static void max_body(emitter *e, const node *n, const window *w) {
     text *t = emit_helpers(e);
     const char *type = dtype_c(n->in[0]->type);
-    text_printf(t, "        %s best = 0;\n        ptrdiff_t at = -1;\n", type);
-    pool_emit_window(t, w, true, false);
-    text_printf(t, "            const %s v = in1[%s];\n", type, pool_index(e, n->in[1], w, "i"));
-    text_append(t,
-                "            if (at >= 0 && !(v > best) && !(v != v && best == best)) continue;\n");
-    text_printf(t, "            best = v;\n            at = %s;\n",
-                pool_index(e, n->out[0], w, "i"));
-    pool_emit_close(t, w);
-    text_printf(t, "        if (at >= 0) out0[at] += in0[%s];\n", pool_index(e, n->in[0], w, "o"));
+    text_put(t, "        $0 best = 0;\n        ptrdiff_t at = -1;\n", type);
+    window_taps(t, w);
+    text_put(t,
+             "            const $0 v = in1[$1];\n"
+             "            if (at >= 0 && !(v > best) && !(v != v && best == best)) continue;\n"
+             "            best = v;\n"
+             "            at = $2;\n",
+             type, pool_index(e, n->in[1], w, "i"), pool_index(e, n->out[0], w, "i"));
+    window_end(t, w);
+    text_put(t, "        if (at >= 0) out0[at] += in0[$0];\n", pool_index(e, n->in[0], w, "o"));
 }
 
 static void average_body(emitter *e, const node *n, const window *w) {
     text *t = emit_helpers(e);
-    const char *type = dtype_c(n->in[0]->type);
     text_append(t, "        ptrdiff_t cells = 0;\n");
-    pool_emit_window(t, w, false, node_int(n, "count_include_pad", 0) != 0);
-    pool_emit_close(t, w);
-    text_printf(t, "        const %s v = (%s)((double)in0[%s] / (double)cells);\n", type, type,
-                pool_index(e, n->in[0], w, "o"));
-    pool_emit_window(t, w, true, false);
-    text_printf(t, "            out0[%s] += v;\n", pool_index(e, n->out[0], w, "i"));
-    pool_emit_close(t, w);
+    pool_emit_cells(t, w, node_int(n, "count_include_pad", 0) != 0);
+    window_end(t, w);
+    text_put(t, "        const $0 v = ($0)((double)in0[$1] / (double)cells);\n",
+             dtype_c(n->in[0]->type), pool_index(e, n->in[0], w, "o"));
+    window_taps(t, w);
+    text_put(t, "            out0[$0] += v;\n", pool_index(e, n->out[0], w, "i"));
+    window_end(t, w);
 }
 
 static void pool_grad_emit(emitter *e, const node *n) {
-    const window w = window_of(n);
     const shape *x = &n->out[0]->shape;
+    const window w = pool_window(n, x);
     text *t = emit_helpers(e);
     emit_task_open(e, n);
-    text_printf(t,
-                "    const ptrdiff_t image = (ptrdiff_t)(i / %lld), ch = (ptrdiff_t)(i %% %lld);\n",
-                (long long)x->dim[1], (long long)x->dim[1]);
-    emit_axes(t, &w, "i", w.in);
-    text_printf(t, "        out0[%s] = 0;\n", pool_index(e, n->out[0], &w, "i"));
-    emit_axes(t, &w, "o", w.out);
+    text_put(t, "    const ptrdiff_t image = (ptrdiff_t)(i / $0), ch = (ptrdiff_t)(i % $0);\n",
+             x->dim[1]);
+    window_loops(t, &w, "i", w.in);
+    text_put(t, "        out0[$0] = 0;\n", pool_index(e, n->out[0], &w, "i"));
+    window_loops(t, &w, "o", w.out);
     text_append(t, "    {\n");
     (n->n_in > 1 ? max_body : average_body)(e, n, &w);
     text_append(t, "    }\n");
-    emit_task_close(e, n, arena_printf(emit_arena(e), "%lld", (long long)(x->dim[0] * x->dim[1])),
+    emit_task_close(e, n, arena_put(emit_arena(e), "$0", x->dim[0] * x->dim[1]),
                     (double)shape_count(x));
 }
 
@@ -153,63 +134,47 @@ static void pool_grad_emit(emitter *e, const node *n) {
 
 /* SAME pads are explicit here, so that ceil_mode, which has no say beside them, must not have
    one. */
-static node *window_node(graph *g, const node *n, opcode op, value *const *in, size_t n_in,
-                         const window *w) {
+static node *window_node(graph *g, const node *n, opcode op, value *const *in, size_t n_in) {
     node *back = grad_node(g, n, op, in, n_in, 1);
     const bool same = !strncmp(node_string(n, "auto_pad", "NOTSET"), "SAME_", 5);
-    window_write(g, back, w);
+    const window w = pool_window(n, &n->in[0]->shape);
+    window_write(g, back, &w);
     node_set_int(g, back, "ceil_mode", same ? 0 : node_int(n, "ceil_mode", 0));
     node_set_int(g, back, "count_include_pad", node_int(n, "count_include_pad", 0));
     return back;
 }
 
-bool max_pool_grad(graph *g, node *n, value *const *dout, value **din) {
-    window w;
-    if (!window_read(g->diag, n, &n->in[0]->shape, NULL, &w)) return false;
-    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad,
-                                               (value *[]){dout[0], n->in[0]}, 2, &w))) != NULL;
+GRADIENT(max_pool_grad) {
+    value *in[] = {dout[0], n->in[0]};
+    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad, in, 2))) != NULL;
 }
 
-bool average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
+static bool of_shape(graph *g, const node *n, node *back, value **din) {
     const shape *x = &n->in[0]->shape;
-    window w;
-    if (!window_read(g->diag, n, x, NULL, &w)) return false;
-    node *back = window_node(g, n, CAMEO_AveragePoolGrad, dout, 1, &w);
     node_set_ints(g, back, "x_shape", x->dim, (size_t)x->rank);
     return (din[0] = grad_infer(g, back)) != NULL;
 }
 
-bool global_max_pool_grad(graph *g, node *n, value *const *dout, value **din) {
-    window w;
-    if (!pool_global_window(&n->in[0]->shape, &w))
-        BUG("a pool that infer accepted is inconsistent");
-    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad,
-                                               (value *[]){dout[0], n->in[0]}, 2, &w))) != NULL;
+GRADIENT(average_pool_grad) {
+    return of_shape(g, n, window_node(g, n, CAMEO_AveragePoolGrad, dout, 1), din);
 }
 
-bool global_average_pool_grad(graph *g, node *n, value *const *dout, value **din) {
-    const shape *x = &n->in[0]->shape;
-    node *back = grad_node(g, n, CAMEO_GlobalAveragePoolGrad, dout, 1, 1);
-    node_set_ints(g, back, "x_shape", x->dim, (size_t)x->rank);
-    return (din[0] = grad_infer(g, back)) != NULL;
+GRADIENT(global_average_pool_grad) {
+    return of_shape(g, n, grad_node(g, n, CAMEO_GlobalAveragePoolGrad, dout, 1, 1), din);
 }
 
-static const op_attr grad_attrs[] = {
-    {.name = "ceil_mode", .kind = ATTR_INT},  {.name = "count_include_pad", .kind = ATTR_INT},
-    {.name = "dilations", .kind = ATTR_INTS}, {.name = "kernel_shape", .kind = ATTR_INTS},
-    {.name = "pads", .kind = ATTR_INTS},      {.name = "strides", .kind = ATTR_INTS},
-    {.name = "x_shape", .kind = ATTR_INTS},   {.name = NULL}};
-
-#define POOL_GRAD(row, operands, inferred, tested)                                            \
-    {                                                                                         \
-        .name = row, .domain = "cameo", .since = 1, .min_in = operands, .max_in = operands,   \
-        .min_out = 1, .max_out = 1, .attrs = grad_attrs, .flags = OP_NHWC_IN | OP_ANY_LAYOUT, \
-        .infer = inferred, .reference = pool_grad_reference, .emit = pool_grad_emit,          \
-        .test = "test_ops_backward " tested                                                   \
-    }
+/* clang-format off */
+#define POOL_GRAD(name, operands, prefix, tested)                                              \
+    {OP_HEAD("cameo", name, 1, 0, operands, operands, 1, 1, "test_ops_backward " tested),      \
+     ATTRIBUTES(ATTR(INT, "ceil_mode"), ATTR(INT, "count_include_pad"),                        \
+                ATTR(INTS, "dilations"), ATTR(INTS, "kernel_shape"), ATTR(INTS, "pads"),       \
+                ATTR(INTS, "strides"), ATTR(INTS, "x_shape")),                                 \
+     .flags = OP_NHWC_IN | OP_ANY_LAYOUT, .infer = prefix##_infer,                             \
+     .reference = pool_grad_reference, .emit = pool_grad_emit}
 
 const op_row ops_pool_grad[] = {
-    POOL_GRAD("MaxPoolGrad", 2, max_infer, "max_pool_grad"),
-    POOL_GRAD("AveragePoolGrad", 1, average_infer, "average_pool_grad"),
-    POOL_GRAD("GlobalAveragePoolGrad", 1, global_infer, "global_average_pool_grad"),
+    POOL_GRAD("MaxPoolGrad", 2, max, "max_pool_grad"),
+    POOL_GRAD("AveragePoolGrad", 1, average, "average_pool_grad"),
+    POOL_GRAD("GlobalAveragePoolGrad", 1, global, "global_average_pool_grad"),
     {.name = NULL}};
+/* clang-format on */

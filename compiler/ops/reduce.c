@@ -2,12 +2,13 @@
    be a constant. ArgMax, ArgMin. */
 #include "lanes.h"
 #include "pointwise.h"
+#include "row.h"
 #include "rules.h"
 
 #include <math.h>
 
-/* One reduction: start value, step, end. In emitted text v is the sum, x the element, "#" the
-   lane's length. */
+/* One reduction: start value, step, end. In emitted text v is the sum, x the element, $N
+   the lane's length. */
 typedef struct reduction {
     opcode op;
     double start;
@@ -30,7 +31,7 @@ static double logarithm(double v, double length) { return (void)length, log(v); 
 
 static const reduction reductions[] = {
     {ONNX_ReduceSum, 0, add, same, "v + x", "v", true},
-    {ONNX_ReduceMean, 0, add, mean, "v + x", "v / #", true},
+    {ONNX_ReduceMean, 0, add, mean, "v + x", "v / $N", true},
     {ONNX_ReduceL1, 0, add_abs, same, "v + (x < 0 ? -x : x)", "v", true},
     {ONNX_ReduceL2, 0, add_square, root, "v + x * x", "sqrt(v)", false},
     {ONNX_ReduceSumSquare, 0, add_square, same, "v + x * x", "v", true},
@@ -54,21 +55,16 @@ static bool has_axes_input(const node *n) { return n->op && n->op->max_in == 2; 
 /* The reduced axes as a mask. */
 static bool axes_mask(graph *g, const node *n, unsigned *mask) {
     const int rank = n->in[0]->shape.rank;
-    const int64_t *axes = NULL;
-    size_t count = 0;
-    if (has_axes_input(n)) {
-        if (n->n_in > 1 && n->in[1] && !op_const_ints(g, n, 1, &axes, &count))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "axes (input 1) must be a constant");
-    } else {
-        const attr *a = node_ints(n, "axes");
-        if (a) axes = a->ints, count = a->count;
-    }
-    *mask = count || (has_axes_input(n) && node_int(n, "noop_with_empty_axes", 0))
-                ? 0
-                : (1u << rank) - 1;
-    for (size_t i = 0; i < count; i++) {
+    const attr *a = node_ints(n, "axes");
+    ints axes = {0};
+    if (!has_axes_input(n) && a) axes = (ints){a->ints, a->count};
+    if (has_axes_input(n) && op_present(n, 1) && !op_const_ints(g, n, 1, &axes))
+        return node_unsupported(g, n, "axes (input 1) must be a constant");
+    const bool none = has_axes_input(n) && node_int(n, "noop_with_empty_axes", 0);
+    *mask = axes.count || none ? 0 : (1u << rank) - 1;
+    for (size_t i = 0; i < axes.count; i++) {
         int axis;
-        if (!op_axis(g, n, axes[i], rank, &axis)) return false;
+        if (!op_axis(g, n, axes.v[i], rank, &axis)) return false;
         *mask |= 1u << axis;
     }
     return true;
@@ -80,8 +76,7 @@ static bool reduced_shape(graph *g, node *n, unsigned mask, dtype type, bool emp
     shape y = {.rank = 0};
     for (int k = 0; k < x->rank; k++) {
         const bool reduced = mask >> k & 1;
-        if (reduced && x->dim[k] == 0 && !empty)
-            return diag_error(g->diag, n, NULL, "axis %d is empty", k);
+        if (reduced && x->dim[k] == 0 && !empty) return node_error(g, n, "axis %d is empty", k);
         if (!reduced || node_int(n, "keepdims", 1)) y.dim[y.rank++] = reduced ? 1 : x->dim[k];
     }
     return op_set_output(g, n, 0, type, &y);
@@ -106,17 +101,17 @@ unsigned reduce_mask(arena *a, const node *n) {
 
 /* ---- reference ---- */
 
-static double reduce_lane(const reduction *r, const tensor *x, int64_t base, const int64_t *step,
-                          int64_t length) {
+static double reduce_lane(const reduction *r, const tensor *x, const lanes *l, int64_t i) {
     double top = -(double)INFINITY, v = r->start;
     const bool exps = r->op == ONNX_ReduceLogSumExp;
-    for (int64_t i = 0; exps && i < length; i++) top = larger(top, tensor_get(x, base + step[i]));
+    for (int64_t k = 0; exps && k < l->length; k++)
+        top = larger(top, tensor_get(x, lane_at(l, i, k)));
     if (isinf(top) && exps) return top;
-    for (int64_t i = 0; i < length; i++) {
-        const double element = tensor_get(x, base + step[i]);
+    for (int64_t k = 0; k < l->length; k++) {
+        const double element = tensor_get(x, lane_at(l, i, k));
         v = r->step(v, exps ? exp(element - top) : element);
     }
-    return exps ? top + log(v) : r->end(v, (double)length);
+    return exps ? top + log(v) : r->end(v, (double)l->length);
 }
 
 static bool is_mean(const reduction *r) { return r->end == mean; }
@@ -133,22 +128,20 @@ static bool is_nan(const tensor *t, int64_t i) {
     return type_is(t->type, TYPES_FLOAT) && isnan(tensor_get(t, i));
 }
 
-static int64_t extreme_int(const reduction *r, const tensor *x, int64_t base, const int64_t *step,
-                           int64_t length) {
-    int64_t best = base;
-    for (int64_t i = 1; i < length; i++) {
-        const int64_t at = base + step[i];
+static int64_t extreme_int(const reduction *r, const tensor *x, const lanes *l, int64_t i) {
+    int64_t best = l->base[i];
+    for (int64_t k = 1; k < l->length; k++) {
+        const int64_t at = lane_at(l, i, k);
         if (r->start < 0 ? exceeds(x, at, best) : exceeds(x, best, at)) best = at;
     }
     return tensor_get_int(x, best);
 }
 
-static int64_t reduce_lane_int(const reduction *r, const tensor *x, int64_t base,
-                               const int64_t *step, int64_t length) {
-    if (is_extreme(r)) return extreme_int(r, x, base, step, length);
+static int64_t reduce_lane_int(const reduction *r, const tensor *x, const lanes *l, int64_t i) {
+    if (is_extreme(r)) return extreme_int(r, x, l, i);
     uint64_t sum = r->start != 0;
-    for (int64_t i = 0; i < length; i++) {
-        const uint64_t y = (uint64_t)tensor_get_int(x, base + step[i]);
+    for (int64_t k = 0; k < l->length; k++) {
+        const uint64_t y = (uint64_t)tensor_get_int(x, lane_at(l, i, k));
         const bool negative = x->type != DT_UINT64 && (int64_t)y < 0;
         if (r->step == multiply)
             sum *= y;
@@ -156,22 +149,22 @@ static int64_t reduce_lane_int(const reduction *r, const tensor *x, int64_t base
             sum += r->step == add_square ? y * y : r->step == add_abs && negative ? 0 - y : y;
     }
     if (!is_mean(r)) return (int64_t)sum;
-    return type_is(x->type, TYPES_UNSIGNED) ? (int64_t)(sum / (uint64_t)length)
-                                            : (int64_t)sum / length;
+    return type_is(x->type, TYPES_UNSIGNED) ? (int64_t)(sum / (uint64_t)l->length)
+                                            : (int64_t)sum / l->length;
 }
 
-static bool reduce_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
+static lanes reduced_lanes(arena *a, const node *n) {
+    return lanes_of(a, &n->in[0]->shape, reduce_mask(a, n));
+}
+
+static OP_REFERENCE(reduce_reference) {
     const reduction *r = reduction_of(n);
-    const lanes l = lanes_of(a, &in[0]->shape, reduce_mask(a, n));
-    int64_t *base, *step, count;
-    lanes_offsets(a, &l, &base, &count, &step);
-    for (int64_t i = 0; i < count; i++) {
+    const lanes l = lanes_run(a, reduced_lanes(a, n));
+    for (int64_t i = 0; i < l.count; i++) {
         if (type_is(in[0]->type, TYPES_FLOAT))
-            tensor_set(out[0], i, reduce_lane(r, in[0], base[i], step, l.length));
+            tensor_set(out[0], i, reduce_lane(r, in[0], &l, i));
         else
-            store_int(out[0], i, reduce_lane_int(r, in[0], base[i], step, l.length));
+            store_int(out[0], i, reduce_lane_int(r, in[0], &l, i));
     }
     return true;
 }
@@ -191,23 +184,13 @@ static const char *result_index(emitter *e, const node *n, const lanes *l) {
     return emit_index(e, y, l->shape.rank, l->names);
 }
 
-static const char *element_index(emitter *e, const node *n, const lanes *l) {
-    int64_t s[MAX_RANK];
-    emit_strides(n, n->in[0], s);
-    return emit_index(e, s, l->shape.rank, l->names);
-}
-
-static void emit_top(emitter *e, const lanes *l, const char *at) {
-    text *t = emit_helpers(e);
-    text_append(t, "    double top = -INFINITY;\n");
-    lanes_loop(e, l);
-    text_printf(
-        t,
-        "        const double x = (double)in0[%s];\n        top = x > top || x != x ? x : top;\n",
-        at);
-    lanes_end(e, l);
-    text_append(t, "    if (isinf(top)) { v = top > 0 ? INFINITY : 0; top = 0; } else {\n");
-}
+static const char top_text[] =
+    "    double top = -INFINITY;\n"
+    "$lane\n"
+    "        const double x = (double)$in0;\n"
+    "        top = x > top || x != x ? x : top;\n"
+    "$end\n"
+    "    if (isinf(top)) { v = top > 0 ? INFINITY : 0; top = 0; } else {\n";
 
 /* What the emitted loop counts in. Integers: max and min compare in their own kind, all else
    counts modulo 2^64. */
@@ -215,21 +198,18 @@ typedef struct accumulator {
     const char *type, *start, *step, *end;
 } accumulator;
 
-static accumulator real_accumulator(emitter *e, const reduction *r) {
-    return (accumulator){"double", emit_float(e, r->start), r->step_text, r->end_text};
-}
-
-static accumulator integer_accumulator(emitter *e, const reduction *r, const node *n,
-                                       const lanes *l) {
+static accumulator accumulator_of(emitter *e, const reduction *r, const node *n, const lanes *l) {
     const bool natural = type_is(n->in[0]->type, TYPES_UNSIGNED);
+    if (type_is(n->in[0]->type, TYPES_FLOAT))
+        return (accumulator){"double", emit_float(e, r->start), r->step_text, r->end_text};
     if (is_extreme(r)) {
         int64_t s[MAX_RANK];
         const char *type = natural ? "uint64_t" : "int64_t";
         emit_strides(n, n->in[0], s);
         for (int k = 0; k < l->shape.rank; k++)
             if (l->mask >> k & 1) s[k] = 0;
-        const char *first = arena_printf(emit_arena(e), "(%s)in0[%s]", type,
-                                         emit_index(e, s, l->shape.rank, l->names));
+        const char *first = arena_put(emit_arena(e), "($0)in0[$1]", type,
+                                      emit_index(e, s, l->shape.rank, l->names));
         return (accumulator){type, first, r->start < 0 ? "x > v ? x : v" : "x < v ? x : v", "v"};
     }
     const bool abs = r->step == add_abs && !natural;
@@ -237,31 +217,25 @@ static accumulator integer_accumulator(emitter *e, const reduction *r, const nod
                          abs                  ? "v + (x >> 63 ? 0 - x : x)"
                          : r->step == add_abs ? "v + x"
                                               : r->step_text,
-                         is_mean(r) && !natural ? "(int64_t)v / #" : r->end_text};
+                         is_mean(r) && !natural ? "(int64_t)v / $N" : r->end_text};
 }
 
-static void reduce_emit(struct emitter *e, const node *n) {
+static void reduce_emit(emitter *e, const node *n) {
     const reduction *r = reduction_of(n);
-    const lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, reduce_mask(emit_arena(e), n));
-    const char *at = element_index(e, n, &l);
-    const bool real = type_is(n->in[0]->type, TYPES_FLOAT), exps = r->op == ONNX_ReduceLogSumExp;
-    const accumulator v = real ? real_accumulator(e, r) : integer_accumulator(e, r, n, &l);
-    lanes_open(e, n, &l);
-    text *t = emit_helpers(e);
-    text_printf(t, "    %s v = %s;\n", v.type, v.start);
-    if (exps) emit_top(e, &l, at);
-    lanes_loop(e, &l);
-    text_printf(t, "        const %s x = (%s)in0[%s];\n        v = %s;\n", v.type, v.type, at,
-                v.step);
-    lanes_end(e, &l);
-    if (exps) text_append(t, "    }\n");
-    text end = {0};
-    text_replace(&end, v.end, "#",
-                 arena_printf(emit_arena(e), real ? "%lld.0" : "%lld", (long long)l.length));
-    text_printf(t, "    out0[%s] = (%s)(%s);\n", result_index(e, n, &l), dtype_c(n->in[0]->type),
-                text_str(&end));
-    text_free(&end);
-    lanes_close(e, n, &l);
+    const lanes l = reduced_lanes(emit_arena(e), n);
+    const bool exps = r->op == ONNX_ReduceLogSumExp;
+    const accumulator v = accumulator_of(e, r, n, &l);
+    lanes_put(e, n, &l,
+              "    $0 v = $1;\n"
+              "$2"
+              "$lane\n"
+              "        const $0 x = ($0)$in0;\n"
+              "        v = $3;\n"
+              "$end\n"
+              "$4"
+              "    out0[$5] = ($T)($6$7);\n",
+              v.type, v.start, exps ? top_text : "", v.step, exps ? "    }\n" : "",
+              result_index(e, n, &l), v.end, is_mean(r) && v.type[0] == 'd' ? ".0" : "");
 }
 
 /* ---- ArgMax, ArgMin: a NaN is the largest and the smallest, as in NumPy, PyTorch and ONNX
@@ -275,24 +249,21 @@ static bool arg_infer(graph *g, node *n) {
     return reduced_shape(g, n, 1u << axis, DT_INT64, false);
 }
 
-static int arg_axis(const node *n) {
-    const int64_t axis = node_int(n, "axis", 0);
-    return (int)(axis < 0 ? axis + n->in[0]->shape.rank : axis);
-}
+static int arg_axis(const node *n) { return node_axis(n, n->in[0]->shape.rank, 0); }
 
 static bool arg_max(const node *n) { return n->opcode == ONNX_ArgMax; }
 
-static bool arg_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                          const char **why) {
-    (void)why;
-    const lanes l = lanes_of(a, &in[0]->shape, 1u << arg_axis(n));
+static lanes arg_lanes(arena *a, const node *n) {
+    return lanes_of(a, &n->in[0]->shape, 1u << arg_axis(n));
+}
+
+static OP_REFERENCE(arg_reference) {
+    const lanes l = lanes_run(a, arg_lanes(a, n));
     const bool last = node_int(n, "select_last_index", 0) != 0;
-    int64_t *base, *step, count;
-    lanes_offsets(a, &l, &base, &count, &step);
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < l.count; i++) {
         int64_t best = 0;
         for (int64_t k = 1; k < l.length; k++) {
-            const int64_t x = base[i] + step[k], b = base[i] + step[best];
+            const int64_t x = lane_at(&l, i, k), b = lane_at(&l, i, best);
             const bool more = arg_max(n) ? exceeds(in[0], x, b) : exceeds(in[0], b, x);
             const bool less = arg_max(n) ? exceeds(in[0], b, x) : exceeds(in[0], x, b);
             if (is_nan(in[0], x) || is_nan(in[0], b)
@@ -305,77 +276,47 @@ static bool arg_reference(arena *a, const node *n, const tensor *const *in, tens
     return true;
 }
 
-static void arg_emit(struct emitter *e, const node *n) {
-    const int axis = arg_axis(n);
-    lanes l = lanes_of(emit_arena(e), &n->in[0]->shape, 1u << axis);
+static void arg_emit(emitter *e, const node *n) {
+    const lanes l = arg_lanes(emit_arena(e), n);
     const bool last = node_int(n, "select_last_index", 0) != 0;
-    const char *x = arena_printf(emit_arena(e), "in0[%s]", element_index(e, n, &l));
     lanes best = l;
-    best.names[axis] = "best";
-    const char *b = arena_printf(emit_arena(e), "in0[%s]", element_index(e, n, &best)), *odd = "";
-    if (type_is(n->in[0]->type, TYPES_FLOAT))
-        odd = last ? arena_printf(emit_arena(e), " || %s != %s", x, x)
-                   : arena_printf(emit_arena(e), " || (%s != %s && %s == %s)", x, x, b, b);
-    lanes_open(e, n, &l);
-    text *t = emit_helpers(e);
-    text_append(t, "    size_t best = 0;\n");
-    lanes_loop(e, &l);
-    text_printf(t, "        if (%s %s%s %s%s) best = r%d;\n", x, arg_max(n) ? ">" : "<",
-                last ? "=" : "", b, odd, axis);
-    lanes_end(e, &l);
-    text_printf(t, "    out0[%s] = (int64_t)best;\n", result_index(e, n, &l));
-    lanes_close(e, n, &l);
+    best.names[arg_axis(n)] = "best";
+    const char *b = arena_put(emit_arena(e), "in0[$0]", lanes_index(e, n, n->in[0], &best)),
+               *odd = last ? " || $in0 != $in0"
+                           : arena_put(emit_arena(e), " || ($in0 != $in0 && $0 == $0)", b);
+    lanes_put(e, n, &l,
+              "    size_t best = 0;\n"
+              "$lane\n"
+              "        if ($in0 $0$1 $2$3) best = r$4;\n"
+              "$end\n"
+              "    out0[$5] = (int64_t)best;\n",
+              arg_max(n) ? ">" : "<", last ? "=" : "", b,
+              type_is(n->in[0]->type, TYPES_FLOAT) ? odd : "", arg_axis(n), result_index(e, n, &l));
 }
 
 /* ---- rows ---- */
 
-static const op_attr attribute_attrs[] = {
-    {.name = "axes", .kind = ATTR_INTS},
-    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
-    {.name = NULL}};
-static const op_attr input_attrs[] = {
-    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
-    {.name = "noop_with_empty_axes", .kind = ATTR_INT, .has_default = true},
-    {.name = NULL}};
-static const op_attr arg_attrs[] = {
-    {.name = "axis", .kind = ATTR_INT, .has_default = true},
-    {.name = "keepdims", .kind = ATTR_INT, .number = 1, .has_default = true},
-    {.name = "select_last_index", .kind = ATTR_INT, .has_default = true},
-    {.name = NULL}};
-
 static bool reduce_mixes(const node *n, int rank) {
     if (node_ints(n, "axes")) return false; /* the attribute is looked at for every node */
-    if (n->n_in < 2 || !n->in[1]) return node_int(n, "noop_with_empty_axes", 0) == 0;
+    if (!op_present(n, 1)) return node_int(n, "noop_with_empty_axes", 0) == 0;
     return op_axes_first(n, 1, rank);
 }
 
+/* clang-format off */
 #define PLAIN (OP_ANY_LAYOUT | OP_BATCH_AXIS0)
-#define FUNCTIONS(rule) reduce_infer, reduce_reference, rule, reduce_emit
-#define REDUCE_FROM(name, since, rule, tested_by)                                     \
-    {name,                                                                            \
-     "",                                                                              \
-     1,                                                                               \
-     (since)-1,                                                                       \
-     1,                                                                               \
-     1,                                                                               \
-     1,                                                                               \
-     1,                                                                               \
-     attribute_attrs,                                                                 \
-     PLAIN,                                                                           \
-     0,                                                                               \
-     FUNCTIONS(rule),                                                                 \
-     .mixes = reduce_mixes,                                                           \
-     .test = "test_ops_math reduce"},                                                 \
-    {                                                                                 \
-        name, "", since, 0, 1, 2, 1, 1, input_attrs, PLAIN, 1u << 1, FUNCTIONS(rule), \
-            .mixes = reduce_mixes, .test = tested_by                                  \
-    }
+#define REDUCE_FROM(name, since, rule, tested_by)                                             \
+    {OP_ONNX(name, 1, (since)-1, 1, 1, 1, 1, reduce, "test_ops_math reduce"),                 \
+     ATTRIBUTES(ATTR(INTS, "axes"), DEFAULT(INT, "keepdims", 1)),                             \
+     .flags = PLAIN, .grad = rule, .mixes = reduce_mixes},                                    \
+    {OP_ONNX(name, since, 0, 1, 2, 1, 1, reduce, tested_by),                                  \
+     ATTRIBUTES(DEFAULT(INT, "keepdims", 1), DEFAULT(INT, "noop_with_empty_axes", 0)),        \
+     .flags = PLAIN, .shape_inputs = 1u << 1, .grad = rule, .mixes = reduce_mixes}
 #define REDUCE(name, rule, tested_by) REDUCE_FROM(name, 18, rule, tested_by)
-#define ARG(name, tested_by)                                                                    \
-    {                                                                                           \
-        name, "", 1, 0, 1, 1, 1, 1, arg_attrs, PLAIN | OP_NO_GRAD, 0, arg_infer, arg_reference, \
-            NULL, arg_emit, .test = tested_by                                                   \
-    }
+#define ARG(name, tested_by)                                                                  \
+    {OP_ONNX(name, 1, 0, 1, 1, 1, 1, arg, tested_by),                                         \
+     ATTRIBUTES(DEFAULT(INT, "axis", 0), DEFAULT(INT, "keepdims", 1),                         \
+                DEFAULT(INT, "select_last_index", 0)),                                        \
+     .flags = PLAIN | OP_NO_GRAD}
 
 const op_row ops_reduce[] = {
     REDUCE_FROM("ReduceSum", 13, reduce_sum_grad, "test_reduce_sum_default_axes_keepdims_example"),
@@ -393,3 +334,4 @@ const op_row ops_reduce[] = {
     ARG("ArgMax", "test_argmax_default_axis_example"),
     ARG("ArgMin", "test_argmin_default_axis_example"),
     {.name = NULL}};
+/* clang-format on */

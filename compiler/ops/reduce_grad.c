@@ -8,7 +8,7 @@
 static value *expand(graph *g, const node *n, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
     return grad_call(g, n, ONNX_Expand,
-                     (value *const[]){v, grad_ints(g, "shape", s->dim, (size_t)s->rank)}, 2);
+                     OPERANDS(v, grad_ints(g, "shape", s->dim, (size_t)s->rank)));
 }
 
 static value *mul(graph *g, const node *n, value *a, value *b) {
@@ -42,55 +42,47 @@ static value *reduce(graph *g, const node *n, opcode op, value *v, unsigned mask
 typedef struct reduced {
     unsigned mask;
     value *x, *y, *dy; /* y and dy broadcast against x */
-    double length;     /* elements behind one of y */
 } reduced;
 
-static bool reduced_open(graph *g, const node *n, value *dout, reduced *r) {
-    r->mask = reduce_mask(g->arena, n);
-    const shape kept = kept_shape(n, r->mask);
-    r->x = n->in[0];
-    r->y = grad_reshape(g, n, n->out[0], &kept);
-    r->dy = grad_reshape(g, n, dout, &kept);
-    r->length = (double)value_count(r->x) / (double)shape_count(&kept);
-    return r->y && r->dy;
+static reduced reduced_open(graph *g, const node *n, value *dout) {
+    const unsigned mask = reduce_mask(g->arena, n);
+    const shape kept = kept_shape(n, mask);
+    value *y = grad_reshape(g, n, n->out[0], &kept);
+    return (reduced){mask, n->in[0], y, grad_reshape(g, n, dout, &kept)};
 }
 
-static bool sum_grad(graph *g, node *n, value *dout, bool mean, value **din) {
+static bool sum_grad(graph *g, node *n, value *dout, double factor, value **din) {
     const shape kept = kept_shape(n, reduce_mask(g->arena, n));
-    value *dy = grad_reshape(g, n, dout, &kept);
-    if (mean) dy = rule_scale(g, n, dy, (double)shape_count(&kept) / (double)value_count(n->in[0]));
+    value *dy = rule_scale(g, n, grad_reshape(g, n, dout, &kept), factor);
     return (din[0] = expand(g, n, dy, &n->in[0]->shape)) != NULL;
 }
 
-bool reduce_sum_grad(graph *g, node *n, value *const *dout, value **din) {
-    return sum_grad(g, n, dout[0], false, din);
-}
-bool reduce_mean_grad(graph *g, node *n, value *const *dout, value **din) {
-    return sum_grad(g, n, dout[0], true, din);
+GRADIENT(reduce_sum_grad) { return sum_grad(g, n, dout[0], 1, din); }
+
+GRADIENT(reduce_mean_grad) {
+    return sum_grad(g, n, dout[0], (double)value_count(n->out[0]) / (double)value_count(n->in[0]),
+                    din);
 }
 
-bool reduce_l1_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    return reduced_open(g, n, dout[0], &r) &&
-           (din[0] = mul(g, n, r.dy, rule_unary(g, n, ONNX_Sign, r.x)));
+GRADIENT(reduce_l1_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
+    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, ONNX_Sign, r.x))) != NULL;
 }
 
 /* x dy / y; 0 where all is 0. */
-bool reduce_l2_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    return reduced_open(g, n, dout[0], &r) &&
-           (din[0] = mul(g, n, r.x, grad_binary(g, n, CAMEO_SafeDiv, r.dy, r.y)));
+GRADIENT(reduce_l2_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
+    return (din[0] = mul(g, n, r.x, grad_binary(g, n, CAMEO_SafeDiv, r.dy, r.y))) != NULL;
 }
 
-bool reduce_square_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    return reduced_open(g, n, dout[0], &r) && (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2)));
+GRADIENT(reduce_square_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
+    return (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2))) != NULL;
 }
 
 /* To the extreme; equal ones share. */
-bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
+GRADIENT(reduce_extreme_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
     value *mask = grad_binary(g, n, CAMEO_EqualMask, r.x, r.y);
     value *share = grad_binary(g, n, ONNX_Div, r.dy, reduce(g, n, ONNX_ReduceSum, mask, r.mask));
     return (din[0] = mul(g, n, mask, share)) != NULL;
@@ -99,9 +91,8 @@ bool reduce_extreme_grad(graph *g, node *n, value *const *dout, value **din) {
 /* dy times the product of the others. It is y / x where nothing is 0; with the zeros replaced by
    ones it is right for the only zero of a lane too, and nothing flows to x where another element
    is 0. */
-bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
+GRADIENT(reduce_prod_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
     value *none = grad_scalar(g, r.x, 0), *zero = grad_binary(g, n, CAMEO_EqualMask, r.x, none);
     value *filled = grad_binary(g, n, ONNX_Add, r.x, zero),
           *others = grad_binary(g, n, ONNX_Sub, reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
@@ -110,20 +101,16 @@ bool reduce_prod_grad(graph *g, node *n, value *const *dout, value **din) {
     return (din[0] = mul(g, n, product, grad_binary(g, n, CAMEO_EqualMask, others, none))) != NULL;
 }
 
-bool reduce_log_sum_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
-    return (din[0] = expand(g, n,
-                            grad_binary(g, n, ONNX_Div, r.dy, rule_unary(g, n, ONNX_Exp, r.y)),
-                            &r.x->shape)) != NULL;
+GRADIENT(reduce_log_sum_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
+    value *each = grad_binary(g, n, ONNX_Div, r.dy, rule_unary(g, n, ONNX_Exp, r.y));
+    return (din[0] = expand(g, n, each, &r.x->shape)) != NULL;
 }
 
-bool reduce_log_sum_exp_grad(graph *g, node *n, value *const *dout, value **din) {
-    reduced r;
-    if (!reduced_open(g, n, dout[0], &r)) return false;
-    return (din[0] = mul(g, n, r.dy,
-                         rule_unary(g, n, ONNX_Exp, grad_binary(g, n, ONNX_Sub, r.x, r.y)))) !=
-           NULL;
+GRADIENT(reduce_log_sum_exp_grad) {
+    const reduced r = reduced_open(g, n, dout[0]);
+    value *share = rule_unary(g, n, ONNX_Exp, grad_binary(g, n, ONNX_Sub, r.x, r.y));
+    return (din[0] = mul(g, n, r.dy, share)) != NULL;
 }
 
 /* ---- along an axis ---- */
@@ -131,20 +118,19 @@ bool reduce_log_sum_exp_grad(graph *g, node *n, value *const *dout, value **din)
 /* The axes of one lane: before opset 13 Softmax takes all from `axis` on. */
 static unsigned lane_mask(const node *n, bool whole) {
     const int rank = n->in[0]->shape.rank;
-    int64_t axis = node_int(n, "axis", whole ? 1 : -1);
-    if (axis < 0) axis += rank;
+    const int axis = node_axis(n, rank, whole ? 1 : -1);
     return whole ? (1u << rank) - (1u << axis) : 1u << axis;
 }
 
 /* y (dy - sum(dy y)) */
-bool softmax_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(softmax_grad) {
     value *y = n->out[0],
           *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
     return (din[0] = mul(g, n, y, grad_binary(g, n, ONNX_Sub, dout[0], sum))) != NULL;
 }
 
 /* dy - exp(y) sum(dy) */
-bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(log_softmax_grad) {
     value *sum = reduce(g, n, ONNX_ReduceSum, dout[0], lane_mask(n, n->opset < 13));
     return (din[0] = grad_binary(g, n, ONNX_Sub, dout[0],
                                  mul(g, n, rule_unary(g, n, ONNX_Exp, n->out[0]), sum))) != NULL;
@@ -152,7 +138,7 @@ bool log_softmax_grad(graph *g, node *n, value *const *dout, value **din) {
 
 /* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is
    0. */
-bool lp_grad(graph *g, node *n, value *const *dout, value **din) {
+GRADIENT(lp_grad) {
     const unsigned mask = lane_mask(n, false);
     const bool squares = node_int(n, "p", 2) == 2;
     value *x = n->in[0], *y = n->out[0],

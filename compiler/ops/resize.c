@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "../emit/emit.h"
-#include "../ir/op.h"
+#include "../emit/loops.h"
+#include "row.h"
 #include "rules.h"
 
 typedef struct resampling { /* one axis */
@@ -28,34 +28,32 @@ static bool is_upsample(const node *n) { return n->opcode == ONNX_Upsample; }
 /* ---- infer: scales and extents, kept as attributes "scales_used" (as bits of doubles) and
    "roi_used" ---- */
 
-static bool floats_of(graph *g, const node *n, size_t i, const char *what, double **v,
-                      size_t *count) {
+typedef struct reals {
+    double *v;
+    size_t count;
+} reals;
+
+static bool floats_of(graph *g, const node *n, size_t i, const char *what, reals *r) {
     const tensor *t = n->in[i]->constant;
-    if (!t)
-        return diag_error(
-            g->diag, n,
-            "pin the input dimensions with --dim or --shape, or re-export with static shapes",
-            "%s is not known at compile time", what);
-    *count = (size_t)shape_count(&t->shape);
-    *v = ref_doubles(g->arena, t);
+    if (!t) return op_not_constant(g, n, what);
+    *r = (reals){ref_doubles(g->arena, t), (size_t)shape_count(&t->shape)};
     return true;
 }
 
-static bool attribute_scales(graph *g, const node *n, double **v, size_t *count) {
+static bool attribute_scales(graph *g, const node *n, reals *r) {
     const attr *a = node_attr(n, "scales");
     if (n->opset < 7) {
-        *v = ARENA_ARRAY(g->arena, double, 4);
-        (*v)[0] = (*v)[1] = 1;
-        (*v)[2] = (double)node_float(n, "height_scale", 1);
-        (*v)[3] = (double)node_float(n, "width_scale", 1);
-        *count = 4;
+        r->count = 4;
+        r->v = ARENA_ARRAY(g->arena, double, 4);
+        r->v[0] = r->v[1] = 1;
+        r->v[2] = node_float(n, "height_scale", 1);
+        r->v[3] = node_float(n, "width_scale", 1);
         return true;
     }
-    if (!a || a->kind != ATTR_FLOATS)
-        return diag_error(g->diag, n, NULL, "attribute scales is missing");
-    *count = a->count;
-    *v = ARENA_ARRAY(g->arena, double, a->count);
-    for (size_t i = 0; i < a->count; i++) (*v)[i] = (double)a->floats[i];
+    if (!a || a->kind != ATTR_FLOATS) return node_error(g, n, "attribute scales is missing");
+    r->count = a->count;
+    r->v = ARENA_ARRAY(g->arena, double, a->count);
+    for (size_t i = 0; i < a->count; i++) r->v[i] = (double)a->floats[i];
     return true;
 }
 
@@ -67,8 +65,7 @@ static bool extents_from_scales(graph *g, const node *n, const double *v, const 
         p->scale = v[i];
         double out = floor((double)((float)p->in * (float)v[i]));
         if (!(v[i] > 0) || !(out < 0x1p30))
-            return diag_error(g->diag, n, NULL, "scale %g of axis %d is out of range", v[i],
-                              axes[i]);
+            return node_error(g, n, "scale %g of axis %d is out of range", v[i], axes[i]);
         p->out = (int64_t)out;
     }
     return true;
@@ -77,25 +74,25 @@ static bool extents_from_scales(graph *g, const node *n, const double *v, const 
 static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t count,
                                resampling *r) {
     const char *policy = node_string(n, "keep_aspect_ratio_policy", "stretch");
-    const int64_t *v;
-    size_t given;
+    ints sizes;
     double common = 0;
-    if (!op_const_ints(g, n, 3, &v, &given))
+    if (!op_const_ints(g, n, 3, &sizes))
         return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape",
                           "sizes is not known at compile time");
-    if (given != count) return diag_error(g->diag, n, NULL, "%zu sizes for %zu axes", given, count);
+    if (sizes.count != count) return node_error(g, n, "%zu sizes for %zu axes", sizes.count, count);
     for (size_t i = 0; i < count; i++) {
-        if (v[i] < 0 || v[i] > 1 << 30 || r[axes[i]].in == 0)
-            return diag_error(g->diag, n, NULL, "sizes[%zu] is out of range", i);
-        r[axes[i]].out = v[i];
-        r[axes[i]].scale = (double)v[i] / (double)r[axes[i]].in;
-        if (i == 0 ||
-            (!strcmp(policy, "not_larger") ? r[axes[i]].scale < common : r[axes[i]].scale > common))
-            common = r[axes[i]].scale;
+        resampling *p = &r[axes[i]];
+        if (sizes.v[i] < 0 || sizes.v[i] > 1 << 30 || p->in == 0)
+            return node_error(g, n, "sizes[%zu] is out of range", i);
+        p->out = sizes.v[i];
+        p->scale = (double)p->out / (double)p->in;
+        if (i == 0 || (!strcmp(policy, "not_larger") ? p->scale < common : p->scale > common))
+            common = p->scale;
     }
     for (size_t i = 0; strcmp(policy, "stretch") && i < count; i++) {
-        r[axes[i]].scale = common;
-        r[axes[i]].out = (int64_t)floor(common * (double)r[axes[i]].in + 0.5);
+        resampling *p = &r[axes[i]];
+        p->scale = common;
+        p->out = (int64_t)floor(common * (double)p->in + 0.5);
     }
     return true;
 }
@@ -103,7 +100,7 @@ static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t 
 static bool read_axes(graph *g, const node *n, int rank, int *axes, size_t *count) {
     const attr *a = node_ints(n, "axes");
     *count = a ? a->count : (size_t)rank;
-    if (*count > (size_t)rank) return diag_error(g->diag, n, NULL, "too many axes");
+    if (*count > (size_t)rank) return node_error(g, n, "too many axes");
     for (size_t i = 0; i < *count; i++) {
         axes[i] = (int)i;
         if (a && !op_axis(g, n, a->ints[i], rank, &axes[i])) return false;
@@ -111,39 +108,44 @@ static bool read_axes(graph *g, const node *n, int rank, int *axes, size_t *coun
     return true;
 }
 
+static const char *transformation(const node *n) {
+    return node_string(n, "coordinate_transformation_mode", "half_pixel");
+}
+
+/* Its coordinates come from a region of interest. */
+static bool crops(const node *n) {
+    return n->opset >= 11 && !is_upsample(n) && !strcmp(transformation(n), "tf_crop_and_resize");
+}
+
 static bool read_roi(graph *g, const node *n, const int *axes, size_t count, resampling *r) {
-    double *v = NULL;
-    size_t given = 0;
-    if (n->opset < 11 || is_upsample(n) || !present(n, 1) ||
-        strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"),
-               "tf_crop_and_resize"))
-        return true;
-    if (!floats_of(g, n, 1, "roi", &v, &given)) return false;
-    if (given != 2 * count)
-        return diag_error(g->diag, n, NULL, "%zu roi values for %zu axes", given, count);
-    for (size_t i = 0; i < count; i++) r[axes[i]].start = v[i], r[axes[i]].end = v[count + i];
+    reals roi = {0};
+    if (!crops(n) || !present(n, 1)) return true;
+    if (!floats_of(g, n, 1, "roi", &roi)) return false;
+    if (roi.count != 2 * count)
+        return node_error(g, n, "%zu roi values for %zu axes", roi.count, count);
+    for (size_t i = 0; i < count; i++)
+        r[axes[i]].start = roi.v[i], r[axes[i]].end = roi.v[count + i];
     return true;
 }
 
 /* Fills r from the node and its constant inputs; used by infer, reference and emission alike. */
 static bool resolve_extents(graph *g, const node *n, resampling *r) {
     const shape *x = &n->in[0]->shape;
-    const size_t scales = n->opset >= 11 && !is_upsample(n) ? 2 : 1;
+    const size_t input = n->opset >= 11 && !is_upsample(n) ? 2 : 1;
     int axes[MAX_RANK];
-    size_t count, given = 0;
-    double *v = NULL;
+    size_t count;
+    reals scales = {0};
     for (int i = 0; i < x->rank; i++) r[i] = (resampling){x->dim[i], x->dim[i], 1, 0, 1};
     if (!read_axes(g, n, x->rank, axes, &count) || !read_roi(g, n, axes, count, r)) return false;
-    if (scales == 2 && present(n, 3)) return extents_from_sizes(g, n, axes, count, r);
-    if (is_upsample(n) && n->opset < 9) {
-        if (!attribute_scales(g, n, &v, &given)) return false;
-    } else if (!present(n, scales))
-        return diag_error(g->diag, n, NULL, "neither scales nor sizes are given");
-    else if (!floats_of(g, n, scales, "scales", &v, &given))
+    if (input == 2 && present(n, 3)) return extents_from_sizes(g, n, axes, count, r);
+    const bool attribute = is_upsample(n) && n->opset < 9;
+    if (!attribute && !present(n, input))
+        return node_error(g, n, "neither scales nor sizes are given");
+    if (attribute ? !attribute_scales(g, n, &scales) : !floats_of(g, n, input, "scales", &scales))
         return false;
-    if (given != count)
-        return diag_error(g->diag, n, NULL, "%zu scales for %zu axes", given, count);
-    return extents_from_scales(g, n, v, axes, count, r);
+    if (scales.count != count)
+        return node_error(g, n, "%zu scales for %zu axes", scales.count, count);
+    return extents_from_scales(g, n, scales.v, axes, count, r);
 }
 
 /* With align_corners and a scale that gives no whole extent (5 x 1.5 = 7.5, so 7), PyTorch and
@@ -153,8 +155,7 @@ static bool resolve_extents(graph *g, const node *n, resampling *r) {
 static const char by_scaled_length[] = "align_corners by scaled length";
 
 static void choose_align_corners(graph *g, node *n, const resampling *r) {
-    if (strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"), "align_corners"))
-        return;
+    if (strcmp(transformation(n), "align_corners")) return;
     if (!strncmp(g->producer, "backend-test", 12)) {
         node_set_int(g, n, by_scaled_length, 1);
         return;
@@ -175,8 +176,7 @@ static bool resize_infer(graph *g, node *n) {
         "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
         "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     const value *x = n->in[0];
-    const char *mode = node_string(n, "mode", "nearest"),
-               *c = node_string(n, "coordinate_transformation_mode", "half_pixel");
+    const char *mode = node_string(n, "mode", "nearest"), *c = transformation(n);
     resampling r[MAX_RANK];
     bool known = false;
     const bool nearest = !strcmp(mode, "nearest");
@@ -186,17 +186,14 @@ static bool resize_infer(graph *g, node *n) {
     for (size_t i = 0; i < sizeof coordinates / sizeof *coordinates; i++)
         known |= !strcmp(c, coordinates[i]);
     if (!known)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "this coordinate_transformation_mode is not supported");
+        return node_unsupported(g, n, "this coordinate_transformation_mode is not supported");
     if (!dtype_c(x->type) || (!nearest && x->type != DT_FLOAT && x->type != DT_DOUBLE))
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "type %s is not supported",
-                          dtype_name(x->type));
+        return node_unsupported(g, n, "type %s is not supported", dtype_name(x->type));
     if (!resolve_extents(g, n, r)) return false;
     shape y = {.rank = x->shape.rank};
     for (int i = 0; i < y.rank; i++) {
         y.dim[i] = r[i].out;
-        if (r[i].in == 0 && r[i].out > 0)
-            return diag_error(g->diag, n, NULL, "axis %d is empty", i);
+        if (r[i].in == 0 && r[i].out > 0) return node_error(g, n, "axis %d is empty", i);
     }
     choose_align_corners(g, n, r);
     return op_set_output(g, n, 0, x->type, &y);
@@ -229,7 +226,7 @@ static double crop_coordinate(const resampling *r, double at) {
 }
 
 static double coordinate(const node *n, const resampling *r, int64_t o, bool single) {
-    const char *mode = node_string(n, "coordinate_transformation_mode", "half_pixel");
+    const char *mode = transformation(n);
     const double at = (double)o, scale = rounded(single, r->scale),
                  length = (double)r->in * r->scale;
     if (is_upsample(n) || n->opset < 11) mode = "asymmetric";
@@ -272,7 +269,7 @@ static void fill_taps(const node *n, const resampling *r, double x, double squee
                       int32_t *index, double *weight) {
     const bool cubic = !strcmp(node_string(n, "mode", "nearest"), "cubic"),
                exclude = node_int(n, "exclude_outside", 0) != 0;
-    const double a = (double)node_float(n, "cubic_coeff_a", -0.75F);
+    const double a = node_float(n, "cubic_coeff_a", -0.75F);
     const int64_t first = (int64_t)floor(x) - count / 2 + 1;
     double sum = 0;
     for (int t = 0; t < count; t++) {
@@ -287,9 +284,7 @@ static void fill_taps(const node *n, const resampling *r, double x, double squee
 
 static taps make_taps(arena *a, const node *n, const resampling *r) {
     const bool nearest = !strcmp(node_string(n, "mode", "nearest"), "nearest");
-    const bool crop = n->opset >= 11 && !is_upsample(n) &&
-                      !strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"),
-                              "tf_crop_and_resize");
+    const bool crop = crops(n);
     const bool identity = r->in == r->out && r->scale == 1 && !crop;
     double squeeze = 1;
     taps t = {.count = nearest || identity ? 1 : 2 * reach(n, r, &squeeze)};
@@ -319,9 +314,7 @@ static void extents_again(arena *a, const node *n, resampling *r) {
 /* Scales of exactly 1; tf_crop_and_resize may look elsewhere all the same. */
 static int resize_same(const graph *g, const node *n) {
     resampling r[MAX_RANK];
-    if (!strcmp(node_string(n, "coordinate_transformation_mode", "half_pixel"),
-                "tf_crop_and_resize"))
-        return -1;
+    if (crops(n)) return -1;
     extents_again(g->arena, n, r);
     for (int i = 0; i < n->in[0]->shape.rank; i++)
         if (r[i].in != r[i].out || r[i].scale != 1) return -1;
@@ -344,9 +337,7 @@ static double sample(const tensor *x, const taps *t, const int64_t *o, const int
     return sum;
 }
 
-static bool resize_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)why;
+static OP_REFERENCE(resize_reference) {
     const shape *x = &in[0]->shape, *y = &out[0]->shape;
     resampling r[MAX_RANK];
     taps t[MAX_RANK];
@@ -365,7 +356,7 @@ static bool resize_reference(arena *a, const node *n, const tensor *const *in, t
             rest /= y->dim[i];
         }
         double v = sample(in[0], t, o, stride, 0, 0, &outside);
-        tensor_set(out[0], at, outside ? (double)node_float(n, "extrapolation_value", 0) : v);
+        tensor_set(out[0], at, outside ? node_float(n, "extrapolation_value", 0) : v);
     }
     return true;
 }
@@ -381,76 +372,84 @@ static bool is_plain(const taps *t, int64_t in, int64_t out) {
 static void emit_tables(emitter *e, const taps *t, int axis, int64_t out) {
     arena *a = emit_arena(e);
     const size_t size = (size_t)out * (size_t)t->count;
-    emit_param(e, arena_printf(a, "const void *indices%d", axis), "%s",
+    emit_param(e, arena_put(a, "const void *indices$0", axis), "%s",
                emit_weights(e, t->index, size * 4, "resize indices"));
-    text_printf(emit_body(e), "    const int32_t *t%d = indices%d;\n", axis, axis);
-    if (t->count == 1) return;
-    emit_param(e, arena_printf(a, "const void *weights%d", axis), "%s",
-               emit_weights(e, t->weight, size * sizeof(double), "resize weights"));
-    text_printf(emit_body(e), "    const double *w%d = weights%d;\n", axis, axis);
+    text_put(emit_body(e), "    const int32_t *t$0 = indices$0;\n", axis);
+    if (t->count > 1) {
+        emit_param(e, arena_put(a, "const void *weights$0", axis), "%s",
+                   emit_weights(e, t->weight, size * sizeof(double), "resize weights"));
+        text_put(emit_body(e), "    const double *w$0 = weights$0;\n", axis);
+    }
+    text_put(emit_body(e), "    (void)t$0;\n", axis);
 }
 
-static void emit_sum(emitter *e, const node *n, const taps *t, const char *from) {
-    text *b = emit_body(e);
-    const int rank = n->in[0]->shape.rank;
-    text_append(b, "        double sum = 0;\n");
+static const char *sum_text(arena *a, const taps *t, int rank, const char *from) {
+    const char *loops = "", *product = "";
     for (int i = 0; i < rank; i++)
-        if (t[i].count > 1)
-            text_printf(b, "        for (size_t k%d = 0; k%d < %d; k%d++)\n", i, i, t[i].count, i);
-    text_append(b, "            sum += ");
-    for (int i = 0; i < rank; i++)
-        if (t[i].count > 1) text_printf(b, "w%d[i%d * %d + k%d] * ", i, i, t[i].count, i);
-    text_printf(b, "(double)x[%s];\n", from);
+        if (t[i].count > 1) {
+            loops = arena_put(a, "$0        for (size_t k$1 = 0; k$1 < $2; k$1++)\n", loops, i,
+                              t[i].count);
+            product = arena_put(a, "$0w$1[i$1 * $2 + k$1] * ", product, i, t[i].count);
+        }
+    return arena_put(a, "        double sum = 0;\n$0            sum += $1(double)x[$2];\n", loops,
+                     product, from);
+}
+
+/* The taps of the axes, with tables where they are not plain: the names of x's indices, and where
+   they leave it. */
+static const char *emit_taps(emitter *e, const node *n, taps *t, const char **names) {
+    arena *a = emit_arena(e);
+    const char *outside = NULL;
+    resampling r[MAX_RANK];
+    extents_again(a, n, r);
+    for (int i = 0; i < n->in[0]->shape.rank; i++) {
+        t[i] = make_taps(a, n, &r[i]);
+        names[i] = arena_put(a, "i$0", i);
+        if (is_plain(&t[i], r[i].in, r[i].out)) continue;
+        emit_tables(e, &t[i], i, r[i].out);
+        names[i] = arena_put(a, t[i].count > 1 ? "(size_t)t$0[i$0 * $1 + k$0]" : "(size_t)t$0[i$0]",
+                             i, t[i].count);
+        bool leaves = false;
+        for (int64_t o = 0; o < r[i].out; o++) leaves |= t[i].index[o * t[i].count] < 0;
+        if (leaves)
+            outside = arena_put(a, "$0$1t$2[i$2 * $3] < 0", outside ? outside : "",
+                                outside ? " || " : "", i, t[i].count);
+    }
+    return outside;
 }
 
 static void resize_emit(emitter *e, const node *n) {
     const value *x = n->in[0], *y = n->out[0];
     const int rank = x->shape.rank;
     arena *a = emit_arena(e);
-    text *b = emit_body(e);
-    resampling r[MAX_RANK];
     taps t[MAX_RANK];
-    int64_t xs[MAX_RANK], ys[MAX_RANK];
-    const char *names[MAX_RANK] = {NULL}, *outside = "";
+    int64_t xs[MAX_RANK];
+    const char *names[MAX_RANK] = {NULL}, *lines = "";
     bool sums = false;
-    extents_again(a, n, r);
     value_strides(x, xs);
-    value_strides(y, ys);
     emit_value(e, "x", x, false);
     emit_value(e, "y", y, true);
-    text_append(b, "    (void)c, (void)n, (void)x, (void)y;\n");
+    text_append(emit_body(e), "    (void)c, (void)n, (void)x, (void)y;\n");
     if (value_count(y) == 0) return;
-    for (int i = 0; i < rank; i++) {
-        t[i] = make_taps(a, n, &r[i]);
-        names[i] = arena_printf(a, "i%d", i);
-        if (is_plain(&t[i], r[i].in, r[i].out)) continue;
-        emit_tables(e, &t[i], i, r[i].out);
-        text_printf(b, "    (void)t%d;\n", i);
-        names[i] = arena_printf(a,
-                                t[i].count > 1 ? "(size_t)t%d[i%d * %d + k%d]" : "(size_t)t%d[i%d]",
-                                i, i, t[i].count, i);
-        bool leaves = false;
-        for (int64_t o = 0; o < r[i].out; o++) leaves |= t[i].index[o * t[i].count] < 0;
-        if (leaves)
-            outside = arena_printf(a, "%s%st%d[i%d * %d] < 0", outside, *outside ? " || " : "", i,
-                                   i, t[i].count);
-        sums |= t[i].count > 1;
-    }
-    const char *to = emit_index(e, ys, rank, NULL), *from = emit_index(e, xs, rank, names),
-               *type = dtype_c(y->type);
-    emit_loops_open(e, y->shape.dim, rank, node_is_batched(n));
-    if (*outside)
-        text_printf(
-            b, "        if (%s) {\n            y[%s] = (%s)%s;\n            continue;\n        }\n",
-            outside, to, type, emit_float(e, (double)node_float(n, "extrapolation_value", 0)));
-    if (sums) emit_sum(e, n, t, from);
-    text_printf(b, sums ? "        y[%s] = (%s)sum;\n" : "        y[%s] = x[%s];\n", to,
-                sums ? type : from);
-    emit_loops_close(e, rank);
+    const char *outside = emit_taps(e, n, t, names), *to = emit_index_of(e, y),
+               *from = emit_index(e, xs, rank, names), *type = dtype_c(y->type);
+    for (int i = 0; i < rank; i++) sums |= t[i].count > 1;
+    if (outside)
+        lines = arena_put(a,
+                          "        if ($0) {\n"
+                          "            y[$1] = ($2)$3;\n"
+                          "            continue;\n"
+                          "        }\n",
+                          outside, to, type,
+                          emit_float(e, node_float(n, "extrapolation_value", 0)));
+    lines = sums ? arena_put(a, "$0$1        y[$2] = ($3)sum;\n", lines, sum_text(a, t, rank, from),
+                             to, type)
+                 : arena_put(a, "$0        y[$1] = x[$2];\n", lines, to, from);
+    emit_each(e, n, y, lines);
 }
 
 /* The transpose of the interpolation, an axis at a time. */
-static bool resize_grad(graph *g, node *n, value *const *dout, value **din) {
+static GRADIENT(resize_grad) {
     resampling r[MAX_RANK];
     value *v = dout[0];
     extents_again(g->arena, n, r);
@@ -464,32 +463,21 @@ static bool resize_grad(graph *g, node *n, value *const *dout, value **din) {
 
 /* ---- rows ---- */
 
-static const op_attr resize_attrs[] = {
-    {"mode", ATTR_STRING, false, 0, "nearest", true},
-    {"scales", ATTR_FLOATS, false, 0, NULL, false},
-    {"height_scale", ATTR_FLOAT, false, 0, NULL, false},
-    {"width_scale", ATTR_FLOAT, false, 0, NULL, false},
-    {"coordinate_transformation_mode", ATTR_STRING, false, 0, NULL, false},
-    {"cubic_coeff_a", ATTR_FLOAT, false, 0, NULL, false},
-    {"exclude_outside", ATTR_INT, false, 0, NULL, false},
-    {"extrapolation_value", ATTR_FLOAT, false, 0, NULL, false},
-    {"nearest_mode", ATTR_STRING, false, 0, NULL, false},
-    {"antialias", ATTR_INT, false, 0, NULL, false},
-    {"axes", ATTR_INTS, false, 0, NULL, false},
-    {"keep_aspect_ratio_policy", ATTR_STRING, false, 0, NULL, false},
-    {.name = NULL}};
-
-#define RESIZE(op, first, last, low, high, deciding, case_name)                                 \
-    {                                                                                           \
-        .name = op, .domain = "", .since = first, .until = last, .min_in = low, .max_in = high, \
-        .min_out = 1, .max_out = 1, .attrs = resize_attrs,                                      \
-        .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,            \
-        .infer = resize_infer, .reference = resize_reference, .grad = resize_grad,              \
-        .emit = resize_emit, .same = resize_same, .test = case_name                             \
-    }
+/* clang-format off */
+#define RESIZE(name, first, last, in, most_in, deciding, tested_by)                             \
+    {OP_ONNX(name, first, last, in, most_in, 1, 1, resize, tested_by),                          \
+     .flags = OP_ANY_LAYOUT | OP_NHWC | OP_BATCH_AXIS0, .shape_inputs = deciding,               \
+     ATTRIBUTES(DEFAULT_WORD("mode", "nearest"), ATTR(FLOATS, "scales"),                        \
+                ATTR(FLOAT, "height_scale"), ATTR(FLOAT, "width_scale"),                        \
+                ATTR(STRING, "coordinate_transformation_mode"), ATTR(FLOAT, "cubic_coeff_a"),   \
+                ATTR(INT, "exclude_outside"), ATTR(FLOAT, "extrapolation_value"),               \
+                ATTR(STRING, "nearest_mode"), ATTR(INT, "antialias"), ATTR(INTS, "axes"),       \
+                ATTR(STRING, "keep_aspect_ratio_policy")),                                      \
+     .grad = resize_grad, .same = resize_same}
 
 const op_row ops_resize[] = {
     RESIZE("Upsample", 1, 9, 1, 2, 2, "test_upsample_nearest"),
     RESIZE("Resize", 10, 10, 2, 2, 2, "test_ops_shape resize_10"),
     RESIZE("Resize", 11, 0, 1, 4, 14, "test_resize_upsample_scales_nearest"),
     {.name = NULL}};
+/* clang-format on */

@@ -4,8 +4,6 @@
 #define CAMEO_OPS_RULES_H
 #include "../ir/grad.h"
 
-typedef bool gradient_rule(graph *g, node *n, value *const *dout, value **din);
-
 /* elementwise_grad.c */
 gradient_rule add_grad, sub_grad, mul_grad, div_grad, pow_grad, mean_grad, extreme_grad, where_grad,
     cast_grad;
@@ -27,13 +25,21 @@ static inline bool rule_wants(const node *n, size_t i) {
     return op_present(n, i) && n->in[i]->wants_grad;
 }
 
+/* Every input that wants a gradient has got one. */
+static inline bool rule_done(const node *n, value *const *din) {
+    for (size_t i = 0; i < n->n_in; i++)
+        if (rule_wants(n, i) && !din[i]) return false;
+    return true;
+}
+
 /* Operand i of an elementwise node as numpy would broadcast it, and din[i] of what arrives in the
    shape of out 0. v may be NULL, after an error. (elementwise_grad.c) */
 value *rule_operand(graph *g, const node *n, size_t i);
-bool rule_settle(graph *g, const node *n, size_t i, value *v, value **din);
+void rule_settle(graph *g, const node *n, size_t i, value *v, value **din);
 /* NULL, after an error, for an operand gives NULL. (elementwise_grad.c) */
 value *rule_unary(graph *g, const node *n, opcode op, value *v);
-value *rule_scale(graph *g, const node *n, value *v, double factor); /* v * factor */
+value *rule_scale(graph *g, const node *n, value *v, double factor);           /* v * factor */
+value *rule_transpose(graph *g, const node *n, value *v, const int64_t *perm); /* move_grad.c */
 
 unsigned reduce_mask(arena *a, const node *n); /* reduce.c: the axes that n reduces */
 

@@ -4,40 +4,15 @@
 #include <math.h>
 #include <string.h>
 
-#include "../emit/emit.h"
-#include "../ir/op.h"
+#include "../emit/loops.h"
+#include "row.h"
 #include "rules.h"
-
-/* Ints from input i (opset >= since) or from the attribute; *count 0 when absent. */
-static bool ints_of(graph *g, const node *n, size_t i, int since, const char *name,
-                    const int64_t **v, size_t *count) {
-    *count = 0;
-    if (n->opset < since) {
-        const attr *a = node_ints(n, name);
-        if (a) *v = a->ints, *count = a->count;
-        return true;
-    }
-    return !op_present(n, i) || op_need_ints(g, n, i, name, v, count);
-}
 
 /* ---- views ---- */
 
-static bool view_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(view_reference) {
     memcpy(out[0]->data, in[0]->data, tensor_bytes(out[0]));
     return true;
-}
-
-static void copy_bytes(emitter *e, const node *n, const char *to, const char *from,
-                       const value *v) {
-    const long long size = (long long)dtype_size(v->type);
-    if (node_is_batched(n))
-        text_printf(emit_body(e), "    memcpy(%s, %s, n * %lld);\n", to, from,
-                    (long long)image_elements(v) * size);
-    else
-        text_printf(emit_body(e), "    memcpy(%s, %s, %lld);\n", to, from,
-                    (long long)value_count(v) * size);
 }
 
 static bool is_dense(const value *v) {
@@ -50,99 +25,87 @@ static bool is_dense(const value *v) {
     return true;
 }
 
-static const char *index_of(emitter *e, const value *v) {
-    int64_t stride[MAX_RANK];
-    value_strides(v, stride);
-    return emit_index(e, stride, v->shape.rank, NULL);
-}
-
 static void view_emit(emitter *e, const node *n) {
     const value *x = n->in[0], *y = n->out[0];
+    arena *a = emit_arena(e);
     emit_value(e, "x", x, false);
     emit_value(e, "y", y, true);
     text_append(emit_body(e), "    (void)c, (void)n;\n");
     if (is_dense(x) && is_dense(y)) {
-        copy_bytes(e, n, "y", "x", y);
+        const bool batched = node_is_batched(n);
+        text_put(emit_body(e), "    memcpy(y, x, $0$1);\n", batched ? "n * " : "",
+                 (batched ? image_elements(y) : value_count(y)) * (int64_t)dtype_size(y->type));
     } else if (shape_equal(&x->shape, &y->shape)) {
-        emit_loops_open(e, y->shape.dim, y->shape.rank, node_is_batched(n));
-        text_printf(emit_body(e), "        y[%s] = x[%s];\n", index_of(e, y), index_of(e, x));
-        emit_loops_close(e, y->shape.rank);
+        emit_each(
+            e, n, y,
+            arena_put(a, "        y[$0] = x[$1];\n", emit_index_of(e, y), emit_index_of(e, x)));
     } else {
         /* Walk x in logical order; y takes elements densely (views are written in ONNX layout). */
         text_append(emit_body(e), "    size_t at = 0;\n");
-        emit_loops_open(e, x->shape.dim, x->shape.rank, node_is_batched(n));
-        text_printf(emit_body(e), "        y[at++] = x[%s];\n", index_of(e, x));
-        emit_loops_close(e, x->shape.rank);
+        emit_each(e, n, x, arena_put(a, "        y[at++] = x[$0];\n", emit_index_of(e, x)));
     }
 }
 
 /* The dimensions of Reshape: 0 copies (unless allowzero), one -1 takes what is left. */
-static bool resolve_reshape(graph *g, const node *n, const int64_t *v, size_t count, shape *y) {
+static bool resolve_reshape(graph *g, const node *n, const ints *wanted, shape *y) {
     const shape *x = &n->in[0]->shape;
     const bool zero = n->opset >= 14 && node_int(n, "allowzero", 0) != 0;
     int64_t known = 1, total = shape_count(x);
     int unknown = -1;
-    if (count > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
-    y->rank = (int)count;
+    if (wanted->count > MAX_RANK)
+        return node_unsupported(g, n, "rank %zu is too high (8 at most)", wanted->count);
+    y->rank = (int)wanted->count;
     for (int i = 0; i < y->rank; i++) {
-        y->dim[i] = v[i];
-        if (v[i] == 0 && !zero) {
+        const int64_t d = y->dim[i] = wanted->v[i];
+        if (d == 0 && !zero) {
             if (i >= x->rank)
-                return diag_error(g->diag, n, NULL,
-                                  "shape[%d] = 0 copies an axis that the input does not have", i);
+                return node_error(g, n, "shape[%d] = 0 copies an axis that the input does not have",
+                                  i);
             y->dim[i] = x->dim[i];
         }
-        if (v[i] < -1)
-            return diag_error(g->diag, n, NULL, "shape[%d] = %lld is no extent", i,
-                              (long long)v[i]);
-        if (v[i] == -1 && unknown >= 0)
-            return diag_error(g->diag, n, NULL, "the shape has more than one unknown extent");
-        if (v[i] == -1)
+        if (d < -1) return node_error(g, n, "shape[%d] = %lld is no extent", i, (long long)d);
+        if (d == -1 && unknown >= 0)
+            return node_error(g, n, "the shape has more than one unknown extent");
+        if (d == -1)
             unknown = i;
         else if (__builtin_mul_overflow(known, y->dim[i], &known))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the shape is too large");
+            return node_unsupported(g, n, "the shape is too large");
     }
     if (unknown >= 0) {
         if (known == 0 || total % known)
-            return diag_error(g->diag, n, NULL, "%lld elements do not divide by %lld",
-                              (long long)total, (long long)known);
+            return node_error(g, n, "%lld elements do not divide by %lld", (long long)total,
+                              (long long)known);
         y->dim[unknown] = total / known;
         known = total;
     }
-    return known == total ||
-           diag_error(g->diag, n, NULL, "%lld elements cannot take a shape of %lld",
-                      (long long)total, (long long)known);
+    return known == total || node_error(g, n, "%lld elements cannot take a shape of %lld",
+                                        (long long)total, (long long)known);
 }
 
 static bool reshape_infer(graph *g, node *n) {
-    const int64_t *v = NULL;
-    size_t count;
+    ints wanted;
     shape y = {0};
-    if (n->opset >= 5 && !op_present(n, 1))
-        return diag_error(g->diag, n, NULL, "the shape input is missing");
-    if (!ints_of(g, n, 1, 5, "shape", &v, &count) || !resolve_reshape(g, n, v, count, &y))
-        return false;
-    return op_set_output(g, n, 0, n->in[0]->type, &y);
+    if (n->opset >= 5 && !op_present(n, 1)) return node_error(g, n, "the shape input is missing");
+    return op_ints(g, n, 1, 5, "shape", &wanted) && resolve_reshape(g, n, &wanted, &y) &&
+           op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
 static bool flatten_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
     int64_t axis = node_int(n, "axis", 1);
     if (axis < -x->rank || axis > x->rank)
-        return diag_error(g->diag, n, NULL, "axis %lld is out of range", (long long)axis);
+        return node_error(g, n, "axis %lld is out of range", (long long)axis);
     if (axis < 0) axis += x->rank;
     shape y = {.rank = 2, .dim = {1, 1}};
     for (int i = 0; i < x->rank; i++) y.dim[i >= axis] *= x->dim[i];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static bool mark_axes(graph *g, const node *n, const int64_t *v, size_t count, int rank,
-                      bool *marked) {
-    for (size_t i = 0; i < count; i++) {
+static bool mark_axes(graph *g, const node *n, const ints *axes, int rank, bool *marked) {
+    for (size_t i = 0; i < axes->count; i++) {
         int axis;
-        if (!op_axis(g, n, v[i], rank, &axis)) return false;
-        if (marked[axis]) return diag_error(g->diag, n, NULL, "axis %d occurs twice", axis);
+        if (!op_axis(g, n, axes->v[i], rank, &axis)) return false;
+        if (marked[axis]) return node_error(g, n, "axis %d occurs twice", axis);
         marked[axis] = true;
     }
     return true;
@@ -150,17 +113,15 @@ static bool mark_axes(graph *g, const node *n, const int64_t *v, size_t count, i
 
 static bool squeeze_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
-    const int64_t *v = NULL;
-    size_t count;
+    ints axes;
     bool drop[MAX_RANK] = {false};
     shape y = {0};
-    if (!ints_of(g, n, 1, 13, "axes", &v, &count) || !mark_axes(g, n, v, count, x->rank, drop))
+    if (!op_ints(g, n, 1, 13, "axes", &axes) || !mark_axes(g, n, &axes, x->rank, drop))
         return false;
-    const bool all = count == 0; /* an empty list too, as ONNX Runtime has it */
+    const bool all = axes.count == 0; /* an empty list too, as ONNX Runtime has it */
     for (int i = 0; i < x->rank; i++) {
         if (drop[i] && x->dim[i] != 1)
-            return diag_error(g->diag, n, NULL, "axis %d has extent %lld, not 1", i,
-                              (long long)x->dim[i]);
+            return node_error(g, n, "axis %d has extent %lld, not 1", i, (long long)x->dim[i]);
         if (!(all ? x->dim[i] == 1 : drop[i])) y.dim[y.rank++] = x->dim[i];
     }
     return op_set_output(g, n, 0, n->in[0]->type, &y);
@@ -168,17 +129,15 @@ static bool squeeze_infer(graph *g, node *n) {
 
 static bool unsqueeze_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
-    const int64_t *v = NULL;
-    size_t count;
+    ints axes;
     bool made[MAX_RANK] = {false};
     if (n->opset < 13 ? !node_ints(n, "axes") : !op_present(n, 1))
-        return diag_error(g->diag, n, NULL, "axes is missing");
-    if (!ints_of(g, n, 1, 13, "axes", &v, &count)) return false;
-    if (count + (size_t)x->rank > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                          "the result's rank is too high (8 at most)");
-    shape y = {.rank = x->rank + (int)count};
-    if (!mark_axes(g, n, v, count, y.rank, made)) return false;
+        return node_error(g, n, "axes is missing");
+    if (!op_ints(g, n, 1, 13, "axes", &axes)) return false;
+    if (axes.count + (size_t)x->rank > MAX_RANK)
+        return node_unsupported(g, n, "the result's rank is too high (8 at most)");
+    shape y = {.rank = x->rank + (int)axes.count};
+    if (!mark_axes(g, n, &axes, y.rank, made)) return false;
     for (int i = 0, k = 0; i < y.rank; i++) y.dim[i] = made[i] ? 1 : x->dim[k++];
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
@@ -195,7 +154,7 @@ static bool dropout_mask(graph *g, node *n, dtype type) {
     value *mask = n->out[1];
     if (!op_set_output(g, n, 1, type, &n->in[0]->shape)) return false;
     mask->constant = tensor_new(g->arena, type, &mask->shape);
-    if (!mask->constant) return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the mask is too large");
+    if (!mask->constant) return node_unsupported(g, n, "the mask is too large");
     for (int64_t i = 0; i < shape_count(&mask->shape); i++) tensor_set(mask->constant, i, 1);
     node_set_output(g, n, 1, NULL);
     return true;
@@ -216,9 +175,7 @@ static bool dropout_infer(graph *g, node *n) {
     return n->n_out < 2 || !n->out[1] || dropout_mask(g, n, n->opset >= 10 ? DT_BOOL : x->type);
 }
 
-static bool dropout_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                              const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(dropout_reference) {
     if (out[0]) memcpy(out[0]->data, in[0]->data, tensor_bytes(in[0]));
     return true;
 }
@@ -266,9 +223,7 @@ static bool shape_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, DT_INT64, &(shape){.rank = 1, .dim = {end - start}});
 }
 
-static bool shape_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                            const char **why) {
-    (void)a, (void)why;
+static OP_REFERENCE(shape_reference) {
     int64_t start, end;
     shape_range(n, in[0]->shape.rank, &start, &end);
     for (int64_t i = start; i < end; i++)
@@ -278,9 +233,7 @@ static bool shape_reference(arena *a, const node *n, const tensor *const *in, te
 
 static bool size_infer(graph *g, node *n) { return op_set_output(g, n, 0, DT_INT64, &(shape){0}); }
 
-static bool size_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                           const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(size_reference) {
     *(int64_t *)out[0]->data = shape_count(&in[0]->shape);
     return true;
 }
@@ -314,9 +267,7 @@ static bool constant_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, t->type, &t->shape);
 }
 
-static bool constant_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                               const char **why) {
-    (void)in;
+static OP_REFERENCE(constant_reference) {
     const tensor *t = constant_value(a, n);
     if (!t || tensor_bytes(t) != tensor_bytes(out[0])) {
         *why = "the value is missing";
@@ -327,28 +278,24 @@ static bool constant_reference(arena *a, const node *n, const tensor *const *in,
 }
 
 static bool filled_infer(graph *g, node *n) {
-    const int64_t *v;
-    size_t count;
+    ints wanted;
     const attr *fill = node_attr(n, "value");
-    shape y = {0};
-    if (!op_need_ints(g, n, 0, "the shape", &v, &count)) return false;
-    if (count > MAX_RANK)
-        return diag_error(g->diag, n, DIAG_UNSUPPORTED, "rank %zu is too high (8 at most)", count);
+    if (!op_need_ints(g, n, 0, "the shape", &wanted)) return false;
+    if (wanted.count > MAX_RANK)
+        return node_unsupported(g, n, "rank %zu is too high (8 at most)", wanted.count);
     if (fill && (!fill->t || shape_count(&fill->t->shape) != 1))
-        return diag_error(g->diag, n, NULL, "value must hold one element");
-    y.rank = (int)count;
+        return node_error(g, n, "value must hold one element");
+    shape y = {.rank = (int)wanted.count};
     int64_t total = 1;
     for (int i = 0; i < y.rank; i++) {
-        y.dim[i] = v[i];
-        if (v[i] < 0 || __builtin_mul_overflow(total, v[i], &total))
-            return diag_error(g->diag, n, NULL, "the shape is invalid");
+        y.dim[i] = wanted.v[i];
+        if (y.dim[i] < 0 || __builtin_mul_overflow(total, y.dim[i], &total))
+            return node_error(g, n, "the shape is invalid");
     }
     return op_set_output(g, n, 0, fill ? fill->t->type : DT_FLOAT, &y);
 }
 
-static bool filled_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                             const char **why) {
-    (void)a, (void)in, (void)why;
+static OP_REFERENCE(filled_reference) {
     const attr *fill = node_attr(n, "value");
     const size_t size = dtype_size(out[0]->type);
     for (int64_t i = 0; fill && i < shape_count(&out[0]->shape); i++)
@@ -373,13 +320,11 @@ static bool range_infer(graph *g, node *n) {
         if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != 1)
             return op_not_constant(g, n, "an operand");
     if (!range_count(n->in[0]->constant, n->in[1]->constant, n->in[2]->constant, &count))
-        return diag_error(g->diag, n, NULL, "the range is not finite");
+        return node_error(g, n, "the range is not finite");
     return op_set_output(g, n, 0, n->in[0]->type, &(shape){.rank = 1, .dim = {count}});
 }
 
-static bool range_reference(arena *a, const node *n, const tensor *const *in, tensor *const *out,
-                            const char **why) {
-    (void)a, (void)n, (void)why;
+static OP_REFERENCE(range_reference) {
     const bool whole = out[0]->type != DT_FLOAT && out[0]->type != DT_DOUBLE;
     for (int64_t i = 0; i < out[0]->shape.dim[0]; i++) {
         if (out[0]->type == DT_INT64)
@@ -392,145 +337,39 @@ static bool range_reference(arena *a, const node *n, const tensor *const *in, te
     return true;
 }
 
-static const op_attr reshape_attrs[] = {{"allowzero", ATTR_INT, false, 0, NULL, true},
-                                        {"shape", ATTR_INTS, false, 0, NULL, false},
-                                        {.name = NULL}};
-static const op_attr flatten_attrs[] = {{"axis", ATTR_INT, false, 1, NULL, true}, {.name = NULL}};
-static const op_attr axes_attrs[] = {{"axes", ATTR_INTS, false, 0, NULL, false}, {.name = NULL}};
-static const op_attr dropout_attrs[] = {{"ratio", ATTR_FLOAT, false, 0.5, NULL, true},
-                                        {"is_test", ATTR_INT, false, 0, NULL, false},
-                                        {"seed", ATTR_INT, false, 0, NULL, false},
-                                        {.name = NULL}};
-static const op_attr shape_attrs[] = {{"start", ATTR_INT, false, 0, NULL, false},
-                                      {"end", ATTR_INT, false, 0, NULL, false},
-                                      {.name = NULL}};
-static const op_attr constant_attrs[] = {{"value", ATTR_TENSOR, false, 0, NULL, false},
-                                         {"value_float", ATTR_FLOAT, false, 0, NULL, false},
-                                         {"value_int", ATTR_INT, false, 0, NULL, false},
-                                         {"value_floats", ATTR_FLOATS, false, 0, NULL, false},
-                                         {"value_ints", ATTR_INTS, false, 0, NULL, false},
-                                         {.name = NULL}};
-
-#define VIEW                                                                                      \
-    .min_out = 1, .max_out = 1, .flags = OP_VIEW, .reference = view_reference, .grad = view_grad, \
-    .emit = view_emit
-#define MADE(more) .min_out = 1, .max_out = 1, .flags = OP_NO_GRAD | (more), .emit = constant_emit
+/* clang-format off */
+#define VIEW(name, most_in, prefix, tested_by)                                                \
+    OP_HEAD("", name, 1, 0, 1, most_in, 1, 1, tested_by), .flags = OP_VIEW,                   \
+    .infer = prefix##_infer, .reference = view_reference, .grad = view_grad, .emit = view_emit
+#define MADE(name, first, operands, prefix, more, tested_by)                                  \
+    OP_HEAD("", name, first, 0, operands, operands, 1, 1, tested_by),                         \
+    .flags = OP_NO_GRAD | (more), .infer = prefix##_infer,                                    \
+    .reference = prefix##_reference, .emit = constant_emit
+#define COPIED (OP_IDENTITY | OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
+#define VALUES                                                                                \
+    ATTRIBUTES(ATTR(TENSOR, "value"), ATTR(FLOAT, "value_float"), ATTR(INT, "value_int"),     \
+               ATTR(FLOATS, "value_floats"), ATTR(INTS, "value_ints"))
 
 const op_row ops_shape[] = {
-    {.name = "Reshape",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 2,
-     .attrs = reshape_attrs,
-     .shape_inputs = 2,
-     .infer = reshape_infer,
-     VIEW,
-     .test = "test_reshape_negative_dim"},
-    {.name = "Flatten",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 1,
-     .attrs = flatten_attrs,
-     .infer = flatten_infer,
-     VIEW,
-     .test = "test_flatten_axis1"},
-    {.name = "Squeeze",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 2,
-     .attrs = axes_attrs,
-     .shape_inputs = 2,
-     .infer = squeeze_infer,
-     VIEW,
-     .test = "test_squeeze"},
-    {.name = "Unsqueeze",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 2,
-     .attrs = axes_attrs,
-     .shape_inputs = 2,
-     .infer = unsqueeze_infer,
-     VIEW,
-     .test = "test_unsqueeze_axis_0"},
-    {.name = "Identity",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 1,
-     .min_out = 1,
-     .max_out = 1,
-     .flags = OP_IDENTITY | OP_ELEMENTWISE | OP_INPLACE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-     .infer = identity_infer,
-     .reference = view_reference,
-     .grad = view_grad,
-     .emit = view_emit,
-     .test = "test_identity"},
-    {.name = "Dropout",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 3,
-     .min_out = 1,
-     .max_out = 2,
-     .attrs = dropout_attrs,
-     .shape_inputs = 4,
-     .flags = OP_MODE | OP_IDENTITY | OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0,
-     .infer = dropout_infer,
-     .reference = dropout_reference,
-     .emit = view_emit,
-     .test = "test_dropout_default"},
-    {.name = "Shape",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 1,
-     .attrs = shape_attrs,
-     .infer = shape_infer,
-     .reference = shape_reference,
-     MADE(OP_SHAPE_ONLY),
-     .test = "test_shape"},
-    {.name = "Size",
-     .domain = "",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 1,
-     .infer = size_infer,
-     .reference = size_reference,
-     MADE(OP_SHAPE_ONLY),
-     .test = "test_size"},
-    {.name = "Constant",
-     .domain = "",
-     .since = 1,
-     .min_in = 0,
-     .max_in = 0,
-     .attrs = constant_attrs,
-     .infer = constant_infer,
-     .reference = constant_reference,
-     MADE(0),
-     .test = "test_constant"},
-    {.name = "ConstantOfShape",
-     .domain = "",
-     .since = 9,
-     .min_in = 1,
-     .max_in = 1,
-     .attrs = constant_attrs,
-     .shape_inputs = 1,
-     .infer = filled_infer,
-     .reference = filled_reference,
-     MADE(0),
-     .test = "test_constantofshape_float_ones"},
-    {.name = "Range",
-     .domain = "",
-     .since = 11,
-     .min_in = 3,
-     .max_in = 3,
-     .shape_inputs = 7,
-     .infer = range_infer,
-     .reference = range_reference,
-     MADE(0),
-     .test = "test_range_float_type_positive_delta"},
+    {VIEW("Reshape", 2, reshape, "test_reshape_negative_dim"), .shape_inputs = 2,
+     ATTRIBUTES(DEFAULT(INT, "allowzero", 0), ATTR(INTS, "shape"))},
+    {VIEW("Flatten", 1, flatten, "test_flatten_axis1"), ATTRIBUTES(DEFAULT(INT, "axis", 1))},
+    {VIEW("Squeeze", 2, squeeze, "test_squeeze"), .shape_inputs = 2,
+     ATTRIBUTES(ATTR(INTS, "axes"))},
+    {VIEW("Unsqueeze", 2, unsqueeze, "test_unsqueeze_axis_0"), .shape_inputs = 2,
+     ATTRIBUTES(ATTR(INTS, "axes"))},
+    {OP_HEAD("", "Identity", 1, 0, 1, 1, 1, 1, "test_identity"), .flags = COPIED | OP_INPLACE,
+     .infer = identity_infer, .reference = view_reference, .grad = view_grad, .emit = view_emit},
+    {OP_HEAD("", "Dropout", 1, 0, 1, 3, 1, 2, "test_dropout_default"), .shape_inputs = 4,
+     ATTRIBUTES(DEFAULT(FLOAT, "ratio", 0.5), ATTR(INT, "is_test"), ATTR(INT, "seed")),
+     .flags = COPIED | OP_MODE,
+     .infer = dropout_infer, .reference = dropout_reference, .emit = view_emit},
+    {MADE("Shape", 1, 1, shape, OP_SHAPE_ONLY, "test_shape"),
+     ATTRIBUTES(ATTR(INT, "start"), ATTR(INT, "end"))},
+    {MADE("Size", 1, 1, size, OP_SHAPE_ONLY, "test_size")},
+    {MADE("Constant", 1, 0, constant, 0, "test_constant"), VALUES},
+    {MADE("ConstantOfShape", 9, 1, filled, 0, "test_constantofshape_float_ones"), VALUES,
+     .shape_inputs = 1},
+    {MADE("Range", 11, 3, range, 0, "test_range_float_type_positive_delta"), .shape_inputs = 7},
     {.name = NULL}};
+/* clang-format on */

@@ -9,23 +9,21 @@ static bool concat_infer(graph *g, node *n) {
     shape y = n->in[0]->shape;
     int axis;
     if (n->opset >= 4 && !node_attr(n, "axis"))
-        return diag_error(g->diag, n, NULL, "attribute axis is missing");
+        return node_error(g, n, "attribute axis is missing");
     if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 1), y.rank, &axis)) return false;
     for (size_t i = 1; i < n->n_in; i++) {
         const shape *x = &n->in[i]->shape;
         bool ok = x->rank == y.rank && n->in[i]->type == n->in[0]->type;
         for (int k = 0; ok && k < y.rank; k++) ok = k == axis || x->dim[k] == y.dim[k];
-        if (!ok)
-            return diag_error(g->diag, n, NULL, "input %zu does not fit input 0 outside axis %d", i,
-                              axis);
+        if (!ok) return node_error(g, n, "input %zu does not fit input 0 outside axis %d", i, axis);
         if (__builtin_add_overflow(y.dim[axis], x->dim[axis], &y.dim[axis]))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED, "the result is too large");
+            return node_unsupported(g, n, "the result is too large");
     }
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void concat_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    const int axis = copy_axis_of(n, y->shape->rank, 1);
+static COPY_PLAN(concat_plan) {
+    const int axis = node_axis(n, y->shape->rank, 1);
     for (size_t i = 0; i < part; i++) c->to_offset += n->in[i]->shape.dim[axis] * y->stride[axis];
     for (int i = 0; i < x->shape->rank; i++)
         copy_axis(c, x->shape->dim[i], x->stride[i], y->stride[i]);
@@ -39,12 +37,12 @@ static bool interleave_infer(graph *g, node *n) {
     shape y = n->in[0]->shape;
     for (size_t i = 1; i < n->n_in; i++)
         if (!shape_equal(&n->in[i]->shape, &y) || n->in[i]->type != n->in[0]->type)
-            return diag_error(g->diag, n, NULL, "input %zu is not like input 0", i);
+            return node_error(g, n, "input %zu is not like input 0", i);
     y.dim[1] *= (int64_t)n->n_in;
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void interleave_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
+static COPY_PLAN(interleave_plan) {
     c->to_offset = (int64_t)part * y->stride[1];
     for (int i = 0; i < x->shape->rank; i++)
         copy_axis(c, x->shape->dim[i], x->stride[i],
@@ -55,57 +53,55 @@ COPY_FUNCTIONS(interleave, true)
 
 /* ---- Split ---- */
 
-static bool split_parts(graph *g, node *n, int64_t extent, const int64_t **v, size_t *count) {
+static bool split_parts(graph *g, node *n, int64_t extent, ints *r) {
     const attr *a = node_ints(n, "split");
-    const bool by_input = (n->opset >= 13 || n->opset < 2) && op_present(n, 1);
-    *count = 0;
-    if (by_input) return op_need_ints(g, n, 1, "split", v, count);
-    if (a && a->count && n->opset < 13) *v = a->ints, *count = a->count;
-    if (*count) return true;
+    *r = (ints){0};
+    if ((n->opset >= 13 || n->opset < 2) && op_present(n, 1))
+        return op_need_ints(g, n, 1, "split", r);
+    if (a && n->opset < 13) *r = (ints){a->ints, a->count};
+    if (r->count) return true;
     int64_t *parts = ARENA_ARRAY(g->arena, int64_t, n->n_out), total = (int64_t)n->n_out;
     int64_t chunk = (extent + total - 1) / total;
     if (n->opset < 18 && extent % total)
-        return diag_error(g->diag, n, NULL, "%lld does not divide into %lld parts",
-                          (long long)extent, (long long)total);
+        return node_error(g, n, "%lld does not divide into %lld parts", (long long)extent,
+                          (long long)total);
     if (n->opset >= 18 && node_int(n, "num_outputs", total) != total)
-        return diag_error(g->diag, n, NULL, "num_outputs is not the number of outputs");
+        return node_error(g, n, "num_outputs is not the number of outputs");
     for (int64_t i = 0, left = extent; i < total; i++) {
         parts[i] = left < chunk ? left : chunk;
         left -= parts[i];
     }
-    *v = parts;
-    *count = n->n_out;
+    *r = (ints){parts, n->n_out};
     return true;
 }
 
 static bool split_infer(graph *g, node *n) {
-    const shape *x = &n->in[0]->shape;
-    const int64_t *v = NULL;
-    size_t count;
+    shape y = n->in[0]->shape;
+    ints parts;
     int axis;
     int64_t sum = 0;
-    if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), x->rank, &axis)) return false;
-    if (!split_parts(g, n, x->dim[axis], &v, &count)) return false;
-    if (count != n->n_out)
-        return diag_error(g->diag, n, NULL, "%zu parts for %zu outputs", count, n->n_out);
-    for (size_t i = 0; i < count; i++)
-        if (v[i] < 0 || __builtin_add_overflow(sum, v[i], &sum))
-            return diag_error(g->diag, n, NULL, "a part is negative");
-    if (sum != x->dim[axis])
-        return diag_error(g->diag, n, NULL, "the parts add up to %lld, the axis has %lld",
-                          (long long)sum, (long long)x->dim[axis]);
-    for (size_t i = 0; i < count; i++) {
-        shape y = *x;
-        y.dim[axis] = v[i];
+    if (!copy_type(g, n) || !op_axis(g, n, node_int(n, "axis", 0), y.rank, &axis) ||
+        !split_parts(g, n, y.dim[axis], &parts))
+        return false;
+    if (parts.count != n->n_out)
+        return node_error(g, n, "%zu parts for %zu outputs", parts.count, n->n_out);
+    for (size_t i = 0; i < parts.count; i++)
+        if (parts.v[i] < 0 || __builtin_add_overflow(sum, parts.v[i], &sum))
+            return node_error(g, n, "a part is negative");
+    if (sum != y.dim[axis])
+        return node_error(g, n, "the parts add up to %lld, the axis has %lld", (long long)sum,
+                          (long long)y.dim[axis]);
+    /* outputs may be absent, offsets must not depend on them */
+    node_set_ints(g, n, "parts", parts.v, parts.count);
+    for (size_t i = 0; i < parts.count; i++) {
+        y.dim[axis] = parts.v[i];
         if (!op_set_output(g, n, i, n->in[0]->type, &y)) return false;
-        node_set_ints(g, n, "parts", v, count); /* outputs may be absent, offsets must not depend on
-                                                   them */
     }
     return true;
 }
 
-static void split_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    const int axis = copy_axis_of(n, x->shape->rank, 0);
+static COPY_PLAN(split_plan) {
+    const int axis = node_axis(n, x->shape->rank, 0);
     const attr *parts = node_ints(n, "parts");
     for (size_t i = 0; i < part; i++) c->from_offset += parts->ints[i] * x->stride[axis];
     for (int i = 0; i < y->shape->rank; i++)
@@ -136,45 +132,30 @@ static cut slice_axis(int64_t d, int64_t start, int64_t end, int64_t step) {
     return r;
 }
 
-typedef struct ints {
-    const int64_t *v;
-    size_t count;
-} ints;
-
-static bool slice_operand(graph *g, const node *n, size_t i, const char *name, ints *r) {
-    const attr *a = node_ints(n, name);
-    if (n->opset < 10) {
-        if (a) *r = (ints){a->ints, a->count};
-        return true;
-    }
-    return !op_present(n, i) || op_need_ints(g, n, i, name, &r->v, &r->count);
-}
-
 /* The cuts of all axes, kept as the attribute "cuts" (start, step for each axis) for reference and
    emission. */
 static bool slice_infer(graph *g, node *n) {
     const shape *x = &n->in[0]->shape;
-    ints start = {0}, end = {0}, axes = {0}, step = {0};
+    ints start, end, axes, step;
     int64_t cuts[2 * MAX_RANK];
     bool seen[MAX_RANK] = {false};
     shape y = *x;
-    if (!copy_type(g, n) || !slice_operand(g, n, 1, "starts", &start) ||
-        !slice_operand(g, n, 2, "ends", &end) || !slice_operand(g, n, 3, "axes", &axes) ||
-        !slice_operand(g, n, 4, "steps", &step))
+    if (!copy_type(g, n) || !op_ints(g, n, 1, 10, "starts", &start) ||
+        !op_ints(g, n, 2, 10, "ends", &end) || !op_ints(g, n, 3, 10, "axes", &axes) ||
+        !op_ints(g, n, 4, 10, "steps", &step))
         return false;
-    if (!start.v || !end.v)
-        return diag_error(g->diag, n, NULL, "%s is missing", start.v ? "ends" : "starts");
+    if (!start.v || !end.v) return node_error(g, n, "%s is missing", start.v ? "ends" : "starts");
     if (start.count > (size_t)x->rank)
-        return diag_error(g->diag, n, NULL, "%zu starts for rank %d", start.count, x->rank);
+        return node_error(g, n, "%zu starts for rank %d", start.count, x->rank);
     if (start.count != end.count || (axes.v && axes.count != start.count) ||
         (step.v && step.count != start.count))
-        return diag_error(g->diag, n, NULL, "starts, ends, axes and steps differ in length");
+        return node_error(g, n, "starts, ends, axes and steps differ in length");
     for (int i = 0; i < x->rank; i++) cuts[2 * i] = 0, cuts[2 * i + 1] = 1;
     for (size_t i = 0; i < start.count; i++) {
         int axis;
         if (!op_axis(g, n, axes.v ? axes.v[i] : (int64_t)i, x->rank, &axis)) return false;
         if (seen[axis] || (step.v && step.v[i] == 0))
-            return diag_error(g->diag, n, NULL, "axis %d occurs twice, or its step is 0", axis);
+            return node_error(g, n, "axis %d occurs twice, or its step is 0", axis);
         seen[axis] = true;
         cut r = slice_axis(x->dim[axis], start.v[i], end.v[i], step.v ? step.v[i] : 1);
         cuts[2 * axis] = r.count ? r.start : 0;
@@ -185,8 +166,7 @@ static bool slice_infer(graph *g, node *n) {
     return op_set_output(g, n, 0, n->in[0]->type, &y);
 }
 
-static void slice_plan(const node *n, size_t part, const side *x, const side *y, copy *c) {
-    (void)part;
+static COPY_PLAN(slice_plan) {
     const attr *cuts = node_ints(n, "cuts");
     for (int i = 0; i < y->shape->rank; i++) {
         c->from_offset += cuts->ints[2 * i] * x->stride[i];
@@ -206,47 +186,23 @@ static int slice_same(const graph *g, const node *n) {
 
 /* ---- rows ---- */
 
-static const op_attr axis_attrs[] = {{"axis", ATTR_INT, false, 0, NULL, false}, {.name = NULL}};
-static const op_attr split_attrs[] = {{"axis", ATTR_INT, false, 0, NULL, true},
-                                      {"split", ATTR_INTS, false, 0, NULL, false},
-                                      {"num_outputs", ATTR_INT, false, 0, NULL, false},
-                                      {.name = NULL}};
 static bool slice_mixes(const node *n, int rank) {
     if (node_ints(n, "axes")) return false;
-    if (n->n_in > 3 && n->in[3]) return op_axes_first(n, 3, rank);
+    if (op_present(n, 3)) return op_axes_first(n, 3, rank);
     return true; /* no axes: all of them, from the first on */
 }
 
-static const op_attr slice_attrs[] = {{"starts", ATTR_INTS, false, 0, NULL, false},
-                                      {"ends", ATTR_INTS, false, 0, NULL, false},
-                                      {"axes", ATTR_INTS, false, 0, NULL, false},
-                                      {.name = NULL}};
-
-/* The elements of the outputs are those of the inputs, in other places. */
-#define MOVE(op, low, high, outputs, deciding, attributes, prefix, is_same, is_mixing, case_name) \
-    {                                                                                             \
-        .name = op, .domain = "", .since = 1, .min_in = low, .max_in = high, .min_out = 1,        \
-        .max_out = outputs, .attrs = attributes, .flags = OP_ANY_LAYOUT | OP_BATCH_AXIS0,         \
-        .shape_inputs = deciding, .infer = prefix##_infer, .reference = prefix##_reference,       \
-        .grad = prefix##_grad, .emit = prefix##_emit, .same = is_same, .mixes = is_mixing,        \
-        .copy = &prefix##_copy, .test = case_name                                                 \
-    }
-
+/* clang-format off */
 const op_row ops_slice[] = {
-    MOVE("Concat", 1, -1, 1, 0, axis_attrs, concat, copy_same, NULL, "test_concat_2d_axis_0"),
-    {.name = "Interleave",
-     .domain = "cameo",
-     .since = 1,
-     .min_in = 2,
-     .max_in = -1,
-     .min_out = 1,
-     .max_out = 1,
-     .flags = OP_ANY_LAYOUT | OP_NHWC_IN | OP_BATCH_AXIS0,
-     .infer = interleave_infer,
-     .reference = interleave_reference,
-     .emit = interleave_emit,
-     .copy = &interleave_copy,
-     .test = "test_ops_move interleaved"},
-    MOVE("Split", 1, 2, -1, 2, split_attrs, split, copy_same, NULL, "test_split_equal_parts_1d"),
-    MOVE("Slice", 1, 5, 1, 30, slice_attrs, slice, slice_same, slice_mixes, "test_slice"),
+    {MOVED("Concat", 1, 1, -1, 1, concat, "test_concat_2d_axis_0"),
+     ATTRIBUTES(ATTR(INT, "axis")), .same = copy_same},
+    {OP_INTERNAL("Interleave", 2, -1, 1, 1, interleave, "test_ops_move interleaved"),
+     .flags = OP_ANY_LAYOUT | OP_NHWC_IN | OP_BATCH_AXIS0, .copy = &interleave_copy},
+    {MOVED("Split", 1, 1, 2, -1, split, "test_split_equal_parts_1d"), .shape_inputs = 2,
+     ATTRIBUTES(DEFAULT(INT, "axis", 0), ATTR(INTS, "split"), ATTR(INT, "num_outputs")),
+     .same = copy_same},
+    {MOVED("Slice", 1, 1, 5, 1, slice, "test_slice"), .shape_inputs = 30,
+     ATTRIBUTES(ATTR(INTS, "starts"), ATTR(INTS, "ends"), ATTR(INTS, "axes")),
+     .same = slice_same, .mixes = slice_mixes},
     {.name = NULL}};
+/* clang-format on */

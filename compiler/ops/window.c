@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "../emit/emit.h"
+
 enum { EXTENT_MAX = 1 << 30 };
 
 #define FAIL(d, n, ...) ((d) ? diag_error((d), (n), NULL, __VA_ARGS__) : false)
@@ -173,4 +175,40 @@ shape window_shape(const window *w, int64_t images, int64_t channels) {
     shape s = {.rank = w->rank + 2, .dim = {images, channels}};
     for (int i = 0; i < w->rank; i++) s.dim[2 + i] = w->out[3 - w->rank + i];
     return s;
+}
+
+window window_again(const node *n, const shape *x, const int64_t *kernel) {
+    window w;
+    if (!window_read(NULL, n, x, kernel, &w)) BUG("a %s that infer accepted is wrong", n->op_type);
+    return w;
+}
+
+/* ---- as C ---- */
+
+void window_loops(text *t, const window *w, const char *prefix, const int64_t extent[3]) {
+    for (int a = 3 - w->rank; a < 3; a++)
+        text_put(t, "    for (ptrdiff_t $0$1 = 0; $0$1 < $2; $0$1++)\n", prefix, a, extent[a]);
+}
+
+void window_taps(text *t, const window *w) {
+    for (int a = 3 - w->rank; a < 3; a++)
+        text_put(t,
+                 "        for (ptrdiff_t k$0 = 0; k$0 < $1; k$0++) {\n"
+                 "            const ptrdiff_t i$0 = o$0 * $2 - $3 + k$0 * $4;\n"
+                 "            if (i$0 < 0 || i$0 >= $5) continue;\n",
+                 a, w->k[a], w->stride[a], w->begin[a], w->dilation[a], w->in[a]);
+}
+
+void window_end(text *t, const window *w) {
+    for (int a = 3 - w->rank; a < 3; a++) text_append(t, "        }\n");
+}
+
+const char *window_index(emitter *e, const value *v, const window *w, const char *image,
+                         const char *channel, const char *prefix) {
+    const char *names[MAX_RANK] = {image, channel};
+    int64_t stride[MAX_RANK];
+    value_strides(v, stride);
+    for (int i = 0; i < w->rank; i++)
+        names[2 + i] = arena_put(emit_arena(e), "$0$1", prefix, 3 - w->rank + i);
+    return emit_index(e, stride, w->rank + 2, names);
 }

@@ -22,4 +22,16 @@ void window_write(graph *g, node *n, const window *w);
 shape window_x_shape(const node *n);
 /* Image, channel and spatial extents of an output. */
 shape window_shape(const window *w, int64_t images, int64_t channels);
+/* After infer: window_read() of what cannot fail any more. */
+window window_again(const node *n, const shape *x, const int64_t *kernel);
+
+/* ---- as C: the spatial axes are counted by k0 .. k2, o0 .. o2, i0 .. i2 (prefix k, o, i) ---- */
+/* `for` lines over such extents, without brackets. */
+void window_loops(text *t, const window *w, const char *prefix, const int64_t extent[3]);
+/* Opens loops over the taps k of output o; i is the input's cell. Taps outside the input are
+   skipped. window_end() closes them. */
+void window_taps(text *t, const window *w);
+void window_end(text *t, const window *w);
+const char *window_index(struct emitter *e, const value *v, const window *w, const char *image,
+                         const char *channel, const char *prefix);
 #endif

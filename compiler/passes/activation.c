@@ -59,7 +59,8 @@ static bool take_row(graph *g, node *n, const node *next) {
     if (!act || node_is(next, ONNX_Clip)) return false;
     for (int i = 0; i < 2; i++)
         if (act->number[i])
-            act_set_number(g, n, act, i, node_float(next, act->number[i], act->otherwise[i]));
+            act_set_number(g, n, act, i,
+                           (float)node_float(next, act->number[i], act->otherwise[i]));
     set_act(g, n, act->name);
     return true;
 }
@@ -95,8 +96,8 @@ static bool sixth(const node *n, const value *x) {
 static bool take_gate(graph *g, node *n, node *gate, node *mul) {
     const char *act = NULL;
     if (node_is(gate, ONNX_Sigmoid)) act = "silu";
-    if (node_is(gate, ONNX_HardSigmoid) && near((double)node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
-        near((double)node_float(gate, "beta", 0.5f), 0.5))
+    if (node_is(gate, ONNX_HardSigmoid) && near(node_float(gate, "alpha", 0.2f), 1.0 / 6) &&
+        near(node_float(gate, "beta", 0.5f), 0.5))
         act = "hardswish";
     if (!act || !binary_with(mul, ONNX_Mul, n->out[0], gate->out[0]) ||
         value_consumer(g, gate->out[0]) != mul)

@@ -19,7 +19,7 @@ static bool is_pointwise(const node *n) {
 }
 
 static bool is_plain_conv(const node *n) {
-    if (!node_is(n, CAMEO_Conv) || (n->n_in > 3 && n->in[3]) || has_act(n)) return false;
+    if (!node_is(n, CAMEO_Conv) || op_present(n, 3) || has_act(n)) return false;
     return n->out[0]->type == DT_FLOAT && is_pointwise(n) &&
            n->in[1]->shape.dim[0] / node_int(n, "group", 1) >= CHANNELS;
 }

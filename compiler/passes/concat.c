@@ -74,13 +74,12 @@ static void replace_front(graph *g, node *n, value *joined, size_t length) {
 
 static bool visit(graph *g, tree *t, node *n) {
     value *y = n->out[0];
-    int64_t axis = node_int(n, "axis", 1);
+    const int axis = node_axis(n, y->shape.rank, 1);
     size_t length = 0;
     state *end;
-    if (axis < 0) axis += y->shape.rank;
     for (size_t i = 0; i < n->n_in; i++)
         if (!n->in[i]) return false;
-    value *joined = longest_joined(t, n, (int)axis, &length, &end);
+    value *joined = longest_joined(t, n, axis, &length, &end);
     if (!end->joined) end->joined = y;
     t->of[y->id] = end;
     if (!joined || (length == n->n_in && y->is_output)) return false;

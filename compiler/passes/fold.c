@@ -11,7 +11,7 @@ static bool asks_only_shape(const node *n) { return node_has(n, OP_SHAPE_ONLY); 
 
 static bool inputs_constant(const node *n) {
     if (asks_only_shape(n))
-        return n->n_in > 0 && n->in[0] && n->in[0]->shaped && shape_known(&n->in[0]->shape);
+        return op_present(n, 0) && n->in[0]->shaped && shape_known(&n->in[0]->shape);
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && !n->in[i]->constant) return false;
     return true;
@@ -49,7 +49,7 @@ bool fold_node(graph *g, node *n, size_t limit) {
             return false;
     const char *why = "its inputs are out of range";
     if (!n->op->reference(g->arena, n, in, out, &why))
-        return diag_error(g->diag, n, NULL, "can not be evaluated: %s", why);
+        return node_error(g, n, "can not be evaluated: %s", why);
     for (size_t i = 0; i < n->n_out; i++) {
         if (!n->out[i]) continue;
         n->out[i]->constant = out[i];

@@ -79,7 +79,7 @@ void fuse_make_conv(graph *g, node *n) {
 
 static bool gemm_bias(const node *n, int64_t columns, double *bias) {
     const value *c = n->n_in > 2 ? n->in[2] : NULL;
-    const double beta = (double)node_float(n, "beta", 1);
+    const double beta = node_float(n, "beta", 1);
     for (int64_t i = 0; i < columns; i++) bias[i] = 0;
     if (!c) return true;
     const int64_t count = c->constant ? value_count(c) : -1;
@@ -102,7 +102,7 @@ static void make_gemm(graph *g, node *n) {
                   depth = w->shape.dim[transposed ? 1 : 0];
     double *bias = ARENA_ARRAY(g->arena, double, (size_t)columns);
     if (!gemm_bias(n, columns, bias)) return;
-    const double alpha = matmul ? 1 : (double)node_float(n, "alpha", 1);
+    const double alpha = matmul ? 1 : node_float(n, "alpha", 1);
     if (!transposed || alpha != 1) {
         double *d = ARENA_ARRAY(g->arena, double, (size_t)value_count(w));
         for (int64_t i = 0; i < columns; i++)
@@ -111,7 +111,7 @@ static void make_gemm(graph *g, node *n) {
                                                       transposed ? i * depth + k : k * columns + i);
         node_set_input(g, n, 1, fuse_constant(g, w->name, (const int64_t[]){columns, depth}, 2, d));
     }
-    if (n->n_in > 2 && n->in[2])
+    if (op_present(n, 2))
         node_set_input(g, n, 2, fuse_constant(g, n->in[2]->name, &columns, 1, bias));
     n->n_attrs = 0;
     become(g, n, CAMEO_Gemm);
@@ -131,7 +131,7 @@ static bool batchnorm_affine(const graph *g, const node *n, int64_t channels, do
         if (!n->in[i] || !n->in[i]->constant || value_count(n->in[i]) != channels) return false;
     *scale = ARENA_ARRAY(g->arena, double, (size_t)channels);
     *shift = ARENA_ARRAY(g->arena, double, (size_t)channels);
-    const double epsilon = (double)node_float(n, "epsilon", 1e-5f);
+    const double epsilon = node_float(n, "epsilon", 1e-5f);
     for (int64_t c = 0; c < channels; c++) {
         (*scale)[c] = tensor_get(n->in[1]->constant, c) /
                       sqrt(tensor_get(n->in[4]->constant, c) + epsilon);
@@ -226,7 +226,7 @@ static bool fold_affine(graph *g, node *n, node *next) {
     double *scale, *shift;
     value *w = n->in[1], *b = n->n_in > 2 ? n->in[2] : NULL;
     const int64_t channels = n->out[0]->shape.dim[1];
-    if (n->n_in > 3 && n->in[3]) return false;
+    if (op_present(n, 3)) return false;
     if (!w->constant || (b && !b->constant) || !affine_of(g, n, next, &scale, &shift)) return false;
     if (!all_ones(scale, channels)) {
         const int64_t count = value_count(w), row = channels ? count / channels : 0;
@@ -251,7 +251,7 @@ static bool has_other_chance(const node *p) {
 }
 
 static bool fold_residual(graph *g, node *n, node *next) {
-    if (!node_is(next, ONNX_Add) || (n->n_in > 3 && n->in[3])) return false;
+    if (!node_is(next, ONNX_Add) || (op_present(n, 3))) return false;
     value *r = operand(next, n->out[0]);
     if (r->constant || r == n->out[0] || r->type != DT_FLOAT ||
         !shape_equal(&r->shape, &next->out[0]->shape) || !shape_equal(&r->shape, &n->out[0]->shape))

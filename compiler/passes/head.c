@@ -145,10 +145,9 @@ static bool read_classes(head *h) {
 /* ---- taking the old classifier away ---- */
 
 static void drop_name(head *h, const char *name) {
-    const char **grown = ARENA_ARRAY(h->g->arena, const char *, h->made->n_dropped + 1);
-    if (h->made->n_dropped) memcpy(grown, h->made->dropped, h->made->n_dropped * sizeof *grown);
-    grown[h->made->n_dropped++] = name;
-    h->made->dropped = grown;
+    new_head *made = h->made;
+    made->dropped = ARENA_COPY(h->g->arena, made->dropped, made->n_dropped, made->n_dropped + 1);
+    made->dropped[made->n_dropped++] = name;
 }
 
 /* The name is free for another value from here on. */
@@ -172,10 +171,9 @@ static void forget_unread_parameters(graph *g) {
 /* Output 0 becomes x; what only the old one needed goes. */
 static void cut(head *h, value *x) {
     graph *g = h->g;
-    node **before = ARENA_ARRAY(g->arena, node *, g->n_nodes);
     const size_t n = g->n_nodes;
+    node **before = ARENA_COPY(g->arena, g->nodes, n, n);
     bool *gone = ARENA_ARRAY(g->arena, bool, g->n_values);
-    memcpy(before, g->nodes, n * sizeof *before);
     g->outputs[0]->is_output = false;
     g->outputs[0] = x;
     graph_sweep(g);
@@ -287,9 +285,9 @@ static value *build_cosine(head *h, value *x, value *w) {
     if (!(x = finish(h, unit))) return NULL;
     value *none = h->opset < 11 ? number(h, "head.none", 0) : NULL; /* C was not optional before */
     value *dot = product(h, x, w, none, "head.dot"), *norm = dot ? norm_of(h, w) : NULL;
-    value *cosine = norm ? call(h, "Div", (value *const[]){dot, norm}, 2, "head.cosine") : NULL;
+    value *cosine = norm ? call(h, "Div", OPERANDS(dot, norm), "head.cosine") : NULL;
     value *scale = number(h, "head.scale", h->spec.margin.scale);
-    return cosine ? call(h, "Mul", (value *const[]){cosine, scale}, 2, "logits") : NULL;
+    return cosine ? call(h, "Mul", OPERANDS(cosine, scale), "logits") : NULL;
 }
 
 static bool build(head *h, value *x) {
@@ -374,7 +372,7 @@ static bool choose(head *h) {
     const options *o = h->options;
     graph *g = h->g;
     const char *why = loss_parse(g->arena, o->loss, &h->spec);
-    if (why) return diag_error(g->diag, NULL, NULL, "--loss %s: %s", o->loss, why);
+    if (why) return node_error(g, NULL, "--loss %s: %s", o->loss, why);
     if (!read_classes(h)) return false;
     if (h->classes && !h->spec.softmax)
         return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...",
@@ -401,8 +399,7 @@ bool pass_head(graph *g, const options *o) {
     if (!ok) return false;
     if ((h.spec.softmax && g->outputs[0]->type != DT_FLOAT) ||
         (g->embedding && g->embedding->type != DT_FLOAT))
-        return diag_error(g->diag, NULL, NULL,
-                          "training takes class scores and embeddings in float32");
+        return node_error(g, NULL, "training takes class scores and embeddings in float32");
     if (!h.spec.softmax && !g->embedding)
         return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding",
                           o->loss);

@@ -99,8 +99,8 @@ static bool bind_shape(graph *g, const options *o, value *v, bool *explicit_shap
         if (strcmp(o->shapes[i].name, v->name) != 0) continue;
         const shape *s = &o->shapes[i].shape;
         if (v->shaped && v->shape.rank != s->rank)
-            return diag_error(g->diag, NULL, NULL, "input \"%s\" has rank %d, --shape gives %d",
-                              v->name, v->shape.rank, s->rank);
+            return node_error(g, NULL, "input \"%s\" has rank %d, --shape gives %d", v->name,
+                              v->shape.rank, s->rank);
         for (int k = 0; v->shaped && k < s->rank; k++)
             if (v->shape.dim[k] >= 0 && v->shape.dim[k] != s->dim[k] && k > 0)
                 diag_warn(g->diag, NULL, NULL, "input \"%s\": --shape changes literal dimension %d",
@@ -122,11 +122,11 @@ static bool bind_input(graph *g, const options *o, value *v) {
     if (ok && !explicit_shape) ok = bind_batch(g, o, v);
     size_t bytes = dtype_size(v->type);
     if (bytes == 0)
-        return diag_error(g->diag, NULL, NULL, "input \"%s\": element type %s is not supported",
-                          v->name, dtype_name(v->type));
+        return node_error(g, NULL, "input \"%s\": element type %s is not supported", v->name,
+                          dtype_name(v->type));
     for (int k = 0; ok && k < v->shape.rank; k++)
         if (!size_mul(bytes, (size_t)v->shape.dim[k], &bytes) || bytes > (size_t)1 << 40)
-            return diag_error(g->diag, NULL, NULL, "input \"%s\" is too large", v->name);
+            return node_error(g, NULL, "input \"%s\" is too large", v->name);
     return ok;
 }
 
@@ -135,8 +135,7 @@ static bool check_bindings(graph *g, const options *o) {
     for (size_t i = 0; i < o->n_shapes; i++) {
         const value *v = graph_find_value(g, o->shapes[i].name);
         if (!v || !v->is_input)
-            ok = diag_error(g->diag, NULL, NULL, "--shape: no input is named \"%s\"",
-                            o->shapes[i].name);
+            ok = node_error(g, NULL, "--shape: no input is named \"%s\"", o->shapes[i].name);
     }
     for (size_t i = 0; i < o->n_dims; i++) {
         bool used = false;
@@ -145,7 +144,7 @@ static bool check_bindings(graph *g, const options *o) {
                 used |= g->inputs[k]->symbol[axis] &&
                         strcmp(g->inputs[k]->symbol[axis], o->dims[i].name) == 0;
         if (!used)
-            ok = diag_error(g->diag, NULL, NULL, "--dim: no input has a dimension named \"%s\"",
+            ok = node_error(g, NULL, "--dim: no input has a dimension named \"%s\"",
                             o->dims[i].name);
     }
     return ok;
@@ -176,9 +175,9 @@ static bool outputs_typed(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] &&
             (!n->out[i]->shaped || !shape_known(&n->out[i]->shape) || n->out[i]->type == DT_NONE))
-            return diag_error(g->diag, n, DIAG_UNSUPPORTED,
-                              "the shape of output \"%s\" can not be told at compile time",
-                              n->out[i]->name);
+            return node_unsupported(g, n,
+                                    "the shape of output \"%s\" can not be told at compile time",
+                                    n->out[i]->name);
     return true;
 }
 

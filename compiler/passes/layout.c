@@ -174,8 +174,7 @@ bool pass_layout(graph *g, const options *o) {
     (void)o;
     const size_t known = g->n_values, n_nodes = g->n_nodes;
     twins t = {ARENA_ARRAY(g->arena, value *, known), ARENA_ARRAY(g->arena, value *, known)};
-    node **nodes = ARENA_ARRAY(g->arena, node *, n_nodes);
-    if (n_nodes) memcpy(nodes, g->nodes, n_nodes * sizeof *nodes);
+    node **nodes = ARENA_COPY(g->arena, g->nodes, n_nodes, n_nodes);
     for (size_t i = 0; i < n_nodes; i++) visit(g, &t, known, nodes[i]);
     for (size_t i = 0; i < g->n_outputs; i++) restore_output(g, g->outputs[i]);
     graph_sweep(g);

@@ -47,11 +47,11 @@ static bool add_term(terms *t, value *term, double weight) {
 
 static value *with_margins(terms *t, value *logits) {
     const margin_spec *m = &t->spec.margin;
-    node *n = grad_node(t->g, t->origin, CAMEO_Margin, (value *const[]){logits, t->labels}, 2, 4);
-    node_set_float(t->g, n, "scale", (float)m->scale);
-    node_set_float(t->g, n, "m1", (float)m->m1);
-    node_set_float(t->g, n, "m2", (float)m->m2);
-    node_set_float(t->g, n, "m3", (float)m->m3);
+    node *n = grad_node(t->g, t->origin, CAMEO_Margin, OPERANDS(logits, t->labels), 4);
+    node_set_float(t->g, n, "scale", m->scale);
+    node_set_float(t->g, n, "m1", m->m1);
+    node_set_float(t->g, n, "m2", m->m2);
+    node_set_float(t->g, n, "m3", m->m3);
     t->correct = n->out[2];
     return grad_infer(t->g, n);
 }
@@ -94,9 +94,9 @@ static bool comparison_term(terms *t, const compare_spec *c, const char *kind) {
     if (c->weight == 0) return true;
     value *x = c->normalize != 0 ? unit_length(t) : t->embedding;
     if (!x) return false;
-    node *n = grad_node(t->g, t->origin, CAMEO_MetricLoss, (value *const[]){x, t->labels}, 2, 5);
+    node *n = grad_node(t->g, t->origin, CAMEO_MetricLoss, OPERANDS(x, t->labels), 5);
     node_set_string(t->g, n, "kind", kind);
-    node_set_float(t->g, n, "margin", (float)c->margin);
+    node_set_float(t->g, n, "margin", c->margin);
     if (!t->correct) t->correct = n->out[2];
     return add_term(t, grad_infer(t->g, n), c->weight);
 }
@@ -107,8 +107,8 @@ static bool center_term(terms *t) {
     value *centers = graph_find_value(t->g, "head.centers");
     if (!centers || centers->role != ROLE_PARAMETER) BUG("no centers were made");
     node *n = grad_node(t->g, t->origin, CAMEO_CenterLoss,
-                        (value *const[]){t->embedding, centers, t->labels}, 3, 3);
-    node_set_float(t->g, n, "rate", (float)t->spec.center_rate);
+                        OPERANDS(t->embedding, centers, t->labels), 3);
+    node_set_float(t->g, n, "rate", t->spec.center_rate);
     n->out[2]->role = ROLE_UPDATE;
     n->out[2]->param = centers->param;
     return add_term(t, grad_infer(t->g, n), t->spec.center);
@@ -143,7 +143,7 @@ static void freeze_unread(graph *g) {
 bool pass_loss(graph *g, const options *o) {
     terms t = {.g = g, .labels = input_named(g, "labels")};
     const char *why = loss_parse(g->arena, o->loss, &t.spec);
-    if (why) return diag_error(g->diag, NULL, NULL, "--loss %s: %s", o->loss, why);
+    if (why) return node_error(g, NULL, "--loss %s: %s", o->loss, why);
     t.origin = g->nodes[g->n_nodes - 1];
     if (needs_embedding(&t.spec) && !g->embedding)
         return diag_error(g->diag, NULL, "name it with --embedding", "--loss %s needs an embedding",

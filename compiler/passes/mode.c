@@ -31,8 +31,7 @@ static bool normalises_batch(graph *g, node *n) {
 }
 
 static bool drops(graph *g, node *n) {
-    if (n->opcode != ONNX_Dropout || n->opset < 12 || n->n_in < 3 || !n->in[2] ||
-        !node_has_one_output(n))
+    if (n->opcode != ONNX_Dropout || n->opset < 12 || !op_present(n, 2) || !node_has_one_output(n))
         return false;
     const tensor *t = n->in[2]->constant;
     if (!t || shape_count(&t->shape) != 1 || !tensor_get_int(t, 0)) return false;

@@ -203,10 +203,8 @@ void parameter_add(graph *g, const options *o, value *v, bool statistic) {
     v->role = ROLE_PARAMETER;
     v->param = p;
     v->constant = NULL;
-    parameter **grown = ARENA_ARRAY(g->arena, parameter *, g->n_parameters + 1);
-    if (g->n_parameters) memcpy(grown, g->parameters, g->n_parameters * sizeof *grown);
-    grown[g->n_parameters++] = p;
-    g->parameters = grown;
+    g->parameters = ARENA_COPY(g->arena, g->parameters, g->n_parameters, g->n_parameters + 1);
+    g->parameters[g->n_parameters++] = p;
 }
 
 bool parameters_check_freeze(graph *g, const options *o) {
@@ -275,6 +273,6 @@ bool pass_parameters(graph *g, const options *o) {
     graph_sweep(g);
     if (!o->train) return true;
     if (!allow_folded_normalisation(g, o)) return false;
-    if (!g->n_parameters) return diag_error(g->diag, NULL, NULL, "has no float32 weights to train");
+    if (!g->n_parameters) return node_error(g, NULL, "has no float32 weights to train");
     return true;
 }

@@ -152,7 +152,7 @@ static int cut_axis(const node *n, int64_t *first) {
     int axis = -1;
     if (n->opcode == ONNX_Split) {
         const attr *parts = node_ints(n, "parts");
-        axis = copy_axis_of(n, x->rank, 0);
+        axis = node_axis(n, x->rank, 0);
         for (size_t i = 0; i + 1 < n->n_out; i++) first[i + 1] = first[i] + parts->ints[i];
         return axis;
     }

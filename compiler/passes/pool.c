@@ -66,7 +66,7 @@ static bool make_global(graph *g, node *n) {
 static bool fill_of(const node *p, double *fill) {
     const value *v = p->n_in > 2 ? p->in[2] : NULL;
     if (strcmp(node_string(p, "mode", "constant"), "constant")) return false;
-    *fill = p->opset < 11 ? (double)node_float(p, "value", 0) : 0;
+    *fill = p->opset < 11 ? node_float(p, "value", 0) : 0;
     if (!v) return true;
     if (!v->constant || value_count(v) != 1) return false;
     *fill = tensor_get(v->constant, 0);
@@ -81,7 +81,7 @@ static bool is_never_negative(const value *v) {
     if (act && act->flags & ACT_POSITIVE) return true;
     if (!node_is(n, ONNX_Clip)) return false;
     if (n->opset < 11) return node_float(n, "min", -INFINITY) >= 0;
-    return n->n_in > 1 && n->in[1] && n->in[1]->constant && tensor_get(n->in[1]->constant, 0) >= 0;
+    return op_present(n, 1) && n->in[1]->constant && tensor_get(n->in[1]->constant, 0) >= 0;
 }
 
 static bool has_pads(const window *w) {

@@ -30,7 +30,7 @@ bool pass_preprocess(graph *g, const options *o) {
     text t = {0};
     text_escape(&t, error.message); /* it quotes the file */
     if (o->preprocess)
-        diag_error(g->diag, NULL, NULL, "%s%s", of_text ? "--" : "", text_str(&t));
+        node_error(g, NULL, "%s%s", of_text ? "--" : "", text_str(&t));
     else
         diag_warn(g->diag, NULL, "give another with --preprocess", "%s%s",
                   of_text ? "metadata cameo." : "", text_str(&t));

@@ -63,14 +63,13 @@ static bool batchnorm_form(graph *g, node *n) {
 
 static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
     if (!node_is(n, ONNX_Dropout)) return true;
-    double ratio = (double)node_float(n, "ratio", 0.5f);
-    if (n->n_in > 1 && n->in[1] && !fuse_scalar(n->in[1], &ratio))
+    double ratio = node_float(n, "ratio", 0.5f);
+    if (op_present(n, 1) && !fuse_scalar(n->in[1], &ratio))
         return diag_error(g->diag, n, "make the ratio a constant",
                           "its ratio is not known at compile time");
-    if (!(ratio >= 0 && ratio < 1))
-        return diag_error(g->diag, n, NULL, "ratio %g is outside 0..1", ratio);
+    if (!(ratio >= 0 && ratio < 1)) return node_error(g, n, "ratio %g is outside 0..1", ratio);
     n->attrs = NULL, n->n_attrs = 0;
-    node_set_float(g, n, "ratio", (float)ratio);
+    node_set_float(g, n, "ratio", ratio);
     node_set_int(g, n, "id", id);
     node_set_input(g, n, 1, seed);
     replace(g, n, CAMEO_DropoutTrain, 2, 1);
@@ -83,10 +82,8 @@ value *step_input(graph *g, const char *name, dtype type, int64_t count) {
     v->shape = (shape){.rank = 1, .dim = {count}};
     v->shaped = v->is_input = true;
     v->arena_offset = -1;
-    value **grown = ARENA_ARRAY(g->arena, value *, g->n_inputs + 1);
-    memcpy(grown, g->inputs, g->n_inputs * sizeof *grown);
-    grown[g->n_inputs++] = v;
-    g->inputs = grown;
+    g->inputs = ARENA_COPY(g->arena, g->inputs, g->n_inputs, g->n_inputs + 1);
+    g->inputs[g->n_inputs++] = v;
     return v;
 }
 
@@ -95,8 +92,7 @@ bool pass_train_forms(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_values; i++) g->values[i]->batched = false;
     g->training = false; /* what does something else in training is replaced here */
     if (g->n_inputs != 1 || g->inputs[0]->type != DT_FLOAT || g->inputs[0]->shape.rank < 2)
-        return diag_error(g->diag, NULL, NULL,
-                          "training takes models of one float32 input, the images");
+        return node_error(g, NULL, "training takes models of one float32 input, the images");
     const int64_t batch = g->inputs[0]->shape.dim[0];
     step_input(g, "labels", DT_INT64, batch);
     step_input(g, "labels_b", DT_INT64, batch);

@@ -57,23 +57,13 @@ typedef struct parting {
 
 void file_change_add(graph *g, file_change change) {
     file_changes *f = &g->file;
-    if (f->n_changes == f->cap_changes) {
-        f->cap_changes = f->cap_changes ? 2 * f->cap_changes : 16;
-        file_change *grown = ARENA_ARRAY(g->arena, file_change, f->cap_changes);
-        if (f->n_changes) memcpy(grown, f->changes, f->n_changes * sizeof *grown);
-        f->changes = grown;
-    }
+    ARENA_GROW(g->arena, f->changes, f->n_changes, f->cap_changes);
     f->changes[f->n_changes++] = change;
 }
 
 void file_change_loose(graph *g, const char *name) {
     file_changes *f = &g->file;
-    if (f->n_loose == f->cap_loose) {
-        f->cap_loose = f->cap_loose ? 2 * f->cap_loose : 16;
-        const char **grown = ARENA_ARRAY(g->arena, const char *, f->cap_loose);
-        if (f->n_loose) memcpy(grown, f->loose, f->n_loose * sizeof *grown);
-        f->loose = grown;
-    }
+    ARENA_GROW(g->arena, f->loose, f->n_loose, f->cap_loose);
     f->loose[f->n_loose++] = name;
 }
 

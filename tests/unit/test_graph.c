@@ -192,12 +192,49 @@ static void any_order_of_changes(void **state) {
     }
 }
 
+/* ---- templates, and arrays of the arena ---- */
+
+static void templates_are_filled(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    const size_t n = 3;
+    const int64_t negative = -5;
+    char word[] = "word";
+    assert_string_equal(arena_put(a, "$0 $F $1, $0 $", "x", negative), "x $F -5, x $");
+    assert_string_equal(arena_put(a, "$7$6$5$4$3$2$1$0", 0, 1, 2, n, 4, word, "$0", true),
+                        "1$0word43210");
+    assert_string_equal(arena_put(a, "$0;$1$8", 0.5, -0.0), "0x1p-1;-0x0p+0$8");
+    text t = {0};
+    text_put(&t, "a$0", 1), text_put(&t, "b$0", 'c' == 'd');
+    assert_string_equal(text_str(&t), "a1b0");
+    text_free(&t);
+    arena_destroy(a);
+}
+
+static void arrays_grow(void **state) {
+    (void)state;
+    arena *a = arena_create();
+    size_t count = 0, capacity = 0;
+    int *v = NULL;
+    for (int i = 0; i < 1000; i++) {
+        ARENA_GROW(a, v, count, capacity);
+        v[count++] = i;
+    }
+    for (int i = 0; i < 1000; i++) assert_int_equal(v[i], i);
+    assert_true(capacity >= count && capacity < 2 * count);
+    const int *more = ARENA_COPY(a, v, 2, 4);
+    assert_true(more != v && more[1] == 1 && more[2] == 0 && more[3] == 0);
+    arena_destroy(a);
+}
+
 #define WITH_GRAPH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_has_a_number),
         cmocka_unit_test(other_names_have_none),
+        cmocka_unit_test(templates_are_filled),
+        cmocka_unit_test(arrays_grow),
         WITH_GRAPH(reads_are_kept),
         WITH_GRAPH(kept_values_have_no_consumer),
         WITH_GRAPH(uses_move_as_one),
