@@ -58,12 +58,12 @@ static value *input(fixture *f, int64_t c, int64_t h, int64_t w) {
     return v;
 }
 
-static value *ints(fixture *f, size_t n, const int64_t *v) {
+static value *int_constant(fixture *f, size_t n, const int64_t *v) {
     tensor *t = tensor_new(f->arena, DT_INT64, &(shape){1, {(int64_t)n}});
     memcpy(t->data, v, n * sizeof *v);
     return graph_add_constant(f->g, NULL, t);
 }
-#define INTS(f, n, ...) ints(f, n, (const int64_t[]){__VA_ARGS__})
+#define INTS(f, n, ...) int_constant(f, n, (const int64_t[]){__VA_ARGS__})
 
 static value *numbers(fixture *f, int64_t n, float v) {
     tensor *t = tensor_new(f->arena, DT_FLOAT, &(shape){n > 1 ? 1 : 0, {n}});
@@ -150,7 +150,8 @@ static void add_cut(fixture *f, value *x, int64_t c) {
     }
     const int64_t first = 1 + below(f, c - 1), parts[] = {first, c - first};
     value *out[] = {graph_add_value(f->g, NULL), graph_add_value(f->g, NULL)};
-    node *n = graph_add_node(f->g, "Split", "", (value *[]){x, ints(f, 2, parts)}, 2, out, 2);
+    node *n = graph_add_node(f->g, "Split", "", (value *[]){x, int_constant(f, 2, parts)}, 2, out,
+                             2);
     n->opset = 13, n->index = (int)f->g->n_nodes - 1;
     node_set_int(f->g, n, "axis", 1);
     keep(f, out[0], parts[0]), keep(f, out[1], parts[1]);
