@@ -231,15 +231,6 @@ static void emit_move(emitter *e, const node *n) {
     emit_copy_body(e, x, y, -1, node_is_batched(n));
 }
 
-static void grow(arena *a, void *array, size_t count, size_t *capacity, size_t size) {
-    if (count < *capacity) return;
-    *capacity = *capacity ? 2 * *capacity : 64;
-    void *made = arena_array(a, *capacity, size), *old;
-    memcpy(&old, array, sizeof old);
-    if (count) memcpy(made, old, count * size);
-    memcpy(array, &made, sizeof made);
-}
-
 static size_t function_slot(const emitter *e, const function *f) {
     return (hash_bytes(f->helpers, strlen(f->helpers)) ^
             3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
@@ -274,7 +265,7 @@ static size_t function_get(emitter *e, const char *stem) {
         return e->function_index[h] - 1;
     }
     arena *a = e->graph->arena;
-    grow(a, &e->functions, e->n_functions, &e->cap_functions, sizeof *e->functions);
+    ARENA_GROW(a, e->functions, e->n_functions, e->cap_functions);
     const char *prefix = arena_printf(a, "%s_", e->options->name);
     e->functions[e->n_functions] = (function){.name = mangle(e, prefix, stem, NULL),
                                               .helpers = arena_strdup(a, f.helpers),
@@ -311,7 +302,7 @@ static void emit_node(emitter *e, const node *n, size_t position) {
     if (n->impl && n->impl->xnnpack) e->xnnpack = true;
     const size_t f = function_get(e, function_stem(e, n));
     arena *a = e->graph->arena;
-    grow(a, &e->calls, e->n_calls, &e->cap_calls, sizeof *e->calls);
+    ARENA_GROW(a, e->calls, e->n_calls, e->cap_calls);
     e->calls[e->n_calls++] = (call){.node = n,
                                     .function = f,
                                     .name = mangle(e, "", node_label(n), n->op_type),

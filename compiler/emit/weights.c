@@ -30,15 +30,6 @@ static void blob_rehash(emitter *e) {
     }
 }
 
-static void blob_grow(emitter *e) {
-    blob *b = &e->blob;
-    if (b->count < b->capacity) return;
-    b->capacity = b->capacity ? 2 * b->capacity : 128;
-    blob_entry *made = ARENA_ARRAY(e->graph->arena, blob_entry, b->capacity);
-    if (b->count) memcpy(made, b->entry, b->count * sizeof *made);
-    b->entry = made;
-}
-
 /* Zero bytes up to the next multiple of 64. */
 static void blob_align(blob *b) {
     static const char zero[64];
@@ -56,7 +47,7 @@ const char *blob_add(emitter *e, const void *data, size_t bytes, const char *lab
             (!bytes || !memcmp(b->data.data + old->offset, data, bytes)))
             return arena_printf(e->graph->arena, "WEIGHTS(%s)", old->name);
     }
-    blob_grow(e);
+    ARENA_GROW(e->graph->arena, b->entry, b->count, b->capacity);
     blob_align(b);
     b->entry[b->count] = (blob_entry){b->data.size, bytes, hash,
                                       mangle(e, "W_", label ? label : "", NULL)};

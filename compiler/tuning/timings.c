@@ -11,11 +11,7 @@
 enum { FIELDS = 6, FILE_MOST = 64 << 20 };
 
 void timings_add(timings *t, timing added) {
-    if (t->count == t->capacity) {
-        timing *grown = ARENA_ARRAY(t->arena, timing, t->capacity = 2 * t->capacity + 64);
-        if (t->count) memcpy(grown, t->list, t->count * sizeof *grown);
-        t->list = grown;
-    }
+    ARENA_GROW(t->arena, t->list, t->count, t->capacity);
     t->list[t->count++] = added;
 }
 

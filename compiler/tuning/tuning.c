@@ -51,12 +51,7 @@ static const char *target_of(const tuning *t) { return t->options->target.name; 
 /* ---- what select asks ---- */
 
 static void add_layer(tuning *t, trial_layer added) {
-    if (t->n_layers == t->cap_layers) {
-        trial_layer *grown = ARENA_ARRAY(t->known.arena, trial_layer,
-                                         t->cap_layers = 2 * t->cap_layers + 64);
-        if (t->n_layers) memcpy(grown, t->layers, t->n_layers * sizeof *grown);
-        t->layers = grown;
-    }
+    ARENA_GROW(t->known.arena, t->layers, t->n_layers, t->cap_layers);
     t->layers[t->n_layers++] = added;
 }
 

@@ -55,13 +55,7 @@ static bool is_file(const char *path) {
 }
 
 static void add_test(suite *s, const char *directory) {
-    if (s->n_tests == s->capacity) {
-        size_t capacity = 2 * s->capacity + 64;
-        const char **grown = ARENA_ARRAY(s->arena, const char *, capacity);
-        if (s->n_tests) memcpy(grown, s->tests, s->n_tests * sizeof *grown);
-        s->tests = grown;
-        s->capacity = capacity;
-    }
+    ARENA_GROW(s->arena, s->tests, s->n_tests, s->capacity);
     s->tests[s->n_tests++] = directory;
 }
 
