@@ -71,7 +71,7 @@ static double xnn(size_t h, size_t ci, size_t co, uint32_t k, uint32_t s, uint32
     void *op = cameo_xnn_conv(&c, &window, w, b);
     if (!op) return 1e9;
     const double t = best_of(run_xnn, &(call){&c, op, x, y});
-    cameo_xnn_delete(op);
+    cameo_xnnpack.state_delete(op);
     return t;
 }
 
