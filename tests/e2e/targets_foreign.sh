@@ -47,7 +47,7 @@ for arch in mobilefacenet resnet18 mobilenet-v2 densenet121 vgg11-bn alexnet; do
   else echo "not run: no emulator of $other"; fi
 done
 unset LAST_OPTIONS
-(cd generated && $cross -O2 -I"$SOURCE/runtime" -c model.c)
+(cd generated && $cross -O1 -I"$SOURCE/runtime" -c model.c)
 "$CAMEO" compile net.onnx --target $other --cc "$cross_cc" --kernels native --emit so -o libface.so
 got=0
 "$CAMEO" compile net.onnx --target $other --cc "$cross_cc" --kernels native --name face \
