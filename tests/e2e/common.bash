@@ -12,6 +12,7 @@ need_data() { [ -d "$DATA/$1" ] || skip "no $1 under ../shared/data or \$CAMEO_D
 number() { grep -o "\"$2\": [-0-9.e+]*" "$1/metrics.json" | sed 's/.* //;q'; }
 # What the MobileFaceNet of ../shared/data/models was trained with.
 lfw="size=112x112 color=rgb mean=123.675,116.28,103.53 scale=0.01712475,0.01750700,0.01742919"
+export lfw
 
 # CLASSES PICTURES SIZE: drawn faces in data/, and net.onnx, a small MobileNet for them.
 synthetic_net() {

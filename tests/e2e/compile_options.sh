@@ -50,9 +50,9 @@ check "the program is called so" has "my_net" <(./program --version)
 for name in int cameo main 7up; do
   "$CAMEO" compile net.onnx --emit c --name $name -o odd
   check "--name $name: the header" \
-    ${CC:-cc} -I "$SOURCE/runtime" -Werror -x c -c -o odd.o odd/model.h
+    ${CC:-cc} -I "$SOURCE/runtime" -Werror -x c -fsyntax-only odd/model.h
   check "--name $name: the code" \
-    ${CC:-cc} -I "$SOURCE/runtime" -I odd -march=native -c -o odd.o odd/model.c
+    ${CC:-cc} -I "$SOURCE/runtime" -I odd -march=native -fsyntax-only odd/model.c
 done
 
 echo "-- --embedding"

@@ -1,8 +1,6 @@
 # Shared by the tests of --target: a net, its numbers with plain loops, and what is near to them.
 . "$(dirname "$0")/common.bash"
 cd "$scratch"
-status=0
-fail() { echo "FAIL $*"; status=1; }
 # Debian 12's name, Debian 13's
 emulator_of() { command -v "qemu-$1-static" || command -v "qemu-$1" || true; }
 numbers() { # PROGRAM: the example's line

@@ -3,6 +3,8 @@
 # --static, as far as the system has static libraries. (Another processor family:
 # targets_foreign.sh.)
 . "$(dirname "$0")/targets.bash"
+status=0
+fail() { echo "FAIL $*"; status=1; }
 build=$(dirname "$(dirname "$CAMEO")")
 sanitized=$(grep -cE '^CAMEO_SANITIZE(_THREADS)?:BOOL=ON' "$build/CMakeCache.txt" || true)
 "$TOOLS/example_numbers" draw 3x112x112 a.npy b.npy

@@ -2,6 +2,8 @@
 # --target for another processor family: the library forms with the runtime built from its sources,
 # where there is a cross compiler, and run where there is an emulator.
 . "$(dirname "$0")/targets.bash"
+status=0
+fail() { echo "FAIL $*"; status=1; }
 case $(uname -m) in x86_64) other=aarch64 family=aarch64 ;; *) other=x86-64-v2 family=x86_64 ;; esac
 cross=$family-linux-gnu-gcc emulator=$(emulator_of $family)
 # The one net that is compiled as users do shares its objects with what comes after.
@@ -36,6 +38,7 @@ for arch in mobilefacenet resnet18 mobilenet-v2 densenet121 vgg11-bn alexnet; do
     sed -n 's/.*"outputs":\[{"name":"\([^"]*\).*/\1/p')
   "$CAMEO" compile foreign.onnx --embedding "$output" --kernels plain -o plain
   want=$(numbers ./plain)
+  echo "$arch, plain loops: $want"
   "$CAMEO" compile foreign.onnx --embedding "$output" --target $other --cc "$cross_cc" \
     --kernels native --emit lib --name face -o libface.a
   $cross -static -O2 -I. -I"$SOURCE/runtime" "$SOURCE/examples/embed/embed.c" libface.a \
@@ -44,7 +47,7 @@ for arch in mobilefacenet resnet18 mobilenet-v2 densenet121 vgg11-bn alexnet; do
   else echo "not run: no emulator of $other"; fi
 done
 unset LAST_OPTIONS
-(cd generated && $cross -O2 -I"$SOURCE/runtime" -c model.c)
+(cd generated && $cross -O1 -I"$SOURCE/runtime" -c model.c)
 "$CAMEO" compile net.onnx --target $other --cc "$cross_cc" --kernels native --emit so -o libface.so
 got=0
 "$CAMEO" compile net.onnx --target $other --cc "$cross_cc" --kernels native --name face \

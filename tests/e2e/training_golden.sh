@@ -11,5 +11,5 @@ if [ "${1:-}" = --plain ]; then
   shift
 fi
 [ $# -gt 0 ] || { echo "training_golden: which nets?" >&2; exit 2; }
-case $* in densenet121 | resnet50) export LAST_OPTIONS=-O1 ;; esac
+case $* in densenet121 | resnet50 | mobilenet-v2 | vgg11-bn) export LAST_OPTIONS=-O1 ;; esac
 "$SOURCE/tests/golden/check_training.sh" "$CAMEO" "$SOURCE" "${options[@]}" "$@"

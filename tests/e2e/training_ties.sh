@@ -19,6 +19,7 @@ ways=(direct chain)
 for way in "${ways[@]}"; do
   "$check" "$CAMEO" "$SOURCE" -t "$way" "${tied[@]}"
 done
+export LAST_OPTIONS=-O1 # what follows is about ties; the loop above shares objects with the goldens
 "$check" "$CAMEO" "$SOURCE" "${small[@]}"
 
 # What counts is the same however a model is stored, and training form is said where it is not

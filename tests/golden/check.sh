@@ -8,6 +8,7 @@
 #   -c   compile so; given again, the same model is compiled once more
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/digest.bash"
 [ $# -ge 1 ] || { sed -n '6,8p' "$0" >&2; exit 2; }
 cameo=$(realpath "$1") models_only='' compilations=()
 shift
@@ -26,7 +27,7 @@ check() {
     mapfile -t words < <("$work/golden" value "$golden" command)
     quietly "$cameo" "${words[@]}" -o "$work/$1.onnx" || return 1
     local got
-    got=$(sha256sum <"$work/$1.onnx" | cut -d' ' -f1)
+    got=$(digest "$work/$1.onnx")
     if [ "$got" != "$("$work/golden" value "$golden" sha256)" ]; then
         echo "$1: the model's bytes differ from those the golden file was made with" >&2
         return 1

@@ -10,6 +10,7 @@
 #                          [NAME...]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/digest.bash"
 [ $# -ge 2 ] || { sed -n '9,10p' "$0" >&2; exit 2; }
 cameo=$(realpath "$1") source=$(realpath "$2") options='' tie=''
 shift 2
@@ -32,7 +33,7 @@ check() {
     else
         "$cameo" "${new[@]}" -o "$work/net.onnx" 2>"$work/log" || { cat "$work/log" >&2; return 1; }
     fi
-    got=$(sha256sum <"$work/net.onnx" | cut -d' ' -f1)
+    got=$(digest "$work/net.onnx")
     if [ ${#new[@]} -gt 0 ] && [ "$got" != "$(sed -n 's/^sha256 //p' "$golden")" ]; then
         echo "$1: the model's bytes differ from those the golden file was made with" >&2
         return 1
