@@ -109,7 +109,8 @@ const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, in
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    return arena_printf(emit_arena(e), "b, %s, %s, y", slope ? "slope" : "NULL", r ? "r" : "NULL");
+    return arena_printf(emit_arena(e), ".b = b%s%s, .y = y", slope ? ", .slope = slope" : "",
+                        r ? ", .r = r" : "");
 }
 
 void emit_task(emitter *e, const char *name, const char *function) {

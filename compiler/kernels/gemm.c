@@ -70,8 +70,8 @@ static void emit_either(emitter *e, const node *n, bool rounded) {
     emit_cameo_gemm(e, "_shape",
                     &(cameo_gemm){w[1], w[0], input_at(n, 3) != NULL, rounded, act_of(n)});
     emit_task(e, "task", "cameo_gemm_task");
-    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, %s, (ptrdiff_t)%s};\n", ending,
-                images_of(e, n));
+    text_printf(emit_body(e), "    cameo_gemm_args a = {x, w, %s, .rows = (ptrdiff_t)%s};\n",
+                ending, images_of(e, n));
     emit_parallel(e, NULL, ceil_div(w[0], block), "task, &a", "blocks of outputs");
 }
 

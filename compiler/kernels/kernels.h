@@ -44,8 +44,8 @@ const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
    NULL). Adds parameter `name`. */
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups,
                    int64_t c, int64_t block);
-/* The end of most layers: parameters b, slope and r as far as n has them, and y. Returns "b, slope,
-   r, y", NULL instead of what it has not. */
+/* The end of most layers: parameters b, slope and r as far as n has them, and y. Returns
+   initialisers of these fields, such as ".b = b, .r = r, .y = y". */
 const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, int64_t block);
 /* A task: "static void $F_NAME(void *p, size_t i) { FUNCTION(&$F_shape, p, i); }". */
 void emit_task(emitter *e, const char *name, const char *function);
