@@ -311,7 +311,8 @@ static void cast_emit(emitter *e, const node *n) {
 /* ---- rows ---- */
 
 /* clang-format off */
-#define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0) /* in place: where no type changes */
+/* In place too where no type changes. */
+#define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 #define LEGACY ATTR(INTS, "consumed_inputs")
 #define UNARY(name, since, rule, more, tested_by)                                              \
     {OP_ONNX(name, since, 0, 1, 1, 1, 1, pointwise, tested_by), ATTRIBUTES(LEGACY),            \

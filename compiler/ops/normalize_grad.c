@@ -475,7 +475,8 @@ GRADIENT(lrn_grad) {
 #define ACTIVATION ATTR(STRING, "act"), ATTR(FLOAT, "act_min"), ATTR(FLOAT, "act_max")
 
 const op_row ops_normalize_grad[] = {
-    {OP_INTERNAL("BatchNormTrain", 5, 6, 5, 5, batchnorm_train, "test_ops_backward batchnorm_train"),
+    {OP_INTERNAL("BatchNormTrain", 5, 6, 5, 5, batchnorm_train,
+                 "test_ops_backward batchnorm_train"),
      ATTRIBUTES(ATTR(FLOAT, "epsilon"), ATTR(FLOAT, "momentum"), ACTIVATION),
      .flags = OP_NHWC | OP_ANY_LAYOUT, .grad = batchnorm_train_grad},
     {OP_INTERNAL("BatchNormGrad", 5, 6, 3, 4, batchnorm_grad, "test_ops_backward batchnorm_grad"),

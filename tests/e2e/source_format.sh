@@ -1,8 +1,17 @@
 #!/usr/bin/env bash
-# The C is as clang-format with .clang-format writes it.
+# The C is as clang-format with .clang-format writes it, and no line of code or prose is longer than
+# 100 characters (rows of tables aside).
 . "$(dirname "$0")/common.bash"
-command -v clang-format >/dev/null || skip "no clang-format"
 cd "$SOURCE"
+find compiler runtime models tests examples docs ./*.md \( -path tests/golden -o -name build \) \
+  -prune -o \( -name '*.[ch]' -o -name '*.def' -o -name '*.md' \) -print0 |
+  LC_ALL=C.UTF-8 xargs -0 grep -nE '^.{101}' | grep -v '^[^:]*:[0-9]*:|' >"$scratch/long" || true
+if [ -s "$scratch/long" ]; then
+  echo "FAIL longer than 100 characters:"
+  cut -c1-120 "$scratch/long"
+  exit 1
+fi
+command -v clang-format >/dev/null || skip "no clang-format"
 # Versions disagree in small things; the tree follows that of Debian 12.
 version=$(clang-format --version)
 case $version in *"version 14."*) ;; *) skip "not clang-format 14: $version" ;; esac
