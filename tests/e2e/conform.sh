@@ -21,7 +21,8 @@ fi
 export KEPT=none # hardly two of them have a layer in common
 "$CAMEO" conform --json "${dirs[@]}" >"$scratch/results" || true
 grep -c '"result":"pass"' "$scratch/results" | sed 's/$/ pass/'
-{ grep -v "^#" "$SOURCE/tests/conform/exceptions.txt"; echo "<none>"; } >"$scratch/exceptions"
+echo "<none>" >"$scratch/exceptions"
+grep -v "^#" "$SOURCE/tests/conform/exceptions.txt" >>"$scratch/exceptions" || true # there are none
 bad=$(grep -v '"result":"pass"' "$scratch/results" | grep -vFf "$scratch/exceptions" || true)
 results=$(wc -l <"$scratch/results")
 [ "$results" -eq ${#dirs[@]} ] || { echo "results for $results of ${#dirs[@]} tests"; exit 1; }
