@@ -49,26 +49,31 @@ static void thin(series *s) {
 
 enum { LOSS, RATE, ACCURACY, VERIFICATION, PANELS };
 
-static void read_epoch(panel *p, const char *line, double at) {
-    add_point(&p[LOSS].s[1], at, cameo_runlog_number(line, "loss"));
-    add_point(&p[LOSS].s[2], at, cameo_runlog_number(line, "val_loss"));
-    add_point(&p[ACCURACY].s[0], at, 100 * cameo_runlog_number(line, "accuracy"));
-    add_point(&p[ACCURACY].s[1], at, 100 * cameo_runlog_number(line, "val_accuracy"));
-    add_point(&p[VERIFICATION].s[0], at, cameo_runlog_number(line, "auc"));
-    add_point(&p[VERIFICATION].s[1], at, cameo_runlog_number(line, "eer"));
-    add_point(&p[RATE].s[0], at, cameo_runlog_number(line, "lr"));
-}
+static const struct line { /* what is drawn, and where the log has it */
+    int panel, series, colour;
+    const char *name, *key;
+    bool of_steps, of_epochs;
+} lines[] = {{LOSS, 0, 0, "steps", "loss", true, false},
+             {LOSS, 1, 1, "training", "loss", false, true},
+             {LOSS, 2, 2, "validation", "val_loss", false, true},
+             {RATE, 0, 1, "", "lr", true, true},
+             {ACCURACY, 0, 1, "training", "accuracy", false, true},
+             {ACCURACY, 1, 2, "validation", "val_accuracy", false, true},
+             {VERIFICATION, 0, 1, "AUC", "auc", false, true},
+             {VERIFICATION, 1, 2, "EER", "eer", false, true}};
+enum { LINES = sizeof lines / sizeof *lines };
 
 static void read_log(panel *p, const char *log) {
     double epoch_steps = 1;
-    for (const char *line = log, *end; (end = strchr(line, '\n')); line = end + 1) {
-        const double at = cameo_runlog_number(line, "step") / epoch_steps;
-        if (cameo_runlog_is(line, "start"))
-            epoch_steps = fmax(1, cameo_runlog_number(line, "steps_per_epoch"));
-        if (cameo_runlog_is(line, "epoch")) read_epoch(p, line, at);
-        if (!cameo_runlog_is(line, "step")) continue;
-        add_point(&p[LOSS].s[0], at, cameo_runlog_number(line, "loss"));
-        add_point(&p[RATE].s[0], at, cameo_runlog_number(line, "lr"));
+    for (const char *text = log, *end; (end = strchr(text, '\n')); text = end + 1) {
+        const double at = cameo_runlog_number(text, "step") / epoch_steps;
+        const bool step = cameo_runlog_is(text, "step"), epoch = cameo_runlog_is(text, "epoch");
+        if (cameo_runlog_is(text, "start"))
+            epoch_steps = fmax(1, cameo_runlog_number(text, "steps_per_epoch"));
+        for (const struct line *l = lines; l < lines + LINES; l++)
+            if ((step && l->of_steps) || (epoch && l->of_epochs))
+                add_point(&p[l->panel].s[l->series], at,
+                          (p[l->panel].unit ? 100 : 1) * cameo_runlog_number(text, l->key));
     }
 }
 
@@ -176,17 +181,10 @@ bool cameo_curves_write(const char *directory, const char *log, const char *titl
                        {.title = "Learning rate"},
                        {.title = "Accuracy", .unit = "%"},
                        {.title = "Verification"}};
-    static const struct {
-        int panel, series, colour;
-        const char *name;
-    } names[] = {{LOSS, 0, 0, "steps"},        {LOSS, 1, 1, "training"},
-                 {LOSS, 2, 2, "validation"},   {RATE, 0, 1, ""},
-                 {ACCURACY, 0, 1, "training"}, {ACCURACY, 1, 2, "validation"},
-                 {VERIFICATION, 0, 1, "AUC"},  {VERIFICATION, 1, 2, "EER"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        series *line = &p[names[i].panel].s[names[i].series];
-        line->name = names[i].name;
-        line->colour = names[i].colour;
+    for (const struct line *l = lines; l < lines + LINES; l++) {
+        series *s = &p[l->panel].s[l->series];
+        s->name = l->name;
+        s->colour = l->colour;
     }
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;

@@ -11,20 +11,28 @@ enum { FORMAT = 1 };
 
 /* ---- saving ---- */
 
+/* Where a run is, as metadata. */
+#define WHOLE(f) \
+    { "cameo.train." #f, offsetof(cameo_train_position, f), false }
+#define REAL(f) \
+    { "cameo.train." #f, offsetof(cameo_train_position, f), true }
+static const struct place {
+    const char *key;
+    size_t offset;
+    bool real; /* double; else int64_t, not below 0 */
+} places[] = {WHOLE(epoch),   WHOLE(update),      WHOLE(step),          WHOLE(correct),
+              WHOLE(batches), WHOLE(skipped),     WHOLE(plateau.bad),   WHOLE(best_epoch),
+              REAL(loss_sum), REAL(plateau.best), REAL(plateau.factor), REAL(best)};
+enum { PLACES = sizeof places / sizeof *places };
+
 static void store_position(const cameo_train *t, cameo_properties *p) {
-    const cameo_train_position *at = &t->at;
-    cameo_property_set(p, "cameo.train.epoch", "%" PRId64, at->epoch);
-    cameo_property_set(p, "cameo.train.update", "%" PRId64, at->update);
-    cameo_property_set(p, "cameo.train.step", "%" PRId64, at->step);
-    cameo_property_set(p, "cameo.train.correct", "%" PRId64, at->correct);
-    cameo_property_set(p, "cameo.train.batches", "%" PRId64, at->batches);
-    cameo_property_set(p, "cameo.train.skipped", "%" PRId64, at->skipped);
-    cameo_property_set(p, "cameo.train.plateau.bad", "%" PRId64, at->plateau.bad);
-    cameo_property_set(p, "cameo.train.best_epoch", "%" PRId64, at->best_epoch);
-    cameo_property_set_double(p, "cameo.train.loss_sum", at->loss_sum);
-    cameo_property_set_double(p, "cameo.train.plateau.best", at->plateau.best);
-    cameo_property_set_double(p, "cameo.train.plateau.factor", at->plateau.factor);
-    cameo_property_set_double(p, "cameo.train.best", at->best);
+    for (const struct place *k = places; k < places + PLACES; k++) {
+        const void *at = (const char *)&t->at + k->offset;
+        if (k->real)
+            cameo_property_set_double(p, k->key, *(const double *)at);
+        else
+            cameo_property_set(p, k->key, "%" PRId64, *(const int64_t *)at);
+    }
 }
 
 static void store_identity(const cameo_train *t, cameo_properties *p) {
@@ -38,13 +46,12 @@ static void store_identity(const cameo_train *t, cameo_properties *p) {
 }
 
 static void store_classes(const cameo_train *t, cameo_properties *p) {
-    char *text = NULL;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-    for (size_t i = 0; f && i < t->data.classes; i++)
-        fprintf(f, "%s%s", i ? "\n" : "", t->data.class_name[i]);
-    if (f && fclose(f) == 0) cameo_property_set(p, "cameo.classes", "%s", text);
-    free(text);
+    cameo_output o;
+    if (!cameo_output_open(&o, NULL)) return;
+    for (size_t i = 0; i < t->data.classes; i++)
+        fprintf(o.stream, "%s%s", i ? "\n" : "", t->data.class_name[i]);
+    if (fclose(o.stream) == 0) cameo_property_set(p, "cameo.classes", "%s", o.data);
+    free(o.data);
 }
 
 /* Stores what a program compiled from the checkpoint needs. */
@@ -121,21 +128,13 @@ static bool check_identity(const cameo_train *t, const cameo_properties *p, came
 }
 
 static bool restore_position(cameo_train *t, const cameo_properties *p) {
-    cameo_train_position *at = &t->at;
-    const int64_t most = INT64_MAX / 4;
-    return cameo_property_integer(p, "cameo.train.epoch", 0, most, &at->epoch) &&
-           cameo_property_integer(p, "cameo.train.update", 0, t->updates, &at->update) &&
-           cameo_property_integer(p, "cameo.train.step", 0, most, &at->step) &&
-           cameo_property_integer(p, "cameo.train.correct", 0, most, &at->correct) &&
-           cameo_property_integer(p, "cameo.train.batches", 0, most, &at->batches) &&
-           cameo_property_integer(p, "cameo.train.skipped", 0, most, &at->skipped) &&
-           cameo_property_integer(p, "cameo.train.plateau.bad", 0, most, &at->plateau.bad) &&
-           cameo_property_integer(p, "cameo.train.best_epoch", 0, most, &at->best_epoch) &&
-           cameo_property_double(p, "cameo.train.loss_sum", &at->loss_sum) &&
-           cameo_property_double(p, "cameo.train.plateau.best", &at->plateau.best) &&
-           cameo_property_double(p, "cameo.train.plateau.factor", &at->plateau.factor) &&
-           cameo_property_double(p, "cameo.train.best", &at->best) &&
-           at->step == at->epoch * t->updates + at->update;
+    for (const struct place *k = places; k < places + PLACES; k++) {
+        void *at = (char *)&t->at + k->offset;
+        if (!(k->real ? cameo_property_double(p, k->key, at)
+                      : cameo_property_integer(p, k->key, 0, INT64_MAX / 4, at)))
+            return false;
+    }
+    return t->at.update <= t->updates && t->at.step == t->at.epoch * t->updates + t->at.update;
 }
 
 /* Lets a run that goes on with another metric than before begin without a best. */

@@ -12,36 +12,24 @@
 
 enum { THUMBNAIL = 112 };
 
-static void put_card(FILE *f, const char *name, const char *value, const char *note) {
-    fprintf(f, "<div class=\"card\">%s<b>%s</b><span>%s</span></div>\n", name, value, note);
-}
+#define CARD(name, value, note) \
+    "<div class=\"card\">" name "<b>" value "</b><span>" note "</span></div>\n"
 
 static void put_cards(FILE *f, const cameo_verification *v) {
     const cameo_metrics *m = &v->metrics[v->primary];
-    char value[64], note[160];
-    fputs("<div class=\"cards\">\n", f);
-    snprintf(value, sizeof value, "%.5f", m->auc);
-    snprintf(note, sizeof note, "95 %% interval %.5f to %.5f (DeLong)", m->auc_low, m->auc_high);
-    put_card(f, "AUC", value, note);
-    snprintf(value, sizeof value, "%.3f %%", 100 * m->eer);
-    snprintf(note, sizeof note, "at score %.5g", m->eer_threshold);
-    put_card(f, "Equal error rate", value, note);
-    if (m->exact.count) {
-        char name[64];
-        snprintf(name, sizeof name, "%d-fold accuracy", m->exact.count);
-        snprintf(value, sizeof value, "%.3f %%", 100 * m->exact.mean);
-        snprintf(note, sizeof note,
-                 "&plusmn; %.3f %% standard error; threshold from the other folds",
-                 100 * m->exact.error);
-        put_card(f, name, value, note);
-    }
-    snprintf(value, sizeof value, "%.3f %%", 100 * m->accuracy_best);
-    snprintf(note, sizeof note, "threshold %.5g chosen on the same data", m->threshold_best);
-    put_card(f, "Best accuracy", value, note);
-    snprintf(value, sizeof value, "%.3f", m->d_prime);
-    snprintf(note, sizeof note, "%zu same, %zu different pairs", m->positives, m->negatives);
-    put_card(f, "d&prime;", value, note);
-    fputs("</div>\n", f);
+    fprintf(f,
+            "<div class=\"cards\">\n" CARD("AUC", "%.5f", "95 %% interval %.5f to %.5f (DeLong)")
+                CARD("Equal error rate", "%.3f %%", "at score %.5g"),
+            m->auc, m->auc_low, m->auc_high, 100 * m->eer, m->eer_threshold);
+    if (m->exact.count)
+        fprintf(f,
+                CARD("%d-fold accuracy", "%.3f %%",
+                     "&plusmn; %.3f %% standard error; threshold from the other folds"),
+                m->exact.count, 100 * m->exact.mean, 100 * m->exact.error);
+    fprintf(f,
+            CARD("Best accuracy", "%.3f %%", "threshold %.5g chosen on the same data")
+                CARD("d&prime;", "%.3f", "%zu same, %zu different pairs") "</div>\n",
+            100 * m->accuracy_best, m->threshold_best, m->d_prime, m->positives, m->negatives);
 }
 
 static void put_finding_list(FILE *f, const char *what, const cameo_finding *list, size_t n) {
@@ -142,16 +130,22 @@ static void put_histogram(FILE *f, const cameo_verification *v) {
 
 /* ---- tables ---- */
 
+/* A title and the row of headings: all of numbers but the first, where that is a text. */
+static void begin_table(FILE *f, const char *title, const char *text, const char *const *number) {
+    fprintf(f, "<h2>%s</h2>\n<div class=\"scroll\"><table><tr>", title);
+    if (text) fprintf(f, "<th>%s</th>", text);
+    for (; *number; number++) fprintf(f, "<th class=\"n\">%s</th>", *number);
+    fputs("</tr>\n", f);
+}
+
 static void put_percent(FILE *f, double rate) {
     isnan(rate) ? fputs("<td class=\"n\">n/a</td>", f)
                 : fprintf(f, "<td class=\"n\">%.4f %%</td>", 100 * rate);
 }
 
 static void put_rates(FILE *f, const cameo_metrics *m) {
-    fputs("<h2>True positive rate at fixed false positive rates</h2>\n<div "
-          "class=\"scroll\"><table><tr><th class=\"n\">FPR</th>"
-          "<th class=\"n\">TPR, interpolated</th><th class=\"n\">TPR, strict</th></tr>\n",
-          f);
+    begin_table(f, "True positive rate at fixed false positive rates", NULL,
+                (const char *[]){"FPR", "TPR, interpolated", "TPR, strict", NULL});
     for (int i = 0; i < CAMEO_FPR_POINTS; i++) {
         fprintf(f, "<tr><td class=\"n\">%g %%</td>", 100 * cameo_fpr_points[i]);
         put_percent(f, m->tpr[i]);
@@ -166,14 +160,12 @@ static void put_rates(FILE *f, const cameo_metrics *m) {
 static void put_folds(FILE *f, const cameo_metrics *m) {
     const cameo_folds *a = &m->exact, *b = &m->insightface;
     if (!a->count) return;
-    fprintf(f,
-            "<h2>Cross-validation, %d contiguous folds</h2>\n<div class=\"scroll\"><table><tr><th "
-            "class=\"n\">fold</th>"
-            "<th class=\"n\">accuracy</th><th class=\"n\">threshold (score)</th>%s</tr>\n",
-            a->count,
-            b->count ? "<th class=\"n\">accuracy, InsightFace grid</th><th class=\"n\">threshold "
-                       "(squared L2)</th>"
-                     : "");
+    char title[64];
+    snprintf(title, sizeof title, "Cross-validation, %d contiguous folds", a->count);
+    begin_table(f, title, NULL,
+                (const char *[]){"fold", "accuracy", "threshold (score)",
+                                 b->count ? "accuracy, InsightFace grid" : NULL,
+                                 "threshold (squared L2)", NULL});
     for (int i = 0; i < a->count; i++) {
         fprintf(f, "<tr><td class=\"n\">%d</td>", i + 1);
         put_percent(f, a->accuracy[i]);
@@ -193,11 +185,9 @@ static void put_folds(FILE *f, const cameo_metrics *m) {
 }
 
 static void put_kinds(FILE *f, const cameo_verification *v) {
-    fputs("<h2>By score</h2>\n<div class=\"scroll\"><table><tr><th>score</th><th "
-          "class=\"n\">AUC</th><th class=\"n\">EER</th>"
-          "<th class=\"n\">best accuracy</th><th class=\"n\">mean, same</th><th class=\"n\">mean, "
-          "different</th></tr>\n",
-          f);
+    begin_table(
+        f, "By score", "score",
+        (const char *[]){"AUC", "EER", "best accuracy", "mean, same", "mean, different", NULL});
     for (int k = 0; k < CAMEO_SCORES; k++) {
         const cameo_metrics *m = &v->metrics[k];
         fprintf(f, "<tr%s><td>%s</td><td class=\"n\">%.6f</td>",
