@@ -1,4 +1,5 @@
 /* Reading with a limit, writing beside and renaming, directories, error messages. */
+#define _GNU_SOURCE 1 /* vasprintf */
 #include "files.h"
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +18,11 @@ bool cameo_fail(cameo_error *error, int code, const char *format, ...) {
     vsnprintf(error->message, sizeof error->message, format, list);
     va_end(list);
     return false;
+}
+
+int cameo_report_error(const cameo_error *error) {
+    fprintf(stderr, "%s\n", error->message);
+    return error->code ? error->code : CAMEO_DEFECT;
 }
 
 void *cameo_allocate(size_t count, size_t size) {
@@ -161,9 +167,7 @@ static bool is_special(const char *path) {
 bool cameo_write_file(const char *path, const void *data, size_t size, cameo_error *error) {
     const bytes b = {data, size};
     if (is_special(path)) return write_special(path, &b, error);
-    const size_t length = strlen(path) + 32;
-    char *beside = cameo_allocate(length, 1);
-    snprintf(beside, length, "%s.%ld.tmp", path, (long)getpid());
+    char *beside = cameo_format("%s.%ld.tmp", path, (long)getpid());
     const bool good = cameo_write_synced(beside, path, put_bytes, &b, error) &&
                       cameo_take_place(beside, path, error);
     free(beside);
@@ -228,6 +232,22 @@ char *cameo_join(const char *directory, const char *name) {
     return path;
 }
 
+char *cameo_format(const char *format, ...) {
+    char *text = NULL;
+    va_list list;
+    va_start(list, format);
+    const int length = vasprintf(&text, format, list);
+    va_end(list);
+    if (length >= 0) return text;
+    fputs("out of memory for a text\n", stderr);
+    exit(CAMEO_ENVIRONMENT);
+}
+
+char *cameo_folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? cameo_format("%.*s", (int)(slash - path) + (slash == path), path) : NULL;
+}
+
 const char *cameo_last_part(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -235,6 +255,11 @@ const char *cameo_last_part(const char *path) {
 
 int cameo_by_text(const void *x, const void *y) {
     return strcmp(*(char *const *)x, *(char *const *)y);
+}
+
+int cameo_by_value(const void *x, const void *y) {
+    const double a = *(const double *)x, b = *(const double *)y;
+    return a < b ? -1 : a > b;
 }
 
 bool cameo_ends_with(const char *s, const char *suffix) {

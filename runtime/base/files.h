@@ -13,6 +13,8 @@ bool cameo_fail(cameo_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for a fault of the input. */
 #define cameo_reject(error, ...) cameo_fail(error, CAMEO_BAD_INPUT, __VA_ARGS__)
+/* Prints the message to stderr; returns the error's code. */
+int cameo_report_error(const cameo_error *error);
 /* The exit code to end with when memory runs out, after a message: ends the program (4). */
 void *cameo_allocate(size_t count, size_t size);
 /* An array of `count` elements with room for one more: itself, or a larger one in its place. */
@@ -40,12 +42,18 @@ bool cameo_take_place(const char *beside, const char *path, cameo_error *error);
 void cameo_remove_unfinished(const char *directory, const char *name);
 bool cameo_make_directories(const char *path, cameo_error *error);
 bool cameo_file_exists(const char *path);
+/* A text made as by printf; the caller frees. */
+char *cameo_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Of what is before a path's last slash: NULL where it has none, "/" at the root; the caller
+   frees. */
+char *cameo_folder_of(const char *path);
 /* "directory/name" ("name" when directory is NULL or empty, or name is absolute); the caller
    frees. */
 char *cameo_join(const char *directory, const char *name);
 const char *cameo_last_part(const char *path); /* what is behind its last slash */
-/* For qsort and bsearch over char *. */
+/* For qsort and bsearch over char * and double. */
 int cameo_by_text(const void *x, const void *y);
+int cameo_by_value(const void *x, const void *y);
 bool cameo_ends_with(const char *s, const char *suffix);
 
 /* A file written in memory with stdio and stored at once: cameo_output_open, fprintf(o.stream,

@@ -50,8 +50,7 @@ static void sample(const cameo_image *image, double x, double y, unsigned char *
         for (int i = 0; i < 4; i++) {
             if (left + i < 0 || left + i >= image->width) continue;
             double w = wy * cubic(x - (left + i));
-            const unsigned char *p = image->pixels + 3 * ((size_t)(top + j) * (size_t)image->width +
-                                                          (size_t)(left + i));
+            const unsigned char *p = cameo_image_at(image, left + i, top + j);
             for (int c = 0; c < 3; c++) sum[c] += w * p[c];
         }
     }

@@ -3,6 +3,7 @@
    relative to the cell. */
 #include "detector.h"
 #include "../base/files.h"
+#include "../base/outputs.h"
 #include "../cameo_abi.h"
 #include "preprocess.h"
 #include <math.h>
@@ -23,12 +24,6 @@ struct cameo_detector {
     float *input;
 };
 
-static size_t elements(const cameo_tensor_info *t) {
-    size_t n = 1;
-    for (int i = 0; i < t->rank; i++) n *= (size_t)t->dim[i];
-    return n;
-}
-
 static size_t cells(const cameo_detector *d, int level) {
     return (size_t)(d->preprocess.width / strides[level]) *
            (size_t)(d->preprocess.height / strides[level]);
@@ -41,7 +36,7 @@ static bool find_output(cameo_detector *d, int kind, int level) {
     for (size_t i = 0; i < d->model->n_outputs; i++) {
         const cameo_tensor_info *t = &d->model->outputs[i];
         if (strcmp(t->name, name) != 0 || t->dtype != 1 ||
-            elements(t) != wanted * (t->batched ? (size_t)t->dim[0] : 1))
+            cameo_tensor_elements(t) != wanted * (t->batched ? (size_t)t->dim[0] : 1))
             continue;
         d->output[kind][level] = i;
         return true;
@@ -70,19 +65,16 @@ cameo_detector *cameo_detector_open(const cameo_model *model, int threads, cameo
     d->model = model;
     if (is_yunet(d, error)) d->context = cameo_create(model, &(cameo_options){threads}, error);
     if (!d->context) return cameo_detector_close(d), NULL;
-    d->outputs = cameo_allocate(model->n_outputs, sizeof *d->outputs);
-    for (size_t i = 0; i < model->n_outputs; i++)
-        d->outputs[i] = cameo_allocate(elements(&model->outputs[i]), sizeof(double));
-    d->input = cameo_allocate(elements(&model->inputs[0]), sizeof(float));
+    d->outputs = cameo_allocate_buffers(model->outputs, model->n_outputs);
+    d->input = cameo_allocate(cameo_tensor_elements(&model->inputs[0]), sizeof(float));
     return d;
 }
 
 void cameo_detector_close(cameo_detector *d) {
     if (!d) return;
-    for (size_t i = 0; d->outputs && i < d->model->n_outputs; i++) free(d->outputs[i]);
-    free(d->outputs);
+    if (d->outputs) cameo_free_buffers(d->outputs, d->model->n_outputs);
     free(d->input);
-    if (d->context) cameo_destroy(d->context);
+    cameo_destroy(d->context);
     free(d);
 }
 
@@ -94,14 +86,13 @@ static double letterbox(cameo_detector *d, const cameo_image *image, cameo_error
     int height = (int)fmax(1, fmin(p->height, floor(image->height * scale + 0.5)));
     cameo_image small = {0}, box = {0};
     if (!cameo_image_allocate(&small, image->width, image->height, "photograph", error)) return 0;
-    memcpy(small.pixels, image->pixels, (size_t)image->width * (size_t)image->height * 3);
+    memcpy(small.pixels, image->pixels, 3 * cameo_image_size(image));
     bool good = cameo_image_resize(&small, width, height, p->filter, error) &&
                 cameo_image_allocate(&box, p->width, p->height, "photograph", error);
     if (good) {
-        memset(box.pixels, 0, (size_t)p->width * (size_t)p->height * 3);
+        memset(box.pixels, 0, 3 * cameo_image_size(&box));
         for (int y = 0; y < height; y++)
-            memcpy(box.pixels + (size_t)y * (size_t)p->width * 3,
-                   small.pixels + (size_t)y * (size_t)width * 3, (size_t)width * 3);
+            memcpy(cameo_image_at(&box, 0, y), cameo_image_at(&small, 0, y), (size_t)width * 3);
         cameo_preprocess_values(p, box.pixels, d->input);
     }
     cameo_image_free(&small);

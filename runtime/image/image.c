@@ -63,9 +63,11 @@ static int jpeg_orientation(const unsigned char *data, size_t size) {
     return 1;
 }
 
-/* Where pixel (x, y) of the upright picture lies in the stored one of w x h; the eight cases of
-   the EXIF specification. */
-static size_t oriented_source(int orientation, int x, int y, int w, int h) {
+/* Pixel (x, y) of the upright picture in the stored one; the eight cases of the EXIF
+   specification. */
+static const unsigned char *oriented_source(const cameo_image *stored, int orientation, int x,
+                                            int y) {
+    const int w = stored->width, h = stored->height;
     int sx = x, sy = y;
     switch (orientation) {
     case 2: sx = w - 1 - x; break;
@@ -77,7 +79,7 @@ static size_t oriented_source(int orientation, int x, int y, int w, int h) {
     case 8: sx = w - 1 - y, sy = x; break;
     default: break;
     }
-    return (size_t)sy * (size_t)w + (size_t)sx;
+    return cameo_image_at(stored, sx, sy);
 }
 
 bool cameo_image_turn(cameo_image *image, int orientation, const char *name, cameo_error *error) {
@@ -90,7 +92,7 @@ bool cameo_image_turn(cameo_image *image, int orientation, const char *name, cam
     unsigned char *to = upright.pixels;
     for (int y = 0; y < upright.height; y++)
         for (int x = 0; x < upright.width; x++, to += 3)
-            memcpy(to, image->pixels + 3 * oriented_source(orientation, x, y, w, h), 3);
+            memcpy(to, oriented_source(image, orientation, x, y), 3);
     cameo_image_free(image);
     *image = upright;
     return true;

@@ -8,6 +8,14 @@ typedef struct cameo_image {
     unsigned char *pixels; /* [height][width][3], R G B; grey pictures have three equal channels */
 } cameo_image;
 
+/* Its pixels, and one of them. */
+static inline size_t cameo_image_size(const cameo_image *image) {
+    return (size_t)image->width * (size_t)image->height;
+}
+static inline unsigned char *cameo_image_at(const cameo_image *image, int x, int y) {
+    return image->pixels + 3 * ((size_t)y * (size_t)image->width + (size_t)x);
+}
+
 enum {
     CAMEO_IMAGE_SIDE = 16384,
     CAMEO_IMAGE_PIXELS = 1 << 27

@@ -101,8 +101,7 @@ static bool read_rows(png_structp png, png_infop info, cameo_image *image, png_b
     if (png_get_rowbytes(png, info) != (size_t)image->width * 3)
         png_error(png, "unexpected row size");
     *rows = cameo_allocate((size_t)image->height, sizeof **rows);
-    for (int y = 0; y < image->height; y++)
-        (*rows)[y] = image->pixels + (size_t)y * (size_t)image->width * 3;
+    for (int y = 0; y < image->height; y++) (*rows)[y] = cameo_image_at(image, 0, y);
     png_read_image(png, *rows);
     png_read_end(png, info); /* eXIf may stand behind the rows */
     return true;

@@ -37,7 +37,7 @@ static long next_sample(reader *r, bool plain, bool wide) {
 
 static bool read_samples(reader *r, cameo_image *image, bool plain, bool colour, long maximum) {
     unsigned char *to = image->pixels;
-    for (size_t left = (size_t)image->width * (size_t)image->height; left--; to += 3)
+    for (size_t left = cameo_image_size(image); left--; to += 3)
         for (int c = 0; c < (colour ? 3 : 1); c++) {
             long value = next_sample(r, plain, maximum > 255);
             if (value < 0 || value > maximum) return false;

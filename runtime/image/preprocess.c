@@ -27,7 +27,7 @@ static unsigned char luma(const unsigned char *rgb) {
 
 void cameo_preprocess_gray(const cameo_preprocess *p, cameo_image *image) {
     if (p->color != CAMEO_GRAY) return;
-    for (size_t i = 0, n = (size_t)image->width * (size_t)image->height; i < n; i++)
+    for (size_t i = 0, n = cameo_image_size(image); i < n; i++)
         memset(image->pixels + 3 * i, luma(image->pixels + 3 * i), 3);
 }
 

@@ -92,8 +92,8 @@ static void weigh(const unsigned char *x, size_t step, const int32_t *w, int cou
 
 static void resize_rows(const cameo_image *x, cameo_image *y, const taps *t) {
     for (int row = 0; row < y->height; row++) {
-        const unsigned char *from = x->pixels + (size_t)row * (size_t)x->width * 3;
-        unsigned char *to = y->pixels + (size_t)row * (size_t)y->width * 3;
+        const unsigned char *from = cameo_image_at(x, 0, row);
+        unsigned char *to = cameo_image_at(y, 0, row);
         for (int i = 0; i < y->width; i++)
             weigh(from + 3 * t->windows[i].first, 3, t->weights + (size_t)i * (size_t)t->size,
                   t->windows[i].count, to + 3 * i);
@@ -103,8 +103,8 @@ static void resize_rows(const cameo_image *x, cameo_image *y, const taps *t) {
 static void resize_columns(const cameo_image *x, cameo_image *y, const taps *t) {
     size_t step = (size_t)x->width * 3;
     for (int row = 0; row < y->height; row++) {
-        const unsigned char *from = x->pixels + (size_t)t->windows[row].first * step;
-        unsigned char *to = y->pixels + (size_t)row * step;
+        const unsigned char *from = cameo_image_at(x, 0, t->windows[row].first);
+        unsigned char *to = cameo_image_at(y, 0, row);
         for (size_t i = 0; i < step; i += 3)
             weigh(from + i, step, t->weights + (size_t)row * (size_t)t->size, t->windows[row].count,
                   to + i);
@@ -136,9 +136,9 @@ static bool nearest(cameo_image *image, int width, int height, cameo_error *erro
     unsigned char *to = out.pixels;
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++, to += 3) {
-            size_t sx = (size_t)((x + 0.5) * image->width / width),
-                   sy = (size_t)((y + 0.5) * image->height / height);
-            memcpy(to, image->pixels + 3 * (sy * (size_t)image->width + sx), 3);
+            const int sx = (int)((x + 0.5) * image->width / width),
+                      sy = (int)((y + 0.5) * image->height / height);
+            memcpy(to, cameo_image_at(image, sx, sy), 3);
         }
     replace(image, &out);
     return true;
@@ -159,9 +159,7 @@ bool cameo_image_crop(cameo_image *image, int left, int top, int width, int heig
     cameo_image out = {0};
     if (!cameo_image_allocate(&out, width, height, "crop", error)) return false;
     for (int y = 0; y < height; y++)
-        memcpy(out.pixels + (size_t)y * (size_t)width * 3,
-               image->pixels + 3 * ((size_t)(top + y) * (size_t)image->width + (size_t)left),
-               (size_t)width * 3);
+        memcpy(cameo_image_at(&out, 0, y), cameo_image_at(image, left, top + y), (size_t)width * 3);
     replace(image, &out);
     return true;
 }

@@ -64,7 +64,7 @@ static bool decode(cameo_store *s, size_t i, cameo_image *image) {
 }
 
 static void keep(cameo_store *s, size_t i, cameo_image *scratch, const cameo_image **image) {
-    const size_t bytes = (size_t)scratch->width * (size_t)scratch->height * 3;
+    const size_t bytes = 3 * cameo_image_size(scratch);
     if (atomic_fetch_add(&s->bytes, bytes) + bytes > s->options.limit) {
         atomic_fetch_sub(&s->bytes, bytes);
         return;

@@ -32,16 +32,23 @@ typedef struct cameo_batchnorm_grad_args {
 enum { CAMEO_BATCHNORM_SUMS = 3, CAMEO_BATCHNORM_TABLE = 4 };
 
 CAMEO_INLINE ptrdiff_t cameo_batchnorm_tasks(const cameo_batchnorm *s, ptrdiff_t total) {
-    return (total + s->rows - 1) / s->rows;
+    return cameo_ceil(total, s->rows);
 }
 CAMEO_INLINE ptrdiff_t cameo_batchnorm_width(const cameo_batchnorm *s) { return s->c * s->fold; }
 CAMEO_INLINE ptrdiff_t cameo_batchnorm_padded(const cameo_batchnorm *s) {
-    return (s->c * s->fold + CAMEO_VF - 1) / CAMEO_VF * CAMEO_VF;
+    return cameo_ceil(s->c * s->fold, CAMEO_VF) * CAMEO_VF;
 }
 /* Rows of task i. */
 CAMEO_INLINE ptrdiff_t cameo_batchnorm_count(const cameo_batchnorm *s, ptrdiff_t total,
                                              ptrdiff_t i) {
     return cameo_least(s->rows, total - i * s->rows);
+}
+
+/* Sums of part i: of each task there are `fold`. */
+CAMEO_INLINE const float *cameo_batchnorm_part(const cameo_batchnorm *s, const float *partial,
+                                               ptrdiff_t i) {
+    return partial + i / s->fold * CAMEO_BATCHNORM_SUMS * cameo_batchnorm_width(s) +
+           i % s->fold * s->c;
 }
 
 /* ---- statistics ---- */
@@ -93,15 +100,13 @@ CAMEO_INLINE void cameo_batchnorm_join(const cameo_batchnorm *s, const cameo_bat
     const ptrdiff_t width = cameo_batchnorm_width(s),
                     parts = cameo_batchnorm_tasks(s, a->total) * s->fold;
     for (ptrdiff_t i = 0; i < parts; i++) {
-        const float *p = a->partial + i / s->fold * CAMEO_BATCHNORM_SUMS * width +
-                         i % s->fold * s->c + c;
+        const float *p = cameo_batchnorm_part(s, a->partial, i) + c;
         const double n = (double)cameo_batchnorm_count(s, a->total, i / s->fold);
         for (ptrdiff_t j = 0; j < channels; j++) mean[j] += (double)p[j] * n + (double)p[width + j];
     }
     for (ptrdiff_t j = 0; j < channels; j++) mean[j] /= (double)(a->total * s->fold);
     for (ptrdiff_t i = 0; i < parts; i++) {
-        const float *p = a->partial + i / s->fold * CAMEO_BATCHNORM_SUMS * width +
-                         i % s->fold * s->c + c;
+        const float *p = cameo_batchnorm_part(s, a->partial, i) + c;
         const double n = (double)cameo_batchnorm_count(s, a->total, i / s->fold);
         for (ptrdiff_t j = 0; j < channels; j++) {
             const double off = (double)p[width + j] / n, from = (double)p[j] + off - mean[j];
@@ -232,8 +237,7 @@ CAMEO_INLINE void cameo_batchnorm_join_sums_task(const cameo_batchnorm *s,
     const double count = (double)(a->total * s->fold);
     double sums[CAMEO_BATCHNORM_CHANNELS] = {0}, products[CAMEO_BATCHNORM_CHANNELS] = {0};
     for (ptrdiff_t t = 0; t < parts; t++) {
-        const float *p = a->partial + t / s->fold * CAMEO_BATCHNORM_SUMS * width +
-                         t % s->fold * s->c + first;
+        const float *p = cameo_batchnorm_part(s, a->partial, t) + first;
         for (ptrdiff_t j = 0; j < end - first; j++)
             sums[j] += (double)p[j], products[j] += (double)p[width + j];
     }

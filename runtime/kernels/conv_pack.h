@@ -31,13 +31,13 @@ CAMEO_INLINE void cameo_conv_pack_task(const cameo_conv *s, const cameo_conv_pac
 /* With strides the outputs of the gradient fall into sh * sw phases; each is a convolution of dy at
    stride 1 by its own taps, in reverse order. */
 CAMEO_INLINE ptrdiff_t cameo_phase_taps(ptrdiff_t k, ptrdiff_t stride, ptrdiff_t phase) {
-    return phase < k ? (k - phase + stride - 1) / stride : 0;
+    return phase < k ? cameo_ceil(k - phase, stride) : 0;
 }
 
 /* Blocks of input channels, in all groups. */
 CAMEO_INLINE ptrdiff_t cameo_flip_tasks(const cameo_conv_flip *s) {
     const ptrdiff_t block = s->vectors * CAMEO_VF;
-    return (s->ci + block - 1) / block * s->groups;
+    return cameo_ceil(s->ci, block) * s->groups;
 }
 
 /* Floats of the packed weights before phase ah, aw; those of all phases: ah = sh, aw = 0. */
@@ -79,7 +79,7 @@ CAMEO_INLINE void cameo_flip_onnx(const cameo_conv_flip *s, const float *from, f
 /* Block i of [phase][group][ci / block][kh][kw][co][block], with the taps of each phase in
    reverse. */
 CAMEO_INLINE void cameo_flip_task(const cameo_conv_flip *s, const cameo_conv_pack *a, size_t i) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF, per_group = (s->ci + block - 1) / block,
+    const ptrdiff_t block = s->vectors * CAMEO_VF, per_group = cameo_ceil(s->ci, block),
                     q = (ptrdiff_t)i;
     const ptrdiff_t group = q / per_group, first = q % per_group * block, taps = s->kh * s->kw;
     const float *from = a->from + group * s->co * s->ci * taps;

@@ -14,7 +14,7 @@ typedef struct cameo_copy_args {
 } cameo_copy_args;
 
 CAMEO_INLINE size_t cameo_copy_tasks(const cameo_copy *s) {
-    const ptrdiff_t blocks = (s->extent[s->tiled ? 2 : 0] + s->step - 1) / s->step;
+    const ptrdiff_t blocks = cameo_ceil(s->extent[s->tiled ? 2 : 0], s->step);
     return (size_t)(s->tiled ? s->extent[0] * blocks : blocks);
 }
 

@@ -14,7 +14,7 @@ typedef struct cameo_depthwise_args {
 } cameo_depthwise_args;
 
 CAMEO_INLINE ptrdiff_t cameo_depthwise_padded(const cameo_depthwise *s) {
-    return (s->c + CAMEO_VF - 1) / CAMEO_VF * CAMEO_VF;
+    return cameo_ceil(s->c, CAMEO_VF) * CAMEO_VF;
 }
 
 /* The weights of tap (i, j). */
@@ -142,11 +142,11 @@ CAMEO_INLINE void cameo_depthwise_pixels(const cameo_depthwise *s, const float *
 
 /* First tap at or after 0 and end of taps before `size`, for a window that begins at `start`. */
 CAMEO_INLINE ptrdiff_t cameo_tap_first(ptrdiff_t start, ptrdiff_t dilation) {
-    return start >= 0 ? 0 : (-start + dilation - 1) / dilation;
+    return start >= 0 ? 0 : cameo_ceil(-start, dilation);
 }
 CAMEO_INLINE ptrdiff_t cameo_tap_end(ptrdiff_t start, ptrdiff_t dilation, ptrdiff_t taps,
                                      ptrdiff_t size) {
-    return start >= size ? 0 : cameo_least(taps, (size - start + dilation - 1) / dilation);
+    return start >= size ? 0 : cameo_least(taps, cameo_ceil(size - start, dilation));
 }
 
 CAMEO_INLINE void cameo_depthwise_row(const cameo_depthwise *s, const cameo_depthwise_args *a,
@@ -222,7 +222,7 @@ CAMEO_INLINE void cameo_depthwise_rows(const cameo_depthwise *s, const cameo_dep
 /* Task i: [image][band of rows]. */
 CAMEO_INLINE void cameo_depthwise_task(const cameo_depthwise *s, const cameo_depthwise_args *a,
                                        size_t i) {
-    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, image = (ptrdiff_t)i / bands,
+    const ptrdiff_t bands = cameo_ceil(s->oh, s->rows), image = (ptrdiff_t)i / bands,
                     first = (ptrdiff_t)i % bands * s->rows;
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
     float *y = a->y + image * s->oh * s->ow * s->y_pixel;

@@ -25,7 +25,7 @@ typedef struct cameo_depthwise_phase {
 
 CAMEO_INLINE cameo_depthwise_phase cameo_depthwise_phase_at(const cameo_depthwise *s, ptrdiff_t f) {
     const ptrdiff_t f0 = (f + s->pl) % s->sw;
-    return (cameo_depthwise_phase){f0, f0 < s->kw ? (s->kw - f0 + s->sw - 1) / s->sw : 0,
+    return (cameo_depthwise_phase){f0, f0 < s->kw ? cameo_ceil(s->kw - f0, s->sw) : 0,
                                    (f + s->pl - f0) / s->sw};
 }
 
@@ -59,7 +59,7 @@ CAMEO_INLINE void cameo_depthwise_spread_phase(const cameo_depthwise *s, ptrdiff
                                                const float *dy, const float *w, float *dx,
                                                ptrdiff_t h, ptrdiff_t lanes) {
     const cameo_depthwise_phase f = cameo_depthwise_phase_at(s, column);
-    const ptrdiff_t columns = (s->w - column + s->sw - 1) / s->sw;
+    const ptrdiff_t columns = cameo_ceil(s->w - column, s->sw);
     for (ptrdiff_t m = 0; m < columns;) {
         if (m + f.shift - f.taps + 1 >= 0 && m + 4 <= columns && m + 3 + f.shift < s->ow) {
             cameo_depthwise_spread_pixels(s, &f, dy, w, dx, h, m, 0, f.taps, 4, lanes);
@@ -84,7 +84,7 @@ CAMEO_INLINE void cameo_depthwise_spread_band(const cameo_depthwise *s, const fl
 /* Task i: [image][band of rows of x]. */
 CAMEO_INLINE void cameo_depthwise_spread_task(const cameo_depthwise *s,
                                               const cameo_depthwise_spread_args *a, size_t i) {
-    const ptrdiff_t bands = (s->h + s->rows - 1) / s->rows, image = (ptrdiff_t)i / bands,
+    const ptrdiff_t bands = cameo_ceil(s->h, s->rows), image = (ptrdiff_t)i / bands,
                     first = (ptrdiff_t)i % bands * s->rows;
     const ptrdiff_t rows = cameo_least(s->rows, s->h - first), whole = s->c / CAMEO_VF * CAMEO_VF;
     const float *dy = a->dy + image * s->oh * s->ow * s->y_pixel;

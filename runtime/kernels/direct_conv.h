@@ -67,7 +67,7 @@ typedef struct cameo_conv_target {
 
 CAMEO_INLINE ptrdiff_t cameo_conv_block(const cameo_conv *s) { return s->vectors * CAMEO_VF; }
 CAMEO_INLINE ptrdiff_t cameo_conv_group_blocks(const cameo_conv *s) {
-    return (s->co + cameo_conv_block(s) - 1) / cameo_conv_block(s);
+    return cameo_ceil(s->co, cameo_conv_block(s));
 }
 
 /* bias + residual + activation, then the first `lanes` channels of the block. y and r may be the
@@ -113,9 +113,8 @@ CAMEO_INLINE ptrdiff_t cameo_conv_block_weights(const cameo_conv *s) {
 }
 CAMEO_INLINE ptrdiff_t cameo_conv_share(const cameo_conv *s) {
     const ptrdiff_t images = s->count ? s->images / cameo_conv_tile_n(s) : 1;
-    const ptrdiff_t tiles = images * ((s->rows + s->tile_h - 1) / s->tile_h) *
-                            ((s->ow + s->tile_w - 1) / s->tile_w);
-    return (cameo_conv_block(s) + tiles - 1) / tiles;
+    const ptrdiff_t tiles = images * cameo_ceil(s->rows, s->tile_h) * cameo_ceil(s->ow, s->tile_w);
+    return cameo_ceil(cameo_conv_block(s), tiles);
 }
 
 /* Before a block whose weights are w in memory: fetch the next; a task's first block has to be
@@ -145,8 +144,7 @@ CAMEO_INLINE void cameo_conv_advance(const cameo_conv *s, cameo_conv_ahead *ahea
    channels a whole vector holds the half for two of them (cameo_pair), so that no lane multiplies
    in vain. */
 CAMEO_INLINE ptrdiff_t cameo_conv_whole(ptrdiff_t lanes) {
-    return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF
-                          : (lanes + CAMEO_VF - 1) / CAMEO_VF;
+    return CAMEO_VF == 16 ? (lanes + CAMEO_VF / 2 - 1) / CAMEO_VF : cameo_ceil(lanes, CAMEO_VF);
 }
 CAMEO_INLINE bool cameo_conv_half(ptrdiff_t lanes) {
     return lanes > cameo_conv_whole(lanes) * CAMEO_VF;
@@ -361,8 +359,7 @@ CAMEO_INLINE ptrdiff_t cameo_conv_task_images(const cameo_conv *s) {
 /* Tasks of n images. */
 CAMEO_INLINE ptrdiff_t cameo_conv_tasks(const cameo_conv *s, ptrdiff_t n) {
     const ptrdiff_t each = cameo_conv_task_images(s), all = cameo_conv_group_blocks(s) * s->groups;
-    return (n + each - 1) / each * ((s->oh + s->rows - 1) / s->rows) *
-           ((all + s->blocks - 1) / s->blocks);
+    return cameo_ceil(n, each) * cameo_ceil(s->oh, s->rows) * cameo_ceil(all, s->blocks);
 }
 
 /* A block's weights times the image's gate. */
@@ -409,8 +406,8 @@ CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *
 CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a, size_t i,
                                   float *line) {
     const ptrdiff_t all = cameo_conv_group_blocks(s) * s->groups;
-    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows,
-                    chunks = (all + s->blocks - 1) / s->blocks, t = (ptrdiff_t)i;
+    const ptrdiff_t bands = cameo_ceil(s->oh, s->rows), chunks = cameo_ceil(all, s->blocks),
+                    t = (ptrdiff_t)i;
     const ptrdiff_t image = t / (bands * chunks) * cameo_conv_task_images(s),
                     band = t / chunks % bands, chunk = t % chunks;
     const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);

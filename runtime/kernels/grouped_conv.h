@@ -65,13 +65,12 @@ CAMEO_INLINE ptrdiff_t cameo_grouped_taps(const cameo_grouped *s) {
 /* What is fetched with each row of the kernel, in vectors: of a tile's share of the next chunk's
    weights, half as much again, since rows of the kernel are missing at the image's edges. */
 CAMEO_INLINE ptrdiff_t cameo_grouped_share(const cameo_grouped *s) {
-    const ptrdiff_t tiles = s->rows * ((s->ow + s->tile - 1) / s->tile),
-                    taps = s->kh * s->kw * s->width;
-    return s->prefetch ? (taps + tiles - 1) / tiles : 0;
+    const ptrdiff_t tiles = s->rows * cameo_ceil(s->ow, s->tile), taps = s->kh * s->kw * s->width;
+    return s->prefetch ? cameo_ceil(taps, tiles) : 0;
 }
 CAMEO_INLINE ptrdiff_t cameo_grouped_step(const cameo_grouped *s) {
     const ptrdiff_t rows = cameo_most(1, s->kh - 1);
-    return (cameo_grouped_share(s) + rows - 1) / rows;
+    return cameo_ceil(cameo_grouped_share(s), rows);
 }
 
 /* Columns beyond the image that the row's last window reads. */
@@ -205,10 +204,9 @@ CAMEO_INLINE void cameo_grouped_row(const cameo_grouped *s, const cameo_grouped_
 /* Task i: [image][band of rows]. */
 CAMEO_INLINE void cameo_grouped_task(const cameo_grouped *s, const cameo_grouped_args *a,
                                      size_t i) {
-    const ptrdiff_t bands = (s->oh + s->rows - 1) / s->rows, image = (ptrdiff_t)i / bands,
+    const ptrdiff_t bands = cameo_ceil(s->oh, s->rows), image = (ptrdiff_t)i / bands,
                     first = (ptrdiff_t)i % bands * s->rows,
-                    end = cameo_least(s->oh, first + s->rows),
-                    tiles = (s->ow + s->tile - 1) / s->tile;
+                    end = cameo_least(s->oh, first + s->rows), tiles = cameo_ceil(s->ow, s->tile);
     const float *x = a->x + image * s->h * s->w * s->x_pixel;
     float *y = a->y + image * s->oh * s->ow * s->y_pixel;
     const float *r = s->r_pixel ? a->r + image * s->oh * s->ow * s->r_pixel : y;

@@ -64,7 +64,7 @@ CAMEO_INLINE void cameo_matmul_product(cameo_v acc[][2], const float *p, ptrdiff
 
 /* Rows of a in whole panels, and what packing them takes. */
 CAMEO_INLINE ptrdiff_t cameo_matmul_panels(ptrdiff_t rows) {
-    return (rows + CAMEO_MATMUL_PAIR - 1) / CAMEO_MATMUL_PAIR;
+    return cameo_ceil(rows, CAMEO_MATMUL_PAIR);
 }
 
 /* Task i of the first phase: columns of a, CAMEO_MATMUL_DEPTH of them, into panels. */

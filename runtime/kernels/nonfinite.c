@@ -125,7 +125,7 @@ static void store_again(const cameo_winograd *s, const cameo_winograd_args *a, c
 void cameo_winograd_again(const cameo_winograd *s, ptrdiff_t block, const cameo_winograd_args *a,
                           ptrdiff_t tile) {
     const tile_place p = place_of(s, tile);
-    const ptrdiff_t step = (s->co + block - 1) / block * s->ci * block;
+    const ptrdiff_t step = cameo_ceil(s->co, block) * s->ci * block;
     const float *x = a->x + p.image * s->h * s->w * s->x_pixel;
     taps_matrix down, across;
     points_inverse(cameo_winograd_edge_h(s), s->rh, down),

@@ -11,7 +11,7 @@ typedef struct cameo_reorder_args {
 } cameo_reorder_args;
 
 CAMEO_INLINE ptrdiff_t cameo_reorder_tasks(const cameo_reorder *s) {
-    return (s->pixels + CAMEO_REORDER_PIXELS - 1) / CAMEO_REORDER_PIXELS;
+    return cameo_ceil(s->pixels, CAMEO_REORDER_PIXELS);
 }
 
 /* Task i: 64 pixels of one image, all channels. */

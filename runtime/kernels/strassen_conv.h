@@ -191,7 +191,7 @@ CAMEO_INLINE void cameo_strassen_tile(const cameo_strassen *s, cameo_strassen_ba
 /* Product p of all pairs of the band, while the weights of the next come. */
 CAMEO_INLINE void cameo_strassen_product(const cameo_strassen *s, cameo_strassen_band *a,
                                          ptrdiff_t p) {
-    const ptrdiff_t tiles = s->rows / s->tile, step = (cameo_strassen_block(s) + tiles - 1) / tiles;
+    const ptrdiff_t tiles = s->rows / s->tile, step = cameo_ceil(cameo_strassen_block(s), tiles);
     const ptrdiff_t rest = cameo_strassen_pairs(s) % s->rows % s->tile;
     a->ahead = a->w + (p + 1) * (s->ci / 2) * cameo_strassen_block(s);
     ptrdiff_t q = 0;
@@ -242,8 +242,8 @@ CAMEO_INLINE void cameo_strassen_again(const cameo_strassen *s, const cameo_stra
 CAMEO_INLINE void cameo_strassen_task(const cameo_strassen *s, const cameo_strassen_args *a,
                                       size_t i, float *line) {
     const ptrdiff_t block = cameo_strassen_block(s), all = s->co / 2 / block,
-                    chunks = (all + s->blocks - 1) / s->blocks;
-    const ptrdiff_t bands = (cameo_strassen_pairs(s) + s->rows - 1) / s->rows, t = (ptrdiff_t)i,
+                    chunks = cameo_ceil(all, s->blocks);
+    const ptrdiff_t bands = cameo_ceil(cameo_strassen_pairs(s), s->rows), t = (ptrdiff_t)i,
                     chunk = t % chunks;
     const ptrdiff_t image = t / (bands * chunks), first = t / chunks % bands * s->rows,
                     pixels = image * s->oh * s->ow;

@@ -76,7 +76,7 @@ CAMEO_INLINE void cameo_strips_task(const cameo_strips *s, const cameo_strips_ar
     const cameo_conv *p = s->project;
     const ptrdiff_t image = (ptrdiff_t)(i / a->bands), band = (ptrdiff_t)(i % a->bands),
                     bands = (ptrdiff_t)a->bands;
-    const ptrdiff_t strips = (d->oh + s->rows - 1) / s->rows, in_row = d->w * d->x_pixel,
+    const ptrdiff_t strips = cameo_ceil(d->oh, s->rows), in_row = d->w * d->x_pixel,
                     row = d->ow * d->y_pixel;
     const ptrdiff_t end = cameo_least(d->oh, strips * (band + 1) / bands * s->rows);
     const float *x = s->expand ? a->expand.x + image * d->h * d->w * s->expand->x_pixel

@@ -190,4 +190,5 @@ CAMEO_INLINE cameo_v cameo_activate(const cameo_act *act, cameo_v v, cameo_v slo
 
 CAMEO_INLINE ptrdiff_t cameo_least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 CAMEO_INLINE ptrdiff_t cameo_most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+CAMEO_INLINE ptrdiff_t cameo_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 #endif

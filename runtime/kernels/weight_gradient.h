@@ -25,8 +25,6 @@ typedef struct cameo_wgrad_args {
 
 enum { CAMEO_WGRAD_TILE = 28, CAMEO_WGRAD_SUM = 4096 };
 
-CAMEO_INLINE ptrdiff_t cameo_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
-
 CAMEO_INLINE ptrdiff_t cameo_wgrad_block(const cameo_wgrad *s) { return s->vectors * CAMEO_VF; }
 CAMEO_INLINE ptrdiff_t cameo_wgrad_group_blocks(const cameo_wgrad *s) {
     return cameo_ceil(s->co, cameo_wgrad_block(s));

@@ -46,17 +46,17 @@ CAMEO_INLINE ptrdiff_t cameo_winograd_elements(const cameo_winograd *s) {
     return cameo_winograd_edge_h(s) * cameo_winograd_edge_w(s);
 }
 CAMEO_INLINE ptrdiff_t cameo_winograd_columns(const cameo_winograd *s) {
-    return (s->ow + s->mw - 1) / s->mw;
+    return cameo_ceil(s->ow, s->mw);
 }
 CAMEO_INLINE ptrdiff_t cameo_winograd_tiles(const cameo_winograd *s) { /* of an image */
-    return (s->oh + s->mh - 1) / s->mh * cameo_winograd_columns(s);
+    return cameo_ceil(s->oh, s->mh) * cameo_winograd_columns(s);
 }
 CAMEO_INLINE ptrdiff_t cameo_winograd_blocks(const cameo_winograd *s) {
-    return (s->images * cameo_winograd_tiles(s) + s->block - 1) / s->block;
+    return cameo_ceil(s->images * cameo_winograd_tiles(s), s->block);
 }
 CAMEO_INLINE ptrdiff_t cameo_winograd_channels(const cameo_winograd *s) { /* blocks of output
                                                                              channels */
-    return (s->co + s->vectors * CAMEO_VF - 1) / (s->vectors * CAMEO_VF);
+    return cameo_ceil(s->co, s->vectors * CAMEO_VF);
 }
 CAMEO_INLINE float *cameo_winograd_m(const cameo_winograd *s, float *work) {
     return work + cameo_winograd_elements(s) * s->v_step;
@@ -212,11 +212,11 @@ CAMEO_INLINE void cameo_winograd_product(const cameo_winograd *s, const float *u
                                          ptrdiff_t element, ptrdiff_t from, ptrdiff_t to,
                                          ptrdiff_t count) {
     const ptrdiff_t block = s->vectors * CAMEO_VF, panel = s->ci * block,
-                    parts = (s->block + s->tile - 1) / s->tile;
+                    parts = cameo_ceil(s->block, s->tile);
     /* All blocks of tiles but the last are alike, so what remains of either is a literal. */
     const ptrdiff_t rest = s->block % s->tile,
                     last = s->images * cameo_winograd_tiles(s) % s->block % s->tile;
-    const ptrdiff_t step = s->fetch ? (block + parts - 1) / parts : 0;
+    const ptrdiff_t step = s->fetch ? cameo_ceil(block, parts) : 0;
     const float *v = work + element * s->v_step,
                 *w = u + (element * cameo_winograd_channels(s) + from) * panel;
     float *m = cameo_winograd_m(s, work) + element * s->m_step + from * block;
@@ -338,8 +338,8 @@ CAMEO_INLINE void cameo_winograd_input_task(const cameo_winograd *s, const cameo
 
 CAMEO_INLINE void cameo_winograd_product_task(const cameo_winograd *s,
                                               const cameo_winograd_run *run, size_t i) {
-    const ptrdiff_t blocks = cameo_winograd_channels(s),
-                    chunks = (blocks + s->chunk - 1) / s->chunk, t = (ptrdiff_t)i;
+    const ptrdiff_t blocks = cameo_winograd_channels(s), chunks = cameo_ceil(blocks, s->chunk),
+                    t = (ptrdiff_t)i;
     const ptrdiff_t from = t % chunks * s->chunk, count = cameo_winograd_count(s, run->block);
     cameo_winograd_product(s, run->a.u, run->work, t / chunks, from,
                            cameo_least(blocks, from + s->chunk), count);
@@ -406,14 +406,13 @@ CAMEO_INLINE void cameo_winograd_weights(ptrdiff_t m, const cameo_v *w, float *u
 enum { CAMEO_WINOGRAD_PACK = 64 }; /* input channels of a task */
 
 CAMEO_INLINE ptrdiff_t cameo_winograd_pack_tasks(const cameo_winograd *s) {
-    return cameo_winograd_channels(s) * ((s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK);
+    return cameo_winograd_channels(s) * cameo_ceil(s->ci, CAMEO_WINOGRAD_PACK);
 }
 
 /* Task i: some input channels of one block of output channels; the weights have the same blocks. */
 CAMEO_INLINE void cameo_winograd_pack_task(const cameo_winograd *s, const cameo_conv_pack *a,
                                            size_t i) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF,
-                    parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
+    const ptrdiff_t block = s->vectors * CAMEO_VF, parts = cameo_ceil(s->ci, CAMEO_WINOGRAD_PACK);
     const ptrdiff_t q = (ptrdiff_t)i / parts, first = (ptrdiff_t)i % parts * CAMEO_WINOGRAD_PACK;
     const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK),
                     step = cameo_winograd_channels(s) * s->ci * block;
@@ -454,8 +453,7 @@ CAMEO_INLINE void cameo_winograd_flip(const cameo_winograd *s, ptrdiff_t source,
 /* source: the block of the weights. */
 CAMEO_INLINE void cameo_winograd_flip_task(const cameo_winograd *s, ptrdiff_t source,
                                            const cameo_conv_pack *a, size_t i) {
-    const ptrdiff_t block = s->vectors * CAMEO_VF,
-                    parts = (s->ci + CAMEO_WINOGRAD_PACK - 1) / CAMEO_WINOGRAD_PACK;
+    const ptrdiff_t block = s->vectors * CAMEO_VF, parts = cameo_ceil(s->ci, CAMEO_WINOGRAD_PACK);
     const ptrdiff_t q = (ptrdiff_t)i / parts, first = (ptrdiff_t)i % parts * CAMEO_WINOGRAD_PACK;
     const ptrdiff_t last = cameo_least(s->ci, first + CAMEO_WINOGRAD_PACK);
     for (ptrdiff_t o = first; o < last; o += CAMEO_VF)

@@ -81,9 +81,7 @@ static bool resized_crop(const cameo_augment *a, const cameo_preprocess *p,
     const rectangle c = random_crop(picture, a->resized, r);
     if (!cameo_image_allocate(out, c.w, c.h, "crop", error)) return false;
     for (int y = 0; y < c.h; y++)
-        memcpy(out->pixels + (size_t)y * (size_t)c.w * 3,
-               picture->pixels + 3 * ((size_t)(c.y + y) * (size_t)picture->width + (size_t)c.x),
-               (size_t)c.w * 3);
+        memcpy(cameo_image_at(out, 0, y), cameo_image_at(picture, c.x, c.y + y), (size_t)c.w * 3);
     cameo_preprocess_gray(p, out);
     return cameo_image_resize(out, p->width, p->height, p->filter, error);
 }
@@ -98,7 +96,7 @@ static double luma(const unsigned char *rgb) {
 
 static double mean_luma(const cameo_image *image) {
     double sum = 0;
-    const size_t n = (size_t)image->width * (size_t)image->height;
+    const size_t n = cameo_image_size(image);
     for (size_t i = 0; i < n; i++) sum += floor(luma(image->pixels + 3 * i));
     return sum / (double)n;
 }
@@ -107,7 +105,7 @@ static void jitter(cameo_image *image, double by, cameo_random *r) {
     const double brightness = cameo_random_between(r, 1 - by, 1 + by),
                  contrast = cameo_random_between(r, 1 - by, 1 + by),
                  saturation = cameo_random_between(r, 1 - by, 1 + by);
-    const size_t n = (size_t)image->width * (size_t)image->height;
+    const size_t n = cameo_image_size(image);
     for (size_t i = 0; i < 3 * n; i++) image->pixels[i] = to_byte(brightness * image->pixels[i]);
     const double mean = mean_luma(image);
     for (size_t i = 0; i < 3 * n; i++)
@@ -246,7 +244,7 @@ bool cameo_augment_apply(const cameo_augment *a, const cameo_preprocess *p,
         good = resized_crop(a, p, picture, r, &own, error);
     } else if (a->jitter > 0) {
         good = cameo_image_allocate(&own, picture->width, picture->height, "jitter", error);
-        if (good) memcpy(own.pixels, picture->pixels, (size_t)own.width * (size_t)own.height * 3);
+        if (good) memcpy(own.pixels, picture->pixels, 3 * cameo_image_size(&own));
     }
     if (good && a->jitter > 0) jitter(&own, a->jitter, r);
     if (good) place(a, p, own.pixels ? own.pixels : picture->pixels, r, out);

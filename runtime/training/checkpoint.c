@@ -203,17 +203,9 @@ static bool put_outer(FILE *f, const void *what, cameo_error *error) {
     return true;
 }
 
-/* The directory of a path, "." or ending in '/'; the caller frees. */
-static char *directory_of(const char *path) {
-    char *copy = cameo_join(NULL, path), *slash = strrchr(copy, '/');
-    if (slash) return slash[1] = 0, copy;
-    free(copy);
-    return cameo_join(NULL, ".");
-}
-
 static void sync_directory(const char *path) {
-    char *directory = directory_of(path);
-    const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *directory = cameo_folder_of(path);
+    const int fd = open(directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         (void)fsync(fd); /* some file systems refuse: the rename is atomic all the same */
         close(fd);
@@ -232,8 +224,8 @@ static uint64_t generation_of(const char *name, const char *base) {
 
 /* Calls for each sidecar of path: the largest generation; with `keep`, all others are removed. */
 static uint64_t sidecars(const char *path, const char *keep) {
-    char *directory = directory_of(path);
-    DIR *d = opendir(directory);
+    char *directory = cameo_folder_of(path);
+    DIR *d = opendir(directory ? directory : ".");
     uint64_t most = 0;
     for (struct dirent *e; d && (e = readdir(d));) {
         const uint64_t g = generation_of(e->d_name, cameo_last_part(path));
@@ -246,17 +238,13 @@ static uint64_t sidecars(const char *path, const char *keep) {
 }
 
 static void name_sidecar(writer *w, const char *path) {
-    const size_t bytes = strlen(path) + 40;
-    w->sidecar = cameo_allocate(bytes, 1);
-    snprintf(w->sidecar, bytes, "%s.%" PRIu64 ".data", cameo_last_part(path),
-             sidecars(path, NULL) + 1);
+    w->sidecar = cameo_format("%s.%" PRIu64 ".data", cameo_last_part(path),
+                              sidecars(path, NULL) + 1);
 }
 
 static bool write_files(writer *w, const char *path) {
-    char *directory = directory_of(path), *beside = cameo_allocate(strlen(path) + 5, 1);
-    char *outer = w->sidecar ? cameo_join(strcmp(directory, ".") ? directory : NULL, w->sidecar)
-                             : NULL;
-    snprintf(beside, strlen(path) + 5, "%s.tmp", path);
+    char *directory = cameo_folder_of(path), *beside = cameo_format("%s.tmp", path);
+    char *outer = w->sidecar ? cameo_join(directory, w->sidecar) : NULL;
     bool good = (!outer || cameo_write_synced(outer, outer, put_outer, w, w->error)) &&
                 cameo_write_synced(beside, path, put_model, w, w->error) &&
                 cameo_take_place(beside, path, w->error);
@@ -293,13 +281,10 @@ bool cameo_checkpoint_write(const cameo_checkpoint *c, const char *path, cameo_e
 }
 
 void cameo_architecture_hash(const cameo_trainer *t, char out[65]) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f) {
-        out[0] = 0;
-        return;
-    }
+    cameo_output o;
+    out[0] = 0;
+    if (!cameo_output_open(&o, NULL)) return;
+    FILE *f = o.stream;
     fwrite(t->graph_fields, 1, t->graph_bytes, f);
     for (size_t i = 0; i < t->n_parameters; i++) {
         const cameo_parameter *p = &t->parameters[i];
@@ -308,6 +293,6 @@ void cameo_architecture_hash(const cameo_trainer *t, char out[65]) {
         fputc('\n', f);
     }
     fclose(f);
-    cameo_sha256(text, size, out);
-    free(text);
+    cameo_sha256(o.data, o.size, out);
+    free(o.data);
 }

@@ -21,8 +21,8 @@ typedef struct cameo_properties {
     size_t count, capacity;
 } cameo_properties;
 
-void cameo_property_set(cameo_properties *p, const char *key, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void cameo_property_set(cameo_properties *p, const char *key, const char *text);
+void cameo_property_set_integer(cameo_properties *p, const char *key, int64_t value);
 void cameo_property_set_double(cameo_properties *p, const char *key, double value); /* hexadecimal:
                                                                                        all bits come
                                                                                        back */

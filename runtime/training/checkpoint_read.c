@@ -58,7 +58,7 @@ static bool add_property(cameo_checkpoint_file *f, cameo_wire entry) {
         cameo_wire_size(key) > 1024)
         return true;
     char *k = copy_text(key), *v = copy_text(value);
-    cameo_property_set(&f->properties, k, "%s", v);
+    cameo_property_set(&f->properties, k, v);
     free(k);
     free(v);
     return true;
@@ -147,6 +147,14 @@ static void want(filling *f, bool all) {
     f->scratch = cameo_allocate(most, sizeof *f->scratch);
 }
 
+static int is_named(const void *wanted, const void *parameter) {
+    const cameo_wire *w = wanted;
+    const char *name = (*(const cameo_parameter *const *)parameter)->name;
+    const size_t n = cameo_wire_size(*w), m = strlen(name);
+    const int order = n ? memcmp(w->p, name, n < m ? n : m) : 0;
+    return order ? order : n < m ? -1 : n > m;
+}
+
 /* The place in f->sorted of the parameter that a tensor of this name fills; f->wanted when there's
    none. */
 static size_t look_up(const filling *f, cameo_wire name) {
@@ -155,19 +163,9 @@ static size_t look_up(const filling *f, cameo_wire name) {
         memcmp(name.p ? (const char *)name.p : "", f->prefix, prefix) != 0)
         return f->wanted;
     name.p += prefix;
-    size_t low = 0, high = f->wanted;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2, n = cameo_wire_size(name),
-                     m = strlen(f->sorted[middle]->name);
-        int order = n ? memcmp(f->sorted[middle]->name, name.p, n < m ? n : m) : m > 0;
-        if (order == 0) order = m < n ? -1 : m > n;
-        if (order == 0) return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return f->wanted;
+    const cameo_parameter **found = bsearch(&name, f->sorted, f->wanted, sizeof *f->sorted,
+                                            is_named);
+    return found ? (size_t)(found - f->sorted) : f->wanted;
 }
 
 static bool has_shape(const cameo_wire_tensor *t, const cameo_parameter *p) {
@@ -196,10 +194,8 @@ static bool read_outer(const filling *f, const cameo_parameter *p, const cameo_w
     if (!n || n > 255 || memchr(t->location.p, '/', n) || memchr(t->location.p, 0, n) ||
         (t->has_length && t->length != bytes))
         return bad_tensor(f, p, "names external data that cannot be its own");
-    char *name = copy_text(t->location), *directory = cameo_join(NULL, f->file->path),
-         *slash = strrchr(directory, '/');
-    if (slash) *slash = 0;
-    char *path = cameo_join(slash ? (*directory ? directory : "/") : NULL, name);
+    char *name = copy_text(t->location), *directory = cameo_folder_of(f->file->path),
+         *path = cameo_join(directory, name);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat s;
     const bool good = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) &&

@@ -189,13 +189,13 @@ bool cameo_curves_write(const char *directory, const char *log, const char *titl
     cameo_output o;
     if (!cameo_output_open(&o, error)) return false;
     read_log(p, log);
-    fputs("<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' "
-          "content='width=device-width'>\n<title>",
-          o.stream);
-    cameo_html(o.stream, title);
-    fprintf(o.stream, "</title>\n%s<h1>Training of ", style);
-    cameo_html(o.stream, title);
-    fputs("</h1>\n<p>By epoch; the last values stand beside the names.</p>\n<main>\n", o.stream);
+    cameo_html(o.stream,
+               "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' "
+               "content='width=device-width'>\n<title>",
+               title, "</title>\n");
+    fputs(style, o.stream);
+    cameo_html(o.stream, "<h1>Training of ", title,
+               "</h1>\n<p>By epoch; the last values stand beside the names.</p>\n<main>\n");
     for (size_t k = 0; k < PANELS; k++) put_panel(o.stream, &p[k]);
     fputs("</main></html>\n", o.stream);
     for (size_t k = 0; k < PANELS; k++)

@@ -3,6 +3,7 @@
 #include "../base/args.h"
 #include "../base/files.h"
 #include "checkpoint.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,15 +13,9 @@ static char **find(const cameo_properties *p, const char *key) {
     return NULL;
 }
 
-void cameo_property_set(cameo_properties *p, const char *key, const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    const int length = vsnprintf(NULL, 0, format, list);
-    va_end(list);
-    char *text = cameo_allocate((size_t)length + 1, 1), **place = find(p, key);
-    va_start(list, format);
-    vsnprintf(text, (size_t)length + 1, format, list);
-    va_end(list);
+/* Takes the text. */
+static void set(cameo_properties *p, const char *key, char *text) {
+    char **place = find(p, key);
     if (place) {
         free(*place);
         *place = text;
@@ -33,8 +28,16 @@ void cameo_property_set(cameo_properties *p, const char *key, const char *format
     p->value[p->count++] = text;
 }
 
+void cameo_property_set(cameo_properties *p, const char *key, const char *text) {
+    set(p, key, cameo_join(NULL, text));
+}
+
+void cameo_property_set_integer(cameo_properties *p, const char *key, int64_t value) {
+    set(p, key, cameo_format("%" PRId64, value));
+}
+
 void cameo_property_set_double(cameo_properties *p, const char *key, double value) {
-    cameo_property_set(p, key, "%a", value);
+    set(p, key, cameo_format("%a", value));
 }
 
 const char *cameo_property(const cameo_properties *p, const char *key) {

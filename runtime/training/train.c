@@ -90,42 +90,45 @@ static void look(void *data, size_t layer) {
         }
 }
 
+static bool not_finite(const cameo_train *t, const char *what, const char *remedy,
+                       cameo_error *error) {
+    return cameo_reject(
+        error,
+        "step %" PRId64 " (epoch %" PRId64
+        "): %s\n    hint: a smaller --lr, %s; --on-nonfinite skip leaves such steps "
+        "out",
+        t->at.step + 1, t->at.epoch + 1, what, remedy);
+}
+
 /* Runs the batch once more and watches the layers. */
 static bool explain_loss(cameo_train *t, const cameo_batch *b, cameo_error *error) {
-    static const char hint[] = "    hint: a smaller --lr, --warmup-steps or --clip-norm; "
-                               "--on-nonfinite skip leaves such steps out";
     const cameo_model *m = t->step->model;
-    const int64_t step = t->at.step + 1, epoch = t->at.epoch + 1;
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, t->parameters);
-    if (p)
-        return cameo_reject(error,
-                            "step %" PRId64 " (epoch %" PRId64
-                            "): the weights \"%.120s\" are not finite any more\n%s",
-                            step, epoch, p->name, hint);
     search s = {t->step, m->n_layers};
     cameo_step_result again;
-    t->step->tick = look;
-    t->step->tick_data = &s;
-    run_batch(t, b, &again);
-    t->step->tick = NULL;
-    if (s.layer == m->n_layers)
-        return cameo_reject(error,
-                            "step %" PRId64 " (epoch %" PRId64 "): the loss is not finite\n%s",
-                            step, epoch, hint);
-    return cameo_reject(error,
-                        "step %" PRId64 " (epoch %" PRId64
-                        "): the loss is not finite; the first value that is not comes from layer "
-                        "\"%.120s\" (%s)\n%s",
-                        step, epoch, m->layers[s.layer].name, m->layers[s.layer].op, hint);
+    char what[400] = "the loss is not finite";
+    if (p) {
+        snprintf(what, sizeof what, "the weights \"%.120s\" are not finite any more", p->name);
+    } else {
+        t->step->tick = look;
+        t->step->tick_data = &s;
+        run_batch(t, b, &again);
+        t->step->tick = NULL;
+    }
+    if (s.layer < m->n_layers)
+        snprintf(what, sizeof what,
+                 "the loss is not finite; the first value that is not comes from layer \"%.120s\" "
+                 "(%.60s)",
+                 m->layers[s.layer].name, m->layers[s.layer].op);
+    return not_finite(t, what, "--warmup-steps or --clip-norm", error);
 }
 
 static bool explain_gradient(const cameo_train *t, const float *gradients, cameo_error *error) {
     const cameo_parameter *p = cameo_find_not_finite(t->trainer, gradients);
-    return cameo_reject(error,
-                        "step %" PRId64 " (epoch %" PRId64
-                        "): the gradient of \"%.160s\" is not finite\n    hint: a smaller --lr, or "
-                        "--clip-norm; --on-nonfinite skip leaves such steps out",
-                        t->at.step + 1, t->at.epoch + 1, p ? p->name : "the weights");
+    char what[240];
+    snprintf(what, sizeof what, "the gradient of \"%.160s\" is not finite",
+             p ? p->name : "the weights");
+    return not_finite(t, what, "or --clip-norm", error);
 }
 
 /* ---- an update ---- */
@@ -348,7 +351,7 @@ static void write_curves(cameo_train *t) {
     cameo_error error = {0};
     log_size(t);
     if (!cameo_curves_write(t->options.output, t->log.data, t->trainer->infer->name, &error))
-        fprintf(stderr, "%s\n", error.message);
+        cameo_report_error(&error);
 }
 
 /* best.onnx comes before last.onnx: a run killed between them does the epoch again and writes
@@ -371,7 +374,7 @@ static bool finish_epoch(cameo_train *t, double began, cameo_error *error) {
 
 static int stop(cameo_train *t) {
     cameo_error error = {0};
-    if (!save_last(t, &error)) return fprintf(stderr, "%s\n", error.message), error.code;
+    if (!save_last(t, &error)) return cameo_report_error(&error);
     if (t->last_failed || t->best_failed) return CAMEO_ENVIRONMENT;
     fprintf(stderr, "stopped after step %" PRId64 ", saved; --resume goes on\n", t->at.step);
     return CAMEO_OK;
@@ -397,8 +400,7 @@ int cameo_train_run(cameo_train *t) {
         if (train_epoch(t, &error) && finish_epoch(t, began, &error)) continue;
         if (!error.code) return stop(t);
         cameo_runlog_flush(&t->log);
-        fprintf(stderr, "%s\n", error.message);
-        return error.code;
+        return cameo_report_error(&error);
     }
     return end(t);
 }
@@ -433,8 +435,7 @@ int cameo_train_dry_run(cameo_train *t) {
                                                                : DRY_STEPS;
     int64_t done = 0;
     while (done < most && !stopping && (done < 3 || cameo_now() - began < 5)) {
-        if (!one_update(t, &loss, &error))
-            return fprintf(stderr, "%s\n", error.message), error.code;
+        if (!one_update(t, &loss, &error)) return cameo_report_error(&error);
         if (done++ == 0 && most > 1) began = cameo_now();
     }
     const double timed = (double)(done > 1 ? done - 1 : 1), seconds = cameo_now() - began;
@@ -459,16 +460,15 @@ int cameo_train_overfit(cameo_train *t) {
     double first = 0;
     t->options.schedule.kind = CAMEO_SCHEDULE_CONSTANT;
     const cameo_batch *b = cameo_loader_next(t->loader, &error);
-    if (!b) return fprintf(stderr, "%s\n", error.message), error.code;
+    if (!b) return cameo_report_error(&error);
     for (; t->at.step < OVERFIT_STEPS && !stopping; t->at.step++) {
         if (!cameo_train_step(t, b, &r, &error) ||
             (!isfinite(r.loss) && !explain_loss(t, b, &error)))
-            return fprintf(stderr, "%s\n", error.message), error.code;
+            return cameo_report_error(&error);
         if (t->at.step == 0) first = (double)r.loss;
         if (r.correct >= (float)t->trainer->batch && (double)r.loss < 0.5 * first) break;
         if (!isfinite(update_weights(t, t->gradients, 1)))
-            return explain_gradient(t, t->gradients, &error),
-                   fprintf(stderr, "%s\n", error.message), error.code;
+            return explain_gradient(t, t->gradients, &error), cameo_report_error(&error);
     }
     return judge_overfit(t, &r, first);
 }

@@ -140,8 +140,7 @@ static bool parse_schedule(const char *text, cameo_train_options *o) {
 
 static bool parse_augment(const char *text, cameo_train_options *o) {
     cameo_error error = {0};
-    return cameo_augment_parse(text, &o->augment, &error) ||
-           (fprintf(stderr, "%s\n", error.message), false);
+    return cameo_augment_parse(text, &o->augment, &error) || (cameo_report_error(&error), false);
 }
 
 static bool parse_on_nonfinite(const char *text, cameo_train_options *o) {
@@ -222,7 +221,7 @@ void cameo_train_options_store(const cameo_args *a, cameo_properties *p) {
     char key[80];
     for (const cameo_option *o = a->options; o->name; o++) {
         const char *value = cameo_args_get(a, o->name);
-        if (value && is_stored(o->name)) cameo_property_set(p, key_of(o->name, key), "%s", value);
+        if (value && is_stored(o->name)) cameo_property_set(p, key_of(o->name, key), value);
     }
 }
 

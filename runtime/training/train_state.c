@@ -31,17 +31,17 @@ static void store_position(const cameo_train *t, cameo_properties *p) {
         if (k->real)
             cameo_property_set_double(p, k->key, *(const double *)at);
         else
-            cameo_property_set(p, k->key, "%" PRId64, *(const int64_t *)at);
+            cameo_property_set_integer(p, k->key, *(const int64_t *)at);
     }
 }
 
 static void store_identity(const cameo_train *t, cameo_properties *p) {
-    cameo_property_set(p, "cameo.train.format", "%d", FORMAT);
-    cameo_property_set(p, "cameo.train.architecture", "%s", t->architecture);
-    cameo_property_set(p, "cameo.train.loss", "%s", t->trainer->loss);
-    cameo_property_set(p, "cameo.train.batch", "%" PRId64, t->trainer->batch);
-    cameo_property_set(p, "cameo.train.data", "%s", t->data.hash);
-    cameo_property_set(p, "cameo.train.best_metric", "%s", cameo_best_names[t->options.best]);
+    cameo_property_set_integer(p, "cameo.train.format", FORMAT);
+    cameo_property_set(p, "cameo.train.architecture", t->architecture);
+    cameo_property_set(p, "cameo.train.loss", t->trainer->loss);
+    cameo_property_set_integer(p, "cameo.train.batch", t->trainer->batch);
+    cameo_property_set(p, "cameo.train.data", t->data.hash);
+    cameo_property_set(p, "cameo.train.best_metric", cameo_best_names[t->options.best]);
     cameo_train_options_store(t->args, p);
 }
 
@@ -50,15 +50,15 @@ static void store_classes(const cameo_train *t, cameo_properties *p) {
     if (!cameo_output_open(&o, NULL)) return;
     for (size_t i = 0; i < t->data.classes; i++)
         fprintf(o.stream, "%s%s", i ? "\n" : "", t->data.class_name[i]);
-    if (fclose(o.stream) == 0) cameo_property_set(p, "cameo.classes", "%s", o.data);
+    if (fclose(o.stream) == 0) cameo_property_set(p, "cameo.classes", o.data);
     free(o.data);
 }
 
 /* Stores what a program compiled from the checkpoint needs. */
 static void store_model(const cameo_train *t, cameo_properties *p) {
-    cameo_property_set(p, "cameo.preprocess", "%s", t->spec);
+    cameo_property_set(p, "cameo.preprocess", t->spec);
     if (t->trainer->infer->embedding)
-        cameo_property_set(p, "cameo.embedding", "%s", t->trainer->infer->embedding->name);
+        cameo_property_set(p, "cameo.embedding", t->trainer->infer->embedding->name);
     if (t->trainer->classes) store_classes(t, p);
 }
 

@@ -19,11 +19,6 @@ static void fill(const cameo_tensor_info *t, void *data) {
     }
 }
 
-static int compare(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return a < b ? -1 : a > b;
-}
-
 /* runs < 0: as many as fit in two seconds, at least 5, at most 1000; 0: the first only, which then
    is the minimum and the median. */
 static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing *t) {
@@ -41,7 +36,7 @@ static int measure(cameo_context *c, const cameo_model *m, int64_t runs, timing 
         times[t->runs] = cameo_now() - start;
     }
     if (t->runs) {
-        qsort(times, (size_t)t->runs, sizeof *times, compare);
+        qsort(times, (size_t)t->runs, sizeof *times, cameo_by_value);
         t->minimum = times[0];
         t->median = t->runs % 2 ? times[t->runs / 2]
                                 : (times[t->runs / 2 - 1] + times[t->runs / 2]) / 2;
@@ -99,8 +94,6 @@ static const cameo_option options[] = {
     OPTION_JSON,
     {0}};
 
-const cameo_verb cameo_verb_bench = {.name = "bench",
-                                     .about = "time the network",
-                                     .usage = "bench [--threads T] [--runs R] [--json]",
-                                     .options = options,
+const cameo_verb cameo_verb_bench = {"bench", "time the network",
+                                     "bench [--threads T] [--runs R] [--json]", options,
                                      .run = cameo_bench};

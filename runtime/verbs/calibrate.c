@@ -73,9 +73,9 @@ static const cameo_option options[] = {
     {0}};
 
 const cameo_verb cameo_verb_calibrate = {
-    .name = "calibrate",
-    .about = "choose a threshold on a labelled list and store it",
-    .usage = "calibrate PAIRS [--by RULE] [--data NAME] [--into MODEL.onnx] [--root DIR] [--json]",
-    .options = options,
+    "calibrate",
+    "choose a threshold on a labelled list and store it",
+    "calibrate PAIRS [--by RULE] [--data NAME] [--into MODEL.onnx] [--root DIR] [--json]",
+    options,
     .run = calibrate,
     .about_weights = true};

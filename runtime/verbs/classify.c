@@ -194,8 +194,7 @@ static int classify(const cameo_model *model, const cameo_args *a) {
 static const cameo_option options[] = {
     {"labels", "FILE", "class names, one a line"},
     {"top", "K", "classes printed for each picture (default 5)"},
-    {"list", "FILE", "a file with one picture's path a line"},
-    {"root", "DIR", "what the list's names are relative to"},
+    OPTIONS_PATHS,
     {"submission", "FAMILY", "write a submission: s19 f19 s20, s22 f22 s23 f23 s24"},
     {"as", "KIND", "its classes by index or name (default: as the family has them)"},
     {"output", "FILE", "the submission"},
@@ -205,9 +204,9 @@ static const cameo_option options[] = {
     {0}};
 
 const cameo_verb cameo_verb_classify = {
-    .name = "classify",
-    .about = "most likely classes of pictures",
-    .usage = "classify IMAGE... [--labels FILE] [--top K] [--submission FAMILY -o FILE] [--json]",
-    .options = options,
+    "classify",
+    "most likely classes of pictures",
+    "classify IMAGE... [--labels FILE] [--top K] [--submission FAMILY -o FILE] [--json]",
+    options,
     .run = classify,
     .about_weights = true};

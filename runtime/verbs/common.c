@@ -1,10 +1,5 @@
-/* What several verbs share: messages and contexts. Pictures are in pictures.c. */
+/* What several verbs share: contexts. Pictures are in pictures.c. */
 #include "verbs.h"
-
-int cameo_report_error(const cameo_error *error) {
-    fprintf(stderr, "%s\n", error->message);
-    return error->code ? error->code : CAMEO_DEFECT;
-}
 
 cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads,
                                   int *code) {

@@ -29,18 +29,11 @@ static int embed(const cameo_model *model, const cameo_args *a) {
 }
 
 static const cameo_option options[] = {
-    {"list", "FILE", "a file with one picture's path a line"},
-    {"root", "DIR", "what the list's names are relative to"},
+    OPTIONS_PATHS,
     {"output", "FILE", "the .npy to write, [pictures][dimension]"},
-    OPTION_LANDMARKS,
-    OPTION_ALIGNED,
-    OPTION_PREPROCESS,
-    OPTION_THREADS,
+    OPTIONS_FACES,
     {0}};
 
-const cameo_verb cameo_verb_embed = {.name = "embed",
-                                     .about = "embeddings of pictures",
-                                     .usage = "embed IMAGE... [--list FILE] -o out.npy",
-                                     .options = options,
-                                     .run = embed,
-                                     .about_weights = true};
+const cameo_verb cameo_verb_embed = {
+    "embed",      "embeddings of pictures", "embed IMAGE... [--list FILE] -o out.npy", options,
+    .run = embed, .about_weights = true};

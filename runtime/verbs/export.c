@@ -4,7 +4,7 @@
 #include "live.h"
 
 static void put(cameo_properties *p, const char *key, const char *value) {
-    if (value) cameo_property_set(p, key, "%s", value);
+    if (value) cameo_property_set(p, key, value);
 }
 
 /* What a program compiled from the file needs to know: as the checkpoint says, else as this
@@ -58,9 +58,6 @@ static const cameo_option options[] = {
     {"folded", NULL, "BatchNormalization folded into the convolutions before it"},
     {0}};
 
-const cameo_verb cameo_verb_export = {
-    .name = "export",
-    .about = "write the network with its weights as ONNX",
-    .usage = "export -o trained.onnx [--from CHECKPOINT] [--folded]",
-    .options = options,
-    .run = export};
+const cameo_verb cameo_verb_export = {"export", "write the network with its weights as ONNX",
+                                      "export -o trained.onnx [--from CHECKPOINT] [--folded]",
+                                      options, .run = export};

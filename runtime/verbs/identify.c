@@ -281,18 +281,15 @@ static const cameo_option options[] = {
     {"submission", "FAMILY", "also submission.csv: f22 s23 f23 s24"},
     {"skip-missing", NULL, "go on when pictures are unreadable: they are nobody's"},
     OPTION_CACHE,
-    OPTION_LANDMARKS,
-    OPTION_ALIGNED,
-    OPTION_PREPROCESS,
-    OPTION_THREADS,
+    OPTIONS_FACES,
     OPTION_JSON,
     {0}};
 
 const cameo_verb cameo_verb_identify = {
-    .name = "identify",
-    .about = "find out which of the known people pictures show",
-    .usage = "identify KNOWN UNKNOWN [--truth FILE] [--threshold T] [--submission FAMILY] [-o DIR] "
-             "[--json]",
-    .options = options,
+    "identify",
+    "find out which of the known people pictures show",
+    "identify KNOWN UNKNOWN [--truth FILE] [--threshold T] [--submission FAMILY] [-o DIR] "
+    "[--json]",
+    options,
     .run = identify,
     .about_weights = true};

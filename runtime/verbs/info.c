@@ -74,9 +74,6 @@ static int info(const cameo_model *model, const cameo_args *a) {
 
 static const cameo_option options[] = {OPTION_JSON, OPTION_THREADS, {0}};
 
-const cameo_verb cameo_verb_info = {
-    .name = "info",
-    .about = "what this program is: model, inputs, outputs, preprocessing",
-    .usage = "info [--json]",
-    .options = options,
-    .run = info};
+const cameo_verb cameo_verb_info = {"info",
+                                    "what this program is: model, inputs, outputs, preprocessing",
+                                    "info [--json]", options, .run = info};

@@ -151,7 +151,7 @@ static bool fit_picture(cameo_pictures *p, const char *name, cameo_image *image,
 
 static void mirror(cameo_image *image) {
     for (int y = 0; y < image->height; y++) {
-        unsigned char *row = image->pixels + (size_t)y * (size_t)image->width * 3, pixel[3];
+        unsigned char *row = cameo_image_at(image, 0, y), pixel[3];
         for (int x = 0, end = image->width - 1; x < end; x++, end--) {
             memcpy(pixel, row + 3 * x, 3);
             memcpy(row + 3 * x, row + 3 * end, 3);

@@ -113,8 +113,6 @@ static const cameo_option options[] = {
     OPTION_JSON,
     {0}};
 
-const cameo_verb cameo_verb_profile = {.name = "profile",
-                                       .about = "time every layer",
-                                       .usage = "profile [--runs R] [--threads T] [--json]",
-                                       .options = options,
+const cameo_verb cameo_verb_profile = {"profile", "time every layer",
+                                       "profile [--runs R] [--threads T] [--json]", options,
                                        .run = cameo_profile};

@@ -21,8 +21,5 @@ static int report(const cameo_model *model, const cameo_args *a) {
 static const cameo_option options[] = {
     {"output", "FILE", "the page to write (default: comparison.html)"}, {0}};
 
-const cameo_verb cameo_verb_report = {.name = "report",
-                                      .about = "compare scoring runs in one page",
-                                      .usage = "report RUN [RUN ...] [-o FILE]",
-                                      .options = options,
-                                      .run = report};
+const cameo_verb cameo_verb_report = {"report", "compare scoring runs in one page",
+                                      "report RUN [RUN ...] [-o FILE]", options, .run = report};

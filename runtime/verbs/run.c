@@ -114,8 +114,6 @@ static const cameo_option options[] = {
     OPTION_THREADS,
     {0}};
 
-const cameo_verb cameo_verb_run = {.name = "run",
-                                   .about = "raw tensors in, raw tensors out",
-                                   .usage = "run --input F ... --output DIR [--format npy|pb]",
-                                   .options = options,
+const cameo_verb cameo_verb_run = {"run", "raw tensors in, raw tensors out",
+                                   "run --input F ... --output DIR [--format npy|pb]", options,
                                    .run = run};

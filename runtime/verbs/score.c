@@ -210,9 +210,9 @@ static const cameo_option options[] = {
     {0}};
 
 const cameo_verb cameo_verb_score = {
-    .name = "score",
-    .about = "score a list of pairs",
-    .usage = "score PAIRS [--root DIR] [--tta HOW] [--submission FAMILY] [-o DIR] [--json]",
-    .options = options,
+    "score",
+    "score a list of pairs",
+    "score PAIRS [--root DIR] [--tta HOW] [--submission FAMILY] [-o DIR] [--json]",
+    options,
     .run = score,
     .about_weights = true};

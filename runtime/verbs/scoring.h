@@ -21,8 +21,7 @@
          "the pictures of --embeddings, one a line (default: the list's, in order of first use)"}, \
         {"train-dir", "DIR",                                                                       \
          "look for identities and pictures of the list in this training folder"},                  \
-        OPTION_CACHE, OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS, OPTION_THREADS,         \
-        OPTION_JSON
+        OPTION_CACHE, OPTIONS_FACES, OPTION_JSON
 
 typedef struct cameo_named_row { /* of --embeddings */
     const char *name;

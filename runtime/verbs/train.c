@@ -19,8 +19,7 @@ static void say_changes(const cameo_args *a, const cameo_properties *p) {
 }
 
 static void copy_properties(cameo_properties *to, const cameo_properties *from) {
-    for (size_t i = 0; i < from->count; i++)
-        cameo_property_set(to, from->key[i], "%s", from->value[i]);
+    for (size_t i = 0; i < from->count; i++) cameo_property_set(to, from->key[i], from->value[i]);
 }
 
 /* The checkpoint to go on from: *file stays NULL where there is none yet. The arguments then point
@@ -82,9 +81,7 @@ static int train(const cameo_model *model, const cameo_args *given) {
     return code;
 }
 
-const cameo_verb cameo_verb_train = {.name = "train",
-                                     .about = "train the network on class folders of pictures",
-                                     .usage = "train --data DIR [--val DIR] [--pairs FILE "
-                                              "--pairs-root DIR] --epochs E ... -o RUN [--resume]",
-                                     .options = cameo_train_option_table,
-                                     .run = train};
+const cameo_verb cameo_verb_train = {"train", "train the network on class folders of pictures",
+                                     "train --data DIR [--val DIR] [--pairs FILE "
+                                     "--pairs-root DIR] --epochs E ... -o RUN [--resume]",
+                                     cameo_train_option_table, .run = train};

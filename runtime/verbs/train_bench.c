@@ -135,12 +135,9 @@ static const cameo_option bench_options[] = {
     OPTION_JSON,
     {0}};
 
-const cameo_verb cameo_verb_train_bench = {
-    .name = "bench",
-    .about = "time the network, or a training step",
-    .usage = "bench [--train] [--threads T] [--runs R] [--json]",
-    .options = bench_options,
-    .run = bench_any};
+const cameo_verb cameo_verb_train_bench = {"bench", "time the network, or a training step",
+                                           "bench [--train] [--threads T] [--runs R] [--json]",
+                                           bench_options, .run = bench_any};
 
 static int profile_any(const cameo_model *model, const cameo_args *a) {
     return cameo_args_get(a, "train") ? of_step(cameo_live_of(model), a, profile)
@@ -154,9 +151,6 @@ static const cameo_option profile_options[] = {
     OPTION_JSON,
     {0}};
 
-const cameo_verb cameo_verb_train_profile = {
-    .name = "profile",
-    .about = "time every layer, of a training step too",
-    .usage = "profile [--train] [--runs R] [--threads T] [--json]",
-    .options = profile_options,
-    .run = profile_any};
+const cameo_verb cameo_verb_train_profile = {"profile", "time every layer, of a training step too",
+                                             "profile [--train] [--runs R] [--threads T] [--json]",
+                                             profile_options, .run = profile_any};

@@ -44,27 +44,27 @@ int cameo_profile_context(cameo_context *c, const cameo_args *a);
     { "threads", "T", "threads to use (default: the processors this process may use)" }
 #define OPTION_JSON \
     { "json", NULL, "print JSON" }
-#define OPTION_PREPROCESS                                                                \
-    {                                                                                    \
-        "preprocess", "SPEC",                                                            \
-            "\"size=WxH color=rgb|bgr|gray mean=M[,M,M] scale=S[,S,S] resize=bilinear\"" \
-    }
-
-/* Prints the message to stderr; returns the error's code. */
-int cameo_report_error(const cameo_error *error);
 /* A context with --threads; NULL and *code after a message. */
 cameo_context *cameo_verb_context(const cameo_model *model, const cameo_args *a, int *threads,
                                   int *code);
 const char *cameo_tensor_shape(const cameo_tensor_info *t, char buffer[200]);
 
-#define OPTION_LANDMARKS                                                                          \
-    {                                                                                             \
-        "landmarks", "FILE",                                                                      \
-            "align the faces: a line a picture, its name and five points x y (eyes, nose, mouth " \
-            "corners)"                                                                            \
+#define OPTIONS_PATHS                                            \
+    {"list", "FILE", "a file with one picture's path a line"}, { \
+        "root", "DIR", "what the list's names are relative to"   \
     }
-#define OPTION_ALIGNED \
-    { "aligned", NULL, "the pictures are aligned crops: the built-in face detector is not asked" }
+#define OPTION_PREPROCESS                                                                \
+    {                                                                                    \
+        "preprocess", "SPEC",                                                            \
+            "\"size=WxH color=rgb|bgr|gray mean=M[,M,M] scale=S[,S,S] resize=bilinear\"" \
+    }
+#define OPTIONS_FACES                                                                      \
+    {"landmarks", "FILE",                                                                  \
+     "align the faces: a line a picture, its name and five points x y (eyes, nose, mouth " \
+     "corners)"},                                                                          \
+        {"aligned", NULL,                                                                  \
+         "the pictures are aligned crops: the built-in face detector is not asked"},       \
+        OPTION_PREPROCESS, OPTION_THREADS
 #define OPTION_CACHE                                                                           \
     {"cache", "DIR",                                                                           \
      "where embeddings are kept (default: $XDG_CACHE_HOME/cameo/embeddings); none = nowhere"}, \

@@ -87,12 +87,7 @@ static int verify(const cameo_model *model, const cameo_args *a) {
     return code;
 }
 
-static const cameo_option options[] = {OPTION_LANDMARKS, OPTION_ALIGNED, OPTION_PREPROCESS,
-                                       OPTION_THREADS,   OPTION_JSON,    {0}};
+static const cameo_option options[] = {OPTIONS_FACES, OPTION_JSON, {0}};
 
-const cameo_verb cameo_verb_verify = {.name = "verify",
-                                      .about = "compare two faces",
-                                      .usage = "verify A.jpg B.jpg [--json]",
-                                      .options = options,
-                                      .run = verify,
-                                      .about_weights = true};
+const cameo_verb cameo_verb_verify = {"verify", "compare two faces", "verify A.jpg B.jpg [--json]",
+                                      options,  .run = verify,       .about_weights = true};

@@ -66,11 +66,7 @@ char *cameo_calibration_path(const char *program) {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
-    const char *base = n > 0 ? self : program;
-    size_t length = strlen(base) + 32;
-    char *path = cameo_allocate(length, 1);
-    snprintf(path, length, "%s.calibration.json", base);
-    return path;
+    return cameo_format("%s.calibration.json", n > 0 ? self : program);
 }
 
 static bool parse(const char *json, const char *origin, cameo_calibration *c, cameo_error *error) {

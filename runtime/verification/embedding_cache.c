@@ -115,10 +115,7 @@ static bool load(cameo_cache *c) {
     return good ? true : write_exactly(c->fd, want, HEAD);
 }
 
-static char *new_name(const char *path) {
-    char *name = cameo_allocate(strlen(path) + sizeof CAMEO_CACHE_NEW, 1);
-    return strcat(strcpy(name, path), CAMEO_CACHE_NEW);
-}
+static char *new_name(const char *path) { return cameo_format("%s" CAMEO_CACHE_NEW, path); }
 
 /* A file without a name; in memory where there is no /tmp, as in an empty chroot. */
 static int open_temporary(void) {
@@ -213,12 +210,10 @@ static bool put_kept(FILE *f, const void *what, cameo_error *error) {
 }
 
 static void enforce_limit(const cameo_cache *c) {
-    const char *slash = strrchr(c->path, '/');
     uint64_t size = HEAD + (uint64_t)c->count * c->record,
              room = c->limit > size ? c->limit - size : 0;
-    char *directory = cameo_allocate((size_t)(slash - c->path) + 2, 1), *beside = new_name(c->path);
-    memcpy(directory, c->path, (size_t)(slash - c->path) + 1);
-    cameo_cache_evict(directory, slash + 1, room);
+    char *directory = cameo_folder_of(c->path), *beside = new_name(c->path);
+    cameo_cache_evict(directory ? directory : ".", cameo_last_part(c->path), room);
     if (size > c->limit) {
         uint64_t target = c->limit / 4 * 3, keep = target > HEAD ? (target - HEAD) / c->record : 0;
         const kept newest = {c, (size_t)keep};

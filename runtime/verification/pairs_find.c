@@ -90,26 +90,13 @@ static void take(cameo_pairs *p, const rule *r, const char *root, char **paths) 
     free(p->where);
     p->path = paths;
     char *folder = path_by(r, root, "");
-    size_t length = strlen(folder) + 80;
-    p->where = cameo_allocate(length, 1);
-    snprintf(p->where, length, "%s %s", r->basename ? "file names alone, in" : "names relative to",
-             *folder ? folder : ".");
+    p->where = cameo_format("%s %s", r->basename ? "file names alone, in" : "names relative to",
+                            *folder ? folder : ".");
     free(folder);
-}
-
-/* The folder of the list; NULL when it is the working directory. */
-static char *folder_of(const char *list) {
-    char *folder = cameo_join(NULL, list), *slash = strrchr(folder, '/');
-    if (slash) {
-        slash[slash == folder] = 0;
-        return folder;
-    }
-    free(folder);
-    return NULL;
 }
 
 size_t cameo_pairs_find(cameo_pairs *p, const char *root) {
-    char *beside = p->list ? folder_of(p->list) : NULL;
+    char *beside = p->list ? cameo_folder_of(p->list) : NULL;
     const char *roots[2] = {root, beside};
     size_t best = 0;
     const rule *chosen = &rules[0];
@@ -151,7 +138,7 @@ static bool is_below(const void *data, const char *name) {
 }
 
 bool cameo_pairs_read(const char *path, const char *root, cameo_pairs *p, cameo_error *error) {
-    const below b = {root, folder_of(path)};
+    const below b = {root, cameo_folder_of(path)};
     const cameo_pairs_known known = {is_below, &b};
     const bool good = cameo_pairs_read_known(path, &known, p, error);
     free(b.beside);

@@ -4,13 +4,15 @@
 
 enum { PLOT_WIDTH = 360, PLOT_HEIGHT = 300, LEFT = 48, RIGHT = 340, TOP = 10, BOTTOM = 256 };
 
-void cameo_html(FILE *f, const char *text) {
+void cameo_html(FILE *f, const char *before, const char *text, const char *after) {
+    fputs(before, f);
     for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s; s++) {
         if (*s == '<' || *s == '>' || *s == '&' || *s == '"' || *s == '\'')
             fprintf(f, "&#%d;", *s);
         else
             fputc(*s < 32 && *s != '\n' && *s != '\t' ? '?' : *s, f);
     }
+    fputs(after, f);
 }
 
 static const char style[] =
@@ -76,14 +78,13 @@ static const char style[] =
     "</style>\n";
 
 void cameo_html_head(FILE *f, const char *title) {
-    fputs(
+    cameo_html(
+        f,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
         "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" "
         "content=\"light dark\"><link rel=\"icon\" "
         "href=\"data:,\"><title>",
-        f);
-    cameo_html(f, title);
-    fputs("</title>\n", f);
+        title, "</title>\n");
     fputs(style, f);
     fputs("</head><body>\n", f);
 }
@@ -188,11 +189,7 @@ void cameo_plot_begin(cameo_plot *p, FILE *f, const char *title, cameo_axis x, c
 
 void cameo_plot_end(const cameo_plot *p, const char *caption) {
     fputs("</svg>", p->f);
-    if (caption) {
-        fputs("<figcaption>", p->f);
-        cameo_html(p->f, caption);
-        fputs("</figcaption>", p->f);
-    }
+    if (caption) cameo_html(p->f, "<figcaption>", caption, "</figcaption>");
     fputs("</figure>\n", p->f);
 }
 
@@ -253,8 +250,7 @@ void cameo_plot_vertical(const cameo_plot *p, double x, const char *label) {
     fprintf(p->f,
             "<path class=\"mark\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">",
             at, TOP, BOTTOM, at + (left ? -4 : 4), TOP + 11, left ? "end" : "start");
-    cameo_html(p->f, label);
-    fputs("</text>\n", p->f);
+    cameo_html(p->f, "", label, "</text>\n");
 }
 
 void cameo_plot_diagonal(const cameo_plot *p) {

@@ -40,8 +40,9 @@ void cameo_plot_histogram(const cameo_plot *p, const size_t *count, int bins, do
 void cameo_plot_vertical(const cameo_plot *p, double x, const char *label);
 void cameo_plot_diagonal(const cameo_plot *p);
 
-/* Text into HTML: & < > " ' escaped; bytes that are no text become a question mark. */
-void cameo_html(FILE *f, const char *text);
+/* Text into HTML, between `before` and `after`: & < > " ' escaped; bytes that are no text become a
+   question mark. */
+void cameo_html(FILE *f, const char *before, const char *text, const char *after);
 /* A page up to <body>: its style sheet makes it dark or light, fit for phones and for print. */
 void cameo_html_head(FILE *f, const char *title);
 #endif

@@ -36,9 +36,8 @@ static void put_finding_list(FILE *f, const char *what, const cameo_finding *lis
     if (!n) return;
     fprintf(f, "<p class=\"warn\">%zu %s</p><ul class=\"soft\">\n", n, what);
     for (size_t i = 0; i < n && i < 20; i++) {
-        fputs("<li>", f);
-        cameo_html(f, list[i].first);
-        if (list[i].second) fputs(" = ", f), cameo_html(f, list[i].second);
+        cameo_html(f, "<li>", list[i].first, "");
+        if (list[i].second) cameo_html(f, " = ", list[i].second, "");
         fputs("</li>\n", f);
     }
     if (n > 20) fprintf(f, "<li>and %zu more: metrics.json has all</li>", n - 20);
@@ -210,8 +209,7 @@ static void put_kinds(FILE *f, const cameo_verification *v) {
 
 static void put_row(FILE *f, const char *name, const char *value) {
     fprintf(f, "<tr><th>%s</th><td class=\"wide\">", name);
-    cameo_html(f, value && *value ? value : "unknown");
-    fputs("</td></tr>\n", f);
+    cameo_html(f, "", value && *value ? value : "unknown", "</td></tr>\n");
 }
 
 static void put_origin(FILE *f, const cameo_verification *v) {
@@ -236,9 +234,7 @@ static void put_origin(FILE *f, const cameo_verification *v) {
         put_row(f, "stored threshold", text);
     }
     put_row(f, "cameo", CAMEO_VERSION);
-    fputs("</table>\n<p>Command:</p><p><code>", f);
-    cameo_html(f, v->command);
-    fputs("</code></p>\n", f);
+    cameo_html(f, "</table>\n<p>Command:</p><p><code>", v->command, "</code></p>\n");
 }
 
 /* ---- pictures ---- */
@@ -270,9 +266,7 @@ static bool put_jpeg(FILE *f, const cameo_image *image, const char *name) {
                 tjCompress2(handle, image->pixels, image->width, 0, image->height, TJPF_RGB, &jpeg,
                             &size, TJSAMP_420, 85, TJFLAG_ACCURATEDCT) == 0;
     if (good) {
-        fputs("<img alt=\"", f);
-        cameo_html(f, name);
-        fputs("\" src=\"data:image/jpeg;base64,", f);
+        cameo_html(f, "<img alt=\"", name, "\" src=\"data:image/jpeg;base64,");
         put_base64(f, jpeg, size);
         fputs("\">", f);
     }
@@ -300,10 +294,8 @@ static void put_hard(FILE *f, const cameo_verification *v, const char *title,
         put_picture(f, v, p->b, pictures);
         fprintf(f, "</div><p><b>%.5f</b> <span class=\"soft\">line %u</span><br>", hard[i].score,
                 p->line);
-        cameo_html(f, v->pairs->image[p->a]);
-        fputs("<br>", f);
-        cameo_html(f, v->pairs->image[p->b]);
-        fputs("</p></div>\n", f);
+        cameo_html(f, "", v->pairs->image[p->a], "<br>");
+        cameo_html(f, "", v->pairs->image[p->b], "</p></div>\n");
     }
     fputs("</div>\n", f);
 }
@@ -311,11 +303,8 @@ static void put_hard(FILE *f, const cameo_verification *v, const char *title,
 static void put_all(FILE *f, const cameo_verification *v, const cameo_report_pictures *pictures) {
     const cameo_metrics *m = &v->metrics[v->primary];
     cameo_html_head(f, "Verification report");
-    fputs("<h1>Verification: ", f);
-    cameo_html(f, cameo_last_part(v->list));
-    fputs("</h1>\n<p class=\"soft\">", f);
-    cameo_html(f, v->title);
-    fputs("</p>\n", f);
+    cameo_html(f, "<h1>Verification: ", cameo_last_part(v->list), "</h1>\n");
+    cameo_html(f, "<p class=\"soft\">", v->title, "</p>\n");
     put_cards(f, v);
     put_findings(f, v);
     fputs("<h2>Curves</h2>\n<div class=\"plots\">\n", f);

@@ -85,9 +85,7 @@ static void put_number_row(FILE *f, const struct number *n, const run_files *r, 
         if (!isnan(best) && value != best) alike = false;
         if (isnan(best) || (n->better < 0 ? value < best : value > best)) best = value;
     }
-    fputs("<tr><th>", f);
-    cameo_html(f, n->name);
-    fputs("</th>", f);
+    cameo_html(f, "<tr><th>", n->name, "</th>");
     for (size_t i = 0; i < runs; i++) {
         bool there = cameo_json_get_number(r[i].json, n->path, &value);
         fprintf(f, "<td class=\"n%s\">",
@@ -124,9 +122,7 @@ static bool put_text_row(FILE *f, const char *path, const char *name, const run_
     for (size_t i = 0; i < runs; i++) {
         char *text = cameo_json_get_text(r[i].json, path);
         alike &= (text && first) ? strcmp(text, first) == 0 : text == first;
-        fputs("<td class=\"wide\">", f);
-        cameo_html(f, text ? text : "unknown");
-        fputs("</td>", f);
+        cameo_html(f, "<td class=\"wide\">", text ? text : "unknown", "</td>");
         free(text);
     }
     fputs("</tr>\n", f);
@@ -149,8 +145,7 @@ static void put_table(FILE *f, const run_files *r, size_t runs) {
     fputs("<div class=\"scroll\"><table><tr><th></th>", f);
     for (size_t i = 0; i < runs; i++) {
         fprintf(f, "<th><span class=\"key\" style=\"background:var(--c%zu)\"></span>", i % COLOURS);
-        cameo_html(f, r[i].directory);
-        fputs("</th>", f);
+        cameo_html(f, "", r[i].directory, "</th>");
     }
     fputs("</tr>\n", f);
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)

@@ -59,17 +59,12 @@ void cameo_csv_field(FILE *f, const char *text, size_t length) {
     fputc('"', f);
 }
 
-static int by_value(const void *x, const void *y) {
-    const double a = *(const double *)x, b = *(const double *)y;
-    return a < b ? -1 : a > b;
-}
-
 static double median(const double *score, size_t n) {
     double *sorted = cameo_allocate(n, sizeof *sorted);
     size_t used = 0;
     for (size_t i = 0; i < n; i++)
         if (!isnan(score[i])) sorted[used++] = score[i];
-    qsort(sorted, used, sizeof *sorted, by_value);
+    qsort(sorted, used, sizeof *sorted, cameo_by_value);
     double m = used ? sorted[used / 2] : 0;
     free(sorted);
     return m;

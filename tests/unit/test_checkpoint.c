@@ -90,7 +90,7 @@ static void there_and_back(void **state) {
         blocks b, back;
         cameo_properties p = {0};
         fill_all(&b, (float)i);
-        cameo_property_set(&p, "cameo.train.epoch", "%d", 7);
+        cameo_property_set_integer(&p, "cameo.train.epoch", 7);
         cameo_property_set(&p, "cameo.preprocess", "another");
         cameo_property_set_double(&p, "cameo.train.best", 1.0 / 3);
         cameo_error error = {0};
