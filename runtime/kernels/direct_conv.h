@@ -58,8 +58,9 @@ typedef struct cameo_conv_ahead {
 
 enum { CAMEO_CONV_AHEAD = 1024 };
 
-/* Where it writes, and reads the residual. */
+/* A block of output channels: its weights, where it is written and where its residual is. */
 typedef struct cameo_conv_target {
+    const float *w, *b, *slope;
     float *y;
     const float *r;
     ptrdiff_t lanes; /* channels of the block */
@@ -159,8 +160,7 @@ CAMEO_INLINE const float *cameo_conv_pixel(const cameo_conv *s, cameo_conv_sourc
 }
 
 /* One tile of tn images of th x tw output pixels. */
-CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, const float *w,
-                                  const float *b, const float *slope, cameo_conv_target to,
+CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, cameo_conv_target to,
                                   cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th,
                                   ptrdiff_t tw) {
     cameo_v acc[CAMEO_TILE_PIXELS][CAMEO_TILE_VECTORS], k[CAMEO_TILE_VECTORS] = {{0}};
@@ -171,12 +171,12 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
     const ptrdiff_t each = pairs ? 2 : 1;
     const bool flat = s->dw == 1 && in.pixel == s->ci; /* taps of a row are then contiguous */
     const ptrdiff_t taps = flat ? 1 : s->kw, run = flat ? s->kw * s->ci : s->ci;
-    const float *next = ahead->at;
+    const float *next = ahead->at, *w = to.w;
     CAMEO_UNROLL
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         CAMEO_UNROLL
-        for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] = cameo_load(b + j * CAMEO_VF);
-        if (rest) half[i] = *(const cameo_half *)(b + whole * CAMEO_VF);
+        for (ptrdiff_t j = 0; j < whole; j++) acc[i][j] = cameo_load(to.b + j * CAMEO_VF);
+        if (rest) half[i] = *(const cameo_half *)(to.b + whole * CAMEO_VF);
         if (pairs) pair[i] = cameo_pair(half[i], (cameo_half){0});
     }
     for (ptrdiff_t kh = 0; kh < s->kh; kh++)
@@ -217,53 +217,50 @@ CAMEO_INLINE void cameo_conv_tile(const cameo_conv *s, cameo_conv_source in, con
     for (ptrdiff_t i = 0; i < tn * th * tw; i++) {
         const cameo_conv_target at = cameo_conv_at(s, to, i / (th * tw), i / tw % th, i % tw);
         if (rest) acc[i][whole] = cameo_widen(pairs ? cameo_pair_sums(pair[i]) : half[i]);
-        cameo_conv_store(s, acc[i], slope, at.r, at.y, to.lanes);
+        cameo_conv_store(s, acc[i], to.slope, at.r, at.y, to.lanes);
     }
 }
 
 /* One row of tiles, th pixels high, with a narrower tile at its end where the width leaves a
    remainder. */
-CAMEO_INLINE void cameo_conv_tiles(const cameo_conv *s, cameo_conv_source in, const float *w,
-                                   const float *b, const float *slope, cameo_conv_target to,
+CAMEO_INLINE void cameo_conv_tiles(const cameo_conv *s, cameo_conv_source in, cameo_conv_target to,
                                    cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t th) {
     const ptrdiff_t rest = s->ow % s->tile_w, full = s->ow - rest;
     for (ptrdiff_t t = 0; t < full; t += s->tile_w)
-        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), w, b, slope,
-                        cameo_conv_at(s, to, 0, 0, t), ahead, tn, th, s->tile_w);
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, t), cameo_conv_at(s, to, 0, 0, t), ahead,
+                        tn, th, s->tile_w);
     if (rest)
-        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), w, b, slope,
-                        cameo_conv_at(s, to, 0, 0, full), ahead, tn, th, rest);
+        cameo_conv_tile(s, cameo_conv_from(s, in, 0, 0, full), cameo_conv_at(s, to, 0, 0, full),
+                        ahead, tn, th, rest);
 }
 
 /* All pixels of a band of tn images for one block of output channels. */
-CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, const float *w,
-                                  const float *b, const float *slope, cameo_conv_target to,
+CAMEO_INLINE void cameo_conv_band(const cameo_conv *s, cameo_conv_source in, cameo_conv_target to,
                                   cameo_conv_ahead *ahead, ptrdiff_t tn, ptrdiff_t rows) {
     ptrdiff_t h = 0;
     for (; h + s->tile_h <= rows; h += s->tile_h)
-        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope,
-                         cameo_conv_at(s, to, 0, h, 0), ahead, tn, s->tile_h);
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), cameo_conv_at(s, to, 0, h, 0), ahead,
+                         tn, s->tile_h);
     /* Bands but the last are whole tiles, so what remains is a literal: one flatter tile, which
        reads the weights once more. */
     const ptrdiff_t rest = s->oh % s->rows % s->tile_h;
     if (rest && h < rows)
-        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), w, b, slope,
-                         cameo_conv_at(s, to, 0, h, 0), ahead, tn, rest);
+        cameo_conv_tiles(s, cameo_conv_from(s, in, 0, h, 0), cameo_conv_at(s, to, 0, h, 0), ahead,
+                         tn, rest);
 }
 
 /* The same of all images of a task; ahead: what to fetch meanwhile. */
-CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, const float *w,
-                                    const float *b, const float *slope, cameo_conv_target to,
+CAMEO_INLINE void cameo_conv_images(const cameo_conv *s, cameo_conv_source in, cameo_conv_target to,
                                     cameo_conv_ahead ahead, ptrdiff_t images, ptrdiff_t rows) {
     const ptrdiff_t each = cameo_conv_tile_n(s), rest = s->count % each; /* tasks but the last have
                                                                             whole tiles of images */
     ptrdiff_t n = 0;
     for (; n + each <= images; n += each)
-        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope,
-                        cameo_conv_at(s, to, n, 0, 0), &ahead, each, rows);
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), cameo_conv_at(s, to, n, 0, 0), &ahead,
+                        each, rows);
     if (rest && n < images)
-        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), w, b, slope,
-                        cameo_conv_at(s, to, n, 0, 0), &ahead, rest, rows);
+        cameo_conv_band(s, cameo_conv_from(s, in, n, 0, 0), cameo_conv_at(s, to, n, 0, 0), &ahead,
+                        rest, rows);
 }
 
 CAMEO_INLINE ptrdiff_t cameo_conv_line_pixel(const cameo_conv *s) {
@@ -386,17 +383,17 @@ CAMEO_INLINE void cameo_conv_blocks(const cameo_conv *s, const cameo_conv_args *
         const ptrdiff_t group = q / per_group, co = q % per_group * block,
                         channel = group * s->co + co;
         const cameo_conv_source from = {in.x + group * s->ci, in.image, in.row, in.pixel};
-        const float *w = a->w + q * s->kh * s->kw * s->ci * block, *b = a->b + q * block,
-                    *slope = a->slope;
-        if (s->act.kind == CAMEO_PRELU) slope += q * block;
-        cameo_conv_target to = {out.y + channel, out.r + channel, block};
+        const float *w = a->w + q * s->kh * s->kw * s->ci * block;
+        cameo_conv_target to = {w,    a->b + q * block, a->slope, out.y + channel, out.r + channel,
+                                block};
+        if (s->act.kind == CAMEO_PRELU) to.slope += q * block;
         const cameo_conv_ahead ahead = cameo_conv_fetch(s, from.x, w, q == first && !s->gate);
-        if (s->gate) w = cameo_conv_gate(s, w, gate, room);
+        if (s->gate) to.w = cameo_conv_gate(s, w, gate, room);
         if (co + block <= s->co) {
-            cameo_conv_images(s, from, w, b, slope, to, ahead, images, rows);
+            cameo_conv_images(s, from, to, ahead, images, rows);
         } else {
             to.lanes = s->co % block;
-            cameo_conv_images(s, from, w, b, slope, to, ahead, images, rows);
+            cameo_conv_images(s, from, to, ahead, images, rows);
         }
     }
 }
@@ -413,7 +410,7 @@ CAMEO_INLINE void cameo_conv_task(const cameo_conv *s, const cameo_conv_args *a,
     const ptrdiff_t first = band * s->rows, rows = cameo_least(s->rows, s->oh - first);
     const ptrdiff_t images = s->count ? cameo_least(s->images, s->count - image) : 1;
     const cameo_conv_source in = cameo_conv_input(s, a, line, image, images, first, rows);
-    const cameo_conv_target begin = {a->y, s->r_pixel ? a->r : a->y, cameo_conv_block(s)};
+    const cameo_conv_target begin = {.y = a->y, .r = s->r_pixel ? a->r : a->y};
     const ptrdiff_t end = cameo_least(all, (chunk + 1) * s->blocks);
     cameo_conv_blocks(s, a, in, cameo_conv_at(s, begin, image, first, 0), chunk * s->blocks, end,
                       images, rows, s->gate ? a->gate + image * s->gate : NULL,

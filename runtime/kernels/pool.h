@@ -12,6 +12,16 @@ typedef struct cameo_pool_args {
     const float *scale, *shift; /* scaled: one a channel, padded to whole vectors */
 } cameo_pool_args;
 
+typedef struct cameo_window { /* taps inside the image */
+    ptrdiff_t h0, h1, w0, w1;
+} cameo_window;
+
+/* Of the window whose first tap is at h, w. */
+CAMEO_INLINE cameo_window cameo_window_at(const cameo_pooling *s, ptrdiff_t h, ptrdiff_t w) {
+    return (cameo_window){cameo_tap_first(h, s->dh), cameo_tap_end(h, s->dh, s->kh, s->h),
+                          cameo_tap_first(w, s->dw), cameo_tap_end(w, s->dw, s->kw, s->w)};
+}
+
 CAMEO_INLINE cameo_v cameo_pool_join(const cameo_pooling *s, cameo_v a, cameo_v b) {
     if (s->maximum) return cameo_max(a, b);
     return a + b;
@@ -45,9 +55,9 @@ CAMEO_INLINE cameo_v cameo_pool_element(const cameo_pooling *s, cameo_v v, cameo
 
 /* c: the first of the vectors' channels, at which x and y are. sum: of all that is seen. */
 CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_args *a,
-                                     const float *x, float *y, ptrdiff_t c, ptrdiff_t h0,
-                                     ptrdiff_t h1, ptrdiff_t w0, ptrdiff_t w1, float scale,
-                                     ptrdiff_t vectors, ptrdiff_t lanes, cameo_v *sum) {
+                                     const float *x, float *y, ptrdiff_t c, cameo_window k,
+                                     float scale, ptrdiff_t vectors, ptrdiff_t lanes,
+                                     cameo_v *sum) {
     cameo_v acc[4], seen[4], factor[4] = {{0}}, shift[4] = {{0}};
     CAMEO_UNROLL
     for (ptrdiff_t v = 0; v < vectors; v++) {
@@ -56,14 +66,14 @@ CAMEO_INLINE void cameo_pool_vectors(const cameo_pooling *s, const cameo_pool_ar
             factor[v] = cameo_load(a->scale + c + v * CAMEO_VF),
             shift[v] = cameo_load(a->shift + c + v * CAMEO_VF);
     }
-    for (ptrdiff_t i = h0; i < h1; i++)
-        for (ptrdiff_t j = w0; j < w1; j++) {
+    for (ptrdiff_t i = k.h0; i < k.h1; i++)
+        for (ptrdiff_t j = k.w0; j < k.w1; j++) {
             const float *p = x + (i * s->dh * s->w + j * s->dw) * s->x_pixel;
             CAMEO_UNROLL
             for (ptrdiff_t v = 0; v < vectors; v++) {
-                const cameo_v k = cameo_pool_element(s, cameo_load_part(p + v * CAMEO_VF, lanes),
+                const cameo_v e = cameo_pool_element(s, cameo_load_part(p + v * CAMEO_VF, lanes),
                                                      factor[v], shift[v]);
-                acc[v] = cameo_pool_join(s, acc[v], k), seen[v] += k;
+                acc[v] = cameo_pool_join(s, acc[v], e), seen[v] += e;
             }
         }
     CAMEO_UNROLL
@@ -82,18 +92,16 @@ CAMEO_INLINE ptrdiff_t cameo_pool_cells(const cameo_pooling *s, ptrdiff_t h, ptr
     return cameo_most(1, rows * (cameo_tap_end(w, s->dw, s->kw, s->w) - cameo_tap_first(w, s->dw)));
 }
 
-/* All channels of an output pixel. x: under tap (0, 0); taps [h0, h1) x [w0, w1) lie inside the
-   image. */
+/* All channels of an output pixel. x: under tap (0, 0). */
 CAMEO_INLINE void cameo_pool_channels(const cameo_pooling *s, const cameo_pool_args *a,
-                                      const float *x, float *y, ptrdiff_t h0, ptrdiff_t h1,
-                                      ptrdiff_t w0, ptrdiff_t w1, float scale, cameo_v *sum) {
+                                      const float *x, float *y, cameo_window k, float scale,
+                                      cameo_v *sum) {
     ptrdiff_t c = 0;
     for (; c + 4 * CAMEO_VF <= s->c; c += 4 * CAMEO_VF)
-        cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 4, CAMEO_VF, sum);
+        cameo_pool_vectors(s, a, x + c, y + c, c, k, scale, 4, CAMEO_VF, sum);
     for (; c + CAMEO_VF <= s->c; c += CAMEO_VF)
-        cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, CAMEO_VF, sum);
-    if (c < s->c)
-        cameo_pool_vectors(s, a, x + c, y + c, c, h0, h1, w0, w1, scale, 1, s->c % CAMEO_VF, sum);
+        cameo_pool_vectors(s, a, x + c, y + c, c, k, scale, 1, CAMEO_VF, sum);
+    if (c < s->c) cameo_pool_vectors(s, a, x + c, y + c, c, k, scale, 1, s->c % CAMEO_VF, sum);
 }
 
 /* Windows that are unrolled where they lie inside the image. */
@@ -105,22 +113,21 @@ CAMEO_INLINE void cameo_pool_pixel(const cameo_pooling *s, const cameo_pool_args
     const bool inside = h >= 0 && w >= 0 && h + (s->kh - 1) * s->dh < s->h &&
                         w + (s->kw - 1) * s->dw < s->w;
     if (s->kh * s->kw <= CAMEO_POOL_UNROLLED && inside) {
-        cameo_pool_channels(s, a, p, y, 0, s->kh, 0, s->kw, 1.0f / (float)(s->kh * s->kw), sum);
+        const cameo_window all = {0, s->kh, 0, s->kw};
+        cameo_pool_channels(s, a, p, y, all, 1.0f / (float)(s->kh * s->kw), sum);
         return;
     }
-    const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
-    const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
-    cameo_pool_channels(s, a, p, y, h0, h1, w0, w1, 1.0f / (float)cameo_pool_cells(s, h, w), sum);
+    cameo_pool_channels(s, a, p, y, cameo_window_at(s, h, w),
+                        1.0f / (float)cameo_pool_cells(s, h, w), sum);
 }
 
 /* The same of a maximum, NaN and all. */
 CAMEO_INLINE void cameo_pool_pixel_exact(const cameo_pooling *s, const float *x, float *y,
                                          ptrdiff_t h, ptrdiff_t w) {
-    const ptrdiff_t h0 = cameo_tap_first(h, s->dh), h1 = cameo_tap_end(h, s->dh, s->kh, s->h);
-    const ptrdiff_t w0 = cameo_tap_first(w, s->dw), w1 = cameo_tap_end(w, s->dw, s->kw, s->w);
-    const float *first = x + ((h + h0 * s->dh) * s->w + w + w0 * s->dw) * s->x_pixel;
-    cameo_pool_exact(first, y, h1 - h0, w1 - w0, s->dh * s->w * s->x_pixel, s->dw * s->x_pixel,
-                     s->c);
+    const cameo_window k = cameo_window_at(s, h, w);
+    const float *first = x + ((h + k.h0 * s->dh) * s->w + w + k.w0 * s->dw) * s->x_pixel;
+    cameo_pool_exact(first, y, k.h1 - k.h0, k.w1 - k.w0, s->dh * s->w * s->x_pixel,
+                     s->dw * s->x_pixel, s->c);
 }
 
 /* Task i: one output row of one image. */

@@ -10,10 +10,6 @@ typedef struct cameo_pool_grad_args {
     float *dx;           /* dx_pixel */
 } cameo_pool_grad_args;
 
-typedef struct cameo_window { /* taps inside the image */
-    ptrdiff_t h0, h1, w0, w1;
-} cameo_window;
-
 /* Number of the tap with the largest value, lane by lane. The first of equals wins, and the first
    NaN over all. */
 CAMEO_INLINE cameo_vi cameo_pool_winner(const cameo_pooling *s, const float *x,
@@ -49,8 +45,7 @@ CAMEO_INLINE void cameo_pool_spread(const cameo_pooling *s, cameo_v dy, const fl
 
 CAMEO_INLINE void cameo_pool_grad_pixel(const cameo_pooling *s, const float *dy, const float *x,
                                         float *dx, ptrdiff_t h, ptrdiff_t w) {
-    const cameo_window k = {cameo_tap_first(h, s->dh), cameo_tap_end(h, s->dh, s->kh, s->h),
-                            cameo_tap_first(w, s->dw), cameo_tap_end(w, s->dw, s->kw, s->w)};
+    const cameo_window k = cameo_window_at(s, h, w);
     const ptrdiff_t first = h * s->w + w;
     if (k.h0 >= k.h1 || k.w0 >= k.w1) return;
     const float scale = s->maximum ? 1.0f : 1.0f / (float)cameo_pool_cells(s, h, w);

@@ -43,7 +43,7 @@ CAMEO_INLINE size_t cameo_strip_bands(int threads, size_t images, size_t strips)
 CAMEO_INLINE void cameo_strip_pointwise(const cameo_conv *s, const cameo_conv_args *a,
                                         const float *x, const float *r, float *y, ptrdiff_t rows) {
     const cameo_conv_source in = {x, 0, s->w * s->x_pixel, s->x_pixel};
-    const cameo_conv_target out = {y, s->r_pixel ? r : y, cameo_conv_block(s)};
+    const cameo_conv_target out = {.y = y, .r = s->r_pixel ? r : y};
     cameo_conv_blocks(s, a, in, out, 0, cameo_conv_group_blocks(s), 1, rows, NULL, NULL);
 }
 

@@ -50,17 +50,14 @@ static void put_class(const classifying *c, size_t k, double p) {
 
 /* A submission's row: the file's name, the likeliest class. */
 static void put_row(classifying *c, const char *path) {
-    const char *file = cameo_last_part(path);
     size_t best = 0;
     for (size_t k = 1; k < c->classes; k++)
         if (c->probability[k] > c->probability[best]) best = k;
-    cameo_csv_field(c->rows, file, strlen(file));
-    fputc(',', c->rows);
+    cameo_csv_text(c->rows, cameo_last_part(path), ',');
     if (c->names)
-        cameo_csv_field(c->rows, c->labels.name[best], strlen(c->labels.name[best]));
+        cameo_csv_text(c->rows, c->labels.name[best], '\n');
     else
-        fprintf(c->rows, "%zu", best);
-    fputc('\n', c->rows);
+        fprintf(c->rows, "%zu\n", best);
 }
 
 /* The `top` largest, equal ones in class order. Each is taken out once printed. */

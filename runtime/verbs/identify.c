@@ -166,15 +166,11 @@ static bool write_rows(const identification *s, const char *directory, cameo_err
     if (!cameo_output_open(&o, error)) return false;
     fputs("file,identity,nearest,cosine\n", o.stream);
     for (size_t i = 0; i < s->unknown.count; i++) {
-        const char *nearest = s->known.class_name[s->answers[i].class];
-        cameo_csv_field(o.stream, s->unknown.path[i], strlen(s->unknown.path[i]));
-        fputc(',', o.stream);
-        cameo_csv_field(o.stream, name_of(s, i), strlen(name_of(s, i)));
-        fputc(',', o.stream);
-        if (!isnan(s->answers[i].score)) cameo_csv_field(o.stream, nearest, strlen(nearest));
-        fputc(',', o.stream);
-        isnan(s->answers[i].score) ? fputs("\n", o.stream)
-                                   : fprintf(o.stream, "%.9g\n", s->answers[i].score);
+        const answer *a = &s->answers[i];
+        cameo_csv_text(o.stream, s->unknown.path[i], ',');
+        cameo_csv_text(o.stream, name_of(s, i), ',');
+        cameo_csv_text(o.stream, isnan(a->score) ? "" : s->known.class_name[a->class], ',');
+        isnan(a->score) ? fputs("\n", o.stream) : fprintf(o.stream, "%.9g\n", a->score);
     }
     return cameo_output_save(&o, directory, "identities.csv", error);
 }
@@ -187,8 +183,7 @@ static bool write_submission(const identification *s, const cameo_submission *fo
     fprintf(o.stream, "%s\n", form->heading);
     for (size_t i = 0; i < s->unknown.count; i++) {
         fprintf(o.stream, "%zu,", i);
-        cameo_csv_field(o.stream, name_of(s, i), strlen(name_of(s, i)));
-        fputc('\n', o.stream);
+        cameo_csv_text(o.stream, name_of(s, i), '\n');
     }
     return cameo_output_save(&o, directory, "submission.csv", error);
 }

@@ -15,20 +15,17 @@ void cameo_html(FILE *f, const char *before, const char *text, const char *after
     fputs(after, f);
 }
 
+/* Colours on a light page, and on paper. */
+#define INKS \
+    "--c0:#0b62c4;--c1:#c2410c;--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412"
 static const char style[] =
     "<style>\n"
-    ":root{--ink:#1c2024;--soft:#5b6570;--page:#fff;--card:#f4f6f8;--line:#d5dae0;--c0:#0b62c4;"
-    "--c1:#c2410c;"
-    "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412}\n"
-    "@media "
-    "(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--page:#14171a;--card:#"
-    "1f2429;"
-    "--line:#3a424b;--c0:#6db3ff;--c1:#ff9a62;--c2:#5fd38a;--c3:#c99bff;--c4:#e6c35c;--c5:#"
-    "ff86b8;--warn:#ffb08a}}\n"
-    "@media "
-    "print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#fff;--line:#999;--c0:#0b62c4;--c1:#"
-    "c2410c;"
-    "--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d;--warn:#9a3412;font-size:11px}}\n"
+    ":root{--ink:#1c2024;--soft:#5b6570;--page:#fff;--card:#f4f6f8;--line:#d5dae0;" INKS "}\n"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--page:#14171a;"
+    "--card:#1f2429;--line:#3a424b;--c0:#6db3ff;--c1:#ff9a62;--c2:#5fd38a;--c3:#c99bff;"
+    "--c4:#e6c35c;--c5:#ff86b8;--warn:#ffb08a}}\n"
+    "@media print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#fff;--line:#999;" INKS
+    ";font-size:11px}}\n"
     "*{box-sizing:border-box}body{font:1rem/1.5 "
     "system-ui,sans-serif;color:var(--ink);background:var(--page);"
     "max-width:70rem;margin:0 auto;padding:1rem}\n"
@@ -226,12 +223,11 @@ void cameo_plot_band(const cameo_plot *p, const cameo_roc_point *roc, size_t poi
                      double positives, int c) {
     pen at = {0, 0, false};
     fprintf(p->f, "<path class=\"c%d band\" d=\"", c);
-    for (size_t i = 0; i < points; i++)
-        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, wilson(roc[i].tpr, positives, 1)),
-                i + 1 == points);
-    for (size_t i = points; i-- > 0;)
-        draw_to(p->f, &at, plot_x(p, roc[i].fpr), plot_y(p, wilson(roc[i].tpr, positives, -1)),
-                i == 0);
+    for (size_t k = 0; k < 2 * points; k++) { /* there above the curve, back below it */
+        const cameo_roc_point *r = &roc[k < points ? k : 2 * points - 1 - k];
+        draw_to(p->f, &at, plot_x(p, r->fpr),
+                plot_y(p, wilson(r->tpr, positives, k < points ? 1 : -1)), (k + 1) % points == 0);
+    }
     fputs("Z\"/>\n", p->f);
 }
 

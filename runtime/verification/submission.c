@@ -59,6 +59,11 @@ void cameo_csv_field(FILE *f, const char *text, size_t length) {
     fputc('"', f);
 }
 
+void cameo_csv_text(FILE *f, const char *text, char after) {
+    cameo_csv_field(f, text, strlen(text));
+    fputc(after, f);
+}
+
 static double median(const double *score, size_t n) {
     double *sorted = cameo_allocate(n, sizeof *sorted);
     size_t used = 0;

@@ -29,4 +29,6 @@ const cameo_submission *cameo_submission_find(const char *family, cameo_task tas
 void cameo_submission_pairs(const cameo_submission *s, const cameo_verification *v, FILE *f);
 /* A CSV field, quoted where it must be (RFC 4180). */
 void cameo_csv_field(FILE *f, const char *text, size_t length);
+/* The same of a whole text, and what follows it. */
+void cameo_csv_text(FILE *f, const char *text, char after);
 #endif
