@@ -19,23 +19,19 @@ const char *emit_weights(emitter *e, const void *data, size_t bytes, const char 
 }
 
 const char *emit_scratch(emitter *e) {
-    return arena_printf(e->graph->arena, "(c->arena + %zu)", e->scratch_offset);
+    return arena_put(e->graph->arena, "(c->arena + $0)", e->scratch_offset);
 }
 
-void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) {
-    text_printf(&e->parameters, ", %s", declaration);
-    text_append(&e->arguments, ", ");
-    va_list args;
-    va_start(args, argument_format);
-    text_vprintf(&e->arguments, argument_format, args);
-    va_end(args);
+void emit_param(emitter *e, const char *declaration, const char *argument) {
+    text_put(&e->parameters, ", $0", declaration);
+    text_put(&e->arguments, ", $0", argument);
 }
 
 void emit_value(emitter *e, const char *name, const value *v, bool written) {
     const char *type = dtype_c(v->type);
     if (!type) BUG("value \"%s\" of type %s has no C type", v->name, dtype_name(v->type));
-    text_printf(&e->parameters, ", %s%s *%s", written ? "" : "const ", type, name);
-    text_printf(&e->arguments, ", %s", place_expression(e, v, written));
+    text_put(&e->parameters, ", $0$1 *$2", written ? "" : "const ", type, name);
+    text_put(&e->arguments, ", $0", place_expression(e, v, written));
 }
 
 /* ---- names ---- */
@@ -92,7 +88,7 @@ const char *mangle(emitter *e, const char *prefix, const char *name, const char 
             s[n - k - 1] = 0;
     }
     const char *made = s;
-    for (size_t i = 2; !name_insert(e, made); i++) made = arena_printf(a, "%s_%zu", s, i);
+    for (size_t i = 2; !name_insert(e, made); i++) made = arena_put(a, "$0_$1", s, i);
     return made;
 }
 
@@ -135,8 +131,7 @@ static const char *arena_name(emitter *e, const value *root) {
 const char *place_expression(emitter *e, const value *v, bool written) {
     arena *a = e->graph->arena;
     const place p = value_place(e->graph, v);
-    const char *type = dtype_c(v->type),
-               *plus = p.offset ? arena_printf(a, " + %lld", (long long)p.offset) : "";
+    const char *type = dtype_c(v->type), *plus = p.offset ? arena_put(a, " + $0", p.offset) : "";
     if (written &&
         (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT || p.root->role == ROLE_PARAMETER))
         BUG("\"%s\" would overwrite its source", v->name);
@@ -145,15 +140,15 @@ const char *place_expression(emitter *e, const value *v, bool written) {
         if (p.offset || p.root->type != v->type)
             BUG("\"%s\" is a shifted view of a constant", v->name);
         return blob_add(e, p.root->constant->data, tensor_bytes(p.root->constant), p.root->name);
-    case PLACE_PARAMETER: return arena_printf(a, "c->parameters + %lld", (long long)p.offset);
-    case PLACE_GRADIENT: return arena_printf(a, "c->gradients + %lld", (long long)p.offset);
-    case PLACE_INPUT: return arena_printf(a, "IN(%s, %zu)%s", type, p.index, plus);
-    case PLACE_OUTPUT: return arena_printf(a, "OUT(%s, %zu)%s", type, p.index, plus);
+    case PLACE_PARAMETER: return arena_put(a, "c->parameters + $0", p.offset);
+    case PLACE_GRADIENT: return arena_put(a, "c->gradients + $0", p.offset);
+    case PLACE_INPUT: return arena_put(a, "IN($0, $1)$2", type, p.index, plus);
+    case PLACE_OUTPUT: return arena_put(a, "OUT($0, $1)$2", type, p.index, plus);
     default:
         if (p.root->is_late && e->position < e->graph->late) /* memory that also holds the images of
                                                                 other early groups */
-            plus = arena_printf(a, "%s + c->first * %lld", plus, (long long)image_elements(p.root));
-        return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
+            plus = arena_put(a, "$0 + c->first * $1", plus, image_elements(p.root));
+        return arena_put(a, "AT($0, $1)$2", type, arena_name(e, p.root), plus);
     }
 }
 
@@ -186,8 +181,8 @@ static void copy_index(text *t, const value *v, const int64_t *stride, int rank,
     for (int i = 0; i < rank; i++) {
         const int64_t step = i == 0 && batched ? image_elements(v) : stride[i];
         if (!step) continue;
-        text_printf(t, "%si%d", any ? " + " : "", i);
-        if (step != 1) text_printf(t, " * %lld", (long long)step);
+        text_put(t, "$0i$1", any ? " + " : "", i);
+        if (step != 1) text_put(t, " * $0", step);
         any = true;
     }
     if (!any) text_append(t, "0");
@@ -210,7 +205,7 @@ void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_o
                         (long long)from->shape.dim[i], i);
     }
     text_printf(t, "    %*sy[", 4 * rank, "");
-    if (to_offset > 0) text_printf(t, "%lld + ", (long long)to_offset);
+    if (to_offset > 0) text_put(t, "$0 + ", to_offset);
     copy_index(t, to, st, rank, batched);
     text_append(t, "] = x[");
     copy_index(t, from, sf, rank, batched);
@@ -224,8 +219,8 @@ static void emit_move(emitter *e, const node *n) {
     const bool same_order = (x->layout == LAYOUT_ONNX && y->layout == LAYOUT_ONNX) ||
                             node_is_relabel(n);
     if (same_order && !x->pixel_stride && !y->pixel_stride) {
-        text_printf(&e->body, "    memcpy(y, x, n * %lld * sizeof *y);\n",
-                    (long long)(node_is_batched(n) ? image_elements(y) : value_count(y)));
+        text_put(&e->body, "    memcpy(y, x, n * $0 * sizeof *y);\n",
+                 node_is_batched(n) ? image_elements(y) : value_count(y));
         return;
     }
     emit_copy_body(e, x, y, -1, node_is_batched(n));
@@ -266,7 +261,7 @@ static size_t function_get(emitter *e, const char *stem) {
     }
     arena *a = e->graph->arena;
     ARENA_GROW(a, e->functions, e->n_functions, e->cap_functions);
-    const char *prefix = arena_printf(a, "%s_", e->options->name);
+    const char *prefix = arena_put(a, "$0_", e->options->name);
     e->functions[e->n_functions] = (function){.name = mangle(e, prefix, stem, NULL),
                                               .helpers = arena_strdup(a, f.helpers),
                                               .parameters = arena_strdup(a, f.parameters),
@@ -380,11 +375,11 @@ const char *emit_prefix(arena *a, const options *o) {
     const char *s = o->name     ? mangle_plain(a, "", o->name)
                     : o->output ? name_of_output(a, o)
                                 : "model";
-    return is_reserved(s) ? arena_printf(a, "%s_net", s) : s;
+    return is_reserved(s) ? arena_put(a, "$0_net", s) : s;
 }
 
 const char *emit_unit_of_target(arena *a, const target *t) {
-    return arena_printf(a, "%s_", mangle_plain(a, "", t->name));
+    return arena_put(a, "$0_", mangle_plain(a, "", t->name));
 }
 
 /* NAME of a unit: "step_" names net_step. */
@@ -410,9 +405,9 @@ bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
     measure_arena(e);
-    name_insert(e, arena_printf(g->arena, "%s_model", o->name)); /* no name of the model's may be
+    name_insert(e, arena_put(g->arena, "$0_model", o->name)); /* no name of the model's may be
                                                                     these */
-    name_insert(e, arena_printf(g->arena, "%s_weights", o->name));
+    name_insert(e, arena_put(g->arena, "$0_weights", o->name));
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);
     model_write(e, out);

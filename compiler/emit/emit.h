@@ -18,7 +18,7 @@
 
 typedef struct emitter emitter; /* emit.c */
 
-/* The body and helper (task) functions of the current node. Append with text_printf(emit_body(e),
+/* The body and helper (task) functions of the current node. Append with text_put(emit_body(e),
    ...). */
 text *emit_body(emitter *e);
 text *emit_helpers(emitter *e); /* printed before the function; may hold "static void $F_task(void
@@ -27,8 +27,7 @@ text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->s
                                    cameo_xnn_...; return on failure */
 
 /* Add a parameter; `argument` is the C expression for this call. */
-void emit_param(emitter *e, const char *declaration, const char *argument_format, ...)
-    __attribute__((format(printf, 3, 4)));
+void emit_param(emitter *e, const char *declaration, const char *argument);
 /* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME".
    Constants go into the weights as they are (ONNX layout), so that any kernel can read any
    input. */

@@ -292,18 +292,17 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix) {
     else
         s.tile_n = s.images = 0;
     if (s.line_pixel <= channels(p)) s.line_pixel = 0;
-    emit_cameo_conv(e, arena_printf(emit_arena(e), "_shape%s", suffix), &s);
+    emit_cameo_conv(e, arena_put(emit_arena(e), "_shape$0", suffix), &s);
 }
 
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix) {
     conv_plan_print_shape(e, p, suffix);
     text *t = emit_helpers(e);
-    const int64_t floats = p->line + (p->s.gate ? block_weights(p, &emit_options(e)->target) : 0);
-    text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
-    if (floats)
-        text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
-    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix,
-                floats ? "line" : "NULL");
+    const int64_t floats = p->line + (p->s.gate ? block_weights(p, target_of(e)) : 0);
+    text_put(t, "static void $F_task$0(void *p, size_t i) {\n", suffix);
+    if (floats) text_put(t, "    float line[$0] __attribute__((aligned(64)));\n", floats);
+    text_put(t, "    cameo_conv_task(&$F_shape$0, p, i, $1);\n}\n", suffix,
+             floats ? "line" : "NULL");
 }
 
 int64_t conv_plan_tasks(const conv_plan *p, const target *t) {

@@ -100,12 +100,10 @@ static bool make_plan(const node *n, const options *o, plan *p) {
     return p->s.tile > 0;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     plan p;
     const value *b = input_at(n, 2);
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || (b && !is_constant(b)))
-        return false;
+    if (!is_image_layer(n) || (b && !is_constant(b))) return false;
     return residual_fits(n, 3) && act_known(n) && make_plan(n, o, &p);
 }
 
@@ -128,7 +126,7 @@ static double cost(const node *n, const options *o) {
 /* [vector][kh][kw][k][lane]: of output channel o the weight of input channel o ^ k, or k, within
    its group. */
 static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
-    const int64_t vector = emit_options(e)->target.vector_floats, taps = p->s.kh * p->s.kw;
+    const int64_t vector = vector_of(e), taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
     *bytes = (size_t)(round_up(p->s.c, vector) * taps * p->s.width) * sizeof(float);
     float *to = arena_alloc(emit_arena(e), *bytes);
@@ -146,11 +144,11 @@ static void emit(emitter *e, const node *n) {
     if (!make_plan(n, emit_options(e), &p)) BUG("grouped convolution without a plan");
     const float *w = pack(e, &p, n->in[1], &bytes);
     emit_value(e, "x", n->in[0], false);
-    emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
-    const char *ending = emit_ending(e, n, 1, p.s.c, emit_options(e)->target.vector_floats);
+    emit_param(e, "const float *w", emit_weights(e, w, bytes, n->in[1]->name));
+    const char *ending = emit_ending(e, n, 1, p.s.c, vector_of(e));
     emit_cameo_grouped(e, "_shape", &p.s);
     emit_task(e, "task", "cameo_grouped_task");
-    text_printf(emit_body(e), "    cameo_grouped_args a = {x, w, %s};\n", ending);
+    text_put(emit_body(e), "    cameo_grouped_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(p.s.oh, p.s.rows), "task, &a", "images x bands of rows");
 }
 
@@ -159,5 +157,4 @@ const implementation grouped_conv = {.name = "grouped-conv",
                                      .applies = applies,
                                      .cost = cost,
                                      .emit = emit,
-                                     .inplace = 1u << 3,
-                                     .slices = true};
+                                     .inplace = 1u << 3};

@@ -36,6 +36,10 @@ static inline int64_t ceil_div(int64_t a, int64_t b) {
     return a > 0 ? (a + b - 1) / b : a / b;
 } /* b > 0 */
 int64_t round_up(int64_t a, int64_t b);
+static inline const target *target_of(const emitter *e) { return &emit_options(e)->target; }
+static inline int64_t vector_of(const emitter *e) { return target_of(e)->vector_floats; }
+/* Of the network's own operators, from NHWC images to NHWC images. */
+bool is_image_layer(const node *n);
 double speed(const options *o, double fraction);  /* multiply-adds a microsecond of one core */
 double stream_time(double bytes);                 /* microseconds to read cold weights */
 const char *images_of(emitter *e, const node *n); /* "n" or the literal count */

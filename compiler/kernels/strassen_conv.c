@@ -78,13 +78,10 @@ static bool is_behind_scale(const node *n) {
     return before && before->op && before->opcode == CAMEO_ScaleShift;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     plan p;
     const value *b = input_at(n, 2);
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || !is_finite(n->in[1]) ||
-        (b && !is_constant(b)))
-        return false;
+    if (!is_image_layer(n) || !is_finite(n->in[1]) || (b && !is_constant(b))) return false;
     return residual_fits(n, 3) && act_known(n) && !is_behind_scale(n) && make_plan(n, o, &p);
 }
 
@@ -118,8 +115,7 @@ static void pack_one(const float *w, int64_t ci, int64_t co, int64_t c, int64_t 
 }
 
 static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
-    const int64_t block = p->s.vectors * emit_options(e)->target.vector_floats,
-                  panel = p->s.ci / 2 * block;
+    const int64_t block = p->s.vectors * vector_of(e), panel = p->s.ci / 2 * block;
     *bytes = (size_t)(PRODUCTS * p->s.ci / 2 * (p->s.co / 2)) * sizeof(float);
     float *to = arena_alloc(emit_arena(e), *bytes);
     for (int64_t o = 0; o < p->s.co / 2; o++)
@@ -135,18 +131,19 @@ static void emit(emitter *e, const node *n) {
     plan p;
     size_t bytes;
     if (!make_plan(n, emit_options(e), &p)) BUG("Strassen convolution without a plan");
-    const int64_t block = p.s.vectors * emit_options(e)->target.vector_floats;
+    const int64_t block = p.s.vectors * vector_of(e);
     const float *w = pack(e, &p, n->in[1], &bytes);
     emit_value(e, "x", n->in[0], false);
-    emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
+    emit_param(e, "const float *w", emit_weights(e, w, bytes, n->in[1]->name));
     const char *ending = emit_ending(e, n, 1, p.s.co, block);
     emit_cameo_strassen(e, "_shape", &p.s);
-    text_printf(emit_helpers(e),
-                "static void $F_task(void *p, size_t i) {\n"
-                "    float line[%lld] __attribute__((aligned(64)));\n"
-                "    cameo_strassen_task(&$F_shape, p, i, line);\n}\n",
-                (long long)line_floats(&p, p.s.rows, block));
-    text_printf(emit_body(e), "    cameo_strassen_args a = {x, w, %s};\n", ending);
+    text_put(emit_helpers(e),
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float line[$0] __attribute__((aligned(64)));\n"
+             "    cameo_strassen_task(&$F_shape, p, i, line);\n"
+             "}\n",
+             line_floats(&p, p.s.rows, block));
+    text_put(emit_body(e), "    cameo_strassen_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(pairs(&p), p.s.rows) * ceil_div(p.s.co / 2 / block, p.s.blocks),
                   "task, &a", "images x bands x channels");
 }
@@ -156,5 +153,4 @@ const implementation strassen_conv = {.name = "strassen-conv",
                                       .applies = applies,
                                       .cost = cost,
                                       .emit = emit,
-                                      .inplace = 1u << 3,
-                                      .slices = true};
+                                      .inplace = 1u << 3};

@@ -107,15 +107,12 @@ static bool make_plan(const node *n, const options *o, parameter_layout order, p
     return p->panels <= PANEL_MOST && p->s.band_images * p->s.band_rows * p->s.ow <= 8 * PIXELS;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     plan p;
     return make_plan(n, o, order_of(n), &p) && (p.onnx || n->out[0]->param->block == p.block);
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
-                  const options *o) {
-    (void)g;
+static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {
     plan p;
     return n->out[0]->param == param && order != PARAMETER_ONNX && make_plan(n, o, order, &p) &&
            kernel_parameter_block(param, order, o) == p.block;
@@ -134,10 +131,9 @@ static size_t scratch(const node *n, const options *o) {
 static void print_tasks(emitter *e, const plan *p) {
     text *t = emit_helpers(e);
     text_append(t, "static void $F_task(void *p, size_t i) {\n");
-    text_printf(
-        t,
-        "    float x[%lld] __attribute__((aligned(64))), y[%lld] __attribute__((aligned(64)));\n",
-        (long long)p->panels, (long long)(p->s.band_images * p->s.band_rows * p->s.ow * p->block));
+    text_put(t,
+             "    float x[$0] __attribute__((aligned(64))), y[$1] __attribute__((aligned(64)));\n",
+             p->panels, p->s.band_images * p->s.band_rows * p->s.ow * p->block);
     text_append(t, "    cameo_wgrad_task(&$F_shape, p, i, x, y);\n}\n");
     if (has_partial_sums(p))
         emit_task(e, "task_sum", p->onnx ? "cameo_wgrad_onnx_task" : "cameo_wgrad_sum_task");
@@ -149,24 +145,24 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "dy", n->in[1], false);
     emit_value(e, "dw", n->out[0], true);
-    if (has_partial_sums(&p)) emit_param(e, "void *partial", "%s", emit_scratch(e));
+    if (has_partial_sums(&p)) emit_param(e, "void *partial", emit_scratch(e));
     emit_vector_check(e);
     emit_cameo_wgrad(e, "_shape", &p.s);
     print_tasks(e, &p);
     text *t = emit_body(e);
     const int64_t tasks = p.s.parts * p.s.groups * ceil_div(p.s.ci, p.s.channels) *
                           ceil_div(p.per_group, p.s.blocks);
-    text_printf(t, "    cameo_wgrad_args a = {x, dy, %s, dw};\n",
-                has_partial_sums(&p) ? "partial" : "dw");
+    text_put(t, "    cameo_wgrad_args a = {x, dy, $0, dw};\n",
+             has_partial_sums(&p) ? "partial" : "dw");
     emit_parallel(e, NULL, tasks, "task, &a", "parts x input channels x output channels");
     if (p.onnx)
         emit_parallel(e, NULL, p.s.groups * p.per_group, "task_sum, &a",
                       "blocks of output channels");
     else if (p.s.parts > 1)
-        text_printf(t,
-                    "    cameo_parallel(c, (%lld + CAMEO_WGRAD_SUM - 1) / CAMEO_WGRAD_SUM, "
-                    "$F_task_sum, &a);\n",
-                    (long long)p.floats);
+        text_put(t,
+                 "    cameo_parallel(c, ($0 + CAMEO_WGRAD_SUM - 1) / CAMEO_WGRAD_SUM, $F_task_sum, "
+                 "&a);\n",
+                 p.floats);
 }
 
 const implementation weight_gradient = {.name = "weight-gradient",
@@ -175,5 +171,4 @@ const implementation weight_gradient = {.name = "weight-gradient",
                                         .cost = cost,
                                         .scratch = scratch,
                                         .emit = emit,
-                                        .slices = true,
                                         .takes = takes};

@@ -64,7 +64,7 @@ static bool bias_fits(const value *b) {
 
 static bool applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
+    if (!is_image_layer(n)) return false;
     if (is_constant(n->in[1]) ? !is_finite(n->in[1])
                               : kind.line || kind.r != 3 || !live_block(n->in[1]))
         return false;
@@ -85,21 +85,23 @@ static size_t scratch(const node *n, const options *o, tile_kind kind) {
 }
 
 static void emit_constant_weights(emitter *e, const node *n, const winograd_plan *p) {
-    const target *t = &emit_options(e)->target;
+    const target *t = target_of(e);
     const size_t floats = (size_t)winograd_plan_weights(p, t);
     float *u = ARENA_ARRAY(emit_arena(e), float, floats);
     winograd_plan_transform(p, t, n->in[1]->constant->data, u);
-    emit_param(e, "const float *u", "%s", emit_weights(e, u, floats * sizeof *u, n->in[1]->name));
-    emit_param(e, "void *work", "%s", emit_scratch(e));
+    emit_param(e, "const float *u", emit_weights(e, u, floats * sizeof *u, n->in[1]->name));
+    emit_param(e, "void *work", emit_scratch(e));
 }
 
 /* `task`: the call that transforms part i of them. */
 static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p,
                               const char *task) {
     emit_value(e, "w", w, false);
-    emit_param(e, "void *u", "%s", emit_scratch(e));
-    emit_param(e, "void *work", "%s + %zu", emit_scratch(e), weight_bytes(p, emit_options(e)));
-    text_printf(emit_helpers(e), "static void $F_weights(void *p, size_t i) { %s; }\n", task);
+    emit_param(e, "void *u", emit_scratch(e));
+    emit_param(
+        e, "void *work",
+        arena_put(emit_arena(e), "$0 + $1", emit_scratch(e), weight_bytes(p, emit_options(e))));
+    text_put(emit_helpers(e), "static void $F_weights(void *p, size_t i) { $0; }\n", task);
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n");
     text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), "
                               "$F_weights, &pack);\n");
@@ -114,9 +116,8 @@ static void emit(emitter *e, const node *n, tile_kind kind) {
         emit_constant_weights(e, n, &p);
     else
         emit_live_weights(e, n->in[1], &p, "cameo_winograd_pack_task(&$F_shape, p, i)");
-    const char *ending = emit_ending(e, n, 1, p.s.co,
-                                     p.s.vectors * emit_options(e)->target.vector_floats);
-    winograd_plan_run(e, &p, arena_printf(emit_arena(e), "x, u, %s", ending), images_of(e, n));
+    const char *ending = emit_ending(e, n, 1, p.s.co, p.s.vectors * vector_of(e));
+    winograd_plan_run(e, &p, arena_put(emit_arena(e), "x, u, $0", ending), images_of(e, n));
 }
 
 /* ---- the gradient of the input ---- */
@@ -139,7 +140,7 @@ static bool plan_grad(const node *n, const options *o, tile_kind kind, winograd_
 
 static bool grad_applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    return is_internal(n) && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && plan_grad(n, o, kind, &p);
+    return is_image_layer(n) && plan_grad(n, o, kind, &p);
 }
 
 static double grad_cost(const node *n, const options *o, tile_kind kind) {
@@ -160,10 +161,9 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
     winograd_plan_print(e, &p);
     emit_value(e, "dy", n->in[0], false);
     emit_live_weights(e, n->in[1], &p,
-                      arena_printf(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, %lld, p, i)",
-                                   (long long)live_block(n->in[1])));
-    emit_channels(e, "zero", NULL, 0, 1, p.s.co,
-                  p.s.vectors * emit_options(e)->target.vector_floats);
+                      arena_put(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, $0, p, i)",
+                                live_block(n->in[1])));
+    emit_channels(e, "zero", NULL, 0, 1, p.s.co, p.s.vectors * vector_of(e));
     emit_value(e, "dx", n->out[0], true);
     winograd_plan_run(e, &p, "dy, u, zero, NULL, NULL, dx", "1");
 }
@@ -173,8 +173,7 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
 /* An implementation of FUNCTION_applies, _cost, _scratch and _emit with tiles of this kind. */
 #define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, LINE, INPLACE)                                  \
     static const tile_kind kind_##OBJECT = {M, R, LINE};                                          \
-    static bool applies_##OBJECT(const graph *g, const node *n, const options *o) {               \
-        (void)g;                                                                                  \
+    static bool applies_##OBJECT(const node *n, const options *o) {                               \
         return FUNCTION##applies(n, o, kind_##OBJECT);                                            \
     }                                                                                             \
     static double cost_##OBJECT(const node *n, const options *o) {                                \
@@ -190,8 +189,7 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
                                    .cost = cost_##OBJECT,                                         \
                                    .scratch = scratch_##OBJECT,                                   \
                                    .emit = emit_##OBJECT,                                         \
-                                   .inplace = INPLACE,                                            \
-                                   .slices = true};
+                                   .inplace = INPLACE};
 OF_KIND(winograd_conv_4, , "winograd-4x4", CAMEO_Conv, 4, 3, false, 1u << 3)
 OF_KIND(winograd_conv_2, , "winograd-2x2", CAMEO_Conv, 2, 3, false, 1u << 3)
 OF_KIND(winograd_conv_5x5, , "winograd-5x5", CAMEO_Conv, 2, 5, false, 1u << 3)

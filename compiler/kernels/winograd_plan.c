@@ -169,36 +169,34 @@ void winograd_plan_print(emitter *e, const winograd_plan *p) {
     emit_cameo_winograd(e, "_shape", &p->s);
     if (p->lanes) emit_task(e, "lane", "cameo_winograd_lane");
     for (int i = 0; i < 3 && !p->lanes; i++)
-        emit_task(e, stages[i], arena_printf(emit_arena(e), "cameo_winograd_%s_task", stages[i]));
+        emit_task(e, stages[i], arena_put(emit_arena(e), "cameo_winograd_$0_task", stages[i]));
 }
 
 void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments,
                        const char *images) {
     text *t = emit_body(e);
-    const int64_t channels = channel_blocks(p, &emit_options(e)->target);
+    const int64_t channels = channel_blocks(p, target_of(e));
     const int64_t tiles = winograd_plan_tiles(p), blocks = ceil_div(tiles, p->s.block);
     const char *rounds = p->counted ? "1" : images;
     if (p->lanes) {
-        text_printf(t,
-                    "    cameo_winograd_run run = {.a = {%s}, .work = work, .blocks = "
-                    "(ptrdiff_t)%s * %lld};\n",
-                    arguments, rounds, (long long)blocks);
+        text_put(t,
+                 "    cameo_winograd_run run = {.a = {$0}, .work = work, .blocks = (ptrdiff_t)$1 * "
+                 "$2};\n",
+                 arguments, rounds, blocks);
         emit_parallel(e, NULL, p->lanes, "lane, &run",
-                      arena_printf(emit_arena(e), "blocks of %td tiles", p->s.block));
+                      arena_put(emit_arena(e), "blocks of $0 tiles", p->s.block));
         return;
     }
     const int64_t products = elements(p) * ceil_div(channels, p->s.chunk);
-    text_printf(t, "    const cameo_winograd_args all = {%s};\n", arguments);
-    text_printf(t, "    for (ptrdiff_t round = 0; round < (ptrdiff_t)%s; round++)\n", rounds);
-    text_printf(t, "        for (ptrdiff_t block = 0; block < %lld; block++) {\n",
-                (long long)blocks);
+    text_put(t, "    const cameo_winograd_args all = {$0};\n", arguments);
+    text_put(t, "    for (ptrdiff_t round = 0; round < (ptrdiff_t)$0; round++)\n", rounds);
+    text_put(t, "        for (ptrdiff_t block = 0; block < $0; block++) {\n", blocks);
     text_append(t, "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, "
                    "round), work, 0, block, 0};\n");
-    text_printf(t, "            cameo_parallel(c, %lld, $F_input, &run); /* tiles */\n",
-                (long long)ceil_div(p->s.block, p->s.group));
-    text_printf(
-        t, "            cameo_parallel(c, %lld, $F_product, &run); /* elements x channels */\n",
-        (long long)products);
-    text_printf(t, "            cameo_parallel(c, %lld, $F_output, &run);\n        }\n",
-                (long long)ceil_div(p->s.block, p->s.group));
+    text_put(t, "            cameo_parallel(c, $0, $F_input, &run); /* tiles */\n",
+             ceil_div(p->s.block, p->s.group));
+    text_put(t, "            cameo_parallel(c, $0, $F_product, &run); /* elements x channels */\n",
+             products);
+    text_put(t, "            cameo_parallel(c, $0, $F_output, &run);\n        }\n",
+             ceil_div(p->s.block, p->s.group));
 }
