@@ -24,7 +24,7 @@ static void emit_part(emitter *e, const node *n, size_t part) {
     if (!copy_of_part(n, part, &c)) return;
     text_append(emit_body(e), "    {\n");
     emit_loops_open(e, c.extent, c.rank, node_is_batched(n));
-    text_put(emit_body(e), "        y$0[$1] = x$2[$3];\n", joins ? 0 : part,
+    body_put(e, "        y$0[$1] = x$2[$3];\n", joins ? 0 : part,
              walk(e, c.to_offset, c.to, c.rank), joins ? part : 0,
              walk(e, c.from_offset, c.from, c.rank));
     emit_loops_close(e, c.rank);
@@ -37,12 +37,12 @@ void copy_emit(emitter *e, const node *n) {
     for (size_t i = 0; i < (n->op->copy->joins ? n->n_in : 1); i++) {
         if (is_slice_of_another(n->in[i], n)) continue;
         emit_value(e, arena_put(a, "x$0", i), n->in[i], false);
-        text_put(emit_body(e), "    (void)x$0;\n", i);
+        body_put(e, "    (void)x$0;\n", i);
     }
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] && n->out[i]->base != n->in[0]) {
             emit_value(e, arena_put(a, "y$0", i), n->out[i], true);
-            text_put(emit_body(e), "    (void)y$0;\n", i);
+            body_put(e, "    (void)y$0;\n", i);
         }
     for (size_t part = 0; part < copy_parts(n); part++) emit_part(e, n, part);
 }

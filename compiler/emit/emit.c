@@ -18,9 +18,7 @@ const char *emit_weights(emitter *e, const void *data, size_t bytes, const char 
     return blob_add(e, data, bytes, label);
 }
 
-const char *emit_scratch(emitter *e) {
-    return arena_put(e->graph->arena, "(c->arena + $0)", e->scratch_offset);
-}
+const char *emit_scratch(emitter *e) { return emit_text(e, "(c->arena + $0)", e->scratch_offset); }
 
 void emit_param(emitter *e, const char *declaration, const char *argument) {
     text_put(&e->parameters, ", $0", declaration);
@@ -325,7 +323,7 @@ static void measure_arena(emitter *e) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         if (n->impl && n->impl->scratch)
-            scratch = max_size(scratch, n->impl->scratch(n, e->options));
+            scratch = max_size(scratch, sizeof(float) * (size_t)n->impl->scratch(n, e->options));
     }
     e->scratch_offset = end;
     e->arena_bytes = end + (scratch ? (scratch + 128 + 63) & ~(size_t)63 : 0);

@@ -18,8 +18,8 @@
 
 typedef struct emitter emitter; /* emit.c */
 
-/* The body and helper (task) functions of the current node. Append with text_put(emit_body(e),
-   ...). */
+/* The body and helper (task) functions of the current node. Append with text_append and body_put.
+ */
 text *emit_body(emitter *e);
 text *emit_helpers(emitter *e); /* printed before the function; may hold "static void $F_task(void
                                  *p, size_t i) {...}" */
@@ -41,6 +41,11 @@ size_t emit_state(emitter *e);
 /* Scratch memory of this node inside the arena (alive during the node only), asked for before
    planning by implementation.scratch; returns an argument expression of type unsigned char *. */
 const char *emit_scratch(emitter *e);
+
+/* Templates (base/text.h) for those texts, and for one in the graph's arena. */
+#define body_put(e, ...) text_put(emit_body(e), __VA_ARGS__)
+#define helpers_put(e, ...) text_put(emit_helpers(e), __VA_ARGS__)
+#define emit_text(e, ...) arena_put(emit_arena(e), __VA_ARGS__)
 
 arena *emit_arena(emitter *e);
 const options *emit_options(const emitter *e);

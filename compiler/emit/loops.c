@@ -82,14 +82,14 @@ void emit_task_open(emitter *e, const node *n) {
     for (size_t i = 0; i < n->n_in; i++) {
         if (!task_input(n, i)) continue;
         const char *type = dtype_c(n->in[i]->type);
-        emit_value(e, arena_put(emit_arena(e), "in$0", i), n->in[i], false);
+        emit_value(e, emit_text(e, "in$0", i), n->in[i], false);
         text_put(t, "    const $0 *in$1;\n", type, i);
         text_put(&use, "    const $0 *in$1 = args->in$1;\n", type, i);
     }
     for (size_t i = 0; i < n->n_out; i++) {
         if (!n->out[i]) continue;
         const char *type = dtype_c(n->out[i]->type);
-        emit_value(e, arena_put(emit_arena(e), "out$0", i), n->out[i], true);
+        emit_value(e, emit_text(e, "out$0", i), n->out[i], true);
         text_put(t, "    $0 *out$1;\n", type, i);
         text_put(&use, "    $0 *out$1 = args->out$1;\n", type, i);
     }
@@ -189,8 +189,7 @@ static void load_operands(emitter *e, const node *n, const operand *o, bool scal
         const char *index = scalars ? "0"
                             : flat  ? "k"
                                     : emit_index(e, o[i].stride, n->out[0]->shape.rank, names);
-        text_put(emit_helpers(e), "    const $0 x$1 = in$1[$2];\n", dtype_c(n->in[i]->type), i,
-                 index);
+        helpers_put(e, "    const $0 x$1 = in$1[$2];\n", dtype_c(n->in[i]->type), i, index);
     }
 }
 
@@ -228,8 +227,8 @@ static void emit_nest(emitter *e, const node *n, const operand *o, const char *e
         emit_axis_loop(emit_helpers(e), k, extent[k]);
     }
     load_operands(e, n, o, false, false, names);
-    text_put(emit_helpers(e), "    out0[$0] = ($1)($2);\n", emit_index(e, stride, rank, names),
-             dtype_c(y->type), expression);
+    helpers_put(e, "    out0[$0] = ($1)($2);\n", emit_index(e, stride, rank, names),
+                dtype_c(y->type), expression);
     for (int k = outer; k < rank; k++) text_append(emit_helpers(e), "    }\n");
     emit_task_close(e, n, emit_task_count(e, n, extent, outer), (double)value_count(y));
 }
@@ -243,7 +242,7 @@ void emit_elementwise(emitter *e, const node *n, const char *expression) {
     emit_task_open(e, n);
     if (!value_count(y)) {
         for (size_t i = 0; i < n->n_in; i++)
-            if (task_input(n, i)) text_put(emit_helpers(e), "    (void)in$0;\n", i);
+            if (task_input(n, i)) helpers_put(e, "    (void)in$0;\n", i);
         text_append(emit_helpers(e), "    (void)out0;\n");
         emit_task_close(e, n, "0", 0);
         return;

@@ -109,7 +109,7 @@ static void inputs_to_arena(emitter *e, text *t) {
     for (size_t i = 0; i < e->graph->n_inputs; i++) {
         const value *v = e->graph->inputs[i];
         if (v->arena_offset < 0) continue;
-        copy_print(t, place_expression(e, v, true), arena_put(e->graph->arena, "c->in[$0]", i), v);
+        copy_print(t, place_expression(e, v, true), emit_text(e, "c->in[$0]", i), v);
     }
 }
 

@@ -45,7 +45,7 @@ const char *blob_add(emitter *e, const void *data, size_t bytes, const char *lab
         const blob_entry *old = &b->entry[b->index[h] - 1];
         if (old->hash == hash && old->bytes == bytes &&
             (!bytes || !memcmp(b->data.data + old->offset, data, bytes)))
-            return arena_put(e->graph->arena, "WEIGHTS($0)", old->name);
+            return emit_text(e, "WEIGHTS($0)", old->name);
     }
     ARENA_GROW(e->graph->arena, b->entry, b->count, b->capacity);
     blob_align(b);
@@ -53,5 +53,5 @@ const char *blob_add(emitter *e, const void *data, size_t bytes, const char *lab
                                       mangle(e, "W_", label ? label : "", NULL)};
     text_append_n(&b->data, data, bytes);
     b->index[h] = ++b->count;
-    return arena_put(e->graph->arena, "WEIGHTS($0)", b->entry[b->count - 1].name);
+    return emit_text(e, "WEIGHTS($0)", b->entry[b->count - 1].name);
 }

@@ -19,7 +19,8 @@ typedef struct implementation {
     bool (*applies)(const node *n, const options *o);
     double (*cost)(const node *n, const options *o); /* estimated microseconds, cold weights, of one
                                                         image where images stay apart; lower wins */
-    size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
+    int64_t (*scratch)(const node *n, const options *o); /* floats needed during the node; NULL = 0
+                                                          */
     void (*emit)(struct emitter *e, const node *n);
     unsigned inplace;      /* bit i: out 0 may use in i's memory */
     unsigned inplace_last; /* of several outputs, the last: the same, if no other output does */

@@ -73,9 +73,9 @@ static cut cut_of(const node *n, const options *o) {
     return k;
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     const cut k = cut_of(n, o);
-    return (size_t)(k.partial + k.table) * sizeof(float);
+    return k.partial + k.table;
 }
 
 static int64_t row_of(const cut *k, const value *v) { return v ? pixels_of(v).pixel * k->fold : 0; }
@@ -92,8 +92,8 @@ static cameo_batchnorm shape_of(const node *n, const cut *k) {
 
 /* One pass: a task function and its run. */
 static void emit_pass(emitter *e, const char *task, int64_t count) {
-    emit_task(e, task, arena_put(emit_arena(e), "cameo_batchnorm_$0_task", task));
-    emit_parallel(e, NULL, count, arena_put(emit_arena(e), "$0, &a", task), NULL);
+    emit_task(e, task, emit_text(e, "cameo_batchnorm_$0_task", task));
+    emit_parallel(e, NULL, count, emit_text(e, "$0, &a", task), NULL);
 }
 
 /* Pointers in the order of the template's arguments; absent ones are NULL. */
@@ -107,12 +107,12 @@ static void emit_arguments(emitter *e, const char *type, const argument *list, s
                            const cut *k) {
     emit_param(e, "unsigned char *scratch", emit_scratch(e));
     text_append(emit_body(e), "    (void)n;\n    float *partial = (float *)(void *)scratch;\n");
-    text_put(emit_body(e), "    $0 a = {", type);
+    body_put(e, "    $0 a = {", type);
     for (size_t i = 0; i < count; i++) {
         if (list[i].v) emit_value(e, list[i].name, list[i].v, list[i].written);
-        text_put(emit_body(e), "$0, ", list[i].v ? list[i].name : "NULL");
+        body_put(e, "$0, ", list[i].v ? list[i].name : "NULL");
     }
-    text_put(emit_body(e), "partial, partial + $0, $1};\n", k->partial, k->total);
+    body_put(e, "partial, partial + $0, $1};\n", k->partial, k->total);
 }
 
 static const value *output_at(const node *n, size_t i) { return i < n->n_out ? n->out[i] : NULL; }

@@ -129,9 +129,9 @@ static double cost(const node *n, const options *o) {
     return 1 + conv_time(o, plan_cycles(&p, &o->target), (double)value_count(n->in[1]) * 4);
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     grad_plan p;
-    return make_plan(n, o, source_block(n), &p) ? (size_t)p.packed * sizeof(float) : 0;
+    return make_plan(n, o, source_block(n), &p) ? p.packed : 0;
 }
 
 static void emit_flip(emitter *e, const grad_plan *p) {
@@ -144,13 +144,13 @@ static void emit_flip(emitter *e, const grad_plan *p) {
 }
 
 static void emit_phase(emitter *e, const phase *f, size_t i) {
-    const char *suffix = arena_put(emit_arena(e), "_$0", i);
+    const char *suffix = emit_text(e, "_$0", i);
     conv_plan_print(e, &f->plan, suffix);
-    text_put(emit_body(e),
+    body_put(e,
              "    cameo_conv_args a$0 = {.x = dy, .w = pack.to + $1, .b = zero, .y = dx + $2};\n",
              i, f->weights, f->y);
     emit_parallel(e, NULL, conv_plan_tasks(&f->plan, target_of(e)),
-                  arena_put(emit_arena(e), "task$0, &a$1", suffix, i), NULL);
+                  emit_text(e, "task$0, &a$1", suffix, i), NULL);
 }
 
 static void emit(emitter *e, const node *n) {

@@ -292,7 +292,7 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix) {
     else
         s.tile_n = s.images = 0;
     if (s.line_pixel <= channels(p)) s.line_pixel = 0;
-    emit_cameo_conv(e, arena_put(emit_arena(e), "_shape$0", suffix), &s);
+    emit_cameo_conv(e, emit_text(e, "_shape$0", suffix), &s);
 }
 
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix) {

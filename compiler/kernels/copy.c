@@ -134,7 +134,7 @@ static void emit(emitter *e, const node *n) {
         if (!shape_of(n, i, &s, &fits)) continue;
         emit_operands(e, n, i, first);
         first = false;
-        emit_cameo_copy(e, arena_put(emit_arena(e), "_shape$0", i), &s);
+        emit_cameo_copy(e, emit_text(e, "_shape$0", i), &s);
         text_put(b, "    tasks += (size_t)$0 * cameo_copy_tasks(&$F_shape$1);\n",
                  node_is_batched(n) ? "n" : "1", i);
         text_put(b, "    a[$0] = (cameo_copy_args){x$1, y$2, tasks};\n", i, joins ? i : 0,
@@ -172,7 +172,7 @@ static void emit_interleave(emitter *e, const node *n) {
                           .y_pixel = y.pixel};
     text operands = {0};
     for (size_t i = 0; i < n->n_in; i++) {
-        emit_value(e, arena_put(emit_arena(e), "x$0", i), n->in[i], false);
+        emit_value(e, emit_text(e, "x$0", i), n->in[i], false);
         s.x_pixel[i] = image_of(n->in[i]).pixel;
         text_put(&operands, "$0x$1", i ? ", " : "", i);
     }

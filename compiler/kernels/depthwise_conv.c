@@ -57,12 +57,10 @@ static double cost(const node *n, const options *o) {
 void depthwise_emit_weights(emitter *e, const char *name, const value *w) {
     const int64_t *d = w->shape.dim, taps = d[2] * d[3], padded = round_up(d[0], vector_of(e));
     const float *from = w->constant->data;
-    const size_t count = (size_t)(taps * padded);
-    float *to = ARENA_ARRAY(emit_arena(e), float, count);
+    float *to = new_floats(e, taps * padded);
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < d[0]; c++) to[t * padded + c] = from[c * taps + t];
-    emit_param(e, arena_put(emit_arena(e), "const float *$0", name),
-               emit_weights(e, to, count * sizeof *to, w->name));
+    emit_packed(e, emit_text(e, "const float *$0", name), to, taps * padded, w->name);
 }
 
 static void emit_taps(emitter *e, const value *w) {
@@ -88,7 +86,7 @@ static void emit(emitter *e, const node *n) {
     const char *ending = emit_ending(e, n, 1, y.c, vector_of(e));
     emit_cameo_depthwise(e, "_shape", &s);
     emit_task(e, "task", "cameo_depthwise_task");
-    text_put(emit_body(e), "    cameo_depthwise_args a = {x, w, $0};\n", ending);
+    body_put(e, "    cameo_depthwise_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(y.h, s.rows), "task, &a", "images x bands of rows");
 }
 

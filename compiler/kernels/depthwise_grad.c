@@ -49,11 +49,10 @@ static bool takes(const node *n, const parameter *param, parameter_layout order,
 
 static double cost(const node *n, const options *o) { return 1 + n->macs / speed(o, 0.35); }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p)) return 0;
-    return (size_t)(p.parts * p.s.kh * p.s.kw * round_up(p.s.c, o->target.vector_floats)) *
-           sizeof(float);
+    return p.parts * p.s.kh * p.s.kw * round_up(p.s.c, o->target.vector_floats);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -66,11 +65,11 @@ static void emit(emitter *e, const node *n) {
     emit_vector_check(e);
     emit_cameo_depthwise(e, "_shape", &p.s);
     text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) {\n");
-    text_put(emit_helpers(e), "    cameo_depthwise_wgrad_task(&$F_shape, p, $0, $1, i);\n}\n",
-             p.images, p.parts);
+    helpers_put(e, "    cameo_depthwise_wgrad_task(&$F_shape, p, $0, $1, i);\n}\n", p.images,
+                p.parts);
     text_append(emit_body(e), "    cameo_depthwise_wgrad_args a = {x, dy, partial, dw};\n");
     emit_parallel(e, NULL, p.parts, "task, &a", "parts of all rows");
-    text_put(emit_body(e), "    cameo_depthwise_wgrad_sum(&$F_shape, &a, $0, $1);\n", p.parts,
+    body_put(e, "    cameo_depthwise_wgrad_sum(&$F_shape, &a, $0, $1);\n", p.parts,
              order_of(n) == PARAMETER_ONNX ? "true" : "false");
 }
 
@@ -104,9 +103,8 @@ static int64_t sum_parts(const node *n) {
     return parts_of(value_count(n->in[0]), x.n * x.h * x.w);
 }
 
-static size_t sum_scratch(const node *n, const options *o) {
-    return (size_t)(sum_parts(n) * round_up(sum_image(n->in[0]).c, o->target.vector_floats)) *
-           sizeof(float);
+static int64_t sum_scratch(const node *n, const options *o) {
+    return sum_parts(n) * round_up(sum_image(n->in[0]).c, o->target.vector_floats);
 }
 
 static double sum_cost(const node *n, const options *o) {

@@ -86,12 +86,13 @@ static double cost(const node *n, const options *o) {
 
 /* ---- weights ---- */
 
-const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes) {
+void conv_plan_emit_weights(emitter *e, const char *declaration, const conv_plan *p,
+                            const value *w) {
     const int64_t block = p->s.vectors * vector_of(e);
     const int64_t blocks = round_up(p->s.co, block) / block, taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
-    *bytes = (size_t)conv_plan_weights(p, target_of(e)) * sizeof(float);
-    float *to = arena_alloc(emit_arena(e), *bytes);
+    const int64_t floats = conv_plan_weights(p, target_of(e));
+    float *to = new_floats(e, floats);
     for (int64_t g = 0; g < p->s.groups; g++)
         for (int64_t co = 0; co < p->s.co; co++)
             for (int64_t ci = 0; ci < p->s.ci; ci++)
@@ -101,28 +102,26 @@ const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size
                                        co % block;
                     to[at] = from[((g * p->s.co + co) * p->s.ci + ci) * taps + t];
                 }
-    return to;
+    emit_packed(e, declaration, to, floats, w->name);
 }
 
 static bool is_repacked(const node *n) {
     return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param->layout != PARAMETER_CONV;
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     conv_plan p;
     if (!is_repacked(n) || !make_plan(n, NULL, o, 0, &p)) return 0;
-    return (size_t)conv_plan_weights(&p, &o->target) * sizeof(float);
+    return conv_plan_weights(&p, &o->target);
 }
 
 static void emit_weight_param(emitter *e, const node *n, const conv_plan *p) {
-    if (!is_constant(n->in[1])) {
-        emit_value(e, "w", n->in[1], false);
-        if (is_repacked(n)) emit_param(e, "void *packed", emit_scratch(e));
+    if (is_constant(n->in[1])) {
+        conv_plan_emit_weights(e, "const float *w", p, n->in[1]);
         return;
     }
-    size_t bytes;
-    const float *w = conv_plan_pack(e, p, n->in[1], &bytes);
-    emit_param(e, "const float *w", emit_weights(e, w, bytes, n->in[1]->name));
+    emit_value(e, "w", n->in[1], false);
+    if (is_repacked(n)) emit_param(e, "void *packed", emit_scratch(e));
 }
 
 static void emit_repack(emitter *e, const conv_plan *p) {
@@ -153,8 +152,7 @@ static void emit_conv(emitter *e, const node *n, const node *before) {
                                      p.s.vectors * o->target.vector_floats);
     conv_plan_print(e, &p, "");
     if (is_repacked(n)) emit_repack(e, &p);
-    text_put(emit_body(e), "    cameo_conv_args a = {x, $0, $1$2};\n",
-             is_repacked(n) ? "packed" : "w", ending,
+    body_put(e, "    cameo_conv_args a = {x, $0, $1$2};\n", is_repacked(n) ? "packed" : "w", ending,
              p.s.scaled ? ", .scale = scale, .shift = shift"
              : p.s.gate ? ", .gate = gate"
                         : "");

@@ -76,7 +76,7 @@ void emit_pixels(emitter *e, const node *n, const cameo_elementwise *s, int64_t 
     emit_vector_check(e);
     emit_cameo_elementwise(e, "_shape", s);
     emit_task(e, "task", "cameo_elementwise_task");
-    text_put(emit_body(e),
+    body_put(e,
              "    const size_t pixels = (size_t)$0 * $1;\n"
              "    cameo_elementwise_args a = {$2, (ptrdiff_t)pixels};\n"
              "    cameo_parallel(c, (pixels + $3) / $4, $F_task, &a);\n",
@@ -102,7 +102,7 @@ static void emit_parts(emitter *e, const node *n, const parts *k) {
                                  .product = k->product,
                                  .act = k->act};
     emit_pixels(e, n, &s, y.h * y.w,
-                arena_put(emit_arena(e), "x, $0, $1, $2, $3, y", argument(k->scale, "scale"),
+                emit_text(e, "x, $0, $1, $2, $3, y", argument(k->scale, "scale"),
                           argument(k->shift, "shift"), argument(k->slope, "slope"),
                           argument(k->r, "r")));
 }

@@ -125,30 +125,28 @@ static double cost(const node *n, const options *o) {
 
 /* [vector][kh][kw][k][lane]: of output channel o the weight of input channel o ^ k, or k, within
    its group. */
-static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
+static void emit_weight_param(emitter *e, const plan *p, const value *w) {
     const int64_t vector = vector_of(e), taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
-    *bytes = (size_t)(round_up(p->s.c, vector) * taps * p->s.width) * sizeof(float);
-    float *to = arena_alloc(emit_arena(e), *bytes);
+    const int64_t floats = round_up(p->s.c, vector) * taps * p->s.width;
+    float *to = new_floats(e, floats);
     for (int64_t o = 0; o < p->s.c; o++)
         for (int64_t t = 0; t < taps; t++)
             for (int64_t k = 0; k < p->s.width; k++)
                 to[((o / vector * taps + t) * p->s.width + k) * vector + o % vector] =
                     from[(o * p->s.width + (p->fills ? k : o % p->s.width ^ k)) * taps + t];
-    return to;
+    emit_packed(e, "const float *w", to, floats, w->name);
 }
 
 static void emit(emitter *e, const node *n) {
     plan p;
-    size_t bytes;
     if (!make_plan(n, emit_options(e), &p)) BUG("grouped convolution without a plan");
-    const float *w = pack(e, &p, n->in[1], &bytes);
     emit_value(e, "x", n->in[0], false);
-    emit_param(e, "const float *w", emit_weights(e, w, bytes, n->in[1]->name));
+    emit_weight_param(e, &p, n->in[1]);
     const char *ending = emit_ending(e, n, 1, p.s.c, vector_of(e));
     emit_cameo_grouped(e, "_shape", &p.s);
     emit_task(e, "task", "cameo_grouped_task");
-    text_put(emit_body(e), "    cameo_grouped_args a = {x, w, $0};\n", ending);
+    body_put(e, "    cameo_grouped_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(p.s.oh, p.s.rows), "task, &a", "images x bands of rows");
 }
 

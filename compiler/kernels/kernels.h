@@ -44,6 +44,10 @@ double speed(const options *o, double fraction);  /* multiply-adds a microsecond
 double stream_time(double bytes);                 /* microseconds to read cold weights */
 const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
 
+/* Zeros, in the graph's arena; and such as a parameter, whose weights are 4 bytes each. */
+float *new_floats(emitter *e, int64_t count);
+void emit_packed(emitter *e, const char *declaration, const void *packed, int64_t words,
+                 const char *label);
 /* Per-channel floats, [group][c rounded up to block], zeros (or `otherwise` everywhere when v is
    NULL). Adds parameter `name`. */
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups,

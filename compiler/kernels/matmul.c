@@ -49,10 +49,10 @@ static double cost(const node *n, const options *o) {
     return 1 + (compute > stream ? compute : stream);
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p) || !p.tb) return 0;
-    return (size_t)(round_up(p.m, 2 * o->target.vector_floats) * p.k) * sizeof(float);
+    return round_up(p.m, 2 * o->target.vector_floats) * p.k;
 }
 
 /* Rows of a register tile: a share of all rows as even as can be. */

@@ -120,7 +120,7 @@ static void emit_grad(emitter *e, const node *n) {
     if (maximum) emit_value(e, "x", n->in[1], false);
     emit_value(e, "dx", n->out[0], true);
     emit_cameo_pooling(e, "_shape", &s);
-    text_put(emit_body(e), "    cameo_pool_grad_args a = {dy, $0, dx};\n", maximum ? "x" : "NULL");
+    body_put(e, "    cameo_pool_grad_args a = {dy, $0, dx};\n", maximum ? "x" : "NULL");
     emit_tasks(e, n, global ? "cameo_global_pool_grad_task" : "cameo_pool_grad_task", 1);
 }
 

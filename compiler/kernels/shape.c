@@ -126,6 +126,6 @@ const char *shape_literal(arena *a, const char *type, const void *s) {
 }
 
 void shape_emit(emitter *e, const char *type, const char *name, const void *s) {
-    text_put(emit_helpers(e), "static const $0 $F$1 = $2;\n", type, name,
-             shape_literal(emit_arena(e), type, s));
+    helpers_put(e, "static const $0 $F$1 = $2;\n", type, name,
+                shape_literal(emit_arena(e), type, s));
 }

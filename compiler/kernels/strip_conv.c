@@ -98,7 +98,7 @@ static conv_plan pointwise_plan(emitter *e, const node *n, int64_t rows, int64_t
 }
 
 static const char *named(emitter *e, const char *stem, const char *of) {
-    return arena_put(emit_arena(e), "$0$1", stem, of);
+    return emit_text(e, "$0$1", stem, of);
 }
 
 /* Weights, bias and slope as parameters wS, bS, slopeS; the initialiser of their part of the
@@ -107,17 +107,14 @@ static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, 
                                  const char *places) {
     const int64_t vf = vector_of(e), block = p ? p->s.vectors * vf : vf;
     const value *slope = input_at(n, 4);
-    if (p) {
-        size_t bytes;
-        const float *w = conv_plan_pack(e, p, n->in[1], &bytes);
-        emit_param(e, named(e, "const float *w", of), emit_weights(e, w, bytes, n->in[1]->name));
-    } else {
+    if (p)
+        conv_plan_emit_weights(e, named(e, "const float *w", of), p, n->in[1]);
+    else
         depthwise_emit_weights(e, named(e, "w", of), n->in[1]);
-    }
     emit_channels(e, named(e, "b", of), input_at(n, 2), 0, 1, n->out[0]->shape.dim[1], block);
     if (slope) emit_channels(e, named(e, "slope", of), slope, 0, 1, n->out[0]->shape.dim[1], block);
-    const char *slopes = slope ? arena_put(emit_arena(e), ", .slope = slope$0", of) : "";
-    return arena_put(emit_arena(e), "{.w = w$0, .b = b$0$1$2}", of, slopes, places);
+    const char *slopes = slope ? emit_text(e, ", .slope = slope$0", of) : "";
+    return emit_text(e, "{.w = w$0, .b = b$0$1$2}", of, slopes, places);
 }
 
 static void emit_strips(emitter *e, const chain *c) {
@@ -165,13 +162,12 @@ static void emit(emitter *e, const node *n) {
     const char *three = emit_operands(e, c.project, &project, "_project",
                                       r ? ", .r = r, .y = y" : ", .y = y");
     emit_shapes(e, &c, &expand, &project);
-    text_put(emit_body(e),
+    body_put(e,
              "    const size_t images = $0, bands = cameo_strip_bands(c->threads, images, $1);\n",
              images_of(e, n), ceil_div(c.s.oh, c.s.rows));
     text_append(emit_body(e), "    cameo_strips_args a = {\n");
-    if (one) text_put(emit_body(e), "        .expand = $0,\n", one);
-    text_put(emit_body(e),
-             "        .depthwise = $0,\n        .project = $1,\n        .bands = bands};\n", two,
+    if (one) body_put(e, "        .expand = $0,\n", one);
+    body_put(e, "        .depthwise = $0,\n        .project = $1,\n        .bands = bands};\n", two,
              three);
     text_append(emit_body(e),
                 "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");

@@ -122,10 +122,10 @@ static double cost(const node *n, const options *o) { return 1 + n->macs / speed
 
 static bool has_partial_sums(const plan *p) { return p->s.parts > 1 || p->onnx; }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, o, order_of(n), &p) || !has_partial_sums(&p)) return 0;
-    return (size_t)(p.s.parts * p.floats) * sizeof(float);
+    return p.s.parts * p.floats;
 }
 
 static void print_tasks(emitter *e, const plan *p) {

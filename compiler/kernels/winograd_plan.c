@@ -169,7 +169,7 @@ void winograd_plan_print(emitter *e, const winograd_plan *p) {
     emit_cameo_winograd(e, "_shape", &p->s);
     if (p->lanes) emit_task(e, "lane", "cameo_winograd_lane");
     for (int i = 0; i < 3 && !p->lanes; i++)
-        emit_task(e, stages[i], arena_put(emit_arena(e), "cameo_winograd_$0_task", stages[i]));
+        emit_task(e, stages[i], emit_text(e, "cameo_winograd_$0_task", stages[i]));
 }
 
 void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments,
@@ -184,7 +184,7 @@ void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments
                  "$2};\n",
                  arguments, rounds, blocks);
         emit_parallel(e, NULL, p->lanes, "lane, &run",
-                      arena_put(emit_arena(e), "blocks of $0 tiles", p->s.block));
+                      emit_text(e, "blocks of $0 tiles", p->s.block));
         return;
     }
     const int64_t products = elements(p) * ceil_div(channels, p->s.chunk);

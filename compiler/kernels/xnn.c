@@ -40,15 +40,14 @@ static cameo_xnn_window pixel_shape(int64_t ci, int64_t co, float least, float m
 }
 
 static const char *window_text(emitter *e, const cameo_xnn_window *s) {
-    return arena_put(emit_arena(e), "&(const cameo_xnn_window)$0",
-                     cameo_xnn_window_literal(emit_arena(e), s));
+    return emit_text(e, "&(const cameo_xnn_window)$0", cameo_xnn_window_literal(emit_arena(e), s));
 }
 
 /* The creation statement; returns the operator's slot, passed to the function as `state`. */
 static void print_create(emitter *e, const char *call, const char *literal, const char *w,
                          const char *b) {
     const size_t slot = emit_state(e);
-    emit_param(e, "void *state", arena_put(emit_arena(e), "c->state[$0]", slot));
+    emit_param(e, "void *state", emit_text(e, "c->state[$0]", slot));
     text_put(emit_create(e),
              "    c->state[$0] = $1(c, $2$3$4$3$5);\n    if (!c->state[$0]) return false;\n", slot,
              call, literal, w ? ", " : "", w ? w : "", w ? (b ? b : "NULL") : "");
@@ -57,7 +56,7 @@ static void print_create(emitter *e, const char *call, const char *literal, cons
 static const char *print_bias(emitter *e, const value *b, int64_t count) {
     if (!b) return NULL;
     const int64_t have = value_count(b);
-    float *p = ARENA_ARRAY(emit_arena(e), float, (size_t)count);
+    float *p = new_floats(e, count);
     for (int64_t i = 0; i < count; i++) p[i] = (float)tensor_get(b->constant, have == 1 ? 0 : i);
     return emit_weights(e, p, (size_t)count * sizeof *p, b->name);
 }
@@ -76,9 +75,9 @@ static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, in
                                  .act = act_of(n)};
     if (r) emit_value(e, "r", r, false);
     if (slope) emit_channels(e, "slope", slope, 0, 1, c, vector_of(e));
-    emit_pixels(e, n, &s, pixels,
-                arena_put(emit_arena(e), "y, NULL, NULL, $0, $1, y", slope ? "slope" : "NULL",
-                          r ? "r" : "NULL"));
+    emit_pixels(
+        e, n, &s, pixels,
+        emit_text(e, "y, NULL, NULL, $0, $1, y", slope ? "slope" : "NULL", r ? "r" : "NULL"));
 }
 
 /* Whether the layers that made v have looked for NaN themselves (cameo_xnn_mend). */
@@ -106,7 +105,7 @@ static void print_run(emitter *e, const node *n, const cameo_xnn_window *s,
     if (b) emit_param(e, "const float *b", b);
     emit_value(e, "y", n->out[0], true);
     print_doubt(e, n, s, kind);
-    text_put(emit_body(e),
+    body_put(e,
              "    cameo_xnn_run(c, state, (size_t)$0, x, NULL, y);\n"
              "    cameo_xnn_mend(c, &$F_doubt, (size_t)$0, x, $1, $2, y);\n",
              images_of(e, n), w ? "w" : "NULL", b ? "b" : "NULL");
@@ -165,7 +164,7 @@ static double cost_depthwise(const node *n, const options *o) {
 static const char *pack_conv(emitter *e, const value *v) {
     const int64_t *d = v->shape.dim, taps = d[2] * d[3];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
+    float *to = new_floats(e, value_count(v));
     for (int64_t co = 0; co < d[0]; co++)
         for (int64_t ci = 0; ci < d[1]; ci++)
             for (int64_t t = 0; t < taps; t++)
@@ -177,7 +176,7 @@ static const char *pack_conv(emitter *e, const value *v) {
 static const char *pack_depthwise(emitter *e, const value *v) {
     const int64_t *d = v->shape.dim, taps = d[2] * d[3];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
+    float *to = new_floats(e, value_count(v));
     for (int64_t c = 0; c < d[0]; c++)
         for (int64_t t = 0; t < taps; t++) to[t * d[0] + c] = from[c * taps + t];
     return emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
@@ -246,9 +245,7 @@ static void emit_deconv(emitter *e, const node *n) {
     const value *v = n->in[1];
     const int64_t *d = v->shape.dim, taps = d[2] * d[3], ci = d[0] / k.group, co = d[1];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float,
-                            (size_t)value_count(v)); /* [group][co][kh][kw][ci]
-                                                      */
+    float *to = new_floats(e, value_count(v)); /* [group][co][kh][kw][ci] */
     for (int64_t g = 0; g < k.group; g++)
         for (int64_t i = 0; i < ci; i++)
             for (int64_t q = 0; q < co * taps; q++)
@@ -298,7 +295,7 @@ static void emit_gemm(emitter *e, const node *n) {
                                  n->in[1]->name);
     const char *b = print_bias(e, input_at(n, 2), d[0]);
     print_create(e, "cameo_xnn_gemm",
-                 arena_put(emit_arena(e), "&(const cameo_xnn_matrix)$0",
+                 emit_text(e, "&(const cameo_xnn_matrix)$0",
                            cameo_xnn_matrix_literal(emit_arena(e), &matrix)),
                  w, b);
     print_run(e, n, &s, CAMEO_XNN_CONV, w, b);
@@ -373,13 +370,13 @@ static void emit_add(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
     if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0]))
         BUG("XNNPACK sum of slices");
-    print_create(e, "cameo_xnn_add", arena_put(emit_arena(e), "$0", y.c * y.h * y.w), NULL, NULL);
+    print_create(e, "cameo_xnn_add", emit_text(e, "$0", y.c * y.h * y.w), NULL, NULL);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);
     const cameo_xnn_window s = pixel_shape(y.c * y.h * y.w, 1, -INFINITY, INFINITY);
     print_doubt(e, n, &s, CAMEO_XNN_CONV);
-    text_put(emit_body(e),
+    body_put(e,
              "    cameo_xnn_run(c, state, (size_t)$0, x, x2, y);\n"
              "    cameo_xnn_mend_sum(c, &$F_doubt, (size_t)$0, x, x2, y);\n",
              images_of(e, n));
