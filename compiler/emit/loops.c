@@ -93,12 +93,13 @@ void emit_task_open(emitter *e, const node *n) {
         text_put(t, "    $0 *out$1;\n", type, i);
         text_put(&use, "    $0 *out$1 = args->out$1;\n", type, i);
     }
-    text_append(t, "    size_t n;\n"
-                   "};\n\n"
-                   "static void $F_task(void *p, size_t i) {\n"
-                   "    const struct $F_args *args = p;\n");
-    text_append(t, text_str(&use));
-    text_append(t, "    (void)i;\n");
+    text_put(t,
+             "    size_t n;\n"
+             "};\n\n"
+             "static void $F_task(void *p, size_t i) {\n"
+             "    const struct $F_args *args = p;\n"
+             "$0    (void)i;\n",
+             text_str(&use));
     text_free(&use);
 }
 
@@ -200,9 +201,10 @@ static void emit_flat(emitter *e, const node *n, const operand *o, const char *e
     text *t = emit_helpers(e);
     text_put(t,
              "    const size_t total = $0$1, from = i * $2, to = total - from < $2 ? total : from "
-             "+ $2;\n",
+             "+ $2;\n"
+             "    CAMEO_INDEPENDENT\n"
+             "    for (size_t k = from; k < to; k++) {\n",
              batched ? "args->n * " : "", count, FLAT_BLOCK);
-    text_append(t, "    CAMEO_INDEPENDENT\n    for (size_t k = from; k < to; k++) {\n");
     load_operands(e, n, o, false, true, NULL);
     text_put(t, "    out0[k] = ($0)($1);\n    }\n", dtype_c(y->type), expression);
     const char *rounded = batched ? "(n * %lld + %d) / %d" : "(%lld + %d) / %d";

@@ -68,10 +68,9 @@ void emit_weights_declaration(const emitter *e, text *t) {
     if (b->count) text_append(t, "\n");
     if (e->options->sidecar) return;
     const char *name = e->options->name;
-    text_append(
-        t, "/* The weights themselves: weights.bin, put into the program by the assembler. */\n");
-    text_put(t, "extern const unsigned char $0_weights[];\n", name);
     text_put(t,
+             "/* The weights themselves: weights.bin, put into the program by the assembler. */\n"
+             "extern const unsigned char $0_weights[];\n"
              "__asm__(\".section .rodata\\n.balign 64\\n.globl $0_weights\\n.hidden "
              "$0_weights\\n$0_weights:\\n\"\n"
              "        \".incbin \\\"$1weights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
@@ -175,12 +174,12 @@ static void section_write(emitter *e, text *t, const char *name, size_t first, s
     const graph *g = e->graph;
     const size_t layers = embedding_layers(e);
     size_t k;
-    text_put(t, "static void $0(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n",
-             name);
     text_put(t,
-             "    void *out[$0];\n"
-             "    for (size_t i = 0; i < $0; i++) out[i] = c->out ? c->out[i] : NULL;\n",
-             g->n_outputs);
+             "static void $0(cameo_context *c, size_t last) {\n"
+             "    const size_t n = c->count;\n"
+             "    void *out[$1];\n"
+             "    for (size_t i = 0; i < $1; i++) out[i] = c->out ? c->out[i] : NULL;\n",
+             name, g->n_outputs);
     if (embedding_in_output(e, &k))
         text_put(t, "    if (c->embedding) out[$0] = c->embedding;\n", k);
     text_append(t, "    (void)n, (void)out;\n");
@@ -213,20 +212,20 @@ static void run_write(emitter *e, text *t) {
 }
 
 static void create_write(const emitter *e, text *t) {
-    text_append(t, "/* What is made once, when a context is created. */\n"
-                   "static bool create(cameo_context *c) {\n"
-                   "    (void)c;\n");
-    text_append(t, text_str(&e->create));
-    text_append(t, "    return true;\n}\n\n");
+    text_put(t,
+             "/* What is made once, when a context is created. */\n"
+             "static bool create(cameo_context *c) {\n"
+             "    (void)c;\n"
+             "$0    return true;\n"
+             "}\n\n",
+             text_str(&e->create));
 }
 
 /* ---- whole files ---- */
 
 static void tail_write(const emitter *e, text *t, const text *constants, const text *run,
                        const text *info) {
-    text_append(t, access_macros);
-    text_append(t, text_str(constants));
-    text_append(t, text_str(run));
+    text_put(t, "$0$1$2", access_macros, text_str(constants), text_str(run));
     create_write(e, t);
     text_append(t, text_str(info));
 }

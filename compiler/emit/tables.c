@@ -68,10 +68,13 @@ void table_write(emitter *e, text *t) {
     if (g->group && g->group < g->batch) text_put(t, " in groups of $0", g->group);
     if (g->alone) text_put(t, ", $0 with one thread", g->alone);
     if (g->late) text_put(t, ", of $0 from layer $1 on", g->late_group, late_layer(e));
-    text_put(t, "\n   model  $0\n", g->hash);
-    text_put(t, "   arena  $0 bytes, weights $1 bytes\n\n", e->arena_bytes, e->blob.data.size);
-    text_append(t, "   layer                          operator     output         parameters       "
-                   " MACs  kernel\n");
+    text_put(t,
+             "\n"
+             "   model  $0\n"
+             "   arena  $1 bytes, weights $2 bytes\n\n"
+             "   layer                          operator     output         parameters        MACs "
+             " kernel\n",
+             g->hash, e->arena_bytes, e->blob.data.size);
     for (size_t i = 0; i < e->n_calls; i++) table_row(t, e->calls[i].node);
     text_append(t, "*/\n");
 }
@@ -227,9 +230,10 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     if (g->late)
         text_put(t, "    .late_group = $0, .late_layer = $1, .run_late = run_late,\n",
                  g->late_group, late_layer(e));
-    text_put(t, "    .n_inputs = $0, .n_outputs = $1, .n_layers = $2, .n_states = $3,\n",
-             g->n_inputs, g->n_outputs, e->n_calls, e->n_states);
-    text_put(t, "    .inputs = $0, .outputs = $1, .layers = $2,\n", g->n_inputs ? "inputs" : "NULL",
+    text_put(t,
+             "    .n_inputs = $0, .n_outputs = $1, .n_layers = $2, .n_states = $3,\n"
+             "    .inputs = $4, .outputs = $5, .layers = $6,\n",
+             g->n_inputs, g->n_outputs, e->n_calls, e->n_states, g->n_inputs ? "inputs" : "NULL",
              g->n_outputs ? "outputs" : "NULL", e->n_calls ? "layers" : "NULL");
     if (g->embedding) {
         text_put(t, "    .embedding = embedding, .embedding_layers = $0,\n", embedding_layers(e));
@@ -270,8 +274,8 @@ static void shape_macros(const emitter *e, text *t, const char *kind, size_t i, 
     const char *prefix = upper(e->graph->arena, e->options->name);
     text_append(t, "/* ");
     text_comment(t, v->name);
-    text_put(t, ": $0 */\n", dtype_name(v->type));
-    text_put(t, "#define $0_$1_$2_RANK $3\n", prefix, kind, i, v->shape.rank);
+    text_put(t, ": $0 */\n#define $1_$2_$3_RANK $4\n", dtype_name(v->type), prefix, kind, i,
+             v->shape.rank);
     for (int d = 0; d < v->shape.rank; d++)
         text_put(t, "#define $0_$1_$2_DIM_$3 $4\n", prefix, kind, i, d, v->shape.dim[d]);
     text_put(t, "#define $0_$1_$2_ELEMENTS $3 /* $4 */\n", prefix, kind, i,
@@ -305,9 +309,11 @@ static void run_wrapper(emitter *e, text *t) {
                **out = ARENA_ARRAY(g->arena, const char *, g->n_outputs + 1);
     for (size_t i = 0; i < g->n_inputs; i++) in[i] = mangle(e, "in_", g->inputs[i]->name, NULL);
     for (size_t i = 0; i < g->n_outputs; i++) out[i] = mangle(e, "out_", g->outputs[i]->name, NULL);
-    text_append(t, "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit "
-                   "code of cameo.h, 0 = done. */\n");
-    text_put(t, "static inline int $0_run($0 *context, size_t count", p);
+    text_put(t,
+             "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit code of "
+             "cameo.h, 0 = done. */\n"
+             "static inline int $0_run($0 *context, size_t count",
+             p);
     for (size_t i = 0; i < g->n_inputs; i++) argument(e, t, in[i], g->inputs[i], false);
     for (size_t i = 0; i < g->n_outputs; i++) argument(e, t, out[i], g->outputs[i], true);
     text_append(t, ") {\n");
@@ -329,33 +335,44 @@ void header_write(emitter *e, text *t) {
     text_comment(t, g->name && g->name[0] ? g->name : p);
     text_put(t,
              ", compiled by cameo. A context belongs to one thread at a time; weights are shared.\n"
-             "   model $0 */\n",
-             g->hash);
-    text_put(t, "#ifndef $0_MODEL_H\n#define $0_MODEL_H\n#include \"cameo.h\"\n\n", u);
-    text_append(t, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    text_put(t, "#define $0_BATCH $1\n#define $0_INPUTS $2\n#define $0_OUTPUTS $3\n", u,
-             g->batch > 0 ? g->batch : 1, g->n_inputs, g->n_outputs);
+             "   model $0 */\n"
+             "#ifndef $1_MODEL_H\n"
+             "#define $1_MODEL_H\n"
+             "#include \"cameo.h\"\n\n"
+             "#ifdef __cplusplus\n"
+             "extern \"C\" {\n"
+             "#endif\n\n"
+             "#define $1_BATCH $2\n"
+             "#define $1_INPUTS $3\n"
+             "#define $1_OUTPUTS $4\n",
+             g->hash, u, g->batch > 0 ? g->batch : 1, g->n_inputs, g->n_outputs);
     for (size_t i = 0; i < g->n_inputs; i++) shape_macros(e, t, "INPUT", i, g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++) shape_macros(e, t, "OUTPUT", i, g->outputs[i]);
     if (g->embedding) shape_macros(e, t, "EMBEDDING", 0, g->embedding);
     text_put(t,
              "\n"
              "extern const cameo_model $0_model;\n"
-             "typedef cameo_context $0; /* arena and threads */\n\n",
+             "typedef cameo_context $0; /* arena and threads */\n\n"
+             "/* options NULL = defaults; NULL with *error filled (error may be NULL). */\n"
+             "static inline $0 *$0_create(const cameo_options *options, cameo_error *error) {\n"
+             "    return cameo_create(&$0_model, options, error);\n"
+             "}\n\n",
              p);
-    text_append(t, "/* options NULL = defaults; NULL with *error filled (error may be NULL). */\n");
-    text_put(t, "static inline $0 *$0_create(const cameo_options *options, cameo_error *error) {\n",
-             p);
-    text_put(t, "    return cameo_create(&$0_model, options, error);\n}\n\n", p);
     run_wrapper(e, t);
     if (can_embed(g)) {
         text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
         text_put(t,
                  "static inline int $0_embed($0 *context, size_t count, const $1 *input, float "
-                 "*embedding) {\n",
+                 "*embedding) {\n"
+                 "    return cameo_embed(context, count, input, embedding);\n"
+                 "}\n\n",
                  p, dtype_c(g->inputs[0]->type));
-        text_append(t, "    return cameo_embed(context, count, input, embedding);\n}\n\n");
     }
-    text_put(t, "static inline void $0_destroy($0 *context) { cameo_destroy(context); }\n\n", p);
-    text_append(t, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    text_put(t,
+             "static inline void $0_destroy($0 *context) { cameo_destroy(context); }\n\n"
+             "#ifdef __cplusplus\n"
+             "}\n"
+             "#endif\n"
+             "#endif\n",
+             p);
 }

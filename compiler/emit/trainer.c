@@ -149,17 +149,19 @@ static void trainer_object(const graph *infer, const graph *step, const options 
         floats = p->offset + p->floats;
         if (p->learnt) learnt = floats;
     }
-    text_put(t, "extern const cameo_trainer $0_trainer;\nconst cameo_trainer $0_trainer = {\n",
-             prefix);
-    text_put(t, "    .step = &$0_step_model, .infer = &$0_model, .logits = 0,\n", prefix);
     text_put(
-        t, "    .n_parameters = $0, .parameters = parameters, .floats = $1, .learnt_floats = $2,\n",
-        infer->n_parameters, floats, learnt);
+        t,
+        "extern const cameo_trainer $0_trainer;\n"
+        "const cameo_trainer $0_trainer = {\n"
+        "    .step = &$0_step_model, .infer = &$0_model, .logits = 0,\n"
+        "    .n_parameters = $1, .parameters = parameters, .floats = $2, .learnt_floats = $3,\n",
+        prefix, infer->n_parameters, floats, learnt);
     loss_fields(infer, step, o, t);
-    text_put(t, "    .initial = $0_initial, .initial_in_program = true,\n", prefix);
-    text_put(t, "    .model_fields = $0_model_fields, .graph_fields = $0_graph_fields,\n", prefix);
-    text_put(t, "    .model_bytes = $0, .graph_bytes = $1,\n", out->files[1].data.size,
-             out->files[2].data.size);
+    text_put(t,
+             "    .initial = $0_initial, .initial_in_program = true,\n"
+             "    .model_fields = $0_model_fields, .graph_fields = $0_graph_fields,\n"
+             "    .model_bytes = $1, .graph_bytes = $2,\n",
+             prefix, out->files[1].data.size, out->files[2].data.size);
     put_shared(t, infer);
     put_apart(t, infer);
     text_append(t, "};\n");
@@ -175,9 +177,9 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     text *t = &out->trainer_c;
     text_put(t,
              "/* Training: the parameters of $0, and what joins its two models. Generated. */\n"
-             "#include \"training/training.h\"\n\n",
+             "#include \"training/training.h\"\n\n"
+             "extern const cameo_model $0_model, $0_step_model;\n\n",
              prefix);
-    text_put(t, "extern const cameo_model $0_model, $0_step_model;\n\n", prefix);
     for (size_t i = 0; i < 3; i++)
         include_file(t, arena_put(infer->arena, "$0_$1", prefix, symbols[i]), file_names[i]);
     text_append(t, "static const cameo_parameter parameters[] = {\n");

@@ -106,8 +106,7 @@ typedef struct argument {
 static void emit_arguments(emitter *e, const char *type, const argument *list, size_t count,
                            const cut *k) {
     emit_param(e, "unsigned char *scratch", emit_scratch(e));
-    text_append(emit_body(e), "    (void)n;\n    float *partial = (float *)(void *)scratch;\n");
-    body_put(e, "    $0 a = {", type);
+    body_put(e, "    (void)n;\n    float *partial = (float *)(void *)scratch;\n    $0 a = {", type);
     for (size_t i = 0; i < count; i++) {
         if (list[i].v) emit_value(e, list[i].name, list[i].v, list[i].written);
         body_put(e, "$0, ", list[i].v ? list[i].name : "NULL");

@@ -168,8 +168,6 @@ static void emit(emitter *e, const node *n) {
 
 const implementation conv_input_grad = {.name = "direct-input-gradient",
                                         .op = CAMEO_ConvInputGrad,
-                                        .applies = applies,
-                                        .cost = cost,
+                                        OF_FILE,
                                         .scratch = scratch,
-                                        .emit = emit,
                                         .takes = takes};

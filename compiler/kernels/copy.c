@@ -127,29 +127,32 @@ static void emit(emitter *e, const node *n) {
     const bool joins = n->op->copy->joins;
     text *t = emit_helpers(e), *b = emit_body(e), task = {0};
     bool first = true, fits;
-    text_append(b, "    size_t tasks = 0;\n");
-    text_put(b, "    cameo_copy_args a[$0];\n", copy_parts(n));
+    text_put(b, "    size_t tasks = 0;\n    cameo_copy_args a[$0];\n", copy_parts(n));
     for (size_t i = 0; i < copy_parts(n); i++) {
         cameo_copy s;
         if (!shape_of(n, i, &s, &fits)) continue;
         emit_operands(e, n, i, first);
         first = false;
         emit_cameo_copy(e, emit_text(e, "_shape$0", i), &s);
-        text_put(b, "    tasks += (size_t)$0 * cameo_copy_tasks(&$F_shape$1);\n",
-                 node_is_batched(n) ? "n" : "1", i);
-        text_put(b, "    a[$0] = (cameo_copy_args){x$1, y$2, tasks};\n", i, joins ? i : 0,
-                 joins ? 0 : i);
+        text_put(b,
+                 "    tasks += (size_t)$0 * cameo_copy_tasks(&$F_shape$1);\n"
+                 "    a[$1] = (cameo_copy_args){x$2, y$3, tasks};\n",
+                 node_is_batched(n) ? "n" : "1", i, joins ? i : 0, joins ? 0 : i);
         text_put(&task,
                  "    if (i < a[$0].end) {\n"
-                 "        cameo_copy_task(&$F_shape$0, a[$0].x, a[$0].y, i - first);\n",
+                 "        cameo_copy_task(&$F_shape$0, a[$0].x, a[$0].y, i - first);\n"
+                 "        return;\n"
+                 "    }\n"
+                 "    first = a[$0].end;\n",
                  i);
-        text_put(&task, "        return;\n    }\n    first = a[$0].end;\n", i);
     }
-    text_append(t, "static void $F_task(void *p, size_t i) {\n"
-                   "    const cameo_copy_args *a = p;\n"
-                   "    size_t first = 0;\n");
-    text_append(t, text_str(&task));
-    text_append(t, "    (void)a, (void)first;\n}\n");
+    text_put(t,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    const cameo_copy_args *a = p;\n"
+             "    size_t first = 0;\n"
+             "$0    (void)a, (void)first;\n"
+             "}\n",
+             text_str(&task));
     text_append(b, "    cameo_parallel(c, tasks, $F_task, a);\n");
     text_free(&task);
 }
@@ -180,17 +183,15 @@ static void emit_interleave(emitter *e, const node *n) {
     emit_task(e, "task", "cameo_interleave_task");
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
-    text_put(b, "    const size_t pixels = (size_t)$0 * $1;\n", images_of(e, n), y.h * y.w);
-    text_put(b, "    cameo_interleave_args a = {{$0}, y, (ptrdiff_t)pixels};\n",
-             text_str(&operands));
-    text_put(b, "    cameo_parallel(c, (pixels + $0) / $1, $F_task, &a);\n", s.pixels - 1,
-             s.pixels);
+    text_put(b,
+             "    const size_t pixels = (size_t)$0 * $1;\n"
+             "    cameo_interleave_args a = {{$2}, y, (ptrdiff_t)pixels};\n"
+             "    cameo_parallel(c, (pixels + $3) / $4, $F_task, &a);\n",
+             images_of(e, n), y.h * y.w, text_str(&operands), s.pixels - 1, s.pixels);
     text_free(&operands);
 }
 
-#define COPY(variable, row)           \
-    const implementation variable = { \
-        .name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit}
+#define COPY(variable, row) const implementation variable = {.name = "copy", .op = row, OF_FILE}
 COPY(copy_concat, ONNX_Concat);
 COPY(copy_split, ONNX_Split);
 COPY(copy_slice, ONNX_Slice);

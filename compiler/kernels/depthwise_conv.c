@@ -90,13 +90,8 @@ static void emit(emitter *e, const node *n) {
     emit_parallel(e, n, ceil_div(y.h, s.rows), "task, &a", "images x bands of rows");
 }
 
-const implementation depthwise_conv = {.name = "depthwise-conv",
-                                       .op = CAMEO_Conv,
-                                       .applies = applies,
-                                       .cost = cost,
-                                       .emit = emit,
-                                       .inplace = 1u << 3,
-                                       .takes = takes};
+const implementation depthwise_conv = {
+    .name = "depthwise-conv", .op = CAMEO_Conv, OF_FILE, .inplace = 1u << 3, .takes = takes};
 
 /* ---- the gradient of its input ---- */
 

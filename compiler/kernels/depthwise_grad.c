@@ -64,9 +64,11 @@ static void emit(emitter *e, const node *n) {
     emit_param(e, "void *partial", emit_scratch(e));
     emit_vector_check(e);
     emit_cameo_depthwise(e, "_shape", &p.s);
-    text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) {\n");
-    helpers_put(e, "    cameo_depthwise_wgrad_task(&$F_shape, p, $0, $1, i);\n}\n", p.images,
-                p.parts);
+    helpers_put(e,
+                "static void $F_task(void *p, size_t i) {\n"
+                "    cameo_depthwise_wgrad_task(&$F_shape, p, $0, $1, i);\n"
+                "}\n",
+                p.images, p.parts);
     text_append(emit_body(e), "    cameo_depthwise_wgrad_args a = {x, dy, partial, dw};\n");
     emit_parallel(e, NULL, p.parts, "task, &a", "parts of all rows");
     body_put(e, "    cameo_depthwise_wgrad_sum(&$F_shape, &a, $0, $1);\n", p.parts,
@@ -75,10 +77,8 @@ static void emit(emitter *e, const node *n) {
 
 const implementation depthwise_weight_gradient = {.name = "depthwise-weight-gradient",
                                                   .op = CAMEO_ConvWeightGrad,
-                                                  .applies = applies,
-                                                  .cost = cost,
+                                                  OF_FILE,
                                                   .scratch = scratch,
-                                                  .emit = emit,
                                                   .takes = takes};
 
 /* ---- sums over channels ---- */

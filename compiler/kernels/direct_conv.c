@@ -164,10 +164,8 @@ static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
 
 const implementation direct_conv = {.name = "direct-conv",
                                     .op = CAMEO_Conv,
-                                    .applies = applies,
-                                    .cost = cost,
+                                    OF_FILE,
                                     .scratch = scratch,
-                                    .emit = emit,
                                     .inplace = 1u << 3,
                                     .takes = takes};
 

@@ -77,13 +77,8 @@ static void emit_either(emitter *e, const node *n, bool rounded) {
 
 static void emit(emitter *e, const node *n) { emit_either(e, n, false); }
 
-const implementation gemm = {.name = "gemm",
-                             .op = CAMEO_Gemm,
-                             .applies = applies,
-                             .cost = cost,
-                             .emit = emit,
-                             .inplace = 1u << 3,
-                             .dense = true};
+const implementation gemm = {
+    .name = "gemm", .op = CAMEO_Gemm, OF_FILE, .inplace = 1u << 3, .dense = true};
 
 /* ---- --bfloat16 ---- */
 

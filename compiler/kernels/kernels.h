@@ -22,6 +22,8 @@ bool window_of(const node *n, const value *x, const value *w, window *out);
 #define OF_WINDOW(a)                                                          \
     .kh = (a).k[1], .kw = (a).k[2], .sh = (a).stride[1], .sw = (a).stride[2], \
     .dh = (a).dilation[1], .dw = (a).dilation[2], .pt = (a).begin[1], .pl = (a).begin[2]
+/* Of an implementation: the functions that most files call by these names. */
+#define OF_FILE .applies = applies, .cost = cost, .emit = emit
 bool is_constant(const value *v);         /* float32, known at compile time */
 bool is_finite(const value *v);           /* a constant without NaN or infinity */
 bool is_internal(const node *n);          /* domain "cameo" */

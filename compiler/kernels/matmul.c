@@ -70,33 +70,34 @@ static void emit_abt(emitter *e, const node *n, const plan *p) {
     text *h = emit_helpers(e), *t = emit_body(e);
     emit_param(e, "void *packed", emit_scratch(e));
     emit_task(e, "task_pack", "cameo_matmul_panel_task");
-    text_append(h, "static void $F_task(void *p, size_t i) {\n");
-    text_put(h, "    float yt[$0 * CAMEO_MATMUL_COLUMNS] __attribute__((aligned(64)));\n",
+    text_put(h,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float yt[$0 * CAMEO_MATMUL_COLUMNS] __attribute__((aligned(64)));\n"
+             "    cameo_matmul_abt_task(&$F_shape, p, i, yt);\n"
+             "}\n",
              round_up(p->m, panel));
-    text_append(h, "    cameo_matmul_abt_task(&$F_shape, p, i, yt);\n}\n");
-    text_put(t, "    cameo_matmul_args a = {x, w, $0, y, (ptrdiff_t)$1, packed};\n",
-             input_at(n, 2) ? "b" : "NULL", images_of(e, n));
     text_put(t,
-             "    cameo_parallel(c, ($0 + CAMEO_MATMUL_DEPTH - 1) / CAMEO_MATMUL_DEPTH, "
-             "$F_task_pack, &a);\n",
-             p->k);
-    text_put(t,
-             "    cameo_parallel(c, ($0 + CAMEO_MATMUL_COLUMNS - 1) / CAMEO_MATMUL_COLUMNS, "
+             "    cameo_matmul_args a = {x, w, $0, y, (ptrdiff_t)$1, packed};\n"
+             "    cameo_parallel(c, ($2 + CAMEO_MATMUL_DEPTH - 1) / CAMEO_MATMUL_DEPTH, "
+             "$F_task_pack, &a);\n"
+             "    cameo_parallel(c, ($3 + CAMEO_MATMUL_COLUMNS - 1) / CAMEO_MATMUL_COLUMNS, "
              "$F_task, &a);\n",
-             p->n);
+             input_at(n, 2) ? "b" : "NULL", images_of(e, n), p->k, p->n);
 }
 
 static void emit_strips(emitter *e, const node *n, const plan *p) {
     text *h = emit_helpers(e), *t = emit_body(e);
-    text_append(h, "static void $F_task(void *p, size_t i) {\n");
-    text_append(h, "    float strip[CAMEO_MATMUL_STRIP_FLOATS] __attribute__((aligned(64)));\n");
-    text_put(h, "    cameo_matmul_$0_task(&$F_shape, p, i, strip);\n}\n", p->ta ? "atb" : "ab");
-    text_put(t, "    cameo_matmul_args a = {x, w, $0, y, (ptrdiff_t)$1, NULL};\n",
-             input_at(n, 2) ? "b" : "NULL", images_of(e, n));
+    text_put(h,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float strip[CAMEO_MATMUL_STRIP_FLOATS] __attribute__((aligned(64)));\n"
+             "    cameo_matmul_$0_task(&$F_shape, p, i, strip);\n"
+             "}\n",
+             p->ta ? "atb" : "ab");
     text_put(
         t,
-        "    cameo_parallel(c, ($0 + CAMEO_MATMUL_STRIP - 1) / CAMEO_MATMUL_STRIP, $F_task, &a);\n",
-        p->n);
+        "    cameo_matmul_args a = {x, w, $0, y, (ptrdiff_t)$1, NULL};\n"
+        "    cameo_parallel(c, ($2 + CAMEO_MATMUL_STRIP - 1) / CAMEO_MATMUL_STRIP, $F_task, &a);\n",
+        input_at(n, 2) ? "b" : "NULL", images_of(e, n), p->n);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -114,17 +115,7 @@ static void emit(emitter *e, const node *n) {
         emit_strips(e, n, &p);
 }
 
-const implementation matrix_gemm = {.name = "matrix-product",
-                                    .op = ONNX_Gemm,
-                                    .applies = applies,
-                                    .cost = cost,
-                                    .scratch = scratch,
-                                    .emit = emit,
-                                    .dense = true};
-const implementation matrix_matmul = {.name = "matrix-product",
-                                      .op = ONNX_MatMul,
-                                      .applies = applies,
-                                      .cost = cost,
-                                      .scratch = scratch,
-                                      .emit = emit,
-                                      .dense = true};
+const implementation matrix_gemm = {
+    .name = "matrix-product", .op = ONNX_Gemm, OF_FILE, .scratch = scratch, .dense = true};
+const implementation matrix_matmul = {
+    .name = "matrix-product", .op = ONNX_MatMul, OF_FILE, .scratch = scratch, .dense = true};

@@ -124,10 +124,8 @@ static void emit_grad(emitter *e, const node *n) {
     emit_tasks(e, n, global ? "cameo_global_pool_grad_task" : "cameo_pool_grad_task", 1);
 }
 
-const implementation max_pool = {
-    .name = "max-pool", .op = ONNX_MaxPool, .applies = applies, .cost = cost, .emit = emit};
-const implementation average_pool = {
-    .name = "average-pool", .op = ONNX_AveragePool, .applies = applies, .cost = cost, .emit = emit};
+const implementation max_pool = {.name = "max-pool", .op = ONNX_MaxPool, OF_FILE};
+const implementation average_pool = {.name = "average-pool", .op = ONNX_AveragePool, OF_FILE};
 const implementation scaled_pool = {.name = "scaled-pool",
                                     .op = CAMEO_ConvChain,
                                     .pattern = {CAMEO_ScaleShift, ONNX_AveragePool},

@@ -24,12 +24,11 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     emit_cameo_reorder(e, "_shape", &(cameo_reorder){x.c, x.h * x.w, x.pixel, y.pixel});
     emit_task(e, "task", to_nhwc ? "cameo_to_nhwc_task" : "cameo_to_nchw_task");
-    text_append(emit_body(e), "    cameo_reorder_args a = {x, y};\n");
     body_put(e,
+             "    cameo_reorder_args a = {x, y};\n"
              "    cameo_parallel(c, (size_t)$0 * (size_t)cameo_reorder_tasks(&$F_shape), $F_task, "
              "&a);\n",
              images_of(e, n));
 }
 
-const implementation reorder = {
-    .name = "reorder", .op = CAMEO_Reorder, .applies = applies, .cost = cost, .emit = emit};
+const implementation reorder = {.name = "reorder", .op = CAMEO_Reorder, OF_FILE};

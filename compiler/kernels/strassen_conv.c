@@ -146,9 +146,5 @@ static void emit(emitter *e, const node *n) {
                   "task, &a", "images x bands x channels");
 }
 
-const implementation strassen_conv = {.name = "strassen-conv",
-                                      .op = CAMEO_Conv,
-                                      .applies = applies,
-                                      .cost = cost,
-                                      .emit = emit,
-                                      .inplace = 1u << 3};
+const implementation strassen_conv = {
+    .name = "strassen-conv", .op = CAMEO_Conv, OF_FILE, .inplace = 1u << 3};

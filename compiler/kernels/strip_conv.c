@@ -121,16 +121,17 @@ static void emit_strips(emitter *e, const chain *c) {
     text *t = emit_helpers(e);
     text_put(t,
              "static const cameo_strips $F_strips = {$0, &$F_shape_depthwise, &$F_shape_project, "
-             ".rows = $1};\n",
+             ".rows = $1};\n"
+             "static void $F_task(void *p, size_t i) {\n",
              c->expand ? "&$F_shape_expand" : "NULL", c->s.rows);
-    text_append(t, "static void $F_task(void *p, size_t i) {\n");
     if (c->expand)
         text_put(t, "    float expanded[$0] __attribute__((aligned(64))); /* $1 rows */\n",
                  expanded_floats(c), window_rows(&c->s, c->s.rows));
-    text_put(t, "    float middle[$0] __attribute__((aligned(64))); /* $1 rows */\n",
-             middle_floats(c), c->s.rows);
-    text_put(t, "    cameo_strips_task(&$F_strips, p, i, $0, middle);\n}\n",
-             c->expand ? "expanded" : "NULL");
+    text_put(t,
+             "    float middle[$0] __attribute__((aligned(64))); /* $1 rows */\n"
+             "    cameo_strips_task(&$F_strips, p, i, $2, middle);\n"
+             "}\n",
+             middle_floats(c), c->s.rows, c->expand ? "expanded" : "NULL");
 }
 
 static void emit_shapes(emitter *e, const chain *c, const conv_plan *expand,
@@ -163,14 +164,16 @@ static void emit(emitter *e, const node *n) {
                                       r ? ", .r = r, .y = y" : ", .y = y");
     emit_shapes(e, &c, &expand, &project);
     body_put(e,
-             "    const size_t images = $0, bands = cameo_strip_bands(c->threads, images, $1);\n",
+             "    const size_t images = $0, bands = cameo_strip_bands(c->threads, images, $1);\n"
+             "    cameo_strips_args a = {\n",
              images_of(e, n), ceil_div(c.s.oh, c.s.rows));
-    text_append(emit_body(e), "    cameo_strips_args a = {\n");
     if (one) body_put(e, "        .expand = $0,\n", one);
-    body_put(e, "        .depthwise = $0,\n        .project = $1,\n        .bands = bands};\n", two,
-             three);
-    text_append(emit_body(e),
-                "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");
+    body_put(e,
+             "        .depthwise = $0,\n"
+             "        .project = $1,\n"
+             "        .bands = bands};\n"
+             "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n",
+             two, three);
 }
 
 const implementation strip_conv = {.name = "strip-conv",

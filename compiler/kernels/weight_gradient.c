@@ -23,15 +23,16 @@ enum {
 enum { TASKS = 16, PARTIAL_FLOATS = 1024 * 1024, FEW_CHANNELS = 8 };
 
 static void choose_tile(plan *p, const target *t) {
-    p->s.vectors = p->s.co > t->vector_floats ? 2 : 1;
-    p->block = p->s.vectors * t->vector_floats;
-    p->s.flat = p->s.kw > 1 && p->s.dw == 1 && p->s.ci < FEW_CHANNELS;
-    p->run = p->s.flat ? p->s.kw * p->s.ci : p->s.ci;
-    const int64_t largest = (t->vector_registers - p->s.vectors - 1) / 2; /* 14 of 32 registers, 6
+    cameo_wgrad *s = &p->s;
+    s->vectors = s->co > t->vector_floats ? 2 : 1;
+    p->block = s->vectors * t->vector_floats;
+    s->flat = s->kw > 1 && s->dw == 1 && s->ci < FEW_CHANNELS;
+    p->run = s->flat ? s->kw * s->ci : s->ci;
+    const int64_t largest = (t->vector_registers - s->vectors - 1) / 2; /* 14 of 32 registers, 6
                                                                            of 16 */
-    p->s.tile = ceil_div(p->run, ceil_div(p->run, largest));
-    p->per_group = ceil_div(p->s.co, p->block);
-    p->floats = p->s.groups * p->per_group * p->s.kh * p->s.kw * p->s.ci * p->block;
+    s->tile = ceil_div(p->run, ceil_div(p->run, largest));
+    p->per_group = ceil_div(s->co, p->block);
+    p->floats = s->groups * p->per_group * s->kh * s->kw * s->ci * p->block;
 }
 
 static int64_t packed(int64_t out, int64_t taps, int64_t stride, int64_t dilation) {
@@ -40,39 +41,38 @@ static int64_t packed(int64_t out, int64_t taps, int64_t stride, int64_t dilatio
 
 /* Without padding and neighbours the images are one run of pixels: rows of a length that makes a
    good band. */
-static void merge_pixels(plan *p) {
-    const bool pointwise = p->s.kh == 1 && p->s.kw == 1 && p->s.sh == 1 && p->s.sw == 1 &&
-                           p->s.oh == p->s.h && p->s.ow == p->s.w;
-    if (!pointwise || p->s.pt || p->s.pl) return;
-    const int64_t pixels = p->s.images * p->s.h * p->s.w;
-    int64_t row = most(1, least(PIXELS, PANEL_FLOATS / p->s.channels));
+static void merge_pixels(cameo_wgrad *s) {
+    const bool pointwise = s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->oh == s->h &&
+                           s->ow == s->w;
+    if (!pointwise || s->pt || s->pl) return;
+    const int64_t pixels = s->images * s->h * s->w;
+    int64_t row = most(1, least(PIXELS, PANEL_FLOATS / s->channels));
     while (pixels % row) row--;
-    if (row < PIXELS_LEAST / 2) row = p->s.w;
-    p->s.images = 1, p->s.h = p->s.oh = pixels / row, p->s.w = p->s.ow = row;
+    if (row < PIXELS_LEAST / 2) row = s->w;
+    s->images = 1, s->h = s->oh = pixels / row, s->w = s->ow = row;
 }
 
-static int64_t panel_floats(const plan *p, int64_t rows) {
-    const int64_t width = p->s.flat ? p->s.ci : round_up(p->s.channels, p->s.tile);
-    return packed(rows, p->s.kh, p->s.sh, p->s.dh) * packed(p->s.ow, p->s.kw, p->s.sw, p->s.dw) *
-           width;
+static int64_t panel_floats(const cameo_wgrad *s, int64_t rows) {
+    const int64_t width = s->flat ? s->ci : round_up(s->channels, s->tile);
+    return packed(rows, s->kh, s->sh, s->dh) * packed(s->ow, s->kw, s->sw, s->dw) * width;
 }
 
 static void choose_bands(plan *p) {
-    const int64_t depth = ceil_div(DEPTH, p->s.kh * p->s.kw);
-    p->s.channels = p->s.flat || p->s.ci <= depth
-                        ? p->s.ci
-                        : round_up(ceil_div(p->s.ci, ceil_div(p->s.ci, depth)), p->s.tile);
-    merge_pixels(p);
-    int64_t rows = most(1, least(p->s.oh, PIXELS / p->s.ow));
-    while (rows > 1 && panel_floats(p, rows) > PANEL_FLOATS && (rows - 1) * p->s.ow >= PIXELS_LEAST)
+    cameo_wgrad *s = &p->s;
+    const int64_t depth = ceil_div(DEPTH, s->kh * s->kw);
+    s->channels = s->flat || s->ci <= depth
+                      ? s->ci
+                      : round_up(ceil_div(s->ci, ceil_div(s->ci, depth)), s->tile);
+    merge_pixels(s);
+    int64_t rows = most(1, least(s->oh, PIXELS / s->ow));
+    while (rows > 1 && panel_floats(s, rows) > PANEL_FLOATS && (rows - 1) * s->ow >= PIXELS_LEAST)
         rows--;
-    p->s.band_rows = ceil_div(p->s.oh, ceil_div(p->s.oh, rows)); /* bands of like size */
-    p->s.band_images = 1;
-    if (p->s.band_rows == p->s.oh)
-        p->s.band_images = least(
-            p->s.images,
-            most(1, least(PIXELS / (p->s.oh * p->s.ow), PANEL_FLOATS / panel_floats(p, p->s.oh))));
-    p->panels = p->s.band_images * panel_floats(p, p->s.band_rows);
+    s->band_rows = ceil_div(s->oh, ceil_div(s->oh, rows)); /* bands of like size */
+    s->band_images = 1;
+    if (s->band_rows == s->oh)
+        s->band_images = least(s->images, most(1, least(PIXELS / (s->oh * s->ow),
+                                                        PANEL_FLOATS / panel_floats(s, s->oh))));
+    p->panels = s->band_images * panel_floats(s, s->band_rows);
 }
 
 /* Parts first, since they repeat no packing, while the partial sums stay small; then blocks. */
@@ -130,11 +130,12 @@ static int64_t scratch(const node *n, const options *o) {
 
 static void print_tasks(emitter *e, const plan *p) {
     text *t = emit_helpers(e);
-    text_append(t, "static void $F_task(void *p, size_t i) {\n");
     text_put(t,
-             "    float x[$0] __attribute__((aligned(64))), y[$1] __attribute__((aligned(64)));\n",
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float x[$0] __attribute__((aligned(64))), y[$1] __attribute__((aligned(64)));\n"
+             "    cameo_wgrad_task(&$F_shape, p, i, x, y);\n"
+             "}\n",
              p->panels, p->s.band_images * p->s.band_rows * p->s.ow * p->block);
-    text_append(t, "    cameo_wgrad_task(&$F_shape, p, i, x, y);\n}\n");
     if (has_partial_sums(p))
         emit_task(e, "task_sum", p->onnx ? "cameo_wgrad_onnx_task" : "cameo_wgrad_sum_task");
 }
@@ -167,8 +168,6 @@ static void emit(emitter *e, const node *n) {
 
 const implementation weight_gradient = {.name = "weight-gradient",
                                         .op = CAMEO_ConvWeightGrad,
-                                        .applies = applies,
-                                        .cost = cost,
+                                        OF_FILE,
                                         .scratch = scratch,
-                                        .emit = emit,
                                         .takes = takes};

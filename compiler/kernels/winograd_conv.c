@@ -100,8 +100,8 @@ static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p
     emit_param(e, "void *work",
                emit_text(e, "$0 + $1", emit_scratch(e), 4 * weight_floats(p, emit_options(e))));
     helpers_put(e, "static void $F_weights(void *p, size_t i) { $0; }\n", task);
-    text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n");
-    text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), "
+    text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n"
+                              "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), "
                               "$F_weights, &pack);\n");
 }
 

@@ -89,21 +89,21 @@ static void choose_block(winograd_plan *p, const target *t) {
 }
 
 void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
-    p->s.images = p->counted ? p->n : 1;
-    p->s.vectors = vectors ? vectors : p->s.co > t->vector_floats ? 2 : 1;
-    p->s.v_row = row_floats(p->s.ci, t->vector_floats);
-    p->s.m_row = row_floats(p->s.co, p->s.vectors * t->vector_floats);
+    cameo_winograd *s = &p->s;
+    s->images = p->counted ? p->n : 1;
+    s->vectors = vectors ? vectors : s->co > t->vector_floats ? 2 : 1;
+    s->v_row = row_floats(s->ci, t->vector_floats);
+    s->m_row = row_floats(s->co, s->vectors * t->vector_floats);
     choose_block(p, t);
     choose_rows(p, t);
-    p->s.v_step = step_floats(p->s.block * p->s.v_row),
-    p->s.m_step = step_floats(p->s.block * p->s.m_row);
-    const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->s.block),
-                  bytes = elements(p) * (p->s.v_step + p->s.m_step) * 4;
+    s->v_step = step_floats(s->block * s->v_row), s->m_step = step_floats(s->block * s->m_row);
+    const int64_t blocks = ceil_div(winograd_plan_tiles(p), s->block),
+                  bytes = elements(p) * (s->v_step + s->m_step) * 4;
     const bool few = winograd_plan_weights(p, t) * 4 <= CONV_STREAMED;
     p->lanes = blocks >= (few ? 2 : LANES_LEAST) && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
-    p->s.group = ceil_div(p->s.block, TASKS);
-    p->s.chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
-    p->s.fetch = winograd_plan_weights(p, t) * 4 > FETCHED;
+    s->group = ceil_div(s->block, TASKS);
+    s->chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
+    s->fetch = winograd_plan_weights(p, t) * 4 > FETCHED;
 }
 
 /* ---- cost ---- */
@@ -188,15 +188,15 @@ void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments
         return;
     }
     const int64_t products = elements(p) * ceil_div(channels, p->s.chunk);
-    text_put(t, "    const cameo_winograd_args all = {$0};\n", arguments);
-    text_put(t, "    for (ptrdiff_t round = 0; round < (ptrdiff_t)$0; round++)\n", rounds);
-    text_put(t, "        for (ptrdiff_t block = 0; block < $0; block++) {\n", blocks);
-    text_append(t, "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, "
-                   "round), work, 0, block, 0};\n");
-    text_put(t, "            cameo_parallel(c, $0, $F_input, &run); /* tiles */\n",
-             ceil_div(p->s.block, p->s.group));
-    text_put(t, "            cameo_parallel(c, $0, $F_product, &run); /* elements x channels */\n",
-             products);
-    text_put(t, "            cameo_parallel(c, $0, $F_output, &run);\n        }\n",
-             ceil_div(p->s.block, p->s.group));
+    text_put(t,
+             "    const cameo_winograd_args all = {$0};\n"
+             "    for (ptrdiff_t round = 0; round < (ptrdiff_t)$1; round++)\n"
+             "        for (ptrdiff_t block = 0; block < $2; block++) {\n"
+             "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, round), "
+             "work, 0, block, 0};\n"
+             "            cameo_parallel(c, $3, $F_input, &run); /* tiles */\n"
+             "            cameo_parallel(c, $4, $F_product, &run); /* elements x channels */\n"
+             "            cameo_parallel(c, $3, $F_output, &run);\n"
+             "        }\n",
+             arguments, rounds, blocks, ceil_div(p->s.block, p->s.group), products);
 }
