@@ -153,7 +153,7 @@ static void embedding_copy(emitter *e, text *t) {
              place_expression(e, e->graph->embedding, false));
 }
 
-static void output_shape(text *t, const node *n) {
+void output_shape(text *t, const node *n) {
     if (n->n_out && n->out[0]) shape_print(t, &n->out[0]->shape);
 }
 
@@ -223,15 +223,7 @@ static void create_write(const emitter *e, text *t) {
 
 /* ---- whole files ---- */
 
-static void tail_write(const emitter *e, text *t, const text *constants, const text *run,
-                       const text *info) {
-    text_put(t, "$0$1$2", access_macros, text_str(constants), text_str(run));
-    create_write(e, t);
-    text_append(t, text_str(info));
-}
-
-static void parts_write(const emitter *e, emitted *out, const text *constants, const text *run,
-                        const text *info) {
+static void parts_write(const emitter *e, emitted *out, const text *tail) {
     const size_t want = (e->n_functions + 3) / 4, more = want > 24 ? 24 : want;
     out->n_parts = more + 1;
     out->parts = ARENA_ARRAY(e->graph->arena, text, out->n_parts);
@@ -245,21 +237,24 @@ static void parts_write(const emitter *e, emitted *out, const text *constants, c
         prototype_print(&e->functions[i], &out->parts[1 + i % more]);
         function_print(&e->functions[i], &out->parts[1 + i % more], "HIDDEN");
     }
-    tail_write(e, &out->parts[0], constants, run, info);
+    text_append(&out->parts[0], text_str(tail));
 }
 
 void model_write(emitter *e, emitted *out) {
-    text run = {0}, constants = {0}, info = {0};
+    text run = {0}, tail = {0};
     run_write(e, &run); /* first: names and weights come into being where they are used */
-    arena_enum(e, &constants);
-    emit_weights_declaration(e, &constants);
-    info_write(e, &info);
+    text_append(&tail, access_macros);
+    arena_enum(e, &tail);
+    emit_weights_declaration(e, &tail);
+    text_append(&tail, text_str(&run));
+    create_write(e, &tail);
+    info_write(e, &tail);
     text *t = &out->model_c;
     table_write(e, t);
     preamble(e, t);
     for (size_t i = 0; i < e->n_functions; i++) function_print(&e->functions[i], t, "static");
-    tail_write(e, t, &constants, &run, &info);
-    parts_write(e, out, &constants, &run, &info);
+    text_append(t, text_str(&tail));
+    parts_write(e, out, &tail);
     header_write(e, &out->model_h);
-    text_free(&run), text_free(&constants), text_free(&info);
+    text_free(&run), text_free(&tail);
 }

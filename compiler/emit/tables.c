@@ -40,7 +40,7 @@ static void padded(text *t, const char *s, bool comment, size_t width) {
 
 static void table_row(text *t, const node *n) {
     text size = {0};
-    if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
+    output_shape(&size, n);
     text_append(t, "   ");
     padded(t, node_label(n), true, 30);
     text_append(t, " ");
@@ -117,7 +117,7 @@ static void layer_table(const emitter *e, text *t) {
     for (size_t i = 0; i < e->n_calls; i++) {
         const node *n = e->calls[i].node;
         text size = {0};
-        if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
+        output_shape(&size, n);
         text_append(t, "    {");
         text_c_string(t, node_label(n));
         text_append(t, ", ");
@@ -283,10 +283,9 @@ static void shape_macros(const emitter *e, text *t, const char *kind, size_t i, 
              v->batched ? "of one image" : "in all");
 }
 
-static void argument(emitter *e, text *t, const char *name, const value *v, bool written) {
+static void argument(text *t, const char *name, const value *v, bool written) {
     text_put(t, ", $0$1 *$2 /* ", written ? "" : "const ",
              dtype_c(v->type) ? dtype_c(v->type) : "void", name);
-    (void)e;
     for (int d = 0; d < v->shape.rank; d++) {
         if (d == 0 && v->batched)
             text_append(t, "[count]");
@@ -314,8 +313,8 @@ static void run_wrapper(emitter *e, text *t) {
              "cameo.h, 0 = done. */\n"
              "static inline int $0_run($0 *context, size_t count",
              p);
-    for (size_t i = 0; i < g->n_inputs; i++) argument(e, t, in[i], g->inputs[i], false);
-    for (size_t i = 0; i < g->n_outputs; i++) argument(e, t, out[i], g->outputs[i], true);
+    for (size_t i = 0; i < g->n_inputs; i++) argument(t, in[i], g->inputs[i], false);
+    for (size_t i = 0; i < g->n_outputs; i++) argument(t, out[i], g->outputs[i], true);
     text_append(t, ") {\n");
     pointer_array(t, "const void *const inputs[]", in, g->n_inputs);
     pointer_array(t, "void *const outputs[]", out, g->n_outputs);

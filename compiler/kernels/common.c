@@ -72,6 +72,8 @@ bool residual_fits(const node *n, size_t i) {
     return !r || (is_nhwc(r) && shape_equal(&r->shape, &n->out[0]->shape));
 }
 
+bool ending_fits(const node *n) { return residual_fits(n, 3) && act_known(n); }
+
 int64_t residual_pixel(const node *n) { return input_at(n, 3) ? image_of(n->in[3]).pixel : 0; }
 
 /* ---- costs ---- */

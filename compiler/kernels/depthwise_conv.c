@@ -35,7 +35,7 @@ static bool forward_fits(const node *n, parameter_layout order) {
     if (!is_image_layer(n) || !depthwise_shape(n, n->in[0], n->out[0], n->in[1], &s)) return false;
     const value *b = input_at(n, 2);
     if (b && !is_constant(b) && !is_live(b, PARAMETER_ONNX)) return false;
-    return weights_fit(n->in[1], &s, order) && residual_fits(n, 3) && act_known(n);
+    return weights_fit(n->in[1], &s, order) && ending_fits(n);
 }
 
 static bool applies(const node *n, const options *o) {

@@ -60,8 +60,7 @@ static bool bias_fits(const node *n, const conv_plan *p, const options *o) {
 static bool fits(const node *n, const options *o, int64_t vectors) {
     conv_plan p;
     if (!is_image_layer(n)) return false;
-    return residual_fits(n, 3) && act_known(n) && make_plan(n, NULL, o, vectors, &p) &&
-           bias_fits(n, &p, o);
+    return ending_fits(n) && make_plan(n, NULL, o, vectors, &p) && bias_fits(n, &p, o);
 }
 
 static bool applies(const node *n, const options *o) {

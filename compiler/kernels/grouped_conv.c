@@ -102,7 +102,7 @@ static bool applies(const node *n, const options *o) {
     plan p;
     const value *b = input_at(n, 2);
     if (!is_image_layer(n) || (b && !is_constant(b))) return false;
-    return residual_fits(n, 3) && act_known(n) && make_plan(n, o, &p);
+    return ending_fits(n) && make_plan(n, o, &p);
 }
 
 static double cost(const node *n, const options *o) {

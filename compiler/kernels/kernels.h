@@ -31,6 +31,7 @@ value *input_at(const node *n, size_t i); /* NULL when absent */
 bool act_known(const node *n); /* and its slope, if any, is one number or one a channel */
 cameo_act act_of(const node *n);
 bool residual_fits(const node *n, size_t i); /* absent, or NHWC of the output's shape */
+bool ending_fits(const node *n);             /* residual (input 3) and activation */
 int64_t residual_pixel(const node *n);       /* of input 3; 0: there is none */
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -68,8 +68,7 @@ static bool applies(const node *n, const options *o, tile_kind kind) {
     if (is_constant(n->in[1]) ? !is_finite(n->in[1])
                               : kind.line || kind.r != 3 || !live_block(n->in[1]))
         return false;
-    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) &&
-           make_plan(n, o, kind, &p);
+    return ending_fits(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, kind, &p);
 }
 
 static double cost(const node *n, const options *o, tile_kind kind) {

@@ -117,7 +117,7 @@ static bool conv_window(const node *n, window *k) {
     if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1])) return false;
     if (input_at(n, 2) && !is_finite(n->in[2])) return false;
     const int64_t *w = n->in[1]->shape.dim;
-    if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, n->in[0], n->in[1], k)) return false;
+    if (!ending_fits(n) || !window_of(n, n->in[0], n->in[1], k)) return false;
     return k->group >= 1 && w[0] % k->group == 0 && w[1] * k->group == n->in[0]->shape.dim[1] &&
            w[0] == n->out[0]->shape.dim[1];
 }
