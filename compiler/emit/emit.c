@@ -35,20 +35,14 @@ void emit_value(emitter *e, const char *name, const value *v, bool written) {
 /* ---- names ---- */
 
 static bool name_insert(emitter *e, const char *name) {
-    name_table *t = &e->names;
-    if (2 * (t->used + 1) > t->capacity) {
-        const name_table old = *t;
-        t->capacity = old.capacity ? 2 * old.capacity : 256;
-        t->slot = ARENA_ARRAY(e->graph->arena, const char *, t->capacity);
-        t->used = 0;
-        for (size_t i = 0; i < old.capacity; i++)
-            if (old.slot[i]) name_insert(e, old.slot[i]);
-    }
-    size_t i = hash_bytes(name, strlen(name)) & (t->capacity - 1);
-    for (; t->slot[i]; i = (i + 1) & (t->capacity - 1))
-        if (!strcmp(t->slot[i], name)) return false;
-    t->slot[i] = name;
-    t->used++;
+    name_list *l = &e->names;
+    const uint64_t hash = hash_bytes(name, strlen(name));
+    hash_slot *s = hash_first(e->graph->arena, &l->index, l->count, hash);
+    for (; s->entry; s = hash_next(&l->index, s))
+        if (!strcmp(l->name[s->entry - 1], name)) return false;
+    ARENA_GROW(e->graph->arena, l->name, l->count, l->capacity);
+    l->name[l->count] = name;
+    *s = (hash_slot){hash, ++l->count};
     return true;
 }
 
@@ -224,22 +218,10 @@ static void emit_move(emitter *e, const node *n) {
     emit_copy_body(e, x, y, -1, node_is_batched(n));
 }
 
-static size_t function_slot(const emitter *e, const function *f) {
-    return (hash_bytes(f->helpers, strlen(f->helpers)) ^
-            3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
-            5 * hash_bytes(f->body, strlen(f->body))) &
-           (e->function_index_size - 1);
-}
-
-static void function_rehash(emitter *e) {
-    if (2 * (e->n_functions + 1) <= e->function_index_size) return;
-    e->function_index_size = e->function_index_size ? 2 * e->function_index_size : 256;
-    e->function_index = ARENA_ARRAY(e->graph->arena, size_t, e->function_index_size);
-    for (size_t i = 0; i < e->n_functions; i++) {
-        size_t h = function_slot(e, &e->functions[i]);
-        while (e->function_index[h]) h = (h + 1) & (e->function_index_size - 1);
-        e->function_index[h] = i + 1;
-    }
+static uint64_t function_hash(const function *f) {
+    return hash_bytes(f->helpers, strlen(f->helpers)) ^
+           3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
+           5 * hash_bytes(f->body, strlen(f->body));
 }
 
 /* The function that was just described, made when there is none yet with these texts. */
@@ -247,26 +229,23 @@ static size_t function_get(emitter *e, const char *stem) {
     const function f = {.helpers = text_str(&e->helpers),
                         .parameters = text_str(&e->parameters),
                         .body = text_str(&e->body)};
-    function_rehash(e);
-    size_t h = function_slot(e, &f);
-    for (; e->function_index[h]; h = (h + 1) & (e->function_index_size - 1)) {
-        function *k = &e->functions[e->function_index[h] - 1];
-        if (strcmp(k->helpers, f.helpers) || strcmp(k->parameters, f.parameters) ||
-            strcmp(k->body, f.body))
-            continue;
-        k->uses++;
-        return e->function_index[h] - 1;
-    }
     arena *a = e->graph->arena;
+    const uint64_t hash = function_hash(&f);
+    hash_slot *s = hash_first(a, &e->function_index, e->n_functions, hash);
+    for (; s->entry; s = hash_next(&e->function_index, s)) {
+        const function *k = &e->functions[s->entry - 1];
+        if (!strcmp(k->helpers, f.helpers) && !strcmp(k->parameters, f.parameters) &&
+            !strcmp(k->body, f.body))
+            return s->entry - 1;
+    }
     ARENA_GROW(a, e->functions, e->n_functions, e->cap_functions);
     const char *prefix = arena_put(a, "$0_", e->options->name);
     e->functions[e->n_functions] = (function){.name = mangle(e, prefix, stem, NULL),
                                               .helpers = arena_strdup(a, f.helpers),
                                               .parameters = arena_strdup(a, f.parameters),
-                                              .body = arena_strdup(a, f.body),
-                                              .uses = 1};
-    e->function_index[h] = e->n_functions + 1;
-    return e->n_functions++;
+                                              .body = arena_strdup(a, f.body)};
+    *s = (hash_slot){hash, ++e->n_functions};
+    return e->n_functions - 1;
 }
 
 static const char *function_stem(emitter *e, const node *n) {

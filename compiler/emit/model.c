@@ -59,7 +59,7 @@ static void arena_enum(const emitter *e, text *t) {
     if (any) text_append(t, "\n");
 }
 
-void emit_weights_declaration(const emitter *e, text *t) {
+static void weights_declaration(const emitter *e, text *t) {
     const blob *b = &e->blob;
     if (b->count) text_append(t, "/* Where weights lie in their block, in bytes. */\n");
     for (size_t i = 0; i < b->count; i++)
@@ -245,7 +245,7 @@ void model_write(emitter *e, emitted *out) {
     run_write(e, &run); /* first: names and weights come into being where they are used */
     text_append(&tail, access_macros);
     arena_enum(e, &tail);
-    emit_weights_declaration(e, &tail);
+    weights_declaration(e, &tail);
     text_append(&tail, text_str(&run));
     create_write(e, &tail);
     info_write(e, &tail);
