@@ -5,9 +5,13 @@
 #include <string.h>
 
 static void preamble(const emitter *e, text *t) {
-    text_append(t, "#include \"cameo_abi.h\"\n#include \"kernels/all.h\"\n");
-    if (e->xnnpack) text_append(t, "#include \"kernels/xnn.h\"\n");
-    text_append(t, "\n#include <math.h>\n#include <string.h>\n\n");
+    text_put(t,
+             "#include \"cameo_abi.h\"\n"
+             "#include \"kernels/all.h\"\n"
+             "$0\n"
+             "#include <math.h>\n"
+             "#include <string.h>\n\n",
+             e->xnnpack ? "#include \"kernels/xnn.h\"\n" : "");
 }
 
 size_t embedding_layers(const emitter *e) {

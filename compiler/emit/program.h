@@ -110,6 +110,8 @@ void table_write(emitter *e, text *t);      /* the overview comment */
 void info_write(emitter *e, text *t);       /* layer and tensor tables, model object */
 void header_write(emitter *e, text *t);     /* model.h */
 size_t embedding_layers(const emitter *e);
+/* A line of an initialiser: ".FIELD = "...",", or NULL. */
+void string_field(text *t, const char *field, const char *s);
 void output_shape(text *t, const node *n); /* of its first output */
 /* The prefix of all C names: --name, else from the output's name; always an identifier. */
 const char *emit_prefix(arena *a, const options *o);

@@ -180,7 +180,7 @@ static const char *embedding_rule(const emitter *e) {
     return g->embedding && g->embedding->is_output ? "output" : "input of last Gemm";
 }
 
-static void string_field(text *t, const char *field, const char *s) {
+void string_field(text *t, const char *field, const char *s) {
     text_put(t, "    .$0 = ", field);
     if (s)
         text_c_string(t, s);

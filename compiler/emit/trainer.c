@@ -65,8 +65,8 @@ static void loss_fields(const graph *infer, const graph *step, const options *o,
     text_append(t, "    .loss = ");
     text_c_string(t, o->loss ? o->loss : "ce");
     text_put(t, ", .batch = $0, .classes = $1, .same = $2, .mixes = $3,\n", batch,
-             spec.softmax ? (long long)graph_logits(infer)->shape.dim[1] : 0LL,
-             compares ? (long long)loss_images_of_class(batch) : 0LL,
+             spec.softmax ? graph_logits(infer)->shape.dim[1] : 0,
+             compares ? loss_images_of_class(batch) : 0,
              compares || spec.margins || spec.center > 0 ? "false" : "true");
 }
 
@@ -97,11 +97,7 @@ static void put_shared(text *t, const graph *g) {
         if (own && own->layers > 1) add_name(&l, g->parameters[i]->name, own->layers, " layers");
     }
     end_names(&l);
-    if (l.count) {
-        text_append(t, "    .shared = ");
-        text_c_string(t, text_str(&l.names));
-        text_append(t, ",\n");
-    }
+    if (l.count) string_field(t, "shared", text_str(&l.names));
     text_free(&l.names);
 }
 
@@ -129,15 +125,10 @@ static void put_apart(text *t, const graph *g) {
         parameters += n;
     }
     end_names(&l);
-    if (l.count) {
-        text all = {0};
-        text_put(&all, "$0 tensors that the model file holds as $1: $2", parameters, l.count,
-                 text_str(&l.names));
-        text_append(t, "    .apart = ");
-        text_c_string(t, text_str(&all));
-        text_append(t, ",\n");
-        text_free(&all);
-    }
+    if (l.count)
+        string_field(t, "apart",
+                     arena_put(g->arena, "$0 tensors that the model file holds as $1: $2",
+                               parameters, l.count, text_str(&l.names)));
     text_free(&l.names);
 }
 

@@ -124,33 +124,16 @@ static void emit_prelu(emitter *e, const node *n) {
     emit_parts(e, n, &(parts){.slope = n->in[1], .act = {.kind = CAMEO_PRELU}});
 }
 
-const implementation scale_shift = {.name = "scale-shift",
-                                    .op = CAMEO_ScaleShift,
-                                    .applies = applies_scale_shift,
-                                    .cost = cost,
-                                    .emit = emit_scale_shift,
-                                    .inplace = 1u | 1u << 3};
-const implementation add_nhwc = {.name = "add",
-                                 .op = ONNX_Add,
-                                 .applies = applies_two,
-                                 .cost = cost,
-                                 .emit = emit_add,
-                                 .inplace = 3};
-const implementation mul_nhwc = {.name = "mul",
-                                 .op = ONNX_Mul,
-                                 .applies = applies_two,
-                                 .cost = cost,
-                                 .emit = emit_mul,
-                                 .inplace = 3};
-const implementation relu_nhwc = {.name = "relu",
-                                  .op = ONNX_Relu,
-                                  .applies = applies_relu,
-                                  .cost = cost,
-                                  .emit = emit_relu,
-                                  .inplace = 1};
-const implementation prelu_nhwc = {.name = "prelu",
-                                   .op = ONNX_PRelu,
-                                   .applies = applies_prelu,
-                                   .cost = cost,
-                                   .emit = emit_prelu,
-                                   .inplace = 1};
+#define PASS(variable, NAME, OP, APPLIES, EMIT, INPLACE) \
+    const implementation variable = {.name = NAME,       \
+                                     .op = OP,           \
+                                     .applies = APPLIES, \
+                                     .cost = cost,       \
+                                     .emit = EMIT,       \
+                                     .inplace = INPLACE}
+PASS(scale_shift, "scale-shift", CAMEO_ScaleShift, applies_scale_shift, emit_scale_shift,
+     1u | 1u << 3);
+PASS(add_nhwc, "add", ONNX_Add, applies_two, emit_add, 3);
+PASS(mul_nhwc, "mul", ONNX_Mul, applies_two, emit_mul, 3);
+PASS(relu_nhwc, "relu", ONNX_Relu, applies_relu, emit_relu, 1);
+PASS(prelu_nhwc, "prelu", ONNX_PRelu, applies_prelu, emit_prelu, 1);
