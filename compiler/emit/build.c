@@ -51,7 +51,7 @@ static void add_words(const job *j, arguments *a, const char *words) {
 }
 
 static const char *in_directory(const job *j, const char *name) {
-    return arena_printf(j->arena, "%s/%s", j->directory, name);
+    return arena_put(j->arena, "$0/$1", j->directory, name);
 }
 
 static int put(const char *path, const void *data, size_t size) {
@@ -82,9 +82,9 @@ static command compile_command(const job *j, const char *flags, const char *leve
     add(&a, "-I");
     add(&a, include);
     add_words(j, &a, "-c -o");
-    add(&a, arena_printf(j->arena, "%s.o", name));
+    add(&a, arena_put(j->arena, "$0.o", name));
     add(&a, source);
-    return (command){.argv = a.v, .log = arena_printf(j->arena, "%s.log", name)};
+    return (command){.argv = a.v, .log = arena_put(j->arena, "$0.log", name)};
 }
 
 /* What runs on any of the program's targets. */
@@ -104,17 +104,17 @@ static command compile_generated(const job *j, const source_file *s) {
         "-std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math "
         "--param=avoid-fma-max-bits=0 -Wno-unused-command-line-argument -fPIC -ffunction-sections";
     return compile_command(j, flags, s->level, j->tools.include,
-                           arena_printf(j->arena, "%s.c", s->name), s->name);
+                           arena_put(j->arena, "$0.c", s->name), s->name);
 }
 
 static const char *runtime_name(const job *j, size_t i) {
-    return arena_printf(j->arena, "runtime%zu", i);
+    return arena_put(j->arena, "runtime$0", i);
 }
 
 /* As CMakeLists.txt compiles libcameo.a. */
 static command compile_runtime(const job *j, size_t i) {
     static const char flags[] = "-std=gnu11 -O2 -DNDEBUG -fno-math-errno -fPIC -ffunction-sections";
-    const char *source = arena_printf(j->arena, "%s/%s", j->tools.sources, j->runtime[i]);
+    const char *source = arena_put(j->arena, "$0/$1", j->tools.sources, j->runtime[i]);
     return compile_command(j, flags, lowest_flags(j->options), j->tools.sources, source,
                            runtime_name(j, i));
 }
@@ -126,7 +126,7 @@ static size_t list_sources(const job *j, source_file *s) {
     for (size_t u = 0; u < j->program->n_units; u++)
         for (size_t i = 0; i < j->program->units[u].n_parts; i++) {
             const emitted *em = &j->program->units[u];
-            s[n++] = (source_file){arena_printf(j->arena, "%spart%zu", em->unit, i), em->flags};
+            s[n++] = (source_file){arena_put(j->arena, "$0part$1", em->unit, i), em->flags};
         }
     if (j->program->trainer_c.size) s[n++] = (source_file){"trainer", lowest};
     if (j->options->emit == EMIT_EXE) s[n++] = (source_file){"main", lowest};
@@ -142,10 +142,10 @@ static source_file *all_sources(const job *j, size_t *n) {
 }
 
 static int write_unit(const job *j, const emitted *em) {
-    int code = put_text(in_directory(j, arena_printf(j->arena, "%sweights.bin", em->unit)),
+    int code = put_text(in_directory(j, arena_put(j->arena, "$0weights.bin", em->unit)),
                         &em->weights);
     for (size_t i = 0; !code && i < em->n_parts; i++)
-        code = put_text(in_directory(j, arena_printf(j->arena, "%spart%zu.c", em->unit, i)),
+        code = put_text(in_directory(j, arena_put(j->arena, "$0part$1.c", em->unit, i)),
                         &em->parts[i]);
     return code;
 }
@@ -153,20 +153,21 @@ static int write_unit(const job *j, const emitted *em) {
 static int write_main(const job *j) {
     const bool train = j->program->trainer_c.size;
     const char *type = train ? "cameo_trainer" : "cameo_model", *what = train ? "trainer" : "model";
-    const char *main_c = arena_printf(
+    const char *main_c = arena_put(
         j->arena,
-        "#include \"%s.h\"\n\nextern const %s %s_%s;\n\n"
-        "int main(int argc, char **argv) { return %s(&%s_%s, argc, argv); }\n",
+        "#include \"$0.h\"\n\n"
+        "extern const $1 $2_$3;\n\n"
+        "int main(int argc, char **argv) { return $4(&$2_$3, argc, argv); }\n",
         train ? "training/training" : "cameo", type, j->prefix, what,
-        train ? "cameo_train_main" : "cameo_main", j->prefix, what);
+        train ? "cameo_train_main" : "cameo_main");
     return put(in_directory(j, "main.c"), main_c, strlen(main_c));
 }
 
 static int write_trainer(const job *j, const char *directory) {
     if (!j->program->trainer_c.size) return CAMEO_OK;
-    int code = put_c(arena_printf(j->arena, "%s/trainer.c", directory), &j->program->trainer_c);
+    int code = put_c(arena_put(j->arena, "$0/trainer.c", directory), &j->program->trainer_c);
     for (size_t i = 0; !code && i < j->program->n_files; i++)
-        code = put_text(arena_printf(j->arena, "%s/%s", directory, j->program->files[i].name),
+        code = put_text(arena_put(j->arena, "$0/$1", directory, j->program->files[i].name),
                         &j->program->files[i].data);
     return code;
 }
@@ -219,9 +220,9 @@ static int compile_parts(const job *j) {
 static void add_objects(const job *j, arguments *a) {
     size_t n;
     const source_file *s = all_sources(j, &n);
-    for (size_t i = 0; i < n; i++) add(a, arena_printf(j->arena, "%s.o", s[i].name));
+    for (size_t i = 0; i < n; i++) add(a, arena_put(j->arena, "$0.o", s[i].name));
     for (size_t i = 0; i < j->n_runtime; i++)
-        add(a, arena_printf(j->arena, "%s.o", runtime_name(j, i)));
+        add(a, arena_put(j->arena, "$0.o", runtime_name(j, i)));
 }
 
 static void add_libraries(const job *j, arguments *a) {
@@ -258,7 +259,7 @@ static command link_command(const job *j, const char *to) {
 static const char *absolute(const job *j, const char *path) {
     char cwd[PATH_MAX];
     if (path[0] == '/' || !getcwd(cwd, sizeof cwd)) return path;
-    return arena_printf(j->arena, "%s/%s", cwd, path);
+    return arena_put(j->arena, "$0/$1", cwd, path);
 }
 
 static const char *beside_output(const job *j, const char *name) {
@@ -269,8 +270,8 @@ static const char *beside_output(const job *j, const char *name) {
 }
 
 static int link_output(const job *j) {
-    const char *beside = arena_printf(j->arena, "%s.tmp%ld", absolute(j, j->options->output),
-                                      (long)getpid());
+    const char *beside = arena_put(j->arena, "$0.tmp$1", absolute(j, j->options->output),
+                                   (long)getpid());
     command c = link_command(j, beside);
     int code = run(j, &c, 1, "linking");
     if (!code && rename(beside, j->options->output))
@@ -278,10 +279,10 @@ static int link_output(const job *j) {
                         strerror(errno));
     if (code) unlink(beside);
     if (!code && j->options->sidecar)
-        code = put_text(beside_output(j, arena_printf(j->arena, "%s.weights", j->prefix)),
+        code = put_text(beside_output(j, arena_put(j->arena, "$0.weights", j->prefix)),
                         &j->program->units[0].weights);
     if (!code && j->options->emit != EMIT_EXE)
-        code = put_c(beside_output(j, arena_printf(j->arena, "%s.h", j->prefix)),
+        code = put_c(beside_output(j, arena_put(j->arena, "$0.h", j->prefix)),
                      &j->program->units[0].model_h);
     return code;
 }
@@ -290,14 +291,12 @@ static int link_output(const job *j) {
 
 static int write_unit_c(const job *j, const char *directory, const emitted *em) {
     const char *own = !em->unit[0] && j->options->sidecar
-                          ? arena_printf(j->arena, "%s.weights", j->prefix)
+                          ? arena_put(j->arena, "$0.weights", j->prefix)
                           : NULL;
-    const char *weights = own ? own : arena_printf(j->arena, "%sweights.bin", em->unit);
-    int code = put_text(arena_printf(j->arena, "%s/%s", directory, weights), &em->weights);
-    if (!code)
-        code = put_c(arena_printf(j->arena, "%s/%smodel.h", directory, em->unit), &em->model_h);
-    if (!code)
-        code = put_c(arena_printf(j->arena, "%s/%smodel.c", directory, em->unit), &em->model_c);
+    const char *weights = own ? own : arena_put(j->arena, "$0weights.bin", em->unit);
+    int code = put_text(arena_put(j->arena, "$0/$1", directory, weights), &em->weights);
+    if (!code) code = put_c(arena_put(j->arena, "$0/$1model.h", directory, em->unit), &em->model_h);
+    if (!code) code = put_c(arena_put(j->arena, "$0/$1model.c", directory, em->unit), &em->model_c);
     return code;
 }
 

@@ -18,43 +18,31 @@ const char *emit_weights(emitter *e, const void *data, size_t bytes, const char 
     return blob_add(e, data, bytes, label);
 }
 
-const char *emit_scratch(emitter *e) {
-    return arena_printf(e->graph->arena, "(c->arena + %zu)", e->scratch_offset);
-}
+const char *emit_scratch(emitter *e) { return emit_text(e, "(c->arena + $0)", e->scratch_offset); }
 
-void emit_param(emitter *e, const char *declaration, const char *argument_format, ...) {
-    text_printf(&e->parameters, ", %s", declaration);
-    text_append(&e->arguments, ", ");
-    va_list args;
-    va_start(args, argument_format);
-    text_vprintf(&e->arguments, argument_format, args);
-    va_end(args);
+void emit_param(emitter *e, const char *declaration, const char *argument) {
+    text_put(&e->parameters, ", $0", declaration);
+    text_put(&e->arguments, ", $0", argument);
 }
 
 void emit_value(emitter *e, const char *name, const value *v, bool written) {
     const char *type = dtype_c(v->type);
     if (!type) BUG("value \"%s\" of type %s has no C type", v->name, dtype_name(v->type));
-    text_printf(&e->parameters, ", %s%s *%s", written ? "" : "const ", type, name);
-    text_printf(&e->arguments, ", %s", place_expression(e, v, written));
+    text_put(&e->parameters, ", $0$1 *$2", written ? "" : "const ", type, name);
+    text_put(&e->arguments, ", $0", place_expression(e, v, written));
 }
 
 /* ---- names ---- */
 
 static bool name_insert(emitter *e, const char *name) {
-    name_table *t = &e->names;
-    if (2 * (t->used + 1) > t->capacity) {
-        const name_table old = *t;
-        t->capacity = old.capacity ? 2 * old.capacity : 256;
-        t->slot = ARENA_ARRAY(e->graph->arena, const char *, t->capacity);
-        t->used = 0;
-        for (size_t i = 0; i < old.capacity; i++)
-            if (old.slot[i]) name_insert(e, old.slot[i]);
-    }
-    size_t i = hash_bytes(name, strlen(name)) & (t->capacity - 1);
-    for (; t->slot[i]; i = (i + 1) & (t->capacity - 1))
-        if (!strcmp(t->slot[i], name)) return false;
-    t->slot[i] = name;
-    t->used++;
+    name_list *l = &e->names;
+    const uint64_t hash = hash_bytes(name, strlen(name));
+    hash_slot *s = hash_first(e->graph->arena, &l->index, l->count, hash);
+    for (; s->entry; s = hash_next(&l->index, s))
+        if (!strcmp(l->name[s->entry - 1], name)) return false;
+    ARENA_GROW(e->graph->arena, l->name, l->count, l->capacity);
+    l->name[l->count] = name;
+    *s = (hash_slot){hash, ++l->count};
     return true;
 }
 
@@ -92,7 +80,7 @@ const char *mangle(emitter *e, const char *prefix, const char *name, const char 
             s[n - k - 1] = 0;
     }
     const char *made = s;
-    for (size_t i = 2; !name_insert(e, made); i++) made = arena_printf(a, "%s_%zu", s, i);
+    for (size_t i = 2; !name_insert(e, made); i++) made = arena_put(a, "$0_$1", s, i);
     return made;
 }
 
@@ -135,8 +123,7 @@ static const char *arena_name(emitter *e, const value *root) {
 const char *place_expression(emitter *e, const value *v, bool written) {
     arena *a = e->graph->arena;
     const place p = value_place(e->graph, v);
-    const char *type = dtype_c(v->type),
-               *plus = p.offset ? arena_printf(a, " + %lld", (long long)p.offset) : "";
+    const char *type = dtype_c(v->type), *plus = p.offset ? arena_put(a, " + $0", p.offset) : "";
     if (written &&
         (p.kind == PLACE_WEIGHTS || p.kind == PLACE_INPUT || p.root->role == ROLE_PARAMETER))
         BUG("\"%s\" would overwrite its source", v->name);
@@ -145,15 +132,15 @@ const char *place_expression(emitter *e, const value *v, bool written) {
         if (p.offset || p.root->type != v->type)
             BUG("\"%s\" is a shifted view of a constant", v->name);
         return blob_add(e, p.root->constant->data, tensor_bytes(p.root->constant), p.root->name);
-    case PLACE_PARAMETER: return arena_printf(a, "c->parameters + %lld", (long long)p.offset);
-    case PLACE_GRADIENT: return arena_printf(a, "c->gradients + %lld", (long long)p.offset);
-    case PLACE_INPUT: return arena_printf(a, "IN(%s, %zu)%s", type, p.index, plus);
-    case PLACE_OUTPUT: return arena_printf(a, "OUT(%s, %zu)%s", type, p.index, plus);
+    case PLACE_PARAMETER: return arena_put(a, "c->parameters + $0", p.offset);
+    case PLACE_GRADIENT: return arena_put(a, "c->gradients + $0", p.offset);
+    case PLACE_INPUT: return arena_put(a, "IN($0, $1)$2", type, p.index, plus);
+    case PLACE_OUTPUT: return arena_put(a, "OUT($0, $1)$2", type, p.index, plus);
     default:
         if (p.root->is_late && e->position < e->graph->late) /* memory that also holds the images of
                                                                 other early groups */
-            plus = arena_printf(a, "%s + c->first * %lld", plus, (long long)image_elements(p.root));
-        return arena_printf(a, "AT(%s, %s)%s", type, arena_name(e, p.root), plus);
+            plus = arena_put(a, "$0 + c->first * $1", plus, image_elements(p.root));
+        return arena_put(a, "AT($0, $1)$2", type, arena_name(e, p.root), plus);
     }
 }
 
@@ -186,8 +173,8 @@ static void copy_index(text *t, const value *v, const int64_t *stride, int rank,
     for (int i = 0; i < rank; i++) {
         const int64_t step = i == 0 && batched ? image_elements(v) : stride[i];
         if (!step) continue;
-        text_printf(t, "%si%d", any ? " + " : "", i);
-        if (step != 1) text_printf(t, " * %lld", (long long)step);
+        text_put(t, "$0i$1", any ? " + " : "", i);
+        if (step != 1) text_put(t, " * $0", step);
         any = true;
     }
     if (!any) text_append(t, "0");
@@ -210,7 +197,7 @@ void emit_copy_body(emitter *e, const value *from, const value *to, int64_t to_o
                         (long long)from->shape.dim[i], i);
     }
     text_printf(t, "    %*sy[", 4 * rank, "");
-    if (to_offset > 0) text_printf(t, "%lld + ", (long long)to_offset);
+    if (to_offset > 0) text_put(t, "$0 + ", to_offset);
     copy_index(t, to, st, rank, batched);
     text_append(t, "] = x[");
     copy_index(t, from, sf, rank, batched);
@@ -224,29 +211,17 @@ static void emit_move(emitter *e, const node *n) {
     const bool same_order = (x->layout == LAYOUT_ONNX && y->layout == LAYOUT_ONNX) ||
                             node_is_relabel(n);
     if (same_order && !x->pixel_stride && !y->pixel_stride) {
-        text_printf(&e->body, "    memcpy(y, x, n * %lld * sizeof *y);\n",
-                    (long long)(node_is_batched(n) ? image_elements(y) : value_count(y)));
+        text_put(&e->body, "    memcpy(y, x, n * $0 * sizeof *y);\n",
+                 node_is_batched(n) ? image_elements(y) : value_count(y));
         return;
     }
     emit_copy_body(e, x, y, -1, node_is_batched(n));
 }
 
-static size_t function_slot(const emitter *e, const function *f) {
-    return (hash_bytes(f->helpers, strlen(f->helpers)) ^
-            3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
-            5 * hash_bytes(f->body, strlen(f->body))) &
-           (e->function_index_size - 1);
-}
-
-static void function_rehash(emitter *e) {
-    if (2 * (e->n_functions + 1) <= e->function_index_size) return;
-    e->function_index_size = e->function_index_size ? 2 * e->function_index_size : 256;
-    e->function_index = ARENA_ARRAY(e->graph->arena, size_t, e->function_index_size);
-    for (size_t i = 0; i < e->n_functions; i++) {
-        size_t h = function_slot(e, &e->functions[i]);
-        while (e->function_index[h]) h = (h + 1) & (e->function_index_size - 1);
-        e->function_index[h] = i + 1;
-    }
+static uint64_t function_hash(const function *f) {
+    return hash_bytes(f->helpers, strlen(f->helpers)) ^
+           3 * hash_bytes(f->parameters, strlen(f->parameters)) ^
+           5 * hash_bytes(f->body, strlen(f->body));
 }
 
 /* The function that was just described, made when there is none yet with these texts. */
@@ -254,26 +229,23 @@ static size_t function_get(emitter *e, const char *stem) {
     const function f = {.helpers = text_str(&e->helpers),
                         .parameters = text_str(&e->parameters),
                         .body = text_str(&e->body)};
-    function_rehash(e);
-    size_t h = function_slot(e, &f);
-    for (; e->function_index[h]; h = (h + 1) & (e->function_index_size - 1)) {
-        function *k = &e->functions[e->function_index[h] - 1];
-        if (strcmp(k->helpers, f.helpers) || strcmp(k->parameters, f.parameters) ||
-            strcmp(k->body, f.body))
-            continue;
-        k->uses++;
-        return e->function_index[h] - 1;
-    }
     arena *a = e->graph->arena;
+    const uint64_t hash = function_hash(&f);
+    hash_slot *s = hash_first(a, &e->function_index, e->n_functions, hash);
+    for (; s->entry; s = hash_next(&e->function_index, s)) {
+        const function *k = &e->functions[s->entry - 1];
+        if (!strcmp(k->helpers, f.helpers) && !strcmp(k->parameters, f.parameters) &&
+            !strcmp(k->body, f.body))
+            return s->entry - 1;
+    }
     ARENA_GROW(a, e->functions, e->n_functions, e->cap_functions);
-    const char *prefix = arena_printf(a, "%s_", e->options->name);
+    const char *prefix = arena_put(a, "$0_", e->options->name);
     e->functions[e->n_functions] = (function){.name = mangle(e, prefix, stem, NULL),
                                               .helpers = arena_strdup(a, f.helpers),
                                               .parameters = arena_strdup(a, f.parameters),
-                                              .body = arena_strdup(a, f.body),
-                                              .uses = 1};
-    e->function_index[h] = e->n_functions + 1;
-    return e->n_functions++;
+                                              .body = arena_strdup(a, f.body)};
+    *s = (hash_slot){hash, ++e->n_functions};
+    return e->n_functions - 1;
 }
 
 static const char *function_stem(emitter *e, const node *n) {
@@ -330,7 +302,7 @@ static void measure_arena(emitter *e) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         if (n->impl && n->impl->scratch)
-            scratch = max_size(scratch, n->impl->scratch(n, e->options));
+            scratch = max_size(scratch, sizeof(float) * (size_t)n->impl->scratch(n, e->options));
     }
     e->scratch_offset = end;
     e->arena_bytes = end + (scratch ? (scratch + 128 + 63) & ~(size_t)63 : 0);
@@ -380,11 +352,11 @@ const char *emit_prefix(arena *a, const options *o) {
     const char *s = o->name     ? mangle_plain(a, "", o->name)
                     : o->output ? name_of_output(a, o)
                                 : "model";
-    return is_reserved(s) ? arena_printf(a, "%s_net", s) : s;
+    return is_reserved(s) ? arena_put(a, "$0_net", s) : s;
 }
 
 const char *emit_unit_of_target(arena *a, const target *t) {
-    return arena_printf(a, "%s_", mangle_plain(a, "", t->name));
+    return arena_put(a, "$0_", mangle_plain(a, "", t->name));
 }
 
 /* NAME of a unit: "step_" names net_step. */
@@ -410,9 +382,9 @@ bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
     measure_arena(e);
-    name_insert(e, arena_printf(g->arena, "%s_model", o->name)); /* no name of the model's may be
+    name_insert(e, arena_put(g->arena, "$0_model", o->name)); /* no name of the model's may be
                                                                     these */
-    name_insert(e, arena_printf(g->arena, "%s_weights", o->name));
+    name_insert(e, arena_put(g->arena, "$0_weights", o->name));
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);
     model_write(e, out);

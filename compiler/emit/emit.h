@@ -18,8 +18,8 @@
 
 typedef struct emitter emitter; /* emit.c */
 
-/* The body and helper (task) functions of the current node. Append with text_printf(emit_body(e),
-   ...). */
+/* The body and helper (task) functions of the current node. Append with text_append and body_put.
+ */
 text *emit_body(emitter *e);
 text *emit_helpers(emitter *e); /* printed before the function; may hold "static void $F_task(void
                                  *p, size_t i) {...}" */
@@ -27,8 +27,7 @@ text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->s
                                    cameo_xnn_...; return on failure */
 
 /* Add a parameter; `argument` is the C expression for this call. */
-void emit_param(emitter *e, const char *declaration, const char *argument_format, ...)
-    __attribute__((format(printf, 3, 4)));
+void emit_param(emitter *e, const char *declaration, const char *argument);
 /* Pointer parameter to a value's memory, with its C type: "const float *NAME" / "float *NAME".
    Constants go into the weights as they are (ONNX layout), so that any kernel can read any
    input. */
@@ -42,6 +41,11 @@ size_t emit_state(emitter *e);
 /* Scratch memory of this node inside the arena (alive during the node only), asked for before
    planning by implementation.scratch; returns an argument expression of type unsigned char *. */
 const char *emit_scratch(emitter *e);
+
+/* Templates (base/text.h) for those texts, and for one in the graph's arena. */
+#define body_put(e, ...) text_put(emit_body(e), __VA_ARGS__)
+#define helpers_put(e, ...) text_put(emit_helpers(e), __VA_ARGS__)
+#define emit_text(e, ...) arena_put(emit_arena(e), __VA_ARGS__)
 
 arena *emit_arena(emitter *e);
 const options *emit_options(const emitter *e);

@@ -13,7 +13,7 @@ const char *float_text(arena *a, double v) {
     const float f = (float)v;
     if ((double)f != v) return arena_printf(a, "%a", v);
     char *s = arena_printf(a, "%.9g", v);
-    return arena_printf(a, "%s%sf", s, strpbrk(s, ".e") ? "" : ".0");
+    return arena_put(a, "$0$1f", s, strpbrk(s, ".e") ? "" : ".0");
 }
 
 const char *emit_float(emitter *e, double v) { return float_text(emit_arena(e), v); }
@@ -26,8 +26,8 @@ const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *
         if (names)
             text_append(&t, names[k]);
         else
-            text_printf(&t, "i%d", k);
-        if (stride[k] != 1) text_printf(&t, " * %lld", (long long)stride[k]);
+            text_put(&t, "i$0", k);
+        if (stride[k] != 1) text_put(&t, " * $0", stride[k]);
     }
     const char *s = arena_strdup(emit_arena(e), t.size ? text_str(&t) : "0");
     text_free(&t);
@@ -35,8 +35,7 @@ const char *emit_index(emitter *e, const int64_t *stride, int rank, const char *
 }
 
 void emit_axis_loop(text *t, int axis, int64_t extent) {
-    text_printf(t, "    for (size_t i%d = 0; i%d < %lld; i%d++) {\n", axis, axis, (long long)extent,
-                axis);
+    text_put(t, "    for (size_t i$0 = 0; i$0 < $1; i$0++) {\n", axis, extent);
 }
 
 void emit_loops_open(emitter *e, const int64_t *extent, int rank, bool runtime_first) {
@@ -83,21 +82,24 @@ void emit_task_open(emitter *e, const node *n) {
     for (size_t i = 0; i < n->n_in; i++) {
         if (!task_input(n, i)) continue;
         const char *type = dtype_c(n->in[i]->type);
-        emit_value(e, arena_printf(emit_arena(e), "in%zu", i), n->in[i], false);
-        text_printf(t, "    const %s *in%zu;\n", type, i);
-        text_printf(&use, "    const %s *in%zu = args->in%zu;\n", type, i, i);
+        emit_value(e, emit_text(e, "in$0", i), n->in[i], false);
+        text_put(t, "    const $0 *in$1;\n", type, i);
+        text_put(&use, "    const $0 *in$1 = args->in$1;\n", type, i);
     }
     for (size_t i = 0; i < n->n_out; i++) {
         if (!n->out[i]) continue;
         const char *type = dtype_c(n->out[i]->type);
-        emit_value(e, arena_printf(emit_arena(e), "out%zu", i), n->out[i], true);
-        text_printf(t, "    %s *out%zu;\n", type, i);
-        text_printf(&use, "    %s *out%zu = args->out%zu;\n", type, i, i);
+        emit_value(e, emit_text(e, "out$0", i), n->out[i], true);
+        text_put(t, "    $0 *out$1;\n", type, i);
+        text_put(&use, "    $0 *out$1 = args->out$1;\n", type, i);
     }
-    text_append(t, "    size_t n;\n};\n\nstatic void $F_task(void *p, size_t i) {\n    const "
-                   "struct $F_args *args = p;\n");
-    text_append(t, text_str(&use));
-    text_append(t, "    (void)i;\n");
+    text_put(t,
+             "    size_t n;\n"
+             "};\n\n"
+             "static void $F_task(void *p, size_t i) {\n"
+             "    const struct $F_args *args = p;\n"
+             "$0    (void)i;\n",
+             text_str(&use));
     text_free(&use);
 }
 
@@ -106,17 +108,17 @@ void emit_task_close(emitter *e, const node *n, const char *count, double work) 
     text_append(emit_helpers(e), "}\n\n");
     text_append(t, "    struct $F_args args = {");
     for (size_t i = 0; i < n->n_in; i++)
-        if (task_input(n, i)) text_printf(t, "in%zu, ", i);
+        if (task_input(n, i)) text_put(t, "in$0, ", i);
     for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i]) text_printf(t, "out%zu, ", i);
+        if (n->out[i]) text_put(t, "out$0, ", i);
     text_append(t, "n};\n");
     if (work >= 65536)
-        text_printf(t, "    cameo_parallel(c, %s, $F_task, &args);\n", count);
+        text_put(t, "    cameo_parallel(c, $0, $F_task, &args);\n", count);
     else
-        text_printf(t,
-                    "    const size_t tasks = %s;\n    for (size_t i = 0; i < tasks; i++) "
-                    "$F_task(&args, i);\n",
-                    count);
+        text_put(t,
+                 "    const size_t tasks = $0;\n"
+                 "    for (size_t i = 0; i < tasks; i++) $F_task(&args, i);\n",
+                 count);
 }
 
 const char *emit_task_count(emitter *e, const node *n, const int64_t *extent, int rank) {
@@ -130,10 +132,10 @@ void emit_task_indices(emitter *e, const int64_t *extent, int rank) {
     text *t = emit_helpers(e);
     int64_t below = 1;
     for (int k = rank - 1; k >= 0; k--) {
-        text_printf(t, "    const size_t i%d = i", k);
-        if (below != 1) text_printf(t, " / %lld", (long long)below);
-        if (k) text_printf(t, " %% %lld", (long long)extent[k]);
-        text_printf(t, ";\n    (void)i%d;\n", k);
+        text_put(t, "    const size_t i$0 = i", k);
+        if (below != 1) text_put(t, " / $0", below);
+        if (k) text_put(t, " % $0", extent[k]);
+        text_put(t, ";\n    (void)i$0;\n", k);
         below *= extent[k];
     }
 }
@@ -188,8 +190,7 @@ static void load_operands(emitter *e, const node *n, const operand *o, bool scal
         const char *index = scalars ? "0"
                             : flat  ? "k"
                                     : emit_index(e, o[i].stride, n->out[0]->shape.rank, names);
-        text_printf(emit_helpers(e), "    const %s x%zu = in%zu[%s];\n", dtype_c(n->in[i]->type), i,
-                    i, index);
+        helpers_put(e, "    const $0 x$1 = in$1[$2];\n", dtype_c(n->in[i]->type), i, index);
     }
 }
 
@@ -198,13 +199,14 @@ static void emit_flat(emitter *e, const node *n, const operand *o, const char *e
     const bool batched = node_is_batched(n);
     const int64_t count = batched ? image_elements(y) : value_count(y), total = value_count(y);
     text *t = emit_helpers(e);
-    text_printf(t,
-                "    const size_t total = %s%lld, from = i * %d, to = total - from < %d ? total : "
-                "from + %d;\n",
-                batched ? "args->n * " : "", (long long)count, FLAT_BLOCK, FLAT_BLOCK, FLAT_BLOCK);
-    text_append(t, "    CAMEO_INDEPENDENT\n    for (size_t k = from; k < to; k++) {\n");
+    text_put(t,
+             "    const size_t total = $0$1, from = i * $2, to = total - from < $2 ? total : from "
+             "+ $2;\n"
+             "    CAMEO_INDEPENDENT\n"
+             "    for (size_t k = from; k < to; k++) {\n",
+             batched ? "args->n * " : "", count, FLAT_BLOCK);
     load_operands(e, n, o, false, true, NULL);
-    text_printf(t, "    out0[k] = (%s)(%s);\n    }\n", dtype_c(y->type), expression);
+    text_put(t, "    out0[k] = ($0)($1);\n    }\n", dtype_c(y->type), expression);
     const char *rounded = batched ? "(n * %lld + %d) / %d" : "(%lld + %d) / %d";
     emit_task_close(
         e, n, arena_printf(emit_arena(e), rounded, (long long)count, FLAT_BLOCK - 1, FLAT_BLOCK),
@@ -227,7 +229,7 @@ static void emit_nest(emitter *e, const node *n, const operand *o, const char *e
         emit_axis_loop(emit_helpers(e), k, extent[k]);
     }
     load_operands(e, n, o, false, false, names);
-    text_printf(emit_helpers(e), "    out0[%s] = (%s)(%s);\n", emit_index(e, stride, rank, names),
+    helpers_put(e, "    out0[$0] = ($1)($2);\n", emit_index(e, stride, rank, names),
                 dtype_c(y->type), expression);
     for (int k = outer; k < rank; k++) text_append(emit_helpers(e), "    }\n");
     emit_task_close(e, n, emit_task_count(e, n, extent, outer), (double)value_count(y));
@@ -242,7 +244,7 @@ void emit_elementwise(emitter *e, const node *n, const char *expression) {
     emit_task_open(e, n);
     if (!value_count(y)) {
         for (size_t i = 0; i < n->n_in; i++)
-            if (task_input(n, i)) text_printf(emit_helpers(e), "    (void)in%zu;\n", i);
+            if (task_input(n, i)) helpers_put(e, "    (void)in$0;\n", i);
         text_append(emit_helpers(e), "    (void)out0;\n");
         emit_task_close(e, n, "0", 0);
         return;

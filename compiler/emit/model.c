@@ -5,9 +5,13 @@
 #include <string.h>
 
 static void preamble(const emitter *e, text *t) {
-    text_append(t, "#include \"cameo_abi.h\"\n#include \"kernels/all.h\"\n");
-    if (e->xnnpack) text_append(t, "#include \"kernels/xnn.h\"\n");
-    text_append(t, "\n#include <math.h>\n#include <string.h>\n\n");
+    text_put(t,
+             "#include \"cameo_abi.h\"\n"
+             "#include \"kernels/all.h\"\n"
+             "$0\n"
+             "#include <math.h>\n"
+             "#include <string.h>\n\n",
+             e->xnnpack ? "#include \"kernels/xnn.h\"\n" : "");
 }
 
 size_t embedding_layers(const emitter *e) {
@@ -24,7 +28,7 @@ size_t embedding_layers(const emitter *e) {
 /* ---- functions ---- */
 
 static void head_print(const function *f, text *t, const char *linkage) {
-    text_printf(t, "%s void %s(cameo_context *c, size_t n%s)", linkage, f->name, f->parameters);
+    text_put(t, "$0 void $1(cameo_context *c, size_t n$2)", linkage, f->name, f->parameters);
 }
 
 static void function_print(const function *f, text *t, const char *linkage) {
@@ -52,31 +56,29 @@ static void arena_enum(const emitter *e, text *t) {
             text_append(t, "/* Where values lie in the arena, in bytes. Values that are never "
                            "alive together share memory. */\n");
         any = true;
-        text_printf(t, "#define %s %lluu /* ", e->value_name[v->id],
-                    (unsigned long long)v->arena_offset);
+        text_put(t, "#define $0 $1u /* ", e->value_name[v->id], v->arena_offset);
         shape_print(t, &v->shape);
         text_append(t, v->layout == LAYOUT_NHWC ? " nhwc */\n" : " */\n");
     }
     if (any) text_append(t, "\n");
 }
 
-void emit_weights_declaration(const emitter *e, text *t) {
+static void weights_declaration(const emitter *e, text *t) {
     const blob *b = &e->blob;
     if (b->count) text_append(t, "/* Where weights lie in their block, in bytes. */\n");
     for (size_t i = 0; i < b->count; i++)
-        text_printf(t, "#define %s %lluu /* %llu bytes */\n", b->entry[i].name,
-                    (unsigned long long)b->entry[i].offset, (unsigned long long)b->entry[i].bytes);
+        text_put(t, "#define $0 $1u /* $2 bytes */\n", b->entry[i].name, b->entry[i].offset,
+                 b->entry[i].bytes);
     if (b->count) text_append(t, "\n");
     if (e->options->sidecar) return;
     const char *name = e->options->name;
-    text_append(
-        t, "/* The weights themselves: weights.bin, put into the program by the assembler. */\n");
-    text_printf(t, "extern const unsigned char %s_weights[];\n", name);
-    text_printf(t,
-                "__asm__(\".section .rodata\\n.balign 64\\n.globl %s_weights\\n.hidden "
-                "%s_weights\\n%s_weights:\\n\"\n"
-                "        \".incbin \\\"%sweights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
-                name, name, name, e->unit);
+    text_put(t,
+             "/* The weights themselves: weights.bin, put into the program by the assembler. */\n"
+             "extern const unsigned char $0_weights[];\n"
+             "__asm__(\".section .rodata\\n.balign 64\\n.globl $0_weights\\n.hidden "
+             "$0_weights\\n$0_weights:\\n\"\n"
+             "        \".incbin \\\"$1weights.bin\\\"\\n.zero 128\\n.previous\\n\");\n\n",
+             name, e->unit);
 }
 
 static const char access_macros[] =
@@ -102,16 +104,15 @@ static size_t bytes_of(const value *v, bool per_image) {
 }
 
 static void copy_print(text *t, const char *to, const char *from, const value *v) {
-    text_printf(t, "    memcpy(%s, %s, %s%zuu);\n", to, from, v->batched ? "n * " : "",
-                bytes_of(v, v->batched));
+    text_put(t, "    memcpy($0, $1, $2$3u);\n", to, from, v->batched ? "n * " : "",
+             bytes_of(v, v->batched));
 }
 
 static void inputs_to_arena(emitter *e, text *t) {
     for (size_t i = 0; i < e->graph->n_inputs; i++) {
         const value *v = e->graph->inputs[i];
         if (v->arena_offset < 0) continue;
-        copy_print(t, place_expression(e, v, true), arena_printf(e->graph->arena, "c->in[%zu]", i),
-                   v);
+        copy_print(t, place_expression(e, v, true), emit_text(e, "c->in[$0]", i), v);
     }
 }
 
@@ -121,8 +122,8 @@ static void outputs_from_elsewhere(emitter *e, text *t) {
     for (size_t i = 0; i < g->n_outputs; i++) {
         const place p = value_place(g, g->outputs[i]);
         if (p.kind == PLACE_OUTPUT && p.index == i) continue;
-        copy_print(t, arena_printf(g->arena, "out[%zu]", i),
-                   place_expression(e, g->outputs[i], false), g->outputs[i]);
+        copy_print(t, arena_put(g->arena, "out[$0]", i), place_expression(e, g->outputs[i], false),
+                   g->outputs[i]);
     }
 }
 
@@ -141,29 +142,30 @@ static void embedding_function(emitter *e, text *t) {
     dense.base = NULL, dense.layout = LAYOUT_ONNX, dense.pixel_stride = 0;
     text_clear(&e->body);
     emit_copy_body(e, v, &dense, 0, v->batched);
-    text_printf(t,
-                "/* The embedding's own copy, dense. */\nstatic void copy_embedding(size_t n, "
-                "const %s *x, %s *y) {\n    "
-                "(void)n;\n%s}\n\n",
-                dtype_c(v->type), dtype_c(v->type), text_str(&e->body));
+    text_put(t,
+             "/* The embedding's own copy, dense. */\n"
+             "static void copy_embedding(size_t n, const $0 *x, $0 *y) {\n"
+             "    (void)n;\n"
+             "$1}\n\n",
+             dtype_c(v->type), text_str(&e->body));
 }
 
 static void embedding_copy(emitter *e, text *t) {
     size_t k;
     if (!e->graph->embedding || embedding_in_output(e, &k)) return;
-    text_printf(t, "    if (c->embedding) copy_embedding(n, %s, c->embedding);\n",
-                place_expression(e, e->graph->embedding, false));
+    text_put(t, "    if (c->embedding) copy_embedding(n, $0, c->embedding);\n",
+             place_expression(e, e->graph->embedding, false));
 }
 
-static void output_shape(text *t, const node *n) {
+void output_shape(text *t, const node *n) {
     if (n->n_out && n->out[0]) shape_print(t, &n->out[0]->shape);
 }
 
 static void call_print(const emitter *e, text *t, size_t i) {
     const call *k = &e->calls[i];
     text line = {0};
-    text_printf(&line, "    LAYER(%zu); %s(c, %s%s);", i, e->functions[k->function].name,
-                k->batched ? "n" : "1", k->arguments);
+    text_put(&line, "    LAYER($0); $1(c, $2$3);", i, e->functions[k->function].name,
+             k->batched ? "n" : "1", k->arguments);
     text_append(t, text_str(&line));
     text_printf(t, "%*s /* %s ", line.size < 100 ? (int)(100 - line.size) : 0, "", k->name);
     output_shape(t, k->node);
@@ -176,15 +178,14 @@ static void section_write(emitter *e, text *t, const char *name, size_t first, s
     const graph *g = e->graph;
     const size_t layers = embedding_layers(e);
     size_t k;
-    text_printf(t,
-                "static void %s(cameo_context *c, size_t last) {\n    const size_t n = c->count;\n",
-                name);
-    text_printf(t,
-                "    void *out[%zu];\n    for (size_t i = 0; i < %zu; i++) out[i] = c->out ? "
-                "c->out[i] : NULL;\n",
-                g->n_outputs, g->n_outputs);
+    text_put(t,
+             "static void $0(cameo_context *c, size_t last) {\n"
+             "    const size_t n = c->count;\n"
+             "    void *out[$1];\n"
+             "    for (size_t i = 0; i < $1; i++) out[i] = c->out ? c->out[i] : NULL;\n",
+             name, g->n_outputs);
     if (embedding_in_output(e, &k))
-        text_printf(t, "    if (c->embedding) out[%zu] = c->embedding;\n", k);
+        text_put(t, "    if (c->embedding) out[$0] = c->embedding;\n", k);
     text_append(t, "    (void)n, (void)out;\n");
     if (!first) inputs_to_arena(e, t);
     if (!first && !layers) embedding_copy(e, t);
@@ -196,7 +197,7 @@ static void section_write(emitter *e, text *t, const char *name, size_t first, s
         text_append(
             t, "    if (c->embedding) return; /* the caller gave no room for the outputs */\n");
     if (end == e->n_calls) outputs_from_elsewhere(e, t);
-    text_printf(t, "    if (c->tick) c->tick(c->tick_data, %zu);\n    (void)last;\n}\n\n", end);
+    text_put(t, "    if (c->tick) c->tick(c->tick_data, $0);\n    (void)last;\n}\n\n", end);
 }
 
 size_t late_layer(const emitter *e) {
@@ -215,25 +216,18 @@ static void run_write(emitter *e, text *t) {
 }
 
 static void create_write(const emitter *e, text *t) {
-    text_append(t, "/* What is made once, when a context is created. */\nstatic bool "
-                   "create(cameo_context *c) {\n    (void)c;\n");
-    text_append(t, text_str(&e->create));
-    text_append(t, "    return true;\n}\n\n");
+    text_put(t,
+             "/* What is made once, when a context is created. */\n"
+             "static bool create(cameo_context *c) {\n"
+             "    (void)c;\n"
+             "$0    return true;\n"
+             "}\n\n",
+             text_str(&e->create));
 }
 
 /* ---- whole files ---- */
 
-static void tail_write(const emitter *e, text *t, const text *constants, const text *run,
-                       const text *info) {
-    text_append(t, access_macros);
-    text_append(t, text_str(constants));
-    text_append(t, text_str(run));
-    create_write(e, t);
-    text_append(t, text_str(info));
-}
-
-static void parts_write(const emitter *e, emitted *out, const text *constants, const text *run,
-                        const text *info) {
+static void parts_write(const emitter *e, emitted *out, const text *tail) {
     const size_t want = (e->n_functions + 3) / 4, more = want > 24 ? 24 : want;
     out->n_parts = more + 1;
     out->parts = ARENA_ARRAY(e->graph->arena, text, out->n_parts);
@@ -247,21 +241,24 @@ static void parts_write(const emitter *e, emitted *out, const text *constants, c
         prototype_print(&e->functions[i], &out->parts[1 + i % more]);
         function_print(&e->functions[i], &out->parts[1 + i % more], "HIDDEN");
     }
-    tail_write(e, &out->parts[0], constants, run, info);
+    text_append(&out->parts[0], text_str(tail));
 }
 
 void model_write(emitter *e, emitted *out) {
-    text run = {0}, constants = {0}, info = {0};
+    text run = {0}, tail = {0};
     run_write(e, &run); /* first: names and weights come into being where they are used */
-    arena_enum(e, &constants);
-    emit_weights_declaration(e, &constants);
-    info_write(e, &info);
+    text_append(&tail, access_macros);
+    arena_enum(e, &tail);
+    weights_declaration(e, &tail);
+    text_append(&tail, text_str(&run));
+    create_write(e, &tail);
+    info_write(e, &tail);
     text *t = &out->model_c;
     table_write(e, t);
     preamble(e, t);
     for (size_t i = 0; i < e->n_functions; i++) function_print(&e->functions[i], t, "static");
-    tail_write(e, t, &constants, &run, &info);
-    parts_write(e, out, &constants, &run, &info);
+    text_append(t, text_str(&tail));
+    parts_write(e, out, &tail);
     header_write(e, &out->model_h);
-    text_free(&run), text_free(&constants), text_free(&info);
+    text_free(&run), text_free(&tail);
 }

@@ -4,14 +4,29 @@
 #define CAMEO_EMIT_PROGRAM_H
 #include "emit.h"
 
-typedef struct name_table { /* C identifiers handed out; open addressing */
-    const char **slot;
-    size_t used, capacity;
-} name_table;
+/* Finds entries of a list by a hash: open addressing, at most half full. */
+typedef struct hash_slot {
+    uint64_t hash;
+    size_t entry; /* its number + 1; 0: free */
+} hash_slot;
+typedef struct hash_index {
+    hash_slot *slot;
+    size_t size;
+} hash_index;
+
+/* The first slot that may have an entry of that hash, with room for one more than `count` of them;
+   and the one behind it. The first free slot ends the search. */
+hash_slot *hash_first(arena *a, hash_index *x, size_t count, uint64_t hash);
+hash_slot *hash_next(const hash_index *x, hash_slot *s);
+
+typedef struct name_list { /* C identifiers handed out */
+    const char **name;
+    size_t count, capacity;
+    hash_index index;
+} name_list;
 
 typedef struct blob_entry {
     size_t offset, bytes;
-    uint64_t hash;
     const char *name; /* the enum constant */
 } blob_entry;
 
@@ -19,13 +34,11 @@ typedef struct blob { /* the weights: 64-byte aligned, equal bytes once */
     text data;
     blob_entry *entry;
     size_t count, capacity;
-    size_t *index; /* hash table of entry numbers + 1 */
-    size_t index_size;
+    hash_index index;
 } blob;
 
 typedef struct function {                           /* one C function, perhaps of several nodes */
     const char *name, *helpers, *parameters, *body; /* helpers and body still say "$F" */
-    size_t uses;
 } function;
 
 typedef struct call { /* one layer: a node that emits something */
@@ -43,12 +56,11 @@ struct emitter {
                                 */
     text body, helpers, create, parameters, arguments;
     blob blob;
-    name_table names;
+    name_list names;
     const char **value_name; /* by value id: the enum constant of its arena offset */
     function *functions;
     size_t n_functions, cap_functions;
-    size_t *function_index; /* hash table of function numbers + 1 */
-    size_t function_index_size;
+    hash_index function_index;
     call *calls;
     size_t n_calls, cap_calls;
     size_t n_states;
@@ -92,13 +104,15 @@ const char *mangle(emitter *e, const char *prefix, const char *name, const char 
 
 const char *blob_add(emitter *e, const void *data, size_t bytes, const char *label);
 uint64_t hash_bytes(const void *data, size_t bytes);
-void emit_weights_declaration(const emitter *e, text *t);
 
 void model_write(emitter *e, emitted *out); /* model.c: all texts from the finished emitter */
 void table_write(emitter *e, text *t);      /* the overview comment */
 void info_write(emitter *e, text *t);       /* layer and tensor tables, model object */
 void header_write(emitter *e, text *t);     /* model.h */
 size_t embedding_layers(const emitter *e);
+/* A line of an initialiser: ".FIELD = "...",", or NULL. */
+void string_field(text *t, const char *field, const char *s);
+void output_shape(text *t, const node *n); /* of its first output */
 /* The prefix of all C names: --name, else from the output's name; always an identifier. */
 const char *emit_prefix(arena *a, const options *o);
 #endif

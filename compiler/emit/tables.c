@@ -40,7 +40,7 @@ static void padded(text *t, const char *s, bool comment, size_t width) {
 
 static void table_row(text *t, const node *n) {
     text size = {0};
-    if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
+    output_shape(&size, n);
     text_append(t, "   ");
     padded(t, node_label(n), true, 30);
     text_append(t, " ");
@@ -64,15 +64,17 @@ void table_write(emitter *e, text *t) {
     text_append(t,
                 ", compiled by cameo. Generated: change the model, not this file.\n\n   target ");
     text_comment(t, e->options->target.name ? e->options->target.name : "generic");
-    text_printf(t, ", kernels %s, batch %lld", kernels_word(e->options), (long long)g->batch);
-    if (g->group && g->group < g->batch) text_printf(t, " in groups of %lld", (long long)g->group);
-    if (g->alone) text_printf(t, ", %lld with one thread", (long long)g->alone);
-    if (g->late)
-        text_printf(t, ", of %lld from layer %zu on", (long long)g->late_group, late_layer(e));
-    text_printf(t, "\n   model  %s\n", g->hash);
-    text_printf(t, "   arena  %zu bytes, weights %zu bytes\n\n", e->arena_bytes, e->blob.data.size);
-    text_append(t, "   layer                          operator     output         parameters       "
-                   " MACs  kernel\n");
+    text_put(t, ", kernels $0, batch $1", kernels_word(e->options), g->batch);
+    if (g->group && g->group < g->batch) text_put(t, " in groups of $0", g->group);
+    if (g->alone) text_put(t, ", $0 with one thread", g->alone);
+    if (g->late) text_put(t, ", of $0 from layer $1 on", g->late_group, late_layer(e));
+    text_put(t,
+             "\n"
+             "   model  $0\n"
+             "   arena  $1 bytes, weights $2 bytes\n\n"
+             "   layer                          operator     output         parameters        MACs "
+             " kernel\n",
+             g->hash, e->arena_bytes, e->blob.data.size);
     for (size_t i = 0; i < e->n_calls; i++) table_row(t, e->calls[i].node);
     text_append(t, "*/\n");
 }
@@ -82,15 +84,14 @@ void table_write(emitter *e, text *t) {
 static void tensor_row(text *t, const value *v) {
     text_append(t, "    {");
     text_c_string(t, v->name);
-    text_printf(t, ", %d, %d, {", (int)v->type, v->shape.rank);
-    for (int i = 0; i < v->shape.rank; i++)
-        text_printf(t, "%s%lld", i ? ", " : "", (long long)v->shape.dim[i]);
-    text_printf(t, "%s}, %s},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false");
+    text_put(t, ", $0, $1, {", v->type, v->shape.rank);
+    for (int i = 0; i < v->shape.rank; i++) text_put(t, "$0$1", i ? ", " : "", v->shape.dim[i]);
+    text_put(t, "$0}, $1},\n", v->shape.rank ? "" : "0", v->batched ? "true" : "false");
 }
 
 static void tensor_table(text *t, const char *name, value *const *v, size_t n) {
     if (!n) return;
-    text_printf(t, "static const cameo_tensor_info %s[] = {\n", name);
+    text_put(t, "static const cameo_tensor_info $0[] = {\n", name);
     for (size_t i = 0; i < n; i++) tensor_row(t, v[i]);
     text_append(t, "};\n\n");
 }
@@ -106,9 +107,8 @@ static void layer_place(text *t, const node *n) {
         root->role != ROLE_NONE)
         text_append(t, "0, 0");
     else
-        text_printf(t, "%lld, %lld",
-                    (long long)(root->arena_offset + v->view_offset * (int64_t)sizeof(float)),
-                    (long long)value_count(v));
+        text_put(t, "$0, $1", root->arena_offset + v->view_offset * (int64_t)sizeof(float),
+                 value_count(v));
 }
 
 static void layer_table(const emitter *e, text *t) {
@@ -117,7 +117,7 @@ static void layer_table(const emitter *e, text *t) {
     for (size_t i = 0; i < e->n_calls; i++) {
         const node *n = e->calls[i].node;
         text size = {0};
-        if (n->n_out && n->out[0]) shape_print(&size, &n->out[0]->shape);
+        output_shape(&size, n);
         text_append(t, "    {");
         text_c_string(t, node_label(n));
         text_append(t, ", ");
@@ -180,8 +180,8 @@ static const char *embedding_rule(const emitter *e) {
     return g->embedding && g->embedding->is_output ? "output" : "input of last Gemm";
 }
 
-static void string_field(text *t, const char *field, const char *s) {
-    text_printf(t, "    .%s = ", field);
+void string_field(text *t, const char *field, const char *s) {
+    text_put(t, "    .$0 = ", field);
     if (s)
         text_c_string(t, s);
     else
@@ -195,12 +195,11 @@ static void weights_fields(const emitter *e, text *t) {
     cameo_sha256_begin(&sum);
     cameo_sha256_add(&sum, text_str(&e->blob.data), e->blob.data.size);
     cameo_sha256_end(&sum, hash);
-    text_printf(t, "    .arena_bytes = %zuu, .weights_bytes = %zuu,\n", e->arena_bytes,
-                e->blob.data.size);
-    if (!e->options->sidecar) text_printf(t, "    .weights = %s_weights,\n", e->options->name);
+    text_put(t, "    .arena_bytes = $0u, .weights_bytes = $1u,\n", e->arena_bytes,
+             e->blob.data.size);
+    if (!e->options->sidecar) text_put(t, "    .weights = $0_weights,\n", e->options->name);
     if (e->options->sidecar)
-        string_field(t, "weights_file",
-                     arena_printf(e->graph->arena, "%s.weights", e->options->name));
+        string_field(t, "weights_file", arena_put(e->graph->arena, "$0.weights", e->options->name));
     string_field(t, "weights_hash", hash);
 }
 
@@ -210,13 +209,14 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     for (size_t i = 0; i < e->n_calls; i++) macs += layer_macs(e->calls[i].node);
     const bool own = !e->unit[0] || e->options->is_narrower; /* not a step, not a detector */
     if (e->options->n_narrower)
-        text_printf(t, "extern const cameo_model %s_model;\n", narrower_name(e));
+        text_put(t, "extern const cameo_model $0_model;\n", narrower_name(e));
     if (own && e->options->detector)
-        text_printf(t, "extern const cameo_model %s_detector_model;\n", e->prefix);
-    text_printf(t,
-                "extern const cameo_model %s_model;\nconst cameo_model %s_model = {\n    .abi = "
-                "CAMEO_ABI,\n",
-                e->options->name, e->options->name);
+        text_put(t, "extern const cameo_model $0_detector_model;\n", e->prefix);
+    text_put(t,
+             "extern const cameo_model $0_model;\n"
+             "const cameo_model $0_model = {\n"
+             "    .abi = CAMEO_ABI,\n",
+             e->options->name);
     string_field(t, "name", e->options->name);
     text_append(t, "    .version = CAMEO_VERSION,\n");
     string_field(t, "hash", g->hash);
@@ -226,18 +226,17 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
     text_printf(t, "    .batch = %lld, .group = %lld, .parameters = %lluu, .macs = %.17g,\n",
                 (long long)batch, (long long)(g->group > 0 ? g->group : batch),
                 (unsigned long long)g->weights, macs);
-    if (g->alone) text_printf(t, "    .group_alone = %lld,\n", (long long)g->alone);
+    if (g->alone) text_put(t, "    .group_alone = $0,\n", g->alone);
     if (g->late)
-        text_printf(t, "    .late_group = %lld, .late_layer = %zu, .run_late = run_late,\n",
-                    (long long)g->late_group, late_layer(e));
-    text_printf(t, "    .n_inputs = %zu, .n_outputs = %zu, .n_layers = %zu, .n_states = %zu,\n",
-                g->n_inputs, g->n_outputs, e->n_calls, e->n_states);
-    text_printf(t, "    .inputs = %s, .outputs = %s, .layers = %s,\n",
-                g->n_inputs ? "inputs" : "NULL", g->n_outputs ? "outputs" : "NULL",
-                e->n_calls ? "layers" : "NULL");
+        text_put(t, "    .late_group = $0, .late_layer = $1, .run_late = run_late,\n",
+                 g->late_group, late_layer(e));
+    text_put(t,
+             "    .n_inputs = $0, .n_outputs = $1, .n_layers = $2, .n_states = $3,\n"
+             "    .inputs = $4, .outputs = $5, .layers = $6,\n",
+             g->n_inputs, g->n_outputs, e->n_calls, e->n_states, g->n_inputs ? "inputs" : "NULL",
+             g->n_outputs ? "outputs" : "NULL", e->n_calls ? "layers" : "NULL");
     if (g->embedding) {
-        text_printf(t, "    .embedding = embedding, .embedding_layers = %zu,\n",
-                    embedding_layers(e));
+        text_put(t, "    .embedding = embedding, .embedding_layers = $0,\n", embedding_layers(e));
         string_field(t, "embedding_rule", embedding_rule(e));
     }
     string_field(t, "preprocess",
@@ -245,9 +244,9 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
                                         : graph_metadata(g, "cameo.preprocess"));
     string_field(t, "calibration", own ? graph_metadata(g, "cameo.calibration") : NULL);
     if (own && e->options->detector)
-        text_printf(t, "    .detector = &%s_detector_model,\n", e->prefix);
-    if (e->options->n_narrower) text_printf(t, "    .narrower = &%s_model,\n", narrower_name(e));
-    if (n_classes) text_printf(t, "    .n_classes = %zu, .classes = classes,\n", n_classes);
+        text_put(t, "    .detector = &$0_detector_model,\n", e->prefix);
+    if (e->options->n_narrower) text_put(t, "    .narrower = &$0_model,\n", narrower_name(e));
+    if (n_classes) text_put(t, "    .n_classes = $0, .classes = classes,\n", n_classes);
     weights_fields(e, t);
     if (e->xnnpack) text_append(t, "    .backend = &cameo_xnnpack,\n");
     text_append(t, "    .create = create,\n    .run = run,\n};\n");
@@ -275,33 +274,30 @@ static void shape_macros(const emitter *e, text *t, const char *kind, size_t i, 
     const char *prefix = upper(e->graph->arena, e->options->name);
     text_append(t, "/* ");
     text_comment(t, v->name);
-    text_printf(t, ": %s */\n", dtype_name(v->type));
-    text_printf(t, "#define %s_%s_%zu_RANK %d\n", prefix, kind, i, v->shape.rank);
+    text_put(t, ": $0 */\n#define $1_$2_$3_RANK $4\n", dtype_name(v->type), prefix, kind, i,
+             v->shape.rank);
     for (int d = 0; d < v->shape.rank; d++)
-        text_printf(t, "#define %s_%s_%zu_DIM_%d %lld\n", prefix, kind, i, d,
-                    (long long)v->shape.dim[d]);
-    text_printf(t, "#define %s_%s_%zu_ELEMENTS %lld /* %s */\n", prefix, kind, i,
-                (long long)(v->batched && v->shape.dim[0] > 0 ? value_count(v) / v->shape.dim[0]
-                                                              : value_count(v)),
-                v->batched ? "of one image" : "in all");
+        text_put(t, "#define $0_$1_$2_DIM_$3 $4\n", prefix, kind, i, d, v->shape.dim[d]);
+    text_put(t, "#define $0_$1_$2_ELEMENTS $3 /* $4 */\n", prefix, kind, i,
+             v->batched && v->shape.dim[0] > 0 ? value_count(v) / v->shape.dim[0] : value_count(v),
+             v->batched ? "of one image" : "in all");
 }
 
-static void argument(emitter *e, text *t, const char *name, const value *v, bool written) {
-    text_printf(t, ", %s%s *%s /* ", written ? "" : "const ",
-                dtype_c(v->type) ? dtype_c(v->type) : "void", name);
-    (void)e;
+static void argument(text *t, const char *name, const value *v, bool written) {
+    text_put(t, ", $0$1 *$2 /* ", written ? "" : "const ",
+             dtype_c(v->type) ? dtype_c(v->type) : "void", name);
     for (int d = 0; d < v->shape.rank; d++) {
         if (d == 0 && v->batched)
             text_append(t, "[count]");
         else
-            text_printf(t, "[%lld]", (long long)v->shape.dim[d]);
+            text_put(t, "[$0]", v->shape.dim[d]);
     }
     text_append(t, " */");
 }
 
 static void pointer_array(text *t, const char *declaration, const char *const *name, size_t n) {
-    text_printf(t, "    %s = {", declaration);
-    for (size_t i = 0; i < n; i++) text_printf(t, "%s%s", i ? ", " : "", name[i]);
+    text_put(t, "    $0 = {", declaration);
+    for (size_t i = 0; i < n; i++) text_put(t, "$0$1", i ? ", " : "", name[i]);
     text_append(t, n ? "};\n" : "NULL};\n");
 }
 
@@ -312,11 +308,13 @@ static void run_wrapper(emitter *e, text *t) {
                **out = ARENA_ARRAY(g->arena, const char *, g->n_outputs + 1);
     for (size_t i = 0; i < g->n_inputs; i++) in[i] = mangle(e, "in_", g->inputs[i]->name, NULL);
     for (size_t i = 0; i < g->n_outputs; i++) out[i] = mangle(e, "out_", g->outputs[i]->name, NULL);
-    text_append(t, "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit "
-                   "code of cameo.h, 0 = done. */\n");
-    text_printf(t, "static inline int %s_run(%s *context, size_t count", p, p);
-    for (size_t i = 0; i < g->n_inputs; i++) argument(e, t, in[i], g->inputs[i], false);
-    for (size_t i = 0; i < g->n_outputs; i++) argument(e, t, out[i], g->outputs[i], true);
+    text_put(t,
+             "/* Dense tensors in ONNX layout; count is 1 up to the batch. Returns an exit code of "
+             "cameo.h, 0 = done. */\n"
+             "static inline int $0_run($0 *context, size_t count",
+             p);
+    for (size_t i = 0; i < g->n_inputs; i++) argument(t, in[i], g->inputs[i], false);
+    for (size_t i = 0; i < g->n_outputs; i++) argument(t, out[i], g->outputs[i], true);
     text_append(t, ") {\n");
     pointer_array(t, "const void *const inputs[]", in, g->n_inputs);
     pointer_array(t, "void *const outputs[]", out, g->n_outputs);
@@ -334,36 +332,46 @@ void header_write(emitter *e, text *t) {
     const char *p = e->options->name, *u = upper(g->arena, p);
     text_append(t, "/* ");
     text_comment(t, g->name && g->name[0] ? g->name : p);
-    text_printf(t,
-                ", compiled by cameo. A context belongs to one thread at a time; weights are "
-                "shared.\n   model %s */\n",
-                g->hash);
-    text_printf(t, "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n#include \"cameo.h\"\n\n", u, u);
-    text_append(t, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    text_printf(t, "#define %s_BATCH %lld\n#define %s_INPUTS %zu\n#define %s_OUTPUTS %zu\n", u,
-                (long long)(g->batch > 0 ? g->batch : 1), u, g->n_inputs, u, g->n_outputs);
+    text_put(t,
+             ", compiled by cameo. A context belongs to one thread at a time; weights are shared.\n"
+             "   model $0 */\n"
+             "#ifndef $1_MODEL_H\n"
+             "#define $1_MODEL_H\n"
+             "#include \"cameo.h\"\n\n"
+             "#ifdef __cplusplus\n"
+             "extern \"C\" {\n"
+             "#endif\n\n"
+             "#define $1_BATCH $2\n"
+             "#define $1_INPUTS $3\n"
+             "#define $1_OUTPUTS $4\n",
+             g->hash, u, g->batch > 0 ? g->batch : 1, g->n_inputs, g->n_outputs);
     for (size_t i = 0; i < g->n_inputs; i++) shape_macros(e, t, "INPUT", i, g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++) shape_macros(e, t, "OUTPUT", i, g->outputs[i]);
     if (g->embedding) shape_macros(e, t, "EMBEDDING", 0, g->embedding);
-    text_printf(t,
-                "\nextern const cameo_model %s_model;\ntypedef cameo_context %s; /* arena and "
-                "threads */\n\n",
-                p, p);
-    text_append(t, "/* options NULL = defaults; NULL with *error filled (error may be NULL). */\n");
-    text_printf(t,
-                "static inline %s *%s_create(const cameo_options *options, cameo_error *error) {\n",
-                p, p);
-    text_printf(t, "    return cameo_create(&%s_model, options, error);\n}\n\n", p);
+    text_put(t,
+             "\n"
+             "extern const cameo_model $0_model;\n"
+             "typedef cameo_context $0; /* arena and threads */\n\n"
+             "/* options NULL = defaults; NULL with *error filled (error may be NULL). */\n"
+             "static inline $0 *$0_create(const cameo_options *options, cameo_error *error) {\n"
+             "    return cameo_create(&$0_model, options, error);\n"
+             "}\n\n",
+             p);
     run_wrapper(e, t);
     if (can_embed(g)) {
         text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
-        text_printf(t,
-                    "static inline int %s_embed(%s *context, size_t count, const %s *input, float "
-                    "*embedding) {\n",
-                    p, p, dtype_c(g->inputs[0]->type));
-        text_append(t, "    return cameo_embed(context, count, input, embedding);\n}\n\n");
+        text_put(t,
+                 "static inline int $0_embed($0 *context, size_t count, const $1 *input, float "
+                 "*embedding) {\n"
+                 "    return cameo_embed(context, count, input, embedding);\n"
+                 "}\n\n",
+                 p, dtype_c(g->inputs[0]->type));
     }
-    text_printf(t, "static inline void %s_destroy(%s *context) { cameo_destroy(context); }\n\n", p,
-                p);
-    text_append(t, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    text_put(t,
+             "static inline void $0_destroy($0 *context) { cameo_destroy(context); }\n\n"
+             "#ifdef __cplusplus\n"
+             "}\n"
+             "#endif\n"
+             "#endif\n",
+             p);
 }

@@ -24,8 +24,8 @@ enum { MAX_WORDS = 64 };
 static const char *first_existing(arena *a, const char *base, const char *const *relative,
                                   const char *file) {
     for (; *relative; relative++) {
-        const char *directory = arena_printf(a, "%s/%s", base, *relative);
-        if (!access(arena_printf(a, "%s/%s", directory, file), R_OK)) return directory;
+        const char *directory = arena_put(a, "$0/$1", base, *relative);
+        if (!access(arena_put(a, "$0/$1", directory, file), R_OK)) return directory;
     }
     return NULL;
 }
@@ -67,7 +67,7 @@ static int find_runtime(arena *a, const options *o, toolchain *t) {
     t->include = first_existing(a, base, includes, "cameo.h");
     t->sources = first_existing(a, base, sources, "core/context.c");
     const char *library = is_foreign(o) ? NULL : first_existing(a, base, libraries, "libcameo.a");
-    t->library = library ? arena_printf(a, "%s/libcameo.a", library) : NULL;
+    t->library = library ? arena_put(a, "$0/libcameo.a", library) : NULL;
     if (!t->include)
         return complain(
             CAMEO_ENVIRONMENT,
@@ -88,7 +88,7 @@ static int find_runtime(arena *a, const options *o, toolchain *t) {
 
 static const char *read_log(arena *a, const char *directory, const char *log) {
     char line[PATH_MAX] = "";
-    FILE *f = fopen(arena_printf(a, "%s/%s", directory, log), "r");
+    FILE *f = fopen(arena_put(a, "$0/$1", directory, log), "r");
     if (f && !fgets(line, sizeof line, f)) line[0] = 0;
     if (f) fclose(f);
     line[strcspn(line, "\r\n")] = 0;
@@ -107,7 +107,7 @@ static const char *ask(arena *a, const char *directory, const char *cc, const ch
     command c = {.argv = argv, .log = "ask.log"};
     const bool ran = n && run_commands(&c, 1, 1, directory, &failed);
     const char *answer = ran ? read_log(a, directory, "ask.log") : "";
-    unlink(arena_printf(a, "%s/ask.log", directory));
+    unlink(arena_put(a, "$0/ask.log", directory));
     return !n || (!ran && command_missing(&c)) ? NULL : answer;
 }
 
@@ -151,11 +151,11 @@ static int is_source(const struct dirent *e) {
 static bool add_room(arena *a, const toolchain *t, const char *room, bool xnnpack,
                      const char **list, size_t *n, size_t capacity) {
     struct dirent **entries;
-    const int count = scandir(arena_printf(a, "%s/%s", t->sources, room), &entries, is_source,
+    const int count = scandir(arena_put(a, "$0/$1", t->sources, room), &entries, is_source,
                               alphasort);
     for (int i = 0; i < count; i++) {
         if (*n < capacity && (xnnpack || strcmp(entries[i]->d_name, "xnn.c") != 0))
-            list[(*n)++] = arena_printf(a, "%s/%s", room, entries[i]->d_name);
+            list[(*n)++] = arena_put(a, "$0/$1", room, entries[i]->d_name);
         free(entries[i]);
     }
     if (count >= 0) free(entries);
@@ -218,11 +218,10 @@ static const char *remedy(arena *a, const options *o, const struct part *p) {
     const bool needs_xnnpack = p->no_static;
     if (o->is_static && p->no_static)
         return "Debian has no static XNNPACK: use --kernels native, or leave out --static";
-    return arena_printf(a, "install %s%s%s", p->package, suffix,
-                        needs_xnnpack ? ", or use --kernels native, which needs none"
-                        : o->emit == EMIT_EXE
-                            ? ", or use --emit lib or so, which hold no image code"
-                            : "");
+    return arena_put(a, "install $0$1$2", p->package, suffix,
+                     needs_xnnpack         ? ", or use --kernels native, which needs none"
+                     : o->emit == EMIT_EXE ? ", or use --emit lib or so, which hold no image code"
+                                           : "");
 }
 
 bool toolchain_explain(arena *a, const options *o, const char *log) {

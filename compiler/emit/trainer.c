@@ -28,11 +28,11 @@ static cameo_parameter runtime_row(const parameter *p) {
 static void put_row(text *t, const cameo_parameter *p) {
     text_append(t, "    {");
     text_c_string(t, p->name);
-    text_printf(t, ", %d, {", p->rank);
-    for (int i = 0; i < p->rank; i++) text_printf(t, "%s%lld", i ? ", " : "", (long long)p->dim[i]);
-    text_printf(t, "%s}, %zu, %zu, %s, %lld, %s, %s},\n", p->rank ? "" : "0", p->offset, p->floats,
-                order_names[p->layout], (long long)p->block, p->learnt ? "true" : "false",
-                p->decay ? "true" : "false");
+    text_put(t, ", $0, {", p->rank);
+    for (int i = 0; i < p->rank; i++) text_put(t, "$0$1", i ? ", " : "", p->dim[i]);
+    text_put(t, "$0}, $1, $2, $3, $4, $5, $6},\n", p->rank ? "" : "0", p->offset, p->floats,
+             order_names[p->layout], p->block, p->learnt ? "true" : "false",
+             p->decay ? "true" : "false");
 }
 
 static void initial_block(const graph *g, text *out, size_t floats) {
@@ -47,11 +47,11 @@ static void initial_block(const graph *g, text *out, size_t floats) {
 }
 
 static void include_file(text *t, const char *symbol, const char *file) {
-    text_printf(t,
-                "extern const unsigned char %s[];\n"
-                "__asm__(\".section .rodata\\n.balign 64\\n.globl %s\\n.hidden %s\\n%s:\\n\"\n"
-                "        \".incbin \\\"%s\\\"\\n.byte 0\\n.previous\\n\");\n\n",
-                symbol, symbol, symbol, symbol, file);
+    text_put(t,
+             "extern const unsigned char $0[];\n"
+             "__asm__(\".section .rodata\\n.balign 64\\n.globl $0\\n.hidden $0\\n$0:\\n\"\n"
+             "        \".incbin \\\"$1\\\"\\n.byte 0\\n.previous\\n\");\n\n",
+             symbol, file);
 }
 
 static const char *const file_names[] = {"initial.bin", "model_fields.bin", "graph_fields.bin"},
@@ -64,10 +64,10 @@ static void loss_fields(const graph *infer, const graph *step, const options *o,
     const int64_t batch = step->inputs[0]->shape.dim[0];
     text_append(t, "    .loss = ");
     text_c_string(t, o->loss ? o->loss : "ce");
-    text_printf(t, ", .batch = %lld, .classes = %lld, .same = %lld, .mixes = %s,\n",
-                (long long)batch, spec.softmax ? (long long)graph_logits(infer)->shape.dim[1] : 0LL,
-                compares ? (long long)loss_images_of_class(batch) : 0LL,
-                compares || spec.margins || spec.center > 0 ? "false" : "true");
+    text_put(t, ", .batch = $0, .classes = $1, .same = $2, .mixes = $3,\n", batch,
+             spec.softmax ? graph_logits(infer)->shape.dim[1] : 0,
+             compares ? loss_images_of_class(batch) : 0,
+             compares || spec.margins || spec.center > 0 ? "false" : "true");
 }
 
 /* ---- what the plan says of tensors that the file holds once ---- */
@@ -83,11 +83,11 @@ static void add_name(naming *l, const char *name, size_t number, const char *wha
     if (l->count++ >= MOST_NAMES) return;
     text_append(&l->names, l->count > 1 ? ", " : "");
     text_escape(&l->names, name);
-    text_printf(&l->names, " (%zu%s)", number, what);
+    text_put(&l->names, " ($0$1)", number, what);
 }
 
 static void end_names(naming *l) {
-    if (l->count > MOST_NAMES) text_printf(&l->names, " and %zu more", l->count - MOST_NAMES);
+    if (l->count > MOST_NAMES) text_put(&l->names, " and $0 more", l->count - MOST_NAMES);
 }
 
 static void put_shared(text *t, const graph *g) {
@@ -97,11 +97,7 @@ static void put_shared(text *t, const graph *g) {
         if (own && own->layers > 1) add_name(&l, g->parameters[i]->name, own->layers, " layers");
     }
     end_names(&l);
-    if (l.count) {
-        text_append(t, "    .shared = ");
-        text_c_string(t, text_str(&l.names));
-        text_append(t, ",\n");
-    }
+    if (l.count) string_field(t, "shared", text_str(&l.names));
     text_free(&l.names);
 }
 
@@ -129,15 +125,10 @@ static void put_apart(text *t, const graph *g) {
         parameters += n;
     }
     end_names(&l);
-    if (l.count) {
-        text all = {0};
-        text_printf(&all, "%zu tensors that the model file holds as %zu: %s", parameters, l.count,
-                    text_str(&l.names));
-        text_append(t, "    .apart = ");
-        text_c_string(t, text_str(&all));
-        text_append(t, ",\n");
-        text_free(&all);
-    }
+    if (l.count)
+        string_field(t, "apart",
+                     arena_put(g->arena, "$0 tensors that the model file holds as $1: $2",
+                               parameters, l.count, text_str(&l.names)));
     text_free(&l.names);
 }
 
@@ -149,20 +140,19 @@ static void trainer_object(const graph *infer, const graph *step, const options 
         floats = p->offset + p->floats;
         if (p->learnt) learnt = floats;
     }
-    text_printf(t, "extern const cameo_trainer %s_trainer;\nconst cameo_trainer %s_trainer = {\n",
-                prefix, prefix);
-    text_printf(t, "    .step = &%s_step_model, .infer = &%s_model, .logits = 0,\n", prefix,
-                prefix);
-    text_printf(
+    text_put(
         t,
-        "    .n_parameters = %zu, .parameters = parameters, .floats = %zu, .learnt_floats = %zu,\n",
-        infer->n_parameters, floats, learnt);
+        "extern const cameo_trainer $0_trainer;\n"
+        "const cameo_trainer $0_trainer = {\n"
+        "    .step = &$0_step_model, .infer = &$0_model, .logits = 0,\n"
+        "    .n_parameters = $1, .parameters = parameters, .floats = $2, .learnt_floats = $3,\n",
+        prefix, infer->n_parameters, floats, learnt);
     loss_fields(infer, step, o, t);
-    text_printf(t, "    .initial = %s_initial, .initial_in_program = true,\n", prefix);
-    text_printf(t, "    .model_fields = %s_model_fields, .graph_fields = %s_graph_fields,\n",
-                prefix, prefix);
-    text_printf(t, "    .model_bytes = %zu, .graph_bytes = %zu,\n", out->files[1].data.size,
-                out->files[2].data.size);
+    text_put(t,
+             "    .initial = $0_initial, .initial_in_program = true,\n"
+             "    .model_fields = $0_model_fields, .graph_fields = $0_graph_fields,\n"
+             "    .model_bytes = $1, .graph_bytes = $2,\n",
+             prefix, out->files[1].data.size, out->files[2].data.size);
     put_shared(t, infer);
     put_apart(t, infer);
     text_append(t, "};\n");
@@ -176,13 +166,13 @@ bool emit_trainer(const graph *infer, const graph *step, const options *o, progr
     initial_block(infer, &out->files[0].data, last->offset + last->floats);
     skeleton_split(infer, &out->files[1].data, &out->files[2].data);
     text *t = &out->trainer_c;
-    text_printf(t,
-                "/* Training: the parameters of %s, and what joins its two models. Generated. "
-                "*/\n#include \"training/training.h\"\n\n",
-                prefix);
-    text_printf(t, "extern const cameo_model %s_model, %s_step_model;\n\n", prefix, prefix);
+    text_put(t,
+             "/* Training: the parameters of $0, and what joins its two models. Generated. */\n"
+             "#include \"training/training.h\"\n\n"
+             "extern const cameo_model $0_model, $0_step_model;\n\n",
+             prefix);
     for (size_t i = 0; i < 3; i++)
-        include_file(t, arena_printf(infer->arena, "%s_%s", prefix, symbols[i]), file_names[i]);
+        include_file(t, arena_put(infer->arena, "$0_$1", prefix, symbols[i]), file_names[i]);
     text_append(t, "static const cameo_parameter parameters[] = {\n");
     for (size_t i = 0; i < infer->n_parameters; i++) {
         const cameo_parameter row = runtime_row(infer->parameters[i]);

@@ -1,5 +1,5 @@
 /* The weights blob: every piece 64-byte aligned, equal bytes stored once, each piece named by a
-   constant. */
+   constant; and the hash index that finds equals. */
 #include "program.h"
 
 #include <string.h>
@@ -18,16 +18,22 @@ uint64_t hash_bytes(const void *data, size_t bytes) {
     return h ^ (h >> 32);
 }
 
-static void blob_rehash(emitter *e) {
-    blob *b = &e->blob;
-    if (2 * (b->count + 1) <= b->index_size) return;
-    b->index_size = b->index_size ? 2 * b->index_size : 256;
-    b->index = ARENA_ARRAY(e->graph->arena, size_t, b->index_size);
-    for (size_t i = 0; i < b->count; i++) {
-        size_t h = b->entry[i].hash & (b->index_size - 1);
-        while (b->index[h]) h = (h + 1) & (b->index_size - 1);
-        b->index[h] = i + 1;
+hash_slot *hash_next(const hash_index *x, hash_slot *s) {
+    return s + 1 == x->slot + x->size ? x->slot : s + 1;
+}
+
+hash_slot *hash_first(arena *a, hash_index *x, size_t count, uint64_t hash) {
+    if (2 * (count + 1) > x->size) {
+        const hash_index old = *x;
+        x->size = old.size ? 2 * old.size : 256;
+        x->slot = ARENA_ARRAY(a, hash_slot, x->size);
+        for (size_t i = 0; i < old.size; i++) { /* free slots over free slots, too */
+            hash_slot *s = hash_first(a, x, count, old.slot[i].hash);
+            while (s->entry) s = hash_next(x, s);
+            *s = old.slot[i];
+        }
     }
+    return &x->slot[hash & (x->size - 1)];
 }
 
 /* Zero bytes up to the next multiple of 64. */
@@ -38,20 +44,19 @@ static void blob_align(blob *b) {
 
 const char *blob_add(emitter *e, const void *data, size_t bytes, const char *label) {
     blob *b = &e->blob;
-    blob_rehash(e);
     const uint64_t hash = hash_bytes(data, bytes);
-    size_t h = hash & (b->index_size - 1);
-    for (; b->index[h]; h = (h + 1) & (b->index_size - 1)) {
-        const blob_entry *old = &b->entry[b->index[h] - 1];
-        if (old->hash == hash && old->bytes == bytes &&
+    hash_slot *s = hash_first(e->graph->arena, &b->index, b->count, hash);
+    for (; s->entry; s = hash_next(&b->index, s)) {
+        const blob_entry *old = &b->entry[s->entry - 1];
+        if (s->hash == hash && old->bytes == bytes &&
             (!bytes || !memcmp(b->data.data + old->offset, data, bytes)))
-            return arena_printf(e->graph->arena, "WEIGHTS(%s)", old->name);
+            return emit_text(e, "WEIGHTS($0)", old->name);
     }
     ARENA_GROW(e->graph->arena, b->entry, b->count, b->capacity);
     blob_align(b);
-    b->entry[b->count] = (blob_entry){b->data.size, bytes, hash,
+    b->entry[b->count] = (blob_entry){b->data.size, bytes,
                                       mangle(e, "W_", label ? label : "", NULL)};
     text_append_n(&b->data, data, bytes);
-    b->index[h] = ++b->count;
-    return arena_printf(e->graph->arena, "WEIGHTS(%s)", b->entry[b->count - 1].name);
+    *s = (hash_slot){hash, ++b->count};
+    return emit_text(e, "WEIGHTS($0)", b->entry[b->count - 1].name);
 }

@@ -16,19 +16,19 @@ typedef struct implementation {
        says that its kernel can do it and gains. */
     opcode pattern[CHAIN_PARTS];
     bool xnnpack; /* needs libXNNPACK */
-    bool (*applies)(const graph *g, const node *n, const options *o);
+    bool (*applies)(const node *n, const options *o);
     double (*cost)(const node *n, const options *o); /* estimated microseconds, cold weights, of one
                                                         image where images stay apart; lower wins */
-    size_t (*scratch)(const node *n, const options *o); /* bytes needed during the node; NULL = 0 */
+    int64_t (*scratch)(const node *n, const options *o); /* floats needed during the node; NULL = 0
+                                                          */
     void (*emit)(struct emitter *e, const node *n);
     unsigned inplace;      /* bit i: out 0 may use in i's memory */
     unsigned inplace_last; /* of several outputs, the last: the same, if no other output does */
-    bool slices;           /* can write into / read from channel slices (pixel_stride > channels) */
+    bool dense; /* no channel slices (pixel_stride > channels), neither to read nor to write */
     /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL:
        only in ONNX order. Asked before select, when the implementation applies to the node but for
        the order. */
-    bool (*takes)(const graph *g, const node *n, const parameter *p, parameter_layout order,
-                  const options *o);
+    bool (*takes)(const node *n, const parameter *p, parameter_layout order, const options *o);
 } implementation;
 /* Who chooses among the kernels that fit a node, cheapest by the rule first, count >= 1: --tune and
    --tuning do, by times measured, where otherwise the rule's first is taken. */
@@ -42,7 +42,7 @@ typedef struct chooser {
 extern const implementation *const implementations[];
 /* implementations.c: some implementation of n takes p in this order; and how many channels a block
    of that order has. */
-bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p,
-                            parameter_layout order, const options *o);
+bool kernel_takes_parameter(const node *n, const parameter *p, parameter_layout order,
+                            const options *o);
 int64_t kernel_parameter_block(const parameter *p, parameter_layout order, const options *o);
 #endif

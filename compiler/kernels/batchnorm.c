@@ -28,9 +28,9 @@ static bool all_are_pixels(value *const *v, size_t count, const value *like) {
     return true;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
+static bool applies(const node *n, const options *o) {
     float least, most;
-    (void)g, (void)o;
+    (void)o;
     return is_internal(n) && is_pixels(n->in[0]) && all_are_pixels(n->in, n->n_in, n->in[0]) &&
            all_are_pixels(n->out, n->n_out, n->in[0]) && act_is_clamp(n, &least, &most);
 }
@@ -73,9 +73,9 @@ static cut cut_of(const node *n, const options *o) {
     return k;
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     const cut k = cut_of(n, o);
-    return (size_t)(k.partial + k.table) * sizeof(float);
+    return k.partial + k.table;
 }
 
 static int64_t row_of(const cut *k, const value *v) { return v ? pixels_of(v).pixel * k->fold : 0; }
@@ -92,8 +92,8 @@ static cameo_batchnorm shape_of(const node *n, const cut *k) {
 
 /* One pass: a task function and its run. */
 static void emit_pass(emitter *e, const char *task, int64_t count) {
-    emit_task(e, task, arena_printf(emit_arena(e), "cameo_batchnorm_%s_task", task));
-    emit_parallel(e, NULL, count, arena_printf(emit_arena(e), "%s, &a", task), NULL);
+    emit_task(e, task, emit_text(e, "cameo_batchnorm_$0_task", task));
+    emit_parallel(e, NULL, count, emit_text(e, "$0, &a", task), NULL);
 }
 
 /* Pointers in the order of the template's arguments; absent ones are NULL. */
@@ -105,15 +105,13 @@ typedef struct argument {
 
 static void emit_arguments(emitter *e, const char *type, const argument *list, size_t count,
                            const cut *k) {
-    emit_param(e, "unsigned char *scratch", "%s", emit_scratch(e));
-    text_append(emit_body(e), "    (void)n;\n    float *partial = (float *)(void *)scratch;\n");
-    text_printf(emit_body(e), "    %s a = {", type);
+    emit_param(e, "unsigned char *scratch", emit_scratch(e));
+    body_put(e, "    (void)n;\n    float *partial = (float *)(void *)scratch;\n    $0 a = {", type);
     for (size_t i = 0; i < count; i++) {
         if (list[i].v) emit_value(e, list[i].name, list[i].v, list[i].written);
-        text_printf(emit_body(e), "%s, ", list[i].v ? list[i].name : "NULL");
+        body_put(e, "$0, ", list[i].v ? list[i].name : "NULL");
     }
-    text_printf(emit_body(e), "partial, partial + %lld, %lld};\n", (long long)k->partial,
-                (long long)k->total);
+    body_put(e, "partial, partial + $0, $1};\n", k->partial, k->total);
 }
 
 static const value *output_at(const node *n, size_t i) { return i < n->n_out ? n->out[i] : NULL; }
@@ -160,8 +158,7 @@ const implementation batchnorm_train = {.name = "batch-norm-train",
                                         .cost = cost,
                                         .scratch = scratch,
                                         .emit = emit_train,
-                                        .inplace = 1u | 1u << 5,
-                                        .slices = true};
+                                        .inplace = 1u | 1u << 5};
 /* dR over dY, and then dX over X; without dR, dX over either. */
 const implementation batchnorm_grad = {.name = "batch-norm-grad",
                                        .op = CAMEO_BatchNormGrad,
@@ -170,5 +167,4 @@ const implementation batchnorm_grad = {.name = "batch-norm-grad",
                                        .scratch = scratch,
                                        .emit = emit_grad,
                                        .inplace = 3,
-                                       .inplace_last = 1,
-                                       .slices = true};
+                                       .inplace_last = 1};

@@ -28,6 +28,10 @@ bool is_finite(const value *v) {
 
 bool is_internal(const node *n) { return !strcmp(n->domain, "cameo"); }
 
+bool is_image_layer(const node *n) {
+    return is_internal(n) && is_nhwc(n->in[0]) && is_nhwc(n->out[0]);
+}
+
 value *input_at(const node *n, size_t i) { return i < n->n_in ? n->in[i] : NULL; }
 
 int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
@@ -68,6 +72,8 @@ bool residual_fits(const node *n, size_t i) {
     return !r || (is_nhwc(r) && shape_equal(&r->shape, &n->out[0]->shape));
 }
 
+bool ending_fits(const node *n) { return residual_fits(n, 3) && act_known(n); }
+
 int64_t residual_pixel(const node *n) { return input_at(n, 3) ? image_of(n->in[3]).pixel : 0; }
 
 /* ---- costs ---- */
@@ -81,22 +87,28 @@ double stream_time(double bytes) { return bytes / 40000; }
 /* ---- emission ---- */
 
 const char *images_of(emitter *e, const node *n) {
-    return node_is_batched(n)
-               ? "n"
-               : arena_printf(emit_arena(e), "%lld", (long long)n->out[0]->shape.dim[0]);
+    return node_is_batched(n) ? "n" : emit_text(e, "$0", n->out[0]->shape.dim[0]);
+}
+
+float *new_floats(emitter *e, int64_t count) {
+    return ARENA_ARRAY(emit_arena(e), float, (size_t)count);
+}
+
+void emit_packed(emitter *e, const char *declaration, const void *packed, int64_t words,
+                 const char *label) {
+    emit_param(e, declaration, emit_weights(e, packed, 4 * (size_t)words, label));
 }
 
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups,
                    int64_t c, int64_t block) {
     const int64_t padded = round_up(c, block);
-    float *p = ARENA_ARRAY(emit_arena(e), float, (size_t)(groups * padded));
+    float *p = new_floats(e, groups * padded);
     const int64_t count = v ? shape_count(&v->constant->shape) : 0;
     for (int64_t g = 0; g < groups; g++)
         for (int64_t i = 0; i < c; i++)
             p[g * padded + i] = v ? (float)tensor_get(v->constant, count == 1 ? 0 : g * c + i)
                                   : otherwise;
-    const char *w = emit_weights(e, p, (size_t)(groups * padded) * sizeof *p, v ? v->name : name);
-    emit_param(e, arena_printf(emit_arena(e), "const float *%s", name), "%s", w);
+    emit_packed(e, emit_text(e, "const float *$0", name), p, groups * padded, v ? v->name : name);
 }
 
 const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, int64_t block) {
@@ -109,28 +121,26 @@ const char *emit_ending(emitter *e, const node *n, int64_t groups, int64_t c, in
     if (r) emit_value(e, "r", r, false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    return arena_printf(emit_arena(e), ".b = b%s%s, .y = y", slope ? ", .slope = slope" : "",
-                        r ? ", .r = r" : "");
+    return emit_text(e, ".b = b$0$1, .y = y", slope ? ", .slope = slope" : "", r ? ", .r = r" : "");
 }
 
 void emit_task(emitter *e, const char *name, const char *function) {
-    text_printf(emit_helpers(e), "static void $F_%s(void *p, size_t i) { %s(&$F_shape, p, i); }\n",
-                name, function);
+    helpers_put(e, "static void $F_$0(void *p, size_t i) { $1(&$F_shape, p, i); }\n", name,
+                function);
 }
 
 void emit_parallel(emitter *e, const node *n, int64_t count, const char *task,
                    const char *comment) {
     text *t = emit_body(e);
     text_append(t, "    cameo_parallel(c, ");
-    if (n) text_printf(t, "(size_t)%s * ", images_of(e, n));
-    text_printf(t, "%lld, $F_%s);", (long long)count, task);
-    if (comment) text_printf(t, " /* %s */", comment);
+    if (n) text_put(t, "(size_t)$0 * ", images_of(e, n));
+    text_put(t, "$0, $F_$1);", count, task);
+    if (comment) text_put(t, " /* $0 */", comment);
     text_append(t, "\n");
 }
 
 void emit_vector_check(emitter *e) {
-    text_printf(
-        emit_helpers(e),
-        "_Static_assert(CAMEO_VF == %d, \"weights were packed for vectors of %d floats\");\n",
-        emit_options(e)->target.vector_floats, emit_options(e)->target.vector_floats);
+    helpers_put(
+        e, "_Static_assert(CAMEO_VF == $0, \"weights were packed for vectors of $0 floats\");\n",
+        vector_of(e));
 }

@@ -89,8 +89,7 @@ static int64_t source_block(const node *n) {
 static bool make_plan(const node *n, const options *o, int64_t block, grad_plan *p) {
     const value *w = n->in[1];
     const int64_t *d = w->shape.dim;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || w->type != DT_FLOAT ||
-        w->layout != LAYOUT_ONNX || w->pixel_stride)
+    if (!is_image_layer(n) || w->type != DT_FLOAT || w->layout != LAYOUT_ONNX || w->pixel_stride)
         return false;
     window k;
     if (!window_of(n, n->out[0], w, &k) || k.stride[1] * k.stride[2] > PHASES_MOST || k.group < 1)
@@ -111,17 +110,14 @@ static bool make_plan(const node *n, const options *o, int64_t block, grad_plan 
     return choose_vectors(p, &o->target);
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     grad_plan p;
     const value *w = n->in[1];
     if (w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_DEPTHWISE) return false;
     return make_plan(n, o, source_block(n), &p);
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
-                  const options *o) {
-    (void)g;
+static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {
     grad_plan p;
     return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param == param &&
            order == PARAMETER_CONV && make_plan(n, o, kernel_parameter_block(param, order, o), &p);
@@ -133,9 +129,9 @@ static double cost(const node *n, const options *o) {
     return 1 + conv_time(o, plan_cycles(&p, &o->target), (double)value_count(n->in[1]) * 4);
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     grad_plan p;
-    return make_plan(n, o, source_block(n), &p) ? (size_t)p.packed * sizeof(float) : 0;
+    return make_plan(n, o, source_block(n), &p) ? p.packed : 0;
 }
 
 static void emit_flip(emitter *e, const grad_plan *p) {
@@ -143,19 +139,18 @@ static void emit_flip(emitter *e, const grad_plan *p) {
     text_append(emit_helpers(e),
                 "static void $F_flip(void *p, size_t i) { cameo_flip_task(&$F_weights, p, i); }\n");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    emit_parallel(e, NULL, conv_plan_blocks(&p->phase[0].plan, &emit_options(e)->target),
-                  "flip, &pack", "blocks of input channels");
+    emit_parallel(e, NULL, conv_plan_blocks(&p->phase[0].plan, target_of(e)), "flip, &pack",
+                  "blocks of input channels");
 }
 
 static void emit_phase(emitter *e, const phase *f, size_t i) {
-    const char *suffix = arena_printf(emit_arena(e), "_%zu", i);
+    const char *suffix = emit_text(e, "_$0", i);
     conv_plan_print(e, &f->plan, suffix);
-    text_printf(
-        emit_body(e),
-        "    cameo_conv_args a%zu = {.x = dy, .w = pack.to + %lld, .b = zero, .y = dx + %lld};\n",
-        i, (long long)f->weights, (long long)f->y);
-    emit_parallel(e, NULL, conv_plan_tasks(&f->plan, &emit_options(e)->target),
-                  arena_printf(emit_arena(e), "task%s, &a%zu", suffix, i), NULL);
+    body_put(e,
+             "    cameo_conv_args a$0 = {.x = dy, .w = pack.to + $1, .b = zero, .y = dx + $2};\n",
+             i, f->weights, f->y);
+    emit_parallel(e, NULL, conv_plan_tasks(&f->plan, target_of(e)),
+                  emit_text(e, "task$0, &a$1", suffix, i), NULL);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -163,10 +158,9 @@ static void emit(emitter *e, const node *n) {
     if (!make_plan(n, emit_options(e), source_block(n), &p)) BUG("input gradient without a plan");
     emit_value(e, "dy", n->in[0], false);
     emit_value(e, "w", n->in[1], false);
-    emit_channels(e, "zero", NULL, 0, p.s.groups, p.s.ci,
-                  p.s.vectors * emit_options(e)->target.vector_floats);
+    emit_channels(e, "zero", NULL, 0, p.s.groups, p.s.ci, p.s.vectors * vector_of(e));
     emit_value(e, "dx", n->out[0], true);
-    emit_param(e, "void *packed", "%s", emit_scratch(e));
+    emit_param(e, "void *packed", emit_scratch(e));
     emit_vector_check(e);
     emit_flip(e, &p);
     for (size_t i = 0; i < p.n; i++) emit_phase(e, &p.phase[i], i);
@@ -174,9 +168,6 @@ static void emit(emitter *e, const node *n) {
 
 const implementation conv_input_grad = {.name = "direct-input-gradient",
                                         .op = CAMEO_ConvInputGrad,
-                                        .applies = applies,
-                                        .cost = cost,
+                                        OF_FILE,
                                         .scratch = scratch,
-                                        .emit = emit,
-                                        .slices = true,
                                         .takes = takes};

@@ -228,27 +228,26 @@ static int64_t most_chunks(const conv_plan *p, const target *t, int64_t rows, in
 /* Bands of rows whose input stays in the second-level cache, then chunks of channels until there
    are tasks enough. */
 static void choose_tasks(conv_plan *p, const target *t) {
+    cameo_conv *s = &p->s;
     const int64_t all = conv_plan_blocks(p, t);
     const int64_t bytes = band_bytes(p, conv_plan_weights(p, t) * 4);
-    p->s.rows = round_up(p->s.oh, p->s.tile_h);
-    while (p->s.rows > p->s.tile_h && line_floats(p, p->s.rows) * 4 > bytes)
-        p->s.rows -= p->s.tile_h;
+    s->rows = round_up(s->oh, s->tile_h);
+    while (s->rows > s->tile_h && line_floats(p, s->rows) * 4 > bytes) s->rows -= s->tile_h;
     const double all_cycles = conv_plan_cycles(p, t) / (double)(p->counted ? 1 : p->n);
     const int64_t shares = p->counted && p->n > 1
                                ? 1
                                : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
-    const int64_t whole_chunks = most_chunks(p, t, p->s.oh, 1, all_cycles); /* which are shares too
-                                                                             */
-    const int64_t bands = most(ceil_div(p->s.oh, p->s.rows), ceil_div(shares, whole_chunks));
-    p->s.rows = round_up(ceil_div(p->s.oh, bands), p->s.tile_h); /* bands of like size */
+    const int64_t whole_chunks = most_chunks(p, t, s->oh, 1, all_cycles); /* which are shares too
+                                                                           */
+    const int64_t bands = most(ceil_div(s->oh, s->rows), ceil_div(shares, whole_chunks));
+    s->rows = round_up(ceil_div(s->oh, bands), s->tile_h); /* bands of like size */
     choose_images(p, bytes);
-    const int64_t cuts = ceil_div(p->s.oh, p->s.rows) *
-                         (p->counted ? ceil_div(p->n, p->s.images) : 1);
-    p->line = p->s.line_pixel ? line_floats(p, p->s.rows) * p->s.images : 0;
+    const int64_t cuts = ceil_div(s->oh, s->rows) * (p->counted ? ceil_div(p->n, s->images) : 1);
+    p->line = s->line_pixel ? line_floats(p, s->rows) * s->images : 0;
     const double cycles = conv_plan_cycles(p, t) / (double)(cuts * (p->counted ? 1 : p->n));
-    const int64_t chunks = least(most_chunks(p, t, p->s.rows, p->s.images, cycles),
+    const int64_t chunks = least(most_chunks(p, t, s->rows, s->images, cycles),
                                  most(1, TASKS / cuts));
-    p->s.blocks = choose_chunks(all, cuts, chunks);
+    s->blocks = choose_chunks(all, cuts, chunks);
 }
 
 bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors) {
@@ -292,18 +291,17 @@ void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix) {
     else
         s.tile_n = s.images = 0;
     if (s.line_pixel <= channels(p)) s.line_pixel = 0;
-    emit_cameo_conv(e, arena_printf(emit_arena(e), "_shape%s", suffix), &s);
+    emit_cameo_conv(e, emit_text(e, "_shape$0", suffix), &s);
 }
 
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix) {
     conv_plan_print_shape(e, p, suffix);
     text *t = emit_helpers(e);
-    const int64_t floats = p->line + (p->s.gate ? block_weights(p, &emit_options(e)->target) : 0);
-    text_printf(t, "static void $F_task%s(void *p, size_t i) {\n", suffix);
-    if (floats)
-        text_printf(t, "    float line[%lld] __attribute__((aligned(64)));\n", (long long)floats);
-    text_printf(t, "    cameo_conv_task(&$F_shape%s, p, i, %s);\n}\n", suffix,
-                floats ? "line" : "NULL");
+    const int64_t floats = p->line + (p->s.gate ? block_weights(p, target_of(e)) : 0);
+    text_put(t, "static void $F_task$0(void *p, size_t i) {\n", suffix);
+    if (floats) text_put(t, "    float line[$0] __attribute__((aligned(64)));\n", floats);
+    text_put(t, "    cameo_conv_task(&$F_shape$0, p, i, $1);\n}\n", suffix,
+             floats ? "line" : "NULL");
 }
 
 int64_t conv_plan_tasks(const conv_plan *p, const target *t) {

@@ -20,9 +20,10 @@ int64_t conv_tile_pixels(const target *t, int64_t vectors); /* the most that fit
    measured on several layers, the longer of the two and a third of the shorter. */
 double conv_time(const options *o, double cycles, double bytes);
 
-/* Packed weights of a convolution, from constants in ONNX order: [group][co /
+/* The parameter of a convolution's packed weights, from constants in ONNX order: [group][co /
    block][kh][kw][ci][block] (direct_conv.c). */
-const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes);
+void conv_plan_emit_weights(emitter *e, const char *declaration, const conv_plan *p,
+                            const value *w);
 
 /* Weights of more bytes than that come from memory. */
 enum { CONV_STREAMED = 1 << 20 };

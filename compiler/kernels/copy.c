@@ -90,8 +90,8 @@ static bool movable(const value *v) {
     return !v || dtype_size(v->type) == 4 || dtype_size(v->type) == 8;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     if (!n->op->copy || !n->out[0] || !movable(n->out[0]) || copy_parts(n) > PARTS_MOST)
         return false;
     for (size_t i = 0; i < n->n_in; i++) /* a constant's or a parameter's order is not the graph's
@@ -117,9 +117,9 @@ static void emit_operands(emitter *e, const node *n, size_t part, bool first) {
     const bool joins = n->op->copy->joins;
     arena *a = emit_arena(e);
     if (first || joins)
-        emit_value(e, arena_printf(a, "x%zu", joins ? part : 0), copy_from(n, part), false);
+        emit_value(e, arena_put(a, "x$0", joins ? part : 0), copy_from(n, part), false);
     if (first || !joins)
-        emit_value(e, arena_printf(a, "y%zu", joins ? 0 : part), copy_to(n, part), true);
+        emit_value(e, arena_put(a, "y$0", joins ? 0 : part), copy_to(n, part), true);
 }
 
 /* All parts' tasks follow each other in one call. */
@@ -127,36 +127,40 @@ static void emit(emitter *e, const node *n) {
     const bool joins = n->op->copy->joins;
     text *t = emit_helpers(e), *b = emit_body(e), task = {0};
     bool first = true, fits;
-    text_append(b, "    size_t tasks = 0;\n");
-    text_printf(b, "    cameo_copy_args a[%zu];\n", copy_parts(n));
+    text_put(b, "    size_t tasks = 0;\n    cameo_copy_args a[$0];\n", copy_parts(n));
     for (size_t i = 0; i < copy_parts(n); i++) {
         cameo_copy s;
         if (!shape_of(n, i, &s, &fits)) continue;
         emit_operands(e, n, i, first);
         first = false;
-        emit_cameo_copy(e, arena_printf(emit_arena(e), "_shape%zu", i), &s);
-        text_printf(b, "    tasks += (size_t)%s * cameo_copy_tasks(&$F_shape%zu);\n",
-                    node_is_batched(n) ? "n" : "1", i);
-        text_printf(b, "    a[%zu] = (cameo_copy_args){x%zu, y%zu, tasks};\n", i, joins ? i : 0,
-                    joins ? 0 : i);
-        text_printf(&task,
-                    "    if (i < a[%zu].end) {\n        cameo_copy_task(&$F_shape%zu, a[%zu].x, "
-                    "a[%zu].y, i - first);\n",
-                    i, i, i, i);
-        text_printf(&task, "        return;\n    }\n    first = a[%zu].end;\n", i);
+        emit_cameo_copy(e, emit_text(e, "_shape$0", i), &s);
+        text_put(b,
+                 "    tasks += (size_t)$0 * cameo_copy_tasks(&$F_shape$1);\n"
+                 "    a[$1] = (cameo_copy_args){x$2, y$3, tasks};\n",
+                 node_is_batched(n) ? "n" : "1", i, joins ? i : 0, joins ? 0 : i);
+        text_put(&task,
+                 "    if (i < a[$0].end) {\n"
+                 "        cameo_copy_task(&$F_shape$0, a[$0].x, a[$0].y, i - first);\n"
+                 "        return;\n"
+                 "    }\n"
+                 "    first = a[$0].end;\n",
+                 i);
     }
-    text_append(t, "static void $F_task(void *p, size_t i) {\n    const cameo_copy_args *a = p;\n  "
-                   "  size_t first = 0;\n");
-    text_append(t, text_str(&task));
-    text_append(t, "    (void)a, (void)first;\n}\n");
+    text_put(t,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    const cameo_copy_args *a = p;\n"
+             "    size_t first = 0;\n"
+             "$0    (void)a, (void)first;\n"
+             "}\n",
+             text_str(&task));
     text_append(b, "    cameo_parallel(c, tasks, $F_task, a);\n");
     text_free(&task);
 }
 
 /* ---- cameo.Interleave ---- */
 
-static bool applies_interleave(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_interleave(const node *n, const options *o) {
+    (void)o;
     if (!is_nhwc(n->out[0]) || n->n_in > CAMEO_INTERLEAVE_MOST) return false;
     for (size_t i = 0; i < n->n_in; i++)
         if (!is_nhwc(n->in[i])) return false;
@@ -171,26 +175,23 @@ static void emit_interleave(emitter *e, const node *n) {
                           .y_pixel = y.pixel};
     text operands = {0};
     for (size_t i = 0; i < n->n_in; i++) {
-        emit_value(e, arena_printf(emit_arena(e), "x%zu", i), n->in[i], false);
+        emit_value(e, emit_text(e, "x$0", i), n->in[i], false);
         s.x_pixel[i] = image_of(n->in[i]).pixel;
-        text_printf(&operands, "%sx%zu", i ? ", " : "", i);
+        text_put(&operands, "$0x$1", i ? ", " : "", i);
     }
     emit_cameo_interleave(e, "_shape", &s);
     emit_task(e, "task", "cameo_interleave_task");
     emit_value(e, "y", n->out[0], true);
     text *b = emit_body(e);
-    text_printf(b, "    const size_t pixels = (size_t)%s * %lld;\n", images_of(e, n),
-                (long long)(y.h * y.w));
-    text_printf(b, "    cameo_interleave_args a = {{%s}, y, (ptrdiff_t)pixels};\n",
-                text_str(&operands));
-    text_printf(b, "    cameo_parallel(c, (pixels + %td) / %td, $F_task, &a);\n", s.pixels - 1,
-                s.pixels);
+    text_put(b,
+             "    const size_t pixels = (size_t)$0 * $1;\n"
+             "    cameo_interleave_args a = {{$2}, y, (ptrdiff_t)pixels};\n"
+             "    cameo_parallel(c, (pixels + $3) / $4, $F_task, &a);\n",
+             images_of(e, n), y.h * y.w, text_str(&operands), s.pixels - 1, s.pixels);
     text_free(&operands);
 }
 
-#define COPY(variable, row)           \
-    const implementation variable = { \
-        .name = "copy", .op = row, .applies = applies, .cost = cost, .emit = emit, .slices = true}
+#define COPY(variable, row) const implementation variable = {.name = "copy", .op = row, OF_FILE}
 COPY(copy_concat, ONNX_Concat);
 COPY(copy_split, ONNX_Split);
 COPY(copy_slice, ONNX_Slice);
@@ -203,5 +204,4 @@ const implementation interleave = {.name = "interleave",
                                    .op = CAMEO_Interleave,
                                    .applies = applies_interleave,
                                    .cost = cost,
-                                   .emit = emit_interleave,
-                                   .slices = true};
+                                   .emit = emit_interleave};

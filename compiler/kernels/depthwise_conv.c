@@ -32,22 +32,19 @@ static parameter_layout order_of(const value *w) {
 
 static bool forward_fits(const node *n, parameter_layout order) {
     cameo_depthwise s;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) ||
-        !depthwise_shape(n, n->in[0], n->out[0], n->in[1], &s))
-        return false;
+    if (!is_image_layer(n) || !depthwise_shape(n, n->in[0], n->out[0], n->in[1], &s)) return false;
     const value *b = input_at(n, 2);
     if (b && !is_constant(b) && !is_live(b, PARAMETER_ONNX)) return false;
-    return weights_fit(n->in[1], &s, order) && residual_fits(n, 3) && act_known(n);
+    return weights_fit(n->in[1], &s, order) && ending_fits(n);
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     return forward_fits(n, order_of(n->in[1]));
 }
 
-static bool takes(const graph *g, const node *n, const parameter *p, parameter_layout order,
-                  const options *o) {
-    (void)g, (void)o;
+static bool takes(const node *n, const parameter *p, parameter_layout order, const options *o) {
+    (void)o;
     return order == PARAMETER_DEPTHWISE && n->in[1]->param == p && forward_fits(n, order);
 }
 
@@ -58,15 +55,12 @@ static double cost(const node *n, const options *o) {
 }
 
 void depthwise_emit_weights(emitter *e, const char *name, const value *w) {
-    const int64_t *d = w->shape.dim, taps = d[2] * d[3],
-                  padded = round_up(d[0], emit_options(e)->target.vector_floats);
+    const int64_t *d = w->shape.dim, taps = d[2] * d[3], padded = round_up(d[0], vector_of(e));
     const float *from = w->constant->data;
-    const size_t count = (size_t)(taps * padded);
-    float *to = ARENA_ARRAY(emit_arena(e), float, count);
+    float *to = new_floats(e, taps * padded);
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < d[0]; c++) to[t * padded + c] = from[c * taps + t];
-    emit_param(e, arena_printf(emit_arena(e), "const float *%s", name), "%s",
-               emit_weights(e, to, count * sizeof *to, w->name));
+    emit_packed(e, emit_text(e, "const float *$0", name), to, taps * padded, w->name);
 }
 
 static void emit_taps(emitter *e, const value *w) {
@@ -89,21 +83,15 @@ static void emit(emitter *e, const node *n) {
     s.rows = rows_of_task(&y), s.r_pixel = residual_pixel(n), s.act = act_of(n);
     emit_value(e, "x", n->in[0], false);
     emit_taps(e, n->in[1]);
-    const char *ending = emit_ending(e, n, 1, y.c, emit_options(e)->target.vector_floats);
+    const char *ending = emit_ending(e, n, 1, y.c, vector_of(e));
     emit_cameo_depthwise(e, "_shape", &s);
     emit_task(e, "task", "cameo_depthwise_task");
-    text_printf(emit_body(e), "    cameo_depthwise_args a = {x, w, %s};\n", ending);
+    body_put(e, "    cameo_depthwise_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(y.h, s.rows), "task, &a", "images x bands of rows");
 }
 
-const implementation depthwise_conv = {.name = "depthwise-conv",
-                                       .op = CAMEO_Conv,
-                                       .applies = applies,
-                                       .cost = cost,
-                                       .emit = emit,
-                                       .inplace = 1u << 3,
-                                       .slices = true,
-                                       .takes = takes};
+const implementation depthwise_conv = {
+    .name = "depthwise-conv", .op = CAMEO_Conv, OF_FILE, .inplace = 1u << 3, .takes = takes};
 
 /* ---- the gradient of its input ---- */
 
@@ -124,21 +112,19 @@ static bool back_shape(const node *n, cameo_depthwise *s) {
 
 static bool back_fits(const node *n, parameter_layout order) {
     cameo_depthwise s;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || !back_shape(n, &s) ||
-        !weights_fit(n->in[1], &s, order))
-        return false;
+    if (!is_image_layer(n) || !back_shape(n, &s) || !weights_fit(n->in[1], &s, order)) return false;
     const cameo_depthwise f = flipped(&s);
     return s.sh == 1 && s.sw == 1 ? f.pt >= 0 && f.pl >= 0 : s.dh == 1 && s.dw == 1;
 }
 
-static bool back_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool back_applies(const node *n, const options *o) {
+    (void)o;
     return back_fits(n, order_of(n->in[1]));
 }
 
-static bool back_takes(const graph *g, const node *n, const parameter *p, parameter_layout order,
+static bool back_takes(const node *n, const parameter *p, parameter_layout order,
                        const options *o) {
-    (void)g, (void)o;
+    (void)o;
     return order == PARAMETER_DEPTHWISE && n->in[1]->param == p && back_fits(n, order);
 }
 
@@ -155,7 +141,7 @@ static void emit_back(emitter *e, const node *n) {
     s.rows = rows_of_task(&dx);
     emit_value(e, "dy", n->in[0], false);
     emit_taps(e, n->in[1]);
-    if (s.flip) emit_channels(e, "b", NULL, 0, 1, dx.c, emit_options(e)->target.vector_floats);
+    if (s.flip) emit_channels(e, "b", NULL, 0, 1, dx.c, vector_of(e));
     emit_value(e, "dx", n->out[0], true);
     emit_vector_check(e);
     emit_cameo_depthwise(e, "_shape", &s);
@@ -170,5 +156,4 @@ const implementation depthwise_input_gradient = {.name = "depthwise-input-gradie
                                                  .applies = back_applies,
                                                  .cost = back_cost,
                                                  .emit = emit_back,
-                                                 .slices = true,
                                                  .takes = back_takes};

@@ -35,26 +35,24 @@ static parameter_layout order_of(const node *n) {
     return n->out[0]->role == ROLE_GRADIENT ? n->out[0]->param->layout : PARAMETER_ONNX;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     plan p;
     return order_of(n) != PARAMETER_CONV && make_plan(n, &p);
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
-                  const options *o) {
-    (void)g, (void)o;
+static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {
+    (void)o;
     plan p;
     return order == PARAMETER_DEPTHWISE && n->out[0]->param == param && make_plan(n, &p);
 }
 
 static double cost(const node *n, const options *o) { return 1 + n->macs / speed(o, 0.35); }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p)) return 0;
-    return (size_t)(p.parts * p.s.kh * p.s.kw * round_up(p.s.c, o->target.vector_floats)) *
-           sizeof(float);
+    return p.parts * p.s.kh * p.s.kw * round_up(p.s.c, o->target.vector_floats);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -63,26 +61,24 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "dy", n->in[1], false);
     emit_value(e, "dw", n->out[0], true);
-    emit_param(e, "void *partial", "%s", emit_scratch(e));
+    emit_param(e, "void *partial", emit_scratch(e));
     emit_vector_check(e);
     emit_cameo_depthwise(e, "_shape", &p.s);
-    text_append(emit_helpers(e), "static void $F_task(void *p, size_t i) {\n");
-    text_printf(emit_helpers(e),
-                "    cameo_depthwise_wgrad_task(&$F_shape, p, %lld, %lld, i);\n}\n",
-                (long long)p.images, (long long)p.parts);
+    helpers_put(e,
+                "static void $F_task(void *p, size_t i) {\n"
+                "    cameo_depthwise_wgrad_task(&$F_shape, p, $0, $1, i);\n"
+                "}\n",
+                p.images, p.parts);
     text_append(emit_body(e), "    cameo_depthwise_wgrad_args a = {x, dy, partial, dw};\n");
     emit_parallel(e, NULL, p.parts, "task, &a", "parts of all rows");
-    text_printf(emit_body(e), "    cameo_depthwise_wgrad_sum(&$F_shape, &a, %lld, %s);\n",
-                (long long)p.parts, order_of(n) == PARAMETER_ONNX ? "true" : "false");
+    body_put(e, "    cameo_depthwise_wgrad_sum(&$F_shape, &a, $0, $1);\n", p.parts,
+             order_of(n) == PARAMETER_ONNX ? "true" : "false");
 }
 
 const implementation depthwise_weight_gradient = {.name = "depthwise-weight-gradient",
                                                   .op = CAMEO_ConvWeightGrad,
-                                                  .applies = applies,
-                                                  .cost = cost,
+                                                  OF_FILE,
                                                   .scratch = scratch,
-                                                  .emit = emit,
-                                                  .slices = true,
                                                   .takes = takes};
 
 /* ---- sums over channels ---- */
@@ -94,8 +90,8 @@ static image sum_image(const value *v) {
     return (image){.n = d[0], .c = d[1], .h = 1, .w = 1, .pixel = d[1]};
 }
 
-static bool sum_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool sum_applies(const node *n, const options *o) {
+    (void)o;
     const value *x = n->in[0];
     const bool rows = x->type == DT_FLOAT && x->shape.rank == 2 && !x->constant &&
                       value_count(x) > 0;
@@ -107,9 +103,8 @@ static int64_t sum_parts(const node *n) {
     return parts_of(value_count(n->in[0]), x.n * x.h * x.w);
 }
 
-static size_t sum_scratch(const node *n, const options *o) {
-    return (size_t)(sum_parts(n) * round_up(sum_image(n->in[0]).c, o->target.vector_floats)) *
-           sizeof(float);
+static int64_t sum_scratch(const node *n, const options *o) {
+    return sum_parts(n) * round_up(sum_image(n->in[0]).c, o->target.vector_floats);
 }
 
 static double sum_cost(const node *n, const options *o) {
@@ -121,7 +116,7 @@ static void emit_sum(emitter *e, const node *n) {
     const image x = sum_image(n->in[0]);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "y", n->out[0], true);
-    emit_param(e, "void *partial", "%s", emit_scratch(e));
+    emit_param(e, "void *partial", emit_scratch(e));
     emit_vector_check(e);
     const int64_t parts = sum_parts(n);
     emit_cameo_channel_sum(e, "_shape", &(cameo_channel_sum){x.n * x.h * x.w, x.c, x.pixel, parts});
@@ -136,5 +131,4 @@ const implementation channel_sum = {.name = "channel-sum",
                                     .applies = sum_applies,
                                     .cost = sum_cost,
                                     .scratch = sum_scratch,
-                                    .emit = emit_sum,
-                                    .slices = true};
+                                    .emit = emit_sum};

@@ -59,20 +59,16 @@ static bool bias_fits(const node *n, const conv_plan *p, const options *o) {
 
 static bool fits(const node *n, const options *o, int64_t vectors) {
     conv_plan p;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
-    return residual_fits(n, 3) && act_known(n) && make_plan(n, NULL, o, vectors, &p) &&
-           bias_fits(n, &p, o);
+    if (!is_image_layer(n)) return false;
+    return ending_fits(n) && make_plan(n, NULL, o, vectors, &p) && bias_fits(n, &p, o);
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     const value *w = n->in[1];
     return (is_constant(w) || is_live(w)) && fits(n, o, bound_vectors(n, o));
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
-                  const options *o) {
-    (void)g;
+static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {
     const value *w = n->in[1];
     if (!is_live(w) || w->param != param || w->shape.rank != 4 || order != PARAMETER_CONV)
         return false;
@@ -89,12 +85,13 @@ static double cost(const node *n, const options *o) {
 
 /* ---- weights ---- */
 
-const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size_t *bytes) {
-    const int64_t block = p->s.vectors * emit_options(e)->target.vector_floats;
+void conv_plan_emit_weights(emitter *e, const char *declaration, const conv_plan *p,
+                            const value *w) {
+    const int64_t block = p->s.vectors * vector_of(e);
     const int64_t blocks = round_up(p->s.co, block) / block, taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
-    *bytes = (size_t)conv_plan_weights(p, &emit_options(e)->target) * sizeof(float);
-    float *to = arena_alloc(emit_arena(e), *bytes);
+    const int64_t floats = conv_plan_weights(p, target_of(e));
+    float *to = new_floats(e, floats);
     for (int64_t g = 0; g < p->s.groups; g++)
         for (int64_t co = 0; co < p->s.co; co++)
             for (int64_t ci = 0; ci < p->s.ci; ci++)
@@ -104,40 +101,37 @@ const float *conv_plan_pack(emitter *e, const conv_plan *p, const value *w, size
                                        co % block;
                     to[at] = from[((g * p->s.co + co) * p->s.ci + ci) * taps + t];
                 }
-    return to;
+    emit_packed(e, declaration, to, floats, w->name);
 }
 
 static bool is_repacked(const node *n) {
     return n->in[1]->role == ROLE_PARAMETER && n->in[1]->param->layout != PARAMETER_CONV;
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     conv_plan p;
     if (!is_repacked(n) || !make_plan(n, NULL, o, 0, &p)) return 0;
-    return (size_t)conv_plan_weights(&p, &o->target) * sizeof(float);
+    return conv_plan_weights(&p, &o->target);
 }
 
 static void emit_weight_param(emitter *e, const node *n, const conv_plan *p) {
-    if (!is_constant(n->in[1])) {
-        emit_value(e, "w", n->in[1], false);
-        if (is_repacked(n)) emit_param(e, "void *packed", "%s", emit_scratch(e));
+    if (is_constant(n->in[1])) {
+        conv_plan_emit_weights(e, "const float *w", p, n->in[1]);
         return;
     }
-    size_t bytes;
-    const float *w = conv_plan_pack(e, p, n->in[1], &bytes);
-    emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
+    emit_value(e, "w", n->in[1], false);
+    if (is_repacked(n)) emit_param(e, "void *packed", emit_scratch(e));
 }
 
 static void emit_repack(emitter *e, const conv_plan *p) {
     emit_task(e, "pack", "cameo_conv_pack_task");
     text_append(emit_body(e), "    cameo_conv_pack pack = {w, packed};\n");
-    emit_parallel(e, NULL, conv_plan_blocks(p, &emit_options(e)->target), "pack, &pack",
-                  "blocks of channels");
+    emit_parallel(e, NULL, conv_plan_blocks(p, target_of(e)), "pack, &pack", "blocks of channels");
 }
 
 /* What comes before the convolution: scale and shift, or the gate. */
 static void emit_before(emitter *e, const node *before) {
-    const int64_t vf = emit_options(e)->target.vector_floats, c = before->out[0]->shape.dim[1];
+    const int64_t vf = vector_of(e), c = before->out[0]->shape.dim[1];
     if (is_mul(before)) {
         emit_value(e, "gate", gate_of(before), false);
         return;
@@ -157,11 +151,10 @@ static void emit_conv(emitter *e, const node *n, const node *before) {
                                      p.s.vectors * o->target.vector_floats);
     conv_plan_print(e, &p, "");
     if (is_repacked(n)) emit_repack(e, &p);
-    text_printf(emit_body(e), "    cameo_conv_args a = {x, %s, %s%s};\n",
-                is_repacked(n) ? "packed" : "w", ending,
-                p.s.scaled ? ", .scale = scale, .shift = shift"
-                : p.s.gate ? ", .gate = gate"
-                           : "");
+    body_put(e, "    cameo_conv_args a = {x, $0, $1$2};\n", is_repacked(n) ? "packed" : "w", ending,
+             p.s.scaled ? ", .scale = scale, .shift = shift"
+             : p.s.gate ? ", .gate = gate"
+                        : "");
     emit_parallel(e, p.counted ? NULL : n, conv_plan_tasks(&p, &o->target), "task, &a",
                   "images x bands of rows x channels");
 }
@@ -170,18 +163,14 @@ static void emit(emitter *e, const node *n) { emit_conv(e, n, NULL); }
 
 const implementation direct_conv = {.name = "direct-conv",
                                     .op = CAMEO_Conv,
-                                    .applies = applies,
-                                    .cost = cost,
+                                    OF_FILE,
                                     .scratch = scratch,
-                                    .emit = emit,
                                     .inplace = 1u << 3,
-                                    .slices = true,
                                     .takes = takes};
 
 /* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
 
-static bool scaled_applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool scaled_applies(const node *n, const options *o) {
     conv_plan p;
     const node *scale = n->parts[0], *conv = n->parts[1];
     if (scale->impl != &scale_shift || conv->impl != &direct_conv || !is_constant(conv->in[1]))
@@ -198,8 +187,7 @@ const implementation scaled_conv = {.name = "scaled-conv",
                                     .op = CAMEO_ConvChain,
                                     .pattern = {CAMEO_ScaleShift, CAMEO_Conv},
                                     .applies = scaled_applies,
-                                    .emit = emit_scaled,
-                                    .slices = true};
+                                    .emit = emit_scaled};
 
 /* ---- with the Mul before it that ends a squeeze-and-excitation block, as a cameo.ConvChain
    ---- */
@@ -212,8 +200,7 @@ static bool is_gate(const value *v, const value *y) {
 }
 
 /* Every band of rows multiplies its weights, where the Mul multiplies, reads and writes pixels. */
-static bool gated_applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool gated_applies(const node *n, const options *o) {
     conv_plan p;
     const node *mul = n->parts[0], *conv = n->parts[1];
     if (conv->impl != &direct_conv || !is_constant(conv->in[1]) || mul->n_in != 2) return false;
@@ -231,5 +218,4 @@ const implementation gated_conv = {.name = "gated-conv",
                                    .op = CAMEO_ConvChain,
                                    .pattern = {ONNX_Mul, CAMEO_Conv},
                                    .applies = gated_applies,
-                                   .emit = emit_scaled,
-                                   .slices = true};
+                                   .emit = emit_scaled};

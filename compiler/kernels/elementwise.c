@@ -28,28 +28,28 @@ static bool activation_fits(const node *n, int64_t c) {
     return act && act->flags & ACT_SLOPE ? is_per_channel(input_at(n, 4), c) : act != NULL;
 }
 
-static bool applies_scale_shift(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_scale_shift(const node *n, const options *o) {
+    (void)o;
     if (!is_internal(n) || !images_fit(n) || !residual_fits(n, 3)) return false;
     const int64_t c = n->out[0]->shape.dim[1];
     return activation_fits(n, c) && is_per_channel(input_at(n, 1), c) &&
            is_per_channel(input_at(n, 2), c);
 }
 
-static bool applies_two(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_two(const node *n, const options *o) {
+    (void)o;
     return !n->domain[0] && images_fit(n) && n->n_in == 2 && is_nhwc(n->in[1]) &&
            residual_fits(n, 1);
 }
 
-static bool applies_relu(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_relu(const node *n, const options *o) {
+    (void)o;
     return !n->domain[0] && images_fit(n);
 }
 
 /* A slope [C,1,1] or one number; [C] alone would broadcast along the width. */
-static bool applies_prelu(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_prelu(const node *n, const options *o) {
+    (void)o;
     if (n->domain[0] || !images_fit(n)) return false;
     const shape *s = &n->in[1]->shape;
     const int axis = s->rank - 3;
@@ -76,16 +76,16 @@ void emit_pixels(emitter *e, const node *n, const cameo_elementwise *s, int64_t 
     emit_vector_check(e);
     emit_cameo_elementwise(e, "_shape", s);
     emit_task(e, "task", "cameo_elementwise_task");
-    text_printf(emit_body(e),
-                "    const size_t pixels = (size_t)%s * %lld;\n"
-                "    cameo_elementwise_args a = {%s, (ptrdiff_t)pixels};\n"
-                "    cameo_parallel(c, (pixels + %td) / %td, $F_task, &a);\n",
-                images_of(e, n), (long long)pixels, operands, s->pixels - 1, s->pixels);
+    body_put(e,
+             "    const size_t pixels = (size_t)$0 * $1;\n"
+             "    cameo_elementwise_args a = {$2, (ptrdiff_t)pixels};\n"
+             "    cameo_parallel(c, (pixels + $3) / $4, $F_task, &a);\n",
+             images_of(e, n), pixels, operands, s->pixels - 1, s->pixels);
 }
 
 static void emit_parts(emitter *e, const node *n, const parts *k) {
     const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const int64_t vf = emit_options(e)->target.vector_floats;
+    const int64_t vf = vector_of(e);
     emit_value(e, "x", n->in[0], false);
     emit_per_channel(e, "scale", k->scale, y.c, vf);
     emit_per_channel(e, "shift", k->shift, y.c, vf);
@@ -102,9 +102,9 @@ static void emit_parts(emitter *e, const node *n, const parts *k) {
                                  .product = k->product,
                                  .act = k->act};
     emit_pixels(e, n, &s, y.h * y.w,
-                arena_printf(emit_arena(e), "x, %s, %s, %s, %s, y", argument(k->scale, "scale"),
-                             argument(k->shift, "shift"), argument(k->slope, "slope"),
-                             argument(k->r, "r")));
+                emit_text(e, "x, $0, $1, $2, $3, y", argument(k->scale, "scale"),
+                          argument(k->shift, "shift"), argument(k->slope, "slope"),
+                          argument(k->r, "r")));
 }
 
 static void emit_scale_shift(emitter *e, const node *n) {
@@ -124,38 +124,16 @@ static void emit_prelu(emitter *e, const node *n) {
     emit_parts(e, n, &(parts){.slope = n->in[1], .act = {.kind = CAMEO_PRELU}});
 }
 
-const implementation scale_shift = {.name = "scale-shift",
-                                    .op = CAMEO_ScaleShift,
-                                    .applies = applies_scale_shift,
-                                    .cost = cost,
-                                    .emit = emit_scale_shift,
-                                    .inplace = 1u | 1u << 3,
-                                    .slices = true};
-const implementation add_nhwc = {.name = "add",
-                                 .op = ONNX_Add,
-                                 .applies = applies_two,
-                                 .cost = cost,
-                                 .emit = emit_add,
-                                 .inplace = 3,
-                                 .slices = true};
-const implementation mul_nhwc = {.name = "mul",
-                                 .op = ONNX_Mul,
-                                 .applies = applies_two,
-                                 .cost = cost,
-                                 .emit = emit_mul,
-                                 .inplace = 3,
-                                 .slices = true};
-const implementation relu_nhwc = {.name = "relu",
-                                  .op = ONNX_Relu,
-                                  .applies = applies_relu,
-                                  .cost = cost,
-                                  .emit = emit_relu,
-                                  .inplace = 1,
-                                  .slices = true};
-const implementation prelu_nhwc = {.name = "prelu",
-                                   .op = ONNX_PRelu,
-                                   .applies = applies_prelu,
-                                   .cost = cost,
-                                   .emit = emit_prelu,
-                                   .inplace = 1,
-                                   .slices = true};
+#define PASS(variable, NAME, OP, APPLIES, EMIT, INPLACE) \
+    const implementation variable = {.name = NAME,       \
+                                     .op = OP,           \
+                                     .applies = APPLIES, \
+                                     .cost = cost,       \
+                                     .emit = EMIT,       \
+                                     .inplace = INPLACE}
+PASS(scale_shift, "scale-shift", CAMEO_ScaleShift, applies_scale_shift, emit_scale_shift,
+     1u | 1u << 3);
+PASS(add_nhwc, "add", ONNX_Add, applies_two, emit_add, 3);
+PASS(mul_nhwc, "mul", ONNX_Mul, applies_two, emit_mul, 3);
+PASS(relu_nhwc, "relu", ONNX_Relu, applies_relu, emit_relu, 1);
+PASS(prelu_nhwc, "prelu", ONNX_PRelu, applies_prelu, emit_prelu, 1);

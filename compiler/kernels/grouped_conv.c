@@ -32,26 +32,23 @@ typedef struct plan {
 static int64_t span(int64_t taps, int64_t dilation) { return (taps - 1) * dilation + 1; }
 
 /* The depthwise kernel has register tiles of its own for these. */
-static bool is_depthwise_tiled(const plan *p) {
-    return p->s.width == 1 && p->s.kh == 3 && p->s.kw == 3 && p->s.dh == 1 && p->s.dw == 1 &&
-           p->s.sw <= 2;
+static bool is_depthwise_tiled(const cameo_grouped *s) {
+    return s->width == 1 && s->kh == 3 && s->kw == 3 && s->dh == 1 && s->dw == 1 && s->sw <= 2;
 }
 
-static bool window_fits(const plan *p, const value *w, int64_t vector) {
+static bool window_fits(const cameo_grouped *s, const value *w, int64_t vector) {
     const int64_t *d = w->shape.dim;
-    const bool power = p->s.width > 0 && !(p->s.width & (p->s.width - 1));
-    return p->s.width < p->s.c && power && p->s.width <= vector && d[0] == p->s.c &&
-           d[1] == p->s.width && !is_depthwise_tiled(p);
+    const bool power = s->width > 0 && !(s->width & (s->width - 1));
+    return s->width < s->c && power && s->width <= vector && d[0] == s->c && d[1] == s->width &&
+           !is_depthwise_tiled(s);
 }
 
 /* Only the first and the last tile of a row reach out of the image. */
-static bool reach_fits(const plan *p, int64_t tile) {
-    const int64_t rest = (p->s.ow - 1) % tile + 1,
-                  last = (rest - 1) * p->s.sw + span(p->s.kw, p->s.dw);
-    const int64_t beyond = most(0, (p->s.ow - 1) * p->s.sw - p->s.pl + span(p->s.kw, p->s.dw) -
-                                       p->s.w);
-    const int64_t first = p->s.ow <= tile ? last - beyond : tile * p->s.sw;
-    return p->s.pl < first && (p->s.ow <= tile || beyond <= rest * p->s.sw) && beyond < last;
+static bool reach_fits(const cameo_grouped *s, int64_t tile) {
+    const int64_t rest = (s->ow - 1) % tile + 1, last = (rest - 1) * s->sw + span(s->kw, s->dw);
+    const int64_t beyond = most(0, (s->ow - 1) * s->sw - s->pl + span(s->kw, s->dw) - s->w);
+    const int64_t first = s->ow <= tile ? last - beyond : tile * s->sw;
+    return s->pl < first && (s->ow <= tile || beyond <= rest * s->sw) && beyond < last;
 }
 
 /* Of one vector of channels and one row of the kernel, for `pixels` outputs. */
@@ -71,16 +68,17 @@ static void choose_tile(plan *p, const target *t) {
     p->s.tile = 0;
     for (int64_t tile = 1; tile <= least(p->s.ow, t->vector_registers > 16 ? TILE_MANY : TILE_FEW);
          tile++)
-        if (reach_fits(p, tile) && (!p->s.tile || row_cycles(p, tile) <= row_cycles(p, p->s.tile)))
+        if (reach_fits(&p->s, tile) &&
+            (!p->s.tile || row_cycles(p, tile) <= row_cycles(p, p->s.tile)))
             p->s.tile = tile;
 }
 
 static void choose_tasks(plan *p, int64_t vector) {
-    const int64_t each = vector *
-                         (p->s.w * span(p->s.kh, p->s.dh) + p->s.kh * p->s.kw * p->s.width),
-                  all = p->fills && p->s.sh > 1 ? CHUNK_STRIDED : CHUNK_FLOATS;
-    p->s.chunk = vector * least(ceil_div(p->s.c, vector), most(1, all / each));
-    p->s.rows = most(1, least(p->s.oh, TASK_FLOATS / (p->s.ow * p->s.c)));
+    cameo_grouped *s = &p->s;
+    const int64_t each = vector * (s->w * span(s->kh, s->dh) + s->kh * s->kw * s->width),
+                  all = p->fills && s->sh > 1 ? CHUNK_STRIDED : CHUNK_FLOATS;
+    s->chunk = vector * least(ceil_div(s->c, vector), most(1, all / each));
+    s->rows = most(1, least(s->oh, TASK_FLOATS / (s->ow * s->c)));
 }
 
 static bool make_plan(const node *n, const options *o, plan *p) {
@@ -91,7 +89,7 @@ static bool make_plan(const node *n, const options *o, plan *p) {
         x.c != y.c)
         return false;
     *p = (plan){{OF_IMAGES(x, y), OF_WINDOW(k), .c = x.c, .width = x.c / k.group}, .images = y.n};
-    if (!window_fits(p, w, o->target.vector_floats)) return false;
+    if (!window_fits(&p->s, w, o->target.vector_floats)) return false;
     p->fills = p->s.width > 1 && p->s.width == o->target.vector_floats;
     choose_tile(p, &o->target);
     p->s.prefetch = x.c * p->s.kh * p->s.kw * p->s.width * 4 > FETCHED;
@@ -100,13 +98,11 @@ static bool make_plan(const node *n, const options *o, plan *p) {
     return p->s.tile > 0;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     plan p;
     const value *b = input_at(n, 2);
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || (b && !is_constant(b)))
-        return false;
-    return residual_fits(n, 3) && act_known(n) && make_plan(n, o, &p);
+    if (!is_image_layer(n) || (b && !is_constant(b))) return false;
+    return ending_fits(n) && make_plan(n, o, &p);
 }
 
 static double cost(const node *n, const options *o) {
@@ -127,37 +123,30 @@ static double cost(const node *n, const options *o) {
 
 /* [vector][kh][kw][k][lane]: of output channel o the weight of input channel o ^ k, or k, within
    its group. */
-static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
-    const int64_t vector = emit_options(e)->target.vector_floats, taps = p->s.kh * p->s.kw;
+static void emit_weight_param(emitter *e, const plan *p, const value *w) {
+    const int64_t vector = vector_of(e), taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
-    *bytes = (size_t)(round_up(p->s.c, vector) * taps * p->s.width) * sizeof(float);
-    float *to = arena_alloc(emit_arena(e), *bytes);
+    const int64_t floats = round_up(p->s.c, vector) * taps * p->s.width;
+    float *to = new_floats(e, floats);
     for (int64_t o = 0; o < p->s.c; o++)
         for (int64_t t = 0; t < taps; t++)
             for (int64_t k = 0; k < p->s.width; k++)
                 to[((o / vector * taps + t) * p->s.width + k) * vector + o % vector] =
                     from[(o * p->s.width + (p->fills ? k : o % p->s.width ^ k)) * taps + t];
-    return to;
+    emit_packed(e, "const float *w", to, floats, w->name);
 }
 
 static void emit(emitter *e, const node *n) {
     plan p;
-    size_t bytes;
     if (!make_plan(n, emit_options(e), &p)) BUG("grouped convolution without a plan");
-    const float *w = pack(e, &p, n->in[1], &bytes);
     emit_value(e, "x", n->in[0], false);
-    emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
-    const char *ending = emit_ending(e, n, 1, p.s.c, emit_options(e)->target.vector_floats);
+    emit_weight_param(e, &p, n->in[1]);
+    const char *ending = emit_ending(e, n, 1, p.s.c, vector_of(e));
     emit_cameo_grouped(e, "_shape", &p.s);
     emit_task(e, "task", "cameo_grouped_task");
-    text_printf(emit_body(e), "    cameo_grouped_args a = {x, w, %s};\n", ending);
+    body_put(e, "    cameo_grouped_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(p.s.oh, p.s.rows), "task, &a", "images x bands of rows");
 }
 
-const implementation grouped_conv = {.name = "grouped-conv",
-                                     .op = CAMEO_Conv,
-                                     .applies = applies,
-                                     .cost = cost,
-                                     .emit = emit,
-                                     .inplace = 1u << 3,
-                                     .slices = true};
+const implementation grouped_conv = {
+    .name = "grouped-conv", .op = CAMEO_Conv, OF_FILE, .inplace = 1u << 3};

@@ -6,10 +6,10 @@ const implementation *const implementations[] = {
 #include "kernels.def"
     NULL};
 
-bool kernel_takes_parameter(const graph *g, const node *n, const parameter *p,
-                            parameter_layout order, const options *o) {
+bool kernel_takes_parameter(const node *n, const parameter *p, parameter_layout order,
+                            const options *o) {
     for (const implementation *const *k = implementations; *k; k++)
-        if ((*k)->takes && (*k)->op == n->opcode && (*k)->takes(g, n, p, order, o)) return true;
+        if ((*k)->takes && (*k)->op == n->opcode && (*k)->takes(n, p, order, o)) return true;
     return false;
 }
 

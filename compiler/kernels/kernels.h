@@ -22,6 +22,8 @@ bool window_of(const node *n, const value *x, const value *w, window *out);
 #define OF_WINDOW(a)                                                          \
     .kh = (a).k[1], .kw = (a).k[2], .sh = (a).stride[1], .sw = (a).stride[2], \
     .dh = (a).dilation[1], .dw = (a).dilation[2], .pt = (a).begin[1], .pl = (a).begin[2]
+/* Of an implementation: the functions that most files call by these names. */
+#define OF_FILE .applies = applies, .cost = cost, .emit = emit
 bool is_constant(const value *v);         /* float32, known at compile time */
 bool is_finite(const value *v);           /* a constant without NaN or infinity */
 bool is_internal(const node *n);          /* domain "cameo" */
@@ -29,6 +31,7 @@ value *input_at(const node *n, size_t i); /* NULL when absent */
 bool act_known(const node *n); /* and its slope, if any, is one number or one a channel */
 cameo_act act_of(const node *n);
 bool residual_fits(const node *n, size_t i); /* absent, or NHWC of the output's shape */
+bool ending_fits(const node *n);             /* residual (input 3) and activation */
 int64_t residual_pixel(const node *n);       /* of input 3; 0: there is none */
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -36,10 +39,18 @@ static inline int64_t ceil_div(int64_t a, int64_t b) {
     return a > 0 ? (a + b - 1) / b : a / b;
 } /* b > 0 */
 int64_t round_up(int64_t a, int64_t b);
+static inline const target *target_of(const emitter *e) { return &emit_options(e)->target; }
+static inline int64_t vector_of(const emitter *e) { return target_of(e)->vector_floats; }
+/* Of the network's own operators, from NHWC images to NHWC images. */
+bool is_image_layer(const node *n);
 double speed(const options *o, double fraction);  /* multiply-adds a microsecond of one core */
 double stream_time(double bytes);                 /* microseconds to read cold weights */
 const char *images_of(emitter *e, const node *n); /* "n" or the literal count */
 
+/* Zeros, in the graph's arena; and such as a parameter, whose weights are 4 bytes each. */
+float *new_floats(emitter *e, int64_t count);
+void emit_packed(emitter *e, const char *declaration, const void *packed, int64_t words,
+                 const char *label);
 /* Per-channel floats, [group][c rounded up to block], zeros (or `otherwise` everywhere when v is
    NULL). Adds parameter `name`. */
 void emit_channels(emitter *e, const char *name, const value *v, float otherwise, int64_t groups,

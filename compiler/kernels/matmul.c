@@ -34,8 +34,8 @@ static bool make_plan(const node *n, plan *p) {
     return !p->tb || p->m <= ROWS_MOST;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     plan p;
     return make_plan(n, &p);
 }
@@ -49,10 +49,10 @@ static double cost(const node *n, const options *o) {
     return 1 + (compute > stream ? compute : stream);
 }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, &p) || !p.tb) return 0;
-    return (size_t)(round_up(p.m, 2 * o->target.vector_floats) * p.k) * sizeof(float);
+    return round_up(p.m, 2 * o->target.vector_floats) * p.k;
 }
 
 /* Rows of a register tile: a share of all rows as even as can be. */
@@ -66,37 +66,38 @@ static int64_t tile_of(const plan *p, const target *t) {
 }
 
 static void emit_abt(emitter *e, const node *n, const plan *p) {
-    const int64_t panel = 2 * emit_options(e)->target.vector_floats;
+    const int64_t panel = 2 * vector_of(e);
     text *h = emit_helpers(e), *t = emit_body(e);
-    emit_param(e, "void *packed", "%s", emit_scratch(e));
+    emit_param(e, "void *packed", emit_scratch(e));
     emit_task(e, "task_pack", "cameo_matmul_panel_task");
-    text_append(h, "static void $F_task(void *p, size_t i) {\n");
-    text_printf(h, "    float yt[%lld * CAMEO_MATMUL_COLUMNS] __attribute__((aligned(64)));\n",
-                (long long)round_up(p->m, panel));
-    text_append(h, "    cameo_matmul_abt_task(&$F_shape, p, i, yt);\n}\n");
-    text_printf(t, "    cameo_matmul_args a = {x, w, %s, y, (ptrdiff_t)%s, packed};\n",
-                input_at(n, 2) ? "b" : "NULL", images_of(e, n));
-    text_printf(t,
-                "    cameo_parallel(c, (%lld + CAMEO_MATMUL_DEPTH - 1) / CAMEO_MATMUL_DEPTH, "
-                "$F_task_pack, &a);\n",
-                (long long)p->k);
-    text_printf(t,
-                "    cameo_parallel(c, (%lld + CAMEO_MATMUL_COLUMNS - 1) / CAMEO_MATMUL_COLUMNS, "
-                "$F_task, &a);\n",
-                (long long)p->n);
+    text_put(h,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float yt[$0 * CAMEO_MATMUL_COLUMNS] __attribute__((aligned(64)));\n"
+             "    cameo_matmul_abt_task(&$F_shape, p, i, yt);\n"
+             "}\n",
+             round_up(p->m, panel));
+    text_put(t,
+             "    cameo_matmul_args a = {x, w, $0, y, (ptrdiff_t)$1, packed};\n"
+             "    cameo_parallel(c, ($2 + CAMEO_MATMUL_DEPTH - 1) / CAMEO_MATMUL_DEPTH, "
+             "$F_task_pack, &a);\n"
+             "    cameo_parallel(c, ($3 + CAMEO_MATMUL_COLUMNS - 1) / CAMEO_MATMUL_COLUMNS, "
+             "$F_task, &a);\n",
+             input_at(n, 2) ? "b" : "NULL", images_of(e, n), p->k, p->n);
 }
 
 static void emit_strips(emitter *e, const node *n, const plan *p) {
     text *h = emit_helpers(e), *t = emit_body(e);
-    text_append(h, "static void $F_task(void *p, size_t i) {\n");
-    text_append(h, "    float strip[CAMEO_MATMUL_STRIP_FLOATS] __attribute__((aligned(64)));\n");
-    text_printf(h, "    cameo_matmul_%s_task(&$F_shape, p, i, strip);\n}\n", p->ta ? "atb" : "ab");
-    text_printf(t, "    cameo_matmul_args a = {x, w, %s, y, (ptrdiff_t)%s, NULL};\n",
-                input_at(n, 2) ? "b" : "NULL", images_of(e, n));
-    text_printf(t,
-                "    cameo_parallel(c, (%lld + CAMEO_MATMUL_STRIP - 1) / CAMEO_MATMUL_STRIP, "
-                "$F_task, &a);\n",
-                (long long)p->n);
+    text_put(h,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float strip[CAMEO_MATMUL_STRIP_FLOATS] __attribute__((aligned(64)));\n"
+             "    cameo_matmul_$0_task(&$F_shape, p, i, strip);\n"
+             "}\n",
+             p->ta ? "atb" : "ab");
+    text_put(
+        t,
+        "    cameo_matmul_args a = {x, w, $0, y, (ptrdiff_t)$1, NULL};\n"
+        "    cameo_parallel(c, ($2 + CAMEO_MATMUL_STRIP - 1) / CAMEO_MATMUL_STRIP, $F_task, &a);\n",
+        input_at(n, 2) ? "b" : "NULL", images_of(e, n), p->n);
 }
 
 static void emit(emitter *e, const node *n) {
@@ -107,23 +108,14 @@ static void emit(emitter *e, const node *n) {
     if (input_at(n, 2)) emit_value(e, "b", n->in[2], false);
     emit_value(e, "y", n->out[0], true);
     emit_vector_check(e);
-    emit_cameo_matmul(e, "_shape",
-                      &(cameo_matmul){p.m, p.n, p.k, tile_of(&p, &emit_options(e)->target)});
+    emit_cameo_matmul(e, "_shape", &(cameo_matmul){p.m, p.n, p.k, tile_of(&p, target_of(e))});
     if (p.tb)
         emit_abt(e, n, &p);
     else
         emit_strips(e, n, &p);
 }
 
-const implementation matrix_gemm = {.name = "matrix-product",
-                                    .op = ONNX_Gemm,
-                                    .applies = applies,
-                                    .cost = cost,
-                                    .scratch = scratch,
-                                    .emit = emit};
-const implementation matrix_matmul = {.name = "matrix-product",
-                                      .op = ONNX_MatMul,
-                                      .applies = applies,
-                                      .cost = cost,
-                                      .scratch = scratch,
-                                      .emit = emit};
+const implementation matrix_gemm = {
+    .name = "matrix-product", .op = ONNX_Gemm, OF_FILE, .scratch = scratch, .dense = true};
+const implementation matrix_matmul = {
+    .name = "matrix-product", .op = ONNX_MatMul, OF_FILE, .scratch = scratch, .dense = true};

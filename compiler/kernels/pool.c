@@ -5,14 +5,14 @@ static bool is_pool(const node *n) {
     return !n->domain[0] && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && (n->n_out < 2 || !n->out[1]);
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     window k;
     return is_pool(n) && window_of(n, n->in[0], NULL, &k);
 }
 
-static bool applies_global(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_global(const node *n, const options *o) {
+    (void)o;
     return is_pool(n);
 }
 
@@ -68,8 +68,8 @@ static void emit_global(emitter *e, const node *n) {
 
 /* ---- with a BatchNormalization and activation before it, as a cameo.ConvChain ---- */
 
-static bool scaled_applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool scaled_applies(const node *n, const options *o) {
+    (void)o;
     const node *scale = n->parts[0], *pool = n->parts[1];
     if (scale->impl != &scale_shift || pool->impl != &average_pool || input_at(scale, 3) ||
         input_at(scale, 4))
@@ -82,7 +82,7 @@ static bool scaled_applies(const graph *g, const node *n, const options *o) {
 
 static void emit_scaled(emitter *e, const node *n) {
     const node *scale = n->parts[0], *pool = n->parts[1];
-    const int64_t vf = emit_options(e)->target.vector_floats;
+    const int64_t vf = vector_of(e);
     cameo_pooling s = shape_of(pool, scale->in[0], pool->out[0], false, false);
     s.scaled = true, s.before = act_of(scale);
     emit_value(e, "x", scale->in[0], false);
@@ -98,10 +98,10 @@ static void emit_scaled(emitter *e, const node *n) {
 
 /* ---- gradients: dY, and X of a maximum -> dX ---- */
 
-static bool applies_grad(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_grad(const node *n, const options *o) {
+    (void)o;
     window k;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
+    if (!is_image_layer(n)) return false;
     if (n->opcode == CAMEO_GlobalAveragePoolGrad) return true;
     return window_of(n, n->out[0], NULL, &k) && (n->n_in < 2 || is_nhwc(n->in[1]));
 }
@@ -120,49 +120,31 @@ static void emit_grad(emitter *e, const node *n) {
     if (maximum) emit_value(e, "x", n->in[1], false);
     emit_value(e, "dx", n->out[0], true);
     emit_cameo_pooling(e, "_shape", &s);
-    text_printf(emit_body(e), "    cameo_pool_grad_args a = {dy, %s, dx};\n",
-                maximum ? "x" : "NULL");
+    body_put(e, "    cameo_pool_grad_args a = {dy, $0, dx};\n", maximum ? "x" : "NULL");
     emit_tasks(e, n, global ? "cameo_global_pool_grad_task" : "cameo_pool_grad_task", 1);
 }
 
-const implementation max_pool = {.name = "max-pool",
-                                 .op = ONNX_MaxPool,
-                                 .applies = applies,
-                                 .cost = cost,
-                                 .emit = emit,
-                                 .slices = true};
-const implementation average_pool = {.name = "average-pool",
-                                     .op = ONNX_AveragePool,
-                                     .applies = applies,
-                                     .cost = cost,
-                                     .emit = emit,
-                                     .slices = true};
+const implementation max_pool = {.name = "max-pool", .op = ONNX_MaxPool, OF_FILE};
+const implementation average_pool = {.name = "average-pool", .op = ONNX_AveragePool, OF_FILE};
 const implementation scaled_pool = {.name = "scaled-pool",
                                     .op = CAMEO_ConvChain,
                                     .pattern = {CAMEO_ScaleShift, ONNX_AveragePool},
                                     .applies = scaled_applies,
-                                    .emit = emit_scaled,
-                                    .slices = true};
+                                    .emit = emit_scaled};
 const implementation global_average_pool = {.name = "global-average-pool",
                                             .op = ONNX_GlobalAveragePool,
                                             .applies = applies_global,
                                             .cost = cost,
-                                            .emit = emit_global,
-                                            .slices = true};
+                                            .emit = emit_global};
 const implementation global_max_pool = {.name = "global-max-pool",
                                         .op = ONNX_GlobalMaxPool,
                                         .applies = applies_global,
                                         .cost = cost,
-                                        .emit = emit_global,
-                                        .slices = true};
+                                        .emit = emit_global};
 
-#define POOL_GRAD(variable, kernel, row)                      \
-    const implementation variable = {.name = kernel,          \
-                                     .op = row,               \
-                                     .applies = applies_grad, \
-                                     .cost = cost_grad,       \
-                                     .emit = emit_grad,       \
-                                     .slices = true}
+#define POOL_GRAD(variable, kernel, row) \
+    const implementation variable = {    \
+        .name = kernel, .op = row, .applies = applies_grad, .cost = cost_grad, .emit = emit_grad}
 POOL_GRAD(max_pool_grad_nhwc, "max-pool-grad", CAMEO_MaxPoolGrad);
 POOL_GRAD(average_pool_grad_nhwc, "average-pool-grad", CAMEO_AveragePoolGrad);
 POOL_GRAD(global_average_pool_grad_nhwc, "global-average-pool-grad", CAMEO_GlobalAveragePoolGrad);

@@ -6,8 +6,8 @@ static bool is_image(const value *v) {
            (v->layout == LAYOUT_NHWC || !v->pixel_stride);
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     return is_internal(n) && is_image(n->in[0]) && is_image(n->out[0]) &&
            n->in[0]->layout != n->out[0]->layout;
 }
@@ -24,16 +24,11 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "y", n->out[0], true);
     emit_cameo_reorder(e, "_shape", &(cameo_reorder){x.c, x.h * x.w, x.pixel, y.pixel});
     emit_task(e, "task", to_nhwc ? "cameo_to_nhwc_task" : "cameo_to_nchw_task");
-    text_append(emit_body(e), "    cameo_reorder_args a = {x, y};\n");
-    text_printf(emit_body(e),
-                "    cameo_parallel(c, (size_t)%s * (size_t)cameo_reorder_tasks(&$F_shape), "
-                "$F_task, &a);\n",
-                images_of(e, n));
+    body_put(e,
+             "    cameo_reorder_args a = {x, y};\n"
+             "    cameo_parallel(c, (size_t)$0 * (size_t)cameo_reorder_tasks(&$F_shape), $F_task, "
+             "&a);\n",
+             images_of(e, n));
 }
 
-const implementation reorder = {.name = "reorder",
-                                .op = CAMEO_Reorder,
-                                .applies = applies,
-                                .cost = cost,
-                                .emit = emit,
-                                .slices = true};
+const implementation reorder = {.name = "reorder", .op = CAMEO_Reorder, OF_FILE};

@@ -48,15 +48,14 @@ static const char *word(arena *a, const char *words, unsigned number) {
 static const char *element(arena *a, char kind, const char *rest, const void *p) {
     const cameo_act *act = p;
     switch (kind) {
-    case 'n': return *(const ptrdiff_t *)p ? arena_printf(a, "%td", *(const ptrdiff_t *)p) : NULL;
+    case 'n': return *(const ptrdiff_t *)p ? arena_put(a, "$0", *(const ptrdiff_t *)p) : NULL;
     case 'f': return *(const float *)p != 0 ? float_text(a, (double)*(const float *)p) : NULL;
     case 'b': return *(const bool *)p ? "true" : NULL;
     case 'c': return *(const unsigned *)p ? word(a, rest, *(const unsigned *)p) : NULL;
     case 'a':
-        return act->kind
-                   ? arena_printf(a, "{%s, %s, %s}", activations[act->kind],
-                                  float_text(a, (double)act->a), float_text(a, (double)act->b))
-                   : NULL;
+        return act->kind ? arena_put(a, "{$0, $1, $2}", activations[act->kind],
+                                     float_text(a, (double)act->a), float_text(a, (double)act->b))
+                         : NULL;
     default: {
         const char *inner = literal(a, row_of(rest, strcspn(rest, ";")), p);
         return strcmp(inner, "{}") ? inner : NULL;
@@ -88,7 +87,7 @@ static void print_field(arena *a, text *t, const char *name, char kind, size_t c
     bool any = false;
     for (size_t i = 0; i < count; i++) {
         const char *c = element(a, kind, rest, p + i * size_of(kind, rest));
-        text_printf(&elements, "%s%s", i ? ", " : "", c ? c : "0");
+        text_put(&elements, "$0$1", i ? ", " : "", c ? c : "0");
         any |= c != NULL;
     }
     if (any)
@@ -127,6 +126,6 @@ const char *shape_literal(arena *a, const char *type, const void *s) {
 }
 
 void shape_emit(emitter *e, const char *type, const char *name, const void *s) {
-    text_printf(emit_helpers(e), "static const %s $F%s = %s;\n", type, name,
+    helpers_put(e, "static const $0 $F$1 = $2;\n", type, name,
                 shape_literal(emit_arena(e), type, s));
 }

@@ -78,14 +78,11 @@ static bool is_behind_scale(const node *n) {
     return before && before->op && before->opcode == CAMEO_ScaleShift;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     plan p;
     const value *b = input_at(n, 2);
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0]) || !is_finite(n->in[1]) ||
-        (b && !is_constant(b)))
-        return false;
-    return residual_fits(n, 3) && act_known(n) && !is_behind_scale(n) && make_plan(n, o, &p);
+    if (!is_image_layer(n) || !is_finite(n->in[1]) || (b && !is_constant(b))) return false;
+    return ending_fits(n) && !is_behind_scale(n) && make_plan(n, o, &p);
 }
 
 static double cost(const node *n, const options *o) {
@@ -117,44 +114,37 @@ static void pack_one(const float *w, int64_t ci, int64_t co, int64_t c, int64_t 
     for (int64_t p = 0; p < PRODUCTS; p++) to[p * panel] = factors[p];
 }
 
-static const float *pack(emitter *e, const plan *p, const value *w, size_t *bytes) {
-    const int64_t block = p->s.vectors * emit_options(e)->target.vector_floats,
-                  panel = p->s.ci / 2 * block;
-    *bytes = (size_t)(PRODUCTS * p->s.ci / 2 * (p->s.co / 2)) * sizeof(float);
-    float *to = arena_alloc(emit_arena(e), *bytes);
+static void emit_weight_param(emitter *e, const plan *p, const value *w) {
+    const int64_t block = p->s.vectors * vector_of(e), panel = p->s.ci / 2 * block;
+    const int64_t floats = PRODUCTS * p->s.ci / 2 * (p->s.co / 2);
+    float *to = new_floats(e, floats);
     for (int64_t o = 0; o < p->s.co / 2; o++)
         for (int64_t c = 0; c < p->s.ci / 2; c++)
             pack_one(w->constant->data, p->s.ci, p->s.co, c, o,
                      to + o / block * PRODUCTS * panel + c * block + o % block, panel);
-    return to;
+    emit_packed(e, "const float *w", to, floats, w->name);
 }
 
 /* ---- emission ---- */
 
 static void emit(emitter *e, const node *n) {
     plan p;
-    size_t bytes;
     if (!make_plan(n, emit_options(e), &p)) BUG("Strassen convolution without a plan");
-    const int64_t block = p.s.vectors * emit_options(e)->target.vector_floats;
-    const float *w = pack(e, &p, n->in[1], &bytes);
+    const int64_t block = p.s.vectors * vector_of(e);
     emit_value(e, "x", n->in[0], false);
-    emit_param(e, "const float *w", "%s", emit_weights(e, w, bytes, n->in[1]->name));
+    emit_weight_param(e, &p, n->in[1]);
     const char *ending = emit_ending(e, n, 1, p.s.co, block);
     emit_cameo_strassen(e, "_shape", &p.s);
-    text_printf(emit_helpers(e),
+    helpers_put(e,
                 "static void $F_task(void *p, size_t i) {\n"
-                "    float line[%lld] __attribute__((aligned(64)));\n"
-                "    cameo_strassen_task(&$F_shape, p, i, line);\n}\n",
-                (long long)line_floats(&p, p.s.rows, block));
-    text_printf(emit_body(e), "    cameo_strassen_args a = {x, w, %s};\n", ending);
+                "    float line[$0] __attribute__((aligned(64)));\n"
+                "    cameo_strassen_task(&$F_shape, p, i, line);\n"
+                "}\n",
+                line_floats(&p, p.s.rows, block));
+    body_put(e, "    cameo_strassen_args a = {x, w, $0};\n", ending);
     emit_parallel(e, n, ceil_div(pairs(&p), p.s.rows) * ceil_div(p.s.co / 2 / block, p.s.blocks),
                   "task, &a", "images x bands x channels");
 }
 
-const implementation strassen_conv = {.name = "strassen-conv",
-                                      .op = CAMEO_Conv,
-                                      .applies = applies,
-                                      .cost = cost,
-                                      .emit = emit,
-                                      .inplace = 1u << 3,
-                                      .slices = true};
+const implementation strassen_conv = {
+    .name = "strassen-conv", .op = CAMEO_Conv, OF_FILE, .inplace = 1u << 3};

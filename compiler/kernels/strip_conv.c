@@ -64,8 +64,8 @@ static bool fits_stack(const chain *c) {
 
 static double macs_of(const node *n) { return n ? n->macs : 0; }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies(const node *n, const options *o) {
+    (void)o;
     const node *project = n->parts[n->n_parts - 1], *depthwise = n->parts[n->n_parts - 2],
                *expand = n->n_parts == 3 ? n->parts[0] : NULL;
     if (depthwise->impl != &depthwise_conv || project->impl != &direct_conv ||
@@ -93,48 +93,45 @@ static conv_plan pointwise_plan(emitter *e, const node *n, int64_t rows, int64_t
         {OF_IMAGES(x, y), OF_WINDOW(k), .ci = x.c, .co = y.c, .groups = 1}, .n = y.n, .near = near};
     p.s.x_pixel = x_pixel, p.s.y_pixel = y_pixel, p.s.r_pixel = residual_pixel(n);
     p.s.act = act_of(n);
-    conv_plan_choose_rows(&p, &emit_options(e)->target, rows);
+    conv_plan_choose_rows(&p, target_of(e), rows);
     return p;
 }
 
 static const char *named(emitter *e, const char *stem, const char *of) {
-    return arena_printf(emit_arena(e), "%s%s", stem, of);
+    return emit_text(e, "$0$1", stem, of);
 }
 
 /* Weights, bias and slope as parameters wS, bS, slopeS; the initialiser of their part of the
    arguments, with `places` (x, y). */
 static const char *emit_operands(emitter *e, const node *n, const conv_plan *p, const char *of,
                                  const char *places) {
-    const int64_t vf = emit_options(e)->target.vector_floats, block = p ? p->s.vectors * vf : vf;
+    const int64_t vf = vector_of(e), block = p ? p->s.vectors * vf : vf;
     const value *slope = input_at(n, 4);
-    if (p) {
-        size_t bytes;
-        const float *w = conv_plan_pack(e, p, n->in[1], &bytes);
-        emit_param(e, named(e, "const float *w", of), "%s",
-                   emit_weights(e, w, bytes, n->in[1]->name));
-    } else {
+    if (p)
+        conv_plan_emit_weights(e, named(e, "const float *w", of), p, n->in[1]);
+    else
         depthwise_emit_weights(e, named(e, "w", of), n->in[1]);
-    }
     emit_channels(e, named(e, "b", of), input_at(n, 2), 0, 1, n->out[0]->shape.dim[1], block);
     if (slope) emit_channels(e, named(e, "slope", of), slope, 0, 1, n->out[0]->shape.dim[1], block);
-    const char *slopes = slope ? arena_printf(emit_arena(e), ", .slope = slope%s", of) : "";
-    return arena_printf(emit_arena(e), "{.w = w%s, .b = b%s%s%s}", of, of, slopes, places);
+    const char *slopes = slope ? emit_text(e, ", .slope = slope$0", of) : "";
+    return emit_text(e, "{.w = w$0, .b = b$0$1$2}", of, slopes, places);
 }
 
 static void emit_strips(emitter *e, const chain *c) {
     text *t = emit_helpers(e);
-    text_printf(t,
-                "static const cameo_strips $F_strips = {%s, &$F_shape_depthwise, "
-                "&$F_shape_project, .rows = %td};\n",
-                c->expand ? "&$F_shape_expand" : "NULL", c->s.rows);
-    text_append(t, "static void $F_task(void *p, size_t i) {\n");
+    text_put(t,
+             "static const cameo_strips $F_strips = {$0, &$F_shape_depthwise, &$F_shape_project, "
+             ".rows = $1};\n"
+             "static void $F_task(void *p, size_t i) {\n",
+             c->expand ? "&$F_shape_expand" : "NULL", c->s.rows);
     if (c->expand)
-        text_printf(t, "    float expanded[%lld] __attribute__((aligned(64))); /* %lld rows */\n",
-                    (long long)expanded_floats(c), (long long)window_rows(&c->s, c->s.rows));
-    text_printf(t, "    float middle[%lld] __attribute__((aligned(64))); /* %td rows */\n",
-                (long long)middle_floats(c), c->s.rows);
-    text_printf(t, "    cameo_strips_task(&$F_strips, p, i, %s, middle);\n}\n",
-                c->expand ? "expanded" : "NULL");
+        text_put(t, "    float expanded[$0] __attribute__((aligned(64))); /* $1 rows */\n",
+                 expanded_floats(c), window_rows(&c->s, c->s.rows));
+    text_put(t,
+             "    float middle[$0] __attribute__((aligned(64))); /* $1 rows */\n"
+             "    cameo_strips_task(&$F_strips, p, i, $2, middle);\n"
+             "}\n",
+             middle_floats(c), c->s.rows, c->expand ? "expanded" : "NULL");
 }
 
 static void emit_shapes(emitter *e, const chain *c, const conv_plan *expand,
@@ -166,22 +163,21 @@ static void emit(emitter *e, const node *n) {
     const char *three = emit_operands(e, c.project, &project, "_project",
                                       r ? ", .r = r, .y = y" : ", .y = y");
     emit_shapes(e, &c, &expand, &project);
-    text_printf(
-        emit_body(e),
-        "    const size_t images = %s, bands = cameo_strip_bands(c->threads, images, %lld);\n",
-        images_of(e, n), (long long)ceil_div(c.s.oh, c.s.rows));
-    text_append(emit_body(e), "    cameo_strips_args a = {\n");
-    if (one) text_printf(emit_body(e), "        .expand = %s,\n", one);
-    text_printf(emit_body(e),
-                "        .depthwise = %s,\n        .project = %s,\n        .bands = bands};\n", two,
-                three);
-    text_append(emit_body(e),
-                "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n");
+    body_put(e,
+             "    const size_t images = $0, bands = cameo_strip_bands(c->threads, images, $1);\n"
+             "    cameo_strips_args a = {\n",
+             images_of(e, n), ceil_div(c.s.oh, c.s.rows));
+    if (one) body_put(e, "        .expand = $0,\n", one);
+    body_put(e,
+             "        .depthwise = $0,\n"
+             "        .project = $1,\n"
+             "        .bands = bands};\n"
+             "    cameo_parallel(c, images * bands, $F_task, &a); /* bands of rows */\n",
+             two, three);
 }
 
 const implementation strip_conv = {.name = "strip-conv",
                                    .op = CAMEO_ConvChain,
                                    .pattern = {CAMEO_Conv, CAMEO_Conv, CAMEO_Conv},
                                    .applies = applies,
-                                   .emit = emit,
-                                   .slices = true};
+                                   .emit = emit};

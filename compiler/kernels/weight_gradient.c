@@ -23,15 +23,16 @@ enum {
 enum { TASKS = 16, PARTIAL_FLOATS = 1024 * 1024, FEW_CHANNELS = 8 };
 
 static void choose_tile(plan *p, const target *t) {
-    p->s.vectors = p->s.co > t->vector_floats ? 2 : 1;
-    p->block = p->s.vectors * t->vector_floats;
-    p->s.flat = p->s.kw > 1 && p->s.dw == 1 && p->s.ci < FEW_CHANNELS;
-    p->run = p->s.flat ? p->s.kw * p->s.ci : p->s.ci;
-    const int64_t largest = (t->vector_registers - p->s.vectors - 1) / 2; /* 14 of 32 registers, 6
+    cameo_wgrad *s = &p->s;
+    s->vectors = s->co > t->vector_floats ? 2 : 1;
+    p->block = s->vectors * t->vector_floats;
+    s->flat = s->kw > 1 && s->dw == 1 && s->ci < FEW_CHANNELS;
+    p->run = s->flat ? s->kw * s->ci : s->ci;
+    const int64_t largest = (t->vector_registers - s->vectors - 1) / 2; /* 14 of 32 registers, 6
                                                                            of 16 */
-    p->s.tile = ceil_div(p->run, ceil_div(p->run, largest));
-    p->per_group = ceil_div(p->s.co, p->block);
-    p->floats = p->s.groups * p->per_group * p->s.kh * p->s.kw * p->s.ci * p->block;
+    s->tile = ceil_div(p->run, ceil_div(p->run, largest));
+    p->per_group = ceil_div(s->co, p->block);
+    p->floats = s->groups * p->per_group * s->kh * s->kw * s->ci * p->block;
 }
 
 static int64_t packed(int64_t out, int64_t taps, int64_t stride, int64_t dilation) {
@@ -40,39 +41,38 @@ static int64_t packed(int64_t out, int64_t taps, int64_t stride, int64_t dilatio
 
 /* Without padding and neighbours the images are one run of pixels: rows of a length that makes a
    good band. */
-static void merge_pixels(plan *p) {
-    const bool pointwise = p->s.kh == 1 && p->s.kw == 1 && p->s.sh == 1 && p->s.sw == 1 &&
-                           p->s.oh == p->s.h && p->s.ow == p->s.w;
-    if (!pointwise || p->s.pt || p->s.pl) return;
-    const int64_t pixels = p->s.images * p->s.h * p->s.w;
-    int64_t row = most(1, least(PIXELS, PANEL_FLOATS / p->s.channels));
+static void merge_pixels(cameo_wgrad *s) {
+    const bool pointwise = s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->oh == s->h &&
+                           s->ow == s->w;
+    if (!pointwise || s->pt || s->pl) return;
+    const int64_t pixels = s->images * s->h * s->w;
+    int64_t row = most(1, least(PIXELS, PANEL_FLOATS / s->channels));
     while (pixels % row) row--;
-    if (row < PIXELS_LEAST / 2) row = p->s.w;
-    p->s.images = 1, p->s.h = p->s.oh = pixels / row, p->s.w = p->s.ow = row;
+    if (row < PIXELS_LEAST / 2) row = s->w;
+    s->images = 1, s->h = s->oh = pixels / row, s->w = s->ow = row;
 }
 
-static int64_t panel_floats(const plan *p, int64_t rows) {
-    const int64_t width = p->s.flat ? p->s.ci : round_up(p->s.channels, p->s.tile);
-    return packed(rows, p->s.kh, p->s.sh, p->s.dh) * packed(p->s.ow, p->s.kw, p->s.sw, p->s.dw) *
-           width;
+static int64_t panel_floats(const cameo_wgrad *s, int64_t rows) {
+    const int64_t width = s->flat ? s->ci : round_up(s->channels, s->tile);
+    return packed(rows, s->kh, s->sh, s->dh) * packed(s->ow, s->kw, s->sw, s->dw) * width;
 }
 
 static void choose_bands(plan *p) {
-    const int64_t depth = ceil_div(DEPTH, p->s.kh * p->s.kw);
-    p->s.channels = p->s.flat || p->s.ci <= depth
-                        ? p->s.ci
-                        : round_up(ceil_div(p->s.ci, ceil_div(p->s.ci, depth)), p->s.tile);
-    merge_pixels(p);
-    int64_t rows = most(1, least(p->s.oh, PIXELS / p->s.ow));
-    while (rows > 1 && panel_floats(p, rows) > PANEL_FLOATS && (rows - 1) * p->s.ow >= PIXELS_LEAST)
+    cameo_wgrad *s = &p->s;
+    const int64_t depth = ceil_div(DEPTH, s->kh * s->kw);
+    s->channels = s->flat || s->ci <= depth
+                      ? s->ci
+                      : round_up(ceil_div(s->ci, ceil_div(s->ci, depth)), s->tile);
+    merge_pixels(s);
+    int64_t rows = most(1, least(s->oh, PIXELS / s->ow));
+    while (rows > 1 && panel_floats(s, rows) > PANEL_FLOATS && (rows - 1) * s->ow >= PIXELS_LEAST)
         rows--;
-    p->s.band_rows = ceil_div(p->s.oh, ceil_div(p->s.oh, rows)); /* bands of like size */
-    p->s.band_images = 1;
-    if (p->s.band_rows == p->s.oh)
-        p->s.band_images = least(
-            p->s.images,
-            most(1, least(PIXELS / (p->s.oh * p->s.ow), PANEL_FLOATS / panel_floats(p, p->s.oh))));
-    p->panels = p->s.band_images * panel_floats(p, p->s.band_rows);
+    s->band_rows = ceil_div(s->oh, ceil_div(s->oh, rows)); /* bands of like size */
+    s->band_images = 1;
+    if (s->band_rows == s->oh)
+        s->band_images = least(s->images, most(1, least(PIXELS / (s->oh * s->ow),
+                                                        PANEL_FLOATS / panel_floats(s, s->oh))));
+    p->panels = s->band_images * panel_floats(s, s->band_rows);
 }
 
 /* Parts first, since they repeat no packing, while the partial sums stay small; then blocks. */
@@ -107,15 +107,12 @@ static bool make_plan(const node *n, const options *o, parameter_layout order, p
     return p->panels <= PANEL_MOST && p->s.band_images * p->s.band_rows * p->s.ow <= 8 * PIXELS;
 }
 
-static bool applies(const graph *g, const node *n, const options *o) {
-    (void)g;
+static bool applies(const node *n, const options *o) {
     plan p;
     return make_plan(n, o, order_of(n), &p) && (p.onnx || n->out[0]->param->block == p.block);
 }
 
-static bool takes(const graph *g, const node *n, const parameter *param, parameter_layout order,
-                  const options *o) {
-    (void)g;
+static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {
     plan p;
     return n->out[0]->param == param && order != PARAMETER_ONNX && make_plan(n, o, order, &p) &&
            kernel_parameter_block(param, order, o) == p.block;
@@ -125,20 +122,20 @@ static double cost(const node *n, const options *o) { return 1 + n->macs / speed
 
 static bool has_partial_sums(const plan *p) { return p->s.parts > 1 || p->onnx; }
 
-static size_t scratch(const node *n, const options *o) {
+static int64_t scratch(const node *n, const options *o) {
     plan p;
     if (!make_plan(n, o, order_of(n), &p) || !has_partial_sums(&p)) return 0;
-    return (size_t)(p.s.parts * p.floats) * sizeof(float);
+    return p.s.parts * p.floats;
 }
 
 static void print_tasks(emitter *e, const plan *p) {
     text *t = emit_helpers(e);
-    text_append(t, "static void $F_task(void *p, size_t i) {\n");
-    text_printf(
-        t,
-        "    float x[%lld] __attribute__((aligned(64))), y[%lld] __attribute__((aligned(64)));\n",
-        (long long)p->panels, (long long)(p->s.band_images * p->s.band_rows * p->s.ow * p->block));
-    text_append(t, "    cameo_wgrad_task(&$F_shape, p, i, x, y);\n}\n");
+    text_put(t,
+             "static void $F_task(void *p, size_t i) {\n"
+             "    float x[$0] __attribute__((aligned(64))), y[$1] __attribute__((aligned(64)));\n"
+             "    cameo_wgrad_task(&$F_shape, p, i, x, y);\n"
+             "}\n",
+             p->panels, p->s.band_images * p->s.band_rows * p->s.ow * p->block);
     if (has_partial_sums(p))
         emit_task(e, "task_sum", p->onnx ? "cameo_wgrad_onnx_task" : "cameo_wgrad_sum_task");
 }
@@ -149,31 +146,28 @@ static void emit(emitter *e, const node *n) {
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "dy", n->in[1], false);
     emit_value(e, "dw", n->out[0], true);
-    if (has_partial_sums(&p)) emit_param(e, "void *partial", "%s", emit_scratch(e));
+    if (has_partial_sums(&p)) emit_param(e, "void *partial", emit_scratch(e));
     emit_vector_check(e);
     emit_cameo_wgrad(e, "_shape", &p.s);
     print_tasks(e, &p);
     text *t = emit_body(e);
     const int64_t tasks = p.s.parts * p.s.groups * ceil_div(p.s.ci, p.s.channels) *
                           ceil_div(p.per_group, p.s.blocks);
-    text_printf(t, "    cameo_wgrad_args a = {x, dy, %s, dw};\n",
-                has_partial_sums(&p) ? "partial" : "dw");
+    text_put(t, "    cameo_wgrad_args a = {x, dy, $0, dw};\n",
+             has_partial_sums(&p) ? "partial" : "dw");
     emit_parallel(e, NULL, tasks, "task, &a", "parts x input channels x output channels");
     if (p.onnx)
         emit_parallel(e, NULL, p.s.groups * p.per_group, "task_sum, &a",
                       "blocks of output channels");
     else if (p.s.parts > 1)
-        text_printf(t,
-                    "    cameo_parallel(c, (%lld + CAMEO_WGRAD_SUM - 1) / CAMEO_WGRAD_SUM, "
-                    "$F_task_sum, &a);\n",
-                    (long long)p.floats);
+        text_put(t,
+                 "    cameo_parallel(c, ($0 + CAMEO_WGRAD_SUM - 1) / CAMEO_WGRAD_SUM, $F_task_sum, "
+                 "&a);\n",
+                 p.floats);
 }
 
 const implementation weight_gradient = {.name = "weight-gradient",
                                         .op = CAMEO_ConvWeightGrad,
-                                        .applies = applies,
-                                        .cost = cost,
+                                        OF_FILE,
                                         .scratch = scratch,
-                                        .emit = emit,
-                                        .slices = true,
                                         .takes = takes};

@@ -36,8 +36,8 @@ static double time_of(const winograd_plan *p, const options *o, bool live) {
                          live ? 2.5 * weights : weights);
 }
 
-static size_t weight_bytes(const winograd_plan *p, const options *o) {
-    return (size_t)round_up(winograd_plan_weights(p, &o->target), 16) * sizeof(float);
+static int64_t weight_floats(const winograd_plan *p, const options *o) {
+    return round_up(winograd_plan_weights(p, &o->target), 16);
 }
 
 /* ---- forward ---- */
@@ -64,12 +64,11 @@ static bool bias_fits(const value *b) {
 
 static bool applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->out[0])) return false;
+    if (!is_image_layer(n)) return false;
     if (is_constant(n->in[1]) ? !is_finite(n->in[1])
                               : kind.line || kind.r != 3 || !live_block(n->in[1]))
         return false;
-    return residual_fits(n, 3) && act_known(n) && bias_fits(input_at(n, 2)) &&
-           make_plan(n, o, kind, &p);
+    return ending_fits(n) && bias_fits(input_at(n, 2)) && make_plan(n, o, kind, &p);
 }
 
 static double cost(const node *n, const options *o, tile_kind kind) {
@@ -77,31 +76,31 @@ static double cost(const node *n, const options *o, tile_kind kind) {
     return make_plan(n, o, kind, &p) ? time_of(&p, o, !is_constant(n->in[1])) : 1e30;
 }
 
-static size_t scratch(const node *n, const options *o, tile_kind kind) {
+static int64_t scratch(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!make_plan(n, o, kind, &p)) return 0;
-    return (size_t)winograd_plan_work(&p) * sizeof(float) +
-           (is_constant(n->in[1]) ? 0 : weight_bytes(&p, o));
+    return winograd_plan_work(&p) + (is_constant(n->in[1]) ? 0 : weight_floats(&p, o));
 }
 
 static void emit_constant_weights(emitter *e, const node *n, const winograd_plan *p) {
-    const target *t = &emit_options(e)->target;
-    const size_t floats = (size_t)winograd_plan_weights(p, t);
-    float *u = ARENA_ARRAY(emit_arena(e), float, floats);
+    const target *t = target_of(e);
+    const int64_t floats = winograd_plan_weights(p, t);
+    float *u = new_floats(e, floats);
     winograd_plan_transform(p, t, n->in[1]->constant->data, u);
-    emit_param(e, "const float *u", "%s", emit_weights(e, u, floats * sizeof *u, n->in[1]->name));
-    emit_param(e, "void *work", "%s", emit_scratch(e));
+    emit_packed(e, "const float *u", u, floats, n->in[1]->name);
+    emit_param(e, "void *work", emit_scratch(e));
 }
 
 /* `task`: the call that transforms part i of them. */
 static void emit_live_weights(emitter *e, const value *w, const winograd_plan *p,
                               const char *task) {
     emit_value(e, "w", w, false);
-    emit_param(e, "void *u", "%s", emit_scratch(e));
-    emit_param(e, "void *work", "%s + %zu", emit_scratch(e), weight_bytes(p, emit_options(e)));
-    text_printf(emit_helpers(e), "static void $F_weights(void *p, size_t i) { %s; }\n", task);
-    text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n");
-    text_append(emit_body(e), "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), "
+    emit_param(e, "void *u", emit_scratch(e));
+    emit_param(e, "void *work",
+               emit_text(e, "$0 + $1", emit_scratch(e), 4 * weight_floats(p, emit_options(e))));
+    helpers_put(e, "static void $F_weights(void *p, size_t i) { $0; }\n", task);
+    text_append(emit_body(e), "    cameo_conv_pack pack = {w, u};\n"
+                              "    cameo_parallel(c, (size_t)cameo_winograd_pack_tasks(&$F_shape), "
                               "$F_weights, &pack);\n");
 }
 
@@ -114,9 +113,8 @@ static void emit(emitter *e, const node *n, tile_kind kind) {
         emit_constant_weights(e, n, &p);
     else
         emit_live_weights(e, n->in[1], &p, "cameo_winograd_pack_task(&$F_shape, p, i)");
-    const char *ending = emit_ending(e, n, 1, p.s.co,
-                                     p.s.vectors * emit_options(e)->target.vector_floats);
-    winograd_plan_run(e, &p, arena_printf(emit_arena(e), "x, u, %s", ending), images_of(e, n));
+    const char *ending = emit_ending(e, n, 1, p.s.co, p.s.vectors * vector_of(e));
+    winograd_plan_run(e, &p, emit_text(e, "x, u, $0", ending), images_of(e, n));
 }
 
 /* ---- the gradient of the input ---- */
@@ -139,7 +137,7 @@ static bool plan_grad(const node *n, const options *o, tile_kind kind, winograd_
 
 static bool grad_applies(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
-    return is_internal(n) && is_nhwc(n->in[0]) && is_nhwc(n->out[0]) && plan_grad(n, o, kind, &p);
+    return is_image_layer(n) && plan_grad(n, o, kind, &p);
 }
 
 static double grad_cost(const node *n, const options *o, tile_kind kind) {
@@ -147,10 +145,10 @@ static double grad_cost(const node *n, const options *o, tile_kind kind) {
     return plan_grad(n, o, kind, &p) ? time_of(&p, o, true) : 1e30;
 }
 
-static size_t grad_scratch(const node *n, const options *o, tile_kind kind) {
+static int64_t grad_scratch(const node *n, const options *o, tile_kind kind) {
     winograd_plan p;
     if (!plan_grad(n, o, kind, &p)) return 0;
-    return (size_t)winograd_plan_work(&p) * sizeof(float) + weight_bytes(&p, o);
+    return winograd_plan_work(&p) + weight_floats(&p, o);
 }
 
 static void grad_emit(emitter *e, const node *n, tile_kind kind) {
@@ -159,11 +157,10 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
     emit_vector_check(e);
     winograd_plan_print(e, &p);
     emit_value(e, "dy", n->in[0], false);
-    emit_live_weights(e, n->in[1], &p,
-                      arena_printf(emit_arena(e), "cameo_winograd_flip_task(&$F_shape, %lld, p, i)",
-                                   (long long)live_block(n->in[1])));
-    emit_channels(e, "zero", NULL, 0, 1, p.s.co,
-                  p.s.vectors * emit_options(e)->target.vector_floats);
+    emit_live_weights(
+        e, n->in[1], &p,
+        emit_text(e, "cameo_winograd_flip_task(&$F_shape, $0, p, i)", live_block(n->in[1])));
+    emit_channels(e, "zero", NULL, 0, 1, p.s.co, p.s.vectors * vector_of(e));
     emit_value(e, "dx", n->out[0], true);
     winograd_plan_run(e, &p, "dy, u, zero, NULL, NULL, dx", "1");
 }
@@ -173,14 +170,13 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
 /* An implementation of FUNCTION_applies, _cost, _scratch and _emit with tiles of this kind. */
 #define OF_KIND(OBJECT, FUNCTION, NAME, OP, M, R, LINE, INPLACE)                                  \
     static const tile_kind kind_##OBJECT = {M, R, LINE};                                          \
-    static bool applies_##OBJECT(const graph *g, const node *n, const options *o) {               \
-        (void)g;                                                                                  \
+    static bool applies_##OBJECT(const node *n, const options *o) {                               \
         return FUNCTION##applies(n, o, kind_##OBJECT);                                            \
     }                                                                                             \
     static double cost_##OBJECT(const node *n, const options *o) {                                \
         return FUNCTION##cost(n, o, kind_##OBJECT);                                               \
     }                                                                                             \
-    static size_t scratch_##OBJECT(const node *n, const options *o) {                             \
+    static int64_t scratch_##OBJECT(const node *n, const options *o) {                            \
         return FUNCTION##scratch(n, o, kind_##OBJECT);                                            \
     }                                                                                             \
     static void emit_##OBJECT(emitter *e, const node *n) { FUNCTION##emit(e, n, kind_##OBJECT); } \
@@ -190,8 +186,7 @@ static void grad_emit(emitter *e, const node *n, tile_kind kind) {
                                    .cost = cost_##OBJECT,                                         \
                                    .scratch = scratch_##OBJECT,                                   \
                                    .emit = emit_##OBJECT,                                         \
-                                   .inplace = INPLACE,                                            \
-                                   .slices = true};
+                                   .inplace = INPLACE};
 OF_KIND(winograd_conv_4, , "winograd-4x4", CAMEO_Conv, 4, 3, false, 1u << 3)
 OF_KIND(winograd_conv_2, , "winograd-2x2", CAMEO_Conv, 2, 3, false, 1u << 3)
 OF_KIND(winograd_conv_5x5, , "winograd-5x5", CAMEO_Conv, 2, 5, false, 1u << 3)

@@ -89,21 +89,21 @@ static void choose_block(winograd_plan *p, const target *t) {
 }
 
 void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
-    p->s.images = p->counted ? p->n : 1;
-    p->s.vectors = vectors ? vectors : p->s.co > t->vector_floats ? 2 : 1;
-    p->s.v_row = row_floats(p->s.ci, t->vector_floats);
-    p->s.m_row = row_floats(p->s.co, p->s.vectors * t->vector_floats);
+    cameo_winograd *s = &p->s;
+    s->images = p->counted ? p->n : 1;
+    s->vectors = vectors ? vectors : s->co > t->vector_floats ? 2 : 1;
+    s->v_row = row_floats(s->ci, t->vector_floats);
+    s->m_row = row_floats(s->co, s->vectors * t->vector_floats);
     choose_block(p, t);
     choose_rows(p, t);
-    p->s.v_step = step_floats(p->s.block * p->s.v_row),
-    p->s.m_step = step_floats(p->s.block * p->s.m_row);
-    const int64_t blocks = ceil_div(winograd_plan_tiles(p), p->s.block),
-                  bytes = elements(p) * (p->s.v_step + p->s.m_step) * 4;
+    s->v_step = step_floats(s->block * s->v_row), s->m_step = step_floats(s->block * s->m_row);
+    const int64_t blocks = ceil_div(winograd_plan_tiles(p), s->block),
+                  bytes = elements(p) * (s->v_step + s->m_step) * 4;
     const bool few = winograd_plan_weights(p, t) * 4 <= CONV_STREAMED;
     p->lanes = blocks >= (few ? 2 : LANES_LEAST) && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
-    p->s.group = ceil_div(p->s.block, TASKS);
-    p->s.chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
-    p->s.fetch = winograd_plan_weights(p, t) * 4 > FETCHED;
+    s->group = ceil_div(s->block, TASKS);
+    s->chunk = ceil_div(channel_blocks(p, t), elements(p) == 36 ? 2 : 4);
+    s->fetch = winograd_plan_weights(p, t) * 4 > FETCHED;
 }
 
 /* ---- cost ---- */
@@ -169,36 +169,34 @@ void winograd_plan_print(emitter *e, const winograd_plan *p) {
     emit_cameo_winograd(e, "_shape", &p->s);
     if (p->lanes) emit_task(e, "lane", "cameo_winograd_lane");
     for (int i = 0; i < 3 && !p->lanes; i++)
-        emit_task(e, stages[i], arena_printf(emit_arena(e), "cameo_winograd_%s_task", stages[i]));
+        emit_task(e, stages[i], emit_text(e, "cameo_winograd_$0_task", stages[i]));
 }
 
 void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments,
                        const char *images) {
     text *t = emit_body(e);
-    const int64_t channels = channel_blocks(p, &emit_options(e)->target);
+    const int64_t channels = channel_blocks(p, target_of(e));
     const int64_t tiles = winograd_plan_tiles(p), blocks = ceil_div(tiles, p->s.block);
     const char *rounds = p->counted ? "1" : images;
     if (p->lanes) {
-        text_printf(t,
-                    "    cameo_winograd_run run = {.a = {%s}, .work = work, .blocks = "
-                    "(ptrdiff_t)%s * %lld};\n",
-                    arguments, rounds, (long long)blocks);
+        text_put(t,
+                 "    cameo_winograd_run run = {.a = {$0}, .work = work, .blocks = (ptrdiff_t)$1 * "
+                 "$2};\n",
+                 arguments, rounds, blocks);
         emit_parallel(e, NULL, p->lanes, "lane, &run",
-                      arena_printf(emit_arena(e), "blocks of %td tiles", p->s.block));
+                      emit_text(e, "blocks of $0 tiles", p->s.block));
         return;
     }
     const int64_t products = elements(p) * ceil_div(channels, p->s.chunk);
-    text_printf(t, "    const cameo_winograd_args all = {%s};\n", arguments);
-    text_printf(t, "    for (ptrdiff_t round = 0; round < (ptrdiff_t)%s; round++)\n", rounds);
-    text_printf(t, "        for (ptrdiff_t block = 0; block < %lld; block++) {\n",
-                (long long)blocks);
-    text_append(t, "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, "
-                   "round), work, 0, block, 0};\n");
-    text_printf(t, "            cameo_parallel(c, %lld, $F_input, &run); /* tiles */\n",
-                (long long)ceil_div(p->s.block, p->s.group));
-    text_printf(
-        t, "            cameo_parallel(c, %lld, $F_product, &run); /* elements x channels */\n",
-        (long long)products);
-    text_printf(t, "            cameo_parallel(c, %lld, $F_output, &run);\n        }\n",
-                (long long)ceil_div(p->s.block, p->s.group));
+    text_put(t,
+             "    const cameo_winograd_args all = {$0};\n"
+             "    for (ptrdiff_t round = 0; round < (ptrdiff_t)$1; round++)\n"
+             "        for (ptrdiff_t block = 0; block < $2; block++) {\n"
+             "            cameo_winograd_run run = {cameo_winograd_round(&$F_shape, all, round), "
+             "work, 0, block, 0};\n"
+             "            cameo_parallel(c, $3, $F_input, &run); /* tiles */\n"
+             "            cameo_parallel(c, $4, $F_product, &run); /* elements x channels */\n"
+             "            cameo_parallel(c, $3, $F_output, &run);\n"
+             "        }\n",
+             arguments, rounds, blocks, ceil_div(p->s.block, p->s.group), products);
 }

@@ -40,25 +40,23 @@ static cameo_xnn_window pixel_shape(int64_t ci, int64_t co, float least, float m
 }
 
 static const char *window_text(emitter *e, const cameo_xnn_window *s) {
-    return arena_printf(emit_arena(e), "&(const cameo_xnn_window)%s",
-                        cameo_xnn_window_literal(emit_arena(e), s));
+    return emit_text(e, "&(const cameo_xnn_window)$0", cameo_xnn_window_literal(emit_arena(e), s));
 }
 
 /* The creation statement; returns the operator's slot, passed to the function as `state`. */
 static void print_create(emitter *e, const char *call, const char *literal, const char *w,
                          const char *b) {
     const size_t slot = emit_state(e);
-    emit_param(e, "void *state", "c->state[%zu]", slot);
-    text_printf(emit_create(e),
-                "    c->state[%zu] = %s(c, %s%s%s%s%s);\n    if (!c->state[%zu]) return false;\n",
-                slot, call, literal, w ? ", " : "", w ? w : "", w ? ", " : "",
-                w ? (b ? b : "NULL") : "", slot);
+    emit_param(e, "void *state", emit_text(e, "c->state[$0]", slot));
+    text_put(emit_create(e),
+             "    c->state[$0] = $1(c, $2$3$4$3$5);\n    if (!c->state[$0]) return false;\n", slot,
+             call, literal, w ? ", " : "", w ? w : "", w ? (b ? b : "NULL") : "");
 }
 
 static const char *print_bias(emitter *e, const value *b, int64_t count) {
     if (!b) return NULL;
     const int64_t have = value_count(b);
-    float *p = ARENA_ARRAY(emit_arena(e), float, (size_t)count);
+    float *p = new_floats(e, count);
     for (int64_t i = 0; i < count; i++) p[i] = (float)tensor_get(b->constant, have == 1 ? 0 : i);
     return emit_weights(e, p, (size_t)count * sizeof *p, b->name);
 }
@@ -76,10 +74,10 @@ static void print_after(emitter *e, const node *n, int64_t pixels, int64_t c, in
                                                                  : c,
                                  .act = act_of(n)};
     if (r) emit_value(e, "r", r, false);
-    if (slope) emit_channels(e, "slope", slope, 0, 1, c, emit_options(e)->target.vector_floats);
-    emit_pixels(e, n, &s, pixels,
-                arena_printf(emit_arena(e), "y, NULL, NULL, %s, %s, y", slope ? "slope" : "NULL",
-                             r ? "r" : "NULL"));
+    if (slope) emit_channels(e, "slope", slope, 0, 1, c, vector_of(e));
+    emit_pixels(
+        e, n, &s, pixels,
+        emit_text(e, "y, NULL, NULL, $0, $1, y", slope ? "slope" : "NULL", r ? "r" : "NULL"));
 }
 
 /* Whether the layers that made v have looked for NaN themselves (cameo_xnn_mend). */
@@ -103,14 +101,14 @@ static void print_doubt(emitter *e, const node *n, const cameo_xnn_window *s,
 static void print_run(emitter *e, const node *n, const cameo_xnn_window *s,
                       enum cameo_xnn_kind kind, const char *w, const char *b) {
     emit_value(e, "x", n->in[0], false);
-    if (w) emit_param(e, "const float *w", "%s", w);
-    if (b) emit_param(e, "const float *b", "%s", b);
+    if (w) emit_param(e, "const float *w", w);
+    if (b) emit_param(e, "const float *b", b);
     emit_value(e, "y", n->out[0], true);
     print_doubt(e, n, s, kind);
-    text_printf(emit_body(e),
-                "    cameo_xnn_run(c, state, (size_t)%s, x, NULL, y);\n"
-                "    cameo_xnn_mend(c, &$F_doubt, (size_t)%s, x, %s, %s, y);\n",
-                images_of(e, n), images_of(e, n), w ? "w" : "NULL", b ? "b" : "NULL");
+    body_put(e,
+             "    cameo_xnn_run(c, state, (size_t)$0, x, NULL, y);\n"
+             "    cameo_xnn_mend(c, &$F_doubt, (size_t)$0, x, $1, $2, y);\n",
+             images_of(e, n), w ? "w" : "NULL", b ? "b" : "NULL");
 }
 
 /* ---- convolution ---- */
@@ -119,7 +117,7 @@ static bool conv_window(const node *n, window *k) {
     if (!is_internal(n) || !images_ready(n) || !is_finite(n->in[1])) return false;
     if (input_at(n, 2) && !is_finite(n->in[2])) return false;
     const int64_t *w = n->in[1]->shape.dim;
-    if (!residual_fits(n, 3) || !act_known(n) || !window_of(n, n->in[0], n->in[1], k)) return false;
+    if (!ending_fits(n) || !window_of(n, n->in[0], n->in[1], k)) return false;
     return k->group >= 1 && w[0] % k->group == 0 && w[1] * k->group == n->in[0]->shape.dim[1] &&
            w[0] == n->out[0]->shape.dim[1];
 }
@@ -128,14 +126,14 @@ static bool is_depthwise(const node *n, const window *k) {
     return k->group > 1 && k->group == n->in[0]->shape.dim[1] && n->in[1]->shape.dim[0] == k->group;
 }
 
-static bool applies_conv(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_conv(const node *n, const options *o) {
+    (void)o;
     window k;
     return conv_window(n, &k) && !is_depthwise(n, &k);
 }
 
-static bool applies_depthwise(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_depthwise(const node *n, const options *o) {
+    (void)o;
     window k;
     return conv_window(n, &k) && is_depthwise(n, &k);
 }
@@ -166,7 +164,7 @@ static double cost_depthwise(const node *n, const options *o) {
 static const char *pack_conv(emitter *e, const value *v) {
     const int64_t *d = v->shape.dim, taps = d[2] * d[3];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
+    float *to = new_floats(e, value_count(v));
     for (int64_t co = 0; co < d[0]; co++)
         for (int64_t ci = 0; ci < d[1]; ci++)
             for (int64_t t = 0; t < taps; t++)
@@ -178,7 +176,7 @@ static const char *pack_conv(emitter *e, const value *v) {
 static const char *pack_depthwise(emitter *e, const value *v) {
     const int64_t *d = v->shape.dim, taps = d[2] * d[3];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float, (size_t)value_count(v));
+    float *to = new_floats(e, value_count(v));
     for (int64_t c = 0; c < d[0]; c++)
         for (int64_t t = 0; t < taps; t++) to[t * d[0] + c] = from[c * taps + t];
     return emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
@@ -228,8 +226,8 @@ static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
     return true;
 }
 
-static bool applies_deconv(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_deconv(const node *n, const options *o) {
+    (void)o;
     window k;
     int64_t adjust[2];
     return deconv_window(n, &k, adjust);
@@ -247,9 +245,7 @@ static void emit_deconv(emitter *e, const node *n) {
     const value *v = n->in[1];
     const int64_t *d = v->shape.dim, taps = d[2] * d[3], ci = d[0] / k.group, co = d[1];
     const float *from = v->constant->data;
-    float *to = ARENA_ARRAY(emit_arena(e), float,
-                            (size_t)value_count(v)); /* [group][co][kh][kw][ci]
-                                                      */
+    float *to = new_floats(e, value_count(v)); /* [group][co][kh][kw][ci] */
     for (int64_t g = 0; g < k.group; g++)
         for (int64_t i = 0; i < ci; i++)
             for (int64_t q = 0; q < co * taps; q++)
@@ -270,8 +266,8 @@ static bool is_rows(const value *v) {
            !v->pixel_stride && !v->constant;
 }
 
-static bool applies_gemm(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_gemm(const node *n, const options *o) {
+    (void)o;
     if (!is_internal(n) || !is_rows(n->in[0]) || !is_rows(n->out[0]) || !has_tail(n->in[0]) ||
         !is_finite(n->in[1]))
         return false;
@@ -299,8 +295,8 @@ static void emit_gemm(emitter *e, const node *n) {
                                  n->in[1]->name);
     const char *b = print_bias(e, input_at(n, 2), d[0]);
     print_create(e, "cameo_xnn_gemm",
-                 arena_printf(emit_arena(e), "&(const cameo_xnn_matrix)%s",
-                              cameo_xnn_matrix_literal(emit_arena(e), &matrix)),
+                 emit_text(e, "&(const cameo_xnn_matrix)$0",
+                           cameo_xnn_matrix_literal(emit_arena(e), &matrix)),
                  w, b);
     print_run(e, n, &s, CAMEO_XNN_CONV, w, b);
     if (after) print_after(e, n, 1, d[0], d[0]);
@@ -308,8 +304,8 @@ static void emit_gemm(emitter *e, const node *n) {
 
 /* ---- pools ---- */
 
-static bool applies_pool(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_pool(const node *n, const options *o) {
+    (void)o;
     window k;
     if (n->domain[0] || !images_ready(n) || (n->n_out > 1 && n->out[1]) ||
         !window_of(n, n->in[0], NULL, &k) || k.k[1] * k.k[2] < 2 || node_int(n, "ceil_mode", 0))
@@ -322,8 +318,8 @@ static bool applies_pool(const graph *g, const node *n, const options *o) {
                         !(padded && node_int(n, "count_include_pad", 0)));
 }
 
-static bool applies_global(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_global(const node *n, const options *o) {
+    (void)o;
     return !n->domain[0] && images_ready(n);
 }
 
@@ -356,8 +352,8 @@ static bool is_dense(const value *v) {
     return !v->pixel_stride || v->pixel_stride == v->shape.dim[1];
 }
 
-static bool applies_add(const graph *g, const node *n, const options *o) {
-    (void)g, (void)o;
+static bool applies_add(const node *n, const options *o) {
+    (void)o;
     if (n->domain[0] || n->n_in != 2 || !images_ready(n) || !is_nhwc(n->in[1]) ||
         !has_tail(n->in[1]))
         return false;
@@ -374,34 +370,34 @@ static void emit_add(emitter *e, const node *n) {
     const image y = image_of(n->out[0]);
     if (!is_dense(n->in[0]) || !is_dense(n->in[1]) || !is_dense(n->out[0]))
         BUG("XNNPACK sum of slices");
-    print_create(e, "cameo_xnn_add",
-                 arena_printf(emit_arena(e), "%lld", (long long)(y.c * y.h * y.w)), NULL, NULL);
+    print_create(e, "cameo_xnn_add", emit_text(e, "$0", y.c * y.h * y.w), NULL, NULL);
     emit_value(e, "x", n->in[0], false);
     emit_value(e, "x2", n->in[1], false);
     emit_value(e, "y", n->out[0], true);
     const cameo_xnn_window s = pixel_shape(y.c * y.h * y.w, 1, -INFINITY, INFINITY);
     print_doubt(e, n, &s, CAMEO_XNN_CONV);
-    text_printf(emit_body(e),
-                "    cameo_xnn_run(c, state, (size_t)%s, x, x2, y);\n"
-                "    cameo_xnn_mend_sum(c, &$F_doubt, (size_t)%s, x, x2, y);\n",
-                images_of(e, n), images_of(e, n));
+    body_put(e,
+             "    cameo_xnn_run(c, state, (size_t)$0, x, x2, y);\n"
+             "    cameo_xnn_mend_sum(c, &$F_doubt, (size_t)$0, x, x2, y);\n",
+             images_of(e, n));
 }
 
-#define XNN(variable, NAME, OP, APPLIES, COST, EMIT, SLICES) \
-    const implementation variable = {.name = NAME,           \
-                                     .op = OP,               \
-                                     .xnnpack = true,        \
-                                     .applies = APPLIES,     \
-                                     .cost = COST,           \
-                                     .emit = EMIT,           \
-                                     .slices = SLICES}
-XNN(xnn_conv, "xnn-conv", CAMEO_Conv, applies_conv, cost_conv, emit_conv, true);
-XNN(xnn_depthwise, "xnn-depthwise", CAMEO_Conv, applies_depthwise, cost_depthwise, emit_conv, true);
-XNN(xnn_deconv, "xnn-deconv", ONNX_ConvTranspose, applies_deconv, cost_deconv, emit_deconv, true);
-XNN(xnn_gemm, "xnn-gemm", CAMEO_Gemm, applies_gemm, cost_gemm, emit_gemm, false);
-XNN(xnn_max_pool, "xnn-max-pool", ONNX_MaxPool, applies_pool, cost_pool, emit_pool, true);
+#define XNN(variable, NAME, OP, APPLIES, COST, EMIT, DENSE) \
+    const implementation variable = {.name = NAME,          \
+                                     .op = OP,              \
+                                     .xnnpack = true,       \
+                                     .applies = APPLIES,    \
+                                     .cost = COST,          \
+                                     .emit = EMIT,          \
+                                     .dense = DENSE}
+XNN(xnn_conv, "xnn-conv", CAMEO_Conv, applies_conv, cost_conv, emit_conv, false);
+XNN(xnn_depthwise, "xnn-depthwise", CAMEO_Conv, applies_depthwise, cost_depthwise, emit_conv,
+    false);
+XNN(xnn_deconv, "xnn-deconv", ONNX_ConvTranspose, applies_deconv, cost_deconv, emit_deconv, false);
+XNN(xnn_gemm, "xnn-gemm", CAMEO_Gemm, applies_gemm, cost_gemm, emit_gemm, true);
+XNN(xnn_max_pool, "xnn-max-pool", ONNX_MaxPool, applies_pool, cost_pool, emit_pool, false);
 XNN(xnn_average_pool, "xnn-average-pool", ONNX_AveragePool, applies_pool, cost_pool, emit_pool,
-    true);
+    false);
 XNN(xnn_global_average_pool, "xnn-global-average-pool", ONNX_GlobalAveragePool, applies_global,
-    cost_pool, emit_pool, true);
-XNN(xnn_add, "xnn-add", ONNX_Add, applies_add, cost_add, emit_add, false);
+    cost_pool, emit_pool, false);
+XNN(xnn_add, "xnn-add", ONNX_Add, applies_add, cost_add, emit_add, true);

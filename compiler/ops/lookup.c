@@ -129,7 +129,7 @@ static void pad_emit(emitter *e, const node *n) {
     for (int i = 0; i < rank; i++) {
         names[i] = arena_put(a, "i$0", i);
         if ((!pads->ints[i] && !pads->ints[rank + i]) || y->shape.dim[i] == 0) continue;
-        emit_param(e, arena_put(a, "const void *table$0", i), "%s",
+        emit_param(e, arena_put(a, "const void *table$0", i),
                    emit_weights(e, pad_table(a, n, &x->shape, &y->shape, i),
                                 (size_t)y->shape.dim[i] * 4, "pad indices"));
         text_put(b, "    const int32_t *t$0 = table$0;\n", i);

@@ -372,11 +372,11 @@ static bool is_plain(const taps *t, int64_t in, int64_t out) {
 static void emit_tables(emitter *e, const taps *t, int axis, int64_t out) {
     arena *a = emit_arena(e);
     const size_t size = (size_t)out * (size_t)t->count;
-    emit_param(e, arena_put(a, "const void *indices$0", axis), "%s",
+    emit_param(e, arena_put(a, "const void *indices$0", axis),
                emit_weights(e, t->index, size * 4, "resize indices"));
     text_put(emit_body(e), "    const int32_t *t$0 = indices$0;\n", axis);
     if (t->count > 1) {
-        emit_param(e, arena_put(a, "const void *weights$0", axis), "%s",
+        emit_param(e, arena_put(a, "const void *weights$0", axis),
                    emit_weights(e, t->weight, size * sizeof(double), "resize weights"));
         text_put(emit_body(e), "    const double *w$0 = weights$0;\n", axis);
     }

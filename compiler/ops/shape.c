@@ -203,7 +203,7 @@ static void constant_emit(emitter *e, const node *n) {
         text_append(emit_body(e), "    (void)y;\n");
         return;
     }
-    emit_param(e, "const void *x", "%s", emit_weights(e, t->data, tensor_bytes(t), "constant"));
+    emit_param(e, "const void *x", emit_weights(e, t->data, tensor_bytes(t), "constant"));
     text_printf(emit_body(e), "    memcpy(y, x, %zu);\n", tensor_bytes(t));
 }
 

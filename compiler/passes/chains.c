@@ -73,7 +73,7 @@ static void join_behind(graph *g, node *last, const implementation *k, const opt
     for (; first + 1 < end; first++) {
         const chain c = {part + first, end - first, k};
         const node asked = {.opcode = k->op, .parts = c.part, .n_parts = c.n};
-        if (!k->applies(g, &asked, o)) continue;
+        if (!k->applies(&asked, o)) continue;
         join(g, &c);
         return;
     }

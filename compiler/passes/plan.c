@@ -79,7 +79,7 @@ static void join_view(graph *g, node *n) {
 }
 
 static bool reads_slices(const node *n) {
-    if (n->impl) return n->impl->slices;
+    if (n->impl) return !n->impl->dense;
     return !is_view_node(n) && node_has(n, OP_ANY_LAYOUT);
 }
 

@@ -30,12 +30,12 @@ enum { CANDIDATES_MOST = 16 };
 /* Those that fit, cheapest first; of equal ones the first of the list of implementations. Costs
    are those of one image: the choice, and with it the bits of an image's result, must not depend
    on the batch. */
-static size_t candidates_of(const graph *g, const node *n, const options *o, candidate *list) {
+static size_t candidates_of(const node *n, const options *o, candidate *list) {
     arena *a = arena_create();
     const node *asked = node_is_batched(n) ? node_of_images(a, n, 1) : n;
     size_t count = 0;
     for (const implementation *const *k = implementations; *k; k++) {
-        if ((*k)->op != n->opcode || !allowed(*k, o) || !(*k)->applies(g, n, o)) continue;
+        if ((*k)->op != n->opcode || !allowed(*k, o) || !(*k)->applies(n, o)) continue;
         if (count == CANDIDATES_MOST)
             BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
         const candidate c = {*k, (*k)->cost ? (*k)->cost(asked, o) : 0};
@@ -47,10 +47,10 @@ static size_t candidates_of(const graph *g, const node *n, const options *o, can
     return count;
 }
 
-static const implementation *choose(const graph *g, const node *n, const options *o) {
+static const implementation *choose(const node *n, const options *o) {
     candidate list[CANDIDATES_MOST];
     const implementation *kernels[CANDIDATES_MOST];
-    size_t count = candidates_of(g, n, o, list);
+    size_t count = candidates_of(n, o, list);
     if (!count) return NULL;
     while (o->kernels == KERNELS_XNNPACK &&
            list[count - 1].kernel->xnnpack != list[0].kernel->xnnpack)
@@ -63,7 +63,7 @@ bool pass_select(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
         if (n->dead || !n->op || node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n)) continue;
-        n->impl = choose(g, n, o);
+        n->impl = choose(n, o);
     }
     return true;
 }

@@ -172,7 +172,7 @@ static bool reads(const node *n, const parameter *p) {
 static bool all_take(graph *g, const parameter *p, parameter_layout l, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead && reads(g->nodes[i], p) &&
-            !kernel_takes_parameter(g, g->nodes[i], p, l, o))
+            !kernel_takes_parameter(g->nodes[i], p, l, o))
             return false;
     return true;
 }

@@ -89,17 +89,16 @@ static void add_value(text *t, const value *v) {
         return;
     }
     text_append(t, v->constant ? " const:" : v->layout == LAYOUT_NHWC ? " nhwc:" : " ");
-    for (int i = 0; i < v->shape.rank; i++)
-        text_printf(t, "%s%lld", i ? "x" : "", (long long)v->shape.dim[i]);
+    for (int i = 0; i < v->shape.rank; i++) text_put(t, "$0$1", i ? "x" : "", v->shape.dim[i]);
 }
 
 static void add_attribute(text *t, const attr *a) {
-    text_printf(t, " %s=", a->name);
-    if (a->kind == ATTR_INT) text_printf(t, "%lld", (long long)a->i);
+    text_put(t, " $0=", a->name);
+    if (a->kind == ATTR_INT) text_put(t, "$0", a->i);
     if (a->kind == ATTR_FLOAT) text_printf(t, "%.9g", (double)a->f);
     if (a->kind == ATTR_STRING) text_escape(t, a->s);
     for (size_t i = 0; a->kind == ATTR_INTS && i < a->count; i++)
-        text_printf(t, "%s%lld", i ? "," : "", (long long)a->ints[i]);
+        text_put(t, "$0$1", i ? "," : "", a->ints[i]);
 }
 
 char *timings_layer(arena *a, const node *n) {

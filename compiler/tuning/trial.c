@@ -104,12 +104,12 @@ const char *trial_run(arena *a, const char *program, const char *const *inputs, 
     argv[n++] = arena_strdup(a, "--format");
     argv[n++] = arena_strdup(a, "pb");
     int code = spawn(argv, log, seconds);
-    if (code) return arena_printf(a, "the program ended with %d: %s", code, first_line(a, log));
+    if (code) return arena_put(a, "the program ended with $0: $1", code, first_line(a, log));
     for (size_t i = 0; i < n_results; i++) {
         const char *why = NULL, *name = NULL;
-        results[i] = onnx_read_tensor(a, arena_printf(a, "%s/output_%zu.pb", directory, i), &name,
+        results[i] = onnx_read_tensor(a, arena_put(a, "$0/output_$1.pb", directory, i), &name,
                                       &why);
-        if (!results[i]) return arena_printf(a, "output %zu: %s", i, why ? why : "not written");
+        if (!results[i]) return arena_put(a, "output $0: $1", i, why ? why : "not written");
     }
     return NULL;
 }

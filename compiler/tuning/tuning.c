@@ -133,7 +133,7 @@ static const implementation *choose(chooser *c, const node *n,
 /* ---- trial programs ---- */
 
 static const char *program_path(const tuning *t, const char *directory, size_t i) {
-    return arena_printf(t->known.arena, "%s/program%zu", directory, i);
+    return arena_put(t->known.arena, "$0/program$1", directory, i);
 }
 
 /* Compiles the model once more. MODE_COUNT: only as far as t->missing needs. MODE_TRIAL: a program
@@ -198,7 +198,7 @@ static int profile(tuning *t, const char *directory, size_t number, int cycle) {
     size_t failed, size;
     cameo_error error = {0};
     const bool ran = run_commands(&c, 1, 1, directory, &failed);
-    const char *log = arena_printf(t->known.arena, "%s/profile.json", directory);
+    const char *log = arena_put(t->known.arena, "$0/profile.json", directory);
     char *json = (char *)cameo_read_file(log, PROFILE_MOST, &size, &error);
     const char *rows = ran && json ? cameo_json_find(json, "layers") : NULL;
     for (const char *row = rows ? cameo_json_next(rows, NULL) : NULL; row;
