@@ -68,9 +68,7 @@ void text_fill(text *t, const char *pattern, const text_arg *args) {
 const char *arena_fill(arena *a, const char *pattern, const text_arg *args) {
     text t = {0};
     text_fill(&t, pattern, args);
-    const char *s = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return s;
+    return text_keep(&t, a);
 }
 
 const char *text_str(const text *t) { return t->data ? t->data : ""; }
@@ -83,6 +81,12 @@ void text_clear(text *t) {
 void text_free(text *t) {
     free(t->data);
     *t = (text){0};
+}
+
+char *text_keep(text *t, arena *a) {
+    char *kept = arena_strdup(a, text_str(t));
+    text_free(t);
+    return kept;
 }
 
 void text_replace(text *t, const char *s, const char *from, const char *to) {
@@ -105,6 +109,12 @@ void text_escape(text *t, const char *s) {
             text_append_n(t, p, (size_t)n);
         p += n ? n : 1;
     }
+}
+
+const char *arena_escape(arena *a, const char *s) {
+    text t = {0};
+    text_escape(&t, s);
+    return text_keep(&t, a);
 }
 
 void text_comment(text *t, const char *s) {

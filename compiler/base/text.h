@@ -29,11 +29,13 @@ const char *arena_fill(arena *a, const char *pattern, const text_arg *args);
 const char *text_str(const text *t);
 void text_clear(text *t);
 void text_free(text *t);
+char *text_keep(text *t, arena *a); /* what it holds, as a string of the arena; and frees it */
 /* Replace every occurrence of `from` in s, appending the result to t. */
 void text_replace(text *t, const char *s, const char *from, const char *to);
 /* Human-readable single-line form of a name from a file: control characters, quotes and
    backslashes escaped. */
 void text_escape(text *t, const char *s);
+const char *arena_escape(arena *a, const char *s);
 /* Safe inside a C comment: as text_escape, and neither comment delimiters nor trigraphs survive. */
 void text_comment(text *t, const char *s);
 /* C string literal with quotes. */

@@ -61,14 +61,8 @@ static char *mangle_plain(arena *a, const char *prefix, const char *name) {
     }
     while (t.size > start && t.data[t.size - 1] == '_') t.data[--t.size] = 0;
     if (t.size == start) text_append(&t, "unnamed");
-    if (isdigit((unsigned char)text_str(&t)[0])) {
-        char *s = arena_printf(a, "n%s", text_str(&t));
-        text_free(&t);
-        return s;
-    }
-    char *s = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return s;
+    char *s = text_keep(&t, a);
+    return isdigit((unsigned char)*s) ? arena_printf(a, "n%s", s) : s;
 }
 
 const char *mangle(emitter *e, const char *prefix, const char *name, const char *suffix_to_drop) {

@@ -16,12 +16,10 @@ static void keep(diag *d, const node *n, bool warning, const char *hint, const c
     text t = {0};
     text_vprintf(&t, format, args);
     diag_item *item = ARENA_NEW(d->arena, diag_item);
-    *item = (diag_item){
-        .warning = warning, .node = n, .message = arena_strdup(d->arena, text_str(&t))};
+    *item = (diag_item){.warning = warning, .node = n, .message = text_keep(&t, d->arena)};
     if (!hint && n && !warning)
         hint = "this node contradicts the operator's definition; re-export the model";
     item->hint = hint ? arena_strdup(d->arena, hint) : NULL;
-    text_free(&t);
     if (d->last)
         d->last->next = item;
     else

@@ -43,15 +43,9 @@ value *grad_scalar(graph *g, const value *like, double v) {
     return graph_add_constant(g, "number", t);
 }
 
-value *grad_ints(graph *g, const char *name, const int64_t *v, size_t n) {
-    tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {(int64_t)n}});
-    for (size_t i = 0; i < n; i++) ((int64_t *)t->data)[i] = v[i];
-    return graph_add_constant(g, name, t);
-}
-
 value *grad_reshape(graph *g, const node *origin, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
-    value *wanted = grad_ints(g, "shape", s->dim, (size_t)s->rank);
+    value *wanted = graph_add_ints(g, "shape", s->dim, (size_t)s->rank);
     return grad_call(g, origin, ONNX_Reshape, OPERANDS(v, wanted));
 }
 
@@ -63,8 +57,8 @@ value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
     for (int i = 0; i < v->shape.rank; i++)
         if (i < lead || (s->dim[i - lead] == 1 && v->shape.dim[i] != 1)) axes[n++] = i;
     if (n) {
-        node *sum = grad_node(g, origin, ONNX_ReduceSum, OPERANDS(v, grad_ints(g, "axes", axes, n)),
-                              1);
+        node *sum = grad_node(g, origin, ONNX_ReduceSum,
+                              OPERANDS(v, graph_add_ints(g, "axes", axes, n)), 1);
         node_set_int(g, sum, "keepdims", 1);
         v = grad_infer(g, sum);
     }

@@ -29,7 +29,6 @@ value *grad_binary(graph *g, const node *origin, opcode op, value *a, value *b);
 
 /* Constants of the right type for `like` (float or double). */
 value *grad_scalar(graph *g, const value *like, double v);
-value *grad_ints(graph *g, const char *name, const int64_t *v, size_t n); /* int64 [n] */
 /* v summed down to shape s, which numpy broadcasting had stretched to v's. */
 value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s);
 /* v with another shape of as many elements. */

@@ -18,8 +18,7 @@ static bool allocate_outputs(graph *g, const node *n, tensor **results, tensor *
     for (size_t i = 0; i < n->n_out; i++) {
         const value *v = n->out[i];
         if (!v) continue;
-        if (!v->shaped || !shape_known(&v->shape))
-            return node_error(g, n, "the shape of output %zu is not known", i);
+        if (!value_is_static(v)) return node_error(g, n, "the shape of output %zu is not known", i);
         out[i] = tensor_new(g->arena, v->type, &v->shape);
         if (!out[i]) return node_unsupported(g, n, "output %zu is too large", i);
         results[v->id] = out[i];

@@ -1,6 +1,6 @@
 /* The graph's own functions: building, changing and reading nodes and values. Types and tensors
    are in tensor.c, the verifier and the dump in ir_verify.c. */
-#include "ir.h"
+#include "copy.h"
 
 #include <string.h>
 
@@ -62,6 +62,12 @@ value *graph_add_constant(graph *g, const char *name, tensor *t) {
     v->shaped = true;
     v->constant = t;
     return v;
+}
+
+value *graph_add_ints(graph *g, const char *name, const int64_t *v, size_t n) {
+    tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {(int64_t)n}});
+    for (size_t i = 0; i < n; i++) ((int64_t *)t->data)[i] = v[i];
+    return graph_add_constant(g, name, t);
 }
 
 /* ---- who reads a value ---- */
@@ -300,16 +306,16 @@ void node_set_float(graph *g, node *n, const char *name, double v) {
 }
 
 void node_set_string(graph *g, node *n, const char *name, const char *v) {
-    const char *copy = arena_strdup(g->arena, v);
+    const char *own = arena_strdup(g->arena, v);
     attr *a = attr_slot(g, n, name, ATTR_STRING);
-    a->s = copy;
-    a->count = strlen(copy);
+    a->s = own;
+    a->count = strlen(own);
 }
 
 void node_set_ints(graph *g, node *n, const char *name, const int64_t *v, size_t count) {
-    const int64_t *copy = ARENA_COPY(g->arena, v, count, count); /* v may be the slot's */
+    const int64_t *own = ARENA_COPY(g->arena, v, count, count); /* v may be the slot's */
     attr *a = attr_slot(g, n, name, ATTR_INTS);
-    a->ints = copy;
+    a->ints = own;
     a->count = count;
 }
 
@@ -322,17 +328,15 @@ void value_strides(const value *v, int64_t stride[MAX_RANK]) {
         stride[2] = pixel * d[3];
         stride[0] = pixel * d[3] * d[2];
     } else {
-        int64_t s = 1;
-        for (int k = v->shape.rank - 1; k >= 0; k--) {
-            stride[k] = s;
-            s *= d[k];
-        }
+        copy_dense(&v->shape, stride);
     }
     for (int k = 0; k < v->shape.rank; k++)
         if (d[k] == 1) stride[k] = 0;
 }
 
 int64_t value_count(const value *v) { return shape_count(&v->shape); }
+
+bool value_is_static(const value *v) { return v->shaped && shape_known(&v->shape); }
 
 static value **map_values(arena *a, value *const *from, size_t n, value *const *map) {
     value **to = ARENA_ARRAY(a, value *, n);

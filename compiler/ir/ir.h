@@ -273,6 +273,7 @@ value *graph_add_value(graph *g, const char *name); /* name NULL: a fresh one. N
                                                        by suffix */
 value *graph_find_value(const graph *g, const char *name);
 value *graph_add_constant(graph *g, const char *name, tensor *t);
+value *graph_add_ints(graph *g, const char *name, const int64_t *v, size_t n); /* int64 [n] */
 /* Appends at the end of g->nodes, or before/after a node; inputs/outputs arrays are copied; sets
    producer. */
 node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in,
@@ -332,6 +333,7 @@ void node_kill(node *n);
    extent 1. */
 void value_strides(const value *v, int64_t stride[MAX_RANK]);
 int64_t value_count(const value *v);
+bool value_is_static(const value *v); /* all its extents are known */
 /* Its extents, the symbolic ones by name; "?" before infer. */
 void value_print_shape(text *t, const value *v, const char *between);
 

@@ -48,7 +48,7 @@ static void verify_uses(const value *v, const char *after) {
 }
 
 static void verify_typed(const value *v, const char *after) {
-    if (v->type == DT_NONE || !v->shaped || !shape_known(&v->shape))
+    if (v->type == DT_NONE || !value_is_static(v))
         BUG("after %s: \"%s\" has no static type and shape", after, v->name);
     if (v->constant &&
         (v->constant->type != v->type || !shape_equal(&v->constant->shape, &v->shape)))

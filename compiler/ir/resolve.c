@@ -5,23 +5,16 @@
 #include <string.h>
 
 static bool unknown_operator(graph *g, const node *n, bool known_name) {
-    text name = {0};
-    text_escape(&name, n->op_type);
-    if (n->domain[0] && strcmp(n->domain, "cameo") != 0) {
-        text domain = {0};
-        text_escape(&domain, n->domain);
-        diag_error(g->diag, n, "export the model with standard ONNX operators",
-                   "operator domain \"%s\" is not supported", text_str(&domain));
-        text_free(&domain);
-    } else if (known_name) {
-        diag_error(g->diag, n, "re-export the model for another opset",
-                   "%s is not supported at opset %d", text_str(&name), n->opset);
-    } else {
-        const char *hint, *kind = op_unknown_kind(n->op_type, &hint);
-        diag_error(g->diag, n, hint, "%s is not supported yet%s", text_str(&name), kind);
-    }
-    text_free(&name);
-    return false;
+    const char *name = arena_escape(g->arena, n->op_type);
+    if (n->domain[0] && strcmp(n->domain, "cameo") != 0)
+        return diag_error(g->diag, n, "export the model with standard ONNX operators",
+                          "operator domain \"%s\" is not supported",
+                          arena_escape(g->arena, n->domain));
+    if (known_name)
+        return diag_error(g->diag, n, "re-export the model for another opset",
+                          "%s is not supported at opset %d", name, n->opset);
+    const char *hint, *kind = op_unknown_kind(n->op_type, &hint);
+    return diag_error(g->diag, n, hint, "%s is not supported yet%s", name, kind);
 }
 
 static bool check_arity(graph *g, const node *n) {
@@ -66,10 +59,8 @@ static void warn_of_unknown(graph *g, const node *n) {
         for (const op_attr *a = n->op->attrs; a && a->name && !known; a++)
             known = strcmp(a->name, n->attrs[i].name) == 0;
         if (known) continue;
-        text t = {0};
-        text_escape(&t, n->attrs[i].name);
-        diag_warn(g->diag, n, NULL, "attribute %s is unknown and ignored", text_str(&t));
-        text_free(&t);
+        diag_warn(g->diag, n, NULL, "attribute %s is unknown and ignored",
+                  arena_escape(g->arena, n->attrs[i].name));
     }
 }
 

@@ -106,6 +106,11 @@ static uint16_t to_half(double v) {
     return sign | bits;
 }
 
+/* Double to integer without undefined behaviour: truncates, saturates, NaN gives 0. */
+static int64_t to_int(double v) {
+    return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
+}
+
 int64_t tensor_get_int(const tensor *t, int64_t i) {
     switch (t->type) {
     case DT_INT64: return ((const int64_t *)t->data)[i];
@@ -117,10 +122,7 @@ int64_t tensor_get_int(const tensor *t, int64_t i) {
     case DT_INT8: return ((const int8_t *)t->data)[i];
     case DT_UINT8: return ((const uint8_t *)t->data)[i];
     case DT_BOOL: return ((const uint8_t *)t->data)[i] != 0;
-    default: {
-        double v = tensor_get(t, i);
-        return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
-    }
+    default: return to_int(tensor_get(t, i));
     }
 }
 
@@ -141,11 +143,6 @@ double tensor_get(const tensor *t, int64_t i) {
     case DT_BOOL: return (double)tensor_get_int(t, i);
     default: BUG("tensor_get of %s", dtype_name(t->type));
     }
-}
-
-/* Double to integer without undefined behaviour: truncates, saturates, NaN gives 0. */
-static int64_t to_int(double v) {
-    return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
 }
 
 void tensor_set(tensor *t, int64_t i, double v) {

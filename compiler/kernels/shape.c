@@ -116,9 +116,7 @@ static const char *literal(arena *a, const row *r, const void *from) {
     }
     if (aligned(at, 'n') != r->size) BUG("the fields of %s are not where they should be", r->type);
     text_append(&t, "}");
-    const char *made = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return made;
+    return text_keep(&t, a);
 }
 
 const char *shape_literal(arena *a, const char *type, const void *s) {

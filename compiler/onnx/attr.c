@@ -33,17 +33,14 @@ static bool attr_type(importer *im, const node *n, const proto *p, int *type) {
     const char *name = onnx_shown(im->g->arena, p->name);
     *type = p->has_type && p->type ? (int)p->type : filled;
     if (filled == -1)
-        return diag_error(im->g->diag, n, NULL,
-                          "attribute \"%s\" has several values of different types", name);
+        return node_error(im->g, n, "attribute \"%s\" has several values of different types", name);
     if (*type == 0)
-        return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has neither type nor value",
-                          name);
+        return node_error(im->g, n, "attribute \"%s\" has neither type nor value", name);
     if (filled && filled != *type)
-        return diag_error(im->g->diag, n, NULL,
-                          "attribute \"%s\" has a value that is not of its type", name);
+        return node_error(im->g, n, "attribute \"%s\" has a value that is not of its type", name);
     bool needs_message = *type == 4 || *type == 5 || *type == 11 || *type == 13;
     if (!filled && needs_message)
-        return diag_error(im->g->diag, n, NULL, "attribute \"%s\" has no value", name);
+        return node_error(im->g, n, "attribute \"%s\" has no value", name);
     return true;
 }
 
@@ -60,7 +57,7 @@ static void *copy_array(arena *a, const void *from, size_t count, size_t size) {
 static bool import_tensor(importer *im, const node *n, const proto *p, attr *out) {
     const char *why = "";
     out->t = onnx_decode_tensor(im->g->arena, p->t, &im->external, &why);
-    return out->t || diag_error(im->g->diag, n, NULL, "the tensor of attribute \"%s\" %s",
+    return out->t || node_error(im->g, n, "the tensor of attribute \"%s\" %s",
                                 onnx_shown(im->g->arena, p->name), why);
 }
 
@@ -82,8 +79,7 @@ static void import_string(arena *a, const proto *p, attr *out) {
 bool onnx_import_attr(importer *im, const node *n, const Onnx__AttributeProto *p, attr *out) {
     arena *a = im->g->arena;
     int type;
-    if (!p->name || !*p->name)
-        return diag_error(im->g->diag, n, NULL, "has an attribute without a name");
+    if (!p->name || !*p->name) return node_error(im->g, n, "has an attribute without a name");
     if (!attr_type(im, n, p, &type)) return false;
     *out = (attr){.name = arena_strdup(a, p->name),
                   .kind = type <= 8    ? (attr_kind)type
@@ -120,11 +116,10 @@ static const attr *call_attr(const scope *s, const char *name) {
 static bool import_reference(importer *im, const scope *s, const proto *p, node *n) {
     attr *out = &n->attrs[n->n_attrs];
     if (!s->function)
-        return diag_error(im->g->diag, n, NULL,
+        return node_error(im->g, n,
                           "attribute \"%s\" refers to an attribute of a function, but is in none",
                           onnx_shown(im->g->arena, p->name ? p->name : ""));
-    if (!p->name || !*p->name)
-        return diag_error(im->g->diag, n, NULL, "has an attribute without a name");
+    if (!p->name || !*p->name) return node_error(im->g, n, "has an attribute without a name");
     const attr *given = call_attr(s, p->ref_attr_name);
     bool have = given != NULL;
     if (given) *out = *given;
@@ -149,14 +144,13 @@ static bool import_one(importer *im, const scope *s, const proto *p, node *n) {
 
 bool onnx_import_attrs(importer *im, const scope *s, const Onnx__NodeProto *p, node *n) {
     bool ok = true;
-    if (p->n_attribute > 1000)
-        return diag_error(im->g->diag, n, NULL, "has %zu attributes", p->n_attribute);
+    if (p->n_attribute > 1000) return node_error(im->g, n, "has %zu attributes", p->n_attribute);
     n->attrs = ARENA_ARRAY(im->g->arena, attr, p->n_attribute);
     for (size_t i = 0; i < p->n_attribute; i++) {
         ok &= import_one(im, s, p->attribute[i], n);
         for (size_t k = 0; k + 1 < n->n_attrs; k++)
             if (strcmp(n->attrs[k].name, n->attrs[n->n_attrs - 1].name) == 0)
-                return diag_error(im->g->diag, n, NULL, "has attribute \"%s\" twice",
+                return node_error(im->g, n, "has attribute \"%s\" twice",
                                   onnx_shown(im->g->arena, n->attrs[k].name));
     }
     return ok;

@@ -88,25 +88,25 @@ static int nesting(const scope *s) {
 
 static bool may_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f,
                        const node *call) {
-    diag *d = im->g->diag;
+    graph *g = im->g;
     if (recursive(caller, f))
-        return diag_error(d, call, NULL, "function \"%s\" calls itself", call->op_type);
+        return node_error(g, call, "function \"%s\" calls itself", call->op_type);
     if (nesting(caller) > MAX_NESTING)
-        return diag_error(d, call, NULL, "functions are nested more than %d deep", MAX_NESTING);
+        return node_error(g, call, "functions are nested more than %d deep", MAX_NESTING);
     if (call->n_in > f->n_input)
-        return diag_error(d, call, NULL, "calls a function of %zu inputs with %zu", f->n_input,
+        return node_error(g, call, "calls a function of %zu inputs with %zu", f->n_input,
                           call->n_in);
     if (call->n_out > f->n_output)
-        return diag_error(d, call, NULL, "takes %zu outputs of a function of %zu", call->n_out,
+        return node_error(g, call, "takes %zu outputs of a function of %zu", call->n_out,
                           f->n_output);
     if (f->n_input > MAX_PORTS || f->n_output > MAX_PORTS || f->n_opset_import > MAX_PORTS ||
         f->n_attribute_proto > MAX_PORTS)
-        return diag_error(
-            d, call, NULL,
-            "calls a function with more than %d inputs, outputs, imports or attributes", MAX_PORTS);
+        return node_error(
+            g, call, "calls a function with more than %d inputs, outputs, imports or attributes",
+            MAX_PORTS);
     im->expanded += f->n_node + f->n_output + 1;
     if (im->expanded > MAX_EXPANDED)
-        return diag_error(d, call, NULL, "the model's functions expand to more than %d nodes",
+        return node_error(g, call, "the model's functions expand to more than %d nodes",
                           MAX_EXPANDED);
     return true;
 }
@@ -117,7 +117,7 @@ static bool bind_inputs(importer *im, const scope *s, const node *call) {
         const char *name = s->function->input[i];
         name_map_get(s->names, name, &twice);
         if (twice)
-            return diag_error(im->g->diag, call, NULL, "its function names the input \"%s\" twice",
+            return node_error(im->g, call, "its function names the input \"%s\" twice",
                               onnx_shown(im->g->arena, name));
         if (*name) name_map_put(s->names, name, i < call->n_in ? call->in[i] : NULL);
     }
@@ -150,10 +150,9 @@ static bool hand_through(importer *im, const scope *s, const node *call, const h
     bool found;
     value *from = name_map_get(s->names, h->name, &found);
     if (!from)
-        return diag_error(im->g->diag, call, NULL,
-                          "its function hands out an input that the call leaves out");
+        return node_error(im->g, call, "its function hands out an input that the call leaves out");
     if (h->to->producer)
-        return diag_error(im->g->diag, call, NULL, "writes \"%s\", which another node writes too",
+        return node_error(im->g, call, "writes \"%s\", which another node writes too",
                           onnx_shown(im->g->arena, h->to->name));
     node *n = graph_add_node(im->g, "Identity", "", &from, 1, &h->to, 1);
     n->index = call->index;
@@ -182,8 +181,7 @@ bool onnx_inline(importer *im, const scope *caller, const Onnx__FunctionProto *f
     for (size_t i = 0; i < n; i++) ok &= hand_through(im, &s, call, &through[i]);
     for (size_t i = 0; ok && i < call->n_out; i++)
         if (call->out[i] && !call->out[i]->producer)
-            ok = diag_error(im->g->diag, call, NULL,
-                            "its function never computes the output \"%s\"",
+            ok = node_error(im->g, call, "its function never computes the output \"%s\"",
                             onnx_shown(a, f->output[i]));
     return ok;
 }

@@ -12,12 +12,8 @@ enum { NEWEST_IR = 14, MAX_FUNCTIONS = 2000, MAX_NODE_OUTPUTS = 4096 };
 const char *onnx_domain(const char *s) { return !s || strcmp(s, "ai.onnx") == 0 ? "" : s; }
 
 const char *onnx_shown(arena *a, const char *s) {
-    text t = {0};
-    text_escape(&t, s ? s : "");
-    const char *out = t.size > 200 ? arena_printf(a, "%.200s...", text_str(&t))
-                                   : arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return out;
+    const char *shown = arena_escape(a, s ? s : "");
+    return strlen(shown) > 200 ? arena_printf(a, "%.200s...", shown) : shown;
 }
 
 static const char *copied(arena *a, const char *s) { return arena_strdup(a, s ? s : ""); }
@@ -30,14 +26,13 @@ static bool add_opset(importer *im, const Onnx__OperatorSetIdProto *p) {
     for (size_t i = 0; i < g->n_opsets; i++)
         if (strcmp(g->opsets[i].domain, domain) == 0)
             return g->opsets[i].version == p->version ||
-                   diag_error(g->diag, NULL, NULL,
+                   node_error(g, NULL,
                               "opset_import names the domain \"%s\" twice, with versions %" PRId64
                               " and %" PRId64,
                               onnx_shown(g->arena, domain), g->opsets[i].version, p->version);
     if (p->version < 1 || p->version > 100000)
-        return diag_error(g->diag, NULL, NULL,
-                          "opset_import has version %" PRId64 " for the domain \"%s\"", p->version,
-                          onnx_shown(g->arena, domain));
+        return node_error(g, NULL, "opset_import has version %" PRId64 " for the domain \"%s\"",
+                          p->version, onnx_shown(g->arena, domain));
     g->opsets[g->n_opsets++] = (opset_import){copied(g->arena, domain), p->version};
     return true;
 }
@@ -47,13 +42,13 @@ static bool import_opsets(importer *im) {
     graph *g = im->g;
     bool ok = true;
     if (m->n_opset_import > 1000)
-        return diag_error(g->diag, NULL, NULL, "has %zu opset imports", m->n_opset_import);
+        return node_error(g, NULL, "has %zu opset imports", m->n_opset_import);
     g->opsets = ARENA_ARRAY(g->arena, opset_import, m->n_opset_import + 1);
     for (size_t i = 0; i < m->n_opset_import; i++) ok &= add_opset(im, m->opset_import[i]);
     if (m->n_opset_import == 0 && g->ir_version < 3)
         g->opsets[g->n_opsets++] = (opset_import){"", 1};
     if (m->n_opset_import == 0 && g->ir_version >= 3)
-        ok = diag_error(g->diag, NULL, NULL, "has no opset_import");
+        ok = node_error(g, NULL, "has no opset_import");
     return ok;
 }
 
@@ -69,21 +64,21 @@ static void import_properties(importer *im) {
 static bool import_head(importer *im) {
     const Onnx__ModelProto *m = im->model;
     graph *g = im->g;
-    diag *d = g->diag;
     if (!m->has_ir_version || m->ir_version < 1)
-        return diag_error(d, NULL, NULL, "is not an ONNX model: it has no ir_version");
-    if (!m->graph) return diag_error(d, NULL, NULL, "is not an ONNX model: it has no graph");
-    if (m->graph->n_output == 0) return diag_error(d, NULL, NULL, "has a graph without outputs");
+        return node_error(g, NULL, "is not an ONNX model: it has no ir_version");
+    if (!m->graph) return node_error(g, NULL, "is not an ONNX model: it has no graph");
+    if (m->graph->n_output == 0) return node_error(g, NULL, "has a graph without outputs");
     if (m->ir_version > NEWEST_IR)
-        diag_warn(d, NULL, NULL, "has IR version %" PRId64 ", newer than known here (%d)",
+        diag_warn(g->diag, NULL, NULL, "has IR version %" PRId64 ", newer than known here (%d)",
                   m->ir_version, NEWEST_IR);
-    if (m->n_training_info) diag_warn(d, NULL, NULL, "carries training_info, which is ignored");
+    if (m->n_training_info)
+        diag_warn(g->diag, NULL, NULL, "carries training_info, which is ignored");
     if (m->graph->n_sparse_initializer)
-        return diag_error(d, NULL, "store the weights densely",
+        return diag_error(g->diag, NULL, "store the weights densely",
                           "has sparse initializers, which are not supported");
     if (m->n_functions > MAX_FUNCTIONS)
-        return diag_error(d, NULL, NULL, "has %zu functions; at most %d are supported",
-                          m->n_functions, MAX_FUNCTIONS);
+        return node_error(g, NULL, "has %zu functions; at most %d are supported", m->n_functions,
+                          MAX_FUNCTIONS);
     g->name = copied(g->arena, m->graph->name);
     g->producer = copied(g->arena, m->producer_name);
     if (m->producer_version && *m->producer_version)
@@ -103,16 +98,15 @@ static bool same_tensor(const tensor *a, const tensor *b) {
 static bool import_initializer(importer *im, const Onnx__TensorProto *t) {
     graph *g = im->g;
     const char *why = "", *name = onnx_shown(g->arena, t->name);
-    if (!t->name || !*t->name)
-        return diag_error(g->diag, NULL, NULL, "has an initializer without a name");
+    if (!t->name || !*t->name) return node_error(g, NULL, "has an initializer without a name");
     const value *twin = graph_find_value(g, t->name);
     tensor *data = onnx_decode_tensor(g->arena, t, &im->external, &why);
     if (twin) /* merged files repeat tensors */
         return (data && twin->constant && same_tensor(data, twin->constant)) ||
-               diag_error(g->diag, NULL, NULL, "has two initializers \"%s\" that differ", name);
+               node_error(g, NULL, "has two initializers \"%s\" that differ", name);
     if (!data) {
         graph_add_value(g, t->name)->shaped = false; /* so that its readers raise no second error */
-        return diag_error(g->diag, NULL, NULL, "initializer \"%s\" %s", name, why);
+        return node_error(g, NULL, "initializer \"%s\" %s", name, why);
     }
     graph_add_constant(g, t->name, data);
     return true;
@@ -163,22 +157,21 @@ static bool import_type(const importer *im, value *v, const Onnx__ValueInfoProto
         [1] = "a tensor", [4] = "a sequence",      [5] = "a map",
         [7] = "opaque",   [8] = "a sparse tensor", [9] = "optional"};
     const Onnx__TypeProto__Tensor *t = tensor_type(p);
-    const char *name = onnx_shown(im->g->arena, p->name), *what = input ? "input" : "output";
-    diag *d = im->g->diag;
+    graph *g = im->g;
+    const char *name = onnx_shown(g->arena, p->name), *what = input ? "input" : "output";
     if (!p->type || p->type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
-        return !input || diag_error(d, NULL, NULL, "graph input \"%s\" has no type", name);
+        return !input || node_error(g, NULL, "graph input \"%s\" has no type", name);
     if (!t)
-        return diag_error(d, NULL, NULL, "graph %s \"%s\" is %s; only tensors are supported", what,
-                          name, kinds[p->type->value_case]);
+        return node_error(g, NULL, "graph %s \"%s\" is %s; only tensors are supported", what, name,
+                          kinds[p->type->value_case]);
     if (t->elem_type < 0 || t->elem_type > DT_LAST || (input && t->elem_type == 0))
-        return diag_error(d, NULL, NULL, "graph %s \"%s\" has no known element type (%d)", what,
-                          name, t->elem_type);
+        return node_error(g, NULL, "graph %s \"%s\" has no known element type (%d)", what, name,
+                          t->elem_type);
     v->type = (dtype)t->elem_type;
     if (!t->shape) return true;
     if (t->shape->n_dim > MAX_RANK)
-        return diag_error(d, NULL, NULL,
-                          "graph %s \"%s\" has %zu dimensions; at most %d are supported", what,
-                          name, t->shape->n_dim, MAX_RANK);
+        return node_error(g, NULL, "graph %s \"%s\" has %zu dimensions; at most %d are supported",
+                          what, name, t->shape->n_dim, MAX_RANK);
     v->shaped = true;
     v->shape.rank = (int)t->shape->n_dim;
     for (int i = 0; i < v->shape.rank; i++) import_dim(im, v, i, t->shape->dim[i], input);
@@ -187,18 +180,16 @@ static bool import_type(const importer *im, value *v, const Onnx__ValueInfoProto
     for (int i = 0; i < literal.rank; i++)
         if (literal.dim[i] > 0 &&
             (!size_mul(count, (size_t)literal.dim[i], &count) || count > (size_t)1 << 40))
-            return diag_error(d, NULL, NULL, "graph %s \"%s\" is too large", what, name);
+            return node_error(g, NULL, "graph %s \"%s\" is too large", what, name);
     return true;
 }
 
 static bool import_input(importer *im, const Onnx__ValueInfoProto *p) {
     graph *g = im->g;
     const char *name = onnx_shown(g->arena, p->name);
-    if (!p->name || !*p->name)
-        return diag_error(g->diag, NULL, NULL, "has a graph input without a name");
+    if (!p->name || !*p->name) return node_error(g, NULL, "has a graph input without a name");
     value *v = graph_find_value(g, p->name);
-    if (v && v->is_input)
-        return diag_error(g->diag, NULL, NULL, "has two graph inputs \"%s\"", name);
+    if (v && v->is_input) return node_error(g, NULL, "has two graph inputs \"%s\"", name);
     if (v) { /* an initializer; before IR 4 each had to be listed as an input as well */
         im->defaulted += g->ir_version >= 4;
         return true;
@@ -213,14 +204,13 @@ static bool import_output(importer *im, const Onnx__ValueInfoProto *p) {
     graph *g = im->g;
     const char *name = onnx_shown(g->arena, p->name);
     value *v = p->name ? graph_find_value(g, p->name) : NULL;
-    if (!v)
-        return diag_error(g->diag, NULL, NULL, "graph output \"%s\" is produced by no node", name);
+    if (!v) return node_error(g, NULL, "graph output \"%s\" is produced by no node", name);
     bool first = !v->is_output;
     v->is_output = true;
     g->outputs[g->n_outputs++] = v;
     if (!v->producer)
         return v->constant || v->is_input ||
-               diag_error(g->diag, NULL, NULL, "graph output \"%s\" is produced by no node", name);
+               node_error(g, NULL, "graph output \"%s\" is produced by no node", name);
     if (first && !import_type(im, v, p, false)) return false;
     v->declared = v->shaped;
     return true;
@@ -266,8 +256,7 @@ static bool is_function_input(const scope *s, const char *name) {
 static bool connect(importer *im, const scope *s, const Onnx__NodeProto *p, node *n) {
     graph *g = im->g;
     bool ok = true, found;
-    if (n->n_out > MAX_NODE_OUTPUTS)
-        return diag_error(g->diag, n, NULL, "has %zu outputs", n->n_out);
+    if (n->n_out > MAX_NODE_OUTPUTS) return node_error(g, n, "has %zu outputs", n->n_out);
     value **in = ARENA_ARRAY(g->arena, value *, n->n_in),
           **out = ARENA_ARRAY(g->arena, value *, n->n_out);
     n->in = in, n->out = out;
@@ -275,9 +264,8 @@ static bool connect(importer *im, const scope *s, const Onnx__NodeProto *p, node
         if (!*p->input[i]) continue;
         in[i] = lookup(im, s, p->input[i], &found);
         if (!found)
-            ok = diag_error(g->diag, n, NULL,
-                            "input %zu, \"%s\", is produced by no node, input or initializer", i,
-                            onnx_shown(g->arena, p->input[i]));
+            ok = node_error(g, n, "input %zu, \"%s\", is produced by no node, input or initializer",
+                            i, onnx_shown(g->arena, p->input[i]));
     }
     for (size_t i = 0; i < n->n_out; i++) {
         if (!*p->output[i]) continue;
@@ -286,7 +274,7 @@ static bool connect(importer *im, const scope *s, const Onnx__NodeProto *p, node
                      is_function_input(s, p->output[i]);
         for (size_t k = 0; k < i; k++) twice |= n->out[k] == v;
         if (twice)
-            ok = diag_error(g->diag, n, NULL, "writes \"%s\", which exists already",
+            ok = node_error(g, n, "writes \"%s\", which exists already",
                             onnx_shown(g->arena, p->output[i]));
     }
     return ok;
@@ -324,11 +312,11 @@ static bool import_node(importer *im, const scope *s, const Onnx__NodeProto *p, 
     const Onnx__FunctionProto *f = onnx_find_function(im, p);
     int64_t opset = find_opset(im, s, n->domain);
     n->opset = opset ? (int)opset : 1;
-    bool ok = *n->op_type || diag_error(g->diag, n, NULL, "has no op_type");
+    bool ok = *n->op_type || node_error(g, n, "has no op_type");
     ok &= strcmp(n->domain, "cameo") != 0 ||
-          diag_error(g->diag, n, NULL, "the domain \"cameo\" is reserved for internal use");
+          node_error(g, n, "the domain \"cameo\" is reserved for internal use");
     if (!opset && !f && !*n->domain)
-        ok = diag_error(g->diag, n, NULL, "the model imports no opset for the standard operators");
+        ok = node_error(g, n, "the model imports no opset for the standard operators");
     ok &= connect(im, s, p, n);
     ok &= onnx_import_attrs(im, s, p, n);
     if (!ok) return false;

@@ -43,7 +43,7 @@ static bool step(sorter *s) {
     size_t producer = v ? s->node_of[v->id] : 0;
     if (producer == 0 || s->state[producer - 1] == 2) return true;
     if (s->state[producer - 1] == 1)
-        return diag_error(s->g->diag, n, NULL,
+        return node_error(s->g, n,
                           "the graph has a cycle: \"%s\" depends on this node's own output",
                           onnx_shown(s->g->arena, v->name));
     enter(s, producer - 1);

@@ -158,7 +158,7 @@ static GRADIENT(pad_grad) {
                           "constant_value has no gradient");
     if (!strcmp(node_string(n, "mode", "constant"), "constant")) {
         for (int k = 0; k < 2 * x->rank; k++) back[k] = -pads->ints[k];
-        value *in[] = {dout[0], grad_ints(g, "pads", back, 2 * (size_t)x->rank)};
+        value *in[] = {dout[0], graph_add_ints(g, "pads", back, 2 * (size_t)x->rank)};
         return (din[0] = grad_call(g, n, ONNX_Pad, in, 2)) != NULL;
     }
     value *v = dout[0];

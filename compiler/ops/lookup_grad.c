@@ -92,8 +92,9 @@ value *axis_scatter(graph *g, const node *n, value *v, int axis, int64_t extent,
         first[i + 1] = count;
     }
     w->shape.dim[0] = count;
-    value *in[] = {v, grad_ints(g, "first", first, (size_t)extent + 1),
-                   grad_ints(g, "index", from, (size_t)count), graph_add_constant(g, "weight", w)};
+    value *in[] = {v, graph_add_ints(g, "first", first, (size_t)extent + 1),
+                   graph_add_ints(g, "index", from, (size_t)count),
+                   graph_add_constant(g, "weight", w)};
     node *sum = grad_node(g, n, CAMEO_AxisSum, in, 4, 1);
     node_set_int(g, sum, "axis", axis);
     return grad_infer(g, sum);

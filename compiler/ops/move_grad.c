@@ -71,8 +71,8 @@ GRADIENT(to_space_grad) {
 
 static value *part(graph *g, const node *n, value *v, int axis, int64_t from, int64_t to) {
     const int64_t where = axis;
-    value *in[] = {v, grad_ints(g, "starts", &from, 1), grad_ints(g, "ends", &to, 1),
-                   grad_ints(g, "axes", &where, 1)};
+    value *in[] = {v, graph_add_ints(g, "starts", &from, 1), graph_add_ints(g, "ends", &to, 1),
+                   graph_add_ints(g, "axes", &where, 1)};
     return grad_call(g, n, ONNX_Slice, in, 4);
 }
 
@@ -123,6 +123,7 @@ GRADIENT(slice_grad) {
         v = axis_scatter(g, n, v, k, x->dim[k], at, NULL, 1);
     }
     if (padded)
-        v = grad_call(g, n, ONNX_Pad, OPERANDS(v, grad_ints(g, "pads", pads, 2 * (size_t)x->rank)));
+        v = grad_call(g, n, ONNX_Pad,
+                      OPERANDS(v, graph_add_ints(g, "pads", pads, 2 * (size_t)x->rank)));
     return (din[0] = v) != NULL;
 }

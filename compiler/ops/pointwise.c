@@ -138,9 +138,7 @@ const char *pointwise_text(arena *a, const char *pattern, dtype type, const doub
         else
             text_append_n(&t, s, 1);
     }
-    const char *made = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return made;
+    return text_keep(&t, a);
 }
 
 static const char *kernel_text(emitter *e, const pointwise *k, const node *n, const char *x0,

@@ -8,7 +8,7 @@
 static value *expand(graph *g, const node *n, value *v, const shape *s) {
     if (!v || shape_equal(&v->shape, s)) return v;
     return grad_call(g, n, ONNX_Expand,
-                     OPERANDS(v, grad_ints(g, "shape", s->dim, (size_t)s->rank)));
+                     OPERANDS(v, graph_add_ints(g, "shape", s->dim, (size_t)s->rank)));
 }
 
 static value *mul(graph *g, const node *n, value *a, value *b) {
@@ -31,7 +31,7 @@ static value *reduce(graph *g, const node *n, opcode op, value *v, unsigned mask
     for (int k = 0; k < v->shape.rank; k++)
         if (mask >> k & 1) axes[count++] = k;
     const bool input = op == ONNX_ReduceSum; /* in opset 17 the others take an attribute */
-    value *in[] = {v, input ? grad_ints(g, "axes", axes, count) : NULL};
+    value *in[] = {v, input ? graph_add_ints(g, "axes", axes, count) : NULL};
     node *r = grad_node(g, n, op, in, input ? 2 : 1, 1);
     if (!input) node_set_ints(g, r, "axes", axes, count);
     return grad_infer(g, r);

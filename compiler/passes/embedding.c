@@ -17,13 +17,9 @@ static bool named(graph *g, const char *name, const char *by) {
     g->embedding = graph_find_value(g, name);
     if (g->embedding && !g->embedding->constant) return true;
     g->embedding = NULL;
-    text t = {0};
-    text_escape(&t, name);
-    diag_error(g->diag, NULL,
-               "cameo info --json lists the outputs; any tensor of the graph will do",
-               "%s: no computed tensor is named \"%s\"", by, text_str(&t));
-    text_free(&t);
-    return false;
+    return diag_error(g->diag, NULL,
+                      "cameo info --json lists the outputs; any tensor of the graph will do",
+                      "%s: no computed tensor is named \"%s\"", by, arena_escape(g->arena, name));
 }
 
 value *embedding_named(const graph *g, const options *o) {

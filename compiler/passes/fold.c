@@ -10,8 +10,7 @@ enum { FOLD_LIMIT = 64 << 20 };
 static bool asks_only_shape(const node *n) { return node_has(n, OP_SHAPE_ONLY); }
 
 static bool inputs_constant(const node *n) {
-    if (asks_only_shape(n))
-        return op_present(n, 0) && n->in[0]->shaped && shape_known(&n->in[0]->shape);
+    if (asks_only_shape(n)) return op_present(n, 0) && value_is_static(n->in[0]);
     for (size_t i = 0; i < n->n_in; i++)
         if (n->in[i] && !n->in[i]->constant) return false;
     return true;

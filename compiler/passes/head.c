@@ -126,7 +126,7 @@ static bool read_classes(head *h) {
     cameo_dataset d;
     cameo_error error = {0};
     if (!cameo_dataset_scan(h->options->classes_from, 2, &d, &error))
-        return diag_error(h->g->diag, NULL, NULL, "--classes-from %s: %s", h->options->classes_from,
+        return node_error(h->g, NULL, "--classes-from %s: %s", h->options->classes_from,
                           error.message);
     text t = {0};
     bool ok = true;
@@ -136,8 +136,7 @@ static bool read_classes(head *h) {
         text_printf(&t, "%s%s", i ? "\n" : "", d.class_name[i]);
     }
     h->classes = (int64_t)d.classes;
-    h->names = arena_strdup(h->g->arena, text_str(&t));
-    text_free(&t);
+    h->names = text_keep(&t, h->g->arena);
     cameo_dataset_free(&d);
     return ok;
 }
@@ -213,9 +212,7 @@ static value *norm_of(head *h, value *w) {
     node *n = add(h, "ReduceL2", &w, 1, "head.norm");
     const int64_t axis = 1;
     if (h->opset >= 18) {
-        tensor *t = tensor_new(h->g->arena, DT_INT64, &(shape){.rank = 1, .dim = {1}});
-        tensor_set(t, 0, 1);
-        value *axes = graph_add_constant(h->g, "head.axes", t);
+        value *axes = graph_add_ints(h->g, "head.axes", &axis, 1);
         skeleton_constant(&h->fields, axes);
         node_set_input(h->g, n, 1, axes);
     } else
@@ -237,13 +234,17 @@ static value *flat(head *h, value *x) {
     const shape *s = &x->shape;
     if (s->rank == 2) return x;
     if (s->rank < 2)
-        return diag_error(h->g->diag, x->producer, NULL, "\"%s\" is no batch of embeddings",
-                          x->name),
-               NULL;
+        return node_error(h->g, x->producer, "\"%s\" is no batch of embeddings", x->name), NULL;
     if (s->rank == 4 && s->dim[2] * s->dim[3] > 1 &&
         !(x = call(h, "GlobalAveragePool", &x, 1, "head.pool")))
         return NULL;
     return call(h, "Flatten", &x, 1, "head.flat");
+}
+
+static value *weight(head *h, const char *name, tensor *t) {
+    value *v = graph_add_constant(h->g, name, t);
+    parameter_add(h->g, h->options, v, false);
+    return v;
 }
 
 /* Uniform in +-1/sqrt(depth), PyTorch's Linear; or normal, when only directions count. */
@@ -255,9 +256,7 @@ static value *fresh(head *h, const char *name, int rank, int64_t rows, int64_t d
         tensor_set(t, i,
                    h->spec.margins ? 0.01 * cameo_random_normal(&r)
                                    : cameo_random_between(&r, -bound, bound));
-    value *v = graph_add_constant(h->g, name, t);
-    parameter_add(h->g, h->options, v, false);
-    return v;
+    return weight(h, name, t);
 }
 
 /* The classifier's own weights as [classes, depth]. */
@@ -267,9 +266,7 @@ static value *inherited(head *h, const tensor *old) {
     for (int64_t i = 0; i < classes * depth; i++)
         tensor_set(t, i,
                    tensor_get(old, h->old.classes_first ? i : i % depth * classes + i / depth));
-    value *v = graph_add_constant(h->g, "head.weight", t);
-    parameter_add(h->g, h->options, v, false);
-    return v;
+    return weight(h, "head.weight", t);
 }
 
 static value *product(head *h, value *x, value *w, value *bias, const char *name) {
@@ -334,7 +331,7 @@ static bool make_scores(head *h) {
     if (!h->classes && (h->appended || !h->old.input))
         return needs_classes(h, "the model has no classifier for --loss");
     if (h->opset < FIRST_OPSET)
-        return diag_error(h->g->diag, NULL, NULL, "opset %d is too old for a new head", h->opset);
+        return node_error(h->g, NULL, "opset %d is too old for a new head", h->opset);
     if (h->appended && !h->named)
         diag_warn(h->g->diag, NULL,
                   "name another tensor with --embedding if the output is class scores",

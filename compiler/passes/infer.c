@@ -21,23 +21,13 @@ static const dim_binding *find_dim(const options *o, const char *symbol) {
 }
 
 static bool unknown_dim(graph *g, const value *v, int axis) {
-    text name = {0}, hint = {0};
-    text_escape(&name, v->name);
-    const char *symbol = v->symbol[axis];
-    if (symbol) {
-        text_append(&hint, "--dim ");
-        text_escape(&hint, symbol);
-        text_append(&hint, "=N");
-        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d (%s) is not known",
-                   text_str(&name), axis, text_str(&hint) + 6);
-    } else {
-        text_printf(&hint, "--shape %s=AxBxC", text_str(&name));
-        diag_error(g->diag, NULL, text_str(&hint), "input \"%s\": dimension %d is not known",
-                   text_str(&name), axis);
-    }
-    text_free(&name);
-    text_free(&hint);
-    return false;
+    const char *name = arena_escape(g->arena, v->name), *symbol = v->symbol[axis];
+    if (!symbol)
+        return diag_error(g->diag, NULL, arena_put(g->arena, "--shape $0=AxBxC", name),
+                          "input \"%s\": dimension %d is not known", name, axis);
+    const char *hint = arena_put(g->arena, "--dim $0=N", arena_escape(g->arena, symbol));
+    return diag_error(g->diag, NULL, hint, "input \"%s\": dimension %d (%s) is not known", name,
+                      axis, hint + 6);
 }
 
 static bool is_batch_axis(const value *v, int axis) {
@@ -173,8 +163,7 @@ static bool check_constant_inputs(graph *g, const node *n) {
 
 static bool outputs_typed(graph *g, const node *n) {
     for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] &&
-            (!n->out[i]->shaped || !shape_known(&n->out[i]->shape) || n->out[i]->type == DT_NONE))
+        if (n->out[i] && (!value_is_static(n->out[i]) || n->out[i]->type == DT_NONE))
             return node_unsupported(g, n,
                                     "the shape of output \"%s\" can not be told at compile time",
                                     n->out[i]->name);
@@ -184,7 +173,7 @@ static bool outputs_typed(graph *g, const node *n) {
 /* Inputs without a shape come from a node that failed; one message is enough. */
 static bool inputs_known(const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
-        if (n->in[i] && (!n->in[i]->shaped || !shape_known(&n->in[i]->shape))) return false;
+        if (n->in[i] && !value_is_static(n->in[i])) return false;
     return true;
 }
 

@@ -38,10 +38,8 @@ static void drop_axes(graph *g, node *n, opcode pool) {
     node *p = graph_insert_before(g, n, graph_add_op(g, pool, n->opset, &x, 1, &y, 1));
     p->index = n->index, p->name = n->name;
     if (!p->op->infer(g, p)) BUG("%s", opcode_name(pool));
-    tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {2}});
-    for (int i = 0; i < 2; i++) ((int64_t *)t->data)[i] = n->out[0]->shape.dim[i];
     node_limit_inputs(n, 1), node_set_input(g, n, 0, y);
-    node_set_input(g, n, 1, graph_add_constant(g, NULL, t));
+    node_set_input(g, n, 1, graph_add_ints(g, NULL, n->out[0]->shape.dim, 2));
     n->n_attrs = 0;
     node_become(n, ONNX_Reshape, n->opset < 5 ? 5 : n->opset);
 }

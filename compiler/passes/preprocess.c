@@ -27,13 +27,9 @@ bool pass_preprocess(graph *g, const options *o) {
     const cameo_tensor_info input = describe(g->inputs[0]);
     if (cameo_preprocess_parse(spec, &input, &p, &error)) return true;
     const bool of_text = strncmp(error.message, "preprocess:", 11) == 0; /* else of the input */
-    text t = {0};
-    text_escape(&t, error.message); /* it quotes the file */
-    if (o->preprocess)
-        node_error(g, NULL, "%s%s", of_text ? "--" : "", text_str(&t));
-    else
-        diag_warn(g->diag, NULL, "give another with --preprocess", "%s%s",
-                  of_text ? "metadata cameo." : "", text_str(&t));
-    text_free(&t);
-    return !o->preprocess;
+    const char *why = arena_escape(g->arena, error.message);             /* it quotes the file */
+    if (o->preprocess) return node_error(g, NULL, "%s%s", of_text ? "--" : "", why);
+    diag_warn(g->diag, NULL, "give another with --preprocess", "%s%s",
+              of_text ? "metadata cameo." : "", why);
+    return true;
 }

@@ -60,9 +60,7 @@ static bool merge_transposes(graph *g, node *n) {
 }
 
 static value *shape_constant(graph *g, const shape *s) {
-    tensor *t = tensor_new(g->arena, DT_INT64, &(shape){.rank = 1, .dim = {s->rank}});
-    for (int i = 0; i < s->rank; i++) ((int64_t *)t->data)[i] = s->dim[i];
-    return graph_add_constant(g, NULL, t);
+    return graph_add_ints(g, NULL, s->dim, (size_t)s->rank);
 }
 
 static bool has_empty_axis(const shape *s) {

@@ -108,7 +108,5 @@ char *timings_layer(arena *a, const node *n) {
     for (size_t i = 0; i < n->n_in; i++) add_value(&t, n->in[i]);
     text_append(&t, " ->");
     for (size_t i = 0; i < n->n_out; i++) add_value(&t, n->out[i]);
-    char *copy = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return copy;
+    return text_keep(&t, a);
 }

@@ -73,17 +73,12 @@ static void print_json(const graph *g, const options *o, bool whole) {
 }
 
 static void text_shape(text *t, const value *v) {
-    if (!v->shaped || shape_known(&v->shape)) {
-        v->shaped ? shape_print(t, &v->shape) : text_append(t, "of any shape");
-        return;
-    }
-    for (int k = 0; k < v->shape.rank; k++) {
-        if (k) text_append(t, "x");
-        if (v->shape.dim[k] >= 0)
-            text_printf(t, "%lld", (long long)v->shape.dim[k]);
-        else
-            text_escape(t, v->symbol[k] ? v->symbol[k] : "?");
-    }
+    if (!v->shaped)
+        text_append(t, "of any shape");
+    else if (v->shape.rank == 0)
+        text_append(t, "scalar");
+    else
+        value_print_shape(t, v, "x");
 }
 
 static void text_values(text *t, const char *what, value *const *list, size_t count) {

@@ -145,9 +145,7 @@ static const char *help_of(arena *a, const cli_row *r) {
     text_append(&t, r->option.help);
     for (size_t i = 0; i < count; i++)
         text_printf(&t, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", names[i]);
-    const char *help = arena_strdup(a, text_str(&t));
-    text_free(&t);
-    return help;
+    return text_keep(&t, a);
 }
 
 static bool has_name(const cameo_option *list, const char *name) {
