@@ -12,7 +12,7 @@
 
 typedef struct pass {
     const char *name;
-    bool (*run)(graph *g, const options *o);
+    graph_pass *run;
     bool typed;    /* every value has a static shape and type afterwards */
     bool gate;     /* verified in every build, not only in debug builds */
     bool collects; /* runs after errors of passes before it as well, so that the user sees all

@@ -50,6 +50,11 @@ int64_t image_elements(const value *v) {
 
 bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
 
+bool value_is_in_any_order(const value *v) {
+    const int64_t *d = v->shape.dim;
+    return v->shape.rank == 4 && (d[1] == 1 || (d[2] == 1 && d[3] == 1));
+}
+
 int64_t value_planned_count(const graph *g, const value *v) {
     const int64_t group = v->is_late ? g->late_group : g->group;
     const bool grouped = v->batched && group > 0 && v->shape.rank > 0 && v->shape.dim[0] > group;
@@ -68,6 +73,12 @@ bool parameter_is_read(const graph *g, const parameter *p) {
     for (size_t i = 0; i < g->n_values; i++)
         if (g->values[i]->param == p && g->values[i]->n_uses) return true;
     return false;
+}
+
+int64_t graph_opset(const graph *g, const char *domain) {
+    for (size_t i = 0; i < g->n_opsets; i++)
+        if (strcmp(g->opsets[i].domain, domain) == 0) return g->opsets[i].version;
+    return 0;
 }
 
 const char *graph_metadata(const graph *g, const char *key) {

@@ -19,12 +19,15 @@ bool node_is_batched(const node *n); /* all inputs that a run computes, and all 
 /* The layout pass found that input and output are the same memory, read in another order of
    axes. */
 bool node_is_relabel(const node *n);
+bool value_is_in_any_order(const value *v); /* one channel, or one pixel: NHWC and ONNX are the same
+                                               memory */
 int64_t image_elements(const value *v); /* elements between images of v (of its base when a view) */
 /* Elements of a value that lie in memory at once: of one group of images. */
 int64_t value_planned_count(const graph *g, const value *v);
 bool node_has_one_output(const node *n);                     /* nobody reads another than out 0 */
 bool parameter_is_read(const graph *g, const parameter *p);  /* by any node, itself or its new value
                                                               */
+int64_t graph_opset(const graph *g, const char *domain);     /* that it imports; 0: none */
 const char *graph_metadata(const graph *g, const char *key); /* NULL when there is none */
 /* The class scores: the first output, or what a final Softmax is applied to. */
 value *graph_logits(const graph *g);

@@ -197,12 +197,6 @@ void graph_move(graph *g, node *n, size_t position) {
     renumber(g, from < position ? from : position, (from < position ? position : from) + 1);
 }
 
-node *graph_insert_before(graph *g, node *where, node *made) {
-    if (made->position < where->position) BUG("graph_insert_before moves a node backwards only");
-    graph_move(g, made, where->position);
-    return made;
-}
-
 void graph_reorder(graph *g, node *const *order) {
     if (g->n_nodes) memcpy(g->nodes, order, g->n_nodes * sizeof *order);
     renumber(g, 0, g->n_nodes);

@@ -281,8 +281,6 @@ node *graph_add_node(graph *g, const char *op_type, const char *domain, value *c
 /* A list of values, and behind it how many they are. */
 #define OPERANDS(...) \
     (value *const[]){__VA_ARGS__}, sizeof((value *const[]){__VA_ARGS__}) / sizeof(value *)
-node *graph_insert_before(graph *g, node *where, node *made); /* moves `made` (just added) before
-                                                                 `where`; returns it */
 void graph_move(graph *g, node *n, size_t position); /* those between move up, or down, by one */
 void graph_reorder(graph *g, node *const *order); /* all nodes of the graph, in this order from now
                                                      on */

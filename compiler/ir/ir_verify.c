@@ -3,23 +3,23 @@
 #include "implementation.h"
 #include "ir.h"
 
+#define BROKEN(format, ...) BUG("after %s: " format, after, __VA_ARGS__)
+
 static void verify_node(const graph *g, const node *n, const bool *defined, const char *after) {
     for (size_t k = 0; k < n->n_in; k++) {
         const value *v = n->in[k];
         if (!v) continue;
         if (v->id < 0 || (size_t)v->id >= g->n_values || g->values[v->id] != v)
-            BUG("after %s: input %zu of node \"%s\" is not a value of the graph", after, k,
-                n->name);
+            BROKEN("input %zu of node \"%s\" is not a value of the graph", k, n->name);
         if (!defined[v->id])
-            BUG("after %s: node \"%s\" (%s) reads \"%s\" before it is computed", after, n->name,
-                n->op_type, v->name);
+            BROKEN("node \"%s\" (%s) reads \"%s\" before it is computed", n->name, n->op_type,
+                   v->name);
     }
     for (size_t k = 0; k < n->n_out; k++) {
         const value *v = n->out[k];
         if (!v) continue;
-        if (defined[v->id]) BUG("after %s: \"%s\" is defined twice", after, v->name);
-        if (v->producer != n)
-            BUG("after %s: \"%s\" does not know its producer \"%s\"", after, v->name, n->name);
+        if (defined[v->id]) BROKEN("\"%s\" is defined twice", v->name);
+        if (v->producer != n) BROKEN("\"%s\" does not know its producer \"%s\"", v->name, n->name);
     }
 }
 
@@ -29,8 +29,7 @@ static void verify_reads(const node *n, const char *after) {
         const value_use *u = n->reads ? n->reads[k] : NULL;
         if (!n->in[k] && !u) continue;
         if (!n->in[k] || !u || u->user != n || u->input != k || *u->link != u)
-            BUG("after %s: input %zu of node \"%s\" is not among its value's uses", after, k,
-                n->name);
+            BROKEN("input %zu of node \"%s\" is not among its value's uses", k, n->name);
     }
 }
 
@@ -41,20 +40,19 @@ static void verify_uses(const value *v, const char *after) {
     for (const value_use *u = v->uses; u && count <= v->n_uses; last = u, u = u->next, count++)
         if (u->user->dead || u->input >= u->user->n_in || u->user->in[u->input] != v ||
             u->user->reads[u->input] != u)
-            BUG("after %s: \"%s\" is not read by \"%s\", which is among its uses", after, v->name,
-                u->user->name);
+            BROKEN("\"%s\" is not read by \"%s\", which is among its uses", v->name, u->user->name);
     if (count != v->n_uses || (last && v->uses_end != &last->next))
-        BUG("after %s: \"%s\" has another number of uses than it says", after, v->name);
+        BROKEN("\"%s\" has another number of uses than it says", v->name);
 }
 
 static void verify_typed(const value *v, const char *after) {
     if (v->type == DT_NONE || !value_is_static(v))
-        BUG("after %s: \"%s\" has no static type and shape", after, v->name);
+        BROKEN("\"%s\" has no static type and shape", v->name);
     if (v->constant &&
         (v->constant->type != v->type || !shape_equal(&v->constant->shape, &v->shape)))
-        BUG("after %s: constant \"%s\" disagrees with its value's type or shape", after, v->name);
+        BROKEN("constant \"%s\" disagrees with its value's type or shape", v->name);
     if (v->layout == LAYOUT_NHWC && v->shape.rank != 4)
-        BUG("after %s: \"%s\" is NHWC but not of rank 4", after, v->name);
+        BROKEN("\"%s\" is NHWC but not of rank 4", v->name);
 }
 
 void ir_verify(const graph *g, const char *after, bool typed) {
@@ -62,17 +60,15 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     bool *defined = ARENA_ARRAY(scratch, bool, g->n_values + 1);
     for (size_t i = 0; i < g->n_values; i++) {
         const value *v = g->values[i];
-        if ((size_t)v->id != i)
-            BUG("after %s: value \"%s\" has id %d at position %zu", after, v->name, v->id, i);
-        if (v->producer && v->producer->dead)
-            BUG("after %s: \"%s\" is made by a dead node", after, v->name);
+        if ((size_t)v->id != i) BROKEN("value \"%s\" has id %d at position %zu", v->name, v->id, i);
+        if (v->producer && v->producer->dead) BROKEN("\"%s\" is made by a dead node", v->name);
         verify_uses(v, after);
         defined[i] = value_is_external(v) || v->is_input;
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
         if (n->position != i)
-            BUG("after %s: node \"%s\" is at %zu and not at %zu", after, n->name, i, n->position);
+            BROKEN("node \"%s\" is at %zu and not at %zu", n->name, i, n->position);
         if (n->dead) continue;
         verify_node(g, n, defined, after);
         verify_reads(n, after);
@@ -85,7 +81,7 @@ void ir_verify(const graph *g, const char *after, bool typed) {
     }
     for (size_t i = 0; i < g->n_outputs; i++)
         if (!defined[g->outputs[i]->id])
-            BUG("after %s: output \"%s\" is never computed", after, g->outputs[i]->name);
+            BROKEN("output \"%s\" is never computed", g->outputs[i]->name);
     arena_destroy(scratch);
 }
 
@@ -96,7 +92,7 @@ static void dump_value(const value *v, text *out) {
     }
     text_append(out, "%");
     text_escape(out, v->name);
-    text_printf(out, ":%s[", dtype_name(v->type));
+    text_put(out, ":$0[", dtype_name(v->type));
     if (v->shaped && v->shape.rank == 0)
         text_append(out, "scalar");
     else
@@ -110,6 +106,16 @@ static void dump_value(const value *v, text *out) {
     if (v->base) text_printf(out, " view(%s+%lld)", v->base->name, (long long)v->view_offset);
     if (v->pixel_stride) text_printf(out, " pixel=%lld", (long long)v->pixel_stride);
     if (v->arena_offset >= 0) text_printf(out, " @%lld", (long long)v->arena_offset);
+}
+
+static void dump_values(value *const *list, size_t n, const char *begin, const char *between,
+                        const char *end, text *out) {
+    text_append(out, begin);
+    for (size_t i = 0; i < n; i++) {
+        if (i) text_append(out, between);
+        dump_value(list[i], out);
+    }
+    text_append(out, end);
 }
 
 static void dump_attr(const attr *a, text *out) {
@@ -127,13 +133,11 @@ static void dump_attr(const attr *a, text *out) {
     case ATTR_INTS:
     case ATTR_FLOATS:
         text_append(out, "[");
-        for (size_t i = 0; i < a->count; i++) {
-            if (i) text_append(out, ",");
+        for (size_t i = 0; i < a->count; i++)
             if (a->kind == ATTR_INTS)
-                text_printf(out, "%lld", (long long)a->ints[i]);
+                text_printf(out, "%s%lld", i ? "," : "", (long long)a->ints[i]);
             else
-                text_printf(out, "%.9g", (double)a->floats[i]);
-        }
+                text_printf(out, "%s%.9g", i ? "," : "", (double)a->floats[i]);
         text_append(out, "]");
         break;
     default: text_append(out, "..."); break;
@@ -144,32 +148,17 @@ void ir_dump(const graph *g, text *out) {
     text_append(out, "graph ");
     text_escape(out, g->name);
     text_printf(out, "  batch %lld\n", (long long)g->batch);
-    for (size_t i = 0; i < g->n_inputs; i++) {
-        text_append(out, "  in   ");
-        dump_value(g->inputs[i], out);
-        text_append(out, "\n");
-    }
+    for (size_t i = 0; i < g->n_inputs; i++)
+        dump_values(&g->inputs[i], 1, "  in   ", "", "\n", out);
     for (size_t i = 0; i < g->n_nodes; i++) {
         const node *n = g->nodes[i];
-        text_append(out, "  ");
-        for (size_t k = 0; k < n->n_out; k++) {
-            if (k) text_append(out, ", ");
-            dump_value(n->out[k], out);
-        }
+        dump_values(n->out, n->n_out, "  ", ", ", "", out);
         text_printf(out, " = %s%s%s", n->domain, n->domain[0] ? "::" : "", n->op_type);
         for (size_t k = 0; k < n->n_attrs; k++) dump_attr(&n->attrs[k], out);
-        text_append(out, " (");
-        for (size_t k = 0; k < n->n_in; k++) {
-            if (k) text_append(out, ", ");
-            dump_value(n->in[k], out);
-        }
-        text_append(out, ")");
+        dump_values(n->in, n->n_in, " (", ", ", ")", out);
         if (n->impl) text_printf(out, " by %s", n->impl->name);
         text_append(out, "\n");
     }
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        text_append(out, "  out  ");
-        dump_value(g->outputs[i], out);
-        text_append(out, "\n");
-    }
+    for (size_t i = 0; i < g->n_outputs; i++)
+        dump_values(&g->outputs[i], 1, "  out  ", "", "\n", out);
 }

@@ -65,6 +65,18 @@ node *graph_add_op(graph *g, opcode op, int opset, value *const *in, size_t n_in
     return n;
 }
 
+node *graph_add_before(graph *g, const node *where, opcode op, int opset, value *const *in,
+                       size_t n_in, value *const *out, size_t n_out) {
+    node *n = graph_add_op(g, op, opset, in, n_in, out, n_out);
+    n->index = where->index;
+    graph_move(g, n, where->position);
+    return n;
+}
+
+void op_settle(graph *g, node *n) {
+    if (!n->op->infer(g, n)) BUG("a %s of our own is wrong", n->op_type);
+}
+
 const op_row *op_find(const char *domain, const char *name, int opset, bool *known_name) {
     if (strcmp(domain, "ai.onnx") == 0) domain = "";
     if (known_name) *known_name = false;

@@ -102,6 +102,11 @@ void node_become(node *n, opcode op, int opset);
 /* graph_add_node() of an operator of ours, its row bound. */
 node *graph_add_op(graph *g, opcode op, int opset, value *const *in, size_t n_in, value *const *out,
                    size_t n_out);
+/* The same before a node, for whose sake it is there. */
+node *graph_add_before(graph *g, const node *where, opcode op, int opset, value *const *in,
+                       size_t n_in, value *const *out, size_t n_out);
+/* Types and shapes of the outputs of a node of ours, which is right. */
+void op_settle(graph *g, node *n);
 bool op_same(const node *a, const node *b); /* one operator, be it one of ours or not */
 /* Of an operator without a row: what kind it is, so that the reader knows whether waiting for it
    makes sense, or ""; and what else can be done. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../ir/graph_query.h"
 #include "internal.h"
 #include "wire.h"
 
@@ -286,9 +287,7 @@ static int64_t find_opset(const importer *im, const scope *s, const char *domain
         if (strcmp(onnx_domain(o->domain), domain) == 0 && o->version > 0 && o->version <= 100000)
             return o->version;
     }
-    for (size_t i = 0; i < im->g->n_opsets; i++)
-        if (strcmp(im->g->opsets[i].domain, domain) == 0) return im->g->opsets[i].version;
-    return 0;
+    return graph_opset(im->g, domain);
 }
 
 /* A node that isn't in the graph yet, for messages and for calls. */

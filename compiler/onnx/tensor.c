@@ -46,53 +46,43 @@ static bool read_dims(arena *a, const Onnx__TensorProto *t, size_t element, shap
 
 /* ---- typed fields ---- */
 
-static bool expect(arena *a, const char *field, size_t have, size_t want, const char **why) {
-    if (have == want) return true;
-    *why = arena_printf(a, "has %zu elements in %s but its shape says %zu", have, field, want);
-    return false;
-}
+typedef struct field { /* where elements of a type are, when they are not raw bytes */
+    const char *name;
+    const void *data;
+    size_t count, size; /* of one element; narrower types are its low bytes */
+} field;
 
-static void narrow(void *to, const int32_t *from, size_t count, dtype type) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t v = (uint32_t)from[i];
-        if (type == DT_BOOL) v = v != 0;
-        if (dtype_size(type) == 1)
-            ((uint8_t *)to)[i] = (uint8_t)v;
-        else if (dtype_size(type) == 2)
-            ((uint16_t *)to)[i] = (uint16_t)v;
-        else
-            ((uint32_t *)to)[i] = v;
+static field field_of(const Onnx__TensorProto *t, dtype type) {
+    switch (type) {
+    case DT_FLOAT: return (field){"float_data", t->float_data, t->n_float_data, 4};
+    case DT_DOUBLE: return (field){"double_data", t->double_data, t->n_double_data, 8};
+    case DT_INT64: return (field){"int64_data", t->int64_data, t->n_int64_data, 8};
+    case DT_UINT32:
+    case DT_UINT64: return (field){"uint64_data", t->uint64_data, t->n_uint64_data, 8};
+    default: return (field){"int32_data", t->int32_data, t->n_int32_data, 4};
     }
 }
 
 static bool fill_typed(arena *a, const Onnx__TensorProto *t, tensor *out, size_t n,
                        const char **why) {
-    size_t bytes = n * dtype_size(out->type);
-    switch (out->type) {
-    case DT_FLOAT:
-        if (!expect(a, "float_data", t->n_float_data, n, why)) return false;
-        if (n) memcpy(out->data, t->float_data, bytes);
-        return true;
-    case DT_DOUBLE:
-        if (!expect(a, "double_data", t->n_double_data, n, why)) return false;
-        if (n) memcpy(out->data, t->double_data, bytes);
-        return true;
-    case DT_INT64:
-        if (!expect(a, "int64_data", t->n_int64_data, n, why)) return false;
-        if (n) memcpy(out->data, t->int64_data, bytes);
-        return true;
-    case DT_UINT32:
-    case DT_UINT64:
-        if (!expect(a, "uint64_data", t->n_uint64_data, n, why)) return false;
-        for (size_t i = 0; i < n && out->type == DT_UINT32; i++)
-            ((uint32_t *)out->data)[i] = (uint32_t)t->uint64_data[i];
-        if (n && out->type == DT_UINT64) memcpy(out->data, t->uint64_data, bytes);
-        return true;
-    default:
-        if (!expect(a, "int32_data", t->n_int32_data, n, why)) return false;
-        narrow(out->data, t->int32_data, n, out->type);
-        return true;
+    const field f = field_of(t, out->type);
+    const size_t size = dtype_size(out->type);
+    if (f.count != n)
+        return *why = arena_printf(a, "has %zu elements in %s but its shape says %zu", f.count,
+                                   f.name, n),
+               false;
+    if (n && size == f.size) memcpy(out->data, f.data, n * size);
+    for (size_t i = 0; i < n && size < f.size; i++) {
+        char *to = (char *)out->data + i * size;
+        memcpy(to, (const char *)f.data + i * f.size, size);
+        if (out->type == DT_BOOL) *to = t->int32_data[i] != 0;
     }
+    return true;
+}
+
+static void make_booleans(tensor *t, size_t n) {
+    for (size_t i = 0; i < n && t->type == DT_BOOL; i++)
+        ((uint8_t *)t->data)[i] = ((uint8_t *)t->data)[i] != 0;
 }
 
 static bool fill_raw(arena *a, const unsigned char *data, size_t size, tensor *out, size_t n,
@@ -103,8 +93,7 @@ static bool fill_raw(arena *a, const unsigned char *data, size_t size, tensor *o
                                    bytes),
                false;
     if (bytes) memcpy(out->data, data, bytes);
-    for (size_t i = 0; i < n && out->type == DT_BOOL; i++)
-        ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
+    make_booleans(out, n);
     return true;
 }
 
@@ -265,8 +254,7 @@ static tensor *external_tensor(arena *a, const Onnx__TensorProto *t, const shape
         return *why = arena_printf(a, "has external data \"%s\" that can't be read",
                                    onnx_shown(a, l.path)),
                NULL;
-    for (size_t i = 0; i < n && out->type == DT_BOOL; i++)
-        ((uint8_t *)out->data)[i] = ((uint8_t *)out->data)[i] != 0;
+    make_booleans(out, n);
     ext->used += bytes;
     if (ext->hash) cameo_sha256_add(ext->hash, out->data, bytes);
     return out;
@@ -280,7 +268,8 @@ static size_t typed_fields(const Onnx__TensorProto *t) {
 }
 
 static bool check_form(arena *a, const Onnx__TensorProto *t, const char **why) {
-    dtype type = (dtype)t->data_type;
+    const dtype type = (dtype)t->data_type;
+    const bool raw = t->has_raw_data && t->raw_data.len;
     if (!t->has_data_type || type == DT_NONE) return *why = "has no element type", false;
     if ((int)type < 0 || type > DT_LAST)
         return *why = arena_printf(a, "has the unknown element type %d", t->data_type), false;
@@ -289,10 +278,9 @@ static bool check_form(arena *a, const Onnx__TensorProto *t, const char **why) {
                                    dtype_name(type)),
                false;
     if (t->segment) return *why = "is a segment of a larger tensor, which is not supported", false;
-    if (t->has_raw_data && t->raw_data.len && typed_fields(t))
+    if (raw && typed_fields(t))
         return *why = "has its data twice (raw_data and a typed field)", false;
-    if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL &&
-        (typed_fields(t) || (t->has_raw_data && t->raw_data.len)))
+    if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL && (raw || typed_fields(t)))
         return *why = "has both external data and data of its own", false;
     return true;
 }

@@ -58,10 +58,8 @@ void act_set_number(graph *g, node *n, const act_row *act, int i, float v) {
 /* Infinities must not appear as bounds: a one-sided Clip has only one comparison. */
 static const char *clip_expression(arena *a, double low, double high, const char *x) {
     const char *s = x;
-    if (low > -(double)INFINITY)
-        s = arena_printf(a, "(%s < %s ? %s : %s)", x, float_text(a, low), float_text(a, low), x);
-    if (high < (double)INFINITY)
-        s = arena_printf(a, "(%s > %s ? %s : %s)", s, float_text(a, high), float_text(a, high), s);
+    if (low > -(double)INFINITY) s = arena_put(a, "($0 < $1 ? $1 : $0)", x, float_text(a, low));
+    if (high < (double)INFINITY) s = arena_put(a, "($0 > $1 ? $1 : $0)", s, float_text(a, high));
     return s;
 }
 

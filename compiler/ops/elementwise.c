@@ -6,6 +6,7 @@
 #include "rules.h"
 
 #include "../emit/emit.h"
+#include "../ir/copy.h"
 
 #include <math.h>
 #include <string.h>
@@ -286,11 +287,6 @@ static OP_REFERENCE(cast_reference) {
     return true;
 }
 
-static int cast_same(const graph *g, const node *n) {
-    (void)g, (void)n;
-    return 0;
-}
-
 /* A float beyond int64 is undefined in C: it becomes the nearest, NaN 0, as in the reference.
    Narrower integers take the low bits of that. */
 static void cast_emit(emitter *e, const node *n) {
@@ -330,7 +326,7 @@ static void cast_emit(emitter *e, const node *n) {
      .flags = PLAIN | OP_INPLACE, .grad = rule, .same = pointwise_same},                       \
     {OP_ONNX(name, 8, 0, 1, -1, 1, 1, pointwise, tested_by),                                   \
      .flags = PLAIN | OP_INPLACE, .grad = rule, .same = pointwise_same}
-#define CAST .flags = PLAIN, .grad = cast_grad, .same = cast_same
+#define CAST .flags = PLAIN, .grad = cast_grad, .same = copy_same
 
 const op_row ops_elementwise[] = {
     BINARY("Add", add_grad, OP_INPLACE, "test_add"),

@@ -9,7 +9,7 @@
 bool type_is(dtype t, unsigned mask) { return (int)t > 0 && (int)t < 32 && mask >> (int)t & 1; }
 
 bool type_check(graph *g, const node *n, size_t input, unsigned mask) {
-    if (input >= n->n_in || !n->in[input]) return node_error(g, n, "input %zu is missing", input);
+    if (!op_present(n, input)) return node_error(g, n, "input %zu is missing", input);
     const dtype t = n->in[input]->type;
     if (type_is(t, mask)) return true;
     return diag_error(
@@ -162,9 +162,7 @@ static const char *fold_text(emitter *e, const pointwise *k, const node *n) {
     text_append(&t, "x0");
     for (size_t i = 1; i < n->n_in; i++) text_printf(&t, ", x%zu)", i);
     if (k->op == ONNX_Mean) text_printf(&t, " / %zu", n->n_in);
-    const char *made = arena_strdup(emit_arena(e), text_str(&t));
-    text_free(&t);
-    return made;
+    return text_keep(&t, emit_arena(e));
 }
 
 void pointwise_emit(emitter *e, const node *n) {

@@ -75,8 +75,7 @@ static bool two_consumers(const graph *g, const value *x, node *found[2]) {
 }
 
 static bool binary_with(const node *n, opcode op, const value *a, const value *b) {
-    return node_is(n, op) && n->n_in == 2 &&
-           ((n->in[0] == a && n->in[1] == b) || (n->in[0] == b && n->in[1] == a));
+    return node_is(n, op) && n->n_in == 2 && fuse_other(n, a) == b && fuse_other(n, b) == a;
 }
 
 static bool near(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
@@ -84,8 +83,7 @@ static bool near(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
 static bool by_scalar(const node *n, opcode op, const value *x, double want) {
     double v;
     if (!node_is(n, op) || n->n_in != 2) return false;
-    const value *other = n->in[0] == x ? n->in[1] : n->in[0];
-    return (n->in[0] == x || op != ONNX_Div) && fuse_scalar(other, &v) && near(v, want);
+    return (n->in[0] == x || op != ONNX_Div) && fuse_scalar(fuse_other(n, x), &v) && near(v, want);
 }
 
 static bool sixth(const node *n, const value *x) {

@@ -40,9 +40,9 @@ value *step_input(graph *g, const char *name, dtype type, int64_t count);
 /* embedding.c: chooses graph.embedding; the tensor that --embedding or the model's metadata names,
    NULL when there is none. */
 value *embedding_named(const graph *g, const options *o);
-bool pass_embedding(graph *g, const options *o);
+graph_pass pass_embedding;
 /* preprocess.c: --preprocess, or the model's metadata, fits the input. */
-bool pass_preprocess(graph *g, const options *o);
+graph_pass pass_preprocess;
 /* concat.c: Concats that begin with the operands of an earlier one continue it. True when
    something changed. */
 bool concats_continue(graph *g);

@@ -150,11 +150,10 @@ static bool live_affine(graph *g, node *n, int64_t channels) {
         if (!value_is_external(n->in[i]) || value_count(n->in[i]) != channels) return false;
     value *out[] = {graph_add_value(g, arena_printf(g->arena, "%s.factor", n->in[1]->name)),
                     graph_add_value(g, arena_printf(g->arena, "%s.shift", n->in[2]->name))};
-    node *made = graph_insert_before(
-        g, n, graph_add_op(g, CAMEO_BatchNormAffine, 1, n->in + 1, 4, out, 2));
-    made->index = n->index, made->name = n->name;
+    node *made = graph_add_before(g, n, CAMEO_BatchNormAffine, 1, n->in + 1, 4, out, 2);
+    made->name = n->name;
     node_set_float(g, made, "epsilon", node_float(n, "epsilon", 1e-5f));
-    if (!made->op->infer(g, made)) BUG("BatchNormAffine");
+    op_settle(g, made);
     for (size_t i = 0; i < 2; i++) node_set_input(g, n, i + 1, out[i]);
     return true;
 }
@@ -190,7 +189,7 @@ static bool per_channel(const graph *g, const value *v, const shape *s, double *
     return true;
 }
 
-static value *operand(const node *n, const value *x) { return n->in[0] == x ? n->in[1] : n->in[0]; }
+value *fuse_other(const node *n, const value *x) { return n->in[0] == x ? n->in[1] : n->in[0]; }
 
 /* next = x * scale + shift with constants, x = n's output. */
 static bool affine_of(const graph *g, const node *n, const node *next, double **scale,
@@ -203,7 +202,7 @@ static bool affine_of(const graph *g, const node *n, const node *next, double **
                add = node_is(next, ONNX_Add), sub = node_is(next, ONNX_Sub);
     if (!(mul || div || add || sub) || ((div || sub) && next->in[0] != x)) return false;
     double *v;
-    if (!per_channel(g, operand(next, x), &x->shape, &v)) return false;
+    if (!per_channel(g, fuse_other(next, x), &x->shape, &v)) return false;
     double *other = ARENA_ARRAY(g->arena, double, (size_t)channels);
     for (int64_t c = 0; c < channels; c++) {
         other[c] = mul || div ? 0 : 1;
@@ -250,12 +249,18 @@ static bool has_other_chance(const node *p) {
     return node_is(p, CAMEO_Conv) || node_is(p, ONNX_Conv);
 }
 
+value *fuse_addend(const node *n, const node *next) {
+    const value *x = n->out[0];
+    value *r = node_is(next, ONNX_Add) ? fuse_other(next, x) : NULL;
+    return r && !r->constant && r != x && r->type == DT_FLOAT &&
+                   shape_equal(&r->shape, &next->out[0]->shape) && shape_equal(&r->shape, &x->shape)
+               ? r
+               : NULL;
+}
+
 static bool fold_residual(graph *g, node *n, node *next) {
-    if (!node_is(next, ONNX_Add) || (op_present(n, 3))) return false;
-    value *r = operand(next, n->out[0]);
-    if (r->constant || r == n->out[0] || r->type != DT_FLOAT ||
-        !shape_equal(&r->shape, &next->out[0]->shape) || !shape_equal(&r->shape, &n->out[0]->shape))
-        return false;
+    value *r = fuse_addend(n, next);
+    if (!r || op_present(n, 3)) return false;
     /* The later of two convolutions takes the addition, so that neither moves. */
     if (r->producer && r->producer->position > n->position && has_other_chance(r->producer) &&
         value_consumer(g, r) == next)

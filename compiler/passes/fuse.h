@@ -10,6 +10,10 @@
 bool fuse_scalar(const value *v, double *out);
 value *fuse_constant(graph *g, const char *name, const int64_t *dim, int rank, const double *data);
 
+/* fuse.c: the operand of a node of two that is not x; and what next adds to n's output, elements
+   of its shape that a run computes (NULL: it does no such thing). */
+value *fuse_other(const node *n, const value *x);
+value *fuse_addend(const node *n, const node *next);
 /* fuse.c: an ONNX Conv of float images becomes cameo.Conv, all window attributes given; others
    stay as they are. */
 void fuse_make_conv(graph *g, node *n);

@@ -381,9 +381,7 @@ static bool choose(head *h) {
     const value *x = h->old.input;
     if (x && !h->named && !h->appended && value_count(x) == x->shape.dim[0] * h->old.depth)
         g->embedding = h->old.input;
-    for (size_t i = 0; i < g->n_opsets; i++)
-        if (!g->opsets[i].domain[0] || !strcmp(g->opsets[i].domain, "ai.onnx"))
-            h->opset = (int)g->opsets[i].version;
+    h->opset = (int)graph_opset(g, "");
     return true;
 }
 

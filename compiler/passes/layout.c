@@ -11,8 +11,10 @@
 
 #include <string.h>
 
-typedef struct twins { /* by value id: the same value in the other layout, or NULL */
-    value **nhwc, **onnx;
+typedef struct twins {
+    graph *g;
+    value **nhwc, **onnx; /* by value id: the same value in the other layout, or NULL */
+    size_t known;         /* of these lists: there are more values later */
 } twins;
 
 static bool is_image(const value *v) {
@@ -27,26 +29,33 @@ static value *derived(graph *g, const value *v, layout l) {
     d->shape = v->shape;
     d->batched = v->batched;
     d->layout = l;
-    d->arena_offset = -1;
     return d;
 }
 
+/* Before `origin`. */
 static node *add_reorder(graph *g, value *from, value *to, const node *origin) {
-    node *r = graph_add_op(g, CAMEO_Reorder, 1, &from, 1, &to, 1);
-    r->index = origin->index;
+    node *r = graph_add_before(g, origin, CAMEO_Reorder, 1, &from, 1, &to, 1);
     r->name = arena_printf(g->arena, "%s.reorder", from->name);
     return r;
 }
 
 /* v in layout l, through a Reorder before `where` when it is in the other one. */
-static value *converted(graph *g, twins *t, size_t known, value *v, layout l, node *where) {
-    if (!v || v->constant || !is_image(v) || v->layout == l) return v;
+static value *converted(twins *t, value *v, layout l, node *where) {
+    if (!is_image(v) || v->constant || v->layout == l) return v;
     value **cache = l == LAYOUT_NHWC ? t->nhwc : t->onnx;
-    if ((size_t)v->id < known && cache[v->id]) return cache[v->id];
-    value *d = derived(g, v, l);
-    graph_insert_before(g, where, add_reorder(g, v, d, where));
-    if ((size_t)v->id < known) cache[v->id] = d;
+    if ((size_t)v->id < t->known && cache[v->id]) return cache[v->id];
+    value *d = derived(t->g, v, l);
+    add_reorder(t->g, v, d, where);
+    if ((size_t)v->id < t->known) cache[v->id] = d;
     return d;
+}
+
+static void convert(twins *t, node *n, size_t i, layout l) {
+    node_set_input(t->g, n, i, converted(t, n->in[i], l, n));
+}
+
+static void convert_all(twins *t, node *n, layout l) {
+    for (size_t i = 0; i < n->n_in; i++) convert(t, n, i, l);
 }
 
 /* ---- cases that need no Reorder ---- */
@@ -100,17 +109,11 @@ static bool relabel_flatten(graph *g, node *n) {
     return true;
 }
 
-static bool same_either_way(const value *v) {
-    return v->shape.rank == 4 &&
-           (v->shape.dim[1] == 1 || (v->shape.dim[2] == 1 && v->shape.dim[3] == 1));
-}
-
 /* ---- nodes ---- */
 
 static bool any_image_is_nhwc(const node *n) {
     for (size_t i = 0; i < n->n_in; i++)
-        if (is_image(n->in[i]) && !n->in[i]->constant && n->in[i]->layout == LAYOUT_NHWC)
-            return true;
+        if (is_image(n->in[i]) && n->in[i]->layout == LAYOUT_NHWC) return true;
     return false;
 }
 
@@ -121,61 +124,59 @@ static void set_outputs(node *n, layout l) {
 
 /* Inputs of the output's shape are brought into its order, so that fast kernels see one order
    only. */
-static void follow(graph *g, twins *t, size_t known, node *n, layout l, bool reorder) {
+static void follow(twins *t, node *n, layout l, bool reorder) {
     for (size_t i = 0; reorder && i < n->n_in; i++)
         if (n->in[i] && (i == 0 || shape_equal(&n->in[i]->shape, &n->out[0]->shape)))
-            node_set_input(g, n, i, converted(g, t, known, n->in[i], l, n));
+            convert(t, n, i, l);
     set_outputs(n, l);
 }
 
 /* Gradient operators: everything that is an image is NHWC; what is shaped like a parameter is not
    an image. */
-static void all_nhwc(graph *g, twins *t, size_t known, node *n) {
-    for (size_t i = 0; i < n->n_in; i++)
-        node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_NHWC, n));
+static void all_nhwc(twins *t, node *n) {
+    convert_all(t, n, LAYOUT_NHWC);
     if (!node_has(n, OP_PARAM_OUT)) set_outputs(n, LAYOUT_NHWC);
 }
 
-static void visit(graph *g, twins *t, size_t known, node *n) {
+static void visit(twins *t, node *n) {
     const unsigned flags = n->op ? n->op->flags : 0;
     if (!n->n_out || !n->out[0]) return;
     if ((flags & OP_NHWC_IN) && n->in[0] && is_image(n->in[0])) {
-        all_nhwc(g, t, known, n);
+        all_nhwc(t, n);
     } else if ((flags & OP_NHWC) && is_image(n->out[0]) && n->n_in && is_image(n->in[0]) &&
                !n->in[0]->constant) {
-        follow(g, t, known, n, LAYOUT_NHWC, true);
-    } else if (relabel_transpose(g, n) || relabel_flatten(g, n)) {
+        follow(t, n, LAYOUT_NHWC, true);
+    } else if (relabel_transpose(t->g, n) || relabel_flatten(t->g, n)) {
         return;
     } else if ((flags & OP_ANY_LAYOUT) && !(flags & OP_VIEW)) {
         if (is_image(n->out[0]) && any_image_is_nhwc(n))
-            follow(g, t, known, n, LAYOUT_NHWC, flags & OP_ELEMENTWISE);
+            follow(t, n, LAYOUT_NHWC, flags & OP_ELEMENTWISE);
     } else if (flags & OP_VIEW) {
-        if (n->in[0] && !same_either_way(n->in[0]))
-            node_set_input(g, n, 0, converted(g, t, known, n->in[0], LAYOUT_ONNX, n));
+        if (n->in[0] && !value_is_in_any_order(n->in[0])) convert(t, n, 0, LAYOUT_ONNX);
     } else {
-        for (size_t i = 0; i < n->n_in; i++)
-            node_set_input(g, n, i, converted(g, t, known, n->in[i], LAYOUT_ONNX, n));
+        convert_all(t, n, LAYOUT_ONNX);
     }
 }
 
 /* Graph outputs are in ONNX order: their producer writes a twin, a Reorder makes the output. */
 static void restore_output(graph *g, value *y) {
     node *n = y->producer;
-    if (!n || y->layout == LAYOUT_ONNX || same_either_way(y)) return;
+    if (!n || y->layout == LAYOUT_ONNX || value_is_in_any_order(y)) return;
     value *inner = derived(g, y, LAYOUT_NHWC);
     graph_replace_uses(g, y, inner);
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] == y) node_set_output(g, n, i, inner);
     y->layout = LAYOUT_ONNX;
-    graph_move(g, add_reorder(g, inner, y, n), n->position + 1);
+    graph_move(g, n, add_reorder(g, inner, y, n)->position);
 }
 
 bool pass_layout(graph *g, const options *o) {
     (void)o;
     const size_t known = g->n_values, n_nodes = g->n_nodes;
-    twins t = {ARENA_ARRAY(g->arena, value *, known), ARENA_ARRAY(g->arena, value *, known)};
+    twins t = {g, ARENA_ARRAY(g->arena, value *, known), ARENA_ARRAY(g->arena, value *, known),
+               known};
     node **nodes = ARENA_COPY(g->arena, g->nodes, n_nodes, n_nodes);
-    for (size_t i = 0; i < n_nodes; i++) visit(g, &t, known, nodes[i]);
+    for (size_t i = 0; i < n_nodes; i++) visit(&t, nodes[i]);
     for (size_t i = 0; i < g->n_outputs; i++) restore_output(g, g->outputs[i]);
     graph_sweep(g);
     return true;

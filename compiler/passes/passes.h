@@ -4,30 +4,22 @@
 #define CAMEO_PASSES_H
 #include "../ir/options.h"
 
-bool pass_resolve(graph *g, const options *o);
-bool pass_infer(graph *g, const options *o);
-bool pass_fold(graph *g, const options *o);
-bool pass_simplify(graph *g, const options *o);
-bool pass_batch(graph *g, const options *o); /* proves value.batched, applies --batch */
-bool pass_fuse(graph *g, const options *o);
-bool pass_average(graph *g, const options *o);
-bool pass_layout(graph *g, const options *o);
+typedef bool graph_pass(graph *g, const options *o);
+
+graph_pass pass_resolve, pass_infer, pass_fold, pass_simplify;
+graph_pass pass_batch; /* proves value.batched, applies --batch */
+graph_pass pass_fuse, pass_average, pass_layout;
 /* --train: on both graphs, before they part */
-bool pass_parameters(graph *g, const options *o); /* which initializers are parameters */
-bool pass_head(graph *g, const options *o);       /* --classes: the classifier anew */
+graph_pass pass_parameters, /* which initializers are parameters */
+    pass_head;              /* --classes: the classifier anew */
 /* --train: on the step graph */
-bool pass_train_forms(graph *g, const options *o); /* operators that do something else in training
-                                                    */
-bool pass_loss(graph *g, const options *o);        /* labels in, loss out */
-bool pass_step_fuse(graph *g, const options *o);   /* BatchNormTrain + residual + activation */
-bool pass_backward(graph *g, const options *o);    /* gradients, as nodes */
-bool pass_step_finish(graph *g, const options *o); /* internal forms of what kernels serve */
+graph_pass pass_train_forms, /* operators that do something else in training */
+    pass_loss,               /* labels in, loss out */
+    pass_step_fuse,          /* BatchNormTrain + residual + activation */
+    pass_backward,           /* gradients, as nodes */
+    pass_step_finish;        /* internal forms of what kernels serve */
 /* Orders of parameters, for both graphs at once (behind layout), and their places in the block. */
 void parameters_order(graph *infer, graph *step, const options *o);
 void parameters_place(graph *g);
-bool pass_select(graph *g, const options *o);
-bool pass_chains(graph *g, const options *o);
-bool pass_group(graph *g, const options *o);
-bool pass_schedule(graph *g, const options *o);
-bool pass_plan(graph *g, const options *o);
+graph_pass pass_select, pass_chains, pass_group, pass_schedule, pass_plan;
 #endif

@@ -26,6 +26,8 @@ typedef struct life {    /* of an owner */
     bool is_overread;    /* an XNNPACK kernel, which reads past the end, reads it */
 } life;
 
+static const life unborn = {INT64_MAX, -1, false, false};
+
 static value *owner(value *v) {
     while (v->base) v = v->base;
     return v;
@@ -43,15 +45,11 @@ static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
 /* Equal layouts, or layouts that order the elements alike: one channel, or one pixel. */
 static bool is_same_memory(const value *x, const value *y) {
-    if (x->layout == y->layout) return true;
-    if (x->shape.rank != 4) return false;
-    return x->shape.dim[1] == 1 || (x->shape.dim[2] == 1 && x->shape.dim[3] == 1);
+    return x->layout == y->layout || value_is_in_any_order(x);
 }
 
 static bool is_dense_onnx(const value *v) {
-    if (v->pixel_stride) return false;
-    return v->layout == LAYOUT_ONNX || v->shape.dim[1] == 1 ||
-           (v->shape.dim[2] == 1 && v->shape.dim[3] == 1);
+    return !v->pixel_stride && (v->layout == LAYOUT_ONNX || value_is_in_any_order(v));
 }
 
 /* An Identity passes on whatever order its input has. */
@@ -114,24 +112,29 @@ static int64_t pixel_stride_of(const value *v) {
     return v->pixel_stride ? v->pixel_stride : v->shape.dim[1];
 }
 
+static bool may_lie_in(const graph *g, const value *part, const value *whole) {
+    return !part->base && !owns_caller_memory(part) && !value_is_kept(g, part) &&
+           part->layout == whole->layout && part->batched == whole->batched &&
+           part->type == whole->type;
+}
+
+static void put_in(value *part, value *whole, int64_t offset) {
+    part->base = whole;
+    part->view_offset = offset;
+    if (whole->layout == LAYOUT_NHWC) part->pixel_stride = pixel_stride_of(whole);
+}
+
 static void join_concat(graph *g, node *n) {
     value *y = n->out[0];
-    int64_t axis = node_int(n, "axis", 1), at = 0;
-    if (axis < 0) axis += y->shape.rank;
-    if (axis < 0 || axis >= y->shape.rank || y->constant) return;
-    const int64_t step = slice_step(y, (int)axis);
-    if (!step || !reads_slices(n)) return;
+    const int axis = node_axis(n, y->shape.rank, 1);
+    const int64_t step = slice_step(y, axis);
+    if (y->constant || !step || !reads_slices(n)) return;
+    int64_t at = 0;
     for (size_t i = 0; i < n->n_in; i++) {
         value *x = n->in[i];
-        const int64_t here = at;
+        if (may_lie_in(g, x, y) && times_in(n, x) == 1 && neighbours_take_slices(x))
+            put_in(x, y, at * step);
         at += x->shape.dim[axis];
-        if (x->base || owns_caller_memory(x) || value_is_kept(g, x) || x->layout != y->layout ||
-            times_in(n, x) > 1)
-            continue;
-        if (x->batched != y->batched || x->type != y->type || !neighbours_take_slices(x)) continue;
-        x->base = y;
-        x->view_offset = here * step;
-        if (y->layout == LAYOUT_NHWC) x->pixel_stride = pixel_stride_of(y);
     }
 }
 
@@ -176,16 +179,11 @@ static void join_cut(graph *g, node *n) {
     int64_t *first = ARENA_ARRAY(g->arena, int64_t, n->n_out);
     const int axis = cut_axis(n, first);
     const int64_t step = axis < 0 ? 0 : slice_step(x, axis);
-    if (!step || x->constant || value_is_external(x)) return;
+    if (!step || value_is_external(x)) return;
     for (size_t i = 0; i < n->n_out; i++) {
         value *y = n->out[i];
-        if (!y || y->base || y->constant || value_is_kept(g, y) || y->layout != x->layout ||
-            y->batched != x->batched)
-            continue;
-        if (value_count(y) == 0 || !readers_take_slices(y)) continue;
-        y->base = x;
-        y->view_offset = first[i] * step;
-        if (x->layout == LAYOUT_NHWC) y->pixel_stride = pixel_stride_of(x);
+        if (y && may_lie_in(g, y, x) && value_count(y) && readers_take_slices(y))
+            put_in(y, x, first[i] * step);
     }
 }
 
@@ -212,7 +210,7 @@ static void mark_late_owners(const graph *g) {
 
 static life *find_lives(const graph *g) {
     life *l = ARENA_ARRAY(g->arena, life, g->n_values);
-    for (size_t i = 0; i < g->n_values; i++) l[i] = (life){INT64_MAX, -1, false, false};
+    for (size_t i = 0; i < g->n_values; i++) l[i] = unborn;
     for (size_t i = 0; i < g->n_values; i++)
         l[owner(g->values[i])->id].is_kept |= value_is_kept(g, g->values[i]);
     for (size_t i = 0; i < g->n_inputs; i++) extend(l, g->inputs[i], -1);
@@ -260,7 +258,7 @@ static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
         y->base = x;
         l[root->id].last = l[y->id].last > at ? l[y->id].last : at;
         l[root->id].is_kept = l[y->id].is_kept;
-        l[y->id] = (life){INT64_MAX, -1, false, false};
+        l[y->id] = unborn;
         return;
     }
 }

@@ -35,9 +35,9 @@ static bool window_is_whole(const node *n) {
 /* The pool writes a value of its own, and n, a Reshape now, takes the axes of extent 1 away. */
 static void drop_axes(graph *g, node *n, opcode pool) {
     value *x = n->in[0], *y = graph_add_value(g, NULL);
-    node *p = graph_insert_before(g, n, graph_add_op(g, pool, n->opset, &x, 1, &y, 1));
-    p->index = n->index, p->name = n->name;
-    if (!p->op->infer(g, p)) BUG("%s", opcode_name(pool));
+    node *p = graph_add_before(g, n, pool, n->opset, &x, 1, &y, 1);
+    p->name = n->name;
+    op_settle(g, p);
     node_limit_inputs(n, 1), node_set_input(g, n, 0, y);
     node_set_input(g, n, 1, graph_add_ints(g, NULL, n->out[0]->shape.dim, 2));
     n->n_attrs = 0;

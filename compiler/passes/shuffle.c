@@ -54,21 +54,18 @@ static value **split(graph *g, const shuffle *s) {
         parts[i]->batched = s->x->batched;
         extent[i] = s->x->shape.dim[1] / s->groups;
     }
-    node *n = graph_insert_before(
-        g, s->last, graph_add_op(g, ONNX_Split, 11, &s->x, 1, parts, (size_t)s->groups));
-    n->index = s->last->index;
+    node *n = graph_add_before(g, s->last, ONNX_Split, 11, &s->x, 1, parts, (size_t)s->groups);
     node_set_int(g, n, "axis", 1);
     node_set_ints(g, n, "split", extent, (size_t)s->groups);
-    if (!n->op->infer(g, n)) BUG("Split");
+    op_settle(g, n);
     return parts;
 }
 
 static void interleave(graph *g, const shuffle *s) {
     value *const *parts = joins_groups(s) ? s->x->producer->in : split(g, s);
     value *y = s->last->out[0];
-    node *n = graph_insert_before(
-        g, s->last, graph_add_op(g, CAMEO_Interleave, 1, parts, (size_t)s->groups, &y, 1));
-    n->index = s->last->index, n->name = s->last->name;
+    node *n = graph_add_before(g, s->last, CAMEO_Interleave, 1, parts, (size_t)s->groups, &y, 1);
+    n->name = s->last->name;
     node_limit_outputs(s->last, 0), node_kill(s->last);
 }
 

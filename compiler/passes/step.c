@@ -81,7 +81,6 @@ value *step_input(graph *g, const char *name, dtype type, int64_t count) {
     v->type = type;
     v->shape = (shape){.rank = 1, .dim = {count}};
     v->shaped = v->is_input = true;
-    v->arena_offset = -1;
     g->inputs = ARENA_COPY(g->arena, g->inputs, g->n_inputs, g->n_inputs + 1);
     g->inputs[g->n_inputs++] = v;
     return v;
@@ -109,11 +108,8 @@ bool pass_train_forms(graph *g, const options *o) {
 /* ---- fusing ---- */
 
 static bool take_residual(graph *g, node *n, node *next) {
-    if (!node_is(next, ONNX_Add) || n->n_in > 5) return false;
-    value *r = next->in[0] == n->out[0] ? next->in[1] : next->in[0];
-    if (r == n->out[0] || r->constant || r->role != ROLE_NONE ||
-        !shape_equal(&r->shape, &next->out[0]->shape) || !shape_equal(&r->shape, &n->out[0]->shape))
-        return false;
+    value *r = fuse_addend(n, next);
+    if (!r || n->n_in > 5 || r->role != ROLE_NONE) return false;
     node_set_input(g, n, 5, r);
     graph_absorb(g, n, next);
     return true;

@@ -27,8 +27,8 @@ typedef struct cli_row {
     cameo_option option;
     cli_type type;
     unsigned verbs;
-    bool changes_program; /* belongs into the key of a cached program */
-    size_t offset, size;  /* of its field in struct options */
+    bool keeps_program;  /* does not belong into the key of a cached program */
+    size_t offset, size; /* of its field in struct options */
     int64_t low, high;
     const char *const *words; /* ends with NULL */
     const char *(*listed)(size_t i);

@@ -143,13 +143,12 @@ static const char *telling_line(arena *a, const char *path) {
 static void finish(suite *s, size_t i, int status, bool late) {
     outcome *o = &s->outcomes[i];
     const char *line = telling_line(s->arena, log_path(s, i));
-    if (late || WIFSIGNALED(status) || WEXITSTATUS(status)) o->verdict = VERDICT_FAIL;
     if (late)
-        snprintf(o->reason, sizeof o->reason, "timed out");
+        conform_fail(o, "timed out");
     else if (WIFSIGNALED(status))
-        snprintf(o->reason, sizeof o->reason, "crashed: signal %d %s", WTERMSIG(status), line);
+        conform_fail(o, "crashed: signal %d %s", WTERMSIG(status), line);
     else if (WEXITSTATUS(status))
-        snprintf(o->reason, sizeof o->reason, "ended with %d: %s", WEXITSTATUS(status), line);
+        conform_fail(o, "ended with %d: %s", WEXITSTATUS(status), line);
     else if (o->see_log)
         snprintf(o->reason, sizeof o->reason, "%s", line);
     temporary_remove(s->scratch[i]);

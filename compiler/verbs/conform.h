@@ -29,6 +29,8 @@ void conform_test(const char *directory, const char *scratch, const conform_opti
 /* Inputs of an imported graph (not yet resolved) that reach, through the graph, an operand that
    must be a constant. */
 void conform_shape_inputs(const graph *g, bool *decides);
+/* A verdict with its reason; returns false. */
+bool conform_fail(outcome *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The line of --json. */
 void conform_json(FILE *f, const char *name, const outcome *o);
 #endif

@@ -25,8 +25,7 @@ typedef struct data_set { /* one run of one test */
     const char **paths; /* of the inputs */
 } data_set;
 
-static bool fail(outcome *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bool fail(outcome *r, const char *format, ...) {
+bool conform_fail(outcome *r, const char *format, ...) {
     va_list args;
     va_start(args, format);
     r->verdict = VERDICT_FAIL;
@@ -130,8 +129,8 @@ static bool inputs_fit(const data_set *s) {
         const value *v = s->graph->inputs[i];
         const tensor *t = s->inputs[i];
         if (t->type != v->type || !shape_equal(&t->shape, &v->shape))
-            return fail(s->result, "the test's data is not of the type and shape of input \"%s\"",
-                        v->name);
+            return conform_fail(
+                s->result, "the test's data is not of the type and shape of input \"%s\"", v->name);
     }
     return true;
 }
@@ -146,7 +145,7 @@ static bool same_kind(const data_set *s, size_t i, const tensor *got) {
     shape_print(&t, &got->shape);
     text_printf(&t, ", not %s ", dtype_name(want->type));
     shape_print(&t, &want->shape);
-    fail(s->result, "%s", text_str(&t));
+    conform_fail(s->result, "%s", text_str(&t));
     text_free(&t);
     return false;
 }
@@ -156,7 +155,8 @@ static void compare(const data_set *s, tensor *const *got, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (!same_kind(s, i, got[i])) return;
         tensor_compare(got[i], s->expected[i], s->options->rtol, s->options->atol, &d);
-        if (!d.ok && s->result->verdict != VERDICT_FAIL) fail(s->result, "output %zu differs", i);
+        if (!d.ok && s->result->verdict != VERDICT_FAIL)
+            conform_fail(s->result, "output %zu differs", i);
     }
     s->result->compared = true;
     s->result->max_abs = d.max_abs;
@@ -192,9 +192,9 @@ static bool run_program(data_set *s, const char *program, size_t n_inputs, size_
     int code = 0;
     if (!why) return compare(s, got, n_outputs), s->result->verdict != VERDICT_FAIL;
     const bool ended = sscanf(why, "the program ended with %d", &code) == 1;
-    if (ended && code == 124) return fail(s->result, "timed out");
-    if (ended && code > 128) return fail(s->result, "crashed: signal %d", code - 128);
-    return fail(s->result, "%s", why);
+    if (ended && code == 124) return conform_fail(s->result, "timed out");
+    if (ended && code > 128) return conform_fail(s->result, "crashed: signal %d", code - 128);
+    return conform_fail(s->result, "%s", why);
 }
 
 static bool compile_and_run(data_set *s) {
@@ -211,7 +211,7 @@ static bool compile_and_run(data_set *s) {
     if (compile_rest(g, &o)) {
         if (g->diag->errors) return unsupported(s->result, g->diag);
         s->result->see_log = true;
-        return fail(s->result, "compiling failed");
+        return conform_fail(s->result, "compiling failed");
     }
     return run_program(s, o.output, n_inputs, n_outputs);
 }
@@ -229,7 +229,7 @@ static bool run_data_set(data_set *s, const char *model) {
     options o = s->options->compile;
     o.input = model;
     if (!compile_check(g, &o)) return unsupported(s->result, &d);
-    if (why) return fail(s->result, "%s", why);
+    if (why) return conform_fail(s->result, "%s", why);
     return inputs_fit(s) && compile_and_run(s);
 }
 
@@ -250,7 +250,7 @@ void conform_test(const char *directory, const char *scratch, const conform_opti
         free(entries[i]);
     }
     if (n >= 0) free(entries);
-    if (!any) fail(result, "no test_data_set_* beside the model");
+    if (!any) conform_fail(result, "no test_data_set_* beside the model");
     if (any && ok) result->verdict = VERDICT_PASS;
     arena_destroy(a);
 }

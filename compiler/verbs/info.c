@@ -14,13 +14,6 @@ static double count_macs(const graph *g) {
     return sum / (double)g->batch;
 }
 
-static int64_t main_opset(const graph *g) {
-    for (size_t i = 0; i < g->n_opsets; i++)
-        if (!g->opsets[i].domain[0] || strcmp(g->opsets[i].domain, "ai.onnx") == 0)
-            return g->opsets[i].version;
-    return 0;
-}
-
 /* An extent without a value is its name, or null; so is a shape of unknown rank. */
 static void json_shape(cameo_json *j, const value *v) {
     if (!v->shaped) {
@@ -59,7 +52,7 @@ static void print_json(const graph *g, const options *o, bool whole) {
         cameo_json_text(&j, "macs", NULL);
         cameo_json_text(&j, "batch", NULL);
     }
-    cameo_json_integer(&j, "opset", main_opset(g));
+    cameo_json_integer(&j, "opset", graph_opset(g, ""));
     cameo_json_count(&j, "nodes", g->n_nodes);
     json_values(&j, "inputs", g->inputs, g->n_inputs);
     json_values(&j, "outputs", g->outputs, g->n_outputs);
@@ -107,7 +100,8 @@ static void print_text(text *t, const graph *g, const options *o, bool whole) {
     if (g->embedding) text_values(t, "embedding", &g->embedding, 1);
     text_printf(t, "%-12s%lld\n", "parameters", (long long)g->weights);
     text_macs(t, g, whole);
-    text_printf(t, "%-12s%zu\n%-12s%lld\n", "nodes", g->n_nodes, "opset", (long long)main_opset(g));
+    text_printf(t, "%-12s%zu\n%-12s%lld\n", "nodes", g->n_nodes, "opset",
+                (long long)graph_opset(g, ""));
     if (whole) text_printf(t, "%-12s%lld\n", "batch", (long long)g->batch);
     text_printf(t, "%-12s", "preprocess");
     text_escape(t, preprocess ? preprocess : "unknown (--preprocess)");

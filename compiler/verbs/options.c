@@ -20,85 +20,85 @@
 #define TEXT(f) .type = CLI_TEXT, AT(f)
 #define CONTENT(f) .type = CLI_FILE, AT(f)
 #define TAKEN(by) .verbs = (by)
-#define PROGRAM .changes_program = true
+#define APART .keeps_program = true
 
 /* clang-format off */
 const cli_row cli_rows[] = {
     {ROW("output", "FILE", "what to write"),
-     TEXT(output), TAKEN(CLI_COMPILE)},
+     TEXT(output), TAKEN(CLI_COMPILE), APART},
     {ROW("emit", "KIND",
          "exe (default), lib (static library), so (shared library) or c (generated C in a folder)"),
-     WORD(emit, "exe", "lib", "so", "c"), TAKEN(CLI_COMPILE), PROGRAM},
+     WORD(emit, "exe", "lib", "so", "c"), TAKEN(CLI_COMPILE)},
     {ROW("name", "PREFIX", "prefix of the C names (default: from -o)"),
-     TEXT(name), TAKEN(CLI_COMPILE), PROGRAM},
+     TEXT(name), TAKEN(CLI_COMPILE)},
     {ROW("weights", "WHERE",
          "embed (default), or sidecar: in a file PREFIX.weights beside the output"),
-     WORD(sidecar, "embed", "sidecar"), TAKEN(CLI_COMPILE), PROGRAM},
+     WORD(sidecar, "embed", "sidecar"), TAKEN(CLI_COMPILE)},
 
     {ROW("batch", "N",
          "images of one run at most (default: as the model says; 1 where it says nothing)"),
-     WHOLE(batch, 1, 65536), TAKEN(CLI_MODEL), PROGRAM},
+     WHOLE(batch, 1, 65536), TAKEN(CLI_MODEL)},
     {ROW("shape", "NAME=AxBxC", "shape of an input"),
-     .type = CLI_SHAPE, TAKEN(CLI_MODEL), PROGRAM},
+     .type = CLI_SHAPE, TAKEN(CLI_MODEL)},
     {ROW("dim", "NAME=N", "value of a symbolic dimension"),
-     .type = CLI_DIM, TAKEN(CLI_MODEL), PROGRAM},
+     .type = CLI_DIM, TAKEN(CLI_MODEL)},
     {ROW("embedding", "TENSOR", "the tensor that is the embedding"),
-     TEXT(embedding), TAKEN(CLI_MODEL), PROGRAM},
+     TEXT(embedding), TAKEN(CLI_MODEL)},
     {ROW("preprocess", "SPEC",
          "from pixels to the input: \"size=112x112 color=rgb mean=127.5 scale=0.0078125\""),
-     TEXT(preprocess), TAKEN(CLI_MODEL), PROGRAM},
+     TEXT(preprocess), TAKEN(CLI_MODEL)},
     {ROW("dump-after", "PASS", "print the graph after a pass: "),
-     .type = CLI_LISTED, AT(dump_after), .listed = compile_pass_name, TAKEN(CLI_MODEL)},
+     .type = CLI_LISTED, AT(dump_after), .listed = compile_pass_name, TAKEN(CLI_MODEL), APART},
 
     {ROW("target", "NAME[,NAME]",
          "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or aarch64; of several the "
          "program takes the widest that the processor has"),
-     .type = CLI_TARGETS, TAKEN(CLI_BUILD | CLI_CONFORM), PROGRAM},
+     .type = CLI_TARGETS, TAKEN(CLI_BUILD | CLI_CONFORM)},
     {ROW("cc", "PROGRAM", "the C compiler (default: $CC, else cc)"),
-     TEXT(cc), .environment = "CC", TAKEN(CLI_BUILD | CLI_CONFORM), PROGRAM},
+     TEXT(cc), .environment = "CC", TAKEN(CLI_BUILD | CLI_CONFORM)},
     {ROW("kernels", "KIND", "auto (default), xnnpack, native or plain"),
-     WORD(kernels, "auto", "xnnpack", "native", "plain"), TAKEN(CLI_BUILD | CLI_CONFORM), PROGRAM},
+     WORD(kernels, "auto", "xnnpack", "native", "plain"), TAKEN(CLI_BUILD | CLI_CONFORM)},
     {ROW("jobs", "N", "C compilers at once (default: the processors)"),
-     WHOLE(jobs, 1, 1024), TAKEN(CLI_BUILD | CLI_CONFORM)},
+     WHOLE(jobs, 1, 1024), TAKEN(CLI_BUILD | CLI_CONFORM), APART},
     {ROW("static", NULL, "link statically"),
-     FLAG(is_static), TAKEN(CLI_BUILD), PROGRAM},
+     FLAG(is_static), TAKEN(CLI_BUILD)},
     {ROW("bfloat16", NULL,
          "round the weights of fully connected layers to 16 bits (3 digits) where reading them "
          "takes the time; see cameo compare"),
-     FLAG(bfloat16), TAKEN(CLI_BUILD), PROGRAM},
+     FLAG(bfloat16), TAKEN(CLI_BUILD)},
     {ROW("keep-c", "DIR", "keep the generated C there"),
-     TEXT(keep_c), TAKEN(CLI_BUILD)},
+     TEXT(keep_c), TAKEN(CLI_BUILD), APART},
     {ROW("labels", "FILE", "names of the classes, one a line"),
-     CONTENT(labels), TAKEN(CLI_BUILD), PROGRAM},
+     CONTENT(labels), TAKEN(CLI_BUILD)},
 
     {ROW("tune", NULL,
          "time the kernels that fit each layer on this machine and take the fastest; timings are "
          "kept for the next time"),
-     FLAG(tune), TAKEN(CLI_COMPILE), PROGRAM},
+     FLAG(tune), TAKEN(CLI_COMPILE)},
     {ROW("tuning", "FILE",
          "take the kernels that were fastest by the timings in FILE; with --tune: keep timings "
          "there, not in the cache"),
-     CONTENT(tuning_file), TAKEN(CLI_COMPILE), PROGRAM},
+     CONTENT(tuning_file), TAKEN(CLI_COMPILE)},
     {ROW("detector", "FILE.onnx",
          "a face detector (YuNet) that enters the program: it takes whole photographs then"),
-     CONTENT(detector), TAKEN(CLI_COMPILE), PROGRAM},
+     CONTENT(detector), TAKEN(CLI_COMPILE)},
     {ROW("train", NULL,
          "a program that also trains; --batch is the batch of its steps (default: 32)"),
-     FLAG(train), TAKEN(CLI_COMPILE), PROGRAM},
+     FLAG(train), TAKEN(CLI_COMPILE)},
     {ROW("loss", "SPEC",
          "what training minimises, TERM[+TERM...]: ce (default), arcface, cosface, sphereface, "
          "margin, center, triplet, contrastive; with values such as arcface:s=64,m=0.5"),
-     TEXT(loss), TAKEN(CLI_COMPILE), PROGRAM, .needs = "train"},
+     TEXT(loss), TAKEN(CLI_COMPILE), .needs = "train"},
     {ROW("classes", "K", "make the classifier anew, for K classes"),
-     WHOLE(classes, 2, 1 << 24), TAKEN(CLI_COMPILE), PROGRAM, .needs = "train"},
+     WHOLE(classes, 2, 1 << 24), TAKEN(CLI_COMPILE), .needs = "train"},
     {ROW("classes-from", "DIR", "as --classes, one a sub-folder, with their names"),
-     TEXT(classes_from), TAKEN(CLI_COMPILE), PROGRAM, .needs = "train"},
+     TEXT(classes_from), TAKEN(CLI_COMPILE), .needs = "train"},
     {ROW("folded", "WHAT",
          "a net whose BatchNormalization an exporter has folded away: continue (default) warns "
          "and trains it, stop refuses"),
-     WORD(stop_if_folded, "continue", "stop"), TAKEN(CLI_COMPILE), .needs = "train"},
+     WORD(stop_if_folded, "continue", "stop"), TAKEN(CLI_COMPILE), APART, .needs = "train"},
     {ROW("freeze", "PATTERN", "do not train parameters of such names (repeatable)"),
-     .type = CLI_PATTERNS, TAKEN(CLI_COMPILE), PROGRAM, .needs = "train"},
+     .type = CLI_PATTERNS, TAKEN(CLI_COMPILE), .needs = "train"},
 };
 /* clang-format on */
 const size_t cli_row_count = sizeof cli_rows / sizeof *cli_rows;
@@ -106,24 +106,24 @@ const size_t cli_row_count = sizeof cli_rows / sizeof *cli_rows;
 /* What does not go together: "name" is given, "name=word" has that value, "target=," names several.
    The first row that holds is told. */
 static const struct conflict {
-    const char *one, *other, *message;
+    const char *one, *others[3], *message;
 } conflicts[] = {
 #define SEVERAL "several targets do not go with "
 #define ONCE "; compile once for each"
-    {"target=,", "train", SEVERAL "--train" ONCE},
-    {"target=,", "tune", SEVERAL "--tune and --tuning" ONCE},
-    {"target=,", "tuning", SEVERAL "--tune and --tuning" ONCE},
-    {"target=,", "weights=sidecar", SEVERAL "--weights sidecar" ONCE},
-    {"target=,", "emit=c", SEVERAL "--emit c" ONCE},
+    {"target=,", {"train"}, SEVERAL "--train" ONCE},
+    {"target=,", {"tune", "tuning"}, SEVERAL "--tune and --tuning" ONCE},
+    {"target=,", {"weights=sidecar"}, SEVERAL "--weights sidecar" ONCE},
+    {"target=,", {"emit=c"}, SEVERAL "--emit c" ONCE},
 #undef SEVERAL
 #undef ONCE
-    {"classes", "classes-from", "--classes or --classes-from, not both"},
-    {"train", "tune", "--tune, --tuning and --bfloat16 are for programs that do not train"},
-    {"train", "tuning", "--tune, --tuning and --bfloat16 are for programs that do not train"},
-    {"train", "bfloat16", "--tune, --tuning and --bfloat16 are for programs that do not train"},
-    {"train", "emit=so", "--train does not go with --emit so; exe, lib and c do"},
-    {"detector", "emit=lib", "--detector is for programs; of --emit it takes exe and c"},
-    {"detector", "emit=so", "--detector is for programs; of --emit it takes exe and c"},
+    {"classes", {"classes-from"}, "--classes or --classes-from, not both"},
+    {"train",
+     {"tune", "tuning", "bfloat16"},
+     "--tune, --tuning and --bfloat16 are for programs that do not train"},
+    {"train", {"emit=so"}, "--train does not go with --emit so; exe, lib and c do"},
+    {"detector",
+     {"emit=lib", "emit=so"},
+     "--detector is for programs; of --emit it takes exe and c"},
 };
 
 /* ---- the list of a verb ---- */
@@ -342,8 +342,9 @@ static int check_together(const cameo_args *c, const options *o) {
             return complain(CAMEO_USAGE, "--%s goes with --%s", r->option.name, r->needs);
     }
     for (size_t i = 0; i < sizeof conflicts / sizeof *conflicts; i++)
-        if (holds(c, o, conflicts[i].one) && holds(c, o, conflicts[i].other))
-            return complain(CAMEO_USAGE, "%s", conflicts[i].message);
+        for (size_t k = 0; k < 3 && holds(c, o, conflicts[i].one); k++)
+            if (conflicts[i].others[k] && holds(c, o, conflicts[i].others[k]))
+                return complain(CAMEO_USAGE, "%s", conflicts[i].message);
     return 0;
 }
 
@@ -458,6 +459,6 @@ void cli_cache_key(const char *model, const options *o, char key[65]) {
     add_version(&s);
     add_string(&s, "model", model);
     for (size_t i = 0; i < cli_row_count; i++)
-        if (cli_rows[i].changes_program) add_row(&s, &cli_rows[i], o);
+        if (!cli_rows[i].keeps_program) add_row(&s, &cli_rows[i], o);
     cameo_sha256_end(&s, key);
 }

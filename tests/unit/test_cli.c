@@ -175,7 +175,7 @@ static void rows_and_the_key(void **state) {
             a,
             arena_printf(a, "%s --%s %s", needs, r->option.name, r->option.value ? sample(r) : ""),
             with);
-        if ((strcmp(with, without) != 0) != r->changes_program)
+        if ((strcmp(with, without) == 0) != r->keeps_program)
             fail_msg("--%s: the key", r->option.name);
         if (r->needs && parse_options(arena_printf(a, "t --%s %s", r->option.name, sample(r)),
                                       &(options){0}, a) != 2)
