@@ -76,8 +76,6 @@ void grad_copy_attributes(graph *g, const node *from, node *to, const char *cons
 
 /* ---- the driver ---- */
 
-static bool is_float(const value *v) { return v->type == DT_FLOAT || v->type == DT_DOUBLE; }
-
 static bool node_wants(const node *n) {
     if (n->dead || !n->op || node_has(n, OP_NO_GRAD)) return false;
     for (size_t i = 0; i < n->n_in; i++)
@@ -87,13 +85,12 @@ static bool node_wants(const node *n) {
 
 static void mark_wanted(graph *g, value *const *also) {
     for (size_t i = 0; i < g->n_values; i++) {
-        value *v = g->values[i];
-        v->wants_grad = v->role == ROLE_PARAMETER && v->param->learnt;
+        g->values[i]->wants_grad = value_is_learnt(g->values[i]);
     }
     for (; also && *also; also++) (*also)->wants_grad = true;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t k = 0; node_wants(g->nodes[i]) && k < g->nodes[i]->n_out; k++)
-            if (g->nodes[i]->out[k] && is_float(g->nodes[i]->out[k]))
+            if (g->nodes[i]->out[k] && value_is_real(g->nodes[i]->out[k]))
                 g->nodes[i]->out[k]->wants_grad = true;
 }
 
@@ -148,7 +145,7 @@ static value *own_copy(graph *g, const node *origin, value *dv) {
 static bool store_gradients(tape *t, const node *last) {
     for (size_t i = 0; i < t->known; i++) {
         value *v = t->g->values[i], *dv = t->grad[i];
-        if (v->role != ROLE_PARAMETER || !v->param->learnt) continue;
+        if (!value_is_learnt(v)) continue;
         if (!dv) {
             diag_warn(t->g->diag, NULL, "--freeze it",
                       "parameter \"%s\" does not influence the loss", v->param->name);

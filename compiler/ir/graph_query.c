@@ -5,6 +5,10 @@
 
 bool node_is(const node *n, opcode op) { return n && !n->dead && n->opcode == op; }
 
+bool node_is_softmax(const node *n) {
+    return node_is(n, ONNX_Softmax) || node_is(n, ONNX_LogSoftmax);
+}
+
 bool graph_has(const graph *g, const node *n) {
     return n->position < g->n_nodes && g->nodes[n->position] == n;
 }
@@ -90,8 +94,6 @@ const char *graph_metadata(const graph *g, const char *key) {
 value *graph_logits(const graph *g) {
     value *v = g->outputs[0];
     const node *n;
-    while (n = v->producer,
-           node_is(n, ONNX_Softmax) || node_is(n, ONNX_LogSoftmax) || node_is(n, ONNX_Identity))
-        v = n->in[0];
+    while (n = v->producer, node_is_softmax(n) || node_is(n, ONNX_Identity)) v = n->in[0];
     return v;
 }

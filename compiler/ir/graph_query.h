@@ -5,6 +5,7 @@
 
 /* n is there, alive and of that operator. */
 bool node_is(const node *n, opcode op);
+bool node_is_softmax(const node *n);           /* or its logarithm */
 bool graph_has(const graph *g, const node *n); /* it was not swept away */
 
 /* Who reads v is v->uses, v->n_uses reads by live nodes. */

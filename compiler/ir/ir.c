@@ -255,14 +255,19 @@ const attr *node_attr(const node *n, const char *name) {
     return NULL;
 }
 
-int64_t node_int(const node *n, const char *name, int64_t otherwise) {
+static const attr *attr_of_kind(const node *n, const char *name, attr_kind kind) {
     const attr *a = node_attr(n, name);
-    return a && a->kind == ATTR_INT ? a->i : otherwise;
+    return a && a->kind == kind ? a : NULL;
+}
+
+int64_t node_int(const node *n, const char *name, int64_t otherwise) {
+    const attr *a = attr_of_kind(n, name, ATTR_INT);
+    return a ? a->i : otherwise;
 }
 
 double node_float(const node *n, const char *name, double otherwise) {
-    const attr *a = node_attr(n, name);
-    return a && a->kind == ATTR_FLOAT ? (double)a->f : otherwise;
+    const attr *a = attr_of_kind(n, name, ATTR_FLOAT);
+    return a ? (double)a->f : otherwise;
 }
 
 int node_axis(const node *n, int rank, int64_t otherwise) {
@@ -271,14 +276,11 @@ int node_axis(const node *n, int rank, int64_t otherwise) {
 }
 
 const char *node_string(const node *n, const char *name, const char *otherwise) {
-    const attr *a = node_attr(n, name);
-    return a && a->kind == ATTR_STRING ? a->s : otherwise;
+    const attr *a = attr_of_kind(n, name, ATTR_STRING);
+    return a ? a->s : otherwise;
 }
 
-const attr *node_ints(const node *n, const char *name) {
-    const attr *a = node_attr(n, name);
-    return a && a->kind == ATTR_INTS ? a : NULL;
-}
+const attr *node_ints(const node *n, const char *name) { return attr_of_kind(n, name, ATTR_INTS); }
 
 /* The attribute called name, emptied, added when the node lacks it. */
 static attr *attr_slot(graph *g, node *n, const char *name, attr_kind kind) {
@@ -329,6 +331,10 @@ void value_strides(const value *v, int64_t stride[MAX_RANK]) {
 }
 
 int64_t value_count(const value *v) { return shape_count(&v->shape); }
+
+bool value_is_real(const value *v) { return v->type == DT_FLOAT || v->type == DT_DOUBLE; }
+
+bool value_is_learnt(const value *v) { return v->role == ROLE_PARAMETER && v->param->learnt; }
 
 bool value_is_static(const value *v) { return v->shaped && shape_known(&v->shape); }
 

@@ -37,7 +37,8 @@ typedef enum dtype {
     DT_LAST = 26
 } dtype;
 
-size_t dtype_size(dtype t); /* bytes of one element; 0 for strings, sub-byte and unknown types */
+size_t dtype_size(dtype t);  /* bytes of one element; 0 for strings, sub-byte and unknown types */
+bool dtype_is_real(dtype t); /* float, double, and the halves */
 const char *dtype_name(dtype t); /* "float32", "int64", ... */
 const char *dtype_c(dtype t);    /* "float", "int64_t", "unsigned char" (bool), ...; NULL when not
                                     representable */
@@ -65,8 +66,9 @@ tensor *tensor_new(arena *a, dtype type, const shape *s);
 size_t tensor_bytes(const tensor *t);
 double tensor_get(const tensor *t, int64_t i); /* any numeric type */
 void tensor_set(tensor *t, int64_t i, double v);
-int64_t tensor_get_int(const tensor *t, int64_t i); /* integer and bool types exactly; floats
-                                                       truncated */
+void tensor_set_int(tensor *t, int64_t i, int64_t v); /* exact, modulo the type's range */
+int64_t tensor_get_int(const tensor *t, int64_t i);   /* integer and bool types exactly; floats
+                                                         truncated */
 
 typedef enum layout { LAYOUT_ONNX, LAYOUT_NHWC } layout; /* NHWC: rank 4 only */
 
@@ -331,6 +333,8 @@ void node_kill(node *n);
    extent 1. */
 void value_strides(const value *v, int64_t stride[MAX_RANK]);
 int64_t value_count(const value *v);
+bool value_is_real(const value *v);   /* float or double */
+bool value_is_learnt(const value *v); /* a parameter with a gradient */
 bool value_is_static(const value *v); /* all its extents are known */
 /* Its extents, the symbolic ones by name; "?" before infer. */
 void value_print_shape(text *t, const value *v, const char *between);

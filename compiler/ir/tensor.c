@@ -111,19 +111,24 @@ static int64_t to_int(double v) {
     return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
 }
 
+bool dtype_is_real(dtype t) {
+    return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16;
+}
+
+/* Where integer i is; they are little-endian, here as in the file. */
+static void *whole_at(const tensor *t, int64_t i) {
+    if (!dtype_c(t->type)) BUG("a tensor of %s holds no numbers", dtype_name(t->type));
+    return (char *)t->data + (size_t)i * dtype_size(t->type);
+}
+
 int64_t tensor_get_int(const tensor *t, int64_t i) {
-    switch (t->type) {
-    case DT_INT64: return ((const int64_t *)t->data)[i];
-    case DT_UINT64: return (int64_t)((const uint64_t *)t->data)[i];
-    case DT_INT32: return ((const int32_t *)t->data)[i];
-    case DT_UINT32: return ((const uint32_t *)t->data)[i];
-    case DT_INT16: return ((const int16_t *)t->data)[i];
-    case DT_UINT16: return ((const uint16_t *)t->data)[i];
-    case DT_INT8: return ((const int8_t *)t->data)[i];
-    case DT_UINT8: return ((const uint8_t *)t->data)[i];
-    case DT_BOOL: return ((const uint8_t *)t->data)[i] != 0;
-    default: return to_int(tensor_get(t, i));
-    }
+    if (dtype_is_real(t->type)) return to_int(tensor_get(t, i));
+    const bool is_signed = t->type == DT_INT8 || t->type == DT_INT16 || t->type == DT_INT32;
+    const size_t size = dtype_size(t->type), unused = 64 - 8 * size;
+    uint64_t bits = 0;
+    memcpy(&bits, whole_at(t, i), size);
+    if (t->type == DT_BOOL) return bits != 0;
+    return is_signed ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
 }
 
 double tensor_get(const tensor *t, int64_t i) {
@@ -133,16 +138,17 @@ double tensor_get(const tensor *t, int64_t i) {
     case DT_FLOAT16: return from_half(((const uint16_t *)t->data)[i]);
     case DT_BFLOAT16: return from_bfloat(((const uint16_t *)t->data)[i]);
     case DT_UINT64: return (double)((const uint64_t *)t->data)[i];
-    case DT_INT64:
-    case DT_INT32:
-    case DT_UINT32:
-    case DT_INT16:
-    case DT_UINT16:
-    case DT_INT8:
-    case DT_UINT8:
-    case DT_BOOL: return (double)tensor_get_int(t, i);
-    default: BUG("tensor_get of %s", dtype_name(t->type));
+    default: return (double)tensor_get_int(t, i);
     }
+}
+
+void tensor_set_int(tensor *t, int64_t i, int64_t v) {
+    if (dtype_is_real(t->type)) {
+        tensor_set(t, i, (double)v);
+        return;
+    }
+    if (t->type == DT_BOOL) v = v != 0;
+    memcpy(whole_at(t, i), &v, dtype_size(t->type));
 }
 
 void tensor_set(tensor *t, int64_t i, double v) {
@@ -151,19 +157,12 @@ void tensor_set(tensor *t, int64_t i, double v) {
     case DT_DOUBLE: ((double *)t->data)[i] = v; break;
     case DT_FLOAT16: ((uint16_t *)t->data)[i] = to_half(v); break;
     case DT_BFLOAT16: ((uint16_t *)t->data)[i] = cameo_bfloat16((float)v); break;
-    case DT_INT64: ((int64_t *)t->data)[i] = to_int(v); break;
+    case DT_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
     case DT_UINT64:
         ((uint64_t *)t->data)[i] = v >= 0x1p64   ? UINT64_MAX
                                    : v >= 0x1p63 ? (uint64_t)v
                                                  : (uint64_t)to_int(v);
         break;
-    case DT_INT32: ((int32_t *)t->data)[i] = (int32_t)to_int(v); break;
-    case DT_UINT32: ((uint32_t *)t->data)[i] = (uint32_t)to_int(v); break;
-    case DT_INT16: ((int16_t *)t->data)[i] = (int16_t)to_int(v); break;
-    case DT_UINT16: ((uint16_t *)t->data)[i] = (uint16_t)to_int(v); break;
-    case DT_INT8: ((int8_t *)t->data)[i] = (int8_t)to_int(v); break;
-    case DT_UINT8: ((uint8_t *)t->data)[i] = (uint8_t)to_int(v); break;
-    case DT_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
-    default: BUG("tensor_set of %s", dtype_name(t->type));
+    default: tensor_set_int(t, i, to_int(v));
     }
 }

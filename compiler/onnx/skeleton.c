@@ -97,17 +97,13 @@ static const file_change *reading_of(const graph *g, int place, size_t input) {
     return NULL;
 }
 
-static const file_change *leaving_training(const graph *g, int place) {
-    for (size_t i = 0; i < g->file.n_changes; i++)
-        if (g->file.changes[i].node == place && !g->file.changes[i].reads)
-            return &g->file.changes[i];
+/* Of a node that leaves training mode; any change of it when `any`. */
+static const file_change *change_of(const graph *g, int place, bool any) {
+    for (size_t i = 0; i < g->file.n_changes; i++) {
+        const file_change *c = &g->file.changes[i];
+        if (c->node == place && (any || !c->reads)) return c;
+    }
     return NULL;
-}
-
-static bool is_changed(const graph *g, int place) {
-    for (size_t i = 0; i < g->file.n_changes; i++)
-        if (g->file.changes[i].node == place) return true;
-    return false;
 }
 
 static bool is_training_mode(const cameo_field *f) {
@@ -123,7 +119,7 @@ typedef struct changed { /* a node that is written otherwise than it stands in t
 /* The node again, reading what it reads now; one in training mode as it is in evaluation. */
 static void write_changed(cameo_sink *s, const void *item) {
     const changed *n = item;
-    const file_change *mode = leaving_training(n->g, n->p->place);
+    const file_change *mode = change_of(n->g, n->p->place, false);
     cameo_wire w = n->p->f.bytes;
     cameo_field f;
     size_t n_in = 0, n_out = 0;
@@ -142,7 +138,7 @@ static void write_changed(cameo_sink *s, const void *item) {
 }
 
 static bool reads_name(const graph *g, const part *p, const char *name) {
-    const file_change *mode = leaving_training(g, p->place);
+    const file_change *mode = change_of(g, p->place, false);
     cameo_wire w = p->f.bytes;
     size_t n_in = 0;
     cameo_field f;
@@ -227,7 +223,7 @@ static void put_graph(const split *s, text *out) {
         const part *p = &s->parts[i];
         if (p->gone) continue;
         const changed again = {g, p};
-        if (p->place < 0 || !is_changed(g, p->place))
+        if (p->place < 0 || !change_of(g, p->place, true))
             text_append_n(out, p->f.whole.p, cameo_wire_size(p->f.whole));
         else
             onnx_append(out, GRAPH_NODE, write_changed, &again);

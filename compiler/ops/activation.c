@@ -82,7 +82,7 @@ static void clip_integers(const node *n, const tensor *const *in, tensor *out) {
         int64_t v = tensor_get_int(in[0], i);
         if (op_present(n, 1) && v < tensor_get_int(in[1], 0)) v = tensor_get_int(in[1], 0);
         if (op_present(n, 2) && v > tensor_get_int(in[2], 0)) v = tensor_get_int(in[2], 0);
-        store_int(out, i, v);
+        tensor_set_int(out, i, v);
     }
 }
 

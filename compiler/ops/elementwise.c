@@ -280,7 +280,7 @@ static OP_REFERENCE(cast_reference) {
     const int64_t count = shape_count(&out[0]->shape);
     for (int64_t i = 0; i < count; i++) {
         if (!real && in[0]->type != DT_UINT64)
-            store_int(out[0], i, tensor_get_int(in[0], i));
+            tensor_set_int(out[0], i, tensor_get_int(in[0], i));
         else
             tensor_set(out[0], i, tensor_get(in[0], i));
     }

@@ -155,7 +155,7 @@ static void reference_element(const product *p, const tensor *const *in, tensor 
                (uint64_t)tensor_get_int(in[1], at[1] + k * p->bk);
     sum *= (uint64_t)(int64_t)p->alpha;
     if (p->has_c) sum += (uint64_t)(int64_t)p->beta * (uint64_t)tensor_get_int(in[2], at[2]);
-    store_int(out, at[3], (int64_t)sum);
+    tensor_set_int(out, at[3], (int64_t)sum);
 }
 
 static OP_REFERENCE(product_reference) {

@@ -18,16 +18,6 @@ bool type_check(graph *g, const node *n, size_t input, unsigned mask) {
         "type %s of input %zu is not supported", dtype_name(t), input);
 }
 
-void store_int(tensor *t, int64_t i, int64_t v) {
-    const size_t size = dtype_size(t->type);
-    if (type_is(t->type, TYPES_FLOAT))
-        tensor_set(t, i, (double)v);
-    else if (t->type == DT_BOOL)
-        ((uint8_t *)t->data)[i] = v != 0;
-    else
-        memcpy((char *)t->data + (size_t)i * size, &v, size); /* little-endian */
-}
-
 static const pointwise *find_in(const pointwise *table, opcode op, bool variant) {
     for (; table->op; table++)
         if (table->op == op && table->variant == variant) return table;
@@ -107,7 +97,7 @@ static void reference_integer(const pointwise *k, const node *n, const tensor *c
             x[1] = tensor_get_int(in[i], at[i]);
             x[0] = compute(x);
         }
-        store_int(out, j, x[0]);
+        tensor_set_int(out, j, x[0]);
     }
 }
 

@@ -54,5 +54,4 @@ int pointwise_same(const graph *g, const node *n); /* op_row.same: one operand a
 bool type_check(graph *g, const node *n, size_t input, unsigned mask); /* also that the input is
                                                                           there */
 bool type_is(dtype t, unsigned mask);
-void store_int(tensor *t, int64_t i, int64_t v); /* exact, modulo the type's range */
 #endif

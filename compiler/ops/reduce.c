@@ -164,7 +164,7 @@ static OP_REFERENCE(reduce_reference) {
         if (type_is(in[0]->type, TYPES_FLOAT))
             tensor_set(out[0], i, reduce_lane(r, in[0], &l, i));
         else
-            store_int(out[0], i, reduce_lane_int(r, in[0], &l, i));
+            tensor_set_int(out[0], i, reduce_lane_int(r, in[0], &l, i));
     }
     return true;
 }
@@ -271,7 +271,7 @@ static OP_REFERENCE(arg_reference) {
                     : more || (last && !less))
                 best = k;
         }
-        store_int(out[0], i, best);
+        tensor_set_int(out[0], i, best);
     }
     return true;
 }

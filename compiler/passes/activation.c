@@ -10,11 +10,8 @@ static void set_act(graph *g, node *n, const char *act) { node_set_string(g, n, 
 
 static bool clip_bound(const node *c, size_t input, const char *name, double otherwise,
                        double *out) {
-    *out = otherwise;
-    if (input < c->n_in && c->in[input]) return fuse_scalar(c->in[input], out);
-    const attr *a = node_attr(c, name);
-    if (a && a->kind == ATTR_FLOAT) *out = (double)a->f;
-    return true;
+    *out = node_float(c, name, otherwise);
+    return !op_present(c, input) || fuse_scalar(c->in[input], out);
 }
 
 static bool clip_bounds(const node *c, double *low, double *high) {
@@ -38,8 +35,7 @@ static bool take_prelu(graph *g, node *n, const node *next) {
     while (n->n_in < 4) node_set_input(g, n, n->n_in, NULL);
     set_act(g, n, "prelu");
     if (live) return node_set_input(g, n, 4, next->in[1]), true;
-    double *d = ARENA_ARRAY(g->arena, double, (size_t)count);
-    for (int64_t i = 0; i < count; i++) d[i] = tensor_get(slope->constant, i);
+    const double *d = ref_doubles(g->arena, slope->constant);
     node_set_input(g, n, 4, fuse_constant(g, slope->name, &count, 1, d));
     return true;
 }

@@ -7,7 +7,7 @@
 /* x of Softmax(Gemm(x)) or Softmax(MatMul(x) + b), when v is that. */
 static value *classifier_input(const value *v) {
     const node *n = v->producer;
-    if (!node_is(n, ONNX_Softmax) && !node_is(n, ONNX_LogSoftmax)) return NULL;
+    if (!node_is_softmax(n)) return NULL;
     n = n->in[0]->producer;
     if (node_is(n, ONNX_Add)) n = n->in[0]->producer ? n->in[0]->producer : n->in[1]->producer;
     return node_is(n, ONNX_Gemm) || node_is(n, ONNX_MatMul) ? n->in[0] : NULL;

@@ -8,8 +8,7 @@
 #include <string.h>
 
 bool fuse_scalar(const value *v, double *out) {
-    if (!v || !v->constant || value_count(v) != 1 || (v->type != DT_FLOAT && v->type != DT_DOUBLE))
-        return false;
+    if (!v || !v->constant || value_count(v) != 1 || !value_is_real(v)) return false;
     *out = tensor_get(v->constant, 0);
     return true;
 }
@@ -30,7 +29,7 @@ static void become(graph *g, node *n, opcode op) {
 }
 
 static bool is_float_output(const node *n) {
-    return n->n_out >= 1 && n->out[0] && n->out[0]->type == DT_FLOAT;
+    return n->n_out && n->out[0] && n->out[0]->type == DT_FLOAT;
 }
 
 /* ---- Conv ---- */

@@ -54,8 +54,7 @@ static void set_meta(graph *g, const char *key, const char *content) {
 static bool passes_scores_on(const node *n) {
     if (node_is(n, ONNX_Add)) /* of a bias */
         return n->in[1]->role == ROLE_PARAMETER && n->in[1]->shape.rank < 2;
-    return node_has(n, OP_IDENTITY | OP_VIEW) || node_is(n, ONNX_Softmax) ||
-           node_is(n, ONNX_LogSoftmax) || node_is(n, ONNX_Relu) ||
+    return node_has(n, OP_IDENTITY | OP_VIEW) || node_is_softmax(n) || node_is(n, ONNX_Relu) ||
            node_is(n, ONNX_GlobalAveragePool);
 }
 
@@ -112,8 +111,7 @@ static bool output_is_embedding(const head *h) {
     const value *y = h->g->outputs[0];
     const int64_t length = y->shape.rank > 1 ? y->shape.dim[1] : 0;
     if (h->named) return h->g->embedding == y;
-    if (h->old.cosine || graph_metadata(h->g, "cameo.classes") ||
-        node_is(y->producer, ONNX_Softmax) || node_is(y->producer, ONNX_LogSoftmax))
+    if (h->old.cosine || graph_metadata(h->g, "cameo.classes") || node_is_softmax(y->producer))
         return false;
     return length >= LEAST_EMBEDDING && (length & (length - 1)) == 0;
 }

@@ -35,8 +35,6 @@ static void keep_attributes(graph *g, node *n, const char *const *names) {
     grad_copy_attributes(g, &old, n, names);
 }
 
-static bool is_learnt(const value *v) { return v->role == ROLE_PARAMETER && v->param->learnt; }
-
 /* A normalisation that is applied twice updates its statistics twice, in the model's order, as
    PyTorch does. */
 static value *latest(const graph *g, value *statistic) {
@@ -48,7 +46,8 @@ static value *latest(const graph *g, value *statistic) {
 
 /* Statistics of a frozen normalisation stay what they are. */
 static bool batchnorm_form(graph *g, node *n) {
-    if (!node_is(n, ONNX_BatchNormalization) || (!is_learnt(n->in[1]) && !is_learnt(n->in[2])))
+    if (!node_is(n, ONNX_BatchNormalization) ||
+        (!value_is_learnt(n->in[1]) && !value_is_learnt(n->in[2])))
         return true;
     if (n->in[3]->role != ROLE_PARAMETER || n->in[4]->role != ROLE_PARAMETER)
         return diag_error(g->diag, n, "give mean and variance values in the model",

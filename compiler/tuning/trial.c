@@ -14,10 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool is_float(dtype t) {
-    return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16;
-}
-
 static void compare_float(double x, double y, double rtol, double atol, difference *d) {
     if (x == y || (isnan(x) && isnan(y))) return; /* infinities too */
     if (!isfinite(x) || !isfinite(y)) {           /* of different kinds: no tolerance covers that */
@@ -37,7 +33,7 @@ void tensor_compare(const tensor *got, const tensor *expected, double rtol, doub
         return;
     }
     for (int64_t i = 0, n = shape_count(&got->shape); i < n; i++) {
-        if (is_float(got->type)) {
+        if (dtype_is_real(got->type)) {
             compare_float(tensor_get(got, i), tensor_get(expected, i), rtol, atol, d);
         } else if (tensor_get_int(got, i) != tensor_get_int(expected, i)) {
             d->ok = false;
