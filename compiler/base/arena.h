@@ -30,6 +30,9 @@ static inline bool size_mul(size_t a, size_t b, size_t *out) {
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))
 #define ARENA_COPY(a, items, count, most) arena_copy((a), (items), (count), (most), sizeof *(items))
+/* Appends to an array that has no room to spare: for short lists. */
+#define ARENA_APPEND(a, items, count, item) \
+    ((items) = ARENA_COPY(a, items, count, (count) + 1), (items)[(count)++] = (item))
 /* Makes room for one more in an array that doubles. */
 #define ARENA_GROW(a, items, count, capacity)                               \
     ((count) == (capacity) ? (capacity) = (capacity) ? 2 * (capacity) : 64, \

@@ -150,8 +150,7 @@ static bool shares_memory(const value *a, const value *b) {
 /* A row without code of its own: its output is its input's memory, or a copy of it. */
 static bool is_move(const node *n) {
     const bool reorder = n->opcode == CAMEO_Reorder;
-    return node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n) ||
-           (reorder && shares_memory(n->in[0], n->out[0]));
+    return node_is_view(n) || (reorder && shares_memory(n->in[0], n->out[0]));
 }
 
 bool node_is_silent(const node *n) {

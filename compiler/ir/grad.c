@@ -68,9 +68,7 @@ value *grad_sum_to(graph *g, const node *origin, value *v, const shape *s) {
 void grad_copy_attributes(graph *g, const node *from, node *to, const char *const *names) {
     for (; *names; names++) {
         const attr *a = node_attr(from, *names);
-        if (!a) continue;
-        to->attrs = ARENA_COPY(g->arena, to->attrs, to->n_attrs, to->n_attrs + 1);
-        to->attrs[to->n_attrs++] = *a;
+        if (a) ARENA_APPEND(g->arena, to->attrs, to->n_attrs, *a);
     }
 }
 

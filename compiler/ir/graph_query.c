@@ -54,6 +54,10 @@ int64_t image_elements(const value *v) {
 
 bool node_is_relabel(const node *n) { return node_int(n, "relabel", 0) != 0; }
 
+bool node_is_view(const node *n) {
+    return node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n);
+}
+
 bool value_is_in_any_order(const value *v) {
     const int64_t *d = v->shape.dim;
     return v->shape.rank == 4 && (d[1] == 1 || (d[2] == 1 && d[3] == 1));

@@ -22,6 +22,7 @@ bool node_is_batched(const node *n); /* all inputs that a run computes, and all 
 bool node_is_relabel(const node *n);
 bool value_is_in_any_order(const value *v); /* one channel, or one pixel: NHWC and ONNX are the same
                                                memory */
+bool node_is_view(const node *n);           /* its output is its input's memory */
 int64_t image_elements(const value *v); /* elements between images of v (of its base when a view) */
 /* Elements of a value that lie in memory at once: of one group of images. */
 int64_t value_planned_count(const graph *g, const value *v);

@@ -286,8 +286,8 @@ const attr *node_ints(const node *n, const char *name) { return attr_of_kind(n, 
 static attr *attr_slot(graph *g, node *n, const char *name, attr_kind kind) {
     attr *a = (attr *)node_attr(n, name);
     if (!a) {
-        n->attrs = ARENA_COPY(g->arena, n->attrs, n->n_attrs, n->n_attrs + 1);
-        a = &n->attrs[n->n_attrs++];
+        ARENA_APPEND(g->arena, n->attrs, n->n_attrs, (attr){0});
+        a = &n->attrs[n->n_attrs - 1];
     }
     *a = (attr){.name = arena_strdup(g->arena, name), .kind = kind};
     return a;

@@ -78,7 +78,6 @@ void op_settle(graph *g, node *n) {
 }
 
 const op_row *op_find(const char *domain, const char *name, int opset, bool *known_name) {
-    if (strcmp(domain, "ai.onnx") == 0) domain = "";
     if (known_name) *known_name = false;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const op_row *r = families[f]; r->name; r++) {

@@ -8,7 +8,7 @@ GRADIENT(pointwise_grad) {
     const pointwise *k = pointwise_of(n);
     node *back = grad_node(g, n, k->grad, OPERANDS(dout[0], k->of_y ? n->out[0] : n->in[0]), 1);
     grad_copy_attributes(g, n, back, attributes);
-    return (din[0] = grad_infer(g, back)) != NULL;
+    return (din[0] = grad_infer(g, back));
 }
 
 GRADIENT(prelu_grad) {
@@ -48,5 +48,5 @@ GRADIENT(clip_grad) {
     for (size_t i = 1; i <= 2; i++) /* inputs from opset 11 on */
         if (op_present(n, i))
             node_set_float(g, back, attributes[i - 1], (float)tensor_get(n->in[i]->constant, 0));
-    return (din[0] = grad_infer(g, back)) != NULL;
+    return (din[0] = grad_infer(g, back));
 }

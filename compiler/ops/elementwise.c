@@ -52,7 +52,7 @@ REAL(sqrt, sqrt(x[0]))
 REAL(reciprocal, 1 / x[0])
 REAL(floor, floor(x[0]))
 REAL(ceil, ceil(x[0]))
-REAL(round, nearbyint(x[0]))
+REAL(nearbyint, nearbyint(x[0]))
 REAL(erf, erf(x[0]))
 REAL(sin, sin(x[0]))
 REAL(cos, cos(x[0]))
@@ -85,6 +85,17 @@ static int64_t int_mod(const int64_t *x) {
 }
 
 #define REM "(x1 == 0 || ((~)-1 < (~)1 && x1 == (~)-1) ? (~)0 : (~)(x0 % x1))"
+
+/* Rows of a function of the C library, of an order, of logic. */
+#define MATH(name, function) \
+    { .op = ONNX_##name, TYPES_FLOAT, real_##function, #function "@(x0)" }
+#define ORDER(name, function, operator)                                                        \
+    {                                                                                          \
+        .op = ONNX_##name, TYPES_NUMBER, real_##function, "x0 " operator" x1", int_##function, \
+        .to_bool = true, .natural = natural_##function                                         \
+    }
+#define LOGIC(name, function, text) \
+    { .op = ONNX_##name, TYPES_BOOL, NULL, text, int_##function, .to_bool = true }
 
 const pointwise pointwise_elementwise[] = {
     {.op = ONNX_Add,
@@ -150,8 +161,8 @@ const pointwise pointwise_elementwise[] = {
      .natural = natural_same,
      .grad = CAMEO_AbsGrad},
     {.op = ONNX_Neg, TYPES_FLOAT | TYPES_SIGNED, real_neg, "-x0", int_neg, "0 - (uint64_t)x0"},
-    {.op = ONNX_Exp, TYPES_FLOAT, real_exp, "exp@(x0)"},
-    {.op = ONNX_Log, TYPES_FLOAT, real_log, "log@(x0)"},
+    MATH(Exp, exp),
+    MATH(Log, log),
     {.op = ONNX_Sqrt, TYPES_FLOAT, real_sqrt, "sqrt@(x0)", .grad = CAMEO_SqrtGrad, .of_y = true},
     {.op = ONNX_Reciprocal,
      TYPES_FLOAT,
@@ -159,12 +170,12 @@ const pointwise pointwise_elementwise[] = {
      "1.0@ / x0",
      .grad = CAMEO_ReciprocalGrad,
      .of_y = true},
-    {.op = ONNX_Floor, TYPES_FLOAT, real_floor, "floor@(x0)"},
-    {.op = ONNX_Ceil, TYPES_FLOAT, real_ceil, "ceil@(x0)"},
-    {.op = ONNX_Round, TYPES_FLOAT, real_round, "nearbyint@(x0)"},
+    MATH(Floor, floor),
+    MATH(Ceil, ceil),
+    MATH(Round, nearbyint),
     {.op = ONNX_Erf, TYPES_FLOAT, real_erf, "erf@(x0)", .grad = CAMEO_ErfGrad},
-    {.op = ONNX_Sin, TYPES_FLOAT, real_sin, "sin@(x0)"},
-    {.op = ONNX_Cos, TYPES_FLOAT, real_cos, "cos@(x0)"},
+    MATH(Sin, sin),
+    MATH(Cos, cos),
     {.op = ONNX_Sign,
      TYPES_NUMBER,
      real_sign,
@@ -172,39 +183,15 @@ const pointwise pointwise_elementwise[] = {
      int_sign,
      "x0 == 0 ? (~)0 : x0 > 0 ? (~)1 : (~)-1",
      .natural = natural_sign},
-    {.op = ONNX_Not, TYPES_BOOL, NULL, "!x0", int_not, .to_bool = true},
-    {.op = ONNX_And, TYPES_BOOL, NULL, "x0 && x1", int_and, .to_bool = true},
-    {.op = ONNX_Or, TYPES_BOOL, NULL, "x0 || x1", int_or, .to_bool = true},
-    {.op = ONNX_Xor, TYPES_BOOL, NULL, "!x0 != !x1", int_xor, .to_bool = true},
+    LOGIC(Not, not, "!x0"),
+    LOGIC(And, and, "x0 && x1"),
+    LOGIC(Or, or, "x0 || x1"),
+    LOGIC(Xor, xor, "!x0 != !x1"),
     {.op = ONNX_Equal, TYPES_ANY, real_equal, "x0 == x1", int_equal, .to_bool = true},
-    {.op = ONNX_Less,
-     TYPES_NUMBER,
-     real_less,
-     "x0 < x1",
-     int_less,
-     .to_bool = true,
-     .natural = natural_less},
-    {.op = ONNX_Greater,
-     TYPES_NUMBER,
-     real_greater,
-     "x0 > x1",
-     int_greater,
-     .to_bool = true,
-     .natural = natural_greater},
-    {.op = ONNX_LessOrEqual,
-     TYPES_NUMBER,
-     real_less_equal,
-     "x0 <= x1",
-     int_less_equal,
-     .to_bool = true,
-     .natural = natural_less_equal},
-    {.op = ONNX_GreaterOrEqual,
-     TYPES_NUMBER,
-     real_greater_equal,
-     "x0 >= x1",
-     int_greater_equal,
-     .to_bool = true,
-     .natural = natural_greater_equal},
+    ORDER(Less, less, "<"),
+    ORDER(Greater, greater, ">"),
+    ORDER(LessOrEqual, less_equal, "<="),
+    ORDER(GreaterOrEqual, greater_equal, ">="),
     {.op = ONNX_IsNaN, TYPES_FLOAT, real_isnan, "x0 != x0", .to_bool = true},
     {.op = ONNX_Mod,
      TYPES_SIGNED | TYPES_UNSIGNED,

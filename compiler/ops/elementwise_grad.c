@@ -110,21 +110,20 @@ GRADIENT(where_grad) {
     return rule_done(n, din);
 }
 
-GRADIENT(cast_grad) { return (din[0] = cast(g, n, dout[0], n->in[0]->type)) != NULL; }
+GRADIENT(cast_grad) { return (din[0] = cast(g, n, dout[0], n->in[0]->type)); }
 
 GRADIENT(neg_grad) { return (din[0] = rule_unary(g, n, ONNX_Neg, dout[0])); }
 
-GRADIENT(exp_grad) { return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], n->out[0])) != NULL; }
+GRADIENT(exp_grad) { return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], n->out[0])); }
 
-GRADIENT(log_grad) { return (din[0] = grad_binary(g, n, ONNX_Div, dout[0], n->in[0])) != NULL; }
+GRADIENT(log_grad) { return (din[0] = grad_binary(g, n, ONNX_Div, dout[0], n->in[0])); }
 
 GRADIENT(sin_grad) {
-    return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], rule_unary(g, n, ONNX_Cos, n->in[0]))) !=
-           NULL;
+    return (din[0] = grad_binary(g, n, ONNX_Mul, dout[0], rule_unary(g, n, ONNX_Cos, n->in[0])));
 }
 
 GRADIENT(cos_grad) {
-    return (din[0] = rule_unary(g, n, ONNX_Neg,
-                                grad_binary(g, n, ONNX_Mul, dout[0],
-                                            rule_unary(g, n, ONNX_Sin, n->in[0])))) != NULL;
+    return (din[0] = rule_unary(
+                g, n, ONNX_Neg,
+                grad_binary(g, n, ONNX_Mul, dout[0], rule_unary(g, n, ONNX_Sin, n->in[0]))));
 }

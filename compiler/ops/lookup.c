@@ -159,13 +159,13 @@ static GRADIENT(pad_grad) {
     if (!strcmp(node_string(n, "mode", "constant"), "constant")) {
         for (int k = 0; k < 2 * x->rank; k++) back[k] = -pads->ints[k];
         value *in[] = {dout[0], graph_add_ints(g, "pads", back, 2 * (size_t)x->rank)};
-        return (din[0] = grad_call(g, n, ONNX_Pad, in, 2)) != NULL;
+        return (din[0] = grad_call(g, n, ONNX_Pad, in, 2));
     }
     value *v = dout[0];
     for (int k = 0; k < x->rank; k++)
         if (pads->ints[k] || pads->ints[x->rank + k])
             v = axis_scatter(g, n, v, k, x->dim[k], pad_table(g->arena, n, x, y, k), NULL, 1);
-    return (din[0] = v) != NULL;
+    return (din[0] = v);
 }
 
 /* ---- Gather ---- */
@@ -253,7 +253,7 @@ static GRADIENT(gather_grad) {
     shape line = *x; /* of dy with one axis for all indices */
     line.dim[axis] = count;
     value *dy = grad_reshape(g, n, dout[0], &line);
-    return (din[0] = axis_scatter(g, n, dy, axis, d, at, NULL, 1)) != NULL;
+    return (din[0] = axis_scatter(g, n, dy, axis, d, at, NULL, 1));
 }
 
 /* ---- rows ---- */

@@ -107,7 +107,7 @@ static GRADIENT(cross_entropy_grad) {
     if (!dout[LOSS]) return true;
     value *in[] = {dout[LOSS], n->out[PROBABILITIES], n->in[LABELS], n->in[LABELS_B],
                    n->in[MIX], n->in[SMOOTHING]};
-    return (din[0] = grad_call(g, n, CAMEO_SoftmaxCrossEntropyGrad, in, 6)) != NULL;
+    return (din[0] = grad_call(g, n, CAMEO_SoftmaxCrossEntropyGrad, in, 6));
 }
 
 /* ---- SoftmaxCrossEntropyGrad: dloss, probabilities, labels, labels_b, mix, smoothing ---- */
@@ -196,7 +196,7 @@ static void margin_emit(emitter *e, const node *n) {
 static GRADIENT(margin_grad) {
     if (!dout[0]) return true;
     return (din[0] = grad_call(g, n, CAMEO_MarginGrad,
-                               OPERANDS(dout[0], n->out[SLOPE], n->in[LABELS]))) != NULL;
+                               OPERANDS(dout[0], n->out[SLOPE], n->in[LABELS])));
 }
 
 /* dlogits, slope, labels */

@@ -5,7 +5,7 @@
 #include "copy.h"
 #include "rules.h"
 
-GRADIENT(view_grad) { return (din[0] = grad_reshape(g, n, dout[0], &n->in[0]->shape)) != NULL; }
+GRADIENT(view_grad) { return (din[0] = grad_reshape(g, n, dout[0], &n->in[0]->shape)); }
 
 value *rule_transpose(graph *g, const node *n, value *v, const int64_t *perm) {
     node *t = grad_node(g, n, ONNX_Transpose, &v, 1, 1);
@@ -18,10 +18,10 @@ GRADIENT(transpose_grad) {
     const int rank = n->in[0]->shape.rank;
     int64_t inverse[MAX_RANK];
     for (int k = 0; k < rank; k++) inverse[perm && perm->count ? perm->ints[k] : rank - 1 - k] = k;
-    return (din[0] = rule_transpose(g, n, dout[0], inverse)) != NULL;
+    return (din[0] = rule_transpose(g, n, dout[0], inverse));
 }
 
-GRADIENT(expand_grad) { return (din[0] = grad_sum_to(g, n, dout[0], &n->in[0]->shape)) != NULL; }
+GRADIENT(expand_grad) { return (din[0] = grad_sum_to(g, n, dout[0], &n->in[0]->shape)); }
 
 /* The sum over the copies, an axis at a time. */
 GRADIENT(tile_grad) {
@@ -54,17 +54,17 @@ static value *blocks(graph *g, const node *n, opcode op, value *v) {
     return grad_infer(g, b);
 }
 
-GRADIENT(to_depth_grad) { return (din[0] = blocks(g, n, ONNX_DepthToSpace, dout[0])) != NULL; }
+GRADIENT(to_depth_grad) { return (din[0] = blocks(g, n, ONNX_DepthToSpace, dout[0])); }
 
 GRADIENT(to_space_grad) {
     static const int64_t channels_first[] = {0, 1, 3, 5, 2, 4};
     if (strcmp(node_string(n, "mode", "DCR"), "CRD"))
-        return (din[0] = blocks(g, n, ONNX_SpaceToDepth, dout[0])) != NULL;
+        return (din[0] = blocks(g, n, ONNX_SpaceToDepth, dout[0]));
     const shape *y = &n->out[0]->shape, *x = &n->in[0]->shape;
     const int64_t b = node_int(n, "blocksize", 1);
     const shape wide = {.rank = 6, .dim = {y->dim[0], y->dim[1], x->dim[2], b, x->dim[3], b}};
     value *v = rule_transpose(g, n, grad_reshape(g, n, dout[0], &wide), channels_first);
-    return (din[0] = grad_reshape(g, n, v, x)) != NULL;
+    return (din[0] = grad_reshape(g, n, v, x));
 }
 
 /* ---- Concat, Split, Slice ---- */
@@ -100,7 +100,7 @@ GRADIENT(split_grad) {
     }
     node *whole = grad_node(g, n, ONNX_Concat, in, n->n_out, 1);
     node_set_int(g, whole, "axis", axis);
-    return (din[0] = grad_infer(g, whole)) != NULL;
+    return (din[0] = grad_infer(g, whole));
 }
 
 /* Zeros around dy where the step is 1; else, between its elements, an axis at a time. */
@@ -125,5 +125,5 @@ GRADIENT(slice_grad) {
     if (padded)
         v = grad_call(g, n, ONNX_Pad,
                       OPERANDS(v, graph_add_ints(g, "pads", pads, 2 * (size_t)x->rank)));
-    return (din[0] = v) != NULL;
+    return (din[0] = v);
 }

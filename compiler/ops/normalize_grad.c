@@ -241,7 +241,7 @@ static void dropout_emit(emitter *e, const node *n) {
 static GRADIENT(dropout_grad) {
     node *back = grad_node(g, n, CAMEO_DropoutTrain, OPERANDS(dout[0], n->in[1]), 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"ratio", "id", NULL});
-    return (din[0] = grad_infer(g, back)) != NULL;
+    return (din[0] = grad_infer(g, back));
 }
 
 /* ---- BatchNormalization with statistics that stay as they are ---- */
@@ -468,7 +468,7 @@ static void lrn_grad_emit(emitter *e, const node *n) {
 GRADIENT(lrn_grad) {
     node *back = grad_node(g, n, CAMEO_LRNGrad, OPERANDS(dout[0], n->in[0]), 1);
     grad_copy_attributes(g, n, back, (const char *const[]){"alpha", "beta", "bias", "size", NULL});
-    return (din[0] = grad_infer(g, back)) != NULL;
+    return (din[0] = grad_infer(g, back));
 }
 
 /* clang-format off */

@@ -146,13 +146,13 @@ static node *window_node(graph *g, const node *n, opcode op, value *const *in, s
 
 GRADIENT(max_pool_grad) {
     value *in[] = {dout[0], n->in[0]};
-    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad, in, 2))) != NULL;
+    return (din[0] = grad_infer(g, window_node(g, n, CAMEO_MaxPoolGrad, in, 2)));
 }
 
 static bool of_shape(graph *g, const node *n, node *back, value **din) {
     const shape *x = &n->in[0]->shape;
     node_set_ints(g, back, "x_shape", x->dim, (size_t)x->rank);
-    return (din[0] = grad_infer(g, back)) != NULL;
+    return (din[0] = grad_infer(g, back));
 }
 
 GRADIENT(average_pool_grad) {

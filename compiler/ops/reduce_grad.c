@@ -54,7 +54,7 @@ static reduced reduced_open(graph *g, const node *n, value *dout) {
 static bool sum_grad(graph *g, node *n, value *dout, double factor, value **din) {
     const shape kept = kept_shape(n, reduce_mask(g->arena, n));
     value *dy = rule_scale(g, n, grad_reshape(g, n, dout, &kept), factor);
-    return (din[0] = expand(g, n, dy, &n->in[0]->shape)) != NULL;
+    return (din[0] = expand(g, n, dy, &n->in[0]->shape));
 }
 
 GRADIENT(reduce_sum_grad) { return sum_grad(g, n, dout[0], 1, din); }
@@ -66,18 +66,18 @@ GRADIENT(reduce_mean_grad) {
 
 GRADIENT(reduce_l1_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, ONNX_Sign, r.x))) != NULL;
+    return (din[0] = mul(g, n, r.dy, rule_unary(g, n, ONNX_Sign, r.x)));
 }
 
 /* x dy / y; 0 where all is 0. */
 GRADIENT(reduce_l2_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    return (din[0] = mul(g, n, r.x, grad_binary(g, n, CAMEO_SafeDiv, r.dy, r.y))) != NULL;
+    return (din[0] = mul(g, n, r.x, grad_binary(g, n, CAMEO_SafeDiv, r.dy, r.y)));
 }
 
 GRADIENT(reduce_square_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
-    return (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2))) != NULL;
+    return (din[0] = mul(g, n, r.x, rule_scale(g, n, r.dy, 2)));
 }
 
 /* To the extreme; equal ones share. */
@@ -85,7 +85,7 @@ GRADIENT(reduce_extreme_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
     value *mask = grad_binary(g, n, CAMEO_EqualMask, r.x, r.y);
     value *share = grad_binary(g, n, ONNX_Div, r.dy, reduce(g, n, ONNX_ReduceSum, mask, r.mask));
-    return (din[0] = mul(g, n, mask, share)) != NULL;
+    return (din[0] = mul(g, n, mask, share));
 }
 
 /* dy times the product of the others. It is y / x where nothing is 0; with the zeros replaced by
@@ -98,19 +98,19 @@ GRADIENT(reduce_prod_grad) {
           *others = grad_binary(g, n, ONNX_Sub, reduce(g, n, ONNX_ReduceSum, zero, r.mask), zero);
     value *product = grad_binary(
         g, n, ONNX_Div, mul(g, n, r.dy, reduce(g, n, ONNX_ReduceProd, filled, r.mask)), filled);
-    return (din[0] = mul(g, n, product, grad_binary(g, n, CAMEO_EqualMask, others, none))) != NULL;
+    return (din[0] = mul(g, n, product, grad_binary(g, n, CAMEO_EqualMask, others, none)));
 }
 
 GRADIENT(reduce_log_sum_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
     value *each = grad_binary(g, n, ONNX_Div, r.dy, rule_unary(g, n, ONNX_Exp, r.y));
-    return (din[0] = expand(g, n, each, &r.x->shape)) != NULL;
+    return (din[0] = expand(g, n, each, &r.x->shape));
 }
 
 GRADIENT(reduce_log_sum_exp_grad) {
     const reduced r = reduced_open(g, n, dout[0]);
     value *share = rule_unary(g, n, ONNX_Exp, grad_binary(g, n, ONNX_Sub, r.x, r.y));
-    return (din[0] = mul(g, n, r.dy, share)) != NULL;
+    return (din[0] = mul(g, n, r.dy, share));
 }
 
 /* ---- along an axis ---- */
@@ -126,14 +126,14 @@ static unsigned lane_mask(const node *n, bool whole) {
 GRADIENT(softmax_grad) {
     value *y = n->out[0],
           *sum = reduce(g, n, ONNX_ReduceSum, mul(g, n, dout[0], y), lane_mask(n, n->opset < 13));
-    return (din[0] = mul(g, n, y, grad_binary(g, n, ONNX_Sub, dout[0], sum))) != NULL;
+    return (din[0] = mul(g, n, y, grad_binary(g, n, ONNX_Sub, dout[0], sum)));
 }
 
 /* dy - exp(y) sum(dy) */
 GRADIENT(log_softmax_grad) {
     value *sum = reduce(g, n, ONNX_ReduceSum, dout[0], lane_mask(n, n->opset < 13));
     return (din[0] = grad_binary(g, n, ONNX_Sub, dout[0],
-                                 mul(g, n, rule_unary(g, n, ONNX_Exp, n->out[0]), sum))) != NULL;
+                                 mul(g, n, rule_unary(g, n, ONNX_Exp, n->out[0]), sum)));
 }
 
 /* (dy - y sum(dy y)) / |x|, with the signs of x for y outside the sum when p is 1; 0 where all is
@@ -146,5 +146,5 @@ GRADIENT(lp_grad) {
     value *along = mul(g, n, squares ? y : rule_unary(g, n, ONNX_Sign, x), sum);
     value *norm = reduce(g, n, squares ? ONNX_ReduceL2 : ONNX_ReduceL1, x, mask);
     return (din[0] = grad_binary(g, n, CAMEO_SafeDiv, grad_binary(g, n, ONNX_Sub, dout[0], along),
-                                 norm)) != NULL;
+                                 norm));
 }

@@ -458,7 +458,7 @@ static GRADIENT(resize_grad) {
         if (!is_plain(&t, r[i].in, r[i].out))
             v = axis_scatter(g, n, v, i, r[i].in, t.index, t.weight, t.count);
     }
-    return (din[0] = v) != NULL;
+    return (din[0] = v);
 }
 
 /* ---- rows ---- */

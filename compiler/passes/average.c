@@ -57,7 +57,7 @@ bool pass_average(graph *g, const options *o) {
     (void)o;
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !is_plain_conv(n)) continue;
+        if (!is_plain_conv(n)) continue;
         node *next = value_consumer(g, n->out[0]);
         if (next && is_smaller_average(next)) swap(g, n, next);
     }

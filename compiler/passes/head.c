@@ -141,17 +141,11 @@ static bool read_classes(head *h) {
 
 /* ---- taking the old classifier away ---- */
 
-static void drop_name(head *h, const char *name) {
-    new_head *made = h->made;
-    made->dropped = ARENA_COPY(h->g->arena, made->dropped, made->n_dropped, made->n_dropped + 1);
-    made->dropped[made->n_dropped++] = name;
-}
-
 /* The name is free for another value from here on. */
 static void retire(head *h, value *v, bool *gone) {
     if (gone[v->id]) return;
     gone[v->id] = true;
-    drop_name(h, v->name);
+    ARENA_APPEND(h->g->arena, h->made->dropped, h->made->n_dropped, v->name);
     if (v->role == ROLE_PARAMETER) v->constant = v->param->initial;
     v->role = ROLE_NONE, v->param = NULL;
     v->name = arena_printf(h->g->arena, "%s~", v->name);

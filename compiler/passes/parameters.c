@@ -101,7 +101,7 @@ static bool is_dummy(const finding *f, const node *n) {
     const value *scale = n->in[1], *shift = n->in[2];
     if (!node_is(n, ONNX_InstanceNormalization) || !scale->constant || !shift->constant)
         return false;
-    const bool reshaped = n->in[0]->producer && node_is(n->in[0]->producer, ONNX_Reshape);
+    const bool reshaped = node_is(n->in[0]->producer, ONNX_Reshape);
     return (reshaped || (f->written[scale->id] && f->written[shift->id])) && holds(scale, 1) &&
            holds(shift, 0);
 }
@@ -203,8 +203,7 @@ void parameter_add(graph *g, const options *o, value *v, bool statistic) {
     v->role = ROLE_PARAMETER;
     v->param = p;
     v->constant = NULL;
-    g->parameters = ARENA_COPY(g->arena, g->parameters, g->n_parameters, g->n_parameters + 1);
-    g->parameters[g->n_parameters++] = p;
+    ARENA_APPEND(g->arena, g->parameters, g->n_parameters, p);
 }
 
 bool parameters_check_freeze(graph *g, const options *o) {
@@ -227,8 +226,7 @@ static bool allow_folded_normalisation(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         if (g->nodes[i]->op->statistics || node_is(g->nodes[i], ONNX_InstanceNormalization))
             return true;
-        convolutions += node_is(g->nodes[i], ONNX_Conv) && g->nodes[i]->n_in > 2 &&
-                        g->nodes[i]->in[2];
+        convolutions += node_is(g->nodes[i], ONNX_Conv) && op_present(g->nodes[i], 2);
     }
     if (convolutions <= MOST_BIASES) return true;
     static const char found[] = "%zu convolutions with biases and no BatchNormalization: an "

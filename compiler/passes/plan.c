@@ -35,10 +35,6 @@ static value *owner(value *v) {
 
 static bool owns_caller_memory(const value *v) { return v->is_input || value_is_external(v); }
 
-static bool is_view_node(const node *n) {
-    return node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n);
-}
-
 static bool is_reorder(const node *n) { return n->opcode == CAMEO_Reorder; }
 
 /* ---- sharing ---- */
@@ -78,7 +74,7 @@ static void join_view(graph *g, node *n) {
 
 static bool reads_slices(const node *n) {
     if (n->impl) return !n->impl->dense;
-    return !is_view_node(n) && node_has(n, OP_ANY_LAYOUT);
+    return !node_is_view(n) && node_has(n, OP_ANY_LAYOUT);
 }
 
 static bool readers_take_slices(const value *v) {
@@ -242,7 +238,7 @@ static bool in_once(const node *n, value *root) {
 
 static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
     value *y = n->out[out];
-    if (!y || y->base || y->constant || value_is_kept(g, y) || y->pixel_stride || is_view_node(n))
+    if (!y || y->base || y->constant || value_is_kept(g, y) || y->pixel_stride || node_is_view(n))
         return;
     for (size_t i = 0; i < n->n_in && i < 32; i++) {
         value *x = n->in[i];
@@ -374,7 +370,7 @@ bool pass_plan(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (is_cut(g->nodes[i])) join_cut(g, g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (is_view_node(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
+        if (node_is_view(g->nodes[i]) || is_reorder(g->nodes[i])) join_view(g, g->nodes[i]);
     life *l = find_lives(g);
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];

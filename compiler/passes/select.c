@@ -62,7 +62,7 @@ static const implementation *choose(const node *n, const options *o) {
 bool pass_select(graph *g, const options *o) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !n->op || node_has(n, OP_VIEW | OP_IDENTITY) || node_is_relabel(n)) continue;
+        if (n->dead || !n->op || node_is_view(n)) continue;
         n->impl = choose(n, o);
     }
     return true;

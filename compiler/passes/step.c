@@ -80,8 +80,7 @@ value *step_input(graph *g, const char *name, dtype type, int64_t count) {
     v->type = type;
     v->shape = (shape){.rank = 1, .dim = {count}};
     v->shaped = v->is_input = true;
-    g->inputs = ARENA_COPY(g->arena, g->inputs, g->n_inputs, g->n_inputs + 1);
-    g->inputs[g->n_inputs++] = v;
+    ARENA_APPEND(g->arena, g->inputs, g->n_inputs, v);
     return v;
 }
 
@@ -127,7 +126,7 @@ bool pass_step_fuse(graph *g, const options *o) {
     (void)o;
     for (size_t i = 0; i < g->n_nodes; i++) {
         node *n = g->nodes[i];
-        if (n->dead || !node_is(n, CAMEO_BatchNormTrain) || n->out[0]->type != DT_FLOAT) continue;
+        if (!node_is(n, CAMEO_BatchNormTrain) || n->out[0]->type != DT_FLOAT) continue;
         node *next = value_consumer(g, n->out[0]);
         if (next && take_residual(g, n, next)) next = value_consumer(g, n->out[0]);
         if (next) take_activation(g, n, next);
@@ -149,7 +148,7 @@ bool pass_step_finish(graph *g, const options *o) {
     (void)o;
     g->batch = 1;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i]->dead && node_is(g->nodes[i], ONNX_Conv)) fuse_make_conv(g, g->nodes[i]);
+        if (node_is(g->nodes[i], ONNX_Conv)) fuse_make_conv(g, g->nodes[i]);
     graph_sweep(g);
     return true;
 }
@@ -157,10 +156,10 @@ bool pass_step_finish(graph *g, const options *o) {
 /* ---- where parameters are ---- */
 
 static bool reads(const node *n, const parameter *p) {
-    for (size_t i = 0; i < n->n_in; i++)
-        if (n->in[i] && n->in[i]->role != ROLE_NONE && n->in[i]->param == p) return true;
-    for (size_t i = 0; i < n->n_out; i++)
-        if (n->out[i] && n->out[i]->role != ROLE_NONE && n->out[i]->param == p) return true;
+    for (size_t i = 0; i < n->n_in + n->n_out; i++) {
+        const value *v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        if (v && v->role != ROLE_NONE && v->param == p) return true;
+    }
     return false;
 }
 

@@ -41,8 +41,7 @@ static tensor *given_input(arena *a, const cameo_args *c, size_t index, const va
         const char *name = NULL, *why = "unreadable";
         tensor *t = onnx_read_tensor(a, c->list[i].value, &name, &why);
         if (t && t->type == v->type && shape_equal(&t->shape, &v->shape)) return t;
-        fprintf(stderr, "cameo: %s: %s\n", c->list[i].value,
-                t ? "not of the input's type and shape" : why);
+        complain(0, "%s: %s", c->list[i].value, t ? "not of the input's type and shape" : why);
         return NULL;
     }
     tensor *t = tensor_new(a, v->type, &v->shape);

@@ -84,9 +84,8 @@ static bool find_all(suite *s, const cameo_args *given) {
             path[size - 1] = 0;
         find_tests(s, path, 3);
         if (s->n_tests > before) continue;
-        fprintf(stderr, "cameo: %s: %s\n", path,
-                access(path, R_OK) ? strerror(errno) : "no model.onnx in it or below");
-        ok = false;
+        ok = complain(0, "%s: %s", path,
+                      access(path, R_OK) ? strerror(errno) : "no model.onnx in it or below");
     }
     return ok;
 }
@@ -119,7 +118,7 @@ static bool start(suite *s, size_t i) {
     s->pids[i] = fork();
     if (s->pids[i] == 0) child(s, i);
     if (s->pids[i] > 0) return true;
-    fprintf(stderr, "cameo: can not start a process: %s\n", strerror(errno));
+    complain(0, "can not start a process: %s", strerror(errno));
     temporary_remove(s->scratch[i]);
     return false;
 }
@@ -299,7 +298,7 @@ static bool prepare(suite *s) {
     s->done = ARENA_ARRAY(s->arena, bool, n);
     void *shared = mmap(NULL, (n + 1) * sizeof *s->outcomes, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) return fprintf(stderr, "cameo: out of memory\n"), false;
+    if (shared == MAP_FAILED) return complain(0, "out of memory");
     s->outcomes = shared;
     return true;
 }
