@@ -239,9 +239,7 @@ static void model_object(const emitter *e, text *t, size_t n_classes) {
         text_put(t, "    .embedding = embedding, .embedding_layers = $0,\n", embedding_layers(e));
         string_field(t, "embedding_rule", embedding_rule(e));
     }
-    string_field(t, "preprocess",
-                 e->options->preprocess ? e->options->preprocess
-                                        : graph_metadata(g, "cameo.preprocess"));
+    string_field(t, "preprocess", options_preprocess(e->options, g));
     string_field(t, "calibration", own ? graph_metadata(g, "cameo.calibration") : NULL);
     if (own && e->options->detector)
         text_put(t, "    .detector = &$0_detector_model,\n", e->prefix);

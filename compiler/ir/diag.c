@@ -91,7 +91,8 @@ void diag_tell(const diag *d) {
     text_free(&t);
 }
 
-static void json_items(const diag *d, bool warnings, cameo_json *j) {
+static void json_items(const diag *d, const char *key, bool warnings, cameo_json *j) {
+    cameo_json_open(j, key, '[');
     for (const diag_item *item = d->first; item; item = item->next) {
         if (item->warning != warnings) continue;
         cameo_json_open(j, NULL, '{');
@@ -105,6 +106,7 @@ static void json_items(const diag *d, bool warnings, cameo_json *j) {
         cameo_json_field(j, item, hint);
         cameo_json_close(j, '}');
     }
+    cameo_json_close(j, ']');
 }
 
 void diag_print_json(const diag *d, FILE *out) {
@@ -112,12 +114,8 @@ void diag_print_json(const diag *d, FILE *out) {
     cameo_json_open(&j, NULL, '{');
     cameo_json_text(&j, "file", d->file ? d->file : "");
     cameo_json_boolean(&j, "ok", d->errors == 0);
-    cameo_json_open(&j, "errors", '[');
-    json_items(d, false, &j);
-    cameo_json_close(&j, ']');
-    cameo_json_open(&j, "warnings", '[');
-    json_items(d, true, &j);
-    cameo_json_close(&j, ']');
+    json_items(d, "errors", false, &j);
+    json_items(d, "warnings", true, &j);
     cameo_json_end(&j);
 }
 

@@ -1,5 +1,6 @@
 /* Answers about a graph; see graph_query.h. */
 #include "graph_query.h"
+#include "options.h"
 
 #include <string.h>
 
@@ -93,6 +94,10 @@ const char *graph_metadata(const graph *g, const char *key) {
     for (size_t i = 0; i < g->n_meta; i++)
         if (strcmp(g->meta[i].key, key) == 0) return g->meta[i].value;
     return NULL;
+}
+
+const char *options_preprocess(const options *o, const graph *g) {
+    return o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
 }
 
 value *graph_logits(const graph *g) {

@@ -15,7 +15,7 @@ graph *graph_create(arena *a, diag *d) {
 }
 
 /* FNV-1a. */
-static size_t name_hash(const char *s) {
+size_t name_hash(const char *s) {
     uint64_t h = 0xcbf29ce484222325u;
     for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
     return (size_t)(h ^ h >> 32);

@@ -51,6 +51,9 @@ typedef struct shape {
 int64_t shape_count(const shape *s); /* product; callers have checked sizes (tensor_new does) */
 bool shape_equal(const shape *a, const shape *b);
 bool shape_known(const shape *s);
+/* What is known of it, times the bytes of an element, is at most 2^40. A zero must not hide an
+   overflow: later code multiplies subsets. */
+bool shape_fits(const shape *s, size_t element);
 void shape_print(text *t, const shape *s); /* "1x3x112x112", "scalar" */
 /* numpy broadcasting; false when incompatible */
 bool shape_broadcast(const shape *a, const shape *b, shape *out);
@@ -273,6 +276,7 @@ typedef struct graph {
 graph *graph_create(arena *a, diag *d);
 value *graph_add_value(graph *g, const char *name); /* name NULL: a fresh one. Names are made unique
                                                        by suffix */
+size_t name_hash(const char *name);
 value *graph_find_value(const graph *g, const char *name);
 value *graph_add_constant(graph *g, const char *name, tensor *t);
 value *graph_add_ints(graph *g, const char *name, const int64_t *v, size_t n); /* int64 [n] */

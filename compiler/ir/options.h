@@ -56,4 +56,7 @@ typedef struct options {
     bool stop_if_folded; /* refuse a net whose BatchNormalization an exporter has folded away */
     unsigned jobs;       /* parallel C compilers; 0 = processors we may use */
 } options;
+
+/* How pictures become the input: by the options, else by the model; NULL: nobody says. */
+const char *options_preprocess(const options *o, const graph *g);
 #endif

@@ -26,6 +26,14 @@ bool shape_known(const shape *s) {
     return true;
 }
 
+bool shape_fits(const shape *s, size_t bytes) {
+    for (int i = 0; i < s->rank; i++)
+        if (s->dim[i] > 0 &&
+            (!size_mul(bytes, (size_t)s->dim[i], &bytes) || bytes > (size_t)1 << 40))
+            return false;
+    return true;
+}
+
 void shape_print(text *t, const shape *s) {
     if (s->rank == 0) text_append(t, "scalar");
     for (int i = 0; i < s->rank; i++) {

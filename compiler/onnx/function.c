@@ -31,9 +31,7 @@ name_map *name_map_create(arena *a, size_t expected) {
 }
 
 static struct entry *slot_of(const name_map *m, const char *name) {
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (const char *s = name; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    size_t i = (size_t)(h ^ h >> 32) & (m->capacity - 1);
+    size_t i = name_hash(name) & (m->capacity - 1);
     while (m->slots[i].name && strcmp(m->slots[i].name, name) != 0) i = (i + 1) & (m->capacity - 1);
     return &m->slots[i];
 }

@@ -176,13 +176,8 @@ static bool import_type(const importer *im, value *v, const Onnx__ValueInfoProto
     v->shaped = true;
     v->shape.rank = (int)t->shape->n_dim;
     for (int i = 0; i < v->shape.rank; i++) import_dim(im, v, i, t->shape->dim[i], input);
-    shape literal = v->shape; /* the extents that are known must fit together */
-    size_t count = 16;
-    for (int i = 0; i < literal.rank; i++)
-        if (literal.dim[i] > 0 &&
-            (!size_mul(count, (size_t)literal.dim[i], &count) || count > (size_t)1 << 40))
-            return node_error(g, NULL, "graph %s \"%s\" is too large", what, name);
-    return true;
+    return shape_fits(&v->shape, 16) ||
+           node_error(g, NULL, "graph %s \"%s\" is too large", what, name);
 }
 
 static bool import_input(importer *im, const Onnx__ValueInfoProto *p) {

@@ -23,7 +23,6 @@
 
 static bool read_dims(arena *a, const Onnx__TensorProto *t, size_t element, shape *s, size_t *count,
                       const char **why) {
-    size_t bytes = element;
     if (t->n_dims > MAX_RANK)
         return *why = arena_printf(a, "has %zu dimensions; at most %d are supported", t->n_dims,
                                    MAX_RANK),
@@ -36,10 +35,7 @@ static bool read_dims(arena *a, const Onnx__TensorProto *t, size_t element, shap
                    false;
         s->dim[i] = t->dims[i];
     }
-    for (size_t i = 0; i < t->n_dims; i++) /* a zero elsewhere must not hide an overflow: later code
-                                              multiplies subsets */
-        if (t->dims[i] && (!size_mul(bytes, (size_t)t->dims[i], &bytes) || bytes > (size_t)1 << 40))
-            return *why = "has dimensions whose product is too large", false;
+    if (!shape_fits(s, element)) return *why = "has dimensions whose product is too large", false;
     for (size_t i = 0; i < t->n_dims; i++) *count *= (size_t)t->dims[i];
     return true;
 }

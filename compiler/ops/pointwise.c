@@ -69,16 +69,15 @@ static void parameters(const pointwise *k, const node *n, double p[3]) {
 static void reference_real(const pointwise *k, const node *n, const tensor *const *in, tensor *out,
                            int64_t *at) {
     double p[3], x[3];
+    const bool folds = is_variadic(n);
     parameters(k, n, p);
     const int64_t count = shape_count(&out->shape);
     for (int64_t j = 0; j < count; j++) {
         broadcast_at(n, &out->shape, in, j, at);
-        x[0] = tensor_get(in[0], at[0]);
-        for (size_t i = 1; i < n->n_in; i++) {
-            x[is_variadic(n) ? 1 : i] = tensor_get(in[i], at[i]);
-            if (is_variadic(n)) x[0] = k->real(x, p);
+        for (size_t i = 0; i < n->n_in; i++) {
+            x[folds && i ? 1 : i] = tensor_get(in[i], at[i]);
+            if (folds ? i > 0 : i + 1 == n->n_in) x[0] = k->real(x, p);
         }
-        if (!is_variadic(n)) x[0] = k->real(x, p);
         tensor_set(out, j, k->op == ONNX_Mean ? x[0] / (double)n->n_in : x[0]);
     }
 }

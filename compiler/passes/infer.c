@@ -14,9 +14,9 @@ static bool names_batch(const char *symbol) {
            strcasecmp(symbol, "b") == 0 || strncasecmp(symbol, "batch", 5) == 0;
 }
 
-static const dim_binding *find_dim(const options *o, const char *symbol) {
-    for (size_t i = 0; i < o->n_dims; i++)
-        if (strcmp(o->dims[i].name, symbol) == 0) return &o->dims[i];
+static const dim_binding *find_dim(const options *o, const value *v, int axis) {
+    for (size_t i = 0; v->symbol[axis] && i < o->n_dims; i++)
+        if (strcmp(o->dims[i].name, v->symbol[axis]) == 0) return &o->dims[i];
     return NULL;
 }
 
@@ -36,9 +36,8 @@ static bool is_batch_axis(const value *v, int axis) {
 
 static bool bind_dim(graph *g, const options *o, value *v, int axis) {
     int64_t *dim = &v->shape.dim[axis];
-    const char *symbol = v->symbol[axis];
+    const dim_binding *bound = find_dim(o, v, axis);
     if (*dim >= 0) return true;
-    const dim_binding *bound = symbol ? find_dim(o, symbol) : NULL;
     if (bound)
         *dim = bound->value;
     else if (is_batch_axis(v, axis))
@@ -56,8 +55,7 @@ static const shape *find_shape(const options *o, const char *input) {
 }
 
 static bool is_told(const options *o, const value *v, int axis) {
-    return v->shape.dim[axis] >= 0 || is_batch_axis(v, axis) ||
-           (v->symbol[axis] && find_dim(o, v->symbol[axis]));
+    return v->shape.dim[axis] >= 0 || is_batch_axis(v, axis) || find_dim(o, v, axis);
 }
 
 bool infer_has_shapes(const graph *g, const options *o) {
@@ -110,13 +108,11 @@ static bool bind_input(graph *g, const options *o, value *v) {
     bool ok = true;
     for (int k = 0; k < v->shape.rank; k++) ok &= bind_dim(g, o, v, k);
     if (ok && !explicit_shape) ok = bind_batch(g, o, v);
-    size_t bytes = dtype_size(v->type);
-    if (bytes == 0)
+    if (dtype_size(v->type) == 0)
         return node_error(g, NULL, "input \"%s\": element type %s is not supported", v->name,
                           dtype_name(v->type));
-    for (int k = 0; ok && k < v->shape.rank; k++)
-        if (!size_mul(bytes, (size_t)v->shape.dim[k], &bytes) || bytes > (size_t)1 << 40)
-            return node_error(g, NULL, "input \"%s\" is too large", v->name);
+    if (ok && !shape_fits(&v->shape, dtype_size(v->type)))
+        return node_error(g, NULL, "input \"%s\" is too large", v->name);
     return ok;
 }
 
@@ -201,7 +197,7 @@ bool infer_outline(graph *g, const options *o) {
         const shape *given = find_shape(o, v->name);
         if (given) v->shape = *given, v->shaped = true;
         for (int k = 0; v->shaped && k < v->shape.rank; k++) {
-            const dim_binding *bound = v->symbol[k] ? find_dim(o, v->symbol[k]) : NULL;
+            const dim_binding *bound = find_dim(o, v, k);
             if (v->shape.dim[k] < 0 && bound) v->shape.dim[k] = bound->value;
         }
     }

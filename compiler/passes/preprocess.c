@@ -20,7 +20,7 @@ bool pass_preprocess(graph *g, const options *o) {
             g->diag, NULL,
             "take the Cast away and let the input be float32; --preprocess converts the pixels",
             "input \"%s\" is uint8; training augments pictures as float32", g->inputs[0]->name);
-    const char *spec = o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
+    const char *spec = options_preprocess(o, g);
     if (!spec || g->n_inputs != 1) return true;
     cameo_preprocess p;
     cameo_error error = {0};

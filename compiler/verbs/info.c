@@ -56,8 +56,7 @@ static void print_json(const graph *g, const options *o, bool whole) {
     cameo_json_count(&j, "nodes", g->n_nodes);
     json_values(&j, "inputs", g->inputs, g->n_inputs);
     json_values(&j, "outputs", g->outputs, g->n_outputs);
-    cameo_json_text(&j, "preprocess",
-                    o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess"));
+    cameo_json_text(&j, "preprocess", options_preprocess(o, g));
     cameo_json_text(&j, "embedding", g->embedding ? g->embedding->name : NULL);
     cameo_json_field(&j, g, producer);
     cameo_json_field(&j, g, hash);
@@ -94,7 +93,7 @@ static void text_macs(text *t, const graph *g, bool whole) {
 }
 
 static void print_text(text *t, const graph *g, const options *o, bool whole) {
-    const char *preprocess = o->preprocess ? o->preprocess : graph_metadata(g, "cameo.preprocess");
+    const char *preprocess = options_preprocess(o, g);
     text_values(t, "input", g->inputs, g->n_inputs);
     text_values(t, "output", g->outputs, g->n_outputs);
     if (g->embedding) text_values(t, "embedding", &g->embedding, 1);
