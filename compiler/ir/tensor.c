@@ -36,13 +36,7 @@ bool shape_fits(const shape *s, size_t bytes) {
 
 void shape_print(text *t, const shape *s) {
     if (s->rank == 0) text_append(t, "scalar");
-    for (int i = 0; i < s->rank; i++) {
-        if (i) text_append(t, "x");
-        if (s->dim[i] < 0)
-            text_append(t, "?");
-        else
-            text_put(t, "$0", s->dim[i]);
-    }
+    value_print_shape(t, &(value){.shaped = true, .shape = *s}, "x");
 }
 
 void value_print_shape(text *t, const value *v, const char *between) {

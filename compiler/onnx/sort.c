@@ -4,7 +4,6 @@
 
 typedef struct sorter {
     graph *g;
-    size_t *node_of;      /* by value id: position of its producer + 1, 0 = none */
     unsigned char *state; /* by position: 0 untouched, 1 on the stack, 2 placed */
     struct frame {
         size_t node, next; /* next input to look at */
@@ -14,11 +13,11 @@ typedef struct sorter {
     size_t placed;
 } sorter;
 
-static bool in_order(const sorter *s) {
-    for (size_t i = 0; i < s->g->n_nodes; i++)
-        for (size_t k = 0; k < s->g->nodes[i]->n_in; k++) {
-            const value *v = s->g->nodes[i]->in[k];
-            if (v && s->node_of[v->id] > i) return false;
+static bool in_order(const graph *g) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i]->n_in; k++) {
+            const value *v = g->nodes[i]->in[k];
+            if (v && v->producer && v->producer->position >= i) return false;
         }
     return true;
 }
@@ -40,23 +39,19 @@ static bool step(sorter *s) {
         return true;
     }
     const value *v = n->in[f->next++];
-    size_t producer = v ? s->node_of[v->id] : 0;
-    if (producer == 0 || s->state[producer - 1] == 2) return true;
-    if (s->state[producer - 1] == 1)
+    const node *producer = v ? v->producer : NULL;
+    if (!producer || s->state[producer->position] == 2) return true;
+    if (s->state[producer->position] == 1)
         return node_error(s->g, n,
                           "the graph has a cycle: \"%s\" depends on this node's own output",
                           onnx_shown(s->g->arena, v->name));
-    enter(s, producer - 1);
+    enter(s, producer->position);
     return true;
 }
 
 bool onnx_sort(graph *g) {
     sorter s = {.g = g};
-    s.node_of = ARENA_ARRAY(g->arena, size_t, g->n_values);
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t k = 0; k < g->nodes[i]->n_out; k++)
-            if (g->nodes[i]->out[k]) s.node_of[g->nodes[i]->out[k]->id] = i + 1;
-    if (in_order(&s)) return true;
+    if (in_order(g)) return true;
     s.state = ARENA_ARRAY(g->arena, unsigned char, g->n_nodes);
     s.stack = ARENA_ARRAY(g->arena, struct frame, g->n_nodes);
     s.order = ARENA_ARRAY(g->arena, node *, g->n_nodes);

@@ -57,7 +57,7 @@ static void join(graph *g, const chain *c) {
         if (i + 1 < c->n) node_kill(parts[i]);
     }
     node_become(last, CAMEO_ConvChain, 1);
-    last->attrs = NULL, last->n_attrs = 0;
+    last->n_attrs = 0;
     last->parts = parts, last->n_parts = c->n, last->impl = c->kernel;
 }
 

@@ -22,15 +22,19 @@ static bool named(graph *g, const char *name, const char *by) {
                       "%s: no computed tensor is named \"%s\"", by, arena_escape(g->arena, name));
 }
 
+const char *embedding_name(const graph *g, const options *o) {
+    const char *meta = graph_metadata(g, "cameo.embedding");
+    return o->embedding ? o->embedding : meta && *meta ? meta : NULL;
+}
+
 value *embedding_named(const graph *g, const options *o) {
-    const char *name = o->embedding ? o->embedding : graph_metadata(g, "cameo.embedding");
-    return name && name[0] ? graph_find_value(g, name) : NULL;
+    const char *name = embedding_name(g, o);
+    return name ? graph_find_value(g, name) : NULL;
 }
 
 bool pass_embedding(graph *g, const options *o) {
-    if (o->embedding) return named(g, o->embedding, "--embedding");
-    const char *meta = graph_metadata(g, "cameo.embedding");
-    if (meta && meta[0]) return named(g, meta, "metadata cameo.embedding");
+    const char *name = embedding_name(g, o);
+    if (name) return named(g, name, o->embedding ? "--embedding" : "metadata cameo.embedding");
     if (g->n_outputs != 1 || g->outputs[0]->type != DT_FLOAT || g->outputs[0]->constant)
         return true;
     value *before = classifier_input(g->outputs[0]);

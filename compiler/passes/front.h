@@ -37,8 +37,10 @@ bool parameters_check_freeze(graph *g, const options *o);
 /* step.c: another input of the step graph, [count]. */
 value *step_input(graph *g, const char *name, dtype type, int64_t count);
 
-/* embedding.c: chooses graph.embedding; the tensor that --embedding or the model's metadata names,
+/* embedding.c: chooses graph.embedding; the name that --embedding or the model's metadata gives
+   it, NULL when neither does; the tensor that --embedding or the model's metadata names,
    NULL when there is none. */
+const char *embedding_name(const graph *g, const options *o);
 value *embedding_named(const graph *g, const options *o);
 graph_pass pass_embedding;
 /* preprocess.c: --preprocess, or the model's metadata, fits the input. */

@@ -367,8 +367,7 @@ static bool choose(head *h) {
         return diag_error(g->diag, NULL, "leave --classes away, or add a term: ce+...",
                           "--loss %s knows no classes", o->loss);
     find_classifier(g, &h->old);
-    h->named = o->embedding ||
-               (graph_metadata(g, "cameo.embedding") && *graph_metadata(g, "cameo.embedding"));
+    h->named = embedding_name(g, o);
     h->appended = output_is_embedding(h);
     const value *x = h->old.input;
     if (x && !h->named && !h->appended && value_count(x) == x->shape.dim[0] * h->old.depth)

@@ -30,8 +30,8 @@ static void replace(graph *g, node *n, opcode op, size_t n_in, size_t n_out) {
 }
 
 static void keep_attributes(graph *g, node *n, const char *const *names) {
-    node old = *n;
-    n->attrs = NULL, n->n_attrs = 0;
+    const node old = *n;
+    n->n_attrs = 0;
     grad_copy_attributes(g, &old, n, names);
 }
 
@@ -67,7 +67,7 @@ static bool dropout_form(graph *g, node *n, value *seed, int64_t id) {
         return diag_error(g->diag, n, "make the ratio a constant",
                           "its ratio is not known at compile time");
     if (!(ratio >= 0 && ratio < 1)) return node_error(g, n, "ratio %g is outside 0..1", ratio);
-    n->attrs = NULL, n->n_attrs = 0;
+    n->n_attrs = 0;
     node_set_float(g, n, "ratio", ratio);
     node_set_int(g, n, "id", id);
     node_set_input(g, n, 1, seed);

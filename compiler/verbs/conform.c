@@ -90,11 +90,6 @@ static bool find_all(suite *s, const cameo_args *given) {
     return ok;
 }
 
-static const char *test_name(const char *directory) {
-    const char *slash = strrchr(directory, '/');
-    return slash && slash[1] ? slash + 1 : directory;
-}
-
 /* ---- running them ---- */
 
 static const char *log_path(const suite *s, size_t i) {
@@ -196,9 +191,9 @@ void conform_json(FILE *f, const char *name, const outcome *o) {
 static void tell(const suite *s, size_t i, bool json) {
     const outcome *o = &s->outcomes[i];
     if (json)
-        conform_json(stdout, test_name(s->tests[i]), o);
+        conform_json(stdout, cameo_last_part(s->tests[i]), o);
     else
-        printf("%-11s %s%s%s\n", verdict_name(o->verdict), test_name(s->tests[i]),
+        printf("%-11s %s%s%s\n", verdict_name(o->verdict), cameo_last_part(s->tests[i]),
                o->reason[0] ? ": " : "", o->reason);
 }
 
@@ -264,7 +259,7 @@ static int write_results(const suite *s, const char *path) {
     for (size_t i = 0; i < s->n_tests; i++) {
         const outcome *o = &s->outcomes[i];
         text_append(&t, "| ");
-        cell(&t, test_name(s->tests[i]));
+        cell(&t, cameo_last_part(s->tests[i]));
         text_printf(&t, " | %s | ", verdict_name(o->verdict));
         if (o->compared) text_printf(&t, "%.2g | %.2g", o->max_abs, o->max_rel);
         if (!o->compared) text_append(&t, " | ");
