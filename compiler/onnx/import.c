@@ -78,8 +78,8 @@ static bool import_head(importer *im) {
         return diag_error(g->diag, NULL, "store the weights densely",
                           "has sparse initializers, which are not supported");
     if (m->n_functions > MAX_FUNCTIONS)
-        return node_error(g, NULL, "has %zu functions; at most %d are supported", m->n_functions,
-                          MAX_FUNCTIONS);
+        return diag_error(g->diag, NULL, NULL, "has %zu functions; at most %d are supported",
+                          m->n_functions, MAX_FUNCTIONS);
     g->name = copied(g->arena, m->graph->name);
     g->producer = copied(g->arena, m->producer_name);
     if (m->producer_version && *m->producer_version)
@@ -163,16 +163,17 @@ static bool import_type(const importer *im, value *v, const Onnx__ValueInfoProto
     if (!p->type || p->type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
         return !input || node_error(g, NULL, "graph input \"%s\" has no type", name);
     if (!t)
-        return node_error(g, NULL, "graph %s \"%s\" is %s; only tensors are supported", what, name,
-                          kinds[p->type->value_case]);
+        return diag_error(g->diag, NULL, NULL, "graph %s \"%s\" is %s; only tensors are supported",
+                          what, name, kinds[p->type->value_case]);
     if (t->elem_type < 0 || t->elem_type > DT_LAST || (input && t->elem_type == 0))
         return node_error(g, NULL, "graph %s \"%s\" has no known element type (%d)", what, name,
                           t->elem_type);
     v->type = (dtype)t->elem_type;
     if (!t->shape) return true;
     if (t->shape->n_dim > MAX_RANK)
-        return node_error(g, NULL, "graph %s \"%s\" has %zu dimensions; at most %d are supported",
-                          what, name, t->shape->n_dim, MAX_RANK);
+        return diag_error(g->diag, NULL, NULL,
+                          "graph %s \"%s\" has %zu dimensions; at most %d are supported", what,
+                          name, t->shape->n_dim, MAX_RANK);
     v->shaped = true;
     v->shape.rank = (int)t->shape->n_dim;
     for (int i = 0; i < v->shape.rank; i++) import_dim(im, v, i, t->shape->dim[i], input);
