@@ -30,11 +30,15 @@
 #define CAMEO_INDEPENDENT _Pragma("GCC ivdep") /* iterations of a loop that may work in place */
 #endif
 
-/* Aligned to one float: tensors with odd channel counts are read at any element. */
-typedef float cameo_v __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
-typedef int32_t cameo_vi __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
-typedef uint32_t cameo_vu __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
-typedef uint32_t cameo_vu __attribute__((vector_size(CAMEO_VF * 4), aligned(4), may_alias));
+/* A vector type aligned to one element, since tensors with odd channel counts are read at any. In
+   two steps: GCC 14 for AArch64 ends with an internal error over a function that takes a vector
+   whose type was never without that alignment. */
+#define CAMEO_VECTOR(name, element, size)                                       \
+    typedef element name##_whole __attribute__((vector_size(size), may_alias)); \
+    typedef name##_whole name __attribute__((aligned(4)));
+CAMEO_VECTOR(cameo_v, float, CAMEO_VF * 4)
+CAMEO_VECTOR(cameo_vi, int32_t, CAMEO_VF * 4)
+CAMEO_VECTOR(cameo_vu, uint32_t, CAMEO_VF * 4)
 
 CAMEO_INLINE cameo_v cameo_splat(float a) { return a - (cameo_v){0}; }
 CAMEO_INLINE cameo_v cameo_load(const float *p) { return *(const cameo_v *)p; }
@@ -52,7 +56,7 @@ CAMEO_INLINE void cameo_store(float *p, cameo_v v) { *(cameo_v *)p = v; }
 #define CAMEO_HALF 0, 1
 #define CAMEO_WHOLE CAMEO_HALF, 2, 3
 #endif
-typedef float cameo_half __attribute__((vector_size(CAMEO_VF * 2), aligned(4), may_alias));
+CAMEO_VECTOR(cameo_half, float, CAMEO_VF * 2)
 CAMEO_INLINE cameo_v cameo_widen(cameo_half h) {
     return __builtin_shufflevector(h, (cameo_half){0}, CAMEO_WHOLE);
 }

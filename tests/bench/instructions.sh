@@ -48,7 +48,7 @@ for net in "$@"; do
   compile=$(instructions "$cameo" compile "$work/net.onnx" --target x86-64-v3 --emit c --name net \
     -o "$work/c")
   "$cameo" compile "$work/net.onnx" --target x86-64-v3 -o "$work/net" >"$work/log" 2>&1
-  run=$(instructions "$work/net" run --input "$work/x.npy" --output "$work/y")
+  run=$(instructions "$work/net" run --threads 1 --input "$work/x.npy" --output "$work/y")
   read -r old_run old_compile < <(awk -v net="$net" '
     $2 == net { last = $3 " " $4 } END { print last }' "$history")
   printf '%-14s run %14d %-8s compile %14d %s\n' \
