@@ -19,12 +19,5 @@ void shape_emit(emitter *e, const char *type, const char *name, const void *s);
     static inline void emit_##type(emitter *e, const char *name, const type *s) { \
         shape_emit(e, #type, name, s);                                            \
     }
-#define NUMBERS(...)
-#define FLOATS(...)
-#define FLAGS(...)
-#define CHOICE(...)
-#define ACTIVATION(name)
-#define PART(type, name)
-#define END(type)
 #include "../../runtime/kernels/shapes.def"
 #endif

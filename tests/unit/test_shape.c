@@ -56,13 +56,6 @@ static void structs(void **state) {
 static void all_are_known(void **state) {
     (void)state;
 #define SHAPE(type) PRINTS(type, "{}", 0);
-#define NUMBERS(...)
-#define FLOATS(...)
-#define FLAGS(...)
-#define CHOICE(...)
-#define ACTIVATION(name)
-#define PART(type, name)
-#define END(type)
 #include "runtime/kernels/shapes.def"
 }
 
