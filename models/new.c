@@ -141,9 +141,9 @@ static bool read_real(const char *s, double least, double most, double *out) {
 
 static bool read_dropout(const char *s, model_request *r) {
     double v;
-    r->has_dropout = read_real(s, 0, 1, &v) && v < 1;
-    r->dropout = (float)v;
-    return r->has_dropout;
+    if (!read_real(s, 0, 1, &v)) return false;
+    r->dropout = (float)v; /* which may round up to 1 */
+    return r->has_dropout = r->dropout < 1;
 }
 
 static bool read_seed(const char *s, uint64_t *out) {

@@ -2,8 +2,6 @@
    Evaluating Derivatives, chapter 3). A value used several times gets an explicit sum. */
 #include "grad.h"
 
-#include <string.h>
-
 #include "graph_query.h"
 
 enum { GRAD_OPSET = 17 };

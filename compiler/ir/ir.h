@@ -280,8 +280,7 @@ size_t name_hash(const char *name);
 value *graph_find_value(const graph *g, const char *name);
 value *graph_add_constant(graph *g, const char *name, tensor *t);
 value *graph_add_ints(graph *g, const char *name, const int64_t *v, size_t n); /* int64 [n] */
-/* Appends at the end of g->nodes, or before/after a node; inputs/outputs arrays are copied; sets
-   producer. */
+/* Appends at the end of g->nodes; inputs/outputs arrays are copied; sets producer. */
 node *graph_add_node(graph *g, const char *op_type, const char *domain, value *const *in,
                      size_t n_in, value *const *out, size_t n_out);
 /* A list of values, and behind it how many they are. */

@@ -191,8 +191,17 @@ static bool drops(const graph *g, const part *p) {
     }
 }
 
-static unsigned name_field(uint64_t of) {
-    return of == GRAPH_NODE ? NODE_OUTPUT : of == GRAPH_INITIALIZER ? TENSOR_NAME : INFO_NAME;
+/* Where the name of a part is in it; 0: it has none. */
+static unsigned name_field(const cameo_field *f) {
+    if (f->type != CAMEO_WIRE_BYTES) return 0;
+    switch (f->number) {
+    case GRAPH_NODE: return NODE_OUTPUT;
+    case GRAPH_INITIALIZER: return TENSOR_NAME;
+    case GRAPH_INPUT:
+    case GRAPH_OUTPUT:
+    case GRAPH_VALUE_INFO: return INFO_NAME;
+    default: return 0;
+    }
 }
 
 static void find_parts(split *s, cameo_wire whole) {
@@ -204,7 +213,7 @@ static void find_parts(split *s, cameo_wire whole) {
     for (cameo_wire w = whole; w.p < w.end && cameo_wire_field(&w, &f);) {
         part *p = &s->parts[s->n_parts++];
         *p = (part){.f = f, .place = f.number == GRAPH_NODE ? place++ : -1};
-        if (f.type == CAMEO_WIRE_BYTES) p->name = cameo_wire_find(f.bytes, name_field(f.number));
+        if (name_field(&f)) p->name = cameo_wire_find(f.bytes, name_field(&f));
         p->gone = drops(s->g, p);
     }
 }

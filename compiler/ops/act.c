@@ -23,8 +23,9 @@ static const char *act_name(const node *n) { return node_string(n, "act", "none"
 bool has_act(const node *n) { return strcmp(act_name(n), "none"); }
 
 const act_row *act_of_node(const node *n) {
+    const char *name = act_name(n);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!strcmp(act_name(n), rows[i].name)) return &rows[i];
+        if (!strcmp(name, rows[i].name)) return &rows[i];
     return NULL;
 }
 

@@ -3,8 +3,6 @@
    double accumulator, one task for an image and a row of outputs. */
 #include "conv.h"
 
-#include <string.h>
-
 #include "../emit/emit.h"
 #include "act.h"
 #include "row.h"

@@ -110,7 +110,6 @@ static OP_REFERENCE(weight_grad_reference) {
 static void weight_grad_task(emitter *e, const node *n, const window *w) {
     const shape *f = &n->out[0]->shape;
     const int64_t group = node_int(n, "group", 1);
-    const int first = 3 - w->rank;
     text *h = emit_helpers(e);
     text_put(h, "    const ptrdiff_t m = (ptrdiff_t)(i / $0), q = (ptrdiff_t)(i % $0);\n",
              f->dim[1]);
@@ -120,7 +119,7 @@ static void weight_grad_task(emitter *e, const node *n, const window *w) {
              "        double sum = 0;\n"
              "        for (ptrdiff_t image = 0; image < $0; image++)\n",
              n->in[0]->shape.dim[0]);
-    for (int a = first; a < 3; a++)
+    for (int a = 3 - w->rank; a < 3; a++)
         text_put(h,
                  "        for (ptrdiff_t o$0 = 0; o$0 < $1; o$0++) {\n"
                  "            const ptrdiff_t i$0 = o$0 * $2 - $3 + k$0 * $4;\n"
@@ -132,7 +131,7 @@ static void weight_grad_task(emitter *e, const node *n, const window *w) {
     text_put(h, "            sum += (double)in0[$0] * (double)in1[$1];\n",
              window_index(e, n->in[0], w, "image", channel, "i"),
              window_index(e, n->in[1], w, "image", "m", "o"));
-    for (int a = first; a < 3; a++) text_append(h, "        }\n");
+    window_end(h, w);
     text_put(h, "        out0[$0] = ($1)sum;\n    }\n",
              window_index(e, n->out[0], w, "m", "q", "k"), dtype_c(n->out[0]->type));
 }
@@ -226,7 +225,7 @@ GRADIENT(conv_transpose_grad) {
 }
 
 /* clang-format off */
-#define WINDOW_ATTRIBUTES                                                            \
+#define WINDOW_ATTRIBUTES                                                               \
     ATTRIBUTES(ATTR(INTS, "dilations"), ATTR(INT, "group"), ATTR(INTS, "kernel_shape"), \
                ATTR(INTS, "pads"), ATTR(INTS, "strides"), ATTR(INTS, "x_shape"))
 

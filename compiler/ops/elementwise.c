@@ -294,7 +294,7 @@ static void cast_emit(emitter *e, const node *n) {
 /* ---- rows ---- */
 
 /* clang-format off */
-/* In place too where no type changes. */
+/* Rows whose type does not change add OP_INPLACE. */
 #define PLAIN (OP_ELEMENTWISE | OP_ANY_LAYOUT | OP_BATCH_AXIS0)
 #define LEGACY ATTR(INTS, "consumed_inputs")
 #define ARITHMETIC(rule, more) .flags = PLAIN | (more), .grad = rule, .same = pointwise_same
@@ -304,14 +304,15 @@ static void cast_emit(emitter *e, const node *n) {
 #define BINARY(name, rule, more, tested_by)                                                    \
     {OP_ONNX(name, 1, 6, 2, 2, 1, 1, pointwise, "test_ops_math legacy"),                       \
      ATTRIBUTES(DEFAULT(INT, "broadcast", 0), ATTR(INT, "axis"), LEGACY),                      \
-     ARITHMETIC(rule, more), .weights = 3},             \
+     ARITHMETIC(rule, more), .weights = 3},                                                    \
     {OP_ONNX(name, 7, 0, 2, 2, 1, 1, pointwise, tested_by),                                    \
      ARITHMETIC(rule, more), .weights = 3}
 #define BINARY_SINCE(name, since, tested_by)                                                   \
     {OP_ONNX(name, since, 0, 2, 2, 1, 1, pointwise, tested_by), .flags = PLAIN | OP_NO_GRAD}
 #define VARIADIC(name, rule, tested_by)                                                        \
-    {OP_ONNX(name, 1, 7, 1, -1, 1, 1, pointwise, "test_ops_math variadic"), ATTRIBUTES(LEGACY), \
-     ARITHMETIC(rule, OP_INPLACE)},                       \
+    {OP_ONNX(name, 1, 7, 1, -1, 1, 1, pointwise, "test_ops_math variadic"),                    \
+     ATTRIBUTES(LEGACY),                                                                       \
+     ARITHMETIC(rule, OP_INPLACE)},                                                            \
     {OP_ONNX(name, 8, 0, 1, -1, 1, 1, pointwise, tested_by),                                   \
      ARITHMETIC(rule, OP_INPLACE)}
 #define CAST .flags = PLAIN, .grad = cast_grad, .same = copy_same

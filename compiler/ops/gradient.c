@@ -1,7 +1,6 @@
 /* Internal elementwise operators of the backward pass: operand 0 is dy, operand 1 what the rule
    saved (x or y), further ones are the forward operator's. Where that is NaN, dy passes or NaN
    comes out, as in PyTorch: a zero would hide it. */
-#include "act.h"
 #include "pointwise.h"
 #include "row.h"
 

@@ -52,8 +52,8 @@ lanes lanes_run(arena *a, lanes l) {
     return l;
 }
 
-/* Extents of the task's axes, or 1 where they are 0: nothing is divided by zero in the code of an
-   empty tensor's task, which never runs. */
+/* Extents of the task's axes, each at least `least`: with 1, nothing is divided by zero in the code
+   of an empty tensor's task, which never runs. */
 static void task_extents(const lanes *l, int64_t least, int64_t extent[MAX_RANK]) {
     for (int k = 0; k < l->shape.rank; k++)
         extent[k] = in_lane(l, k) ? 1 : l->shape.dim[k] > least ? l->shape.dim[k] : least;

@@ -26,9 +26,9 @@ static inline int64_t lane_at(const lanes *l, int64_t lane, int64_t k) {
 /* The node's C from a template of what is done with one lane. In it stand
      $in0 ... $out0 ...  that operand at the current element; its axes are the lanes' last ones
      $lane, $end         lines between which is what goes over a lane
-     $rest               the line up to which code serves all lanes of the task; without it none
-   does $T, $f              the C type of in 0, and the suffix of its literals and functions $N
-   elements of one lane */
+     $rest               the line up to which code serves all lanes of the task; without it, none
+     $T, $f              the C type of in 0, and the suffix of its literals and functions
+     $N                  elements of one lane */
 void lanes_emit(emitter *e, const node *n, const lanes *l, const char *pattern);
 /* The same of a template with places for arguments, too, as text_put() has them. */
 #define lanes_put(e, n, l, pattern, ...) \

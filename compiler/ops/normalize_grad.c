@@ -5,7 +5,6 @@
 #include "normalize.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../../runtime/kernels/dropout.h"
 #include "act.h"
@@ -122,33 +121,42 @@ static bool batchnorm_grad_infer(graph *g, node *n) {
     return true;
 }
 
-/* Where the activation, a clamp, passes a gradient on, seen from its result: strictly between its
-   bounds. Where that is NaN, too: a zero would hide it. */
-static bool passes(const node *n, double y) {
+typedef struct clamp { /* the activation's bounds; infinite ones are none */
     float least, most;
-    act_is_clamp(n, &least, &most);
-    return !(y <= (double)least || (y >= (double)most && isfinite(most)));
+} clamp;
+
+static clamp clamp_of(const node *n) {
+    clamp c;
+    act_is_clamp(n, &c.least, &c.most);
+    return c;
 }
 
-static double masked(const node *n, const tensor *const *in, int64_t at) {
-    return !op_present(n, 5) || passes(n, tensor_get(in[5], at)) ? tensor_get(in[0], at) : 0;
+/* dY where the activation passes a gradient on, seen from its result: strictly between its bounds.
+   Where that is NaN, too: a zero would hide it. */
+static double masked(const node *n, const clamp *c, const tensor *const *in, int64_t at) {
+    const double y = op_present(n, 5) ? tensor_get(in[5], at) : 0;
+    const bool stops = (isfinite(c->least) && y <= (double)c->least) ||
+                       (isfinite(c->most) && y >= (double)c->most);
+    return op_present(n, 5) && stops ? 0 : tensor_get(in[0], at);
 }
 
 static OP_REFERENCE(batchnorm_grad_reference) {
     const lanes l = lanes_run(a, lanes_of_channels(a, &in[0]->shape));
     const double length = (double)l.length;
+    const clamp bounds = clamp_of(n);
     for (int64_t c = 0; c < l.count; c++) {
         const double mean = tensor_get(in[3], c), factor = tensor_get(in[4], c);
         double sum = 0, product = 0;
         for (int64_t i = 0; i < l.length; i++) {
             const int64_t at = lane_at(&l, c, i);
-            const double dy = masked(n, in, at);
+            const double dy = masked(n, &bounds, in, at);
             sum += dy;
             product += dy * (tensor_get(in[1], at) - mean) * factor;
         }
         for (int64_t i = 0; i < l.length; i++) {
             const int64_t at = lane_at(&l, c, i);
-            const double dy = masked(n, in, at), x = (tensor_get(in[1], at) - mean) * factor;
+            const double dy = masked(n, &bounds, in, at),
+                         x = (tensor_get(in[1], at) - mean) * factor;
             tensor_set(out[0], at,
                        tensor_get(in[2], c) * factor * (dy - sum / length - x * product / length));
             if (n->n_out > 3 && out[3]) tensor_set(out[3], at, dy);
@@ -162,15 +170,14 @@ static OP_REFERENCE(batchnorm_grad_reference) {
 static const char *masked_text(emitter *e, const node *n) {
     arena *a = emit_arena(e);
     const char *outside = "0", *dy = "(double)$in0";
-    float least, most;
+    const clamp c = clamp_of(n);
     if (!op_present(n, 5)) return dy;
-    act_is_clamp(n, &least, &most);
-    const char *low = emit_float(e, (double)least), *high = emit_float(e, (double)most);
-    if (isfinite(least) && isfinite(most))
+    const char *low = emit_float(e, (double)c.least), *high = emit_float(e, (double)c.most);
+    if (isfinite(c.least) && isfinite(c.most))
         outside = arena_put(a, "$in5 <= $0 || $in5 >= $1", low, high);
-    else if (isfinite(least))
+    else if (isfinite(c.least))
         outside = arena_put(a, "$in5 <= $0", low);
-    else if (isfinite(most))
+    else if (isfinite(c.most))
         outside = arena_put(a, "$in5 >= $0", high);
     return arena_put(a, "$0 ? 0 : $1", outside, dy);
 }
@@ -357,7 +364,8 @@ static bool standard_affine_grad(graph *g, node *n, value *dy, value **din, int 
     value *x = n->in[0];
     if (rule_wants(n, 0)) {
         value *scale = grad_reshape(g, n, n->in[1], spread[0]);
-        din[0] = standardize(g, n, x, grad_binary(g, n, ONNX_Mul, dy, scale), first);
+        value *scaled = grad_binary(g, n, ONNX_Mul, dy, scale);
+        if (scaled) din[0] = standardize(g, n, x, scaled, first);
     }
     if (rule_wants(n, 1)) {
         value *each = grad_binary(g, n, ONNX_Mul, dy, standardize(g, n, x, NULL, first));

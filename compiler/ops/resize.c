@@ -76,9 +76,7 @@ static bool extents_from_sizes(graph *g, const node *n, const int *axes, size_t 
     const char *policy = node_string(n, "keep_aspect_ratio_policy", "stretch");
     ints sizes;
     double common = 0;
-    if (!op_const_ints(g, n, 3, &sizes))
-        return diag_error(g->diag, n, "pin the input dimensions with --dim or --shape",
-                          "sizes is not known at compile time");
+    if (!op_need_ints(g, n, 3, "sizes", &sizes)) return false;
     if (sizes.count != count) return node_error(g, n, "%zu sizes for %zu axes", sizes.count, count);
     for (size_t i = 0; i < count; i++) {
         resampling *p = &r[axes[i]];

@@ -37,9 +37,8 @@ bool parameters_check_freeze(graph *g, const options *o);
 /* step.c: another input of the step graph, [count]. */
 value *step_input(graph *g, const char *name, dtype type, int64_t count);
 
-/* embedding.c: chooses graph.embedding; the name that --embedding or the model's metadata gives
-   it, NULL when neither does; the tensor that --embedding or the model's metadata names,
-   NULL when there is none. */
+/* embedding.c: what --embedding, else the model's metadata, calls the embedding, NULL: neither
+   does; the tensor of that name, NULL: there is none. The pass sets graph.embedding. */
 const char *embedding_name(const graph *g, const options *o);
 value *embedding_named(const graph *g, const options *o);
 graph_pass pass_embedding;

@@ -9,8 +9,6 @@
 
 #include "../ir/graph_query.h"
 
-#include <string.h>
-
 typedef struct twins {
     graph *g;
     value **nhwc, **onnx; /* by value id: the same value in the other layout, or NULL */
@@ -167,7 +165,8 @@ static void restore_output(graph *g, value *y) {
     for (size_t i = 0; i < n->n_out; i++)
         if (n->out[i] == y) node_set_output(g, n, i, inner);
     y->layout = LAYOUT_ONNX;
-    graph_move(g, n, add_reorder(g, inner, y, n)->position);
+    const node *r = add_reorder(g, inner, y, n);
+    graph_move(g, n, r->position); /* n, which makes what it reads, goes before it */
 }
 
 bool pass_layout(graph *g, const options *o) {

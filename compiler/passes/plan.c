@@ -254,6 +254,7 @@ static void join_inplace(graph *g, node *n, size_t out, int64_t at, life *l) {
         y->base = x;
         l[root->id].last = l[y->id].last > at ? l[y->id].last : at;
         l[root->id].is_kept = l[y->id].is_kept;
+        l[root->id].is_overread |= l[y->id].is_overread;
         l[y->id] = unborn;
         return;
     }

@@ -1,7 +1,6 @@
 /* The step graph's own passes: training forms, fusing around BatchNormalization, the backward
    pass, internal forms. The loss has a file of its own (loss.c). Everything here is static: the
    batch is a literal, nothing is `batched`. */
-#include <math.h>
 #include <string.h>
 
 #include "../ir/grad.h"

@@ -1,6 +1,5 @@
 /* cameo info: what a model is, as text or JSON. */
 #include <stdio.h>
-#include <string.h>
 
 #include "../../runtime/base/json.h"
 #include "../ir/graph_query.h"

@@ -32,8 +32,10 @@ report() { [ -z "$2" ] || { echo "$1:"; echo "$2"; breaches=1; }; }
 
 # ---- operators are compared by number ----
 names=$(sed -nE 's/^(ONNX|CAMEO|MICROSOFT)\((.*)\)$/\2/p' compiler/ir/opcode.def
-  sed -nE 's/.*\b([A-Z]\w+), [0-9]+, "test_.*/\1/p' runtime/kernels/act.def)
-grep -qx Conv <<<"$names" && grep -qx Relu <<<"$names" || fail "no operators are found"
+  sed -nE 's/.*\b([A-Z]\w+), [0-9]+, "test_.*/\1\n\1Grad/p' runtime/kernels/act.def)
+for name in Conv ConvWeightGrad Relu ReluGrad; do
+  grep -qx "$name" <<<"$names" || fail "operators such as $name are not found"
+done
 names=$(paste -sd'|' <<<"$names")
 comparing='\w*(?:cmp|equal|same|strstr|starts_with|ends_with|listed)\w*|is_\w+|\w*_is|\w*_is_\w+'
 by_number() {
