@@ -56,12 +56,14 @@ void text_fill(text *t, const char *pattern, const text_arg *args) {
             continue;
         }
         const text_arg *a = &args[*++s - '0'];
-        if (a->string)
-            text_append(t, a->string);
-        else if (a->is_real)
-            text_printf(t, "%a", a->real);
-        else
-            text_printf(t, "%lld", a->whole);
+        switch (a->kind) {
+        case TEXT_STRING: text_append(t, a->string ? a->string : "(null)"); break;
+        case TEXT_WHOLE: text_printf(t, "%lld", a->whole); break;
+        case TEXT_REAL: text_printf(t, "%a", a->real); break;
+        case TEXT_ABSENT:
+            fprintf(stderr, "cameo: internal error: no argument $%c of \"%s\"\n", *s, pattern);
+            exit(CAMEO_DEFECT);
+        }
     }
 }
 

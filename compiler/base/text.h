@@ -14,15 +14,15 @@ unsigned char *text_extend(text *t, size_t n); /* room for n bytes more, to be f
 void text_printf(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_vprintf(text *t, const char *format, va_list args);
 /* A template: $0 to $7 stand for the arguments, which are strings, whole numbers of any type, and
-   doubles (as hexadecimal literals, which round-trip). An argument may stand in many places, or in
+   reals (as hexadecimal literals, which round-trip). An argument may stand in many places, or in
    none; any other "$" is itself. At least one argument. */
 #define text_put(t, pattern, ...) text_fill(t, pattern, TEXT_ARGS(__VA_ARGS__))
 #define arena_put(a, pattern, ...) arena_fill(a, pattern, TEXT_ARGS(__VA_ARGS__))
-typedef struct text_arg { /* string NULL: a number */
+typedef struct text_arg {
+    enum { TEXT_ABSENT, TEXT_STRING, TEXT_WHOLE, TEXT_REAL } kind;
     const char *string;
     long long whole;
     double real;
-    bool is_real;
 } text_arg;
 void text_fill(text *t, const char *pattern, const text_arg *args);
 const char *arena_fill(arena *a, const char *pattern, const text_arg *args);
@@ -43,17 +43,19 @@ void text_c_string(text *t, const char *s);
 
 /* ---- how templates take their arguments ---- */
 #define TEXT_ARGS(...)                                                                             \
-    (const text_arg[]) {                                                                           \
+    (const text_arg[8]) {                                                                          \
         TEXT_NAMED(__VA_ARGS__, TEXT_8, TEXT_7, TEXT_6, TEXT_5, TEXT_4, TEXT_3, TEXT_2, TEXT_1, 0) \
         (__VA_ARGS__)                                                                              \
     }
-static inline text_arg text_of_string(const char *s) { return (text_arg){.string = s}; }
-static inline text_arg text_of_real(double v) { return (text_arg){.real = v, .is_real = true}; }
-static inline text_arg text_of_whole(long long v) { return (text_arg){.whole = v}; }
+static inline text_arg text_of_string(const char *s) {
+    return (text_arg){TEXT_STRING, .string = s};
+}
+static inline text_arg text_of_real(double v) { return (text_arg){TEXT_REAL, .real = v}; }
+static inline text_arg text_of_whole(long long v) { return (text_arg){TEXT_WHOLE, .whole = v}; }
 static inline text_arg text_of_size(size_t v) { return text_of_whole((long long)v); }
 #define TEXT_1(x) \
     _Generic((x), char *: text_of_string, const char *: text_of_string, double: text_of_real, \
-             size_t: text_of_size, default: text_of_whole)(x)
+             float: text_of_real, size_t: text_of_size, default: text_of_whole)(x)
 #define TEXT_2(x, ...) TEXT_1(x), TEXT_1(__VA_ARGS__)
 #define TEXT_3(x, ...) TEXT_1(x), TEXT_2(__VA_ARGS__)
 #define TEXT_4(x, ...) TEXT_1(x), TEXT_3(__VA_ARGS__)

@@ -375,8 +375,8 @@ bool emit_model(graph *g, const options *o, const char *unit, emitted *out) {
     e->options = o = named;
     e->value_name = ARENA_ARRAY(g->arena, const char *, g->n_values);
     measure_arena(e);
-    name_insert(e, arena_put(g->arena, "$0_model", o->name)); /* no name of the model's may be
-                                                                    these */
+    /* No name of the model's may be these. */
+    name_insert(e, arena_put(g->arena, "$0_model", o->name));
     name_insert(e, arena_put(g->arena, "$0_weights", o->name));
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i]->dead && !node_is_silent(g->nodes[i])) emit_node(e, g->nodes[i], i);

@@ -18,13 +18,13 @@
 
 typedef struct emitter emitter; /* emit.c */
 
-/* The body and helper (task) functions of the current node. Append with text_append and body_put.
- */
+/* The body of the current node's function; append with text_append and body_put. */
 text *emit_body(emitter *e);
-text *emit_helpers(emitter *e); /* printed before the function; may hold "static void $F_task(void
-                                 *p, size_t i) {...}" */
-text *emit_create(emitter *e);  /* statements run once by NAME_create: e.g. c->state[K] =
-                                   cameo_xnn_...; return on failure */
+/* What is printed before that function, as "static void $F_task(void *p, size_t i) {...}". */
+text *emit_helpers(emitter *e);
+/* Statements that NAME_create runs once, as "c->state[K] = cameo_xnn_..."; they return on
+   failure. */
+text *emit_create(emitter *e);
 
 /* Add a parameter; `argument` is the C expression for this call. */
 void emit_param(emitter *e, const char *declaration, const char *argument);

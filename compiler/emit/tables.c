@@ -357,7 +357,7 @@ void header_write(emitter *e, text *t) {
              p);
     run_wrapper(e, t);
     if (can_embed(g)) {
-        text_printf(t, "/* As run, but nothing behind the embedding is computed. */\n");
+        text_append(t, "/* As run, but nothing behind the embedding is computed. */\n");
         text_put(t,
                  "static inline int $0_embed($0 *context, size_t count, const $1 *input, float "
                  "*embedding) {\n"

@@ -66,7 +66,7 @@ static cut cut_of(const node *n, const options *o) {
     const int64_t width = k.c * k.fold;
     k.total = pixels / k.fold;
     k.rows = TASK_FLOATS / width > 0 ? TASK_FLOATS / width : 1;
-    k.tasks = (k.total + k.rows - 1) / k.rows;
+    k.tasks = ceil_div(k.total, k.rows);
     k.blocks = (k.c + 63) / 64;
     k.partial = round_up(k.tasks * 3 * width, 16);
     k.table = 4 * round_up(width, vf);

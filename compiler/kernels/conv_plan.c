@@ -116,8 +116,8 @@ static double channel_cycles(const conv_plan *p, const target *t, int64_t tn, in
     const int64_t used = ceil_div(p->s.co, t->vector_floats), whole = used / vectors,
                   rest = used % vectors;
     const double cycles = (double)whole * tiling_cycles(p, tn, th, tw, vectors);
-    const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0; /* vectors of the block with
-                                                                          the half */
+    /* Vectors of the block with the half. */
+    const int64_t halved = has_half(p, t) ? rest ? rest : vectors : 0;
     const double half = halved ? tiling_cycles(p, tn, th, tw, halved) -
                                      tiling_cycles(p, tn, th, tw, halved - 1)
                                : 0;
@@ -133,9 +133,8 @@ static void choose_tile(conv_plan *p, const target *t, int64_t bound) {
         for (int64_t tw = 1; tw <= least(pixels, p->s.ow); tw++)
             for (int64_t th = 1; th <= least(pixels / tw, p->s.oh); th++) {
                 const int64_t tn = tile_images(p, pixels, th, tw);
-                const double flat = p->s.ow > 1 ? 1 + 0.002 * (double)th : 1; /* neighbours in a row
-                                                                                are nearer in memory
-                                                                              */
+                /* Neighbours in a row are nearer in memory. */
+                const double flat = p->s.ow > 1 ? 1 + 0.002 * (double)th : 1;
                 const double cycles = channel_cycles(p, t, tn, th, tw, vectors) * flat;
                 if (best > 0 && cycles >= best) continue;
                 best = cycles;
@@ -166,8 +165,8 @@ static void merge_pixels(conv_plan *p) {
     if (!strided && (s->h != s->oh || s->w != s->ow)) return;
     if (strided && !pixels_collide(s)) return;
     if (strided) s->gather = (cameo_conv_map){s->w, s->ow, s->sh, s->sw, s->h * s->w * s->x_pixel};
-    const int64_t images = p->counted && s->h == s->oh * s->sh ? p->n : 1; /* rows go on from one to
-                                                                              the next */
+    /* Rows go on from one image to the next. */
+    const int64_t images = p->counted && s->h == s->oh * s->sh ? p->n : 1;
     s->h = s->oh = images * s->oh * s->ow;
     if (images > 1) p->n = 1;
     s->w = s->ow = s->sh = s->sw = 1;
@@ -237,8 +236,8 @@ static void choose_tasks(conv_plan *p, const target *t) {
     const int64_t shares = p->counted && p->n > 1
                                ? 1
                                : least(SHARES, (int64_t)(all_cycles / TASK_CYCLES));
-    const int64_t whole_chunks = most_chunks(p, t, s->oh, 1, all_cycles); /* which are shares too
-                                                                           */
+    /* Chunks are shares too. */
+    const int64_t whole_chunks = most_chunks(p, t, s->oh, 1, all_cycles);
     const int64_t bands = most(ceil_div(s->oh, s->rows), ceil_div(shares, whole_chunks));
     s->rows = round_up(ceil_div(s->oh, bands), s->tile_h); /* bands of like size */
     choose_images(p, bytes);
@@ -275,8 +274,8 @@ void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows) {
 static enum cameo_conv_prefetch prefetch(const conv_plan *p) {
     const cameo_conv *s = &p->s;
     if (s->kh * s->kw * channels(p) * s->co * 4 > PREFETCHED) return CAMEO_FETCH_WEIGHTS;
-    const bool ordered = s->w == 1 || (s->tile_h == 1 && s->sw == 1); /* a tile's pixels lie behind
-                                                                         those of the one before */
+    /* A tile's pixels lie behind those of the one before. */
+    const bool ordered = s->w == 1 || (s->tile_h == 1 && s->sw == 1);
     const bool dense = ordered && s->kh == 1 && s->kw == 1 && s->groups == 1 &&
                        s->x_pixel == s->ci && !p->line && !p->near;
     return dense && s->h * s->w * s->ci * 4 > PREFETCHED ? CAMEO_FETCH_INPUT : CAMEO_FETCH_NOTHING;

@@ -34,9 +34,9 @@ bool conv_plan_choose(conv_plan *p, const target *t, int64_t vectors);
 /* The same of a 1x1 convolution of stride 1 that gets so many rows at a time, by strip_conv.h:
    tiles of one row, no tasks. */
 void conv_plan_choose_rows(conv_plan *p, const target *t, int64_t rows);
-double conv_plan_cycles(const conv_plan *p, const target *t);   /* of all images, one core */
-int64_t conv_plan_blocks(const conv_plan *p, const target *t);  /* of output channels, in all groups
-                                                                 */
+double conv_plan_cycles(const conv_plan *p, const target *t); /* of all images, one core */
+/* Of output channels, in all groups. */
+int64_t conv_plan_blocks(const conv_plan *p, const target *t);
 int64_t conv_plan_weights(const conv_plan *p, const target *t); /* floats of the packed weights */
 void conv_plan_print_shape(emitter *e, const conv_plan *p, const char *suffix); /* $F_shapeS */
 void conv_plan_print(emitter *e, const conv_plan *p, const char *suffix);       /* and $F_taskS */

@@ -88,7 +88,7 @@ static double cost(const node *n, const options *o) {
 void conv_plan_emit_weights(emitter *e, const char *declaration, const conv_plan *p,
                             const value *w) {
     const int64_t block = p->s.vectors * vector_of(e);
-    const int64_t blocks = round_up(p->s.co, block) / block, taps = p->s.kh * p->s.kw;
+    const int64_t blocks = ceil_div(p->s.co, block), taps = p->s.kh * p->s.kw;
     const float *from = w->constant->data;
     const int64_t floats = conv_plan_weights(p, target_of(e));
     float *to = new_floats(e, floats);

@@ -58,11 +58,8 @@ static int64_t scratch(const node *n, const options *o) {
 /* Rows of a register tile: a share of all rows as even as can be. */
 static int64_t tile_of(const plan *p, const target *t) {
     const bool many = t->vector_registers > 16;
-    const int64_t largest = p->ta  ? (many ? 14 : 6)
-                            : many ? 8
-                                   : 5,
-                  tiles = (p->m + largest - 1) / largest;
-    return (p->m + tiles - 1) / tiles;
+    const int64_t largest = p->ta ? (many ? 14 : 6) : many ? 8 : 5, tiles = ceil_div(p->m, largest);
+    return ceil_div(p->m, tiles);
 }
 
 static void emit_abt(emitter *e, const node *n, const plan *p) {

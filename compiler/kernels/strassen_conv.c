@@ -45,17 +45,12 @@ static bool choose_tile(plan *p, const target *t) {
 
 static bool choose_tasks(plan *p, int64_t vf) {
     const int64_t block = p->s.vectors * vf, all = p->s.co / 2 / block;
-    p->s.line_pixel = round_up(p->s.ci / 2, vf) + vf; /* lines of a tile that do not meet in the
-                                                       * cache
-                                                       */
+    /* Lines of a tile that do not meet in the cache. */
+    p->s.line_pixel = round_up(p->s.ci / 2, vf) + vf;
     const int64_t fit = LINE_MOST / 4 / line_floats(p, 1, block) / p->s.tile * p->s.tile;
     if (!fit) return false;
-    const int64_t need = ceil_div(pairs(p), fit),
-                  bands = need > 1 ? round_up(need, 2) : 1; /* two
-                                                               threads
-                                                               share
-                                                               them
-                                                             */
+    /* Two threads share the bands evenly. */
+    const int64_t need = ceil_div(pairs(p), fit), bands = need > 1 ? round_up(need, 2) : 1;
     const int64_t chunks = bands < FEW_BANDS ? least(2, all) : 1;
     p->s.rows = round_up(ceil_div(pairs(p), bands), p->s.tile);
     p->s.blocks = ceil_div(all, chunks);

@@ -4,7 +4,6 @@
 
 #include "../../runtime/kernels/winograd_points.h"
 
-#include <math.h>
 #include <string.h>
 
 /* BLOCK_BYTES: V and M of a block, beside which the second-level cache (1 to 2 MB) holds other
@@ -31,7 +30,8 @@ static int64_t channel_blocks(const winograd_plan *p, const target *t) {
     return ceil_div(p->s.co, p->s.vectors * t->vector_floats);
 }
 
-int64_t winograd_plan_tiles(const winograd_plan *p) {
+/* That are counted together. */
+static int64_t all_tiles(const winograd_plan *p) {
     return p->s.images * ceil_div(p->s.oh, p->s.mh) * ceil_div(p->s.ow, p->s.mw);
 }
 
@@ -77,7 +77,7 @@ static int64_t step_floats(int64_t n) {
 
 /* Makes blocks of like size, which two or four threads can share evenly. */
 static void choose_block(winograd_plan *p, const target *t) {
-    const int64_t tiles = winograd_plan_tiles(p), weights = winograd_plan_weights(p, t) * 4;
+    const int64_t tiles = all_tiles(p), weights = winograd_plan_weights(p, t) * 4;
     const int64_t bytes = weights <= CONV_STREAMED ? BLOCK_BYTES
                                                    : least(most(weights, BLOCK_BYTES), BLOCK_MOST);
     const int64_t each = elements(p) * (p->s.v_row + p->s.m_row) * 4,
@@ -97,7 +97,7 @@ void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors) {
     choose_block(p, t);
     choose_rows(p, t);
     s->v_step = step_floats(s->block * s->v_row), s->m_step = step_floats(s->block * s->m_row);
-    const int64_t blocks = ceil_div(winograd_plan_tiles(p), s->block),
+    const int64_t blocks = ceil_div(all_tiles(p), s->block),
                   bytes = elements(p) * (s->v_step + s->m_step) * 4;
     const bool few = winograd_plan_weights(p, t) * 4 <= CONV_STREAMED;
     p->lanes = blocks >= (few ? 2 : LANES_LEAST) && bytes <= LANE_BYTES ? least(blocks, LANES) : 0;
@@ -115,7 +115,7 @@ static double transform_cycles(const winograd_plan *p) {
 }
 
 double winograd_plan_cycles(const winograd_plan *p, const target *t) {
-    const int64_t tiles = winograd_plan_tiles(p), in = ceil_div(p->s.ci, t->vector_floats),
+    const int64_t tiles = all_tiles(p), in = ceil_div(p->s.ci, t->vector_floats),
                   out = ceil_div(p->s.co, t->vector_floats);
     const int64_t whole = tiles / p->s.block, rest = tiles % p->s.block;
     const double each = product_cycles(p->s.block, p->s.tile, p->s.vectors) * (double)whole +
@@ -176,7 +176,7 @@ void winograd_plan_run(emitter *e, const winograd_plan *p, const char *arguments
                        const char *images) {
     text *t = emit_body(e);
     const int64_t channels = channel_blocks(p, target_of(e));
-    const int64_t tiles = winograd_plan_tiles(p), blocks = ceil_div(tiles, p->s.block);
+    const int64_t tiles = all_tiles(p), blocks = ceil_div(tiles, p->s.block);
     const char *rounds = p->counted ? "1" : images;
     if (p->lanes) {
         text_put(t,

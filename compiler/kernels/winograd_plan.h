@@ -14,7 +14,6 @@ typedef struct winograd_plan {
 
 /* vectors: of the block the weights are packed in, 0 = free. */
 void winograd_plan_choose(winograd_plan *p, const target *t, int64_t vectors);
-int64_t winograd_plan_tiles(const winograd_plan *p); /* that are counted together */
 double winograd_plan_cycles(const winograd_plan *p, const target *t); /* of all images, one core */
 int64_t winograd_plan_weights(const winograd_plan *p, const target *t); /* floats of the transformed
                                                                            weights */

@@ -201,36 +201,31 @@ static void emit_conv(emitter *e, const node *n) {
 
 /* ---- deconvolution ---- */
 
-static bool deconv_window(const node *n, window *k, int64_t adjust[2]) {
+/* The output_padding of an axis. */
+static int64_t adjust_of(const window *k, int i) {
+    return k->out[i] + k->begin[i] + k->end[i] - (k->in[i] - 1) * k->stride[i] -
+           (k->k[i] - 1) * k->dilation[i] - 1;
+}
+
+/* XNNPACK before 2026 underflows where an output is smaller than a stride. */
+static bool deconv_window(const node *n, window *k) {
     if (n->domain[0] || !images_ready(n) || !is_finite(n->in[1]) || node_ints(n, "output_shape"))
         return false;
-    const int64_t *w = n->in[1]->shape.dim;
     if ((input_at(n, 2) && !is_finite(n->in[2])) || !window_of(n, n->in[0], n->in[1], k))
         return false;
-    const attr *a = node_ints(n, "output_padding");
-    for (int i = 0; i < 2; i++) adjust[i] = a && a->count == 2 ? a->ints[i] : 0;
-    const image x = image_of(n->in[0]), y = image_of(n->out[0]);
-    const int64_t in[3] = {0, x.h, x.w}, out[3] = {0, y.h, y.w};
-    if (k->group < 1 || w[0] != x.c || w[0] % k->group || w[1] * k->group != y.c) return false;
+    const int64_t *w = n->in[1]->shape.dim;
+    if (k->group < 1 || w[0] % k->group || w[0] != n->in[0]->shape.dim[1] ||
+        w[1] * k->group != n->out[0]->shape.dim[1])
+        return false;
     for (int i = 1; i < 3; i++)
-        if (adjust[i - 1] >= k->stride[i] || adjust[i - 1] < 0 ||
-            out[i] < k->stride[i] || /* underflows
-                                        in
-                                        XNNPACK
-                                        before
-                                        2026
-                                      */
-            out[i] != (in[i] - 1) * k->stride[i] + (k->k[i] - 1) * k->dilation[i] + 1 +
-                          adjust[i - 1] - k->begin[i] - k->end[i])
-            return false;
+        if (adjust_of(k, i) >= k->stride[i] || k->out[i] < k->stride[i]) return false;
     return true;
 }
 
 static bool applies_deconv(const node *n, const options *o) {
     (void)o;
     window k;
-    int64_t adjust[2];
-    return deconv_window(n, &k, adjust);
+    return deconv_window(n, &k);
 }
 
 static double cost_deconv(const node *n, const options *o) {
@@ -240,8 +235,7 @@ static double cost_deconv(const node *n, const options *o) {
 
 static void emit_deconv(emitter *e, const node *n) {
     window k;
-    int64_t adjust[2];
-    if (!deconv_window(n, &k, adjust)) BUG("XNNPACK deconvolution without a window");
+    if (!deconv_window(n, &k)) BUG("XNNPACK deconvolution without a window");
     const value *v = n->in[1];
     const int64_t *d = v->shape.dim, taps = d[2] * d[3], ci = d[0] / k.group, co = d[1];
     const float *from = v->constant->data;
@@ -253,7 +247,7 @@ static void emit_deconv(emitter *e, const node *n) {
                     from[(g * ci + i) * co * taps + q];
     const char *w = emit_weights(e, to, (size_t)value_count(v) * sizeof *to, v->name);
     cameo_xnn_window s = window_shape_of(n, &k, ci, co, -INFINITY, INFINITY);
-    s.adjust_h = adjust[0], s.adjust_w = adjust[1];
+    s.adjust_h = adjust_of(&k, 1), s.adjust_w = adjust_of(&k, 2);
     const char *b = print_bias(e, input_at(n, 2), co * k.group);
     print_create(e, "cameo_xnn_deconv", window_text(e, &s), w, b);
     print_run(e, n, &s, CAMEO_XNN_DECONV, w, b);

@@ -204,6 +204,7 @@ static void templates_are_filled(void **state) {
     assert_string_equal(arena_put(a, "$7$6$5$4$3$2$1$0", 0, 1, 2, n, 4, word, "$0", true),
                         "1$0word43210");
     assert_string_equal(arena_put(a, "$0;$1$8", 0.5, -0.0), "0x1p-1;-0x0p+0$8");
+    assert_string_equal(arena_put(a, "$0", 0.5f), "0x1p-1");
     text t = {0};
     text_put(&t, "a$0", 1), text_put(&t, "b$0", 'c' == 'd');
     assert_string_equal(text_str(&t), "a1b0");
