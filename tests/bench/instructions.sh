@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 history=$here/instructions.tsv append=1
 [ "${1:-}" != -n ] || { append=; shift; }
-[ $# -ge 1 ] || { sed -n '5,6p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '6,7p' "$0" >&2; exit 2; }
 command -v valgrind >/dev/null || { echo "instructions: no valgrind" >&2; exit 4; }
 cameo=$(realpath "$1")
 shift

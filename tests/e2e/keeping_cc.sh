@@ -48,3 +48,9 @@ for k in 1 2; do
   asked $((11 + k)) "other weights" ./counting-cc -c -o $k.o a.c
 done
 ! cmp -s 1.o 2.o || fail "the old weights"
+# Another run of the suite begins, and empties the folder.
+printf '#!/bin/sh\nrm -rf "$KEPT"\nexec cc "$@"\n' >emptying-cc
+chmod +x emptying-cc
+echo '#include "kernels/all.h"' >a.c
+bash "$SOURCE/tests/tools/keeping-cc" ./emptying-cc -c -o c.o a.c 2>err || fail "the folder went"
+[ -e c.o ] && [ ! -s err ] || fail "the folder went: $(cat err)"

@@ -3,10 +3,14 @@
 # 100 characters (rows of tables aside).
 . "$(dirname "$0")/common.bash"
 cd "$SOURCE"
-find compiler runtime models tests examples docs ./*.md \( -path tests/golden -o -name build \) \
-  -prune -o \( -name '*.[ch]' -o -name '*.def' -o -name '*.md' \) -print0 |
-  LC_ALL=C.UTF-8 xargs -0 grep -nE '^.{101}' | grep -v '^[^:]*:[0-9]*:|' >"$scratch/long" || true
-if [ -s "$scratch/long" ]; then
+known=$scratch/known.md # has one, which must be found
+printf '%101s\n' . >"$known"
+find compiler runtime models tests examples docs ./*.md "$known" \
+  \( -path tests/golden -o -name build \) -prune -o \
+  \( -name '*.[ch]' -o -name '*.def' -o -name '*.md' \) -print0 |
+  LC_ALL=C.UTF-8 xargs -0 grep -nE '^.{101}' | grep -v '^[^:]*:[0-9]*:|' >"$scratch/found" || true
+grep -qF "$known:1:" "$scratch/found" || { echo "101 columns are not found"; exit 1; }
+if grep -vF "$known:1:" "$scratch/found" >"$scratch/long"; then
   echo "FAIL longer than 100 characters:"
   cut -c1-120 "$scratch/long"
   exit 1

@@ -64,7 +64,6 @@ static inline void check_guards(const float *y, ptrdiff_t n) {
 /* By the references of act.def. */
 static inline double activate(const cameo_act *a, double v, double slope) {
     const double x[] = {v, slope}, p[] = {(double)a->a, (double)a->b};
-    (void)p;
     switch (a->kind) {
 // clang-format off
 #define ACT_FUSED(kind, name, flags, function, first, value, second, value2, text, real, vector) \

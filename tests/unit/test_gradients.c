@@ -114,9 +114,8 @@ static void emit_gradients(gradient_world *w, gradient_built *b) {
     const node origin = {.name = b->c->name};
     gradient_backward(w, b);
     for (size_t i = 0; b->wanted[i]; i++) {
-        value *y = grad_call(w->g, &origin, CAMEO_Copy, &b->grad[i], 1); /* one gradient may be
-                                                                                 that of two inputs
-                                                                               */
+        /* One gradient may be that of two inputs. */
+        value *y = grad_call(w->g, &origin, CAMEO_Copy, &b->grad[i], 1);
         y->is_output = true;
         w->g->outputs[w->g->n_outputs++] = y;
     }
