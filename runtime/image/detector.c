@@ -46,10 +46,9 @@ static bool find_output(cameo_detector *d, int kind, int level) {
 
 static bool is_yunet(cameo_detector *d, cameo_error *error) {
     const char *spec = d->model->preprocess ? d->model->preprocess : "color=bgr mean=0 scale=1";
-    if (d->model->n_inputs != 1 ||
-        !cameo_preprocess_parse(spec, &d->model->inputs[0], &d->preprocess, error))
-        return d->model->n_inputs == 1 ||
-               cameo_reject(error, "the detector has %zu inputs", d->model->n_inputs);
+    if (d->model->n_inputs != 1)
+        return cameo_reject(error, "the detector has %zu inputs", d->model->n_inputs);
+    if (!cameo_preprocess_parse(spec, &d->model->inputs[0], &d->preprocess, error)) return false;
     for (int kind = 0; kind < KINDS; kind++)
         for (int level = 0; level < LEVELS; level++)
             if (!find_output(d, kind, level))

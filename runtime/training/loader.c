@@ -3,10 +3,8 @@
    last picture mixes it. */
 #include "loader.h"
 #include "../base/files.h"
-#include "../base/progress.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { STREAM_MIX = 0x4D49 }; /* tells a batch's random stream from its pictures' */
 

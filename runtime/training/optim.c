@@ -7,7 +7,6 @@
 #include "parameters.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     BLOCK = 64,

@@ -134,7 +134,9 @@ static bool restore_position(cameo_train *t, const cameo_properties *p) {
                       : cameo_property_integer(p, k->key, 0, INT64_MAX / 4, at)))
             return false;
     }
-    return t->at.update <= t->updates && t->at.step == t->at.epoch * t->updates + t->at.update;
+    int64_t whole; /* updates of the epochs before */
+    return t->at.update <= t->updates && !__builtin_mul_overflow(t->at.epoch, t->updates, &whole) &&
+           t->at.step - t->at.update == whole;
 }
 
 /* Lets a run that goes on with another metric than before begin without a best. */

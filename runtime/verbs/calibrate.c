@@ -1,7 +1,6 @@
 /* calibrate: chooses an operating point on a labelled list and stores it beside the program, or in
    a model. */
 #include "scoring.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include "../image/dataset.h"
 #include "verbs.h"
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 static void add(cameo_paths *l, char *path) {

@@ -2,7 +2,6 @@
    picture or batch a thread, which beats sharing the work of one among threads: nobody waits for
    the others but at the end of a chunk. */
 #include "verbs.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

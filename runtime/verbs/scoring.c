@@ -2,7 +2,6 @@
 #include "scoring.h"
 #include "../base/lines.h"
 #include "../core/sha256.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

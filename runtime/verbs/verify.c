@@ -2,7 +2,6 @@
 #include "../verification/calibration.h"
 #include "verbs.h"
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct pair_scores {
     double score[CAMEO_SCORES];

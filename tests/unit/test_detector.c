@@ -219,6 +219,10 @@ static void other_networks_are_refused(void **unused) {
         }
     }
     memcpy(other, outputs, sizeof outputs);
+    wrong.preprocess = "color=gray";
+    assert_null(cameo_detector_open(&wrong, 1, &error));
+    assert_non_null(strstr(error.message, "color=gray"));
+    wrong.preprocess = NULL;
     wrong.inputs = two, wrong.n_inputs = 2;
     assert_null(cameo_detector_open(&wrong, 1, &error));
     assert_non_null(strstr(error.message, "2 inputs"));
