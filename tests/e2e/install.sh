@@ -121,7 +121,7 @@ got=$(./both)
 
 step "--emit c, by hand"
 cameo compile face.onnx --emit c --name face -o generated
-$cc -O1 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated \
+$cc -O3 -march=native -ffp-contract=fast -fno-math-errno "${cflags[@]}" -I generated \
   -c generated/model.c
 echo '#include "generated/model.h"' >face.h
 $cc -I. "${cflags[@]}" "$SOURCE/examples/embed/embed.c" model.o "${libs[@]}" -o embed_c
