@@ -77,10 +77,16 @@ static bool takes(const node *n, const parameter *param, parameter_layout order,
            fits(n, o, block / o->target.vector_floats);
 }
 
+/* Writing a pixel of a group of fewer channels than a vector has, lane by lane. */
+static const double PART_CYCLES = 12;
+
 static double cost(const node *n, const options *o) {
     conv_plan p;
     if (!make_plan(n, NULL, o, bound_vectors(n, o), &p)) return 1e30;
-    return 1 + conv_time(o, conv_plan_cycles(&p, &o->target), (double)value_count(n->in[1]) * 4);
+    double cycles = conv_plan_cycles(&p, &o->target);
+    if (p.s.groups > 1 && p.s.co < o->target.vector_floats)
+        cycles += PART_CYCLES * (double)(p.s.oh * p.s.ow * p.s.groups);
+    return 1 + conv_time(o, cycles, (double)value_count(n->in[1]) * 4);
 }
 
 /* ---- weights ---- */

@@ -14,6 +14,21 @@ static bool allowed(const implementation *k, const options *o) {
            (o->kernels == KERNELS_AUTO && !o->is_static);
 }
 
+/* Every parameter that the node reads, or whose gradient it writes, stands in an order that the
+   kernel knows. */
+static bool knows_orders(const implementation *k, const node *n, const options *o) {
+    for (size_t i = 0; i < n->n_in + n->n_out; i++) {
+        const value *v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        if (!v || v->role == ROLE_NONE || v->param->layout == PARAMETER_ONNX) continue;
+        if (!k->takes || !k->takes(n, v->param, v->param->layout, o)) return false;
+    }
+    return true;
+}
+
+static bool fits(const implementation *k, const node *n, const options *o) {
+    return k->op == n->opcode && allowed(k, o) && knows_orders(k, n, o) && k->applies(n, o);
+}
+
 typedef struct candidate {
     const implementation *kernel;
     double cost;
@@ -35,7 +50,7 @@ static size_t candidates_of(const node *n, const options *o, candidate *list) {
     const node *asked = node_is_batched(n) ? node_of_images(a, n, 1) : n;
     size_t count = 0;
     for (const implementation *const *k = implementations; *k; k++) {
-        if ((*k)->op != n->opcode || !allowed(*k, o) || !(*k)->applies(n, o)) continue;
+        if (!fits(*k, n, o)) continue;
         if (count == CANDIDATES_MOST)
             BUG("%s has more than %d kernels", n->op->name, CANDIDATES_MOST);
         const candidate c = {*k, (*k)->cost ? (*k)->cost(asked, o) : 0};

@@ -47,6 +47,7 @@ typedef struct run {
     double rate, smoothing;
     float *parameters, *gradients;
     float *images, *mix;
+    size_t n_pixels;
     int64_t *labels;
     double total; /* norm of all gradients */
 } run;
@@ -62,6 +63,30 @@ static void make_batch(run *r, uint64_t seed, int64_t step, int64_t classes) {
     for (int64_t i = 0; i < x->dim[0]; i++)
         r->labels[i] = (int64_t)(cameo_mix64(start + (uint64_t)(1000003 + step * x->dim[0] + i)) %
                                  (uint64_t)classes);
+}
+
+/* "moved PIXEL STEPS ...": pixels of the first batch that keep the net's values away from kinks,
+   where rounding would decide a gradient. */
+enum { MOVED_MOST = 2048 };
+static struct moved {
+    size_t pixel;
+    double by;
+} moved[MOVED_MOST];
+static size_t n_moved;
+
+static void read_moved(const char *words) {
+    long long pixel, steps;
+    for (int used = 0; sscanf(words, "%lld %lld%n", &pixel, &steps, &used) == 2; words += used) {
+        if (n_moved == MOVED_MOST) fail("too many pixels are moved", "");
+        moved[n_moved++] = (struct moved){(size_t)pixel, (double)steps / 0x1p23};
+    }
+}
+
+static void move_pixels(run *r) {
+    for (size_t i = 0; i < n_moved; i++) {
+        if (moved[i].pixel >= r->n_pixels) fail("a moved pixel is outside of the batch", "");
+        r->images[moved[i].pixel] += (float)moved[i].by;
+    }
 }
 
 static double step_loss(run *r) {
@@ -81,6 +106,7 @@ static void begin(run *r, const cameo_optim_options *options) {
     const cameo_tensor_info *x = &t->step->inputs[0];
     size_t n = 1;
     for (int i = 0; i < x->rank; i++) n *= (size_t)x->dim[i];
+    r->n_pixels = n;
     r->images = allocate(n * sizeof(float));
     r->labels = allocate((size_t)t->batch * sizeof(int64_t));
     r->mix = allocate((size_t)t->batch * sizeof(float));
@@ -269,9 +295,12 @@ int main(int argc, char **argv) {
             begin(&r, &o);
         } else if (sscanf(line, "data %llu", &seed) == 1) {
             continue;
+        } else if (!strncmp(line, "moved ", 6)) {
+            read_moved(line + 6);
         } else if (sscanf(line, "loss %lf", &want) == 1) {
             if (step) update(&r, step - 1);
             make_batch(&r, seed, step, classes);
+            if (step == 0) move_pixels(&r);
             char name[48];
             snprintf(name, sizeof name, "loss of step %lld", (long long)++step);
             judge(&losses, fabs(step_loss(&r) - want), 1e-4, name);
