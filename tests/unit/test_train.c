@@ -208,8 +208,8 @@ static const char common[] =
 static const char *const recipes[] = {
     "--epochs 3 --augment flip,crop=1 --nesterov --checkpoint-every 2",
     "--epochs 3 --optimizer adamw --ema 0.9 --mixup 0.4 --label-smoothing 0.1 --schedule onecycle",
-    "--epochs 4 --accumulate 2 --schedule plateau --patience 0 --best-metric loss --clip-norm 0.5 "
-    "--augment resized-crop=0.5",
+    ("--epochs 4 --accumulate 2 --schedule plateau --patience 0 --best-metric loss "
+     "--clip-norm 0.5 --augment resized-crop=0.5"),
     "--epochs 2 --samples-per-class 2 --optimizer adam --on-nonfinite skip --best-metric eer"};
 static const long recipe_steps[] = {9, 9, 8, 6}; /* batches */
 
