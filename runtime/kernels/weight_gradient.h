@@ -270,13 +270,13 @@ CAMEO_INLINE void cameo_wgrad_task(const cameo_wgrad *s, const cameo_wgrad_args 
    in their order. */
 CAMEO_INLINE void cameo_parts_sum(const float *partial, float *to, ptrdiff_t floats,
                                   ptrdiff_t parts, ptrdiff_t first, ptrdiff_t end) {
-    ptrdiff_t c = first;
-    for (; c + CAMEO_VF <= end; c += CAMEO_VF) {
+    const ptrdiff_t whole = first + (end - first) / CAMEO_VF * CAMEO_VF;
+    for (ptrdiff_t c = first; c < whole; c += CAMEO_VF) {
         cameo_v sum = cameo_load(partial + c);
         for (ptrdiff_t p = 1; p < parts; p++) sum += cameo_load(partial + p * floats + c);
         cameo_store(to + c, sum);
     }
-    for (; c < end; c++) {
+    for (ptrdiff_t c = whole; c < end; c++) {
         to[c] = partial[c];
         for (ptrdiff_t p = 1; p < parts; p++) to[c] += partial[p * floats + c];
     }
