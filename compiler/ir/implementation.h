@@ -26,8 +26,8 @@ typedef struct implementation {
     unsigned inplace_last; /* of several outputs, the last: the same, if no other output does */
     bool dense; /* no channel slices (pixel_stride > channels), neither to read nor to write */
     /* Training: reads (or, as ROLE_GRADIENT, writes) parameter p of the node in this order; NULL:
-       only in ONNX order. Asked before select, when the implementation applies to the node but for
-       the order. */
+       only in ONNX order. Asked before there is an order, of the node without one, and by select,
+       which gives the node no kernel that says no. */
     bool (*takes)(const node *n, const parameter *p, parameter_layout order, const options *o);
 } implementation;
 /* Who chooses among the kernels that fit a node, cheapest by the rule first, count >= 1: --tune and

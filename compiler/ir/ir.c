@@ -363,7 +363,7 @@ const node *node_of_images(arena *a, const node *n, int64_t images) {
     value **values = ARENA_ARRAY(a, value *, n->n_in + n->n_out);
     m->in = values, m->out = values + n->n_in, m->reads = NULL;
     for (size_t i = 0; i < n->n_in + n->n_out; i++) {
-        value *v = values[i] = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        value *v = values[i] = node_value(n, i);
         if (!v || !v->batched) continue;
         values[i] = ARENA_COPY(a, v, 1, 1);
         values[i]->shape.dim[0] = images;

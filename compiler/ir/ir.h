@@ -327,6 +327,10 @@ void node_set_input(graph *g, node *n, size_t i, value *v); /* grows n->in as ne
 void node_set_inputs(graph *g, node *n, value *const *in, size_t n_in);
 void node_limit_inputs(node *n, size_t n_in); /* drops those from n_in on */
 void node_set_output(graph *g, node *n, size_t i, value *v);
+/* Input i, or behind the inputs output i - n_in; NULL where it is absent. */
+static inline value *node_value(const node *n, size_t i) {
+    return i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+}
 void node_limit_outputs(node *n, size_t n_out);
 /* Reads nothing and makes nothing from here on; the next graph_sweep() takes it away. `in` and
    `out` still tell what it was. */

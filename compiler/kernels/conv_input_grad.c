@@ -112,8 +112,6 @@ static bool make_plan(const node *n, const options *o, int64_t block, grad_plan 
 
 static bool applies(const node *n, const options *o) {
     grad_plan p;
-    const value *w = n->in[1];
-    if (w->role == ROLE_PARAMETER && w->param->layout == PARAMETER_DEPTHWISE) return false;
     return make_plan(n, o, source_block(n), &p);
 }
 

@@ -38,7 +38,7 @@ static parameter_layout order_of(const node *n) {
 static bool applies(const node *n, const options *o) {
     (void)o;
     plan p;
-    return order_of(n) != PARAMETER_CONV && make_plan(n, &p);
+    return make_plan(n, &p);
 }
 
 static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {

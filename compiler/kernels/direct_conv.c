@@ -77,7 +77,7 @@ static bool takes(const node *n, const parameter *param, parameter_layout order,
            fits(n, o, block / o->target.vector_floats);
 }
 
-/* Writing a pixel of a group of fewer channels than a vector has, lane by lane. */
+/* A pixel of a group of fewer channels than a vector has is written lane by lane. */
 static const double PART_CYCLES = 12;
 
 static double cost(const node *n, const options *o) {

@@ -93,8 +93,7 @@ static bool make_plan(const node *n, const options *o, parameter_layout order, p
     if (!is_internal(n) || !is_nhwc(n->in[0]) || !is_nhwc(n->in[1])) return false;
     const image x = image_of(n->in[0]), y = image_of(n->in[1]);
     window k;
-    if (!window_of(n, n->in[0], NULL, &k) || k.group < 1 || x.c % k.group || y.c % k.group ||
-        order == PARAMETER_DEPTHWISE)
+    if (!window_of(n, n->in[0], NULL, &k) || k.group < 1 || x.c % k.group || y.c % k.group)
         return false;
     *p = (plan){.s = {OF_IMAGES(x, y), OF_WINDOW(k), .images = x.n, .groups = k.group}};
     p->s.ci = x.c / k.group, p->s.co = y.c / k.group;
@@ -114,7 +113,7 @@ static bool applies(const node *n, const options *o) {
 
 static bool takes(const node *n, const parameter *param, parameter_layout order, const options *o) {
     plan p;
-    return n->out[0]->param == param && order != PARAMETER_ONNX && make_plan(n, o, order, &p) &&
+    return n->out[0]->param == param && order == PARAMETER_CONV && make_plan(n, o, order, &p) &&
            kernel_parameter_block(param, order, o) == p.block;
 }
 

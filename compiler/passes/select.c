@@ -18,7 +18,7 @@ static bool allowed(const implementation *k, const options *o) {
    kernel knows. */
 static bool knows_orders(const implementation *k, const node *n, const options *o) {
     for (size_t i = 0; i < n->n_in + n->n_out; i++) {
-        const value *v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        const value *v = node_value(n, i);
         if (!v || v->role == ROLE_NONE || v->param->layout == PARAMETER_ONNX) continue;
         if (!k->takes || !k->takes(n, v->param, v->param->layout, o)) return false;
     }

@@ -156,7 +156,7 @@ bool pass_step_finish(graph *g, const options *o) {
 
 static bool reads(const node *n, const parameter *p) {
     for (size_t i = 0; i < n->n_in + n->n_out; i++) {
-        const value *v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
+        const value *v = node_value(n, i);
         if (v && v->role != ROLE_NONE && v->param == p) return true;
     }
     return false;

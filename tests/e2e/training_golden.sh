@@ -10,7 +10,7 @@ options=()
 if [ "${1:-}" = --plain ]; then
   options=(-c "--kernels plain")
   shift
-elif [ "${1:-}" = --narrow ]; then # 4 floats, as all other processors than x86-64 have
+elif [ "${1:-}" = --narrow ]; then # 4 floats: SSE; AArch64 has no others
   [ "$(uname -m)" != x86_64 ] || options=(-c "--target x86-64-v2")
   shift
 fi

@@ -10,8 +10,9 @@ x[i] = sin(0.37 i), and tests/golden/ARCHITECTURE.json is written: the command l
 projection sum_k y[k] cos(0.37 k), minimum and maximum.
 Needs python3-onnx; run by hand, the files are committed. Statistics are random ones: with fresh ones BatchNormalization does nothing and a
 mistake in folding it would not show."""
-import hashlib, json, math, os, subprocess, sys, tempfile
+import json, math, os, subprocess, sys, tempfile
 import onnx
+from model_digest import model_digest
 
 FACE = ("mobilefacenet", "iresnet", "sphereface")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -31,8 +32,7 @@ def golden(cameo, ort, name, folder):
     model = os.path.join(folder, name + ".onnx")
     command = ["new", name, *options, "--statistics", "random", "--seed", "1"]
     subprocess.run([cameo, *command, "-o", model], check=True, stderr=subprocess.DEVNULL)
-    with open(model, "rb") as f:
-        digest = hashlib.sha256(f.read()).hexdigest()
+    digest = model_digest(model)
     onnx.checker.check_model(model, full_check=True)  # rewrites the file, with the shapes it infers
     script = os.path.join(HERE, "ort.mjs")
     line = subprocess.run(["node", script, model, shape, str(COUNT)], cwd=ort, check=True, capture_output=True, text=True).stdout

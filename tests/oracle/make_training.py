@@ -4,16 +4,19 @@
 usage: make_training.py CAMEO [NAME...]
   CAMEO   the cameo program
 
-Each case of CASES is a small net of `cameo new` (dropout 0). Its graph is run node by node with torch functions and differentiated by
-autograd; ten steps of an optimiser follow, each on a batch of its own. tests/golden/training/NAME.txt states the commands, the model's
-SHA-256, the ten losses, the pixels of the first batch that were moved away from kinks, and for every gradient of the first step and every running statistic after it the norm and PROJECTIONS sums with
-random signs: the mean square of the differences of such sums estimates the square of the norm of the difference, so a file stays small.
+Each case of CASES is a small net of `cameo new` (dropout 0). Its graph is run node by node with
+torch functions and differentiated by autograd; ten steps of an optimiser follow, each on a batch of
+its own. tests/golden/training/NAME.txt states the commands, the model's SHA-256, the ten losses, the pixels of the first batch that were
+moved (see apart), and for every gradient of the first step and every running statistic after it the
+norm and PROJECTIONS sums with random signs: the mean square of the differences of such sums
+estimates the square of the norm of the difference, so a file stays small.
 Needs python3-torch and python3-onnx; run by hand, the files are committed. tests/tools/training_reference.c compares."""
-import hashlib, os, subprocess, sys, tempfile
+import os, subprocess, sys, tempfile
 import numpy as np
 import onnx, onnx.numpy_helper
 import torch
 import torch.nn.functional as F
+from model_digest import model_digest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECTIONS, STEPS, SEED, BATCH, CLASSES, SMOOTHING, DECAY = 16, 10, 1, 8, 10, 0.1, 5e-4
@@ -169,7 +172,7 @@ def apart(net, x):
     """Moves some pixels of x, until no value of the net is nearer than MARGIN to a kink: there
     float32 and float64 choose the same side, whatever order they add in. What moves the nearest
     values away, and moves least, is a linear problem; others come near by it, so it is solved
-    again. Returns the pixels and their moves, in steps of UNIT."""
+    again. Returns x, the pixels with their moves in steps of UNIT, and how near the nearest is."""
     kept = {n: net.value[n].clone() for n in net.statistics}
     start = x
     for _ in range(200):
@@ -180,7 +183,7 @@ def apart(net, x):
         margin = float(z.detach().abs().min())
         if margin >= MARGIN:
             steps = ((x - start).reshape(-1) / UNIT).round().long()
-            return [(int(i), int(steps[i])) for i in steps.nonzero()], margin
+            return x, [(int(i), int(steps[i])) for i in steps.nonzero()], margin
         near = (z.detach().abs() < 1.2 * MARGIN).nonzero().reshape(-1)
         print(f"    {len(near)} near, the nearest at {margin:.2g}", flush=True)
         rows = torch.stack([torch.autograd.grad(z[i], at, retain_graph=True)[0].reshape(-1)
@@ -199,10 +202,7 @@ def golden(cameo, name, folder):
     model = os.path.join(folder, name + ".onnx")
     command = ["new", *new, "--seed", "3"]
     subprocess.run([cameo, *command, "-o", model], check=True, stderr=subprocess.DEVNULL)
-    with open(model, "rb") as f:
-        data = f.read()  # as of version 0.1.0: tests/golden/digest.bash
-    data = data[:10] + b"\x050.1.0" + data[11 + data[10] :]
-    lines = [f"new {' '.join(command)}", f"sha256 {hashlib.sha256(data).hexdigest()}"]
+    lines = [f"new {' '.join(command)}", f"sha256 {model_digest(model)}"]
     lines += [f"compile {' '.join(['--train', '--batch', str(BATCH), *compiled])}"]
     if compiled:  # the classifier is made anew by the compiler: the program says what it is
         program = os.path.join(folder, name)
@@ -212,10 +212,7 @@ def golden(cameo, name, folder):
     net = Net(model)
     weights = [net.value[n] for n in net.learnt]
     update = optimizer(kind, weights, rate or 1)
-    first, labels = batch(SEED, 0, [BATCH, *net.shape[1:]])
-    moved, margin = apart(net, first)
-    for i, d in moved:
-        first.reshape(-1)[i] += d * UNIT
+    first, moved, margin = apart(net, batch(SEED, 0, [BATCH, *net.shape[1:]])[0])
     losses, rows = [], []
     for step in range(STEPS):
         x, labels = batch(SEED, step, [BATCH, *net.shape[1:]])

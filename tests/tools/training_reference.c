@@ -54,14 +54,13 @@ typedef struct run {
 
 static void make_batch(run *r, uint64_t seed, int64_t step, int64_t classes) {
     const uint64_t start = seed << 40;
-    const cameo_tensor_info *x = &r->trainer->step->inputs[0];
-    size_t n = 1;
-    for (int i = 0; i < x->rank; i++) n *= (size_t)x->dim[i];
+    const int64_t batch = r->trainer->batch;
+    const size_t n = r->n_pixels;
     for (size_t i = 0; i < n; i++)
         r->images[i] =
             (float)((double)(cameo_mix64(start + 1 + (uint64_t)step * n + i) >> 40) / 0x1p23 - 1);
-    for (int64_t i = 0; i < x->dim[0]; i++)
-        r->labels[i] = (int64_t)(cameo_mix64(start + (uint64_t)(1000003 + step * x->dim[0] + i)) %
+    for (int64_t i = 0; i < batch; i++)
+        r->labels[i] = (int64_t)(cameo_mix64(start + (uint64_t)(1000003 + step * batch + i)) %
                                  (uint64_t)classes);
 }
 
@@ -104,10 +103,9 @@ static void begin(run *r, const cameo_optim_options *options) {
     const cameo_trainer *t = r->trainer = &net_trainer;
     cameo_error error = {0};
     const cameo_tensor_info *x = &t->step->inputs[0];
-    size_t n = 1;
-    for (int i = 0; i < x->rank; i++) n *= (size_t)x->dim[i];
-    r->n_pixels = n;
-    r->images = allocate(n * sizeof(float));
+    r->n_pixels = 1;
+    for (int i = 0; i < x->rank; i++) r->n_pixels *= (size_t)x->dim[i];
+    r->images = allocate(r->n_pixels * sizeof(float));
     r->labels = allocate((size_t)t->batch * sizeof(int64_t));
     r->mix = allocate((size_t)t->batch * sizeof(float));
     for (int64_t i = 0; i < t->batch; i++) r->mix[i] = 1;
